@@ -1,0 +1,97 @@
+"""How the dashboard is asked: report strings, addresses, dates, and the columns that its reports must have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import quote
+
+from backfill.domain import Edition, ProgramYear, ReportName
+
+NEEDED_COLUMNS: Mapping[ReportName, tuple[str, ...]] = {
+    ReportName.CLUBS: (
+        "District", "Division", "Area", "Club Number", "Club Name", "Club Status", "Mem. Base", "Active Members",
+        "Goals Met", "Club Distinguished Status",
+    ),
+    ReportName.DISTRICT: (
+        "District", "Division", "Area", "Club", "New", "Late Ren.", "Oct. Ren.", "Apr. Ren.", "Total Ren.",
+        "Total Chart", "Total to Date",
+    ),
+    ReportName.DIVISIONS: (
+        "District", "Division", "Area", "Club", "Area Club Base", "Total Paid Area Clubs", "Distinguished Area",
+        "Division Club Base", "Total Paid Division Clubs", "Distinguished Division",
+    ),
+    ReportName.SUMMARY: (
+        "DISTRICT", "New Payments", "Total YTD Payments", "Payment Base", "Paid Club Base", "Paid Clubs",
+        "Active Clubs", "Total Distinguished Clubs",
+    ),
+}
+"""What the service relies on, in every era of the export. Other columns come and go; compare names as `folded`."""
+
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+           "november", "december")
+_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
+
+
+def folded(column: str) -> str:
+    """A column's name as it is compared: its case varies between years (`May Visit award`, `May visit award`)."""
+    return column.strip().casefold()
+
+
+def month_number(name: str) -> int:
+    """1 to 12 for `Jun` or `June`. ValueError for what names no month."""
+    wanted = name.strip().lower()
+    if len(wanted) >= 3:
+        for number, month in enumerate(_MONTHS, start=1):
+            if month.startswith(wanted):
+                return number
+    raise ValueError(f"{name!r} is no month.")
+
+
+def read_day(text: str) -> date:
+    """`4/14/2023` or `04/14/2023`, month first. ValueError for what is no such day."""
+    match = _DAY.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no day; the dashboard writes one as 4/14/2023.")
+    return date(int(match[3]), int(match[1]), int(match[2]))
+
+
+def written_day(day: date) -> str:
+    """`4/14/2023`, as the dashboard writes days: month first, without padding."""
+    return f"{day.month}/{day.day}/{day.year}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRequest:
+    """One report to ask for. `district` is normalised ("01"), and does not matter to the district summary."""
+
+    report: ReportName
+    district: str
+    edition: Edition
+
+    @property
+    def report_string(self) -> str:
+        """`clubperformance~01~1/31/2023~2/8/2023~2022-2023`; the summary names no district, a final close no as-of."""
+        edition = self.edition
+        district = () if self.report is ReportName.SUMMARY else (self.district,)
+        as_of = "" if edition.asks_blank else written_day(edition.as_of)
+        return "~".join((self.report, *district, written_day(edition.month_end), as_of, str(edition.program_year)))
+
+    @property
+    def path_and_query(self) -> str:
+        """What follows the dashboard's base address, from the `/` on."""
+        prefix = _prefix(self.edition.month_end, is_archived=self.edition.is_archived)
+        return f"{prefix}/export.aspx?type=CSV&report={quote(self.report_string, safe='~/')}"
+
+
+def calendar_path(month_end: date, *, is_archived: bool, district: str | None = None) -> str:
+    """The page that lists a month's as-of days; the lists are the same in every district, so none need be named."""
+    chosen = "" if district is None else f"&id={quote(district)}"
+    return f"{_prefix(month_end, is_archived=is_archived)}/Club.aspx?month={month_end.month}{chosen}"
+
+
+def _prefix(month_end: date, *, is_archived: bool) -> str:
+    # A closed year is answered truly only under its name, the live one only without.
+    return f"/{ProgramYear.of(month_end)}" if is_archived else ""

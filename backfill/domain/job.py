@@ -1,0 +1,293 @@
+"""The job: its states, its lease, and every rule of how it changes.
+
+Changes are pure, because a storage may apply them twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from backfill.domain.limits import RateLimits
+from backfill.domain.progress import LimiterReport, Progress
+from backfill.errors import InvalidJobState, LeaseLost
+
+LEASE = timedelta(seconds=15)
+"""A lease that was not renewed for this long says that its runner is dead: any worker resumes the job."""
+
+RENEW_AFTER = timedelta(seconds=5)
+
+STALE_AFTER = timedelta(minutes=10)
+"""A job without progress for this long does not move: a new one may displace it."""
+
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+"""For this long an Idempotency-Key stands for the job that it created."""
+
+
+class JobType(StrEnum):
+    DATA_COLLECTION = "data-collection"
+    ANALYTICS_GENERATION = "analytics-generation"
+
+
+class Cadence(StrEnum):
+    DAILY = "daily"
+    MONTH_ENDS = "month-ends"
+    YEAR_ENDS = "year-ends"
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_active(self) -> bool:
+        return self in ACTIVE
+
+
+ACTIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSING, Status.PAUSED, Status.CANCELLING})
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
+TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset({
+    (Status.PENDING, Status.RUNNING),       # a worker claims it
+    (Status.PENDING, Status.PAUSED),        # paused before a worker took it
+    (Status.PENDING, Status.CANCELLED),     # cancelled before a worker took it
+    (Status.PENDING, Status.FAILED),        # displaced as stale: no worker took it
+    (Status.RUNNING, Status.PENDING),       # clean stop: the lease is given back at once
+    (Status.RUNNING, Status.COMPLETED),     # every item is settled, at least one not as failed
+    (Status.RUNNING, Status.FAILED),        # every item failed, the job cannot be run, or displaced as stale
+    (Status.RUNNING, Status.PAUSING),       # pause asked for; items in flight finish
+    (Status.RUNNING, Status.PAUSED),        # paused where no live runner holds it
+    (Status.RUNNING, Status.CANCELLING),    # cancel asked for; items in flight finish
+    (Status.RUNNING, Status.CANCELLED),     # cancelled where no live runner holds it
+    (Status.PAUSING, Status.PAUSED),        # nothing is in flight any more, or its runner died
+    (Status.PAUSING, Status.RUNNING),       # resumed before it had come to rest
+    (Status.PAUSING, Status.COMPLETED),     # the items in flight were the last ones
+    (Status.PAUSING, Status.FAILED),        # ... and all had failed, or displaced as stale
+    (Status.PAUSING, Status.CANCELLING),    # cancel asked for while pausing
+    (Status.PAUSING, Status.CANCELLED),     # ... where no live runner holds it
+    (Status.PAUSED, Status.PENDING),        # resumed: any worker may claim it
+    (Status.PAUSED, Status.CANCELLED),      # cancelled; nobody holds it
+    (Status.CANCELLING, Status.CANCELLED),  # nothing is in flight any more, or its runner died
+    (Status.CANCELLING, Status.COMPLETED),  # the items in flight were the last ones
+    (Status.CANCELLING, Status.FAILED),     # ... and all had failed, or displaced as stale
+})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """What was asked for. The dates are None for analytics over every snapshot; no districts stand for all."""
+
+    start_date: date | None
+    end_date: date | None
+    target_districts: tuple[str, ...] = ()
+    cadence: Cadence = Cadence.DAILY
+    skip_existing: bool = True
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who runs the job, and until when it holds without being renewed."""
+
+    owner: str
+    expires_at: datetime
+
+    def is_live(self, now: datetime) -> bool:
+        return now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """A client's word that two requests are one, and a digest of what was requested."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: UUID
+    job_type: JobType
+    config: JobConfig
+    created_at: datetime
+    created_by: str
+    progress: Progress
+    progressed_at: datetime
+    """When it last moved: an item was settled, a runner took it or said why it waits."""
+    status: Status = Status.PENDING
+    lease: Lease | None = None
+    token: int = 0
+    """The fencing token: grows at every claim and displacement, and every write of a runner carries it."""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    """When the cancel was asked for."""
+    resumed_at: datetime | None = None
+    resume_count: int = 0
+    retry_of: UUID | None = None
+    error: str = ""
+    segments: int = 0
+    """How many segments its ledger has."""
+    idempotency: IdempotencyKey | None = None
+    revision: int = 0
+    """Counts the writes; set by the storage."""
+
+    def is_held(self, now: datetime) -> bool:
+        """Whether a live runner holds it."""
+        return self.lease is not None and self.lease.is_live(now)
+
+    def is_orphaned(self, now: datetime) -> bool:
+        """Its runner died without a word."""
+        return self.lease is not None and not self.lease.is_live(now)
+
+    def is_stale(self, now: datetime) -> bool:
+        """It should move and does not; a paused job is not meant to."""
+        return self.status.is_active and self.status is not Status.PAUSED and now - self.progressed_at >= STALE_AFTER
+
+    def can_be_claimed(self, now: datetime) -> bool:
+        """Whether a worker should take it: to run it, or to bring a cancel or a pause to its end."""
+        return self.status.is_active and self.status is not Status.PAUSED and not self.is_held(now)
+
+    # What an operator does.
+
+    def cancel_requested(self, now: datetime) -> Job:
+        """Cancelling while items in flight finish, cancelled at once where no live runner holds it."""
+        if not self.status.is_active:
+            raise InvalidJobState(f"Job {self.id} has ended ({self.status}); only an active job can be cancelled.")
+        asked = replace(self, cancelled_at=self.cancelled_at or now)
+        if not self.is_held(now):
+            return _ended(asked, Status.CANCELLED, now)
+        return asked if self.status is Status.CANCELLING else _moved(asked, Status.CANCELLING)
+
+    def pause_requested(self, now: datetime) -> Job:
+        """Pausing while items in flight finish, paused at once where no live runner holds it."""
+        if self.status in {Status.PAUSING, Status.PAUSED}:
+            return self if self.is_held(now) or self.status is Status.PAUSED else _at_rest(self, Status.PAUSED)
+        if self.status not in {Status.PENDING, Status.RUNNING}:
+            raise InvalidJobState(f"Job {self.id} is {self.status}; only a pending or running job can be paused.")
+        return _moved(self, Status.PAUSING) if self.is_held(now) else _at_rest(self, Status.PAUSED)
+
+    def resume_requested(self, now: datetime) -> Job:
+        if self.status is Status.PAUSING:
+            return replace(_moved(self, Status.RUNNING), progressed_at=now)
+        if self.status is Status.PAUSED:
+            return replace(_moved(self, Status.PENDING), progressed_at=now)
+        raise InvalidJobState(f"Job {self.id} is {self.status}; only a paused job can be resumed.")
+
+    def limits_lowered(self, limits: RateLimits) -> Job:
+        """With gentler limits from now on; raising them is for the next job."""
+        if not self.status.is_active:
+            raise InvalidJobState(f"Job {self.id} has ended ({self.status}); its limits no longer matter.")
+        if limits != self.config.rate_limits.lowered(limits):
+            raise InvalidJobState("The limits of a running job can only be lowered (fewer requests, longer delays); "
+                                  "set higher ones for the next job.")
+        return replace(self, config=replace(self.config, rate_limits=limits))
+
+    def displaced(self, now: datetime) -> Job | None:
+        """Failed to make room, where it is stale; None where it is not and stays."""
+        if not self.is_stale(now):
+            return None
+        minutes = int((now - self.progressed_at).total_seconds() // 60)
+        failed = _ended(self, Status.FAILED, now, f"Displaced by a new job: no progress for {minutes} minutes.")
+        return replace(failed, token=self.token + 1)
+
+    # What a worker does. Every write after the claim carries the token that the claim gave.
+
+    def claimed(self, owner: str, now: datetime, progress: Progress | None = None) -> Job:
+        """Held by `owner` from now on. Who comes second finds it held and gets LeaseLost."""
+        if not self.can_be_claimed(now):
+            raise LeaseLost(f"Job {self.id} is held by {self.lease.owner if self.lease else 'nobody'}.")
+        runs_on = self.status in {Status.PENDING, Status.RUNNING}  # else it is only brought to its end
+        is_resumed = runs_on and self.started_at is not None
+        claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
+        return replace(
+            claimed, lease=Lease(owner=owner, expires_at=now + LEASE), token=self.token + 1,
+            started_at=self.started_at or now, resumed_at=now if is_resumed else self.resumed_at,
+            resume_count=self.resume_count + is_resumed, progressed_at=now, progress=progress or self.progress,
+        )
+
+    def recorded(self, token: int, progress: Progress, segments: int, now: datetime, *, moves: bool) -> Job:
+        """With new progress and a renewed lease. `moves`: something was settled, or it waits for a known reason."""
+        self.check_fence(token)
+        lease = replace(self.lease, expires_at=now + LEASE) if self.lease else None
+        return replace(self, lease=lease, progress=progress, segments=max(self.segments, segments),
+                       progressed_at=now if moves else self.progressed_at)
+
+    def released(self, token: int, now: datetime) -> Job:
+        """The lease given back, so that any worker may go on at once."""
+        self.check_fence(token)
+        if self.status is Status.CANCELLING:
+            return _ended(self, Status.CANCELLED, now)
+        if self.status is Status.PAUSING:
+            return _at_rest(self, Status.PAUSED)
+        return _at_rest(self, Status.PENDING)
+
+    def finished(self, token: int, now: datetime) -> Job:
+        """Ended as its items and its operator say."""
+        self.check_fence(token)
+        progress = self.progress
+        if progress.settled_items == progress.total_items:
+            all_failed = bool(progress.failed) and progress.failed == progress.total_items
+            if all_failed:
+                return _ended(self, Status.FAILED, now, f"All {progress.failed:,} items failed.")
+            return _ended(self, Status.COMPLETED, now)
+        return self.released(token, now)
+
+    def broken(self, token: int, sentence: str, now: datetime) -> Job:
+        """Failed, because it cannot be run at all."""
+        self.check_fence(token)
+        return _ended(self, Status.FAILED, now, sentence)
+
+    def check_fence(self, token: int) -> None:
+        """LeaseLost where the token is not that of the claim that holds."""
+        if token != self.token or self.lease is None:
+            raise LeaseLost(f"Job {self.id} has been taken over (token {token}, now {self.token}).")
+
+
+def _moved(job: Job, status: Status) -> Job:
+    if (job.status, status) not in TRANSITIONS:
+        raise InvalidJobState(f"Job {job.id} is {job.status} and cannot become {status}.")
+    return replace(job, status=status)
+
+
+def _at_rest(job: Job, status: Status) -> Job:
+    """Moved to a state in which nobody runs it."""
+    progress = job.progress
+    districts = {name: replace(district, is_in_progress=False) if district.is_in_progress else district
+                 for name, district in progress.districts.items()}
+    limiter = LimiterReport(requests_made=progress.limiter.requests_made)
+    return replace(_moved(job, status), lease=None,
+                   progress=replace(progress, current_item="", districts=districts, limiter=limiter))
+
+
+def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
+    return replace(_at_rest(job, status), ended_at=now, error=error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs are wanted; nothing stands for any."""
+
+    statuses: frozenset[Status] = frozenset()
+    job_types: frozenset[JobType] = frozenset()
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+def conflict_details(job: Job) -> Mapping[str, object]:
+    """What the one who is refused needs to know of the job that runs."""
+    return {
+        "jobId": str(job.id), "jobType": str(job.job_type), "status": str(job.status),
+        "path": f"/api/admin/backfill/{job.id}",
+        "progress": {"totalItems": job.progress.total_items, "settledItems": job.progress.settled_items,
+                     "percent": job.progress.percent},
+    }

@@ -1,0 +1,110 @@
+"""Work items, and the plan that fixes which of them a job has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from hashlib import blake2b
+from typing import NamedTuple
+
+from backfill.domain.calendar import Edition
+
+SUMMARY = "all"
+"""The "district" of a date's district summary."""
+
+_DISTRICT = re.compile(r"0*([1-9]\d{0,3})|([A-Z])")
+
+
+def normalised_district(text: str) -> str:
+    """`1`, `01` and ` 01 ` are one district, written `01` as the dashboard does. ValueError for what is no id."""
+    match = _DISTRICT.fullmatch(text.strip().upper())
+    if match is None:
+        raise ValueError("A district is a number like 91, or F or U.")
+    return match[1].zfill(2) if match[1] else match[2]
+
+
+def district_order(district: str) -> tuple[int, int, str]:
+    """Sort key: the summary first, numbers by size, then letters."""
+    if district == SUMMARY:
+        return (0, 0, "")
+    return (1, int(district), "") if district.isdigit() else (2, 0, district)
+
+
+class WorkItem(NamedTuple):
+    """One district, or the district summary, on one snapshot date."""
+
+    date: date
+    district: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.date.isoformat()}/{self.district}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDay:
+    """The items of one snapshot date, in the order in which they begin. `edition` is None where nothing is fetched."""
+
+    date: date
+    districts: tuple[str, ...]
+    edition: Edition | None = None
+
+    def items(self) -> Iterator[WorkItem]:
+        return (WorkItem(self.date, district) for district in self.districts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every item of a job, date by date. Fixed when the job is created; small, since districts are shared by dates."""
+
+    days: tuple[PlannedDay, ...]
+    unpublished_dates: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """How many items are expected to be skipped, by reason."""
+    requests: int = 0
+    """How many requests to the dashboard it takes, if each succeeds at once."""
+
+    @cached_property
+    def total_items(self) -> int:
+        return sum(len(day.districts) for day in self.days)
+
+    @cached_property
+    def district_totals(self) -> dict[str, int]:
+        """Items of each district, in the order of districts."""
+        totals: dict[str, int] = {}
+        by_group: dict[tuple[str, ...], int] = {}
+        for day in self.days:
+            by_group[day.districts] = by_group.get(day.districts, 0) + 1
+        for districts, dates in by_group.items():
+            for district in districts:
+                totals[district] = totals.get(district, 0) + dates
+        return dict(sorted(totals.items(), key=lambda pair: district_order(pair[0])))
+
+    @property
+    def skipped_items(self) -> int:
+        return sum(self.skipped.values())
+
+    def only(self, items: Iterable[WorkItem]) -> Plan:
+        """The same plan narrowed to `items`; what it does not hold is left out."""
+        wanted: dict[date, set[str]] = {}
+        for item in items:
+            wanted.setdefault(item.date, set()).add(item.district)
+        days = tuple(
+            replace(day, districts=tuple(d for d in day.districts if d in wanted[day.date]))
+            for day in self.days if day.date in wanted
+        )
+        return Plan(tuple(day for day in days if day.districts))
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digits that differ between any two plans that would do something else."""
+        state = blake2b(digest_size=8)
+        for districts in dict.fromkeys(day.districts for day in self.days):
+            state.update(repr(districts).encode())
+        for day in self.days:
+            state.update(f"{day.date}{len(day.districts)}{day.edition}".encode())
+        state.update(repr(sorted(self.skipped.items())).encode())
+        return state.hexdigest()

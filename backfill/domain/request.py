@@ -1,0 +1,75 @@
+"""What an operator asks for, and the rules that it must keep before anything is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2b
+
+from backfill.domain.calendar import FIRST_DAY
+from backfill.domain.job import Cadence, JobConfig, JobType
+from backfill.domain.limits import RateLimits
+from backfill.domain.plan import SUMMARY, district_order, normalised_district
+from backfill.errors import InvalidDateRange, InvalidJobType, InvalidRequest
+
+
+def parsed_job_type(text: str) -> JobType:
+    try:
+        return JobType(text)
+    except ValueError:
+        names = " or ".join(JobType)
+        raise InvalidJobType({"jobType": [f"jobType must be {names}; it was {text[:40]!r}."]}) from None
+
+
+def parsed_district(text: str, field: str = "district", *, may_be_summary: bool = True) -> str:
+    """The district as it is stored; InvalidRequest names `field` where it is none."""
+    if may_be_summary and text == SUMMARY:
+        return text
+    try:
+        return normalised_district(text)
+    except ValueError as exc:
+        raise InvalidRequest({field: [f"{text[:40]!r} is no district. {exc}"]}) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What is asked of a job, by whichever door; types are right, rules are checked by `config`."""
+
+    job_type: JobType
+    start_date: date | None = None
+    end_date: date | None = None
+    target_districts: tuple[str, ...] = ()
+    cadence: Cadence = Cadence.DAILY
+    skip_existing: bool = True
+    plan_id: str = ""
+    """Of a preview; empty where none binds the start."""
+
+    def config(self, limits: RateLimits, today: date) -> JobConfig:
+        """Checked against every rule that needs no calendar. InvalidRequest or InvalidDateRange name the fields."""
+        self._check_dates(today)
+        districts = sorted(
+            {parsed_district(text, "targetDistricts", may_be_summary=False) for text in self.target_districts},
+            key=district_order)
+        return JobConfig(start_date=self.start_date, end_date=self.end_date, target_districts=tuple(districts),
+                         cadence=self.cadence, skip_existing=self.skip_existing, rate_limits=limits)
+
+    def _check_dates(self, today: date) -> None:
+        start, end = self.start_date, self.end_date
+        missing = [name for name, value in (("startDate", start), ("endDate", end)) if value is None]
+        if missing and self.job_type is JobType.DATA_COLLECTION:
+            raise InvalidRequest({name: [f"{name} is needed for data-collection; give a date like 2024-01-31."]
+                                  for name in missing})
+        wrong: dict[str, list[str]] = {}
+        if start is not None and start < FIRST_DAY:
+            wrong["startDate"] = [f"startDate must not be before {FIRST_DAY}, the first day that the dashboard knows."]
+        if end is not None and end >= today:
+            wrong["endDate"] = [f"endDate must be before today ({today}, UTC); the newest possible day is yesterday."]
+        if start is not None and end is not None and start > end:
+            wrong.setdefault("startDate", []).append(f"startDate ({start}) must not be after endDate ({end}).")
+        if wrong:
+            raise InvalidDateRange(wrong)
+
+    def fingerprint(self, *more: Iterable[str]) -> str:
+        """A digest that is equal for equal requests only."""
+        return blake2b(repr((self, more)).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,246 @@
+"""One small tree of errors. Each carries a sentence that says what to do, its code and whether a retry helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class BackfillError(Exception):
+    """The root: what an operator may be told, in one sentence."""
+
+    code: ClassVar[str] = "BACKFILL_ERROR"
+    is_retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+# What an operator asked for cannot be done as asked.
+
+
+class InvalidRequest(BackfillError):
+    """A field is wrong; `details` maps each field to its messages."""
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, fields: Mapping[str, list[str]]) -> None:
+        super().__init__(" ".join(text for texts in fields.values() for text in texts), details=dict(fields))
+
+
+class InvalidJobType(InvalidRequest):
+    """The job type is none that this service knows."""
+
+    code = "INVALID_JOB_TYPE"
+
+
+class InvalidDateRange(InvalidRequest):
+    """The two dates make no range that can be collected."""
+
+    code = "INVALID_DATE_RANGE"
+
+
+class JobNotFound(BackfillError):
+    """No job has that id."""
+
+    code = "JOB_NOT_FOUND"
+
+
+class SnapshotNotFound(BackfillError):
+    """Nothing is stored for that date and district."""
+
+    code = "SNAPSHOT_NOT_FOUND"
+
+
+class JobConflict(BackfillError):
+    """Another job is active; `details` names it and its progress."""
+
+    code = "JOB_ALREADY_RUNNING"
+    is_retryable = True
+
+
+class InvalidJobState(BackfillError):
+    """The job is in a state in which this cannot be done."""
+
+    code = "INVALID_JOB_STATE"
+
+
+class PlanChanged(BackfillError):
+    """The plan that was previewed is no longer what a start would run; `details` says what changed."""
+
+    code = "PLAN_CHANGED"
+
+
+class NothingToRetry(BackfillError):
+    """The job has no failed item of the wanted kind."""
+
+    code = "NOTHING_TO_RETRY"
+
+
+class IdempotencyKeyReused(BackfillError):
+    """The same Idempotency-Key came with another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+# What the job's own machinery may meet.
+
+
+class StorageUnavailable(BackfillError):
+    """The job store does not answer: locked, missing, read-only or out of reach."""
+
+    code = "STORAGE_UNAVAILABLE"
+    is_retryable = True
+
+
+class LeaseLost(BackfillError):
+    """Another runner holds the job; the one that meets this ends quietly and touches nothing."""
+
+    code = "LEASE_LOST"
+
+
+class CorruptRecord(BackfillError):
+    """Something stored cannot be read; the message names it."""
+
+    code = "CORRUPT_RECORD"
+
+
+class Stopped(BackfillError):
+    """This process is stopping or the job is cancelled: the item is left as if it had never been begun."""
+
+    code = "STOPPED"
+
+
+# What the dashboard may answer. Its own code for every refusal, since an operator acts on each differently.
+
+
+class DashboardError(BackfillError):
+    """An answer that cannot be kept. `is_retryable` says whether asking the same again may help."""
+
+    code = "DASHBOARD_ERROR"
+
+
+class DashboardUnavailable(DashboardError):
+    """A calendar is needed and cannot be had."""
+
+    code = "DASHBOARD_UNAVAILABLE"
+    is_retryable = True
+
+
+class TransientDashboardError(DashboardError):
+    """The dashboard or the way to it is in trouble; the same request may succeed later."""
+
+    code = "DASHBOARD_TROUBLE"
+    is_retryable = True
+
+
+class ServerError(TransientDashboardError):
+    """The dashboard answered 5xx."""
+
+    code = "SERVER_ERROR"
+
+
+class Throttled(TransientDashboardError):
+    """The dashboard asked for fewer requests (429, or 503 with Retry-After).
+
+    `retry_at` is when it may be asked again, None where it did not say.
+    """
+
+    code = "THROTTLED"
+
+    def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class ConnectionFailed(TransientDashboardError):
+    """No connection, or it was reset."""
+
+    code = "CONNECTION_FAILED"
+
+
+class TimedOut(TransientDashboardError):
+    """No answer in time."""
+
+    code = "TIMEOUT"
+
+
+class Truncated(TransientDashboardError):
+    """The body ends before its footer, or before its announced length."""
+
+    code = "TRUNCATED"
+
+
+class HtmlPage(TransientDashboardError):
+    """A page where a report should be; the dashboard says so of a broken report, often for a while only."""
+
+    code = "HTML_PAGE"
+
+
+class NoRows(TransientDashboardError):
+    """Header and footer and nothing between them."""
+
+    code = "NO_ROWS"
+
+
+class RefusedAnswer(DashboardError):
+    """An answer that asking again will not change."""
+
+    code = "REFUSED"
+
+
+class NotPublished(RefusedAnswer):
+    """The dashboard has nothing under this address (its redirect to the error page)."""
+
+    code = "NOT_PUBLISHED"
+
+
+class UnexpectedStatus(RefusedAnswer):
+    """A status that the protocol does not know: a 4xx, or a redirect to elsewhere."""
+
+    code = "UNEXPECTED_STATUS"
+
+
+class TooLarge(RefusedAnswer):
+    """The body passes the size limit."""
+
+    code = "TOO_LARGE"
+
+
+class NotCsv(RefusedAnswer):
+    """Neither a page nor a report."""
+
+    code = "NOT_CSV"
+
+
+class MissingColumn(RefusedAnswer):
+    """A needed column is not there: the export's format changed, and the parser must follow."""
+
+    code = "MISSING_COLUMN"
+
+
+class MalformedRow(RefusedAnswer):
+    """A row does not have as many cells as the header."""
+
+    code = "MALFORMED_ROW"
+
+
+class WrongMonth(RefusedAnswer):
+    """The footer names another month than was asked for."""
+
+    code = "WRONG_MONTH"
+
+
+class WrongAsOf(RefusedAnswer):
+    """The footer names another as-of day than was asked for."""
+
+    code = "WRONG_AS_OF"
+
+
+class WrongDistrict(RefusedAnswer):
+    """A row belongs to another district than was asked for."""
+
+    code = "WRONG_DISTRICT"

@@ -1,0 +1,194 @@
+"""The job's verbs: claim, record, finish, release. All that a runner says of a job goes through here."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from backfill.domain import (
+    ERRORS_KEPT,
+    HISTORY,
+    DistrictProgress,
+    ItemError,
+    Job,
+    LimiterReport,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    Progress,
+    Segment,
+    Settled,
+    WorkItem,
+)
+from backfill.errors import CorruptRecord
+from backfill.storage import Fence, JobStorage
+
+SEGMENT_SIZE = 500
+"""Outcomes after which a segment is closed and the next one begun."""
+
+
+class Tally:
+    """What is counted while outcomes come in; `progress` freezes it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._total = plan.total_items
+        self._expected_skips = plan.skipped_items
+        self._district_totals = plan.district_totals
+        self._by_district: Counter[tuple[str, OutcomeKind]] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._kinds: Counter[OutcomeKind] = Counter()
+        self._last_errors: dict[str, str] = {}
+        self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
+        self._minutes: Counter[datetime] = Counter()
+        self._last: Outcome | None = None
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            kind = outcome.kind
+            district = outcome.item.district
+            self._kinds[kind] += 1
+            self._by_district[district, kind] += 1
+            if kind is OutcomeKind.SKIPPED:
+                self._skipped[outcome.reason] += 1
+            else:
+                self._minutes[outcome.at.replace(second=0, microsecond=0)] += 1
+                if kind is OutcomeKind.FAILED:
+                    self._last_errors[district] = outcome.message
+                    self._errors.appendleft(ItemError(
+                        item_key=outcome.item.key, code=outcome.reason, message=outcome.message, at=outcome.at,
+                        is_retryable=outcome.is_retryable, attempts=outcome.attempts))
+            self._last = outcome
+
+    def progress(self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime) -> Progress:
+        current = list(in_flight)
+        working = {item.district for item in current}
+        counts = self._by_district
+        districts = {
+            name: DistrictProgress(
+                total=total, processed=counts[name, OutcomeKind.PROCESSED], failed=counts[name, OutcomeKind.FAILED],
+                skipped=counts[name, OutcomeKind.SKIPPED], last_error=self._last_errors.get(name, ""),
+                is_in_progress=name in working)
+            for name, total in self._district_totals.items()
+        }
+        return Progress(
+            total_items=self._total, expected_skips=self._expected_skips,
+            processed=self._kinds[OutcomeKind.PROCESSED], failed=self._kinds[OutcomeKind.FAILED],
+            skipped=dict(self._skipped), current_item=current[-1].key if current else "",
+            last_item=self._last.item.key if self._last else "", last_item_at=self._last.at if self._last else None,
+            limiter=limiter, districts=districts, errors=tuple(self._errors), minutes=self._history(now),
+        )
+
+    def _history(self, now: datetime) -> tuple[tuple[datetime, int], ...]:
+        """Each of the last minutes from the first with an item in it, the current one last."""
+        this = now.replace(second=0, microsecond=0)
+        for old in [minute for minute in self._minutes if minute < this - HISTORY]:
+            del self._minutes[old]
+        if not self._minutes:
+            return ()
+        first = min(self._minutes)
+        count = int((this - first) / timedelta(minutes=1)) + 1
+        return tuple((minute, self._minutes[minute]) for minute in (first + timedelta(minutes=n) for n in range(count)))
+
+
+class Claim:
+    """A claimed job: the only way in which a runner writes. Every write carries the fencing token of the claim."""
+
+    def __init__(self, jobs: JobStorage, job: Job, plan: Plan, settled: Settled, tally: Tally) -> None:
+        self.job, self.plan, self.settled = job, plan, settled
+        self.fence = Fence(job.id, job.token)
+        self._jobs, self._tally = jobs, tally
+        self._open: list[Outcome] = []
+        self._number = job.segments
+        self._unwritten = 0
+
+    @property
+    def unwritten(self) -> int:
+        """Outcomes that are noted but not stored yet."""
+        return self._unwritten
+
+    def note(self, outcomes: Iterable[Outcome]) -> None:
+        """Take outcomes into the open segment; one that is settled already, or is not of the plan, is left out."""
+        new = [outcome for outcome in outcomes if self.settled.add(outcome.item)]
+        self._tally.add(new)
+        self._open += new
+        self._unwritten += len(new)
+
+    def record(self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime) -> Job:
+        """Store progress and the open segment, renew the lease, and bring back what the operator wishes.
+
+        May be repeated after StorageUnavailable: a segment that was written after all is written again.
+        """
+        progress = self._tally.progress(in_flight, limiter, now)
+        segment = Segment(self._number, tuple(self._open)) if self._unwritten else None
+        moves = segment is not None or limiter.waiting_until is not None or (
+            limiter.requests_made > self.job.progress.limiter.requests_made)
+        count = self._number + 1 if segment else self._number
+        self.job = self._jobs.update(
+            self.job.id, lambda job: job.recorded(self.fence.token, progress, count, now, moves=moves),
+            segment=segment)
+        self._unwritten = 0
+        if len(self._open) >= SEGMENT_SIZE:
+            self._open, self._number = [], self._number + 1
+        return self.job
+
+    def look(self) -> Job:
+        """The job as stored, without a write; LeaseLost where another runner holds it."""
+        job = self._jobs.get(self.job.id)
+        if job is not None:
+            job.check_fence(self.fence.token)
+            self.job = job
+        return self.job
+
+    def finish(self, now: datetime) -> Job:
+        """End the job as its items and its operator say."""
+        return self._end(lambda job: job.finished(self.fence.token, now))
+
+    def release(self, now: datetime) -> Job:
+        """Give the lease back at once, so that any worker may go on."""
+        return self._end(lambda job: job.released(self.fence.token, now))
+
+    def fail(self, sentence: str, now: datetime) -> Job:
+        """End a job that cannot be run."""
+        return self._end(lambda job: job.broken(self.fence.token, sentence, now))
+
+    def _end(self, change: Callable[[Job], Job]) -> Job:
+        self.job = self._jobs.update(self.job.id, change)
+        return self.job
+
+
+class Manager:
+    """Finds the job that needs a runner, and claims it."""
+
+    def __init__(self, jobs: JobStorage) -> None:
+        self._jobs = jobs
+
+    def claim(self, owner: str, now: datetime) -> Claim | None:
+        """The active job, where no live runner holds it; None where there is nothing to do.
+
+        Counters, the set of settled items and the list of errors are rebuilt from the ledger at every claim. Raises
+        LeaseLost where another worker was quicker.
+        """
+        found = self._jobs.active()
+        if found is None or not found.can_be_claimed(now):
+            return None
+        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now))
+        try:
+            return self._opened(job, now)
+        except CorruptRecord as exc:
+            sentence = exc.message
+            self._jobs.update(job.id, lambda held: held.broken(job.token, sentence, now))
+            raise
+
+    def _opened(self, job: Job, now: datetime) -> Claim:
+        plan = self._jobs.plan(job.id)
+        settled, tally = Settled(plan), Tally(plan)
+        number = 0
+        for segment in self._jobs.segments(job.id):
+            tally.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
+            number = segment.number + 1
+        limiter = LimiterReport(requests_made=job.progress.limiter.requests_made)
+        progress = tally.progress((), limiter, now)
+        job = self._jobs.update(
+            job.id, lambda held: held.recorded(job.token, progress, number, now, moves=True))
+        return Claim(self._jobs, job, plan, settled, tally)

@@ -1,0 +1,143 @@
+"""The rows of the ORM adapter. Rules live in the domain; what is here is form, and the one constraint that counts."""
+
+from django.db import models
+from django.db.models import Q
+
+
+class BackfillJob(models.Model):
+    """A job. Columns are what is searched or locked by; the rest is JSON and packed bytes."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    job_type = models.CharField(max_length=32)
+    status = models.CharField(max_length=16)
+    slot = models.PositiveSmallIntegerField(default=1, editable=False)
+    config = models.JSONField()
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=150)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
+    resumed_at = models.DateTimeField(null=True)
+    resume_count = models.PositiveIntegerField(default=0)
+    retry_of = models.UUIDField(null=True)
+    lease_owner = models.CharField(max_length=100, blank=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    token = models.PositiveBigIntegerField(default=0)
+    progressed_at = models.DateTimeField()
+    progress = models.JSONField()
+    detail = models.JSONField()
+    error = models.TextField(blank=True)
+    segments = models.PositiveIntegerField(default=0)
+    idempotency_key = models.CharField(max_length=64, blank=True)
+    idempotency_fingerprint = models.CharField(max_length=64, blank=True)
+    revision = models.PositiveBigIntegerField(default=0)
+    plan = models.BinaryField()
+
+    class Meta:
+        verbose_name = "backfill job"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["slot"],
+                condition=Q(status__in=["pending", "running", "pausing", "paused", "cancelling"]),
+                name="backfill_one_active_job",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="backfill_job_newest"),
+            models.Index(fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="backfill_job_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_type} {self.id} ({self.status})"
+
+
+class Checkpoint(models.Model):
+    """A segment of a job's ledger."""
+
+    job = models.ForeignKey(BackfillJob, on_delete=models.CASCADE, related_name="checkpoints")
+    number = models.PositiveIntegerField()
+    processed = models.PositiveIntegerField()
+    failed = models.PositiveIntegerField()
+    skipped = models.PositiveIntegerField()
+    outcomes = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="backfill_segment_once")]
+
+    def __str__(self) -> str:
+        return f"segment {self.number} of job {self.job_id}"
+
+
+class RateLimitConfig(models.Model):
+    """The limits of the next job; one row."""
+
+    max_requests_per_minute = models.PositiveIntegerField()
+    max_concurrent = models.PositiveIntegerField()
+    min_delay_ms = models.PositiveIntegerField()
+    max_delay_ms = models.PositiveIntegerField()
+    backoff_multiplier = models.FloatField()
+    updated_at = models.DateTimeField(null=True)
+    updated_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = "rate limits"
+        verbose_name_plural = "rate limits"
+
+    def __str__(self) -> str:
+        return f"{self.max_requests_per_minute} requests a minute"
+
+
+class SourceTimeline(models.Model):
+    """How far ahead the time of the dashboard is given out; one row."""
+
+    reserved_until = models.DateTimeField(null=True)
+    held_until = models.DateTimeField(null=True)
+    hold_reason = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"reserved until {self.reserved_until}"
+
+
+class StoredSnapshot(models.Model):
+    """The reports of a district, or the district summary, for a date."""
+
+    date = models.DateField()
+    district = models.CharField(max_length=8)
+    data_month = models.DateField()
+    as_of = models.DateField()
+    is_final = models.BooleanField()
+    content_hash = models.CharField(max_length=64)
+    fetched_at = models.DateTimeField()
+    job_id = models.UUIDField()
+    reports = models.JSONField()
+    content = models.BinaryField()
+
+    class Meta:
+        verbose_name = "snapshot"
+        constraints = [models.UniqueConstraint(fields=["date", "district"], name="backfill_snapshot_once")]
+        indexes = [
+            # Covers the question "what is stored of these dates", which must not touch the packed reports.
+            models.Index(fields=["date", "as_of", "is_final", "job_id", "district"], name="backfill_snapshot_keys"),
+            models.Index(fields=["district", "date"], name="backfill_snapshot_district"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.district}"
+
+
+class StoredCalendarMonth(models.Model):
+    """What the dashboard publishes of a month."""
+
+    month_end = models.DateField(primary_key=True)
+    districts = models.JSONField()
+    as_of_days = models.JSONField()
+    is_archived = models.BooleanField()
+    is_closed = models.BooleanField()
+    has_blank_close = models.BooleanField()
+    fetched_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "calendar month"
+
+    def __str__(self) -> str:
+        return f"{self.month_end}"

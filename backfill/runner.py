@@ -1,0 +1,257 @@
+"""Runs one claimed job: hands out items, stores what comes back, and keeps the lease."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from backfill.domain import RENEW_AFTER, Job, Outcome, OutcomeKind, PlannedDay, Status, WorkItem
+from backfill.errors import LeaseLost, Stopped, StorageUnavailable
+from backfill.manager import Claim
+from backfill.rate_limit import Limiter
+from backfill.work.base import Execution
+
+logger = logging.getLogger(__name__)
+
+_RECORD_AFTER = 1.0
+"""Seconds between two writes of the ledger at least: a document of Firestore takes one a second."""
+
+_LOOK_AFTER = 0.4
+"""Seconds between two looks at what the operator wishes."""
+
+_STOP_WITHIN = 1.0
+"""Seconds that a clean stop waits for requests in flight; what is left undone is done by the next runner."""
+
+_UNWRITTEN_LIMIT = 20_000
+"""Outcomes that may wait to be written; no more are made until they are."""
+
+_DRAINING = frozenset({Status.CANCELLING, Status.PAUSING})
+
+_Result = tuple[WorkItem, Outcome | BaseException]
+
+
+class _Agenda:
+    """What is left to do, in plan order, a day at a time: memory does not grow with the number of items."""
+
+    def __init__(self, claim: Claim, execution: Execution) -> None:
+        self._claim, self._execution = claim, execution
+        self._next_day = 0
+        self._of_day: list[tuple[PlannedDay, WorkItem]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._of_day and self._next_day >= len(self._claim.plan.days)
+
+    def next(self) -> tuple[PlannedDay, WorkItem] | None:
+        """The next item; None where a day needed no work, so that the caller can look up before the next.
+
+        After StorageUnavailable it is asked again and has lost nothing.
+        """
+        if not self._of_day:
+            day = self._claim.plan.days[self._next_day]
+            if any(item not in self._claim.settled for item in day.items()):
+                self._claim.note(self._execution.skips(day))
+            self._of_day = [(day, item) for item in day.items() if item not in self._claim.settled]
+            self._of_day.reverse()
+            self._next_day += 1
+        return self._of_day.pop() if self._of_day else None
+
+    def put_back(self, day: PlannedDay, item: WorkItem) -> None:
+        self._of_day.append((day, item))
+
+
+class Runner:
+    """One run of one claimed job, in the thread that calls `run` and a thread for each item in flight."""
+
+    def __init__(
+        self, claim: Claim, execution: Execution, limiter: Limiter, *, stop: threading.Event,
+        now: Callable[[], datetime], disconnect: Callable[[], None],
+    ) -> None:
+        """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go."""
+        self._claim, self._execution, self._limiter = claim, execution, limiter
+        self._stop, self._now, self._disconnect = stop, now, disconnect
+        self._agenda = _Agenda(claim, execution)
+        self._limits = claim.job.config.rate_limits
+        self._tasks: queue.SimpleQueue[tuple[PlannedDay, WorkItem] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        self._in_flight: dict[WorkItem, PlannedDay] = {}
+        self._threads = 0
+        self._last_record = self._last_look = 0.0
+        self._recorded_requests = -1
+        self._is_storing = True
+
+    def run(self) -> None:
+        """Until the job is ended, released or lost. Returns quietly in each case."""
+        job = self._claim.job
+        logger.info("Job %s: runner starts (token %d, %s).", job.id, job.token, job.status)
+        try:
+            if self._work():
+                ended = self._patiently(lambda: self._claim.finish(self._now()))
+                if ended is not None:
+                    logger.info("Job %s: %s.", job.id, ended.status)
+            else:
+                self._let_go()
+        except LeaseLost as exc:
+            logger.info("Job %s: this runner ends, touching nothing. %s", job.id, exc.message)
+        finally:
+            self._limiter.stop()
+            for _ in range(self._threads):
+                self._tasks.put(None)
+
+    def _work(self) -> bool:
+        """Whether the job came to its end; False where the process stops."""
+        while not self._stop.is_set():
+            self._keep_record()
+            status = self._claim.job.status
+            self._limiter.drain(on=status in _DRAINING)
+            if status not in _DRAINING:
+                self._keep_limits()
+                self._hand_out()
+            if not self._in_flight and (status in _DRAINING or self._agenda.is_empty):
+                if self._claim.unwritten:
+                    self._record()  # may fail: then it is tried again on the next round
+                if self._is_storing and not self._claim.unwritten:
+                    return True
+            self._take_results()
+        return False
+
+    # Handing out and taking back.
+
+    def _keep_limits(self) -> None:
+        """An operator may lower the limits of a running job."""
+        limits = self._claim.job.config.rate_limits
+        if limits != self._limits:
+            self._limits = limits
+            self._limiter.lower(limits)
+
+    def _hand_out(self) -> None:
+        limit = self._limits.max_concurrent
+        until = time.monotonic() + _LOOK_AFTER  # days that need no work may be many
+        while (self._is_storing and len(self._in_flight) < limit and not self._agenda.is_empty
+               and self._claim.unwritten < _UNWRITTEN_LIMIT and time.monotonic() < until):
+            try:
+                task = self._agenda.next()
+            except StorageUnavailable as exc:
+                self._not_storing(exc)
+                return
+            if task is None:
+                continue
+            day, item = task
+            self._in_flight[item] = day
+            self._tasks.put(task)
+            if self._threads < len(self._in_flight):
+                self._threads += 1
+                threading.Thread(target=self._do_items, name=f"backfill-item-{self._threads}", daemon=True).start()
+
+    def _do_items(self) -> None:
+        """The life of an item thread."""
+        try:
+            while (task := self._tasks.get()) is not None:
+                day, item = task
+                try:
+                    result: Outcome | BaseException = self._execution.process(day, item)
+                except BaseException as exc:  # noqa: BLE001 - handed to the runner's thread, which decides
+                    result = exc
+                self._results.put((item, result))
+        finally:
+            self._disconnect()
+
+    def _take_results(self) -> None:
+        """Wait for one result, at most until something is due; then take all that are there."""
+        can_go_on = self._is_storing and not self._in_flight and not self._agenda.is_empty
+        is_full = self._claim.unwritten >= _UNWRITTEN_LIMIT or self._claim.job.status in _DRAINING
+        try:
+            if is_full or not can_go_on:
+                self._take(self._results.get(timeout=self._idle_seconds()))
+            while True:
+                self._take(self._results.get_nowait())
+        except queue.Empty:
+            return
+
+    def _take(self, result: _Result) -> None:
+        item, outcome = result
+        day = self._in_flight.pop(item)
+        if isinstance(outcome, Outcome):
+            self._claim.note([outcome])
+        elif isinstance(outcome, Stopped | StorageUnavailable):
+            self._agenda.put_back(day, item)
+        elif isinstance(outcome, LeaseLost):
+            raise outcome
+        else:
+            logger.error("Item %s of job %s failed in a way that the service does not know.", item.key,
+                         self._claim.job.id, exc_info=outcome)
+            self._claim.note([Outcome(item, OutcomeKind.FAILED, self._now(), "UNEXPECTED_ERROR",
+                                      f"Unexpected error: {outcome!r}", attempts=1, is_retryable=True)])
+
+    # Keeping the store and the lease.
+
+    def _idle_seconds(self) -> float:
+        last = max(self._last_look, self._last_record)
+        return max(min(last + _LOOK_AFTER - time.monotonic(), _LOOK_AFTER), 0.01)
+
+    def _is_due(self, seconds: float) -> bool:
+        return time.monotonic() - self._last_record >= seconds
+
+    def _keep_record(self) -> None:
+        """Store what there is to store, else look at what the operator wishes."""
+        requests = self._limiter.report().requests_made
+        has_news = self._claim.unwritten > 0 or requests != self._recorded_requests
+        if (has_news and self._is_due(_RECORD_AFTER)) or self._is_due(RENEW_AFTER.total_seconds()):
+            self._record()
+        elif time.monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
+            self._last_look = time.monotonic()
+            self._try_storing(self._claim.look)
+
+    def _record(self) -> None:
+        report = self._limiter.report()
+        self._last_record = time.monotonic()
+        if self._try_storing(lambda: self._claim.record(self._in_flight, report, self._now())):
+            self._recorded_requests = report.requests_made
+
+    def _try_storing(self, write: Callable[[], Job]) -> bool:
+        try:
+            write()
+        except StorageUnavailable as exc:
+            self._not_storing(exc)
+            return False
+        if not self._is_storing:
+            logger.info("Job %s: the job store answers again; the job goes on.", self._claim.job.id)
+            self._is_storing = True
+        return True
+
+    def _not_storing(self, exc: StorageUnavailable) -> None:
+        """No new item begins until the store answers: an item counts only once it is stored."""
+        if self._is_storing:
+            logger.warning("Job %s waits: %s It is tried again every second.", self._claim.job.id, exc.message)
+        self._is_storing = False
+
+    def _patiently(self, write: Callable[[], Job]) -> Job | None:
+        """The job after a write that is tried until it succeeds; None where the process stops before."""
+        while not self._try_storing(write):
+            if self._stop.wait(_RECORD_AFTER):
+                return None
+        return self._claim.job
+
+    def _let_go(self) -> None:
+        """A clean stop: what is done is recorded, and the lease is given back at once."""
+        self._limiter.stop()
+        deadline = time.monotonic() + _STOP_WITHIN
+        while self._in_flight and (left := deadline - time.monotonic()) > 0:
+            try:
+                self._take(self._results.get(timeout=left))
+            except queue.Empty:
+                break
+        self._in_flight.clear()
+        try:
+            self._claim.record((), self._limiter.report(), self._now())
+            self._limiter.give_back()
+            job = self._claim.release(self._now())
+        except StorageUnavailable as exc:
+            logger.warning("Job %s could not be released and waits for its lease to expire. %s",
+                           self._claim.job.id, exc.message)
+        else:
+            logger.info("Job %s: released (%s).", job.id, job.status)

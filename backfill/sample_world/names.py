@@ -1,0 +1,33 @@
+"""Names for clubs that do not exist, with the oddities that real ones have: commas, quotes, stray spaces."""
+
+from __future__ import annotations
+
+from backfill.sample_world.chance import Chance
+
+_FIRST_HALVES = (
+    "Amber", "Birch", "Bright", "Cedar", "Clear", "Copper", "Drift", "Elder", "Fair", "Fern", "Glen", "Gold", "Hazel",
+    "Iron", "Kestrel", "Lark", "Maple", "North", "Oak", "Otter", "Pine", "Quarry", "Raven", "Silver", "Thorn", "Willow",
+)
+_SECOND_HALVES = (
+    "bank", "bridge", "brook", "bury", "cliff", "combe", "dale", "field", "ford", "gate", "haven", "hurst", "ley",
+    "mere", "mouth", "port", "stead", "ton", "wick", "worth",
+)
+_BUSINESSES = ("Lumen Works", "Tidewater Bank", "Polder Rail", "Meridian Freight", "Hearth Insurance", "Basalt Energy")
+_PLACE_PATTERNS = (
+    "{} Speakers", "{} Speakers Club", "{} Toastmasters", "{} Toastmasters Club", "{} Communicators", "{} Orators",
+    "{} Early Risers", "{} Lunchtime Speakers", "Voices of {}", "{} Evening Club", "Speak Up {}", "{} Storytellers",
+    "Advanced Speakers of {}", "{} & District Speakers", "Speakers' Corner {}", "{} Online Speakers",
+)
+_ODD_PATTERNS = ('The "Ah" Counters of {}', "Speakers, Listeners and Friends of {}", "{} Leaders, Inc.")
+
+
+def club_name(chance: Chance, key: str) -> str:
+    """The name of the club that `key` stands for, ASCII, sometimes with a trailing or a double space."""
+    place = chance.one_of(_FIRST_HALVES, "first half", key) + chance.one_of(_SECOND_HALVES, "second half", key)
+    if chance.happens(10, "business", key):
+        place = chance.one_of(_BUSINESSES, "which business", key)
+    patterns = _ODD_PATTERNS if chance.happens(6, "odd", key) else _PLACE_PATTERNS
+    name = chance.one_of(patterns, "pattern", key).format(place)
+    if chance.happens(4, "double space", key):
+        name = name.replace(" ", "  ", 1)
+    return f"{name} " if chance.happens(6, "trailing space", key) else name

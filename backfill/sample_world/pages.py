@@ -1,0 +1,72 @@
+"""The HTML that the dashboard answers with: calendar pages and its error page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+
+from backfill.domain import ProgramYear
+from backfill.sample_world.reports import MONTH_NAMES
+
+ERROR_PAGE = (
+    b"\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n"
+    b"<body><h1>Sample dashboard</h1><p>An error has occured please report this</p></body></html>\r\n"
+)
+"""The misspelling is the dashboard's own, and tells the page."""
+
+_ID = "cpContent_TopControls1_ddl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarPage:
+    """What a calendar page shows: the lists that can be chosen from, and what is chosen."""
+
+    year: ProgramYear
+    years: tuple[ProgramYear, ...]
+    districts: tuple[str, ...]
+    district: str
+    months: tuple[int, ...]
+    """Months with something published, newest first."""
+    month_end: date
+    as_of_days: tuple[date, ...]
+    """Newest first."""
+    has_blank_close: bool
+    """The newest option has an empty value, as June of a closed year has."""
+
+    def render(self) -> bytes:
+        values = [as_typed(day) for day in self.as_of_days]
+        if self.has_blank_close and values:
+            values[0] = ""
+        chosen = values[0] if values else ""
+        texts = [f"As of {day.day}-{MONTH_NAMES[day.month - 1]}-{day.year}" for day in self.as_of_days]
+        report = f"clubperformance~{self.district}~{as_typed(self.month_end)}~{chosen}~{self.year}"
+        month = self.month_end.month
+        body = "".join((
+            _drop_down("Districts", ((d, f"District {d}") for d in self.districts), self.district),
+            _drop_down("ProgramYear", ((str(y), str(y)) for y in self.years), str(self.year)),
+            _drop_down("Month", ((str(m), MONTH_NAMES[m - 1]) for m in self.months), str(month)),
+            _drop_down("AsOf", zip(values, texts, strict=True), chosen),
+            _drop_down("Export", (("Export", "Export"), ("CSV", "CSV")), None,
+                       f"dll_onchange(this.value,'{report}', this)"),
+        ))
+        return (f"\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n<body>\r\n"
+                f"<h2>Club Performance for District {escape(self.district)}</h2>\r\n{body}</body></html>\r\n").encode()
+
+
+def as_typed(day: date) -> str:
+    """`M/D/YYYY` without padding, as the dashboard writes dates in requests."""
+    return f"{day.month}/{day.day}/{day.year}"
+
+
+def _quoted(text: str) -> str:
+    return escape(text).replace("&#x27;", "&#39;")  # as the dashboard writes it
+
+
+def _drop_down(name: str, options: Iterable[tuple[str, str]], chosen: str | None, on_change: str = "") -> str:
+    lines = [f'<select name="ctl00$cpContent$TopControls1$ddl{name}" id="{_ID}{name}" class="ddl"'
+             + (f' onchange="{_quoted(on_change)}"' if on_change else "") + ">"]
+    lines += [f'\t<option {"selected=" + chr(34) + "selected" + chr(34) + " " if value == chosen else ""}'
+              f'value="{escape(value)}">{escape(text)}</option>' for value, text in options]
+    return "\r\n".join([*lines, "</select>", ""])

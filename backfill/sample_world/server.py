@@ -1,0 +1,254 @@
+"""The sample world over HTTP, as dashboards.toastmasters.org speaks it.
+
+Beside the dashboard's own paths there are `POST /__control` (faults), `GET /__log` and `POST /__reset`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from backfill.domain import ProgramYear
+from backfill.sample_world.control import Control, Fault, FaultKind
+from backfill.sample_world.pages import ERROR_PAGE
+from backfill.sample_world.reports import footer
+from backfill.sample_world.world import SampleWorld
+
+_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset, where it else would say goodbye
+_CSV = "text/csv; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str = _HTML
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer(world: SampleWorld, path: str, query: Mapping[str, str]) -> Answer:
+    """What the dashboard answers to a GET, as long as nothing goes wrong."""
+    *folders, page = [part for part in path.split("/") if part] or [""]
+    archive: ProgramYear | None = None
+    if folders:
+        archive = _year_of(folders)
+        if archive == world.live_year:
+            return Answer(500, b"URL Rewrite Module Error.", "text/html")
+        if archive not in world.years:
+            return Answer(302, b"", headers={"Location": "/error.aspx"})
+    match page.lower():
+        case "club.aspx":
+            return Answer(200, world.calendar_page(archive or world.live_year, query.get("id", ""), _month(query)))
+        case "export.aspx" if query.get("type") == "CSV":
+            report = query.get("report", "")
+            body = world.report(report, archive)
+            name = f'attachment; filename="{report.split("~", 1)[0]}.csv"'
+            found = Answer(200, body or b"", _CSV, {"Content-Disposition": name})
+            return found if body is not None else Answer(200, ERROR_PAGE)
+        case other:
+            return Answer(200 if other == "error.aspx" else 404, ERROR_PAGE)
+
+
+def _year_of(folders: list[str]) -> ProgramYear | None:
+    try:
+        return ProgramYear.parse("/".join(folders))
+    except ValueError:
+        return None
+
+
+def _month(query: Mapping[str, str]) -> int | None:
+    text = query.get("month", "")
+    return int(text) if text.isdecimal() and 1 <= int(text) <= 12 else None
+
+
+def _spoilt(good: Answer, fault: Fault | None) -> Answer:
+    """The answer as the fault leaves it; faults of the connection leave it whole."""
+    match fault.kind if fault else None:
+        case FaultKind.TOO_MANY | FaultKind.UNAVAILABLE if fault:
+            after = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+            return Answer(int(fault.kind), b"Slow down.", "text/plain", after)
+        case FaultKind.BROKEN:
+            return Answer(500, b"Server Error in '/' Application.", "text/html")
+        case FaultKind.HTML:
+            return Answer(200, ERROR_PAGE)
+        case FaultKind.EMPTY if good.content_type == _CSV:
+            lines = good.body.splitlines(keepends=True)
+            return replace(good, body=lines[0] + lines[-1])
+        case FaultKind.STALE_FOOTER if good.content_type == _CSV:
+            return replace(good, body=good.body[:good.body.rindex(b"Month of")] + footer(*[date(2020, 1, 31)] * 2))
+        case _:
+            return good
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Listener
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 65536  # one packet for the head and the body
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        with suppress(ConnectionError):
+            super().finish()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base class
+        """Say nothing: the log is at /__log."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        control = self.server.control
+        if url.path == "/__log":
+            return self._send_json(200, control.log())
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        report = query.get("report", "")
+        entry = control.begin(url.path, url.query, report, self.headers.get("User-Agent", ""))
+        status: int | str = "failed"
+        try:
+            status = self._answer(url.path, query, control.take_fault(f"{url.path} {report}"))
+        except ConnectionError:
+            status = "client gone"
+            self.close_connection = True
+        finally:
+            control.end(entry, status)
+        return None
+
+    def _answer(self, path: str, query: Mapping[str, str], fault: Fault | None) -> int | str:
+        kind = fault.kind if fault else None
+        pause = self.server.latency
+        if fault and kind in {FaultKind.HANG, FaultKind.LATENCY}:
+            pause += fault.seconds
+        if pause:
+            self.server.is_stopping.wait(pause)
+        if kind is FaultKind.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+            self.close_connection = True
+            return "reset"
+        told = _spoilt(answer(self.server.world, path, query), fault)
+        if kind is FaultKind.TRUNCATE:
+            self._send(told, told.body[:len(told.body) // 2])
+            self.close_connection = True
+            return "truncated"
+        self._send(told, told.body)
+        return told.status
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/__reset":
+            self.server.control.reset()
+        elif self.path == "/__control":
+            try:
+                faults = [Fault.read(value) for value in json.loads(body)["faults"]]
+            except (ValueError, KeyError, TypeError) as exc:
+                return self._send_json(400, {"ok": False, "message": f"Send {{\"faults\": [...]}}. {exc}"})
+            self.server.control.set_faults(faults)
+        else:
+            return self._send(Answer(404, ERROR_PAGE), ERROR_PAGE)
+        return self._send_json(200, {"ok": True})
+
+    def _send_json(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self._send(Answer(status, body, "application/json"), body)
+
+    def _send(self, told: Answer, body: bytes) -> None:
+        """Announce the whole answer, and send `body` of it."""
+        self.send_response(told.status)
+        self.send_header("Content-Type", told.content_type)
+        self.send_header("Content-Length", str(len(told.body)))
+        for name, value in told.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], world: SampleWorld, latency: float) -> None:
+        self.world = world
+        self.latency = latency
+        self.control = Control()
+        self.is_stopping = threading.Event()
+        self.connections: set[socket.socket] = set()
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Like the base class, which also looks the host's name up: that can take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def shutdown_request(self, request: Any) -> None:
+        """Skip the goodbye where a reset is due."""
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_LINGER)) == _LINGER:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is nothing to report; anything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class SampleServer:
+    """A sample dashboard. It serves from a thread of its own, within a `with` block or from `start` to `stop`.
+
+    Port 0 takes a free one; OSError where the port cannot be had. `latency` (seconds) delays every answer.
+    """
+
+    def __init__(self, world: SampleWorld, port: int = 0, latency: float = 0.0, host: str = "127.0.0.1") -> None:
+        self.world = world
+        self._listener = _Listener((host, port), world, latency)
+        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="sample-dashboard",
+                                        daemon=True)
+        self.host = host
+        self.port = self._listener.server_port
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def control(self) -> Control:
+        """What the doors `/__control`, `/__log` and `/__reset` work on."""
+        return self._listener.control
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening, let go of what hangs, and hang up on every client."""
+        self._listener.is_stopping.set()
+        if self._thread.is_alive():
+            self._listener.shutdown()
+            self._thread.join()
+        self._listener.server_close()
+        for connection in self._listener.connections.copy():
+            with suppress(OSError):  # it may have gone by itself meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.stop()

@@ -1,0 +1,221 @@
+"""The sample world: an imaginary dashboard, whole, without a network. Pure: the same world gives the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+from backfill.domain import ProgramYear, ReportName, is_month_end
+from backfill.sample_world.chance import Chance
+from backfill.sample_world.pages import CalendarPage
+from backfill.sample_world.population import Population
+from backfill.sample_world.reports import DistrictTraits, as_csv, district_rows, header_of, summary_row
+from backfill.sample_world.standings import Standing
+
+CLOSED_YEARS = 6
+SPARSE_YEARS = 2
+"""Of the closed ones, the oldest: one as-of day a month."""
+
+FIRST_TODAY = date(2009, 9, 1)
+MAX_DISTRICTS = 200
+MAX_CLUBS = 400
+
+_DAY = timedelta(days=1)
+_MONTHS = (7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6)
+
+
+class _Published(NamedTuple):
+    """A stretch of figures that can be asked for, and the day that its footer names."""
+
+    month_end: date
+    as_of: date
+    stamp: date
+
+
+class _Wanted(NamedTuple):
+    """A report string, as far as it could be read."""
+
+    name: ReportName
+    district: str
+    month_end: date | None
+    """None where it is blank or the last day of no month."""
+    as_of: date | None
+    is_blank: bool
+    """The as-of is empty."""
+
+    @classmethod
+    def read(cls, text: str) -> _Wanted | None:
+        """None for a report that the dashboard does not have."""
+        report, *slots = text.split("~")
+        if report not in set(ReportName):
+            return None
+        name = ReportName(report)
+        district = slots.pop(0) if name is not ReportName.SUMMARY and slots else ""
+        month_end, as_of = ([*slots, "", ""])[:2]
+        end = _parsed(month_end)
+        return cls(name, district, end if end and is_month_end(end) else None, _parsed(as_of), not as_of.strip())
+
+
+@dataclass(frozen=True)
+class SampleWorld:
+    """A world of imaginary districts as the dashboard shows it on `today` (UTC).
+
+    Its figures follow from `seed`, `districts` and `clubs`; `today` only says how much of them is published.
+    """
+
+    today: date
+    seed: str = "sample"
+    districts: int = 8
+    clubs: int = 40
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, with a sentence, for a world that cannot be."""
+        if not 3 <= self.districts <= MAX_DISTRICTS:
+            raise ValueError(f"A sample world has 3 to {MAX_DISTRICTS} districts, not {self.districts}.")
+        if not 1 <= self.clubs <= MAX_CLUBS:
+            raise ValueError(f"A district of the sample world has 1 to {MAX_CLUBS} clubs, not {self.clubs}.")
+        if self.today < FIRST_TODAY:
+            raise ValueError(f"The sample world begins on {FIRST_TODAY}; take that day or a later one as today.")
+
+    # What is published
+
+    @cached_property
+    def live_year(self) -> ProgramYear:
+        """The program year on the bare path. A new one appears from 25 July on, once it has a day to show."""
+        this = ProgramYear.of(self.today)
+        june_close = self.close_of(date(this.start, 6, 30))
+        begins = max(date(this.start, 7, 25), june_close + 2 * _DAY)
+        return this if self.today >= begins else ProgramYear(this.start - 1)
+
+    @cached_property
+    def years(self) -> tuple[ProgramYear, ...]:
+        """Newest first; the first is the live one."""
+        live = self.live_year.start
+        return tuple(ProgramYear(start) for start in range(live, max(live - CLOSED_YEARS, 2008) - 1, -1))
+
+    def close_of(self, month_end: date) -> date:
+        """The last as-of day of a month, some days after its end."""
+        low, high = (12, 29) if month_end.month == 6 else (3, 15)
+        return month_end + timedelta(days=self._chance.between(low, high, "close", month_end))
+
+    def as_of_days(self, month_end: date) -> tuple[date, ...]:
+        """The published as-of days of a month, oldest first; empty where there is none (yet)."""
+        year = ProgramYear.of(month_end)
+        if year not in self.years:
+            return ()
+        close = self.close_of(month_end)
+        if year.start < self.live_year.start and year in self.years[1 + CLOSED_YEARS - SPARSE_YEARS:]:
+            return (close,)
+        first = self.close_of(month_end.replace(day=1) - _DAY) + _DAY
+        last = min(close, self.today - _DAY)
+        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+    def months(self, year: ProgramYear) -> tuple[int, ...]:
+        """The months of a program year for which something is published, newest first."""
+        return tuple(month for month in reversed(_MONTHS) if self.as_of_days(year.month_end(month)))
+
+    def districts_of(self, year: ProgramYear) -> tuple[str, ...]:
+        """The districts of a program year. The last numbered one is young: it has been there for four years only."""
+        numbers = self.districts - 2
+        if numbers > 1 and year.start < self.live_year.start - 3:
+            numbers -= 1
+        return (*(f"{number:02d}" for number in range(1, numbers + 1)), "F", "U")
+
+    # What is answered
+
+    def calendar_page(self, year: ProgramYear, district: str = "", month: int | None = None) -> bytes:
+        """The calendar page of a published year.
+
+        It shows the first district where there is none of that name, and the newest month where nothing is published
+        of the one that was asked for.
+        """
+        months = self.months(year)
+        month_end = year.month_end(month if month in months else months[0])
+        districts = self.districts_of(year)
+        return CalendarPage(
+            year=year, years=self.years, districts=districts,
+            district=district if district in districts else districts[0], months=months, month_end=month_end,
+            as_of_days=self.as_of_days(month_end)[::-1],
+            has_blank_close=year != self.live_year and month_end.month == 6,
+        ).render()
+
+    def report(self, asked: str, archive: ProgramYear | None = None) -> bytes | None:
+        """The export for a report string, from a closed year's archive or else from the bare path.
+
+        None where the dashboard would show its error page. The bare path is trusting: whatever it does not
+        understand it answers with today's figures.
+        """
+        wanted = _Wanted.read(asked)
+        if wanted is None:
+            return None
+        return self._from_bare_path(wanted) if archive is None else self._from_archive(wanted, archive)
+
+    def _from_bare_path(self, wanted: _Wanted) -> bytes:
+        year = self.live_year
+        is_known = wanted.name is ReportName.SUMMARY or wanted.district in self.districts_of(year)
+        if not is_known:
+            wanted = wanted._replace(district=self.districts_of(year)[0])
+        is_understood = wanted.month_end is not None and ProgramYear.of(wanted.month_end) == year
+        if not is_known or not is_understood or wanted.is_blank:
+            return self._csv(wanted, year, self._newest())
+        return self._of_day(wanted, year)
+
+    def _from_archive(self, wanted: _Wanted, year: ProgramYear) -> bytes:
+        if wanted.month_end is None or wanted.is_blank:
+            return self._csv(wanted, year, _Published(year.close, self.close_of(year.close), self.today))
+        return self._of_day(wanted, year)
+
+    def _of_day(self, wanted: _Wanted, year: ProgramYear) -> bytes:
+        month_end, as_of = wanted.month_end or year.close, wanted.as_of
+        is_published = ProgramYear.of(month_end) == year and as_of in self.as_of_days(month_end)
+        if year != self.live_year and as_of == self.close_of(year.close):
+            is_published = False  # its page offers that day without a value only
+        if as_of is None or not is_published:
+            return as_csv(header_of(wanted.name, year.start), (), month_end, as_of or self.today)
+        return self._csv(wanted, year, _Published(month_end, as_of, as_of))
+
+    def _newest(self) -> _Published:
+        month_end = self.live_year.month_end(self.months(self.live_year)[0])
+        as_of = self.as_of_days(month_end)[-1]
+        return _Published(month_end, as_of, as_of)
+
+    def _csv(self, wanted: _Wanted, year: ProgramYear, published: _Published) -> bytes:
+        districts, rows = self.districts_of(year), list[list[object]]()
+
+        def clubs(district: str) -> tuple[Standing, ...]:
+            return self._people.standings(district, year.start, published.as_of)
+
+        if wanted.name is ReportName.SUMMARY:
+            rows = [summary_row(year.start, self._traits(year, each), clubs(each)) for each in districts]
+        elif wanted.district in districts:
+            rows = district_rows(wanted.name, year.start, wanted.district, clubs(wanted.district))
+        return as_csv(header_of(wanted.name, year.start), rows, published.month_end, published.stamp)
+
+    def _traits(self, year: ProgramYear, district: str) -> DistrictTraits:
+        before = ProgramYear(year.start - 1)
+        is_old = district in self.districts_of(before)
+        region = 1 + self._chance.between(0, 13, "region", district)
+        return DistrictTraits(
+            district=district, region="DNAR" if district == "U" else f"{region:02d}",
+            has_success_plan=self._chance.happens(85, "plan", district, year),
+            is_trained=self._chance.happens(90, "training", district, year),
+            payment_base=self._people.payments_of(district, before.start) if is_old else 0,
+        )
+
+    @cached_property
+    def _chance(self) -> Chance:
+        return Chance(self.seed)
+
+    @cached_property
+    def _people(self) -> Population:
+        return Population(self._chance, self.clubs)
+
+
+def _parsed(text: str) -> date | None:
+    try:
+        month, day, year = (int(part) for part in text.split("/"))
+        return date(year, month, day)
+    except ValueError:
+        return None

@@ -1,0 +1,347 @@
+"""The operator's verbs. Every door calls these and renders what they return; none of them runs a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from uuid import UUID, uuid4
+
+from backfill.dashboard.csv import rows_as_objects
+from backfill.domain import (
+    IDEMPOTENCY_WINDOW,
+    SUMMARY,
+    IdempotencyKey,
+    Job,
+    JobConfig,
+    JobFilter,
+    JobRequest,
+    JobType,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Plan,
+    Progress,
+    RateLimits,
+    ReportName,
+    Snapshot,
+    SnapshotFilter,
+    Status,
+    StoredLimits,
+    conflict_details,
+)
+from backfill.errors import (
+    IdempotencyKeyReused,
+    InvalidJobState,
+    InvalidJobType,
+    InvalidRequest,
+    JobConflict,
+    JobNotFound,
+    NothingToRetry,
+    PlanChanged,
+    SnapshotNotFound,
+)
+from backfill.storage import Page, Storage, open_storage
+from backfill.work.base import Work
+from backfill.worker import Worker, nudge_here
+
+_PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
+
+_SECONDS_A_REQUEST = 0.3
+"""What a request is taken to last before any was measured."""
+
+_PATIENCE = 70.0
+"""Seconds that a preview waits for one request to start; with the gentlest limit, one a minute, it still may."""
+
+_RETRY_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A plan that was made and not executed."""
+
+    config: JobConfig
+    job_type: JobType
+    plan: Plan
+
+    @property
+    def plan_id(self) -> str:
+        """Names the plan, and carries the figures of which a start with it can say that they changed."""
+        plan = self.plan
+        return f"plan-{plan.total_items}-{plan.skipped_items}-{plan.requests}-{plan.digest}"
+
+    @property
+    def estimated_duration(self) -> timedelta:
+        limits = self.config.rate_limits
+        return self.plan.requests * max(
+            limits.interval, timedelta(seconds=_SECONDS_A_REQUEST / limits.max_concurrent))
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job, and whether this very call created it (False: an earlier one with the same Idempotency-Key did)."""
+
+    job: Job
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    job: Job
+    previous_status: Status
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class BackfillService:
+    storage: Storage
+    works: Mapping[JobType, Work]
+    retention: timedelta
+    now: Callable[[], datetime] = _utc_now
+    nudge: Callable[[], None] = field(default=nudge_here)
+
+    # Planning and starting.
+
+    def preview(self, request: JobRequest) -> Preview:
+        """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
+        work = self._work(request.job_type)
+        now = self.now()
+        config = request.config(self.storage.jobs.rate_limits().limits, now.date())
+        return Preview(config=config, job_type=request.job_type, plan=work.plan(config, now))
+
+    def start(self, request: JobRequest, *, operator: str, idempotency_key: str = "") -> Started:
+        """Store a pending job, and tell the worker.
+
+        Raises what `preview` does, and JobConflict, PlanChanged, IdempotencyKeyReused.
+        """
+        self._work(request.job_type)
+        request.config(RateLimits(), self.now().date())  # what is wrong is said before what is busy
+        identity = self._identity(operator, idempotency_key, request.fingerprint())
+        return self._created(identity, lambda: self._checked_preview(request), operator=operator)
+
+    def retry(
+        self, job_id: UUID, *, operator: str, codes: Collection[str] = (), districts: Collection[str] = (),
+        idempotency_key: str = "",
+    ) -> Started:
+        """A new job of exactly the failed items of an ended one, or of those with the given codes or districts.
+
+        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable.
+        """
+        job = self.job(job_id)
+        fingerprint = JobRequest(job_type=job.job_type, target_districts=tuple(sorted(districts))).fingerprint(
+            str(job_id), *sorted(codes))
+        identity = self._identity(operator, idempotency_key, fingerprint)
+        return self._created(
+            identity, lambda: self._retry_preview(job, codes, districts), operator=operator, retry_of=job_id)
+
+    def _work(self, job_type: JobType) -> Work:
+        work = self.works.get(job_type)
+        if work is None:
+            known = " or ".join(self.works)
+            raise InvalidJobType({"jobType": [f"{job_type} is not offered by this version; use {known}."]})
+        return work
+
+    def _checked_preview(self, request: JobRequest) -> Preview:
+        preview = self.preview(request)
+        if not request.plan_id:
+            return preview
+        before = _PLAN_ID.fullmatch(request.plan_id)
+        if before is None:
+            raise InvalidRequest({"planId": ["planId is none that a preview gave; preview again and use its planId."]})
+        if request.plan_id != preview.plan_id:
+            names = ("totalItems", "skippedItems", "estimatedRequests")
+            was = dict(zip(names, map(int, before.groups()), strict=False))
+            plan = preview.plan
+            raise PlanChanged(
+                "The plan has changed since the preview, so nothing was started. Look at what changed, and start with "
+                "the new planId.",
+                details={"before": was, "now": dict(zip(
+                    names, (plan.total_items, plan.skipped_items, plan.requests), strict=True)),
+                    "planId": preview.plan_id})
+        return preview
+
+    def _retry_preview(self, job: Job, codes: Collection[str], districts: Collection[str]) -> Preview:
+        if job.status.is_active:
+            raise InvalidJobState(f"Job {job.id} is {job.status}; its failed items can be retried once it has ended.")
+        items = [
+            outcome.item for outcome in self._failures(job.id)
+            if (not codes or outcome.reason in codes) and (not districts or outcome.item.district in districts)
+        ]
+        if not items:
+            raise NothingToRetry(f"Job {job.id} has no failed item of that kind; there is nothing to retry.")
+        dates = [item.date for item in items]
+        first, last = min(dates), max(dates)
+        config = replace(job.config, start_date=first, end_date=last,
+                         target_districts=(), rate_limits=self.storage.jobs.rate_limits().limits)
+        # Planned anew: what was an open month may be closed by now, or live in the archive.
+        plan = self._work(job.job_type).plan(config, self.now()).only(items)
+        if not plan.days:
+            raise NothingToRetry(f"The dashboard publishes nothing any more for the failed items of job {job.id}.")
+        return Preview(config=replace(config, target_districts=job.config.target_districts),
+                       job_type=job.job_type, plan=plan)
+
+    def _failures(self, job_id: UUID) -> list[Outcome]:
+        failures: list[Outcome] = []
+        while True:
+            page = self.storage.jobs.outcomes(
+                job_id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=_RETRY_PAGE, offset=len(failures))
+            failures += page.rows
+            if len(failures) >= page.total or not page.rows:
+                return failures
+
+    def _identity(self, operator: str, key: str, fingerprint: str) -> IdempotencyKey | None:
+        if not key:
+            return None
+        scoped = JobRequest(job_type=JobType.DATA_COLLECTION).fingerprint(operator, key)  # a key is its operator's own
+        return IdempotencyKey(key=scoped, fingerprint=fingerprint)
+
+    def _created(
+        self, identity: IdempotencyKey | None, plan: Callable[[], Preview], *, operator: str,
+        retry_of: UUID | None = None,
+    ) -> Started:
+        if (known := self._known(identity)) is not None:
+            return Started(known, is_new=False)
+        self._refuse_if_busy()  # before the dashboard is asked for anything
+        preview = plan()
+        now = self.now()
+        job = Job(
+            id=uuid4(), job_type=preview.job_type, config=preview.config, created_at=now, created_by=operator,
+            progressed_at=now, retry_of=retry_of, idempotency=identity,
+            progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items))
+        try:
+            created = self.storage.jobs.create(job, preview.plan, displace=lambda active: active.displaced(now))
+        except JobConflict:
+            if (known := self._known(identity)) is not None:
+                return Started(known, is_new=False)
+            raise
+        self.nudge()
+        return Started(created, is_new=True)
+
+    def _known(self, identity: IdempotencyKey | None) -> Job | None:
+        if identity is None:
+            return None
+        job = self.storage.jobs.by_idempotency_key(identity.key, self.now() - IDEMPOTENCY_WINDOW)
+        if job is not None and job.idempotency != identity:
+            raise IdempotencyKeyReused(
+                f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key.")
+        return job
+
+    def _refuse_if_busy(self) -> None:
+        active = self.storage.jobs.active()
+        if active is not None and not active.is_stale(self.now()):
+            raise JobConflict(
+                f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job "
+                "runs at a time: wait until it ends, or cancel it first.", details=conflict_details(active))
+
+    # Watching.
+
+    def job(self, job_id: UUID) -> Job:
+        job = self.storage.jobs.get(job_id)
+        if job is None:
+            raise JobNotFound(f"There is no job {job_id}. List the jobs to find the one you mean.")
+        return job
+
+    def active(self) -> Job | None:
+        return self.storage.jobs.active()
+
+    def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+        return self.storage.jobs.page(wanted, limit=limit, offset=offset)
+
+    def items(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+        self.job(job_id)
+        return self.storage.jobs.outcomes(job_id, wanted, limit=limit, offset=offset)
+
+    # Steering.
+
+    def cancel(self, job_id: UUID) -> Cancelled:
+        """Raises JobNotFound, InvalidJobState once ended."""
+        previous: list[Status] = []
+
+        def change(job: Job) -> Job:
+            previous[:] = [job.status]
+            return job.cancel_requested(self.now())
+
+        job = self._changed(job_id, change)
+        return Cancelled(job, previous[-1])
+
+    def pause(self, job_id: UUID) -> Job:
+        return self._changed(job_id, lambda job: job.pause_requested(self.now()))
+
+    def resume(self, job_id: UUID) -> Job:
+        return self._changed(job_id, lambda job: job.resume_requested(self.now()))
+
+    def lower_limits(self, job_id: UUID, changes: Mapping[str, float]) -> Job:
+        """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
+        return self._changed(job_id, lambda job: job.limits_lowered(job.config.rate_limits.changed(changes)))
+
+    def _changed(self, job_id: UUID, change: Callable[[Job], Job]) -> Job:
+        self.job(job_id)
+        job = self.storage.jobs.update(job_id, change)
+        self.nudge()
+        return job
+
+    # Limits, snapshots, housekeeping.
+
+    def rate_limits(self) -> StoredLimits:
+        return self.storage.jobs.rate_limits()
+
+    def change_rate_limits(self, changes: Mapping[str, float], *, operator: str) -> StoredLimits:
+        """Any subset of the limits, for the next job. Raises InvalidRequest."""
+        return self.storage.jobs.save_rate_limits(lambda stored: StoredLimits(
+            limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=operator))
+
+    def snapshot(self, day: date, district: str) -> Snapshot:
+        """With the exact bytes of its reports."""
+        snapshot = self.storage.snapshots.get(day, district)
+        if snapshot is None:
+            raise SnapshotNotFound(f"Nothing is stored for {district} on {day}. A data-collection job over that date "
+                                   "collects it, where the dashboard has it.")
+        return snapshot
+
+    def rows(self, snapshot: Snapshot) -> list[dict[str, str]]:
+        """The rows of a district's club report, or of the summary, under the report's own column names."""
+        name = ReportName.SUMMARY if snapshot.district == SUMMARY else ReportName.CLUBS
+        return rows_as_objects(snapshot.reports[name].content)
+
+    def snapshots(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+        return self.storage.snapshots.page(wanted, limit=limit, offset=offset)
+
+    def prune(self) -> int:
+        """Remove jobs that ended longer ago than the retention; how many."""
+        return self.storage.jobs.delete_finished(self.now() - self.retention)
+
+    def ping(self) -> None:
+        """Raise StorageUnavailable where the job store does not answer."""
+        self.storage.jobs.ping()
+
+    def new_worker(self) -> Worker:
+        return Worker(self.storage, self.works, retention=self.retention, now=self.now)
+
+
+@cache
+def backfill_service() -> BackfillService:
+    """The service as the settings say, one a process."""
+    from django.conf import settings
+
+    from backfill.dashboard.client import DashboardClient
+    from backfill.rate_limit import Limiter
+    from backfill.work.calendars import Calendars
+    from backfill.work.collection import Collection
+
+    storage = open_storage(settings.BACKFILL_STORAGE)
+    client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
+
+    def limiter_of_a_preview() -> Limiter:
+        return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_timeline, patience=_PATIENCE)
+
+    calendars = Calendars(client, storage.snapshots, limiter_of_a_preview)
+    return BackfillService(
+        storage=storage,
+        works={JobType.DATA_COLLECTION: Collection(client, storage.snapshots, calendars, now=_utc_now)},
+        retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
+    )

@@ -1,0 +1,147 @@
+"""The ports. Adapters promise only atomicity and order, and turn every driver error into StorageUnavailable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from backfill.domain import (
+    CalendarMonth,
+    Job,
+    JobFilter,
+    Outcome,
+    OutcomeFilter,
+    Plan,
+    Segment,
+    Snapshot,
+    SnapshotFilter,
+    StoredEdition,
+    StoredLimits,
+    Timeline,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A stretch of a list, and how long the whole list is."""
+
+    rows: Sequence[T]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The claim under which a runner writes. Where it no longer holds, the write is refused with LeaseLost."""
+
+    job_id: UUID
+    token: int
+
+
+class JobStorage(ABC):
+    """Jobs, their plans and ledgers, and what is kept beside them."""
+
+    @abstractmethod
+    def create(self, job: Job, plan: Plan, *, displace: Callable[[Job], Job | None]) -> Job:
+        """Store a pending job, atomically: at most one job is active in the world.
+
+        Where another is active, `displace` is asked for what to make of it: the ended job that makes room, or None,
+        and then JobConflict is raised. Of any number of concurrent calls one succeeds.
+        """
+
+    @abstractmethod
+    def update(self, job_id: UUID, change: Callable[[Job], Job], *, segment: Segment | None = None) -> Job:
+        """Replace a job by `change` of it, and write a segment of its ledger, in one transaction.
+
+        `change` is pure, may be called more than once, and may raise to leave everything as it was. A segment that is
+        written again under its number is replaced. JobNotFound where there is no such job.
+        """
+
+    @abstractmethod
+    def get(self, job_id: UUID) -> Job | None: ...
+
+    @abstractmethod
+    def active(self) -> Job | None:
+        """The one active job; its progress may come without districts and errors."""
+
+    @abstractmethod
+    def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
+        """The newest job that was created under that key since then."""
+
+    @abstractmethod
+    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+        """Newest first; their progress comes without districts and errors."""
+
+    @abstractmethod
+    def plan(self, job_id: UUID) -> Plan: ...
+
+    @abstractmethod
+    def segments(self, job_id: UUID) -> Iterator[Segment]:
+        """The whole ledger, in order, one segment at a time. CorruptRecord names a segment that is unreadable."""
+
+    @abstractmethod
+    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+        """A page of the ledger, in the order in which items were settled."""
+
+    @abstractmethod
+    def delete_finished(self, before: datetime) -> int:
+        """Remove jobs that ended before then, with their plans and ledgers; how many."""
+
+    @abstractmethod
+    def rate_limits(self) -> StoredLimits: ...
+
+    @abstractmethod
+    def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits: ...
+
+    @abstractmethod
+    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+        """Replace the shared timeline by `change` of it, atomically; under a fence, only while that holds."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Return where the store can be read and written, else raise StorageUnavailable."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Let go of what this thread holds of the store; a thread that ends calls it."""
+
+
+class SnapshotStorage(ABC):
+    """Snapshots, and the calendar that says which there can be."""
+
+    @abstractmethod
+    def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
+        """Store a snapshot where it supersedes what is stored for its date and district; whether it did."""
+
+    @abstractmethod
+    def get(self, day: date, district: str) -> Snapshot | None:
+        """With the exact bytes of each report. CorruptRecord where they cannot be unpacked."""
+
+    @abstractmethod
+    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+        """By date and district, without the bytes."""
+
+    @abstractmethod
+    def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
+        """What is stored of each date of a range, in date order, without reading the reports."""
+
+    @abstractmethod
+    def calendar(self, first: date, last: date) -> list[CalendarMonth]:
+        """The stored calendar pages of the months that end in a range, oldest first."""
+
+    @abstractmethod
+    def save_calendar(self, month: CalendarMonth) -> None:
+        """Store or replace a month's calendar page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Both ports of one adapter."""
+
+    jobs: JobStorage
+    snapshots: SnapshotStorage

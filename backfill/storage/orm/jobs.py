@@ -1,0 +1,240 @@
+"""Jobs, plans, ledgers, rate limits and the shared timeline in Django's database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, QuerySet
+
+from backfill.domain import (
+    ACTIVE,
+    ENDED,
+    LIMIT_NAMES,
+    IdempotencyKey,
+    Job,
+    JobFilter,
+    JobType,
+    Lease,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Plan,
+    RateLimits,
+    Segment,
+    Status,
+    StoredLimits,
+    Timeline,
+    conflict_details,
+    kinds_in,
+)
+from backfill.errors import CorruptRecord, JobConflict, JobNotFound, StorageUnavailable
+from backfill.models import BackfillJob, Checkpoint, RateLimitConfig, SourceTimeline
+from backfill.storage import packing
+from backfill.storage.base import Fence, JobStorage, Page
+from backfill.storage.orm.database import answering, check_fence, transacting
+
+_THE_ROW = 1
+"""The key of a table of one row."""
+
+
+def _columns_of(job: Job) -> dict[str, Any]:
+    progress, detail = packing.progress_to_json(job.progress)
+    return {
+        "job_type": str(job.job_type), "status": str(job.status), "config": packing.config_to_json(job.config),
+        "created_at": job.created_at, "created_by": job.created_by, "started_at": job.started_at,
+        "ended_at": job.ended_at, "cancelled_at": job.cancelled_at, "resumed_at": job.resumed_at,
+        "resume_count": job.resume_count, "retry_of": job.retry_of,
+        "lease_owner": job.lease.owner if job.lease else "",
+        "lease_expires_at": job.lease.expires_at if job.lease else None,
+        "token": job.token, "progressed_at": job.progressed_at, "progress": progress, "detail": detail,
+        "error": job.error, "segments": job.segments,
+        "idempotency_key": job.idempotency.key if job.idempotency else "",
+        "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
+        "revision": job.revision,
+    }
+
+
+def _job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
+    try:
+        return Job(
+            id=row.id, job_type=JobType(row.job_type), status=Status(row.status),
+            config=packing.config_from_json(row.config), created_at=row.created_at, created_by=row.created_by,
+            started_at=row.started_at, ended_at=row.ended_at, cancelled_at=row.cancelled_at,
+            resumed_at=row.resumed_at, resume_count=row.resume_count, retry_of=row.retry_of,
+            lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
+            token=row.token, progressed_at=row.progressed_at,
+            progress=packing.progress_from_json(row.progress, row.detail if with_detail else None),
+            error=row.error, segments=row.segments,
+            idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
+            if row.idempotency_key else None,
+            revision=row.revision,
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CorruptRecord(f"Job {row.id} cannot be read: {exc!r}.") from exc
+
+
+def _conflict(active: Job) -> JobConflict:
+    return JobConflict(
+        f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
+        "time: wait until it ends, or cancel it first.", details=conflict_details(active))
+
+
+class OrmJobStorage(JobStorage):
+    def create(self, job: Job, plan: Plan, *, displace: Callable[[Job], Job | None]) -> Job:
+        try:
+            with transacting():
+                self._make_room(displace)
+                BackfillJob.objects.create(id=job.id, plan=packing.pack_plan(plan), **_columns_of(job))
+        except StorageUnavailable as exc:
+            winner = self.active() if isinstance(exc.__cause__, IntegrityError) else None
+            if winner is None:
+                raise
+            raise _conflict(winner) from exc  # a concurrent create was first, and the constraint told us so
+        return job
+
+    def _make_room(self, displace: Callable[[Job], Job | None]) -> None:
+        row = BackfillJob.objects.select_for_update().defer("plan").filter(status__in=ACTIVE).first()
+        if row is None:
+            return
+        active = _job_of(row)
+        ended = displace(active)
+        if ended is None:
+            raise _conflict(active)
+        self._write(row, ended)
+
+    def update(self, job_id: UUID, change: Callable[[Job], Job], *, segment: Segment | None = None) -> Job:
+        with transacting():
+            row = BackfillJob.objects.select_for_update().defer("plan").filter(pk=job_id).first()
+            if row is None:
+                raise JobNotFound(f"There is no job {job_id}.")
+            before = _job_of(row)
+            after = change(before)
+            if segment is not None:
+                kinds = kinds_in(segment.outcomes)
+                Checkpoint.objects.update_or_create(job_id=job_id, number=segment.number, defaults={
+                    "processed": kinds[OutcomeKind.PROCESSED], "failed": kinds[OutcomeKind.FAILED],
+                    "skipped": kinds[OutcomeKind.SKIPPED], "outcomes": packing.pack_outcomes(segment.outcomes)})
+            return before if after is before else self._write(row, after)
+
+    @staticmethod
+    def _write(row: BackfillJob, job: Job) -> Job:
+        columns = {**_columns_of(job), "revision": row.revision + 1}
+        for name, value in columns.items():
+            setattr(row, name, value)
+        row.save(update_fields=list(columns))
+        return _job_of(row)
+
+    def get(self, job_id: UUID) -> Job | None:
+        with answering():
+            row = BackfillJob.objects.defer("plan").filter(pk=job_id).first()
+        return _job_of(row) if row else None
+
+    def active(self) -> Job | None:
+        with answering():
+            row = BackfillJob.objects.defer("plan", "detail").filter(status__in=ACTIVE).first()
+        return _job_of(row, with_detail=False) if row else None
+
+    def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
+        with answering():
+            row = (BackfillJob.objects.defer("plan").filter(idempotency_key=key, created_at__gte=since)
+                   .order_by("-created_at").first())
+        return _job_of(row) if row else None
+
+    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+        rows = BackfillJob.objects.defer("plan", "detail").order_by("-created_at", "-id")
+        if wanted.statuses:
+            rows = rows.filter(status__in=wanted.statuses)
+        if wanted.job_types:
+            rows = rows.filter(job_type__in=wanted.job_types)
+        if wanted.created_from:
+            rows = rows.filter(created_at__gte=wanted.created_from)
+        if wanted.created_to:
+            rows = rows.filter(created_at__lt=wanted.created_to)
+        with answering():
+            return Page([_job_of(row, with_detail=False) for row in rows[offset:offset + limit]], rows.count())
+
+    def plan(self, job_id: UUID) -> Plan:
+        with answering():
+            packed = BackfillJob.objects.filter(pk=job_id).values_list("plan", flat=True).first()
+        if packed is None:
+            raise JobNotFound(f"There is no job {job_id}.")
+        return packing.unpack_plan(bytes(packed), f"plan of job {job_id}")
+
+    def segments(self, job_id: UUID) -> Iterator[Segment]:
+        return self._segments(Checkpoint.objects.filter(job_id=job_id))
+
+    @staticmethod
+    def _segments(rows: QuerySet[Checkpoint]) -> Iterator[Segment]:
+        with answering():
+            found = rows.order_by("number").values_list("job_id", "number", "outcomes").iterator(chunk_size=20)
+            for job_id, number, packed in found:
+                yield packing.unpack_segment(number, bytes(packed), f"segment {number} of job {job_id}")
+
+    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+        rows = Checkpoint.objects.filter(job_id=job_id)
+        counted = F(str(wanted.kind)) if wanted.kind else F("processed") + F("failed") + F("skipped")
+        with answering():
+            counts = list(rows.annotate(count=counted).filter(count__gt=0).order_by("number")
+                          .values_list("number", "count"))
+        if wanted.district is not None:  # which segments hold a district is not indexed: all are read
+            numbers = [number for number, _ in counts]
+            matching = [outcome for segment in self._segments(rows.filter(number__in=numbers))
+                        for outcome in segment.outcomes if wanted.matches(outcome)]
+            return Page(matching[offset:offset + limit], len(matching))
+        passed, found = 0, []
+        for number, count in counts:
+            if passed + count > offset and passed < offset + limit:
+                for segment in self._segments(rows.filter(number=number)):
+                    found += [o for o in segment.outcomes if wanted.matches(o)][max(offset - passed, 0):]
+            passed += count
+        return Page(found[:limit], passed)
+
+    def delete_finished(self, before: datetime) -> int:
+        with transacting():
+            _, counts = BackfillJob.objects.filter(status__in=ENDED, ended_at__lt=before).delete()
+            return counts.get("backfill.BackfillJob", 0)
+
+    def rate_limits(self) -> StoredLimits:
+        with answering():
+            row = RateLimitConfig.objects.filter(pk=_THE_ROW).first()
+        return self._limits_of(row)
+
+    def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits:
+        with transacting():
+            row = RateLimitConfig.objects.select_for_update().filter(pk=_THE_ROW).first()
+            after = change(self._limits_of(row))
+            RateLimitConfig.objects.update_or_create(pk=_THE_ROW, defaults={
+                **after.limits.to_dict(), "updated_at": after.updated_at, "updated_by": after.updated_by})
+            return after
+
+    @staticmethod
+    def _limits_of(row: RateLimitConfig | None) -> StoredLimits:
+        if row is None:
+            return StoredLimits()
+        limits = RateLimits(**{name: getattr(row, name) for name in LIMIT_NAMES})
+        return StoredLimits(limits=limits, updated_at=row.updated_at, updated_by=row.updated_by)
+
+    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+        with transacting():
+            check_fence(fence)
+            row, _ = SourceTimeline.objects.select_for_update().get_or_create(pk=_THE_ROW)
+            after = change(Timeline(reserved_until=row.reserved_until, held_until=row.held_until,
+                                    hold_reason=row.hold_reason))
+            row.reserved_until, row.held_until, row.hold_reason = (
+                after.reserved_until, after.held_until, after.hold_reason)
+            row.save()
+            return after
+
+    def ping(self) -> None:
+        with answering():
+            BackfillJob.objects.exists()
+            if connection.vendor == "sqlite":
+                with transaction.atomic():  # IMMEDIATE: takes the write lock, so a read-only file is noticed
+                    RateLimitConfig.objects.filter(pk=0).update(updated_by="")
+
+    def disconnect(self) -> None:
+        connection.close()

@@ -1,0 +1,100 @@
+"""Which days exist: the calendar pages of the dashboard, asked for once each and kept in the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from backfill.dashboard.calendar_page import CalendarPage, calendar_month
+from backfill.dashboard.client import DashboardClient
+from backfill.domain import CalendarMonth, ProgramYear, month_ends
+from backfill.errors import DashboardError, DashboardUnavailable, NotPublished, Throttled
+from backfill.rate_limit import Limiter
+from backfill.storage import SnapshotStorage
+
+MAX_AGE = timedelta(minutes=10)
+"""A page of a month that is still open is asked for again after this time."""
+
+_ATTEMPTS = 3
+"""For each page, before an operator who waits for a plan is told that the dashboard is not to be had."""
+
+
+class Calendars:
+    """The calendar of any range, from the storage where it is there and from the dashboard where not."""
+
+    def __init__(self, client: DashboardClient, snapshots: SnapshotStorage, new_limiter: Callable[[], Limiter]) -> None:
+        self._client, self._snapshots, self._new_limiter = client, snapshots, new_limiter
+
+    def months(self, first: date, last: date, now: datetime) -> list[CalendarMonth]:
+        """The months that a range touches, oldest first, each with what is published of it.
+
+        Every page is stored as soon as it is there, so a plan that could not be finished goes on where it was.
+        Raises DashboardUnavailable where a page is needed and cannot be had.
+        """
+        wanted = month_ends(first, last)
+        stored = {month.month_end: month for month in self._snapshots.calendar(wanted[0], wanted[-1])}
+        current = {end: month for end, month in stored.items() if month.is_current(now, MAX_AGE)}
+        missing = [end for end in wanted if end not in current]
+        if missing:
+            current |= self._fetched(missing, now)
+        return [current[end] for end in wanted]
+
+    def _fetched(self, missing: list[date], now: datetime) -> dict[date, CalendarMonth]:
+        limiter = self._new_limiter()
+        found: dict[date, CalendarMonth] = {}
+        for end in missing:
+            if end in found:
+                continue
+            page, is_archived = self._page(end, limiter, now)
+            # A page also names the months of its year that have anything: the others need not be asked for.
+            rest = [other for other in missing if page and other not in found
+                    and ProgramYear.of(other) == page.program_year == ProgramYear.of(end)
+                    and other.month not in page.months]
+            for other in {end, *rest}:
+                month = (calendar_month(page, other, is_archived=is_archived, fetched_at=now) if page
+                         else _unpublished(other, is_archived=is_archived, now=now))
+                self._snapshots.save_calendar(month)
+                found[other] = month
+        limiter.give_back()
+        return found
+
+    def _page(self, end: date, limiter: Limiter, now: datetime) -> tuple[CalendarPage | None, bool]:
+        """The page of a month and whether it is of the archive; None where its whole year is not published."""
+        year, live = ProgramYear.of(end), ProgramYear.of(now.date())
+        if year >= live:
+            page = self._asked(end, limiter, is_archived=False)
+            return (page if page.program_year == year else None), False
+        if year.start == live.start - 1 and now.month == 7:
+            # A new program year is not published before late July; until then the one before may still be live.
+            page = self._asked(end, limiter, is_archived=False)
+            if page.program_year == year:
+                return page, False
+        try:
+            return self._asked(end, limiter, is_archived=True), True
+        except NotPublished:
+            return None, True
+
+    def _asked(self, end: date, limiter: Limiter, *, is_archived: bool) -> CalendarPage:
+        failures = 0
+        while True:
+            try:
+                with limiter.request():
+                    return self._client.calendar_page(end, is_archived=is_archived)
+            except (NotPublished, DashboardUnavailable):
+                raise
+            except DashboardError as exc:
+                failures += 1
+                if isinstance(exc, Throttled):
+                    limiter.hold(exc.retry_at or limiter.backoff_until(failures), exc.message)
+                elif not exc.is_retryable or failures >= _ATTEMPTS:
+                    raise DashboardUnavailable(
+                        f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
+                        "Nothing was created; try again later.") from exc
+                else:
+                    limiter.back_off(failures, exc.message)
+
+
+def _unpublished(end: date, *, is_archived: bool, now: datetime) -> CalendarMonth:
+    return CalendarMonth(month_end=end, districts=(), as_of_days=(), is_archived=is_archived, is_closed=False,
+                         has_blank_close=False, fetched_at=now)
+

@@ -1,0 +1,206 @@
+"""data-collection: from the dashboard to snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from backfill.dashboard.client import DashboardClient
+from backfill.dashboard.protocol import ReportRequest
+from backfill.domain import (
+    DISTRICT_REPORTS,
+    SUMMARY,
+    Cadence,
+    CalendarMonth,
+    Edition,
+    Job,
+    JobConfig,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    ProgramYear,
+    Report,
+    ReportName,
+    SkipReason,
+    Snapshot,
+    StoredEdition,
+    WorkItem,
+    district_order,
+    month_end_of,
+    reports_of,
+)
+from backfill.errors import DashboardError, InvalidRequest, NoRows, StorageUnavailable, Throttled
+from backfill.rate_limit import Limiter
+from backfill.storage import Fence, SnapshotStorage
+from backfill.work.base import Execution, Work
+from backfill.work.calendars import Calendars
+
+ATTEMPTS = 5
+"""Of an item, before it is recorded as failed."""
+
+_EMPTY_ANSWERS = 2
+"""A report that the calendar promises and that comes without rows is asked for again; then it is believed."""
+
+
+def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
+    """The snapshot dates of a range that a cadence keeps, oldest first."""
+    day = first
+    while day <= last:
+        if cadence is Cadence.DAILY:
+            yield day
+            day += timedelta(days=1)
+            continue
+        end = month_end_of(day)
+        if end <= last and (cadence is Cadence.MONTH_ENDS or end == ProgramYear.of(end).close):
+            yield end
+        day = end + timedelta(days=1)
+
+
+def collection_plan(
+    config: JobConfig, first: date, last: date, months: Iterable[CalendarMonth], stored: Iterable[StoredEdition],
+) -> Plan:
+    """The items of a range: every published date, for the summary and each district of that year's calendar.
+
+    `stored` is in date order. A date for which nothing is published is no item; it is counted.
+    """
+    calendar = {month.month_end: month for month in months}
+    groups: dict[date, tuple[str, ...]] = {end: _districts_of(month, config) for end, month in calendar.items()}
+    days, unpublished = [], 0
+    for day in planned_dates(first, last, config.cadence):
+        month = calendar[month_end_of(day)]
+        edition = month.edition(day)
+        if edition is None:
+            unpublished += 1
+        else:
+            days.append(PlannedDay(day, groups[month.month_end], edition))
+    covered = _covered(days, stored) if config.skip_existing else {}
+    skipped = sum(len(districts) for districts in covered.values())
+    summaries = sum(SUMMARY not in covered.get(day.date, ()) for day in days)
+    districts = sum(len(day.districts) for day in days) - skipped - summaries
+    return Plan(
+        tuple(days), unpublished, {SkipReason.STORED: skipped} if skipped else {},
+        summaries * len(reports_of(SUMMARY)) + districts * len(DISTRICT_REPORTS),
+    )
+
+
+def _districts_of(month: CalendarMonth, config: JobConfig) -> tuple[str, ...]:
+    districts = (d for d in month.districts if not config.target_districts or d in config.target_districts)
+    return (SUMMARY, *sorted(districts, key=district_order))
+
+
+def _covered(days: Sequence[PlannedDay], stored: Iterable[StoredEdition]) -> dict[date, set[str]]:
+    """The planned districts of each date that need not be fetched."""
+    planned = {day.date: day for day in days}
+    covered: dict[date, set[str]] = {}
+    for held in stored:
+        day = planned.get(held.date)
+        if day is not None and day.edition is not None and held.covers(day.edition):
+            covered.setdefault(held.date, set()).update(held.districts.intersection(day.districts))
+    return covered
+
+
+class Collection(Work):
+    """Fetches what the dashboard has published."""
+
+    def __init__(
+        self, client: DashboardClient, snapshots: SnapshotStorage, calendars: Calendars, *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
+
+    def plan(self, config: JobConfig, now: datetime) -> Plan:
+        if config.start_date is None or config.end_date is None:
+            raise InvalidRequest({"startDate": ["startDate and endDate are needed for data-collection."]})
+        first, last = config.start_date, config.end_date
+        dates = [*planned_dates(first, last, config.cadence)]
+        if not dates:
+            return Plan(())
+        months = self._calendars.months(dates[0], dates[-1], now)
+        known = {district for month in months for district in month.districts}
+        unknown = [district for district in config.target_districts if district not in known]
+        if unknown and known:
+            raise InvalidRequest({"targetDistricts": [
+                f"The dashboard has no district {', '.join(unknown)} between {first} and {last}."]})
+        return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
+
+    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
+        return _Collecting(job, fence, limiter, client=self._client, snapshots=self._snapshots, now=self._now)
+
+
+class _Collecting(Execution):
+    def __init__(
+        self, job: Job, fence: Fence, limiter: Limiter, *, client: DashboardClient, snapshots: SnapshotStorage,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._job, self._fence, self._limiter = job, fence, limiter
+        self._client, self._snapshots, self._now = client, snapshots, now
+
+    def skips(self, day: PlannedDay) -> Sequence[Outcome]:
+        """What is stored already. What this very job stored, before it was killed, counts as processed by it."""
+        outcomes = []
+        for held in self._snapshots.keys(day.date, day.date):
+            if day.edition is None or not held.covers(day.edition):
+                continue
+            is_mine = held.job_id == self._job.id
+            if not (is_mine or self._job.config.skip_existing):
+                continue
+            for district in held.districts.intersection(day.districts):
+                item = WorkItem(day.date, district)
+                outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1) if is_mine else
+                                Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.STORED))
+        return outcomes
+
+    def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
+        edition = day.edition
+        if edition is None:
+            raise ValueError(f"{item.key} has no edition to fetch.")
+        failures = 0
+        empty_answers = 0
+        reports: dict[ReportName, Report] = {}
+        while True:
+            try:
+                self._fetch(item, edition, reports)
+                break
+            except Throttled as exc:
+                if exc.retry_at is not None:  # the source asked for time: that is no failure of this item
+                    self._limiter.hold(exc.retry_at, exc.message)
+                    continue
+                failure: DashboardError = exc
+                self._limiter.hold(self._limiter.backoff_until(failures + 1), exc.message)
+            except DashboardError as exc:
+                failure = exc
+            failures += 1
+            if isinstance(failure, NoRows):
+                empty_answers += 1
+                if empty_answers >= _EMPTY_ANSWERS and not reports:
+                    return Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.NOT_PUBLISHED,
+                                   failure.message, failures)
+            if not failure.is_retryable or failures >= ATTEMPTS:
+                return Outcome(item, OutcomeKind.FAILED, self._now(), failure.code, failure.message, failures,
+                               failure.is_retryable)
+            self._limiter.back_off(failures, failure.message)
+        self._store(item, edition, reports)
+        return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=failures + 1)
+
+    def _fetch(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
+        """Fetch into `reports` what it lacks; what an earlier attempt brought is not asked for again."""
+        for name in reports_of(item.district):
+            if name not in reports:
+                request = ReportRequest(report=name, district=item.district, edition=edition)
+                with self._limiter.request(is_first=not reports):
+                    reports[name] = self._client.report(request)
+
+    def _store(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
+        snapshot = Snapshot(
+            date=item.date, district=item.district, data_month=edition.month_end, as_of=edition.as_of,
+            is_final=edition.is_final and item.date == edition.month_end, fetched_at=self._now(),
+            job_id=self._job.id, reports=reports)
+        while True:
+            try:
+                self._snapshots.put(snapshot, fence=self._fence)
+            except StorageUnavailable as exc:
+                # What was fetched is not thrown away: it is stored when the store is back.
+                self._limiter.back_off(failures=1, reason=exc.message)
+            else:
+                return

@@ -1,0 +1,151 @@
+"""The thread that finds work and survives everything."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from backfill.domain import JobType
+from backfill.errors import LeaseLost, StorageUnavailable
+from backfill.manager import Claim, Manager
+from backfill.rate_limit import Limiter
+from backfill.runner import Runner
+from backfill.storage import Storage
+from backfill.work.base import Work
+
+logger = logging.getLogger(__name__)
+
+_POLL = 1.0
+"""Seconds between two looks for a job that needs a runner."""
+
+_AFTER_TROUBLE = 5.0
+"""Seconds until the next look after one that failed."""
+
+_PRUNE_EVERY = timedelta(days=1)
+
+_STOP_WITHIN = 5.0
+"""Seconds that a process which ends waits for its worker to give the lease back."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Worker:
+    """Claims the job that needs a runner, runs it, and looks for the next."""
+
+    def __init__(
+        self, storage: Storage, works: Mapping[JobType, Work], *, retention: timedelta,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._storage, self._works, self._retention, self._now = storage, works, retention, now
+        self._manager = Manager(storage.jobs)
+        self._stop, self._nudged = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last_prune: datetime | None = None
+
+    def start(self) -> None:
+        """Work in a thread of its own, which ends with the process."""
+        self._thread = threading.Thread(target=self.work, name="backfill-worker", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def stop(self, within: float = _STOP_WITHIN) -> None:
+        """Give the lease back and end."""
+        self._stop.set()
+        self._nudged.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(within)
+
+    def nudge(self) -> None:
+        """There may be something to do."""
+        self._nudged.set()
+
+    def work(self) -> None:
+        """Until `stop`."""
+        logger.info("Worker %s is looking for jobs.", self.owner)
+        trouble = ""
+        while not self._stop.is_set():
+            try:
+                found = self._work_once()
+            except StorageUnavailable as exc:
+                if exc.message != trouble:
+                    logger.warning("The worker waits: %s It is tried again every %g s.", exc.message, _AFTER_TROUBLE)
+                trouble = exc.message
+                self._stop.wait(_AFTER_TROUBLE)
+            except Exception:
+                logger.exception("The worker met an error that it does not know; it goes on.")
+                self._stop.wait(_AFTER_TROUBLE)
+            else:
+                if trouble:
+                    logger.info("The job store answers again.")
+                    trouble = ""
+                if not found:
+                    self._nudged.wait(_POLL)
+                self._nudged.clear()
+        self._storage.jobs.disconnect()
+
+    def _work_once(self) -> bool:
+        """Whether there was a job."""
+        self._prune_daily()
+        try:
+            claim = self._manager.claim(self.owner, self._now())
+        except LeaseLost:
+            return False  # another worker was quicker
+        if claim is None:
+            return False
+        self._run(claim)
+        return True
+
+    def _run(self, claim: Claim) -> None:
+        job, jobs = claim.job, self._storage.jobs
+        work = self._works.get(job.job_type)
+        if work is None:
+            claim.fail(f"This version of the service cannot do {job.job_type} jobs.", self._now())
+            return
+        limiter = Limiter(
+            job.config.rate_limits, lambda change: jobs.update_timeline(change, fence=claim.fence),
+            requests_made=job.progress.limiter.requests_made, now=self._now)
+        Runner(claim, work.execute(job, claim.fence, limiter), limiter, stop=self._stop, now=self._now,
+               disconnect=jobs.disconnect).run()
+
+    def _prune_daily(self) -> None:
+        now = self._now()
+        if self._last_prune is None or now - self._last_prune >= _PRUNE_EVERY:
+            removed = self._storage.jobs.delete_finished(now - self._retention)
+            self._last_prune = now
+            if removed:
+                logger.info("%d ended jobs were older than %d days and were removed.", removed, self._retention.days)
+
+
+_here: Worker | None = None
+"""The worker of this process, where it has one."""
+
+
+def start_here(new_worker: Callable[[], Worker]) -> None:
+    """Start this process's worker, once."""
+    global _here  # noqa: PLW0603 - one a process is the point
+    if _here is None:
+        _here = new_worker()
+        _here.start()
+
+
+def restart_after_fork(new_worker: Callable[[], Worker]) -> None:
+    """In a forked child: threads did not come along, so it gets a worker of its own."""
+    global _here  # noqa: PLW0603
+    _here = None
+    start_here(new_worker)
+
+
+def nudge_here() -> None:
+    """Tell this process's worker, if there is one, that there may be something to do."""
+    if _here is not None:
+        _here.nudge()
+

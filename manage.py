@@ -1,0 +1,18 @@
+#!/usr/bin/env python3
+"""The command line of the service."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError as exc:
+        raise SystemExit("Django is not installed here. Run `make setup`, then .venv/bin/python manage.py.") from exc
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.dashboard.calendar_page import CalendarPage, calendar_month, parse_calendar_page
+from backfill.domain import ProgramYear
+from backfill.errors import DashboardError, HtmlPage
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ALL_MONTHS = (6, 5, 4, 3, 2, 1, 12, 11, 10, 9, 8, 7)
+MARCH_DAYS = (
+    ("4/14/2023", "As of 14-Apr-2023"), ("4/13/2023", "As of 13-Apr-2023"), ("3/10/2023", "As of 10-Mar-2023"),
+)
+
+
+def select(name: str, options: Sequence[tuple[str, str]], chosen: str | None) -> str:
+    lines = "\n".join(
+        f'<option {"selected=" if value == chosen else "class="}"selected" value="{value}">{text}</option>'
+        for value, text in options
+    )
+    return f'<select id="cpContent_TopControls1_{name}" class="ddl">{lines}</select>'
+
+
+def html(
+    *,
+    years: Sequence[str] = ("2022-2023", "2021-2022"),
+    year: str | None = "2022-2023",
+    months: Sequence[int | str] = ALL_MONTHS,
+    month: int | None = 3,
+    districts: Sequence[str] = ("01", "91", "F"),
+    days: Sequence[tuple[str, str]] = MARCH_DAYS,
+    without: str = "",
+) -> str:
+    parts = {
+        "ddlDistricts": select("ddlDistricts", [(d, f"District {d}") for d in districts], None),
+        "ddlProgramYear": select("ddlProgramYear", [(name, name) for name in years], year),
+        "ddlMonth": select("ddlMonth", [(str(m), "Month") for m in months], str(month)),
+        "ddlAsOf": select("ddlAsOf", days, None),
+    }
+    body = "".join(part for name, part in parts.items() if name != without)
+    return f"\r\n\r\n<!DOCTYPE html><html><body><table><tr><td>{body}</td></tr></table></body></html>"
+
+
+def page(
+    *, year: int = 2022, month: int = 3, months: tuple[int, ...] = ALL_MONTHS,
+    days: tuple[date, ...] = (date(2023, 3, 10), date(2023, 4, 14)), has_blank_close: bool = False,
+) -> CalendarPage:
+    return CalendarPage(program_year=ProgramYear(year), month=month, months=months, districts=("01", "91"),
+                        as_of_days=days, has_blank_close=has_blank_close)
+
+
+# Reading.
+
+
+def test_a_page_says_its_year_month_districts_and_days() -> None:
+    assert parse_calendar_page(html().encode()) == CalendarPage(
+        program_year=ProgramYear(2022), month=3, months=ALL_MONTHS, districts=("01", "91", "F"),
+        as_of_days=(date(2023, 3, 10), date(2023, 4, 13), date(2023, 4, 14)), has_blank_close=False,
+    )
+
+
+def test_text_is_read_as_bytes_are() -> None:
+    assert parse_calendar_page(html()) == parse_calendar_page(html().encode())
+
+
+def test_an_empty_value_takes_its_day_from_the_text_and_is_a_blank_close() -> None:
+    read = parse_calendar_page(html(month=6, days=[("", "As of 19-Jul-2023"), ("7/18/2023", "As of 18-Jul-2023")]))
+    assert read.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
+    assert read.has_blank_close
+
+
+def test_an_empty_value_that_is_not_the_newest_day_is_no_blank_close() -> None:
+    read = parse_calendar_page(html(days=[("7/19/2023", "As of 19-Jul-2023"), ("", "As of 18-Jul-2023")]))
+    assert read.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
+    assert not read.has_blank_close
+
+
+def test_a_page_may_list_no_days() -> None:
+    read = parse_calendar_page(html(days=[]))
+    assert (read.as_of_days, read.has_blank_close) == ((), False)
+
+
+def test_where_nothing_is_selected_the_first_counts() -> None:
+    read = parse_calendar_page(html(year=None, month=None))
+    assert (read.program_year, read.month) == (ProgramYear(2022), 6)
+
+
+def test_districts_are_normalised_and_named_once() -> None:
+    assert parse_calendar_page(html(districts=("1", "01", " f "))).districts == ("01", "F")
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("content", [
+    "", "\r\n\r\n<!DOCTYPE html><html><body>An error has occured please report this</body></html>", '"District"\r\n',
+])
+def test_a_page_without_the_drop_downs_is_refused(content: str) -> None:
+    with pytest.raises(HtmlPage, match="The calendar page came as a page that is no calendar: it has no") as caught:
+        parse_calendar_page(content)
+    assert caught.value.is_retryable
+
+
+@pytest.mark.parametrize("name", ["ddlDistricts", "ddlProgramYear", "ddlMonth", "ddlAsOf"])
+def test_each_drop_down_is_needed(name: str) -> None:
+    with pytest.raises(HtmlPage, match=f"has no list {name}"):
+        parse_calendar_page(html(without=name))
+
+
+def test_the_lists_of_districts_years_and_months_are_never_empty() -> None:
+    for empty, name in ((html(districts=[]), "ddlDistricts"), (html(years=[]), "ddlProgramYear"),
+                        (html(months=[]), "ddlMonth")):
+        with pytest.raises(HtmlPage, match=f"its list {name} is empty"):
+            parse_calendar_page(empty)
+
+
+@pytest.mark.parametrize(("content", "complaint"), [
+    (html(districts=["Zone 7"]), 'ddlDistricts holds "Zone 7"'),
+    (html(years=["2022"], year=None), 'ddlProgramYear holds "2022"'),
+    (html(months=[13], month=None), 'ddlMonth holds "13"'),
+    (html(months=["Mar"], month=None), 'ddlMonth holds "Mar"'),
+    (html(days=[("2/30/2023", "As of 30-Feb-2023")]), 'ddlAsOf holds "2/30/2023"'),
+    (html(days=[("", "As of some day")]), 'ddlAsOf holds "As of some day"'),
+])
+def test_an_option_that_cannot_be_read_is_named(content: str, complaint: str) -> None:
+    with pytest.raises(HtmlPage, match=complaint):
+        parse_calendar_page(content)
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300))
+def test_nothing_whatever_raises_anything_but_a_dashboard_error(content: bytes | str) -> None:
+    with pytest.raises(DashboardError):
+        parse_calendar_page(content)
+
+
+OPTION = st.text(max_size=12) | st.sampled_from(["2022-2023", "3", "91", "", "4/14/2023", "99/99/9999", "9" * 5000])
+
+
+@given(OPTION, OPTION, OPTION, OPTION, OPTION)
+def test_no_option_whatever_raises_anything_but_a_dashboard_error(a: str, b: str, c: str, d: str, e: str) -> None:
+    content = html(years=[a], year=None, months=[b], month=None, districts=[c], days=[(d, e)])
+    try:
+        month = parse_calendar_page(content).month
+    except HtmlPage:
+        return
+    assert 1 <= month <= 12
+
+
+# What a page says of the month that was asked for.
+
+
+def month_of(read: CalendarPage, month_end: date, *, is_archived: bool) -> tuple[tuple[str, ...], int, bool, bool]:
+    month = calendar_month(read, month_end, is_archived=is_archived, fetched_at=NOW)
+    assert (month.month_end, month.is_archived, month.fetched_at) == (month_end, is_archived, NOW)
+    return month.districts, len(month.as_of_days), month.is_closed, month.has_blank_close
+
+
+def test_a_month_of_a_closed_year_is_closed() -> None:
+    assert month_of(page(), date(2023, 3, 31), is_archived=True) == (("01", "91"), 2, True, False)
+
+
+def test_the_newest_month_of_the_live_year_is_open() -> None:
+    live = page(months=(3, 2, 1, 12, 11, 10, 9, 8, 7))
+    assert month_of(live, date(2023, 3, 31), is_archived=False) == (("01", "91"), 2, False, False)
+
+
+def test_a_month_of_the_live_year_is_closed_once_a_later_one_has_figures() -> None:
+    assert month_of(page(months=(4, 3)), date(2023, 3, 31), is_archived=False)[2]
+    assert month_of(page(month=12, months=(1, 12)), date(2022, 12, 31), is_archived=False)[2]
+    assert not month_of(page(month=12, months=(12, 7)), date(2022, 12, 31), is_archived=False)[2]
+
+
+def test_where_another_month_is_shown_the_asked_one_has_no_days() -> None:
+    february, june = page(month=2, months=(2, 1)), page(month=6, has_blank_close=True)
+    assert month_of(february, date(2023, 3, 31), is_archived=False) == (("01", "91"), 0, False, False)
+    assert month_of(june, date(2023, 3, 31), is_archived=True) == (("01", "91"), 0, True, False)
+
+
+def test_where_another_program_year_is_shown_nothing_is_known() -> None:
+    for is_archived in (True, False):
+        assert month_of(page(year=2021), date(2023, 3, 31), is_archived=is_archived) == ((), 0, False, False)
+
+
+def test_june_of_a_closed_year_has_a_blank_close() -> None:
+    june = page(month=6, days=(date(2023, 7, 20),), has_blank_close=True)
+    month = calendar_month(june, date(2023, 6, 30), is_archived=True, fetched_at=NOW)
+    assert month.has_blank_close
+    edition = month.edition(date(2023, 6, 30))
+    assert edition is not None
+    assert (edition.asks_blank, edition.is_final, edition.as_of) == (True, True, date(2023, 7, 20))
+
+
+def test_the_live_year_is_never_asked_with_a_blank_as_of() -> None:
+    june = page(month=6, has_blank_close=True)
+    assert not calendar_month(june, date(2023, 6, 30), is_archived=False, fetched_at=NOW).has_blank_close

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from backfill.dashboard.csv import check, guard, parse, rows_as_objects
+from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest
+from backfill.domain import Edition, ReportName
+from backfill.errors import (
+    DashboardError,
+    HtmlPage,
+    MalformedRow,
+    MissingColumn,
+    NoRows,
+    NotCsv,
+    Truncated,
+    WrongAsOf,
+    WrongDistrict,
+    WrongMonth,
+)
+
+CLUB_COLUMNS = NEEDED_COLUMNS[ReportName.CLUBS]
+CLUB = ("91", "A", "01", "00005774", "Solent  Speakers ", "Active", "20", "21", "7", "S")
+FOOTER = b"Month of Jan, As of 02/08/2023\r\n"
+REQUEST = ReportRequest(
+    report=ReportName.CLUBS, district="91",
+    edition=Edition(month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=True,
+                    asks_blank=False),
+)
+SUMMARY_REQUEST = replace(REQUEST, report=ReportName.SUMMARY, district="all")
+BLANK_REQUEST = replace(REQUEST, edition=replace(REQUEST.edition, asks_blank=True))
+
+
+def line(cells: Sequence[str]) -> bytes:
+    return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells).encode() + b"\r\n"
+
+
+def export(rows: Sequence[Sequence[str]] = (CLUB,), columns: Sequence[str] = CLUB_COLUMNS,
+           footer: bytes = FOOTER) -> bytes:
+    return line(columns) + b"".join(line(row) for row in rows) + footer
+
+
+# Reading.
+
+
+def test_a_report_is_read_with_its_cells_as_they_stand() -> None:
+    parsed = parse(export([CLUB, CLUB]))
+    assert parsed.columns == CLUB_COLUMNS
+    assert parsed.rows == [list(CLUB), list(CLUB)]
+    assert (parsed.footer_month, parsed.footer_as_of) == (1, date(2023, 2, 8))
+
+
+def test_the_report_that_was_asked_for_is_kept_with_its_exact_bytes() -> None:
+    content = export([CLUB, CLUB])
+    report = check(content, REQUEST)
+    assert (report.rows, report.size, report.content) == (2, len(content), content)
+    assert report.content_hash == parse(content).content_hash
+
+
+def test_the_footer_may_name_its_month_in_full_and_end_without_a_line_break() -> None:
+    assert parse(export(footer=b"Month of January, As of 2/8/2023")).footer_month == 1
+
+
+def test_blank_lines_before_and_after_the_report_do_not_matter() -> None:
+    content = b"\r\n \r\n" + export() + b"\r\n\r\n"
+    assert parse(content).rows == [list(CLUB)]
+    assert parse(content).content_hash == parse(export()).content_hash
+
+
+def test_the_hash_does_not_see_the_footer_which_carries_the_day_of_download() -> None:
+    one, other = parse(export()), parse(export(footer=b"Month of Jan, As of 09/13/2025\r\n"))
+    assert one.content_hash == other.content_hash
+    assert len(one.content_hash) == 32
+
+
+def test_the_hash_sees_every_cell() -> None:
+    changed = (*CLUB[:-1], "P")
+    assert parse(export()).content_hash != parse(export([changed])).content_hash
+
+
+def test_commas_quotes_and_line_breaks_inside_a_cell_are_kept() -> None:
+    club = (*CLUB[:4], 'Say "Hi", they\r\nsaid', *CLUB[5:])
+    assert parse(export([club])).rows == [list(club)]
+
+
+def test_a_club_named_like_a_footer_is_a_club() -> None:
+    club = (*CLUB[:4], "Month of Jun, As of 09/13/2025", *CLUB[5:])
+    assert check(export([club]), REQUEST).rows == 1
+
+
+def test_names_are_read_as_utf_8_and_else_as_windows_writes_them() -> None:
+    club = (*CLUB[:4], "Caf\u00e9 \u2019s", *CLUB[5:])
+    content = export([club])
+    assert parse(content).rows[0][4] == "Caf\u00e9 \u2019s"
+    assert parse(content.decode().encode("cp1252")).rows[0][4] == "Caf\u00e9 \u2019s"
+
+
+def test_stored_rows_come_as_objects_under_the_reports_own_names() -> None:
+    columns = ("DISTRICT ", *CLUB_COLUMNS[1:])
+    objects = rows_as_objects(export(columns=columns))
+    assert objects == [dict(zip(columns, CLUB, strict=True))]
+    assert objects[0]["Club Name"] == "Solent  Speakers "
+    assert list(objects[0]) == list(columns)
+
+
+# Refusals of what is no whole report.
+
+
+@pytest.mark.parametrize("content", [
+    b"<!DOCTYPE html><html></html>",
+    b"\r\n\r\n \t<!DOCTYPE html><html><body>An error has occured please report this</body></html>",
+    b'{"error": "busy"}',
+])
+def test_a_page_where_a_report_should_be_is_refused_as_html(content: bytes) -> None:
+    with pytest.raises(HtmlPage, match="clubperformance~91~1/31/2023~2/8/2023~2022-2023 came as a web page") as caught:
+        check(content, REQUEST)
+    assert caught.value.is_retryable
+
+
+@pytest.mark.parametrize("content", [b"District,Division\r\n91,A\r\n" + FOOTER, b"slow down", FOOTER, b"\x00\xff\xfe"])
+def test_what_is_neither_a_page_nor_a_report_is_refused(content: bytes) -> None:
+    with pytest.raises(NotCsv):
+        parse(content)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\r\n\r\n", line(CLUB_COLUMNS), export(footer=b""), export(footer=b"Month of"),
+    export(footer=b"Month of Jan, As of 02/08/20"), export(footer=b'"91","A",'), export()[:-60],
+])
+def test_a_report_without_its_whole_footer_is_truncated(content: bytes) -> None:
+    with pytest.raises(Truncated) as caught:
+        parse(content)
+    assert caught.value.is_retryable
+
+
+def test_a_report_cut_off_anywhere_before_its_year_is_never_taken_for_whole() -> None:
+    content = export([CLUB, CLUB])
+    end = content.rindex(b"2023") + 4
+    for length in range(end):
+        with pytest.raises(Truncated):
+            parse(content[:length])
+    assert parse(content[:end]).rows == [list(CLUB), list(CLUB)]
+
+
+@pytest.mark.parametrize("footer", [b"Month of Juin, As of 02/08/2023\r\n", b"Month of Jan, As of 13/08/2023\r\n"])
+def test_a_footer_that_names_no_month_or_no_day_is_refused(footer: bytes) -> None:
+    with pytest.raises(NotCsv, match="footer that cannot be read"):
+        parse(export(footer=footer))
+
+
+@pytest.mark.parametrize("row", [CLUB[:-1], (*CLUB, "x")])
+def test_a_row_with_another_number_of_cells_is_refused_by_its_number(row: tuple[str, ...]) -> None:
+    with pytest.raises(MalformedRow, match=rf"{len(row)} cells in row 2, and 10 in its header"):
+        check(export([CLUB, row, CLUB]), REQUEST)
+
+
+def test_a_quote_that_is_never_closed_is_a_malformed_row() -> None:
+    content = line(CLUB_COLUMNS) + b'"91","A,\r\n' + line(CLUB) + FOOTER
+    with pytest.raises(MalformedRow, match="row 1"):
+        parse(content)
+
+
+def test_a_cell_beyond_every_measure_is_a_malformed_row() -> None:
+    with pytest.raises(MalformedRow, match="cannot be read as CSV at line 2"):
+        parse(export([(*CLUB[:-1], "x" * 200_000)]))
+
+
+# Refusals of a whole report that is not the one that was asked for.
+
+
+def test_every_missing_column_is_named() -> None:
+    renamed = [{"Goals Met": "Goals", "Mem. Base": "Base"}.get(column, column) for column in CLUB_COLUMNS]
+    with pytest.raises(MissingColumn, match=r"Mem\. Base, Goals Met\."):
+        check(export(columns=renamed), REQUEST)
+
+
+def test_columns_are_known_whatever_their_case_and_spaces_and_new_ones_do_no_harm() -> None:
+    columns = [f" {column.upper()} " for column in CLUB_COLUMNS] + ["CSP"]
+    assert check(export([(*CLUB, "Y")], columns=columns), REQUEST).rows == 1
+
+
+def test_another_report_than_was_asked_for_is_refused() -> None:
+    with pytest.raises(MissingColumn, match="Club, New, Late Ren"):
+        check(export(), replace(REQUEST, report=ReportName.DISTRICT))
+
+
+def test_another_month_is_refused() -> None:
+    with pytest.raises(WrongMonth, match="figures of month 12, not of month 1"):
+        check(export(footer=b"Month of Dec, As of 02/08/2023\r\n"), REQUEST)
+
+
+def test_another_as_of_day_is_refused() -> None:
+    with pytest.raises(WrongAsOf, match=r"came as of 2/9/2023, not as of 2/8/2023"):
+        check(export(footer=b"Month of Jan, As of 02/09/2023\r\n"), REQUEST)
+
+
+def test_a_blank_as_of_is_answered_with_the_day_of_download() -> None:
+    assert check(export(footer=b"Month of Jan, As of 09/13/2025\r\n"), BLANK_REQUEST).rows == 1
+
+
+def test_a_blank_as_of_still_guards_the_month() -> None:
+    with pytest.raises(WrongMonth):
+        check(export(footer=b"Month of Feb, As of 02/08/2023\r\n"), BLANK_REQUEST)
+
+
+def test_a_report_without_rows_is_never_an_empty_snapshot() -> None:
+    with pytest.raises(NoRows) as caught:
+        check(export([]), REQUEST)
+    assert caught.value.is_retryable
+
+
+@pytest.mark.parametrize("cell", ["61", "F", "", "ninety-one", "091x"])
+def test_a_single_row_of_another_district_is_refused(cell: str) -> None:
+    with pytest.raises(WrongDistrict, match=f'another district: "{cell}"'):
+        check(export([CLUB, (cell, *CLUB[1:])]), REQUEST)
+
+
+@pytest.mark.parametrize(("cell", "district"), [("1", "01"), ("01", "01"), (" 01 ", "01"), ("f", "F"), ("091", "91")])
+def test_districts_are_compared_however_they_are_written(cell: str, district: str) -> None:
+    assert check(export([(cell, *CLUB[1:])]), replace(REQUEST, district=district)).rows == 1
+
+
+def test_the_summary_holds_every_district() -> None:
+    columns = NEEDED_COLUMNS[ReportName.SUMMARY]
+    rows = [("01", *"1234567"), ("F", *"1234567")]
+    assert check(export(rows, columns=columns), SUMMARY_REQUEST).rows == 2
+
+
+def test_guards_apply_in_order_header_month_as_of_rows_district() -> None:
+    other = ("61", *CLUB[1:])
+    wrong_month, wrong_day = b"Month of Feb, As of 03/09/2023\r\n", b"Month of Jan, As of 03/09/2023\r\n"
+    cases: list[tuple[bytes, type[DashboardError]]] = [
+        (export([], columns=("District", "x"), footer=wrong_month), MissingColumn),
+        (export([], footer=wrong_month), WrongMonth),
+        (export([], footer=wrong_day), WrongAsOf),
+        (export([]), NoRows),
+        (export([other]), WrongDistrict),
+    ]
+    for content, expected in cases:
+        with pytest.raises(expected):
+            guard(parse(content), REQUEST)
+
+
+# Whatever comes.
+
+FRAGMENTS = st.sampled_from([
+    b'"', b'""', b",", b"\r\n", b"\n", b"\r", b"\x00", b"\xe9", b"<", b"91", FOOTER, line(CLUB_COLUMNS), line(CLUB),
+    b"Month of ", b"Month of Feb, As of 02/30/2023\r\n",
+])
+
+
+@given(st.binary(max_size=300) | st.lists(FRAGMENTS | st.binary(max_size=6), max_size=12).map(b"".join))
+@example(b'"' + FOOTER)
+@example(b'"\n' + FOOTER)
+@example(b'"\r' + FOOTER)
+def test_no_bytes_whatever_raise_anything_but_a_dashboard_error(content: bytes) -> None:
+    for request in (REQUEST, SUMMARY_REQUEST, BLANK_REQUEST):
+        try:
+            report = check(content, request)
+        except DashboardError as error:
+            message = error.message
+        else:
+            message = request.report_string
+            assert report.rows == len(rows_as_objects(content)) > 0
+        assert message.startswith(request.report_string)
+
+
+@given(st.lists(st.lists(st.text(max_size=8), min_size=3, max_size=3), max_size=5))
+def test_what_is_written_is_what_is_read(rows: list[list[str]]) -> None:
+    assert parse(export(rows, columns=("a", "b", "c"))).rows == rows
