@@ -1,6 +1,9 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
+PRODUCTION := DJANGO_DEBUG=false DJANGO_HTTPS=true DJANGO_ALLOWED_HOSTS=backfill.example.org \
+	DJANGO_SECRET_KEY=a-text-of-more-than-fifty-characters-that-nobody-else-knows-0123456789 \
+	BACKFILL_CONTACT=operator@example.org
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
@@ -19,3 +22,39 @@ $(DEV): $(RUNTIME) requirements-dev.txt
 	@touch $@
 
 setup: $(DEV)  ## Make .venv from the pinned requirements
+
+run: $(RUNTIME)  ## Show the service at work on its own sample dashboard, then serve it (PORT=8000)
+	@$(BIN)/python -m backfill_site.demo --port $(PORT)
+
+lint: $(DEV)  ## Style, types, imports between layers, templates, migrations, API schema, production settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --check --lint --quiet
+	DJANGO_DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+	DJANGO_DEBUG=true $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+test: lint  ## Everything that must hold, with coverage
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term
+
+format: $(DEV)  ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint templates --reformat --quiet
+
+bench: $(DEV)  ## Print what the service costs beside what the work itself costs
+	$(BIN)/python -m benchmarks
+
+acceptance-map: $(DEV)  ## Which test shows which acceptance criterion
+	$(BIN)/python -m tests.acceptance_map
+
+requirements:  ## Pin anew what pyproject.toml asks for (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml \
+		--output-file requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml --extra dev \
+		--constraint requirements.txt --output-file requirements-dev.txt
+
+clean:  ## Remove what was made here
+	rm -rf .venv var staticfiles .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -11,7 +11,12 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ImportError as exc:
         raise SystemExit("Django is not installed here. Run `make setup`, then .venv/bin/python manage.py.") from exc
-    execute_from_command_line(sys.argv)
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as exc:
+        raise SystemExit(f"The service is not configured: {exc}") from exc
 
 
 if __name__ == "__main__":

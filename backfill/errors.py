@@ -7,6 +7,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 
+_LONGEST = 1000
+"""Characters of a message."""
+
+
 class BackfillError(Exception):
     """The root: what an operator may be told, in one sentence."""
 
@@ -14,8 +18,9 @@ class BackfillError(Exception):
     is_retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        # A message may quote what came over the network; what no store and no terminal takes is left out.
+        self.message = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in message[:_LONGEST])
+        super().__init__(self.message)
         self.details = details
 
 

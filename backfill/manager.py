@@ -37,28 +37,25 @@ class Tally:
         self._district_totals = plan.district_totals
         self._by_district: Counter[tuple[str, OutcomeKind]] = Counter()
         self._skipped: Counter[str] = Counter()
-        self._kinds: Counter[OutcomeKind] = Counter()
         self._last_errors: dict[str, str] = {}
         self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
         self._minutes: Counter[datetime] = Counter()
         self._last: Outcome | None = None
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
+        outcomes = list(outcomes)
+        self._by_district.update((outcome.item.district, outcome.kind) for outcome in outcomes)
+        self._minutes.update(outcome.at.replace(second=0, microsecond=0) for outcome in outcomes
+                             if outcome.kind is not OutcomeKind.SKIPPED)
+        self._skipped.update(outcome.reason for outcome in outcomes if outcome.kind is OutcomeKind.SKIPPED)
         for outcome in outcomes:
-            kind = outcome.kind
-            district = outcome.item.district
-            self._kinds[kind] += 1
-            self._by_district[district, kind] += 1
-            if kind is OutcomeKind.SKIPPED:
-                self._skipped[outcome.reason] += 1
-            else:
-                self._minutes[outcome.at.replace(second=0, microsecond=0)] += 1
-                if kind is OutcomeKind.FAILED:
-                    self._last_errors[district] = outcome.message
-                    self._errors.appendleft(ItemError(
-                        item_key=outcome.item.key, code=outcome.reason, message=outcome.message, at=outcome.at,
-                        is_retryable=outcome.is_retryable, attempts=outcome.attempts))
-            self._last = outcome
+            if outcome.kind is OutcomeKind.FAILED:
+                self._last_errors[outcome.item.district] = outcome.message
+                self._errors.appendleft(ItemError(
+                    item_key=outcome.item.key, code=outcome.reason, message=outcome.message, at=outcome.at,
+                    is_retryable=outcome.is_retryable, attempts=outcome.attempts))
+        if outcomes:
+            self._last = outcomes[-1]
 
     def progress(self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime) -> Progress:
         current = list(in_flight)
@@ -73,7 +70,7 @@ class Tally:
         }
         return Progress(
             total_items=self._total, expected_skips=self._expected_skips,
-            processed=self._kinds[OutcomeKind.PROCESSED], failed=self._kinds[OutcomeKind.FAILED],
+            processed=sum(d.processed for d in districts.values()), failed=sum(d.failed for d in districts.values()),
             skipped=dict(self._skipped), current_item=current[-1].key if current else "",
             last_item=self._last.item.key if self._last else "", last_item_at=self._last.at if self._last else None,
             limiter=limiter, districts=districts, errors=tuple(self._errors), minutes=self._history(now),

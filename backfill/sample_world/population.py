@@ -100,7 +100,7 @@ class Population:
                  self._members_at_start(club, district, year + 1))
         joined = max(0, after - base + draw(base // 6, base // 2, "turnover", *key))
         left = ramp("left", joined - after + base, (9, 20, 20), (5, 10, 50) if ends_on is None else (10, 20, 30))
-        new = ramp("joined", joined, (7, 5, 40), (5, 20, 45))
+        new = ramp("joined", joined, (7, 5, 40), (5, 10, 45))
 
         october_day, april_day = ordinal(year, 10, 1), ordinal(year, 4, 1)
         pays_october = ends_on is None and charter < ordinal(year, 9, 1)
@@ -127,12 +127,14 @@ class Population:
             unpaid.append((april_day + 5, april.last))
 
         vigour = draw(0, 100, "vigour", *key) * drive // 100 if ends_on is None else 0
+        is_late = happens(8, "hands in late", *key)
         lists = happens(95, "list", *key) + (year >= 2022 and happens(12, "second list", *key))
         pathways = 100 if year > LAST_LEGACY_YEAR else 40 if year >= 2018 else 0
 
         def learning(what: str, least: int, most: int, share: int) -> Ramp:
             total = (draw(0, least, what, *key) + vigour * most // 100) * share // 100
-            return ramp(what, total, (8, 1, 70), (5, 1, 70))
+            # A few clubs hand in late, so that the last days of June fall short of its close.
+            return ramp(what, total, (8, 1, 70), (6, 30, 10) if is_late else (4, 20, 60))
 
         return Season(
             club=club, year=year, is_new=is_new, base=base,

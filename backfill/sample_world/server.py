@@ -97,7 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Listener
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = 65536  # one packet for the head and the body
+    wbufsize = 1024 * 1024  # nothing leaves before the flush
+    server_version = "SampleDashboard"
+    sys_version = ""
 
     def setup(self) -> None:
         super().setup()
@@ -122,11 +124,14 @@ class _Handler(BaseHTTPRequestHandler):
         status: int | str = "failed"
         try:
             status = self._answer(url.path, query, control.take_fault(f"{url.path} {report}"))
-        except ConnectionError:
-            status = "client gone"
-            self.close_connection = True
         finally:
+            # Before the answer leaves: its client may ask again, or read the log, as soon as it has it.
             control.end(entry, status)
+        try:
+            self.wfile.flush()
+        except ConnectionError:
+            entry.status = "client gone"
+            self.close_connection = True
         return None
 
     def _answer(self, path: str, query: Mapping[str, str], fault: Fault | None) -> int | str:
@@ -167,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(Answer(status, body, "application/json"), body)
 
     def _send(self, told: Answer, body: bytes) -> None:
-        """Announce the whole answer, and send `body` of it."""
+        """Announce the whole answer, and write `body` of it; it leaves with the next flush."""
         self.send_response(told.status)
         self.send_header("Content-Type", told.content_type)
         self.send_header("Content-Length", str(len(told.body)))
@@ -175,7 +180,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
-        self.wfile.flush()
 
 
 class _Listener(ThreadingHTTPServer):

@@ -46,6 +46,11 @@ def unpack_json(packed: bytes, subject: str) -> Any:
         raise CorruptRecord(f"The {subject} cannot be read: {exc}.") from exc
 
 
+def storable(text: str) -> str:
+    """Without NUL and lone surrogates, which a message may quote from the dashboard and no database takes as text."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -89,27 +94,23 @@ def unpack_plan(packed: bytes, subject: str) -> Plan:
 
 
 def pack_outcomes(outcomes: Iterable[Outcome]) -> bytes:
-    rows = [(outcome.item.key, str(outcome.kind), outcome.at.timestamp(), outcome.reason, outcome.message,
-             outcome.attempts, int(outcome.is_retryable)) for outcome in outcomes]
+    rows = [(outcome.item.date.isoformat(), outcome.item.district, str(outcome.kind), outcome.at.timestamp(),
+             outcome.reason, outcome.message, outcome.attempts, outcome.is_retryable) for outcome in outcomes]
     return pack_json([list(column) for column in zip(*rows, strict=True)])
 
 
 def unpack_segment(number: int, packed: bytes, subject: str) -> Segment:
-    columns = unpack_json(packed, subject)
-    days: dict[str, date] = {}
-    kinds = {str(kind): kind for kind in OutcomeKind}
-
-    def item(key: str) -> WorkItem:
-        day, _, district = key.partition("/")
-        known = days.get(day)
-        if known is None:
-            known = days[day] = date.fromisoformat(day)
-        return WorkItem(known, district)
-
+    value = unpack_json(packed, subject)
+    if value == []:
+        return Segment(number, ())
     try:
-        return Segment(number, tuple(
-            Outcome(item(key), kinds[kind], datetime.fromtimestamp(at, UTC), reason, message, attempts, bool(retryable))
-            for key, kind, at, reason, message, attempts, retryable in zip(*columns, strict=True)))
+        dates, districts, kinds, instants, *rest = value
+        days = {text: date.fromisoformat(text) for text in set(dates)}
+        kind_of = {str(kind): kind for kind in OutcomeKind}
+        items = [WorkItem(days[day], district) for day, district in zip(dates, districts, strict=True)]
+        at = [datetime.fromtimestamp(seconds, UTC) for seconds in instants]
+        rows = zip(items, [kind_of[kind] for kind in kinds], at, *rest, strict=True)
+        return Segment(number, tuple(map(Outcome._make, rows)))
     except (KeyError, TypeError, ValueError) as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
@@ -174,13 +175,15 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         "total": progress.total_items, "expectedSkips": progress.expected_skips, "processed": progress.processed,
         "failed": progress.failed, "skipped": dict(progress.skipped), "currentItem": progress.current_item,
         "lastItem": progress.last_item, "lastItemAt": _text(progress.last_item_at),
-        "limiter": {**asdict(limiter), "state": str(limiter.state), "waiting_until": _text(limiter.waiting_until)},
+        "limiter": {**asdict(limiter), "state": str(limiter.state), "waiting_until": _text(limiter.waiting_until),
+                    "reason": storable(limiter.reason)},
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
     }
     detail = {
-        "districts": {name: [d.total, d.processed, d.failed, d.skipped, d.last_error, d.is_in_progress]
+        "districts": {name: [d.total, d.processed, d.failed, d.skipped, storable(d.last_error), d.is_in_progress]
                       for name, d in progress.districts.items()},
-        "errors": [{**asdict(error), "at": error.at.isoformat()} for error in progress.errors],
+        "errors": [{**asdict(error), "message": storable(error.message), "at": error.at.isoformat()}
+                   for error in progress.errors],
     }
     return counts, detail
 

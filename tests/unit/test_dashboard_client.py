@@ -498,7 +498,8 @@ def test_a_huge_body_is_refused_before_and_while_it_is_read() -> None:
 
 
 @pytest.mark.parametrize(("status", "expected"), [
-    ("302 Found\r\nLocation: /error.aspx", NotPublished), ("404 Not Found", UnexpectedStatus), ("500 Oops", ServerError),
+    ("302 Found\r\nLocation: /error.aspx", NotPublished), ("404 Not Found", UnexpectedStatus),
+    ("500 Internal Server Error", ServerError),
 ])
 def test_the_body_of_a_refused_status_is_not_waited_for(status: str, expected: type[DashboardError]) -> None:
     answer = f"HTTP/1.1 {status}\r\nContent-Length: 1000000000\r\n\r\n".encode()

@@ -51,7 +51,7 @@ def _columns_of(job: Job) -> dict[str, Any]:
         "lease_owner": job.lease.owner if job.lease else "",
         "lease_expires_at": job.lease.expires_at if job.lease else None,
         "token": job.token, "progressed_at": job.progressed_at, "progress": progress, "detail": detail,
-        "error": job.error, "segments": job.segments,
+        "error": packing.storable(job.error), "segments": job.segments,
         "idempotency_key": job.idempotency.key if job.idempotency else "",
         "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
         "revision": job.revision,
@@ -205,10 +205,14 @@ class OrmJobStorage(JobStorage):
 
     def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits:
         with transacting():
-            row = RateLimitConfig.objects.select_for_update().filter(pk=_THE_ROW).first()
+            # The row is made before it is read: two first changes at once would else both begin from the defaults.
+            row, _ = RateLimitConfig.objects.select_for_update().get_or_create(
+                pk=_THE_ROW, defaults=StoredLimits().limits.to_dict())
             after = change(self._limits_of(row))
-            RateLimitConfig.objects.update_or_create(pk=_THE_ROW, defaults={
-                **after.limits.to_dict(), "updated_at": after.updated_at, "updated_by": after.updated_by})
+            for name, value in after.limits.to_dict().items():
+                setattr(row, name, value)
+            row.updated_at, row.updated_by = after.updated_at, after.updated_by
+            row.save()
             return after
 
     @staticmethod
@@ -225,16 +229,14 @@ class OrmJobStorage(JobStorage):
             after = change(Timeline(reserved_until=row.reserved_until, held_until=row.held_until,
                                     hold_reason=row.hold_reason))
             row.reserved_until, row.held_until, row.hold_reason = (
-                after.reserved_until, after.held_until, after.hold_reason)
+                after.reserved_until, after.held_until, packing.storable(after.hold_reason))
             row.save()
             return after
 
     def ping(self) -> None:
         with answering():
             BackfillJob.objects.exists()
-            if connection.vendor == "sqlite":
-                with transaction.atomic():  # IMMEDIATE: takes the write lock, so a read-only file is noticed
-                    RateLimitConfig.objects.filter(pk=0).update(updated_by="")
+            RateLimitConfig.objects.filter(pk=0).update(updated_by="")  # no row: only so that a read-only store says so
 
     def disconnect(self) -> None:
         connection.close()

@@ -11,6 +11,7 @@ from django.db.models import Aggregate, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 from backfill.domain import CalendarMonth, Snapshot, SnapshotFilter, StoredEdition
+from backfill.errors import CorruptRecord
 from backfill.models import StoredCalendarMonth, StoredSnapshot
 from backfill.storage import packing
 from backfill.storage.base import Fence, Page, SnapshotStorage
@@ -30,12 +31,13 @@ class _Joined(Aggregate):
 
 def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
     subject = f"snapshot {row.date}/{row.district}"
-    return Snapshot(
-        date=row.date, district=row.district, data_month=row.data_month, as_of=row.as_of, is_final=row.is_final,
-        fetched_at=row.fetched_at, job_id=row.job_id,
-        reports=packing.unpack_reports(row.reports, bytes(row.content), subject) if with_content
-        else packing.read_reports(row.reports),
-    )
+    try:
+        reports = (packing.unpack_reports(row.reports, bytes(row.content), subject) if with_content
+                   else packing.read_reports(row.reports))
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
+    return Snapshot(date=row.date, district=row.district, data_month=row.data_month, as_of=row.as_of,
+                    is_final=row.is_final, fetched_at=row.fetched_at, job_id=row.job_id, reports=reports)
 
 
 class OrmSnapshotStorage(SnapshotStorage):

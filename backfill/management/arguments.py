@@ -1,0 +1,137 @@
+"""From what was typed to values; what is none is refused in one sentence that names the flag."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.core.management.base import CommandError
+
+from backfill.domain import BOUNDS, Cadence, JobRequest, parsed_district, parsed_job_type
+from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
+
+Options = Mapping[str, Any]
+E = TypeVar("E", bound=StrEnum)
+
+PAGE_LIMITS = (1, 100)
+"""Fewest and most rows of one page, as over HTTP."""
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_OPERATOR_LENGTH = 150
+_FLAGS = {
+    "startDate": "--from", "endDate": "--to", "targetDistricts": "--district", "jobType": "--type",
+    "planId": "--plan-id", "maxRequestsPerMinute": "--max-requests-per-minute", "maxConcurrent": "--max-concurrent",
+    "minDelayMs": "--min-delay-ms", "maxDelayMs": "--max-delay-ms", "backoffMultiplier": "--backoff-multiplier",
+}
+"""Field of the API to flag of the command line."""
+_FIELD = re.compile(rf"\b({'|'.join(_FLAGS)})\b")
+
+
+def day(text: str | None, flag: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass  # a day that no calendar has is refused like any other text
+    raise CommandError(f"{flag} must be a day of the calendar, written like 2024-01-31; it was {text[:40]!r}.")
+
+
+def job_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise CommandError(
+            f"{text[:60]!r} is no job id. List the jobs and their ids with: manage.py backfill list") from None
+
+
+def one_of(kind: type[E], text: str, flag: str) -> E:
+    try:
+        return kind(text)
+    except ValueError:
+        raise CommandError(f"{flag} must be one of {', '.join(kind)}; it was {text[:40]!r}.") from None
+
+
+def several_of(kind: type[E], texts: Iterable[str], flag: str) -> frozenset[E]:
+    """Of a flag that may be repeated and takes lists with commas."""
+    words = (word.strip() for text in texts for word in text.split(","))
+    return frozenset(one_of(kind, word, flag) for word in words if word)
+
+
+def districts(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(parsed_district(text) for text in texts)
+
+
+def page(options: Options) -> tuple[int, int]:
+    """Limit and offset."""
+    limit, offset = _whole(options["limit"], "--limit"), _whole(options["offset"], "--offset")
+    low, high = PAGE_LIMITS
+    if not low <= limit <= high:
+        raise CommandError(f"--limit must be between {low} and {high}; it was {limit}.")
+    if not 0 <= offset < 2**31:
+        raise CommandError(f"--offset must be 0 or more, and fit a list; it was {offset}.")
+    return limit, offset
+
+
+def limit_changes(options: Options) -> dict[str, float]:
+    """The limits that were given, by their names in the domain."""
+    given = {name: str(options[name]) for name in BOUNDS if options[name] is not None}
+    return {name: _number(text, flag) if name == "backoff_multiplier" else _whole(text, flag)
+            for name, text in given.items() for flag in ["--" + name.replace("_", "-")]}
+
+
+def request(options: Options) -> JobRequest:
+    """What `start` and `preview` ask for."""
+    return JobRequest(
+        job_type=parsed_job_type(options["type"]),
+        start_date=day(options["from"], "--from"), end_date=day(options["to"], "--to"),
+        target_districts=tuple(options["district"]), cadence=one_of(Cadence, options["cadence"], "--cadence"),
+        skip_existing=not options["no_skip_existing"], plan_id=options.get("plan_id") or "")
+
+
+def operator(options: Options) -> str:
+    """Who is said to have done it: --operator, else the login name of the shell's user."""
+    name = (options["operator"] or "").strip()
+    if not name:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError, ImportError):  # no such user in this container, and no variable names one
+            name = "command line"
+    if len(name) > _OPERATOR_LENGTH:
+        raise CommandError(f"--operator must not be longer than {_OPERATOR_LENGTH} characters.")
+    return name
+
+
+def as_command_error(exc: BackfillError) -> CommandError:
+    """The error's sentence on one line, in the words of the command line."""
+    sentence = " ".join(exc.message.split())
+    if isinstance(exc, InvalidRequest | PlanChanged):
+        sentence = _FIELD.sub(lambda match: _FLAGS[match[1]], sentence)
+    if isinstance(exc, PlanChanged) and exc.details:
+        before, now = exc.details["before"], exc.details["now"]
+        changed = ", ".join(
+            f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
+        sentence += f" Changed: {changed or 'which items there are'}. Now it is --plan-id {exc.details['planId']}"
+    if isinstance(exc, StorageUnavailable):
+        sentence += " See that DATABASE_URL is right; where the store is new, run: manage.py migrate"
+    return CommandError(sentence)
+
+
+def _whole(text: object, flag: str) -> int:
+    try:
+        return int(str(text))
+    except ValueError:
+        raise CommandError(f"{flag} must be a whole number; it was {str(text)[:40]!r}.") from None
+
+
+def _number(text: str, flag: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise CommandError(f"{flag} must be a number; it was {text[:40]!r}.") from None

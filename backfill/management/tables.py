@@ -1,0 +1,189 @@
+"""Jobs, items, plans and limits as tables and short texts. Widths follow the terminal; times are UTC."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from backfill.domain import LIMIT_NAMES, Job, Outcome, OutcomeKind, StoredLimits
+from backfill.management import wording
+from backfill.management.progress_bar import bar, status_text
+from backfill.management.wording import COMMAND, printable
+from backfill.service import Preview
+
+_WIDE = 130
+"""Columns from which a list of jobs shows everything."""
+
+_NARROW = 100
+"""Columns below which columns stand close together, and a list of jobs leaves out how long they took."""
+
+_ERRORS_SHOWN = 10
+_NAMES_SHOWN = 12
+
+
+def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
+    is_wide, is_narrow = console.width >= _WIDE, console.width < _NARROW
+    table = _table(console)
+    table.add_column("Job", no_wrap=True, min_width=36)
+    for name in ("Status", "Created (UTC)"):
+        table.add_column(name, no_wrap=True)
+    if is_wide:
+        for name in ("Type", "Dates", "By"):
+            table.add_column(name, overflow="ellipsis", no_wrap=True)
+    for name in ("Done", "Failed") if is_narrow else ("Done", "Failed", "Took"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for job in jobs:
+        more = [str(job.job_type), wording.dates(job.config), printable(job.created_by)] if is_wide else []
+        done = f"{job.progress.settled_items:,}/{job.progress.total_items:,}" if is_wide else (
+            f"{job.progress.percent:.1f} %")
+        took = [] if is_narrow else [wording.length(wording.duration(job, now))]
+        table.add_row(str(job.id), status_text(job.status), wording.minute(job.created_at), *more, done,
+                      f"{job.progress.failed:,}", *took)
+    return table
+
+
+def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
+    table = _table(console)
+    table.add_column("Item", no_wrap=True)
+    table.add_column("Outcome", no_wrap=True)
+    table.add_column("Reason", overflow="fold")
+    table.add_column("Tries", justify="right")
+    table.add_column("At (UTC)", no_wrap=True)
+    table.add_column("Message", overflow="fold")
+    for outcome in outcomes:
+        style = "red" if outcome.kind is OutcomeKind.FAILED else ""
+        table.add_row(outcome.item.key, Text(str(outcome.kind), style=style), printable(outcome.reason),
+                      str(outcome.attempts), wording.instant(outcome.at), printable(outcome.message))
+    return table
+
+
+def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
+    """All that an operator wants to know of a job, the sentence why it does what it does included."""
+    config, progress, limiter = job.config, job.progress, job.progress.limiter
+    began = "not yet" if job.started_at is None else f"{wording.instant(job.started_at)} UTC"
+    if job.resume_count:
+        began += f", resumed {wording.count(job.resume_count, 'time')}, last {wording.instant(job.resumed_at)} UTC"
+    requests = f"{limiter.requests_made:,} made"
+    if job.status.is_active:
+        requests += f", {limiter.requests_this_minute:,} this minute; {limiter.state}"
+    rows = {
+        "type": str(job.job_type),
+        "range": f"{wording.dates(config)}, {config.cadence}, {wording.districts(config)}",
+        "requests": requests,
+        "created": f"{wording.instant(job.created_at)} UTC by {printable(job.created_by)}",
+        "started": began,
+    }
+    if job.retry_of:
+        rows["retry of"] = str(job.retry_of)
+    if progress.current_item:
+        rows["now"] = progress.current_item
+    if job.cancelled_at:
+        rows["cancelled"] = f"{wording.instant(job.cancelled_at)} UTC"
+    if job.ended_at:
+        rows["ended"] = f"{wording.instant(job.ended_at)} UTC, after {wording.length(wording.duration(job, now))}"
+    if job.error:
+        rows["error"] = printable(job.error)
+    if progress.districts:
+        states = Counter(district.status for district in progress.districts.values())
+        rows["districts"] = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
+    return [bar(job, is_drawn=console.is_terminal), _facts(rows), *_errors(job, console)]
+
+
+def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableType]:
+    """The plan, and the command that starts exactly this plan; `arguments` are those that it was previewed with."""
+    plan, config = preview.plan, preview.config
+    names = [name for name in plan.district_totals if name != "all"]
+    shown = " ".join(names[:_NAMES_SHOWN]) + (" ..." if len(names) > _NAMES_SHOWN else "")
+    rows = {
+        "type": str(preview.job_type),
+        "range": f"{wording.dates(config)}, {config.cadence}",
+        "dates": f"{len(plan.days):,}" + (
+            f" (and {plan.unpublished_dates:,} for which nothing is published)" if plan.unpublished_dates else ""),
+        "districts": f"{len(names):,}" + (f": {shown}" if names else ""),
+        "items": f"{plan.total_items:,}" + (
+            f", of them to be skipped: {wording.reasons(plan.skipped)}" if plan.skipped_items else ""),
+        "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute",
+        "duration": f"about {wording.length(preview.estimated_duration)}",
+        "plan": preview.plan_id,
+    }
+    command = shlex.join([*arguments, "--plan-id", preview.plan_id])
+    return [_facts(rows), f"Nothing was started. Start exactly this plan with: {COMMAND} start {command}"]
+
+
+def limits_view(stored: StoredLimits) -> list[RenderableType]:
+    rows = {name.replace("_", "-"): f"{stored.limits.to_dict()[name]:,g}" for name in LIMIT_NAMES}
+    rows["changed"] = (f"{wording.instant(stored.updated_at)} UTC by {printable(stored.updated_by)}"
+                       if stored.updated_at else "never; these are the defaults")
+    return [_facts(rows)]
+
+
+def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: datetime) -> list[RenderableType]:
+    """What came of a job that was watched to its end."""
+    progress = job.progress
+    lines: list[RenderableType] = [
+        (f"Job {job.id} is {job.status} after {wording.length(wording.duration(job, now))}: "
+         f"{wording.outcomes(progress)}; {wording.count(progress.limiter.requests_made, 'request')}.")]
+    if job.error:
+        lines.append(printable(job.error))
+    if not progress.total_items:
+        lines.append("It had no items: there is nothing to be had for its dates.")
+    if failures:
+        some = f" (of the first {len(failures):,})" if len(failures) < progress.failed else ""
+        lines += [f"Failures by cause{some}:", _causes(failures, console),
+                  f"Retry them with: {COMMAND} retry {job.id}   (one cause only: --code CODE)"]
+    return lines
+
+
+def _causes(failures: Sequence[Outcome], console: Console) -> Table:
+    by_code: dict[str, list[Outcome]] = {}
+    for failure in failures:
+        by_code.setdefault(failure.reason, []).append(failure)
+    table = _table(console)
+    table.add_column("Code", no_wrap=True)
+    table.add_column("Items", justify="right")
+    table.add_column("A retry", no_wrap=True)
+    table.add_column("For example", overflow="fold")
+    for code, group in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
+        may_help = any(failure.is_retryable for failure in group)
+        example = group[0]
+        table.add_row(code, f"{len(group):,}", "may help" if may_help else "will not help",
+                      printable(f"{example.item.key}: {example.message}"))
+    return table
+
+
+def _errors(job: Job, console: Console) -> list[RenderableType]:
+    errors = job.progress.errors[:_ERRORS_SHOWN]
+    if not errors:
+        return []
+    table = _table(console)
+    table.add_column("Item", no_wrap=True)
+    table.add_column("Code", no_wrap=True)
+    table.add_column("Message", overflow="fold")
+    for error in errors:
+        table.add_row(error.item_key, error.code, printable(error.message))
+    head = f"The newest errors ({len(errors)} of {job.progress.failed:,}), all with: {COMMAND} items {job.id}"
+    return ["", f"{head} --outcome failed", table]
+
+
+def _facts(rows: Mapping[str, str]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows.items():
+        grid.add_row(f"  {name}", value)
+    return grid
+
+
+def _table(console: Console) -> Table:
+    """Lines only where a human looks at them."""
+    gap = 0 if console.width < _NARROW else 1
+    if console.is_terminal:  # where the box itself parts columns by a blank
+        return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap, 0, 0))
+    return Table(box=None, pad_edge=False, padding=(0, gap + 1, 0, 0))

@@ -1,0 +1,91 @@
+"""Figures as words, for humans at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from backfill.domain import Job, JobConfig, Progress, Status
+
+COMMAND = "manage.py backfill"
+
+
+def instant(at: datetime | None) -> str:
+    """To the second, UTC; a dash where there is none."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else "-"
+
+
+def minute(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "-"
+
+
+def length(of: timedelta) -> str:
+    """The two largest units: `45 s`, `3 min 20 s`, `1 h 20 min`, `2 days 3 h`."""
+    seconds = max(round(of.total_seconds()), 0)
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    units = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (seconds % 60, "s")]
+    first = next((n for n, (count, _) in enumerate(units) if count), len(units) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in units[first:first + 2] if count or first == len(units) - 1)
+
+
+def duration(job: Job, now: datetime) -> timedelta:
+    """From its first start to its end, or to now."""
+    end = job.ended_at or now
+    return end - (job.started_at or end)
+
+
+def count(number: int, name: str) -> str:
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+
+
+def reasons(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {reason}" for reason, number in sorted(skipped.items()))
+
+
+def outcomes(progress: Progress) -> str:
+    skipped = f"{progress.skipped_items:,} skipped"
+    if progress.skipped_items:
+        skipped += f" ({reasons(progress.skipped)})"
+    return f"{progress.processed:,} processed, {skipped}, {progress.failed:,} failed"
+
+
+def settled(progress: Progress) -> str:
+    return f"{progress.settled_items:,} of {count(progress.total_items, 'item')}: {outcomes(progress)}"
+
+
+def pace(progress: Progress) -> str:
+    """How fast it goes and when it may be done; a sentence also where that is not known yet."""
+    rate, left = progress.items_per_minute, progress.estimate()
+    if rate is None or left is None:
+        return "pace known after the first whole minute"
+    low, high = timedelta(seconds=left.low), timedelta(seconds=left.high)
+    return (f"{rate:,.1f} items a minute, about {length(timedelta(seconds=left.seconds))} left "
+            f"({length(low)} to {length(high)})")
+
+
+def why(job: Job) -> str:
+    """Why it does what it does right now, in a sentence."""
+    if job.status is Status.PENDING:
+        return "It waits for a worker."
+    if job.status is Status.PAUSED:
+        return f"It is paused. Go on with: {COMMAND} resume {job.id}"
+    reason = job.progress.limiter.reason
+    until = job.progress.limiter.waiting_until
+    return printable(reason + (f" (until {instant(until)} UTC)" if until else ""))
+
+
+def dates(config: JobConfig) -> str:
+    if config.start_date is None and config.end_date is None:
+        return "all dates"
+    if config.start_date == config.end_date:
+        return str(config.start_date)
+    return f"{config.start_date or 'the first'} to {config.end_date or 'the newest'}"
+
+
+def districts(config: JobConfig) -> str:
+    return " ".join(config.target_districts) or "all districts"
+
+
+def printable(text: str) -> str:
+    """On one line and without control characters, which could steer the terminal: it may be the dashboard's text."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,1 @@
+"""Speed, shown and not asserted: `make bench`."""

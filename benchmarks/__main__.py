@@ -1,0 +1,236 @@
+"""Prints what the service costs beside what the same work costs without it. Needs nothing but an empty folder.
+
+Run as `make bench`. Each figure stands beside its aim; nothing here fails a build, since machines differ.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from backfill.domain import Job, JobRequest, RateLimits
+    from backfill.service import BackfillService
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def say(what: str, figure: str, aim: str = "") -> None:
+    print(f"  {what:<58} {figure:>18}   {f'aim: {aim}' if aim else ''}", flush=True)
+
+
+def sample_dashboard(*options: str) -> tuple[subprocess.Popen[str], str]:
+    """A sample dashboard in a process of its own, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "sample_dashboard", "--port", "0", *options], cwd=ROOT,
+        stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    return process, line.split()[-1]
+
+
+def service_for(address: str) -> BackfillService:
+    """The service over the database of this run, pointed at that dashboard."""
+    from django.conf import settings
+
+    from backfill.service import backfill_service
+
+    settings.BACKFILL_DASHBOARD_URL = address
+    backfill_service.cache_clear()
+    return backfill_service()
+
+
+def forget(*models: str) -> None:
+    from django.apps import apps
+
+    for name in models:
+        apps.get_model("backfill", name).objects.all().delete()
+
+
+def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -> Job:
+    """A job from start to end in this process, under limits that may be beyond what an operator can set."""
+    from dataclasses import replace
+
+    job = service.start(request, operator="bench").job
+    service.storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
+    worker = service.new_worker()
+    worker.start()
+    while service.job(job.id).status.is_active:
+        time.sleep(0.02)
+    worker.stop()
+    return service.job(job.id)
+
+
+def bare_loop(service: BackfillService, request: JobRequest) -> tuple[int, float]:
+    """The same items through the same parts, one after the other, with no engine: items and seconds."""
+    from backfill.dashboard.client import DashboardClient
+    from backfill.dashboard.protocol import ReportRequest
+    from backfill.domain import Snapshot, reports_of
+
+    plan = service.preview(request).plan
+    from django.conf import settings
+
+    client = DashboardClient(settings.BACKFILL_DASHBOARD_URL)
+    began = time.perf_counter()
+    for day in plan.days:
+        for item in day.items():
+            edition = day.edition
+            assert edition is not None
+            reports = {name: client.report(ReportRequest(report=name, district=item.district, edition=edition))
+                       for name in reports_of(item.district)}
+            service.storage.snapshots.put(Snapshot(
+                date=item.date, district=item.district, data_month=edition.month_end, as_of=edition.as_of,
+                is_final=edition.is_final, fetched_at=datetime.now(UTC), job_id=uuid4(), reports=reports))
+    return plan.total_items, time.perf_counter() - began
+
+
+def engine_against_bare_loop() -> None:
+    from backfill.domain import Cadence, JobRequest, JobType, RateLimits
+
+    print("\nThe whole service against a bare loop (fetch, guard, store), 110 clubs a district")
+    dashboard, address = sample_dashboard("--districts", "8", "--clubs", "110")
+    try:
+        service = service_for(address)
+        forget("StoredCalendarMonth")
+        today = datetime.now(UTC).date()
+        request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(today.year - 4, 7, 1),
+                             end_date=date(today.year - 2, 6, 30), cadence=Cadence.MONTH_ENDS)
+        bare_loop(service, request)  # warms the dashboard
+        unlimited = RateLimits(max_requests_per_minute=600_000, min_delay_ms=0, max_concurrent=3)
+        rates = []
+        for _ in range(3):
+            forget("StoredSnapshot")
+            items, seconds = bare_loop(service, request)
+            forget("StoredSnapshot")
+            began = time.perf_counter()
+            job = run_job(service, request, unlimited)
+            engine = job.progress.processed / (time.perf_counter() - began)
+            rates.append((engine / (items / seconds), engine, items / seconds))
+        ratio, engine, bare = sorted(rates)[1]
+        say("service, items a second (median of 3)", f"{engine:.1f}")
+        say("bare loop, items a second", f"{bare:.1f}")
+        say("service ÷ bare loop", f"{ratio:.2f}", "at least 0.80")
+    finally:
+        dashboard.terminate()
+        dashboard.wait()
+
+
+def share_of_the_rate() -> None:
+    from backfill.domain import Cadence, JobRequest, JobType, RateLimits
+
+    print("\nThe allowed rate that is used, at 600 requests a minute and 200 ms latency")
+    dashboard, address = sample_dashboard("--districts", "8", "--clubs", "40", "--latency-ms", "200")
+    try:
+        service = service_for(address)
+        forget("StoredSnapshot")
+        today = datetime.now(UTC).date()
+        request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(today.year - 2, 7, 1),
+                             end_date=date(today.year - 1, 6, 30), cadence=Cadence.MONTH_ENDS)
+        limits = RateLimits(max_requests_per_minute=600, min_delay_ms=0, max_concurrent=3)
+        job = run_job(service, request, limits)
+        assert job.started_at is not None and job.ended_at is not None
+        seconds = (job.ended_at - job.started_at).total_seconds()
+        made = job.progress.limiter.requests_made
+        say("requests", f"{made:,} in {seconds:.1f} s")
+        say("share of the allowed rate", f"{made / (seconds * 10):.3f}", "at least 0.95")
+    finally:
+        dashboard.terminate()
+        dashboard.wait()
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def million_items() -> None:
+    import itertools
+    import resource
+
+    from backfill.domain import (
+        Edition,
+        Job,
+        JobConfig,
+        JobType,
+        LimiterReport,
+        Outcome,
+        OutcomeKind,
+        Plan,
+        PlannedDay,
+        Progress,
+    )
+    from backfill.manager import Manager
+    from backfill.storage import open_storage
+
+    print("\nA job of 1,000,000 items")
+    jobs, now = open_storage("orm").jobs, datetime.now(UTC)
+    districts = ("all", *(f"{number:02d}" for number in range(1, 150)))
+    first = date(2008, 7, 1)
+    days = tuple(PlannedDay(day, districts, Edition(month_end=day, as_of=day, is_final=False, is_archived=True,
+                                                    asks_blank=False))
+                 for day in (first + timedelta(days=n) for n in range(6667)))
+    plan = Plan(days)
+    job = Job(id=uuid4(), job_type=JobType.DATA_COLLECTION, created_at=now, created_by="bench", progressed_at=now,
+              config=JobConfig(start_date=days[0].date, end_date=days[-1].date),
+              progress=Progress(total_items=plan.total_items))
+    jobs.create(job, plan, displace=lambda active: active.displaced(now + timedelta(days=1)))
+    claim = Manager(jobs).claim("bench", now)
+    assert claim is not None
+    items = (item for day in days for item in day.items())
+    while batch := list(itertools.islice(items, 500)):
+        claim.note(Outcome(item, OutcomeKind.PROCESSED, now, attempts=1) for item in batch)
+        claim.record((), LimiterReport(), now)
+    claim.release(now)
+    del claim
+    seconds = timed(lambda: Manager(jobs).claim("bench-2", now))
+    say("resume of a ledger of 1,000,050 outcomes", f"{seconds:.2f} s", "at most 5 s")
+    say("memory of this whole process at its highest",
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB", "at most 300 MB")
+    jobs.update(job.id, lambda held: held.cancel_requested(now + timedelta(days=1)))
+
+
+def ten_years() -> None:
+    from backfill.domain import CalendarMonth, JobRequest, JobType, month_ends
+
+    print("\nA preview of ten years of 130 districts, calendars stored")
+    service = service_for("http://127.0.0.1:9")
+    first, last = date(2013, 7, 1), date(2023, 6, 30)
+    for end in month_ends(first, last):
+        begin = end.replace(day=1)
+        service.storage.snapshots.save_calendar(CalendarMonth(
+            month_end=end, districts=tuple(f"{n:02d}" for n in range(1, 131)),
+            as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 8)), is_archived=True,
+            is_closed=True, has_blank_close=end.month == 6, fetched_at=datetime.now(UTC)))
+    request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=first, end_date=last)
+    preview = service.preview(request)
+    seconds = timed(lambda: service.preview(request).plan_id)
+    say(f"{preview.plan.total_items:,} items", f"{seconds:.2f} s", "at most 2 s")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(DJANGO_DEBUG="true", DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3", BACKFILL_WORKER="off",
+                          DJANGO_SETTINGS_MODULE="backfill_site.settings", BACKFILL_LOG_LEVEL="WARNING")
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        ten_years()
+        million_items()
+        engine_against_bare_loop()
+        share_of_the_rate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""Real processes for the acceptance tests: dashboards, servers, and a client that speaks the API."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+PEER = ROOT / ".." / "shared" / "dashboard" / "dashboard_peer.py"
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+FAST = {"maxRequestsPerMinute": 6000, "minDelayMs": 0, "maxConcurrent": 3}
+
+
+def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
+    """What `look` returns once it is true; an assertion names `what` when the deadline passes."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"Not within {within:g} s: {what}.")
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+class Dashboard:
+    """A dashboard in a process of its own: ours, or the stand-in of the shared folder."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "DJANGO_DEBUG": "true"})
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1]
+
+    @classmethod
+    def sample(cls, *options: str) -> Dashboard:
+        return cls(["manage.py", "sample_dashboard", "--port", "0", *options])
+
+    @classmethod
+    def peer(cls, *options: str) -> Dashboard:
+        return cls([str(PEER), "--port", "0", *options])
+
+    def play(self, *faults: Json) -> None:
+        requests.post(f"{self.url}/__control", json={"faults": list(faults)}, timeout=5).raise_for_status()
+
+    def forget(self) -> None:
+        requests.post(f"{self.url}/__reset", timeout=5).raise_for_status()
+
+    def log(self) -> list[Json]:
+        entries: list[Json] = requests.get(f"{self.url}/__log", timeout=5).json()
+        return entries
+
+    def exports(self) -> list[Json]:
+        return [entry for entry in self.log() if entry["report"]]
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@dataclass
+class Site:
+    """A database, an operator, and whatever processes a test starts over them."""
+
+    folder: Path
+    database_url: str
+    dashboard_url: str
+    more_env: dict[str, str] = field(default_factory=dict)
+    token: str = ""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "BACKFILL_"))},
+            "DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_DEBUG": "true",
+            "DATABASE_URL": self.database_url, "BACKFILL_DASHBOARD_URL": self.dashboard_url, **self.more_env,
+        }
+
+    def manage(self, *arguments: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, check=check,
+                              capture_output=True, text=True, timeout=timeout)
+
+    def prepare(self) -> None:
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("shell", "-c", "from django.contrib.auth import get_user_model as m; "
+                    "m().objects.create_superuser('operator', password='operator')")
+        self.token = self.manage("drf_create_token", "operator").stdout.split()[2]
+
+    def spawn(self, *command: str) -> subprocess.Popen[bytes]:
+        """A process group of its own, so that all of it can be killed at once. Its output goes to a file."""
+        log = (self.folder / f"process-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log,
+                                   start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def serve(self, *options: str, workers: int = 1) -> Client:
+        """A gunicorn server; returns once it answers."""
+        port = free_port()
+        process = self.spawn(sys.executable, "-m", "gunicorn", "backfill_site.wsgi", "--bind", f"127.0.0.1:{port}",
+                             "--workers", str(workers), "--threads", "8", *options)
+        client = Client(f"http://127.0.0.1:{port}", self.token, process)
+        client.wait_until_up()
+        return client
+
+    def runserver(self, *options: str) -> Client:
+        port = free_port()
+        process = self.spawn(sys.executable, "manage.py", "runserver", f"127.0.0.1:{port}", *options)
+        client = Client(f"http://127.0.0.1:{port}", self.token, process)
+        client.wait_until_up()
+        return client
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("process-*.log")))
+
+    def stop(self) -> None:
+        for process in self.processes:
+            kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
+    """Signal a whole process group; a SIGKILL is waited for."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+    if number is signal.SIGKILL:
+        process.wait()
+
+
+@dataclass
+class Client:
+    """A program that uses the API of one server."""
+
+    url: str
+    token: str
+    process: subprocess.Popen[bytes]
+
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> requests.Response:
+        return requests.request(method, f"{self.url}{path}", json=body, timeout=60, headers={
+            "Authorization": f"Token {self.token}", **headers})
+
+    def get(self, path: str) -> Json:
+        response = self.ask("GET", path)
+        assert response.status_code == 200, response.text
+        answer: Json = response.json()
+        return answer
+
+    def start(self, first: str, last: str, **fields: object) -> Json:
+        response = self.ask("POST", "/api/admin/backfill", {
+            "jobType": "data-collection", "startDate": first, "endDate": last, **fields})
+        assert response.status_code == 201, response.text
+        job: Json = response.json()
+        return job
+
+    def set_limits(self, **limits: int) -> None:
+        response = self.ask("PUT", "/api/admin/backfill/config/rate-limit", {**FAST, **limits})
+        assert response.status_code == 200, response.text
+
+    def job(self, job_id: str) -> Json:
+        return self.get(f"/api/admin/backfill/{job_id}")
+
+    def items(self, job_id: str, **filters: str) -> list[Json]:
+        found: list[Json] = []
+        query = "".join(f"&{name}={value}" for name, value in filters.items())
+        while True:
+            page = self.get(f"/api/admin/backfill/{job_id}/items?limit=100&offset={len(found)}{query}")
+            found += page["items"]
+            if len(found) >= page["total"]:
+                return found
+
+    def wait_for(self, job_id: str, test: Callable[[Json], object], within: float, what: str) -> Json:
+        def look() -> Json | None:
+            job = self.job(job_id)
+            return job if test(job) else None
+
+        return eventually(look, within, what)
+
+    def ended(self, job_id: str, within: float = 60) -> Json:
+        return self.wait_for(job_id, lambda job: job["completedAt"], within, "the job ends")
+
+    def wait_until_up(self) -> None:
+        def look() -> bool:
+            assert self.process.poll() is None, "The server has ended."
+            try:
+                return requests.get(f"{self.url}/healthz", timeout=2).status_code == 200
+            except requests.ConnectionError:
+                return False
+
+        eventually(look, 30, f"{self.url} answers")
+
+
+def starts_of(entries: Sequence[Json]) -> list[float]:
+    return sorted(float(entry["time"]) for entry in entries)
+
+
+def most_in_a_minute(entries: Sequence[Json]) -> int:
+    """The most requests that any 60 seconds saw."""
+    times = starts_of(entries)
+    most = first = 0
+    for last, time_of_last in enumerate(times):
+        while time_of_last - times[first] >= 60:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def as_json(text: str) -> Json:
+    value: Json = json.loads(text)
+    return value

@@ -1,0 +1,86 @@
+"""Cancelling and pausing a running job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually
+
+pytestmark = pytest.mark.acceptance
+
+
+def running(client: Client) -> Json:
+    client.set_limits(maxRequestsPerMinute=600)
+    job = client.start("2023-07-01", "2025-06-30", cadence="month-ends")
+    return client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 5, 30, "items settle")
+
+
+def test_a_cancelled_job_finishes_what_is_in_flight_and_starts_nothing_more(
+    sample: Dashboard, new_site: Callable[..., Site],
+) -> None:
+    """R7.1 over the API, R7.2: within 1 s. R7.3: the time and the partial progress. R7.4: items in flight finish."""
+    site = new_site(sample)
+    client = site.serve(workers=2)
+    job = running(client)
+    answer = client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    cancelled_at = time.time()
+    assert answer.status_code == 200
+    assert answer.json()["previousStatus"] == "running"
+    assert answer.json()["status"] == "cancelling"
+
+    ended = client.ended(job["jobId"], 20)
+    assert ended["status"] == "cancelled"
+    assert ended["cancelledAt"] is not None
+    assert 0 < ended["progress"]["processedItems"] < ended["progress"]["totalItems"]
+    items = client.items(job["jobId"])
+    assert len(items) == ended["progress"]["processedItems"]
+
+    first_reports = [e for e in sample.exports() if e["report"].startswith(("clubperformance", "districtsummary"))]
+    assert max(float(entry["time"]) for entry in first_reports) < cancelled_at + 1
+    fetched = {entry["report"].split("~")[1] for entry in sample.exports()}
+    assert fetched  # what was begun is stored whole:
+    whole = len([e for e in sample.exports() if e["report"].startswith("divisionperformance")])
+    assert whole == len([item for item in items if item["districtId"] != "all"])
+
+    again = client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    assert again.status_code == 409
+    assert again.json()["error"]["code"] == "INVALID_JOB_STATE"
+
+
+def test_a_job_that_waits_out_a_long_hold_is_cancelled_at_once(
+    sample: Dashboard, new_site: Callable[..., Site],
+) -> None:
+    """R7.2: the dashboard asked to wait an hour; a cancel does not."""
+    site = new_site(sample)
+    client = site.serve()
+    job = running(client)
+    sample.play({"kind": "429", "times": 1, "retry_after": 3600})
+    waiting = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["state"] == "backing-off", 15, "it holds")
+    assert waiting["rateLimiter"]["waitingUntil"] is not None
+    client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    assert client.ended(job["jobId"], 5)["status"] == "cancelled"
+
+
+def test_a_paused_job_asks_nothing_until_it_is_resumed_and_then_ends_whole(
+    sample: Dashboard, new_site: Callable[..., Site],
+) -> None:
+    site = new_site(sample)
+    client = site.serve()
+    job = running(client)
+    assert client.ask("POST", f"/api/admin/backfill/{job['jobId']}/pause").json()["status"] == "pausing"
+    client.wait_for(job["jobId"], lambda job: job["status"] == "paused", 20, "it pauses")
+    asked = len(sample.log())
+    until = time.monotonic() + 1.5
+    eventually(lambda: time.monotonic() > until, 3, "a while passes")
+    assert len(sample.log()) == asked
+    refused = client.ask("POST", "/api/admin/backfill", {
+        "jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2024-07-31"})
+    assert refused.status_code == 409
+
+    assert client.ask("POST", f"/api/admin/backfill/{job['jobId']}/resume").json()["status"] == "pending"
+    ended = client.ended(job["jobId"], 120)
+    assert ended["status"] == "completed"
+    assert len({item["itemId"] for item in client.items(job["jobId"])}) == ended["progress"]["totalItems"]

@@ -1,0 +1,59 @@
+"""The job store goes away and comes back: a clear answer meanwhile, and a job that goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import Dashboard, Site, eventually
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled(
+    sample: Dashboard, new_site: Callable[..., Site], tmp_path: Path,
+) -> None:
+    """R1.3, R10.3: another program holds the write lock for longer than a write waits."""
+    site = new_site(sample)
+    client = site.serve()
+    client.set_limits(maxRequestsPerMinute=600)
+    job = client.start("2024-07-01", "2025-06-30", cadence="month-ends")
+    client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 3, 30, "items settle")
+    lock = sqlite3.connect(tmp_path / "site.sqlite3", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    locked_until = time.monotonic() + 23
+    answer = client.ask("PUT", "/api/admin/backfill/config/rate-limit", {"maxConcurrent": 4})
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
+    eventually(lambda: time.monotonic() > locked_until, 30, "the lock was held long enough")
+    lock.execute("ROLLBACK")
+    lock.close()
+    ended = client.ended(job["jobId"], 90)
+    assert ended["status"] == "completed"
+    items = client.items(job["jobId"])
+    assert set(Counter(item["itemId"] for item in items).values()) == {1}
+    assert len(items) == ended["progress"]["totalItems"] == ended["progress"]["processedItems"]
+    assert "does not answer" in site.logs()
+
+
+def test_a_missing_database_is_a_503_with_a_sentence(sample: Dashboard, new_site: Callable[..., Site]) -> None:
+    site = new_site(sample)
+    client = site.serve()
+    for path in site.folder.glob("site.sqlite3*"):
+        path.unlink()
+    (site.folder / "site.sqlite3").mkdir()
+
+    def refused() -> bool:
+        answer = client.ask("GET", "/readyz")
+        return answer.status_code == 503 and answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
+
+    eventually(refused, 30, "readyz says that the store does not answer")
+    assert client.ask("GET", "/healthz").status_code == 200
+    answer = client.ask("GET", "/api/admin/backfill/jobs")
+    assert answer.status_code == 503
+    assert "does not answer" in answer.json()["error"]["message"]

@@ -1,0 +1,36 @@
+"""At most one job in the world, however many servers there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.acceptance.harness import Dashboard, Site
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_of_forty_concurrent_starts_on_two_servers_one_is_created(
+    sample: Dashboard, new_site: Callable[..., Site], database_url: str,
+) -> None:
+    """R3.1, R3.2, R3.3: two servers with two workers each; the decision is the database's."""
+    site = new_site(sample, database_url)
+    servers = [site.serve(workers=2), site.serve(workers=2)]
+    servers[0].set_limits(maxRequestsPerMinute=60)
+    body = {"jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2024-09-30", "cadence": "month-ends"}
+    # The calendar is fetched once, so that all forty meet at the same point.
+    assert servers[0].ask("POST", "/api/admin/backfill/preview", body).status_code == 200
+
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda n: servers[n % 2].ask("POST", "/api/admin/backfill", body), range(40)))
+
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 39}
+    created = next(answer.json() for answer in answers if answer.status_code == 201)
+    for refused in (answer.json()["error"] for answer in answers if answer.status_code == 409):
+        assert refused["code"] == "JOB_ALREADY_RUNNING"
+        assert refused["details"]["jobId"] == created["jobId"]
+        assert created["jobId"] in refused["message"]
+    assert servers[1].get("/api/admin/backfill/jobs")["total"] == 1

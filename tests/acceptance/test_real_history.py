@@ -1,0 +1,54 @@
+"""The real closes of district 91, collected through real processes."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import PEER, Dashboard, Site
+
+pytestmark = pytest.mark.acceptance
+
+REPORTS = ("clubperformance", "districtperformance", "divisionperformance")
+
+
+def served_files(report: str) -> dict[date, Path]:
+    folder = PEER.parent / "real" / report / "91"
+    return {date.fromisoformat(path.name[:10]): path for path in folder.glob("*.csv.gz")}
+
+
+def test_ten_years_of_closes_are_collected_byte_for_byte_and_not_asked_for_again(
+    real_world: Dashboard, new_site: Callable[..., Site],
+) -> None:
+    """R2.2: the dashboard's reports for the range. R2.1, R2.4: data-collection."""
+    site = new_site(real_world)
+    client = site.serve()
+    client.set_limits()
+    job = client.start("2014-07-01", "2024-11-30", targetDistricts=["91"])
+    ended = client.ended(job["jobId"])
+    assert ended["status"] == "completed"
+    assert ended["progress"]["failedItems"] == 0
+
+    for report in REPORTS:
+        files = served_files(report)
+        assert len(files) == 124
+        for day, path in files.items():
+            answer = client.ask("GET", f"/api/snapshots/{day}/91/{report}.csv")
+            assert answer.status_code == 200
+            assert answer.content == gzip.decompress(path.read_bytes())
+
+    # The newest as-of of November 2024, the 15th, is a day of its own beside the month's end.
+    days = [row["date"] for row in client.items(job["jobId"], district="91", outcome="processed")]
+    assert len(days) == 125
+    assert set(days) - {day.isoformat() for day in served_files(REPORTS[0])} == {"2024-11-15"}
+
+    real_world.forget()
+    again = client.start("2014-07-01", "2024-11-30", targetDistricts=["91"])
+    ended = client.ended(again["jobId"])
+    assert ended["progress"]["skipped"] == {"stored": job["progress"]["totalItems"]}
+    assert ended["result"]["requestsMade"] == 0
+    assert real_world.log() == []

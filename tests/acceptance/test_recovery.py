@@ -1,0 +1,136 @@
+"""A job goes on by itself, after a kill, a clean stop, and in every kind of serving process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually, kill_group
+
+pytestmark = pytest.mark.acceptance
+
+RANGE = ("2023-07-01", "2025-06-30")
+LIMITS = {"maxRequestsPerMinute": 900, "maxConcurrent": 3}
+
+
+def started(client: Client, settled: int = 12) -> Json:
+    """A job that has settled some of its items."""
+    client.set_limits(**LIMITS)
+    job = client.start(*RANGE, cadence="month-ends")
+    return client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= settled, 30, "items settle")
+
+
+def assert_whole(client: Client, dashboard: Dashboard, job: Json, *, kills: int) -> None:
+    """Every item settled once, and no more fetched twice than were in flight at the kills."""
+    items = client.items(job["jobId"])
+    assert len(items) == job["progress"]["totalItems"]
+    assert max(Counter(item["itemId"] for item in items).values()) == 1
+    assert {item["outcome"] for item in items} == {"processed"}
+    assert job["progress"]["processedItems"] == job["progress"]["totalItems"]
+    asked = Counter(entry["report"] for entry in dashboard.exports())
+    assert sum(count - 1 for count in asked.values()) <= kills * 3 * LIMITS["maxConcurrent"]
+
+
+def test_after_kill_9_the_job_resumes_from_its_checkpoint(
+    sample: Dashboard, new_site: Callable[..., Site], database_url: str,
+) -> None:
+    """R1.4, R10.1, R10.2, R10.3: resumed within 20 s, every item settled once, the first start kept."""
+    site = new_site(sample, database_url)
+    client = site.serve()
+    before = started(client)
+    kill_group(client.process)
+    killed_at = time.monotonic()
+
+    client = site.serve()
+    resumed = client.wait_for(before["jobId"], lambda job: job["resumedAt"], 20, "the job resumes")
+    assert time.monotonic() - killed_at < 20
+    assert resumed["startedAt"] == before["startedAt"]
+    assert resumed["resumeCount"] == 1
+    assert resumed["checkpoint"]["itemsCompleted"] >= before["checkpoint"]["itemsCompleted"]
+    assert resumed["checkpoint"]["lastProcessedAt"] >= before["checkpoint"]["lastProcessedAt"]
+
+    client.set_limits()  # for the next job: this one keeps its copy
+    ended = client.ended(before["jobId"], 90)
+    assert ended["status"] == "completed"
+    assert ended["startedAt"] == before["startedAt"]
+    assert_whole(client, sample, ended, kills=1)
+
+
+def test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on(
+    sample: Dashboard, new_site: Callable[..., Site],
+) -> None:
+    """R10.1: within 2 s of a clean stop."""
+    site = new_site(sample)
+    first = site.serve()
+    before = started(first)
+    second = site.serve()
+    kill_group(first.process, signal.SIGTERM)
+    eventually(lambda: first.process.poll() is not None, 10, "the first server ends")
+    stopped_at = time.monotonic()
+    resumed = second.wait_for(before["jobId"], lambda job: job["resumedAt"] and job["status"] == "running", 5,
+                              "the job goes on")
+    assert time.monotonic() - stopped_at < 2.5
+    assert resumed["startedAt"] == before["startedAt"]
+    assert "released" in site.logs()
+    assert_whole(second, sample, second.ended(before["jobId"], 90), kills=1)
+
+
+@pytest.mark.parametrize("options", [["--preload", "--workers=2"], ["--workers=3"]], ids=["preload", "three workers"])
+def test_the_worker_starts_in_gunicorn_however_it_loads_the_application(
+    sample: Dashboard, new_site: Callable[..., Site], options: list[str],
+) -> None:
+    """R1.4: no request is needed to begin; one of the workers claims the job."""
+    site = new_site(sample)
+    site.manage("backfill", "rate-limit", "--max-requests-per-minute", "6000", "--min-delay-ms", "0")
+    site.manage("backfill", "start", "--from", "2025-05-01", "--to", "2025-05-31", "--cadence", "month-ends")
+    client = site.serve(*options)
+    job_id = client.get("/api/admin/backfill/jobs")["jobs"][0]["jobId"]
+    assert client.ended(job_id, 20)["status"] == "completed"
+
+
+@pytest.mark.parametrize("options", [[], ["--noreload"]], ids=["with the reloader", "without the reloader"])
+def test_the_worker_starts_under_runserver_once(
+    sample: Dashboard, new_site: Callable[..., Site], options: list[str],
+) -> None:
+    """R1.4: in the process that serves, and not in the one that watches it."""
+    site = new_site(sample)
+    client = site.runserver(*options)
+    client.set_limits()
+    job = client.start("2025-05-01", "2025-05-31", cadence="month-ends")
+    assert client.ended(job["jobId"], 20)["status"] == "completed"
+    assert site.logs().count("is looking for jobs") == 1
+
+
+def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
+    sample: Dashboard, new_site: Callable[..., Site],
+) -> None:
+    """R10.1: `manage.py backfill work` beside a server without a worker."""
+    site = new_site(sample, BACKFILL_WORKER="off")
+    client = site.serve()
+    worker = site.spawn(sys.executable, "manage.py", "backfill", "work")
+    before = started(client)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert client.job(before["jobId"])["status"] == "pending"
+    site.spawn(sys.executable, "manage.py", "backfill", "work")
+    client.wait_for(before["jobId"], lambda job: job["status"] == "running", 5, "the job goes on")
+    assert_whole(client, sample, client.ended(before["jobId"], 90), kills=1)
+
+
+@pytest.mark.parametrize("command", [["check"], ["migrate", "--plan"], ["makemigrations", "--check"],
+                                     ["shell", "-c", "import time; time.sleep(2)"]], ids=lambda command: command[0])
+def test_other_commands_start_no_worker(
+    sample: Dashboard, new_site: Callable[..., Site], command: list[str],
+) -> None:
+    """A pending job stays pending while other commands run."""
+    site = new_site(sample)
+    site.manage("backfill", "start", "--from", "2025-05-01", "--to", "2025-05-31", "--cadence", "month-ends")
+    done = site.manage(*command, check=False)
+    assert "is looking for jobs" not in done.stderr
+    status = site.manage("backfill", "list", "--json").stdout
+    assert '"pending"' in status

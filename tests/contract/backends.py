@@ -1,0 +1,179 @@
+"""The stores that the contract is shown on. Another adapter joins the suite as one more entry of BACKENDS."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import environ
+import psycopg
+from django.core.management import call_command
+from django.db import connection, connections
+from psycopg import sql
+
+from backfill.storage import Storage, open_storage
+
+DAMAGE = b"\x78\x9c damaged"
+"""What looks like packed bytes and is not."""
+
+
+class BackendMissing(Exception):
+    """A server that a backend needs does not answer; the message says what to do."""
+
+
+class Backend(ABC):
+    """An adapter over a store of its own. A value that can be pickled, so that other processes open the same store."""
+
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[Storage]:
+        """Within it this process works with that store, in every thread."""
+
+    # The others are called while it is opened.
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """What a new store needs once."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Remove everything that is stored."""
+
+    @abstractmethod
+    def out_of_reach(self) -> AbstractContextManager[None]:
+        """Within it the store does not answer; connections that were open are broken."""
+
+    @abstractmethod
+    def damage_plan(self, job_id: UUID) -> None: ...
+
+    @abstractmethod
+    def damage_segment(self, job_id: UUID, number: int) -> None: ...
+
+    @abstractmethod
+    def damage_snapshot(self, day: date, district: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class OrmBackend(Backend):
+    """The ORM adapter over one database, which stands in for Django's `default` while it is opened."""
+
+    database: Mapping[str, Any]
+
+    @contextmanager
+    def opened(self) -> Iterator[Storage]:
+        # What stands there now is put back as it was: pytest-django may have a database of its own behind it.
+        settings_before, connection_before = connections.settings["default"], connections["default"]
+        connections.settings["default"] = connections.configure_settings({"default": deepcopy(dict(self.database))})[
+            "default"]
+        del connections["default"]
+        try:
+            yield open_storage("orm")
+        finally:
+            connections["default"].close()
+            connections.settings["default"] = settings_before
+            connections["default"] = connection_before
+
+    def prepare(self) -> None:
+        call_command("migrate", "backfill", verbosity=0)
+
+    def clear(self) -> None:
+        from django.apps import apps
+
+        for model in apps.get_app_config("backfill").get_models():
+            model._default_manager.all().delete()
+
+    def damage_plan(self, job_id: UUID) -> None:
+        from backfill.models import BackfillJob
+
+        assert BackfillJob.objects.filter(pk=job_id).update(plan=DAMAGE)
+
+    def damage_segment(self, job_id: UUID, number: int) -> None:
+        from backfill.models import Checkpoint
+
+        assert Checkpoint.objects.filter(job_id=job_id, number=number).update(outcomes=DAMAGE)
+
+    def damage_snapshot(self, day: date, district: str) -> None:
+        from backfill.models import StoredSnapshot
+
+        assert StoredSnapshot.objects.filter(date=day, district=district).update(content=DAMAGE)
+
+
+@dataclass(frozen=True)
+class SqliteBackend(OrmBackend):
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        """Its folder is moved away."""
+        connection.close()
+        folder = Path(str(self.database["NAME"])).parent
+        away = folder.rename(folder.with_name(folder.name + "-away"))
+        try:
+            yield
+        finally:
+            away.rename(folder)
+
+
+@dataclass(frozen=True)
+class PostgresBackend(OrmBackend):
+    server: str
+    """The address of a database on the same server, from which this one is made, shut and removed."""
+
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        """It lets nobody in, and throws everybody out."""
+        name = sql.Identifier(self.database["NAME"])
+        with psycopg.connect(self.server, autocommit=True) as server:
+            server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+            try:
+                self.end_connections(server)
+                yield
+            finally:
+                server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+
+    def end_connections(self, server: psycopg.Connection[Any]) -> None:
+        server.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                       [self.database["NAME"]])
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Backend]:
+    """A file, opened as the project's settings open one."""
+    place = folder / "store"
+    place.mkdir()
+    options = {"timeout": 20, "transaction_mode": "IMMEDIATE",
+               "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}
+    yield SqliteBackend({"ENGINE": "django.db.backends.sqlite3", "NAME": str(place / "backfill.sqlite3"),
+                         "OPTIONS": options})
+
+
+@contextmanager
+def _postgresql(_folder: Path) -> Iterator[Backend]:
+    """A database of its own on the server of BACKFILL_TEST_POSTGRES_URL, removed afterwards."""
+    url = os.environ.get("BACKFILL_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+    try:
+        server = psycopg.connect(url, autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError as exc:
+        raise BackendMissing(f"PostgreSQL does not answer at {url}; start it, or name another in "
+                             f"BACKFILL_TEST_POSTGRES_URL: {exc}") from exc
+    name = f"backfill_test_{uuid4().hex[:12]}"
+    with server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield PostgresBackend({**environ.Env.db_url_config(url), "NAME": name}, url)
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+}
+"""Name to what makes a store in a folder, and takes it away again."""
+
+ORM_BACKENDS = ("sqlite", "postgresql")

@@ -1,0 +1,651 @@
+"""What every job storage promises. `storage` comes once of each adapter, so this is one suite for all (R1.1, R1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from backfill.domain import (
+    ACTIVE,
+    ENDED,
+    Cadence,
+    DistrictProgress,
+    IdempotencyKey,
+    ItemError,
+    Job,
+    JobConfig,
+    JobFilter,
+    JobType,
+    Lease,
+    LimiterReport,
+    LimiterState,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Plan,
+    Progress,
+    RateLimits,
+    Segment,
+    SnapshotFilter,
+    Status,
+    StoredLimits,
+    WorkItem,
+)
+from backfill.errors import CorruptRecord, InvalidJobState, JobConflict, JobNotFound, StorageUnavailable
+from backfill.storage import JobStorage, SnapshotStorage, Storage
+from tests.contract.backends import Backend
+from tests.factories import (
+    DAY,
+    NOW,
+    CalendarMonthFactory,
+    JobFactory,
+    OutcomeFactory,
+    PlanFactory,
+    ProgressFactory,
+    SnapshotFactory,
+)
+
+ITEM = WorkItem(DAY, "01")
+FULL_PROGRESS = Progress(
+    total_items=6, expected_skips=2, processed=1, failed=1, skipped={"stored": 1, "unchanged": 1},
+    current_item="2024-01-31/F", last_item=ITEM.key, last_item_at=NOW + timedelta(microseconds=1),
+    limiter=LimiterReport(state=LimiterState.BACKING_OFF, requests_made=7, requests_this_minute=3,
+                          waiting_until=NOW + timedelta(microseconds=2), reason="The dashboard answered 503."),
+    districts={"all": DistrictProgress(total=2), "01": DistrictProgress(
+        total=2, processed=1, failed=1, skipped=0, last_error='Cafe "A\u00e9\u4e16", no', is_in_progress=True)},
+    errors=(ItemError(item_key=ITEM.key, code="HTML_PAGE", message="A page\ncame.", at=NOW, is_retryable=True,
+                      attempts=5),),
+    minutes=((NOW.replace(second=0, microsecond=0), 4), (NOW.replace(minute=27, second=0, microsecond=0), 0)),
+)
+FULL_JOB = Job(
+    id=uuid4(), job_type=JobType.ANALYTICS_GENERATION, status=Status.CANCELLED,
+    config=JobConfig(start_date=DAY, end_date=DAY, target_districts=("01", "F"), cadence=Cadence.MONTH_ENDS,
+                     skip_existing=False, rate_limits=RateLimits(
+                         max_requests_per_minute=59, max_concurrent=2, min_delay_ms=501, max_delay_ms=29_999,
+                         backoff_multiplier=1.75)),
+    created_at=NOW, created_by="operator \u00e9", progress=FULL_PROGRESS, progressed_at=NOW + timedelta(microseconds=3),
+    lease=Lease(owner="host-1", expires_at=NOW + timedelta(microseconds=4)), token=2**40,
+    started_at=NOW + timedelta(microseconds=5), ended_at=NOW + timedelta(microseconds=6),
+    cancelled_at=NOW + timedelta(microseconds=7), resumed_at=NOW + timedelta(microseconds=8), resume_count=3,
+    retry_of=uuid4(), error="All 6 items failed.", segments=2,
+    idempotency=IdempotencyKey(key="k" * 64, fingerprint="f" * 32), revision=12,
+)
+
+
+def no_room(active: Job) -> None:
+    """For `displace`: the active job stays."""
+
+
+def created(storage: Storage, job: Job | None = None, plan: Plan | None = None) -> Job:
+    return storage.jobs.create(job or JobFactory.build(), plan or PlanFactory.build(), displace=no_room)
+
+
+def moved(job: Job, **changes: object) -> Callable[[Job], Job]:
+    return lambda stored: replace(stored, **changes)  # type: ignore[arg-type]
+
+
+# Create and read
+
+
+def test_a_job_comes_back_with_every_field_as_it_was_to_the_microsecond(storage: Storage) -> None:
+    """R1.1, R1.2, R1.5"""
+    left_out = [f.name for f in fields(Job) if getattr(FULL_JOB, f.name) == f.default]
+    assert not left_out, "the job of this test must have a value of its own in every field"
+    assert created(storage, FULL_JOB) == FULL_JOB
+    assert storage.jobs.get(FULL_JOB.id) == FULL_JOB
+
+
+def test_a_new_job_with_nothing_in_it_comes_back_equal(storage: Storage) -> None:
+    """R1.2: it is stored when `create` returns."""
+    job = JobFactory.build(config=JobConfig(start_date=None, end_date=None))
+    assert created(storage, job) == job
+    assert storage.jobs.get(job.id) == job
+
+
+def test_instants_come_back_in_utc(storage: Storage) -> None:
+    job = created(storage)
+    stored = storage.jobs.get(job.id)
+    assert stored is not None
+    assert stored.created_at.tzinfo is UTC or stored.created_at.utcoffset() == timedelta(0)
+
+
+def test_texts_that_a_database_cannot_hold_do_not_stop_a_job(storage: Storage) -> None:
+    """An error's message may quote what the dashboard sent, a NUL among it."""
+    job = created(storage)
+    progress = replace(
+        FULL_PROGRESS, districts={"01": DistrictProgress(total=1, last_error="came as \x00\x00")},
+        errors=(replace(FULL_PROGRESS.errors[0], message="begins with `\x00PNG`"),))
+    stored = storage.jobs.update(job.id, moved(job, progress=progress, error="broke on \x00"))
+    for text in (stored.error, stored.progress.errors[0].message, stored.progress.districts["01"].last_error):
+        assert text.startswith(("broke on ", "begins with `", "came as "))
+
+
+def test_an_unknown_job_is_none(storage: Storage) -> None:
+    created(storage)
+    assert storage.jobs.get(uuid4()) is None
+
+
+def test_a_plan_comes_back_as_it_was(storage: Storage) -> None:
+    plan = replace(PlanFactory.build(), unpublished_dates=4, skipped={"stored": 3}, requests=17)
+    job = created(storage, plan=plan)
+    stored = storage.jobs.plan(job.id)
+    assert stored == plan
+    assert stored.digest == plan.digest
+
+
+def test_the_plan_of_an_unknown_job_is_refused(storage: Storage) -> None:
+    with pytest.raises(JobNotFound):
+        storage.jobs.plan(uuid4())
+
+
+# One at a time
+
+
+@pytest.mark.parametrize("status", sorted(ACTIVE))
+def test_a_second_job_is_refused_and_the_active_one_is_named(storage: Storage, status: Status) -> None:
+    """R3.1, R3.3: for every active status, paused among them."""
+    first = created(storage, JobFactory.build(status=status, progress=ProgressFactory.build(total_items=8, processed=2)))
+    second = JobFactory.build()
+    with pytest.raises(JobConflict, match=str(first.id)) as refused:
+        created(storage, second)
+    assert refused.value.details is not None
+    assert refused.value.details["jobId"] == str(first.id)
+    assert refused.value.details["status"] == str(status)
+    assert refused.value.details["progress"] == {"totalItems": 8, "settledItems": 2, "percent": 25.0}
+    assert storage.jobs.get(second.id) is None
+    assert storage.jobs.get(first.id) == first
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+def test_an_ended_job_makes_room_for_the_next(storage: Storage, status: Status) -> None:
+    """R3.1"""
+    created(storage, JobFactory.build(status=status, ended_at=NOW))
+    second = created(storage)
+    assert storage.jobs.active() == second
+
+
+def test_a_job_that_ends_makes_room_and_the_next_is_the_active_one(storage: Storage) -> None:
+    """R3.1, R3.3"""
+    first = created(storage)
+    assert storage.jobs.active() == first
+    storage.jobs.update(first.id, lambda job: job.cancel_requested(NOW))
+    assert storage.jobs.active() is None
+    second = created(storage)
+    assert storage.jobs.active() == second
+
+
+def test_a_stale_job_is_displaced_and_the_new_one_stored_in_one(storage: Storage) -> None:
+    """R3.4"""
+    later = NOW + timedelta(minutes=11)
+    stale = created(storage, JobFactory.build(status=Status.RUNNING, progress=FULL_PROGRESS, token=4))
+    new = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda job: job.displaced(later))
+    displaced = storage.jobs.get(stale.id)
+    assert displaced is not None
+    assert (displaced.status, displaced.ended_at, displaced.token) == (Status.FAILED, later, 5)
+    assert displaced.revision == stale.revision + 1
+    assert "11 minutes" in displaced.error
+    assert displaced.progress.errors == FULL_PROGRESS.errors
+    assert storage.jobs.active() == new
+
+
+def test_a_job_that_moves_is_not_displaced(storage: Storage) -> None:
+    """R3.4"""
+    soon = NOW + timedelta(minutes=9)
+    moving = created(storage, JobFactory.build(status=Status.RUNNING))
+    with pytest.raises(JobConflict):
+        storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda job: job.displaced(soon))
+    assert storage.jobs.get(moving.id) == moving
+
+
+def test_where_the_new_job_cannot_be_stored_the_stale_one_stays(storage: Storage) -> None:
+    """R3.4: displaced and created, or neither; here a job of that id is stored already."""
+    later = NOW + timedelta(minutes=11)
+    ended = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
+    stale = created(storage, JobFactory.build(status=Status.RUNNING))
+    with pytest.raises((StorageUnavailable, JobConflict)):
+        storage.jobs.create(replace(ended, status=Status.PENDING), PlanFactory.build(),
+                            displace=lambda job: job.displaced(later))
+    assert storage.jobs.get(stale.id) == stale
+    assert storage.jobs.get(ended.id) == ended
+
+
+def test_where_displace_raises_nothing_is_changed(storage: Storage) -> None:
+    def broken(_: Job) -> Job:
+        raise InvalidJobState("No.")
+
+    active = created(storage)
+    new = JobFactory.build()
+    with pytest.raises(InvalidJobState):
+        storage.jobs.create(new, PlanFactory.build(), displace=broken)
+    assert storage.jobs.get(active.id) == active
+    assert storage.jobs.get(new.id) is None
+
+
+def test_threads_that_create_at_once_make_one_job(storage: Storage) -> None:
+    """R3.1, R3.3: the storage decides."""
+    jobs = [JobFactory.build() for _ in range(6)]
+
+    def attempt(job: Job) -> str:
+        try:
+            return str(created(storage, job).id)
+        except JobConflict as exc:
+            assert exc.details is not None
+            return str(exc.details["jobId"])
+        finally:
+            storage.jobs.disconnect()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        named = set(pool.map(attempt, jobs))
+    active = storage.jobs.active()
+    assert active is not None
+    assert named == {str(active.id)}
+    assert storage.jobs.page(JobFilter(), limit=10, offset=0).total == 1
+
+
+# Update
+
+
+def test_an_update_stores_the_change_counts_it_and_returns_what_is_stored(storage: Storage) -> None:
+    """R1.1"""
+    job = created(storage)
+    stored = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    assert stored.revision == job.revision + 1
+    assert stored == replace(job.claimed("host-1", NOW), revision=stored.revision)
+    assert storage.jobs.get(job.id) == stored
+    again = storage.jobs.update(job.id, lambda held: held.recorded(held.token, FULL_PROGRESS, 1, NOW, moves=True))
+    assert again.revision == job.revision + 2
+    assert again.progress == FULL_PROGRESS
+    assert storage.jobs.get(job.id) == again
+
+
+def test_every_field_can_be_updated_but_those_that_a_job_is_known_by(storage: Storage) -> None:
+    job = created(storage)
+    after = storage.jobs.update(job.id, lambda _: replace(FULL_JOB, id=job.id))
+    assert after == replace(FULL_JOB, id=job.id, revision=after.revision)
+    assert storage.jobs.get(job.id) == after
+
+
+def test_where_the_change_raises_neither_job_nor_segment_is_written(storage: Storage) -> None:
+    def refused(_: Job) -> Job:
+        raise InvalidJobState("No.")
+
+    job = created(storage)
+    first = Segment(0, (OutcomeFactory.build(),))
+    storage.jobs.update(job.id, moved(job, segments=1), segment=first)
+    before = storage.jobs.get(job.id)
+    for number in (0, 1):
+        with pytest.raises(InvalidJobState):
+            storage.jobs.update(job.id, refused, segment=Segment(number, tuple(OutcomeFactory.build_batch(3))))
+    assert storage.jobs.get(job.id) == before
+    assert list(storage.jobs.segments(job.id)) == [first]
+
+
+def test_an_update_of_an_unknown_job_is_refused_and_its_segment_not_kept(storage: Storage) -> None:
+    unknown = uuid4()
+    with pytest.raises(JobNotFound, match=str(unknown)):
+        storage.jobs.update(unknown, lambda job: job, segment=Segment(0, (OutcomeFactory.build(),)))
+    assert list(storage.jobs.segments(unknown)) == []
+
+
+def test_updates_of_many_threads_are_all_kept(storage: Storage) -> None:
+    job = created(storage)
+
+    def add(_: int) -> None:
+        try:
+            for _round in range(10):
+                storage.jobs.update(job.id, lambda job: replace(job, resume_count=job.resume_count + 1))
+        finally:
+            storage.jobs.disconnect()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    after = storage.jobs.get(job.id)
+    assert after is not None
+    assert (after.resume_count, after.revision) == (40, 40)
+
+
+# The ledger
+
+
+def test_segments_come_back_whole_and_in_order(storage: Storage) -> None:
+    """R1.1"""
+    job = created(storage)
+    outcomes = [
+        Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1),
+        Outcome(WorkItem(DAY, "all"), OutcomeKind.SKIPPED, NOW + timedelta(microseconds=1), "stored", "", 0),
+        Outcome(WorkItem(DAY, "F"), OutcomeKind.FAILED, NOW + timedelta(microseconds=2), "HTML_PAGE", "A \x00 \u00e9",
+                5, is_retryable=True),
+    ]
+    segments = [Segment(n, (outcome,)) for n, outcome in enumerate(outcomes)] + [Segment(3, tuple(outcomes))]
+    for segment in (segments[2], segments[0], segments[3], segments[1]):
+        storage.jobs.update(job.id, moved(job, segments=4), segment=segment)
+    assert list(storage.jobs.segments(job.id)) == segments
+
+
+def test_more_than_a_screenful_of_segments_keeps_its_order(storage: Storage) -> None:
+    job = created(storage)
+    for number in range(45):
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
+    assert [segment.number for segment in storage.jobs.segments(job.id)] == list(range(45))
+
+
+def test_a_segment_that_is_written_again_is_replaced(storage: Storage) -> None:
+    """So that a write whose answer was lost may be repeated."""
+    job = created(storage)
+    outcomes = tuple(OutcomeFactory.build_batch(5))
+    for count in (1, 3, 3, 5):
+        storage.jobs.update(job.id, moved(job, segments=1), segment=Segment(0, outcomes[:count]))
+    assert list(storage.jobs.segments(job.id)) == [Segment(0, outcomes)]
+    assert storage.jobs.outcomes(job.id, OutcomeFilter(), limit=10, offset=0).total == 5
+
+
+def test_segments_are_read_one_at_a_time(storage: Storage, backend: Backend) -> None:
+    """What is unreadable far behind does not matter until it is reached."""
+    job = created(storage)
+    for number in range(3):
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
+    backend.damage_segment(job.id, 2)
+    reading = storage.jobs.segments(job.id)
+    assert [next(reading).number, next(reading).number] == [0, 1]
+    with pytest.raises(CorruptRecord, match=f"segment 2 of job {job.id}"):
+        next(reading)
+
+
+def test_segments_may_be_left_half_read(storage: Storage) -> None:
+    job = created(storage)
+    for number in range(30):
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
+    reading = storage.jobs.segments(job.id)
+    next(reading)
+    del reading
+    assert storage.jobs.update(job.id, moved(job, segments=30)).segments == 30
+
+
+def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
+    """R1.1: with and without filters, for many limits and offsets."""
+    kinds = list(OutcomeKind)
+    outcomes = [OutcomeFactory.build(item=WorkItem(DAY, ("01", "02", "F")[n % 3]), kind=kinds[n * n % 7 % 3])
+                for n in range(25)]
+    job = created(storage)
+    start = 0
+    for number, size in enumerate((5, 1, 0, 12, 7)):
+        segment = Segment(number, tuple(outcomes[start:start + size]))
+        storage.jobs.update(job.id, lambda job: job, segment=segment)
+        start += size
+    assert start == len(outcomes)
+    filters = [OutcomeFilter(district=d, kind=k) for d in (None, "01", "F", "99") for k in (None, *kinds)]
+    for wanted in filters:
+        matching = [outcome for outcome in outcomes if wanted.matches(outcome)]
+        for offset in (0, 1, 4, 5, 6, 11, 24, 25, 40):
+            for limit in (1, 3, 6, 50):
+                page = storage.jobs.outcomes(job.id, wanted, limit=limit, offset=offset)
+                assert (list(page.rows), page.total) == (matching[offset:offset + limit], len(matching)), (
+                    wanted, limit, offset)
+
+
+def test_the_ledger_of_another_job_is_not_shown(storage: Storage) -> None:
+    first = created(storage)
+    storage.jobs.update(first.id, lambda job: job.cancel_requested(NOW), segment=Segment(0, (OutcomeFactory.build(),)))
+    second = created(storage)
+    assert list(storage.jobs.segments(second.id)) == []
+    assert storage.jobs.outcomes(second.id, OutcomeFilter(), limit=5, offset=0).total == 0
+    assert storage.jobs.outcomes(uuid4(), OutcomeFilter(), limit=5, offset=0).total == 0
+
+
+@pytest.mark.parametrize("wanted", [OutcomeFilter(), OutcomeFilter(district="01")], ids=["all", "district"])
+def test_a_page_over_an_unreadable_segment_names_it(storage: Storage, backend: Backend, wanted: OutcomeFilter) -> None:
+    job = created(storage)
+    storage.jobs.update(job.id, lambda job: job, segment=Segment(7, (OutcomeFactory.build(),)))
+    backend.damage_segment(job.id, 7)
+    with pytest.raises(CorruptRecord, match=f"segment 7 of job {job.id}"):
+        storage.jobs.outcomes(job.id, wanted, limit=5, offset=0)
+
+
+def test_an_unreadable_plan_is_named(storage: Storage, backend: Backend) -> None:
+    job = created(storage)
+    backend.damage_plan(job.id)
+    with pytest.raises(CorruptRecord, match=f"plan of job {job.id}"):
+        storage.jobs.plan(job.id)
+    assert storage.jobs.get(job.id) == job
+
+
+# Lists
+
+
+def ended_jobs(storage: Storage, count: int) -> list[Job]:
+    """Ended jobs, newest first, of alternating type and status."""
+    statuses = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+    jobs = [JobFactory.build(
+        created_at=NOW + timedelta(microseconds=n), status=statuses[n % 3], job_type=list(JobType)[n % 2], ended_at=NOW)
+        for n in range(count)]
+    for job in jobs:
+        created(storage, job)
+    return jobs[::-1]
+
+
+def test_a_list_is_newest_first(storage: Storage) -> None:
+    """R1.6"""
+    jobs = ended_jobs(storage, 7)
+    for limit, offset in ((3, 0), (3, 3), (3, 6), (100, 0), (5, 7)):
+        page = storage.jobs.page(JobFilter(), limit=limit, offset=offset)
+        assert (list(page.rows), page.total) == (jobs[offset:offset + limit], 7)
+
+
+def test_a_list_can_be_filtered(storage: Storage) -> None:
+    """R1.6"""
+    jobs = ended_jobs(storage, 7)
+    middle = jobs[3].created_at
+    filters: list[tuple[JobFilter, Callable[[Job], bool]]] = [
+        (JobFilter(statuses=frozenset({Status.FAILED})), lambda job: job.status is Status.FAILED),
+        (JobFilter(statuses=frozenset({Status.FAILED, Status.CANCELLED})),
+         lambda job: job.status is not Status.COMPLETED),
+        (JobFilter(statuses=frozenset({Status.PAUSED})), lambda job: False),
+        (JobFilter(job_types=frozenset({JobType.ANALYTICS_GENERATION})),
+         lambda job: job.job_type is JobType.ANALYTICS_GENERATION),
+        (JobFilter(created_from=middle), lambda job: job.created_at >= middle),
+        (JobFilter(created_to=middle), lambda job: job.created_at < middle),
+        (JobFilter(statuses=frozenset({Status.COMPLETED}), job_types=frozenset({JobType.DATA_COLLECTION}),
+                   created_from=middle), lambda job: job.status is Status.COMPLETED
+         and job.job_type is JobType.DATA_COLLECTION and job.created_at >= middle),
+    ]
+    for wanted, matches in filters:
+        matching = [job for job in jobs if matches(job)]
+        page = storage.jobs.page(wanted, limit=2, offset=0)
+        assert (list(page.rows), page.total) == (matching[:2], len(matching)), wanted
+        assert list(storage.jobs.page(wanted, limit=2, offset=2).rows) == matching[2:4], wanted
+
+
+def test_jobs_of_the_same_instant_stand_in_the_same_order_on_every_page(storage: Storage) -> None:
+    """R1.6"""
+    for _ in range(9):
+        created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
+    whole = [job.id for job in storage.jobs.page(JobFilter(), limit=100, offset=0).rows]
+    by_two = [job.id for n in range(0, 9, 2) for job in storage.jobs.page(JobFilter(), limit=2, offset=n).rows]
+    assert by_two == whole
+    assert len(set(whole)) == 9
+
+
+def test_a_list_comes_without_districts_and_errors(storage: Storage) -> None:
+    created(storage, FULL_JOB)
+    listed = storage.jobs.page(JobFilter(), limit=1, offset=0).rows[0]
+    assert listed == replace(FULL_JOB, progress=replace(FULL_PROGRESS, districts={}, errors=()))
+
+
+def test_the_newest_job_of_an_idempotency_key_is_found(storage: Storage) -> None:
+    def keyed(key: str, hours: int) -> Job:
+        return created(storage, JobFactory.build(
+            status=Status.COMPLETED, ended_at=NOW, created_at=NOW + timedelta(hours=hours),
+            idempotency=IdempotencyKey(key=key, fingerprint=f"{key}{hours}"), progress=FULL_PROGRESS))
+
+    keyed("a", 0)
+    newest = keyed("a", 2)
+    other = keyed("b", 3)
+    created(storage, JobFactory.build(created_at=NOW + timedelta(hours=4)))
+    assert storage.jobs.by_idempotency_key("a", NOW) == newest
+    assert storage.jobs.by_idempotency_key("a", newest.created_at) == newest
+    assert storage.jobs.by_idempotency_key("a", newest.created_at + timedelta(microseconds=1)) is None
+    assert storage.jobs.by_idempotency_key("b", NOW) == other
+    assert storage.jobs.by_idempotency_key("c", NOW) is None
+
+
+# Retention
+
+
+def test_only_jobs_that_ended_before_the_limit_are_removed_with_plan_and_ledger(storage: Storage) -> None:
+    """R1.7"""
+    def ended(status: Status, at: datetime) -> Job:
+        job = created(storage, JobFactory.build(status=status, ended_at=at))
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(0, (OutcomeFactory.build(),)))
+        return job
+
+    old = [ended(status, NOW - timedelta(microseconds=1)) for status in sorted(ENDED)]
+    kept = [ended(Status.COMPLETED, NOW), ended(Status.FAILED, NOW + timedelta(days=1))]
+    assert storage.jobs.delete_finished(NOW) == 3
+    for job in old:
+        assert storage.jobs.get(job.id) is None
+        assert list(storage.jobs.segments(job.id)) == []
+        with pytest.raises(JobNotFound):
+            storage.jobs.plan(job.id)
+    for job in kept:
+        assert storage.jobs.get(job.id) == job
+        assert len(list(storage.jobs.segments(job.id))) == 1
+        assert storage.jobs.plan(job.id) == PlanFactory.build()
+    assert storage.jobs.delete_finished(NOW) == 0
+
+
+@pytest.mark.parametrize("status", sorted(ACTIVE))
+def test_an_active_job_is_never_removed_however_old(storage: Storage, status: Status) -> None:
+    """R1.7"""
+    job = created(storage, JobFactory.build(status=status, created_at=NOW - timedelta(days=1000)))
+    assert storage.jobs.delete_finished(NOW + timedelta(days=1000)) == 0
+    assert storage.jobs.get(job.id) == job
+
+
+def test_jobs_take_no_snapshot_with_them(storage: Storage) -> None:
+    """R1.7"""
+    job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
+    snapshot = SnapshotFactory.build(job_id=job.id)
+    storage.snapshots.put(snapshot)
+    assert storage.jobs.delete_finished(NOW + timedelta(days=1)) == 1
+    assert storage.snapshots.get(snapshot.date, snapshot.district) == snapshot
+
+
+# Rate limits
+
+GENTLE = StoredLimits(
+    limits=RateLimits(max_requests_per_minute=7, max_concurrent=1, min_delay_ms=1000, max_delay_ms=2000,
+                      backoff_multiplier=1.5),
+    updated_at=NOW, updated_by="operator")
+
+
+def test_rate_limits_are_the_defaults_until_somebody_sets_them(storage: Storage) -> None:
+    """R12.5"""
+    assert storage.jobs.rate_limits() == StoredLimits()
+    assert storage.jobs.save_rate_limits(lambda limits: GENTLE) == GENTLE
+    assert storage.jobs.rate_limits() == GENTLE
+    assert storage.jobs.save_rate_limits(lambda limits: replace(limits, updated_by="another")).limits == GENTLE.limits
+    assert storage.jobs.rate_limits() == replace(GENTLE, updated_by="another")
+
+
+def test_rate_limits_are_stored_apart_from_jobs(storage: Storage) -> None:
+    """R12.5: a job carries its copy, and takes nothing with it when it goes."""
+    job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
+    storage.jobs.save_rate_limits(lambda limits: GENTLE)
+    assert storage.jobs.get(job.id) == job
+    storage.jobs.delete_finished(NOW + timedelta(days=1))
+    assert storage.jobs.rate_limits() == GENTLE
+
+
+def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> None:
+    """R12.5"""
+    def refused(limits: StoredLimits) -> StoredLimits:
+        return replace(limits, limits=limits.limits.changed({"max_concurrent": 0}))
+
+    for before in (StoredLimits(), GENTLE):
+        if before != StoredLimits():
+            storage.jobs.save_rate_limits(lambda limits: GENTLE)
+        with pytest.raises(Exception, match="maxConcurrent"):
+            storage.jobs.save_rate_limits(refused)
+        assert storage.jobs.rate_limits() == before
+
+
+def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
+    """R12.5: also the very first ones."""
+    def add(_: int) -> None:
+        try:
+            storage.jobs.save_rate_limits(lambda stored: replace(stored, limits=replace(
+                stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1)))
+        finally:
+            storage.jobs.disconnect()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add, range(6)))
+    assert storage.jobs.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 6
+
+
+# Trouble
+
+CALLS: dict[str, Callable[[Storage], object]] = {
+    "jobs.create": created,
+    "jobs.update": lambda storage: storage.jobs.update(uuid4(), lambda job: job),
+    "jobs.get": lambda storage: storage.jobs.get(uuid4()),
+    "jobs.active": lambda storage: storage.jobs.active(),
+    "jobs.by_idempotency_key": lambda storage: storage.jobs.by_idempotency_key("a", NOW),
+    "jobs.page": lambda storage: storage.jobs.page(JobFilter(), limit=1, offset=0),
+    "jobs.plan": lambda storage: storage.jobs.plan(uuid4()),
+    "jobs.segments": lambda storage: list(storage.jobs.segments(uuid4())),
+    "jobs.outcomes": lambda storage: storage.jobs.outcomes(uuid4(), OutcomeFilter(), limit=1, offset=0),
+    "jobs.delete_finished": lambda storage: storage.jobs.delete_finished(NOW),
+    "jobs.rate_limits": lambda storage: storage.jobs.rate_limits(),
+    "jobs.save_rate_limits": lambda storage: storage.jobs.save_rate_limits(lambda limits: limits),
+    "jobs.update_timeline": lambda storage: storage.jobs.update_timeline(lambda timeline: timeline),
+    "jobs.ping": lambda storage: storage.jobs.ping(),
+    "snapshots.put": lambda storage: storage.snapshots.put(SnapshotFactory.build()),
+    "snapshots.get": lambda storage: storage.snapshots.get(DAY, "01"),
+    "snapshots.page": lambda storage: storage.snapshots.page(SnapshotFilter(), limit=1, offset=0),
+    "snapshots.keys": lambda storage: list(storage.snapshots.keys(DAY, DAY)),
+    "snapshots.calendar": lambda storage: storage.snapshots.calendar(DAY, DAY),
+    "snapshots.save_calendar": lambda storage: storage.snapshots.save_calendar(CalendarMonthFactory.build()),
+}
+
+
+def test_every_call_of_both_ports_is_tried_out_of_reach() -> None:
+    ports = {f"jobs.{name}" for name in JobStorage.__abstractmethods__} | {
+        f"snapshots.{name}" for name in SnapshotStorage.__abstractmethods__}
+    assert set(CALLS) == ports - {"jobs.disconnect"}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+def test_a_store_out_of_reach_is_one_error_and_works_again_afterwards(
+    storage: Storage, backend: Backend, call: Callable[[Storage], object],
+) -> None:
+    """R1.1: every driver error leaves as StorageUnavailable, chained, and no broken connection is used twice."""
+    storage.jobs.ping()
+    with backend.out_of_reach():
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable) as trouble:
+                call(storage)
+            assert trouble.value.__cause__ is not None
+            assert trouble.value.is_retryable
+    storage.jobs.ping()
+    assert storage.jobs.active() is None
+    job = created(storage)
+    assert storage.jobs.active() == job
+
+
+def test_a_thread_may_disconnect_and_go_on(storage: Storage) -> None:
+    job = created(storage)
+    storage.jobs.disconnect()
+    assert storage.jobs.get(job.id) == job
+    storage.jobs.disconnect()
+    storage.jobs.disconnect()
+
+
+def test_a_ping_of_a_store_that_answers_says_nothing_and_changes_nothing(storage: Storage) -> None:
+    storage.jobs.ping()
+    assert storage.jobs.rate_limits() == StoredLimits()

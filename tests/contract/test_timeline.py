@@ -1,0 +1,143 @@
+"""The timeline that all processes share: whoever starts requests has reserved the time for it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from backfill.domain import Job, Status, Timeline, Turn
+from backfill.errors import LeaseLost
+from backfill.storage import Fence, Storage
+from tests.factories import NOW, JobFactory, PlanFactory
+
+SECOND = timedelta(seconds=1)
+
+
+def reserve(storage: Storage, length: timedelta = SECOND, fence: Fence | None = None) -> Turn:
+    turns: list[Turn] = []
+
+    def change(timeline: Timeline) -> Timeline:
+        after, turn = timeline.reserved(length, NOW)
+        turns.append(turn)
+        return after
+
+    storage.jobs.update_timeline(change, fence=fence)
+    return turns[-1]
+
+
+def claimed(storage: Storage) -> Job:
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    return storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+
+
+def now_stored(storage: Storage) -> Timeline:
+    return storage.jobs.update_timeline(lambda timeline: timeline)
+
+
+def test_a_new_timeline_is_free(storage: Storage) -> None:
+    assert now_stored(storage) == Timeline()
+    assert reserve(storage) == Turn(starts_at=NOW, ends_at=NOW + SECOND)
+
+
+def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) -> None:
+    """R1.1"""
+    timeline = Timeline(reserved_until=NOW, held_until=NOW + timedelta(microseconds=1), hold_reason="Retry-After \u00e9")
+    assert storage.jobs.update_timeline(lambda _: timeline) == timeline
+    assert now_stored(storage) == timeline
+    assert storage.jobs.update_timeline(lambda _: Timeline()) == Timeline()
+    assert now_stored(storage) == Timeline()
+
+
+def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> None:
+    """R1.1: of four threads, from the very first reservation on."""
+    def reserve_some(thread: int) -> list[Turn]:
+        try:
+            return [reserve(storage, timedelta(milliseconds=10 + thread)) for _ in range(15)]
+        finally:
+            storage.jobs.disconnect()
+
+    with ThreadPoolExecutor(4) as pool:
+        turns = sorted((turn for some in pool.map(reserve_some, range(4)) for turn in some),
+                       key=lambda turn: turn.starts_at)
+    assert turns[0].starts_at == NOW
+    assert all(turn.starts_at == before.ends_at for before, turn in zip(turns[:-1], turns[1:], strict=True))
+    assert now_stored(storage).reserved_until == turns[-1].ends_at == NOW + 15 * timedelta(milliseconds=46)
+
+
+def test_a_turn_is_reserved_while_the_claim_holds(storage: Storage) -> None:
+    job = claimed(storage)
+    assert reserve(storage, fence=Fence(job.id, job.token)).starts_at == NOW
+
+
+def test_whoever_has_lost_the_job_reserves_nothing(storage: Storage) -> None:
+    """R3.3: after a takeover, a clean stop, the end of the job, or where there is no such job."""
+    job = claimed(storage)
+    old = Fence(job.id, job.token)
+    later = NOW + timedelta(minutes=1)
+    taken = storage.jobs.update(job.id, lambda job: job.claimed("host-2", later))
+    for fence in (old, Fence(job.id, taken.token + 1), Fence(uuid4(), taken.token)):
+        with pytest.raises(LeaseLost, match=str(fence.job_id)):
+            reserve(storage, fence=fence)
+    assert reserve(storage, fence=Fence(job.id, taken.token)).starts_at == NOW
+    storage.jobs.update(job.id, lambda job: job.released(taken.token, later))
+    with pytest.raises(LeaseLost):
+        reserve(storage, fence=Fence(job.id, taken.token))
+    storage.jobs.update(job.id, lambda job: job.cancel_requested(later))
+    with pytest.raises(LeaseLost):
+        reserve(storage, fence=Fence(job.id, taken.token))
+    assert now_stored(storage).reserved_until == NOW + SECOND
+
+
+def test_a_displaced_job_reserves_nothing(storage: Storage) -> None:
+    """R3.4"""
+    job = claimed(storage)
+    later = NOW + timedelta(minutes=11)
+    storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda job: job.displaced(later))
+    stored = storage.jobs.get(job.id)
+    assert stored is not None
+    assert stored.status is Status.FAILED
+    with pytest.raises(LeaseLost):
+        reserve(storage, fence=Fence(job.id, job.token))
+    assert now_stored(storage) == Timeline()
+
+
+def test_a_hold_is_seen_by_who_reserves_next(storage: Storage) -> None:
+    until = NOW + timedelta(minutes=3)
+    storage.jobs.update_timeline(lambda timeline: timeline.held(until, "It asked to wait.", NOW))
+    storage.jobs.update_timeline(lambda timeline: timeline.held(NOW + SECOND, "A shorter one.", NOW))
+    assert now_stored(storage) == Timeline(held_until=until, hold_reason="It asked to wait.")
+    assert reserve(storage) == Turn(starts_at=until, ends_at=until + SECOND)
+
+
+def test_a_reason_that_quotes_a_nul_is_stored(storage: Storage) -> None:
+    storage.jobs.update_timeline(lambda timeline: timeline.held(NOW + SECOND, "It said \x00.", NOW))
+    assert now_stored(storage).hold_reason.startswith("It said ")
+
+
+def test_what_is_left_of_a_turn_can_be_given_back(storage: Storage) -> None:
+    turn = reserve(storage, 10 * SECOND)
+    free = NOW + 2 * SECOND
+    storage.jobs.update_timeline(lambda timeline: timeline.given_back(turn.ends_at, free))
+    assert reserve(storage).starts_at == free
+
+
+def test_a_turn_behind_which_another_stands_stays_reserved(storage: Storage) -> None:
+    turn = reserve(storage, 10 * SECOND)
+    behind = reserve(storage)
+    storage.jobs.update_timeline(lambda timeline: timeline.given_back(turn.ends_at, NOW + SECOND))
+    assert now_stored(storage).reserved_until == behind.ends_at
+
+
+def test_where_the_change_raises_the_timeline_stays(storage: Storage) -> None:
+    def refused(timeline: Timeline) -> Timeline:
+        raise LeaseLost("No.")
+
+    reserve(storage)
+    before = now_stored(storage)
+    with pytest.raises(LeaseLost, match=r"No\."):
+        storage.jobs.update_timeline(refused)
+    assert now_stored(storage) == before == replace(Timeline(), reserved_until=NOW + SECOND)

@@ -1,0 +1,128 @@
+"""Values to test with: `JobFactory.build(status=Status.PAUSED)`. What is not given is plain and valid."""
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from hashlib import blake2b
+from uuid import uuid4
+
+from factory.base import Factory
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
+
+from backfill.domain import (
+    SUMMARY,
+    CalendarMonth,
+    Edition,
+    Job,
+    JobConfig,
+    JobType,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    Progress,
+    Report,
+    ReportName,
+    Snapshot,
+    WorkItem,
+    month_end_of,
+    reports_of,
+)
+
+NOW = datetime(2024, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
+"""An instant to count from, with microseconds."""
+
+DAY = date(2024, 1, 31)
+"""A month's end."""
+
+CLOSE = date(2024, 2, 9)
+"""The last as-of day of that month."""
+
+
+def report_of(content: bytes, rows: int = 1) -> Report:
+    """A report of those bytes; other bytes have another hash."""
+    return Report(rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(),
+                  content=content)
+
+
+def reports_for(district: str, mark: str = "") -> Mapping[ReportName, Report]:
+    """The reports that a snapshot of the district has; another `mark` makes other content."""
+    return {name: report_of(f'"{name}","{district}","{mark}"\r\n'.encode()) for name in reports_of(district)}
+
+
+class PlanFactory(Factory[Plan]):
+    class Meta:
+        model = Plan
+
+    days = (
+        PlannedDay(date(2024, 1, 30), (SUMMARY, "01", "F")),
+        PlannedDay(DAY, (SUMMARY, "01", "F"), Edition(
+            month_end=DAY, as_of=CLOSE, is_final=True, is_archived=False, asks_blank=False)),
+    )
+
+
+class ProgressFactory(Factory[Progress]):
+    class Meta:
+        model = Progress
+
+    total_items = 6
+
+
+class JobConfigFactory(Factory[JobConfig]):
+    class Meta:
+        model = JobConfig
+
+    start_date = date(2024, 1, 30)
+    end_date = DAY
+
+
+class JobFactory(Factory[Job]):
+    class Meta:
+        model = Job
+
+    id = LazyFunction(uuid4)
+    job_type = JobType.DATA_COLLECTION
+    config = SubFactory(JobConfigFactory)
+    created_at = NOW
+    created_by = "operator"
+    progress = SubFactory(ProgressFactory)
+    progressed_at = LazyAttribute(lambda job: job.created_at)
+
+
+class OutcomeFactory(Factory[Outcome]):
+    class Meta:
+        model = Outcome
+
+    item = Sequence(lambda n: WorkItem(DAY, f"{n % 120 + 1:02d}"))
+    kind = OutcomeKind.PROCESSED
+    at = NOW
+    attempts = 1
+
+
+class SnapshotFactory(Factory[Snapshot]):
+    class Meta:
+        model = Snapshot
+
+    date = DAY
+    district = "01"
+    data_month = LazyAttribute(lambda snapshot: month_end_of(snapshot.date))
+    as_of = CLOSE
+    is_final = True
+    fetched_at = NOW
+    job_id = LazyFunction(uuid4)
+    reports = LazyAttribute(lambda snapshot: reports_for(snapshot.district))
+
+
+class CalendarMonthFactory(Factory[CalendarMonth]):
+    class Meta:
+        model = CalendarMonth
+
+    month_end = DAY
+    districts = ("01", "02", "F")
+    as_of_days = (date(2024, 2, 1), CLOSE)
+    is_archived = False
+    is_closed = True
+    has_blank_close = False
+    fetched_at = NOW

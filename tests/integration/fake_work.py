@@ -1,0 +1,90 @@
+"""A work without a dashboard, and the command line over it as a process of its own: `python -m ... VERB`."""
+# ruff: noqa: ARG002 - a fake looks at little of what it is given
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from backfill.domain import Job, JobConfig, JobType, LimiterReport, Outcome, OutcomeKind, Plan, PlannedDay, WorkItem
+from backfill.manager import Manager
+from backfill.rate_limit import Limiter
+from backfill.service import BackfillService
+from backfill.storage import Fence, Storage
+from backfill.work.base import Execution, Work
+
+DISTRICTS = ("01", "02", "F")
+
+
+class FakeExecution(Execution):
+    def __init__(self, failing: Collection[str], seconds: float) -> None:
+        self._failing, self._seconds = failing, seconds
+
+    def skips(self, day: PlannedDay) -> Sequence[Outcome]:
+        return ()
+
+    def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
+        time.sleep(self._seconds)
+        return outcome_of(item, is_failed=item.district in self._failing)
+
+
+class FakeWork(Work):
+    """Three districts a day; those in `failing` fail, each item takes `seconds`."""
+
+    def __init__(self, failing: Collection[str] = (), seconds: float = 0) -> None:
+        self._failing, self._seconds = failing, seconds
+
+    def plan(self, config: JobConfig, now: datetime) -> Plan:
+        first, last = config.start_date or date(2024, 1, 1), config.end_date or date(2024, 1, 1)
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        districts = config.target_districts or DISTRICTS
+        return Plan(tuple(PlannedDay(day, districts) for day in days), requests=3 * len(days) * len(districts))
+
+    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
+        return FakeExecution(self._failing, self._seconds)
+
+
+def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
+    now = datetime.now(UTC)
+    if is_failed:
+        return Outcome(item, OutcomeKind.FAILED, now, "SERVER_ERROR", "The dashboard answered 503 [bold]\x1b[31m.",
+                       attempts=5, is_retryable=True)
+    return Outcome(item, OutcomeKind.PROCESSED, now, attempts=1)
+
+
+def fake_service(storage: Storage, work: Work) -> BackfillService:
+    return BackfillService(storage=storage, works={JobType.DATA_COLLECTION: work}, retention=timedelta(days=30))
+
+
+def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> Job:
+    """The active job, settled at once in the calling thread."""
+    now = datetime.now(UTC)
+    claim = Manager(service.storage.jobs).claim("test", now)
+    assert claim is not None
+    claim.note([outcome_of(item, is_failed=item.district in failing)
+                for day in claim.plan.days for item in day.items()])
+    claim.record((), LimiterReport(requests_made=7), now)
+    return claim.finish(now)
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
+    import django
+    from django.core.management import execute_from_command_line
+
+    from backfill import service
+    from backfill.storage import open_storage
+
+    django.setup()
+    failing = os.environ.get("FAKE_FAILING", "").split(",")
+    work = FakeWork(failing, float(os.environ.get("FAKE_SECONDS", "0")))
+    fake = fake_service(open_storage("orm"), work)
+    service.backfill_service = lambda: fake  # type: ignore[assignment]
+    execute_from_command_line(["manage.py", "backfill", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,492 @@
+"""What the unit tests put in place of a database, a clock, the dashboard and the work; and small builders of values.
+
+The storage keeps plans and ledgers as the bytes that the adapters write, so that what is read back went the same way.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID, uuid4
+
+from backfill.dashboard.calendar_page import CalendarPage
+from backfill.dashboard.client import DashboardClient
+from backfill.dashboard.protocol import ReportRequest
+from backfill.domain import (
+    SUMMARY,
+    CalendarMonth,
+    Edition,
+    Job,
+    JobConfig,
+    JobFilter,
+    JobType,
+    Lease,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    ProgramYear,
+    Progress,
+    RateLimits,
+    Report,
+    ReportName,
+    Segment,
+    Snapshot,
+    SnapshotFilter,
+    Status,
+    StoredEdition,
+    StoredLimits,
+    Timeline,
+    WorkItem,
+    conflict_details,
+    month_end_of,
+    reports_of,
+)
+from backfill.errors import JobConflict, JobNotFound, LeaseLost, StorageUnavailable
+from backfill.rate_limit import Limiter
+from backfill.storage import Fence, JobStorage, Page, SnapshotStorage, Storage
+from backfill.storage.packing import pack_outcomes, pack_plan, unpack_plan, unpack_segment
+from backfill.work.base import Execution, Work
+
+NOW = datetime(2024, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
+DAY = date(2024, 1, 31)
+FAST = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=100)
+"""An interval of 10 ms."""
+
+
+def eventually(is_so: Callable[[], object], within: float = 10.0) -> bool:
+    """Whether something becomes true in time; looked at every 5 ms."""
+    deadline = time.monotonic() + within
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class FakeClock:
+    """A clock that goes where it is told."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, **length: float) -> datetime:
+        self.at += timedelta(**length)
+        return self.at
+
+
+# Values.
+
+
+def an_edition(month_end: date = DAY, as_of: date = date(2024, 2, 9), *, is_final: bool = True) -> Edition:
+    return Edition(month_end=month_end, as_of=as_of, is_final=is_final, is_archived=False, asks_blank=False)
+
+
+def a_month(
+    month_end: date = DAY, *as_of_days: date, districts: tuple[str, ...] = ("01", "02", "F"), is_closed: bool = True,
+    is_archived: bool = False, has_blank_close: bool = False, fetched_at: datetime = NOW,
+) -> CalendarMonth:
+    return CalendarMonth(
+        month_end=month_end, districts=districts, as_of_days=as_of_days, is_archived=is_archived, is_closed=is_closed,
+        has_blank_close=has_blank_close, fetched_at=fetched_at)
+
+
+def a_plan(dates: int = 2, districts: tuple[str, ...] = (SUMMARY, "01", "F"), *, last: date = DAY) -> Plan:
+    """So many days that end with `last`."""
+    days = [last - timedelta(days=n) for n in reversed(range(dates))]
+    return Plan(tuple(PlannedDay(day, districts, an_edition(month_end_of(day))) for day in days))
+
+
+def a_job(**fields: Any) -> Job:
+    values: dict[str, Any] = {
+        "id": uuid4(), "job_type": JobType.DATA_COLLECTION, "created_at": NOW, "created_by": "operator",
+        "config": JobConfig(start_date=date(2024, 1, 30), end_date=DAY), "progress": Progress(total_items=6),
+        "progressed_at": NOW,
+    }
+    return Job(**{**values, **fields})
+
+
+def a_running_job(now: datetime = NOW, **fields: Any) -> Job:
+    """Held by a live runner under token 1."""
+    return a_job(**{"status": Status.RUNNING, "token": 1, "started_at": now, "progressed_at": now,
+                    "lease": Lease(owner="runner", expires_at=now + timedelta(seconds=15)), **fields})
+
+
+def an_outcome(
+    item: WorkItem, kind: OutcomeKind = OutcomeKind.PROCESSED, at: datetime = NOW, *, reason: str = "",
+    message: str = "", is_retryable: bool = False,
+) -> Outcome:
+    return Outcome(item, kind, at, reason, message, 1, is_retryable)
+
+
+def a_report(content: bytes = b"report", rows: int = 1) -> Report:
+    return Report(rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(),
+                  content=content)
+
+
+def a_snapshot(day: date = DAY, district: str = "01", **fields: Any) -> Snapshot:
+    values: dict[str, Any] = {
+        "date": day, "district": district, "data_month": month_end_of(day), "as_of": date(2024, 2, 9),
+        "is_final": True, "fetched_at": NOW, "job_id": uuid4(),
+        "reports": {name: a_report(f"{name} {district}".encode()) for name in reports_of(district)},
+    }
+    return Snapshot(**{**values, **fields})
+
+
+def a_page(month_end: date, *as_of_days: date, **fields: Any) -> CalendarPage:
+    values: dict[str, Any] = {
+        "program_year": ProgramYear.of(month_end), "month": month_end.month,
+        "months": (7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6), "districts": ("01", "02", "F"), "as_of_days": as_of_days,
+        "has_blank_close": False,
+    }
+    return CalendarPage(**{**values, **fields})
+
+
+# The storage.
+
+
+class FakeStore:
+    """What both ports share: one lock, and whether the store answers."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.is_down = False
+        self.broken_by: Exception | None = None
+        """Raised once by the next call, as an error that nobody expects."""
+        self.disconnects = 0
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        with self.lock:
+            if self.is_down:
+                raise StorageUnavailable("The job store does not answer: it is told so.")
+            if self.broken_by is not None:
+                broken_by, self.broken_by = self.broken_by, None
+                raise broken_by
+            yield
+
+
+def _without_detail(job: Job) -> Job:
+    return replace(job, progress=replace(job.progress, districts={}, errors=()))
+
+
+class FakeJobs(JobStorage):
+    def __init__(self, store: FakeStore) -> None:
+        self.store = store
+        self.rows: dict[UUID, Job] = {}
+        self.plans: dict[UUID, bytes] = {}
+        self.ledgers: dict[UUID, dict[int, bytes]] = defaultdict(dict)
+        self.timeline = Timeline()
+        self.limits = StoredLimits()
+        self.updates = 0
+        self.segment_writes: list[tuple[float, int, int]] = []
+        """When (by the monotonic clock), which segment, how many outcomes."""
+
+    def create(self, job: Job, plan: Plan, *, displace: Callable[[Job], Job | None]) -> Job:
+        with self.store.answering():
+            active = self._active()
+            if active is not None:
+                ended = displace(active)
+                if ended is None:
+                    raise JobConflict(f"Job {active.id} is {active.status}.", details=conflict_details(active))
+                self._write(ended)
+            self.rows[job.id], self.plans[job.id] = job, pack_plan(plan)
+            return job
+
+    def update(self, job_id: UUID, change: Callable[[Job], Job], *, segment: Segment | None = None) -> Job:
+        with self.store.answering():
+            if job_id not in self.rows:
+                raise JobNotFound(f"There is no job {job_id}.")
+            before = self.rows[job_id]
+            change(before)  # a storage may apply it twice
+            after = change(before)
+            if segment is not None:
+                self.ledgers[job_id][segment.number] = pack_outcomes(segment.outcomes)
+                self.segment_writes.append((time.monotonic(), segment.number, len(segment.outcomes)))
+            self.updates += 1
+            return before if after is before else self._write(after)
+
+    def _write(self, job: Job) -> Job:
+        self.rows[job.id] = replace(job, revision=self.rows[job.id].revision + 1)
+        return self.rows[job.id]
+
+    def _active(self) -> Job | None:
+        return next((job for job in self.rows.values() if job.status.is_active), None)
+
+    def get(self, job_id: UUID) -> Job | None:
+        with self.store.answering():
+            return self.rows.get(job_id)
+
+    def active(self) -> Job | None:
+        with self.store.answering():
+            active = self._active()
+            return _without_detail(active) if active else None
+
+    def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
+        with self.store.answering():
+            found = [job for job in self.rows.values()
+                     if job.idempotency and job.idempotency.key == key and job.created_at >= since]
+            return max(found, key=lambda job: job.created_at, default=None)
+
+    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+        with self.store.answering():
+            found = sorted((
+                _without_detail(job) for job in self.rows.values()
+                if (not wanted.statuses or job.status in wanted.statuses)
+                and (not wanted.job_types or job.job_type in wanted.job_types)
+                and (wanted.created_from is None or job.created_at >= wanted.created_from)
+                and (wanted.created_to is None or job.created_at < wanted.created_to)
+            ), key=lambda job: (job.created_at, job.id), reverse=True)
+            return Page(found[offset:offset + limit], len(found))
+
+    def plan(self, job_id: UUID) -> Plan:
+        with self.store.answering():
+            if job_id not in self.plans:
+                raise JobNotFound(f"There is no job {job_id}.")
+            return unpack_plan(self.plans[job_id], f"plan of job {job_id}")
+
+    def segments(self, job_id: UUID) -> Iterator[Segment]:
+        with self.store.answering():
+            packed = sorted(self.ledgers[job_id].items())
+        for number, outcomes in packed:
+            yield unpack_segment(number, outcomes, f"segment {number} of job {job_id}")
+
+    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+        found = [outcome for outcome in self.ledger(job_id) if wanted.matches(outcome)]
+        return Page(found[offset:offset + limit], len(found))
+
+    def ledger(self, job_id: UUID) -> list[Outcome]:
+        return [outcome for segment in self.segments(job_id) for outcome in segment.outcomes]
+
+    def delete_finished(self, before: datetime) -> int:
+        with self.store.answering():
+            old = [job.id for job in self.rows.values() if job.ended_at is not None and job.ended_at < before]
+            for job_id in old:
+                del self.rows[job_id]
+                self.plans.pop(job_id, None)
+                self.ledgers.pop(job_id, None)
+            return len(old)
+
+    def rate_limits(self) -> StoredLimits:
+        with self.store.answering():
+            return self.limits
+
+    def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits:
+        with self.store.answering():
+            self.limits = change(self.limits)
+            return self.limits
+
+    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+        with self.store.answering():
+            self.check_fence(fence)
+            self.timeline = change(self.timeline)
+            return self.timeline
+
+    def check_fence(self, fence: Fence | None) -> None:
+        if fence is None:
+            return
+        if fence.job_id not in self.rows:
+            raise LeaseLost(f"Job {fence.job_id} has been removed.")
+        self.rows[fence.job_id].check_fence(fence.token)
+
+    def ping(self) -> None:
+        with self.store.answering():
+            return
+
+    def disconnect(self) -> None:
+        with self.store.lock:
+            self.store.disconnects += 1
+
+    def put_in(self, job: Job, plan: Plan | None = None) -> Job:
+        """A job in any state, as if it had come to be so."""
+        with self.store.lock:
+            self.rows[job.id], self.plans[job.id] = job, pack_plan(plan or a_plan())
+        return job
+
+
+class FakeSnapshots(SnapshotStorage):
+    def __init__(self, store: FakeStore, jobs: FakeJobs) -> None:
+        self.store, self.jobs = store, jobs
+        self.rows: dict[tuple[date, str], Snapshot] = {}
+        self.months: dict[date, CalendarMonth] = {}
+        self.puts = 0
+
+    def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
+        with self.store.answering():
+            self.jobs.check_fence(fence)
+            self.puts += 1
+            stored = self.rows.get((snapshot.date, snapshot.district))
+            if stored is not None and not snapshot.supersedes(stored):
+                return False
+            self.rows[snapshot.date, snapshot.district] = snapshot
+            return True
+
+    def get(self, day: date, district: str) -> Snapshot | None:
+        with self.store.answering():
+            return self.rows.get((day, district))
+
+    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+        with self.store.answering():
+            found = [
+                replace(snapshot, reports={name: replace(r, content=b"") for name, r in snapshot.reports.items()})
+                for (day, district), snapshot in sorted(self.rows.items())
+                if (wanted.first is None or day >= wanted.first) and (wanted.last is None or day <= wanted.last)
+                and (wanted.district is None or district == wanted.district)
+            ]
+            return Page(found[offset:offset + limit], len(found))
+
+    def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
+        with self.store.answering():
+            groups: dict[tuple[date, date, bool, UUID], set[str]] = defaultdict(set)
+            for (day, district), s in self.rows.items():
+                if first <= day <= last:
+                    groups[day, s.as_of, s.is_final, s.job_id].add(district)
+        for (day, as_of, is_final, job_id), districts in sorted(groups.items()):
+            yield StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job_id,
+                                districts=frozenset(districts))
+
+    def calendar(self, first: date, last: date) -> list[CalendarMonth]:
+        with self.store.answering():
+            return [month for end, month in sorted(self.months.items()) if first <= end <= last]
+
+    def save_calendar(self, month: CalendarMonth) -> None:
+        with self.store.answering():
+            self.months[month.month_end] = month
+
+
+class FakeStorage(Storage):
+    """Both ports over one store in memory."""
+
+    jobs: FakeJobs
+    snapshots: FakeSnapshots
+
+    def __init__(self) -> None:
+        store = FakeStore()
+        jobs = FakeJobs(store)
+        super().__init__(jobs, FakeSnapshots(store, jobs))
+
+    @property
+    def store(self) -> FakeStore:
+        return self.jobs.store
+
+
+# The dashboard and the work.
+
+
+class ScriptedDashboard(DashboardClient):
+    """Answers what it is told, once each and in order, and a plain report where it is told nothing."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[ReportName, str], list[Report | Exception]] = defaultdict(list)
+        self.pages: dict[tuple[date, bool], list[CalendarPage | Exception]] = defaultdict(list)
+        self.asked: list[ReportRequest] = []
+        self.asked_pages: list[tuple[date, bool]] = []
+
+    def report(self, request: ReportRequest) -> Report:
+        self.asked.append(request)
+        told = self.answers[request.report, request.district]
+        answer = told.pop(0) if told else a_report(request.report_string.encode())
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def calendar_page(self, month_end: date, *, is_archived: bool) -> CalendarPage:
+        """The last answer of a page is given again and again."""
+        self.asked_pages.append((month_end, is_archived))
+        told = self.pages[month_end, is_archived]
+        answer = told.pop(0) if len(told) > 1 else told[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class RecordingLimiter(Limiter):
+    """A limiter whose waits after failures take no time and are written down."""
+
+    def __init__(self, storage: FakeStorage, limits: RateLimits = FAST, **options: Any) -> None:
+        super().__init__(limits, storage.jobs.update_timeline, **options)
+        self.back_offs: list[tuple[int, str]] = []
+        self.holds: list[tuple[datetime, str]] = []
+
+    def back_off(self, failures: int, reason: str) -> None:
+        self.back_offs.append((failures, reason))
+
+    def hold(self, until: datetime, reason: str) -> None:
+        self.holds.append((until, reason))
+
+
+class FakeExecution(Execution):
+    """Writes down when items start, and how many at once."""
+
+    def __init__(
+        self, do: Callable[[WorkItem], Outcome] = lambda item: an_outcome(item, at=utc_now()), *,
+        skips: Callable[[PlannedDay], Sequence[Outcome]] = lambda _: (),
+    ) -> None:
+        self._do, self._skips = do, skips
+        self._lock = threading.Lock()
+        self.started: list[tuple[float, WorkItem]] = []
+        self.in_flight = self.most_in_flight = 0
+
+    @property
+    def items(self) -> list[WorkItem]:
+        with self._lock:
+            return [item for _, item in self.started]
+
+    def skips(self, day: PlannedDay) -> Sequence[Outcome]:
+        return self._skips(day)
+
+    def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
+        with self._lock:
+            self.started.append((time.monotonic(), item))
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return self._do(item)
+        finally:
+            with self._lock:
+                self.in_flight -= 1
+
+
+class FakeWork(Work):
+    """Plans what it is told, and counts how often it was asked."""
+
+    def __init__(self, plan: Plan, execution: Execution | None = None) -> None:
+        self.planned, self.execution = plan, execution or FakeExecution()
+        self.asked: list[JobConfig] = []
+
+    def plan(self, config: JobConfig, now: datetime) -> Plan:
+        self.asked.append(config)
+        return self.planned
+
+    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
+        return self.execution
+
+
+def all_items(plan: Plan) -> list[WorkItem]:
+    return [item for day in plan.days for item in day.items()]
+
+
+def skipped(items: Iterable[WorkItem], reason: str = "stored") -> list[Outcome]:
+    return [an_outcome(item, OutcomeKind.SKIPPED, reason=reason) for item in items]
+
+
+def limits_of(**changes: float) -> RateLimits:
+    return RateLimits().changed(changes)
+
+
+Works = Mapping[JobType, Work]

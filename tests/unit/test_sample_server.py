@@ -1,0 +1,319 @@
+"""The sample dashboard over HTTP: its answers, its faults, its log, and the command that serves it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.core.management import CommandError, call_command
+
+from backfill.domain import ProgramYear
+from backfill.sample_world import SampleServer, SampleWorld
+
+ROOT = Path(__file__).resolve().parents[2]
+WORLD = SampleWorld(date(2026, 11, 23), districts=4, clubs=6)
+GOOD = "/export.aspx?type=CSV&report=clubperformance~01~10/31/2026~11/2/2026~2026-2027"
+DEADLINE = 20.0
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[SampleServer]:
+    with SampleServer(WORLD) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: SampleServer) -> SampleServer:
+    running.control.reset()
+    return running
+
+
+def fetch(url: str, **options: Any) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url, timeout=DEADLINE, **options)
+
+
+def get(server: SampleServer, path: str, **options: Any) -> requests.Response:
+    return fetch(server.url + path, **options)
+
+
+def post(server: SampleServer, path: str, value: object = None) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.post(server.url + path, json=value, timeout=DEADLINE)
+
+
+def break_next(server: SampleServer, **fault: Any) -> None:
+    assert post(server, "/__control", {"faults": [fault]}).json() == {"ok": True}
+
+
+def get_from_a_server_that_stops(server: SampleServer) -> None:
+    """The answer is cut off, or comes just in time."""
+    with suppress(requests.ConnectionError):
+        get(server, GOOD)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not is_so():
+        assert time.monotonic() < deadline, "It did not come to pass in time."
+        time.sleep(0.005)
+
+
+# Its answers
+
+
+def test_a_report_is_served_as_the_world_writes_it(server: SampleServer) -> None:
+    answer = get(server, GOOD)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert answer.content == WORLD.report("clubperformance~01~10/31/2026~11/2/2026~2026-2027")
+
+
+def test_a_closed_year_is_served_under_its_name_and_the_live_one_on_the_bare_path(server: SampleServer) -> None:
+    assert get(server, "/2024-2025/Club.aspx?id=02&month=3").content == WORLD.calendar_page(ProgramYear(2024), "02", 3)
+    assert get(server, "/Club.aspx?id=02&month=10").content == WORLD.calendar_page(ProgramYear(2026), "02", 10)
+    report = "clubperformance~02~6/30/2025~~2024-2025"
+    archived = get(server, f"/2024-2025/export.aspx?type=CSV&report={report}")
+    assert archived.content == WORLD.report(report, ProgramYear(2024))
+
+
+@pytest.mark.parametrize("page", ["Club.aspx?month=10", "export.aspx?type=CSV&report=districtsummary~~~"])
+def test_the_live_year_under_its_name_is_a_server_error(server: SampleServer, page: str) -> None:
+    answer = get(server, f"/2026-2027/{page}")
+    assert (answer.status_code, answer.text) == (500, "URL Rewrite Module Error.")
+
+
+@pytest.mark.parametrize("year", ["2019-2020", "2031-2032", "2024-2026", "nonsense"])
+def test_an_unknown_year_leads_to_the_error_page(server: SampleServer, year: str) -> None:
+    answer = get(server, f"/{year}/Club.aspx?month=6", allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/error.aspx")
+    page = get(server, f"/{year}/Club.aspx?month=6")
+    assert page.status_code == 200
+    assert "An error has occured please report this" in page.text
+
+
+def test_a_report_that_does_not_exist_is_the_error_page_with_status_200(server: SampleServer) -> None:
+    answer = get(server, "/export.aspx?type=CSV&report=nothing~01~~~")
+    assert answer.status_code == 200
+    assert "An error has occured" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/elsewhere", "/export.aspx", "/Club.asp"])
+def test_any_other_path_is_not_found(server: SampleServer, path: str) -> None:
+    assert get(server, path).status_code == 404
+
+
+@pytest.mark.parametrize("month", ["0", "13", "x", "", "-1", "99999999999"])
+def test_a_month_that_is_none_shows_the_newest_one(server: SampleServer, month: str) -> None:
+    assert get(server, f"/Club.aspx?month={month}").content == WORLD.calendar_page(WORLD.live_year)
+
+
+def test_one_connection_carries_many_requests(server: SampleServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as connection:
+        for _ in range(3):
+            connection.sendall(b"GET /error.aspx HTTP/1.1\r\nHost: here\r\n\r\n")
+            reply = b""
+            while not reply.endswith(b"</html>\r\n"):
+                piece = connection.recv(65536)
+                assert piece
+                reply += piece
+            assert reply.startswith(b"HTTP/1.1 200 ")
+
+
+# Its faults
+
+
+@pytest.mark.parametrize(("kind", "retry_after"), [("429", 2), ("503", "7"), ("429", None)])
+def test_it_can_ask_for_fewer_requests(server: SampleServer, kind: str, retry_after: object) -> None:
+    break_next(server, kind=kind, times=1, **({} if retry_after is None else {"retry_after": retry_after}))
+    answer = get(server, GOOD)
+    assert answer.status_code == int(kind)
+    assert answer.headers.get("Retry-After") == (None if retry_after is None else str(retry_after))
+    assert get(server, GOOD).status_code == 200
+
+
+def test_it_can_fail(server: SampleServer) -> None:
+    break_next(server, kind="500", times=2)
+    assert [get(server, GOOD).status_code for _ in range(3)] == [500, 500, 200]
+
+
+def test_it_can_hang_up_without_a_word(server: SampleServer) -> None:
+    break_next(server, kind="reset")
+    with pytest.raises(requests.ConnectionError, match="reset"):
+        get(server, GOOD)
+    assert get(server, GOOD).status_code == 200
+
+
+@pytest.mark.parametrize("path", [GOOD, "/Club.aspx?month=10"])
+def test_it_can_stop_half_way(server: SampleServer, path: str) -> None:
+    whole = len(get(server, path).content)
+    break_next(server, kind="truncate")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match=f"{whole // 2} bytes read"):
+        get(server, path)
+
+
+def test_it_can_answer_with_a_page_or_without_rows_or_with_an_old_footer(server: SampleServer) -> None:
+    good = get(server, GOOD).content.splitlines()
+    break_next(server, kind="html")
+    assert "An error has occured" in get(server, GOOD).text
+    break_next(server, kind="empty")
+    assert get(server, GOOD).content.splitlines() == [good[0], good[-1]]
+    break_next(server, kind="stale_footer")
+    stale = get(server, GOOD).content.splitlines()
+    assert stale[:-1] == good[:-1]
+    assert stale[-1] == b"Month of Jan, As of 01/31/2020"
+
+
+@pytest.mark.parametrize("kind", ["hang", "latency"])
+def test_it_can_be_slow_and_then_answers_as_always(server: SampleServer, kind: str) -> None:
+    break_next(server, kind=kind, seconds=0.15)
+    before = time.monotonic()
+    assert get(server, GOOD).status_code == 200
+    assert time.monotonic() - before >= 0.15
+
+
+def test_a_fault_meets_only_what_it_matches_and_for_ever_if_told_so(server: SampleServer) -> None:
+    break_next(server, kind="500", times=-1, match="/export.aspx clubperformance~01")
+    assert [get(server, GOOD).status_code for _ in range(4)] == [500] * 4
+    assert get(server, "/Club.aspx").status_code == 200
+    assert get(server, GOOD.replace("~01~", "~02~")).status_code == 200
+    assert post(server, "/__reset").json() == {"ok": True}
+    assert get(server, GOOD).status_code == 200
+
+
+@pytest.mark.parametrize("value", [
+    {"faults": [{"kind": "flood"}]}, {"faults": ["429"]}, {"faults": [{"kind": "429", "times": "many"}]}, {}, [], None,
+    {"faults": [{"kind": "hang", "seconds": None}]},
+])
+def test_a_fault_that_is_none_is_refused_and_changes_nothing(server: SampleServer, value: object) -> None:
+    break_next(server, kind="500", times=-1)
+    answer = post(server, "/__control", value)
+    assert answer.status_code == 400
+    assert answer.json()["ok"] is False
+    assert get(server, GOOD).status_code == 500
+
+
+# Its log
+
+
+def test_the_log_tells_each_request_and_how_it_ended(server: SampleServer) -> None:
+    before = time.time()
+    get(server, GOOD, headers={"User-Agent": "a test"})
+    get(server, "/2026-2027/Club.aspx?month=3")
+    break_next(server, kind="reset")
+    with pytest.raises(requests.ConnectionError):
+        get(server, GOOD)
+    first, second, third = get(server, "/__log").json()
+    assert first["path"] == "/export.aspx"
+    assert first["report"] == "clubperformance~01~10/31/2026~11/2/2026~2026-2027"
+    assert (first["status"], second["status"], third["status"]) == (200, 500, "reset")
+    assert (first["user_agent"], first["in_flight"]) == ("a test", 1)
+    assert before <= first["time"] <= first["ended"] <= second["time"] <= time.time()
+    assert second["report"] == ""
+
+
+def test_the_log_counts_the_requests_in_flight_and_a_stop_waits_for_none() -> None:
+    with SampleServer(WORLD) as other:
+        break_next(other, kind="hang", seconds=60, match="clubperformance")
+        thread = threading.Thread(target=get_from_a_server_that_stops, args=(other,))
+        thread.start()
+        wait_until(lambda: len(other.control.log()) == 1)
+        get(other, "/Club.aspx")
+        hanging, quick = other.control.log()
+        assert "status" not in hanging
+        assert "ended" not in hanging
+        assert quick["in_flight"] == 2
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+
+
+def test_requests_one_after_another_never_count_as_two_in_flight(server: SampleServer) -> None:
+    for _ in range(50):
+        get(server, "/Club.aspx")
+    assert {entry["in_flight"] for entry in server.control.log()} == {1}
+
+
+def test_every_answer_takes_as_long_as_the_latency_says() -> None:
+    with SampleServer(WORLD, latency=0.1) as slow:
+        get(slow, "/Club.aspx")
+        (entry,) = slow.control.log()
+    assert entry["ended"] - entry["time"] >= 0.1
+
+
+def test_a_stopped_server_is_gone_for_connections_it_had_too() -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        with SampleServer(WORLD) as short_lived:
+            assert session.get(f"{short_lived.url}/Club.aspx", timeout=DEADLINE).status_code == 200
+        with pytest.raises(requests.ConnectionError):
+            session.get(f"{short_lived.url}/Club.aspx", timeout=DEADLINE)
+
+
+# The command
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_DEBUG": "true",
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",  # it needs no database
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_where_it_serves_and_stops_when_asked(number: signal.Signals) -> None:
+    command = [sys.executable, "manage.py", "sample_dashboard", "--port", "0", "--districts", "3", "--clubs", "5",
+               "--today", "2026-11-23", "--seed", "abc"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert select.select([process.stdout], [], [], DEADLINE)[0], "It said nothing in time."
+            line = process.stdout.readline()
+            assert line.startswith("Sample dashboard on http://127.0.0.1:"), process.communicate(timeout=DEADLINE)
+            page = fetch(line.split()[-1] + "/Club.aspx").content
+            process.send_signal(number)
+            rest, errors = process.communicate(timeout=DEADLINE)
+        finally:
+            process.kill()
+    assert (process.returncode, rest, errors) == (0, "", "")
+    world = SampleWorld(date(2026, 11, 23), seed="abc", districts=3, clubs=5)
+    assert page == world.calendar_page(world.live_year)
+
+
+def test_a_port_in_use_is_one_clear_line(server: SampleServer) -> None:
+    with pytest.raises(CommandError, match=rf"^Port {server.port} on 127\.0\.0\.1 is taken\. Choose another --port"):
+        call_command("sample_dashboard", port=server.port, stdout=StringIO())
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    ({"port": 70_000}, "70000 is no port"),
+    ({"districts": 1}, "3 to 200 districts"),
+    ({"clubs": 0}, "1 to 400 clubs"),
+    ({"latency_ms": -1}, "--latency-ms"),
+    ({"today": date(2000, 1, 1)}, "begins on 2009-09-01"),
+    ({"host": "192.0.2.1"}, "Cannot listen on 192.0.2.1"),
+])
+def test_options_that_cannot_be_are_refused_with_a_sentence(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("sample_dashboard", **({"port": 0} | options), stdout=StringIO())
+
+
+def test_a_day_that_is_none_is_refused() -> None:
+    with pytest.raises(CommandError, match="write the day as YYYY-MM-DD"):
+        call_command("sample_dashboard", "--port=0", "--today=tomorrow")
