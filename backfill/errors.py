@@ -18,8 +18,9 @@ class BackfillError(Exception):
     is_retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
-        # A message may quote what came over the network; what no store and no terminal takes is left out.
-        self.message = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in message[:_LONGEST])
+        # A message is one line, and may quote what came over the network: what no store takes is left out.
+        line = " ".join(message.split())[:_LONGEST]
+        self.message = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
         super().__init__(self.message)
         self.details = details
 

@@ -30,6 +30,7 @@ from backfill.domain import (
     month_end_of,
     reports_of,
 )
+from backfill.errors import JobConflict
 
 NOW = datetime(2024, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
 """An instant to count from, with microseconds."""
@@ -39,6 +40,11 @@ DAY = date(2024, 1, 31)
 
 CLOSE = date(2024, 2, 9)
 """The last as-of day of that month."""
+
+
+def named_job(conflict: JobConflict) -> str:
+    """The id of the job that the refusal names."""
+    return str((conflict.details or {})["jobId"])
 
 
 def report_of(content: bytes, rows: int = 1) -> Report:

@@ -85,8 +85,9 @@ def guard(parsed: ParsedReport, request: ReportRequest) -> None:
     if parsed.footer_month != edition.month_end.month:
         raise WrongMonth(f"{asked} came with the figures of month {parsed.footer_month}, "
                          f"not of month {edition.month_end.month}.")
-    # Asked with a blank as-of, the footer carries the day of download.
-    if not edition.asks_blank and parsed.footer_as_of != edition.as_of:
+    # Asked with a blank as-of, the footer carries the day of download, which cannot be before the close.
+    is_asked_day = parsed.footer_as_of >= edition.as_of if edition.asks_blank else parsed.footer_as_of == edition.as_of
+    if not is_asked_day:
         raise WrongAsOf(f"{asked} came as of {written_day(parsed.footer_as_of)}, "
                         f"not as of {written_day(edition.as_of)}.")
     if not parsed.rows:

@@ -102,9 +102,11 @@ class Plan:
     def digest(self) -> str:
         """Hex digits that differ between any two plans that would do something else."""
         state = blake2b(digest_size=8)
-        for districts in dict.fromkeys(day.districts for day in self.days):
-            state.update(repr(districts).encode())
+        groups: dict[tuple[str, ...], int] = {}
         for day in self.days:
-            state.update(f"{day.date}{len(day.districts)}{day.edition}".encode())
+            if day.districts not in groups:
+                groups[day.districts] = len(groups)
+                state.update(repr(day.districts).encode())
+            state.update(f"{day.date}/{groups[day.districts]}/{day.edition}".encode())
         state.update(repr(sorted(self.skipped.items())).encode())
         return state.hexdigest()

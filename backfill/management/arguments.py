@@ -109,8 +109,8 @@ def operator(options: Options) -> str:
 
 
 def as_command_error(exc: BackfillError) -> CommandError:
-    """The error's sentence on one line, in the words of the command line."""
-    sentence = " ".join(exc.message.split())
+    """The error's sentence in the words of the command line."""
+    sentence = exc.message
     if isinstance(exc, InvalidRequest | PlanChanged):
         sentence = _FIELD.sub(lambda match: _FLAGS[match[1]], sentence)
     if isinstance(exc, PlanChanged) and exc.details:

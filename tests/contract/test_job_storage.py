@@ -48,6 +48,7 @@ from tests.factories import (
     PlanFactory,
     ProgressFactory,
     SnapshotFactory,
+    named_job,
 )
 
 ITEM = WorkItem(DAY, "01")
@@ -149,7 +150,8 @@ def test_the_plan_of_an_unknown_job_is_refused(storage: Storage) -> None:
 @pytest.mark.parametrize("status", sorted(ACTIVE))
 def test_a_second_job_is_refused_and_the_active_one_is_named(storage: Storage, status: Status) -> None:
     """R3.1, R3.3: for every active status, paused among them."""
-    first = created(storage, JobFactory.build(status=status, progress=ProgressFactory.build(total_items=8, processed=2)))
+    progress = ProgressFactory.build(total_items=8, processed=2)
+    first = created(storage, JobFactory.build(status=status, progress=progress))
     second = JobFactory.build()
     with pytest.raises(JobConflict, match=str(first.id)) as refused:
         created(storage, second)
@@ -234,8 +236,7 @@ def test_threads_that_create_at_once_make_one_job(storage: Storage) -> None:
         try:
             return str(created(storage, job).id)
         except JobConflict as exc:
-            assert exc.details is not None
-            return str(exc.details["jobId"])
+            return named_job(exc)
         finally:
             storage.jobs.disconnect()
 
@@ -444,7 +445,7 @@ def test_a_list_can_be_filtered(storage: Storage) -> None:
         (JobFilter(statuses=frozenset({Status.FAILED})), lambda job: job.status is Status.FAILED),
         (JobFilter(statuses=frozenset({Status.FAILED, Status.CANCELLED})),
          lambda job: job.status is not Status.COMPLETED),
-        (JobFilter(statuses=frozenset({Status.PAUSED})), lambda job: False),
+        (JobFilter(statuses=frozenset({Status.PAUSED})), lambda _: False),
         (JobFilter(job_types=frozenset({JobType.ANALYTICS_GENERATION})),
          lambda job: job.job_type is JobType.ANALYTICS_GENERATION),
         (JobFilter(created_from=middle), lambda job: job.created_at >= middle),
@@ -546,7 +547,7 @@ GENTLE = StoredLimits(
 def test_rate_limits_are_the_defaults_until_somebody_sets_them(storage: Storage) -> None:
     """R12.5"""
     assert storage.jobs.rate_limits() == StoredLimits()
-    assert storage.jobs.save_rate_limits(lambda limits: GENTLE) == GENTLE
+    assert storage.jobs.save_rate_limits(lambda _: GENTLE) == GENTLE
     assert storage.jobs.rate_limits() == GENTLE
     assert storage.jobs.save_rate_limits(lambda limits: replace(limits, updated_by="another")).limits == GENTLE.limits
     assert storage.jobs.rate_limits() == replace(GENTLE, updated_by="another")
@@ -555,7 +556,7 @@ def test_rate_limits_are_the_defaults_until_somebody_sets_them(storage: Storage)
 def test_rate_limits_are_stored_apart_from_jobs(storage: Storage) -> None:
     """R12.5: a job carries its copy, and takes nothing with it when it goes."""
     job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
-    storage.jobs.save_rate_limits(lambda limits: GENTLE)
+    storage.jobs.save_rate_limits(lambda _: GENTLE)
     assert storage.jobs.get(job.id) == job
     storage.jobs.delete_finished(NOW + timedelta(days=1))
     assert storage.jobs.rate_limits() == GENTLE
@@ -568,7 +569,7 @@ def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> Non
 
     for before in (StoredLimits(), GENTLE):
         if before != StoredLimits():
-            storage.jobs.save_rate_limits(lambda limits: GENTLE)
+            storage.jobs.save_rate_limits(lambda _: GENTLE)
         with pytest.raises(Exception, match="maxConcurrent"):
             storage.jobs.save_rate_limits(refused)
         assert storage.jobs.rate_limits() == before

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from backfill.domain import JobFilter, OutcomeFilter, OutcomeKind, Segment, Status, Timeline, Turn
+from backfill.domain import Job, JobFilter, OutcomeFilter, OutcomeKind, Segment, Status, Timeline, Turn
 from backfill.errors import JobConflict, LeaseLost
 from backfill.manager import Manager
 from backfill.storage import Storage
 from tests.contract.backends import Backend
 from tests.contract.racers import Meet, Racers
-from tests.factories import NOW, JobFactory, OutcomeFactory, PlanFactory
+from tests.factories import NOW, JobFactory, OutcomeFactory, PlanFactory, named_job
 
 pytestmark = pytest.mark.xdist_group("races")
 
 ROUNDS = 20
 RACERS = 8
 UPDATES = 50
+Act = Callable[[Storage, Meet, int], list[tuple[str, str]]]
 WON = "won"
 
 
@@ -34,8 +37,7 @@ def create_in_rounds(storage: Storage, meet: Meet, number: int) -> list[tuple[st
             storage.jobs.create(job, PlanFactory.build(), displace=lambda _: None)
             result = WON, str(job.id)
         except JobConflict as exc:
-            assert exc.details is not None
-            result = "refused", str(exc.details["jobId"])
+            result = "refused", named_job(exc)
         results.append(result)
         meet()
         if result[0] == WON:
@@ -51,11 +53,10 @@ def displace_in_rounds(storage: Storage, meet: Meet, number: int) -> list[tuple[
         now = NOW + timedelta(hours=n)
         job = JobFactory.build(created_at=now)
         try:
-            storage.jobs.create(job, PlanFactory.build(), displace=lambda active, now=now: active.displaced(now))
+            storage.jobs.create(job, PlanFactory.build(), displace=partial(Job.displaced, now=now))
             results.append((WON, str(job.id)))
         except JobConflict as exc:
-            assert exc.details is not None
-            results.append(("refused", str(exc.details["jobId"])))
+            results.append(("refused", named_job(exc)))
         meet()
     return results
 
@@ -110,7 +111,7 @@ def reserve_often(storage: Storage, meet: Meet, number: int) -> list[Turn]:
 
 @pytest.mark.parametrize("act", [create_in_rounds, displace_in_rounds])
 def test_of_eight_processes_that_start_a_job_at_once_exactly_one_does(
-    storage: Storage, backend: Backend, racers: Racers, act: type,
+    storage: Storage, backend: Backend, racers: Racers, act: Act,
 ) -> None:
     """R3.1, R3.2, R3.3, R3.4: in twenty rounds, with an empty store and with a stale job to displace; every other one
     is told which job runs."""

@@ -170,7 +170,8 @@ def test_a_snapshot_is_stored_under_a_claim_that_holds_and_refused_under_one_tha
 
 def test_a_page_is_by_date_and_district_and_without_the_bytes(storage: Storage) -> None:
     days = [DAY - timedelta(days=n) for n in range(3)]
-    snapshots = [SnapshotFactory.build(date=day, district=district) for day in days for district in ("F", "02", SUMMARY)]
+    snapshots = [SnapshotFactory.build(date=day, district=district)
+                 for day in days for district in ("F", "02", SUMMARY)]
     put_all(storage, snapshots)
     expected = [described(s) for s in sorted(snapshots, key=lambda s: (s.date, s.district))]
 

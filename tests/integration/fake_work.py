@@ -1,5 +1,4 @@
 """A work without a dashboard, and the command line over it as a process of its own: `python -m ... VERB`."""
-# ruff: noqa: ARG002 - a fake looks at little of what it is given
 
 from __future__ import annotations
 

@@ -295,7 +295,7 @@ def test_an_unreachable_job_store_is_said_with_what_to_do(
     service: BackfillService, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken() -> None:
-        raise StorageUnavailable("The job store does not answer: no such table:\n backfill_backfilljob.")
+        raise StorageUnavailable("The job store does not answer: no such table: backfill_backfilljob.")
 
     monkeypatch.setattr(type(service.storage.jobs), "active", lambda _self: broken())
     sentence = refused("status")
@@ -310,7 +310,7 @@ def test_who_interrupts_the_planning_is_told_in_one_line(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FakeWork, "plan", interrupted)
-    with pytest.raises(CommandError, match="^Interrupted") as caught:
+    with pytest.raises(CommandError, match=r"^Interrupted") as caught:
         call_command("backfill", "start", *RANGE)
     assert caught.value.returncode == 130
     assert service.active() is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -487,6 +487,3 @@ def skipped(items: Iterable[WorkItem], reason: str = "stored") -> list[Outcome]:
 
 def limits_of(**changes: float) -> RateLimits:
     return RateLimits().changed(changes)
-
-
-Works = Mapping[JobType, Work]

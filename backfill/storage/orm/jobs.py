@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 from django.db.models import F, QuerySet
 
 from backfill.domain import (
@@ -195,7 +195,7 @@ class OrmJobStorage(JobStorage):
 
     def delete_finished(self, before: datetime) -> int:
         with transacting():
-            _, counts = BackfillJob.objects.filter(status__in=ENDED, ended_at__lt=before).delete()
+            _, counts = BackfillJob.objects.only("id").filter(status__in=ENDED, ended_at__lt=before).delete()
             return counts.get("backfill.BackfillJob", 0)
 
     def rate_limits(self) -> StoredLimits:

@@ -1,0 +1,245 @@
+"""Which items a collection has: cadence, what is published, what is stored already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.domain import (
+    SUMMARY,
+    Cadence,
+    CalendarMonth,
+    JobConfig,
+    Plan,
+    ProgramYear,
+    SkipReason,
+    StoredEdition,
+    is_month_end,
+    month_end_of,
+    month_ends,
+)
+from backfill.errors import InvalidRequest
+from backfill.storage.packing import pack_plan, unpack_plan
+from backfill.work.calendars import Calendars
+from backfill.work.collection import Collection, collection_plan, planned_dates
+from tests.unit.fakes import NOW, FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
+
+JANUARY = a_month(date(2024, 1, 31), date(2024, 1, 30), date(2024, 2, 9))
+FEBRUARY = a_month(date(2024, 2, 29), date(2024, 2, 20), date(2024, 2, 22), date(2024, 3, 8), is_closed=False)
+
+
+def plan_of(
+    first: date, last: date, *months: CalendarMonth, stored: tuple[StoredEdition, ...] = (),
+    cadence: Cadence = Cadence.DAILY, districts: tuple[str, ...] = (), skip_existing: bool = True,
+) -> Plan:
+    config = JobConfig(start_date=first, end_date=last, cadence=cadence, target_districts=districts,
+                       skip_existing=skip_existing)
+    return collection_plan(config, first, last, months, stored)
+
+
+def held(day: date, as_of: date, *districts: str, is_final: bool) -> StoredEdition:
+    return StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=uuid4(), districts=frozenset(districts))
+
+
+# Which dates.
+
+
+@given(st.dates(date(2008, 7, 1), date(2030, 1, 1)), st.integers(0, 2000))
+def test_each_cadence_keeps_the_days_that_it_names(first: date, length: int) -> None:
+    last = first + timedelta(days=length)
+    days = list(planned_dates(first, last, Cadence.DAILY))
+    assert days == [first + timedelta(days=n) for n in range(length + 1)]
+    ends = [day for day in days if is_month_end(day)]
+    assert list(planned_dates(first, last, Cadence.MONTH_ENDS)) == ends
+    assert list(planned_dates(first, last, Cadence.YEAR_ENDS)) == [
+        day for day in ends if day == ProgramYear.of(day).close]
+
+
+def test_a_range_without_a_month_end_has_no_month_end_dates() -> None:
+    assert list(planned_dates(date(2024, 1, 1), date(2024, 1, 30), Cadence.MONTH_ENDS)) == []
+
+
+# Which items.
+
+
+def test_every_published_day_is_an_item_for_the_summary_and_each_district_in_order() -> None:
+    """R2.2"""
+    january = replace(JANUARY, districts=("F", "100", "02"))
+    plan = plan_of(date(2024, 1, 30), date(2024, 1, 31), january)
+    assert [(day.date, day.districts) for day in plan.days] == [
+        (date(2024, 1, 30), (SUMMARY, "02", "100", "F")), (date(2024, 1, 31), (SUMMARY, "02", "100", "F"))]
+    assert plan.requests == 2 * (1 + 3 * 3)
+
+
+def test_a_month_end_is_the_close_and_its_neighbour_its_own_day() -> None:
+    own, close = plan_of(date(2024, 1, 30), date(2024, 1, 31), JANUARY).days
+    assert own.edition is not None
+    assert close.edition is not None
+    assert (own.edition.as_of, own.edition.is_final) == (date(2024, 1, 30), False)
+    assert (close.edition.as_of, close.edition.is_final) == (date(2024, 2, 9), True)
+
+
+def test_days_of_which_nothing_is_published_are_no_items_but_are_counted() -> None:
+    """R11.2: 9 February saw only January's figures."""
+    plan = plan_of(date(2024, 1, 30), date(2024, 2, 28), JANUARY, FEBRUARY)
+    assert [day.date for day in plan.days] == [
+        date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 20), date(2024, 2, 22)]
+    assert plan.unpublished_dates == 26
+
+
+def test_a_month_of_which_nothing_is_published_yields_no_item() -> None:
+    plan = plan_of(date(2024, 1, 1), date(2024, 1, 31), a_month(date(2024, 1, 31), districts=()))
+    assert (plan.days, plan.unpublished_dates, plan.requests) == ((), 31, 0)
+
+
+def test_the_month_ends_of_a_range_are_planned_alone() -> None:
+    plan = plan_of(date(2024, 1, 1), date(2024, 2, 29), JANUARY, FEBRUARY, cadence=Cadence.MONTH_ENDS)
+    assert [day.date for day in plan.days] == [date(2024, 1, 31), date(2024, 2, 29)]
+    assert plan.unpublished_dates == 0
+
+
+def test_the_june_of_a_closed_year_is_planned_with_its_blank_close() -> None:
+    june = a_month(date(2023, 6, 30), date(2023, 7, 20), is_archived=True, has_blank_close=True)
+    (day,) = plan_of(date(2023, 1, 1), date(2023, 6, 30), *(
+        a_month(end, date(2023, 12, 1)) for end in month_ends(date(2023, 1, 1), date(2023, 5, 31))), june,
+        cadence=Cadence.YEAR_ENDS).days
+    assert day.edition is not None
+    assert (day.edition.asks_blank, day.edition.as_of, day.edition.is_archived) == (True, date(2023, 7, 20), True)
+
+
+def test_each_year_has_the_districts_of_its_own_calendar() -> None:
+    june = a_month(date(2023, 6, 30), date(2023, 7, 20), districts=("01", "51"))
+    july = a_month(date(2023, 7, 31), date(2023, 8, 9), districts=("01", "87"))
+    old, new = plan_of(date(2023, 6, 1), date(2023, 7, 31), june, july, cadence=Cadence.MONTH_ENDS).days
+    assert (old.districts, new.districts) == ((SUMMARY, "01", "51"), (SUMMARY, "01", "87"))
+
+
+def test_target_districts_narrow_the_districts_and_leave_the_summary() -> None:
+    plan = plan_of(date(2024, 1, 31), date(2024, 1, 31), JANUARY, districts=("02", "77"))
+    assert plan.days[0].districts == (SUMMARY, "02")
+    assert plan.requests == 1 + 3
+
+
+# What is stored already.
+
+ALL = (SUMMARY, "01", "02", "F")
+
+
+def test_what_is_stored_is_expected_to_be_skipped_and_costs_no_request() -> None:
+    """R11.2"""
+    stored = held(date(2024, 1, 31), date(2024, 2, 9), SUMMARY, "01", "99", is_final=True)
+    plan = plan_of(date(2024, 1, 31), date(2024, 1, 31), JANUARY, stored=(stored,))
+    assert (plan.total_items, plan.skipped, plan.requests) == (4, {SkipReason.STORED: 2}, 6)
+
+
+def test_nothing_is_expected_to_be_skipped_where_stored_ones_are_to_be_collected_again() -> None:
+    stored = held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True)
+    plan = plan_of(date(2024, 1, 31), date(2024, 1, 31), JANUARY, stored=(stored,), skip_existing=False)
+    assert (plan.skipped, plan.requests) == ({}, 1 + 9)
+
+
+@pytest.mark.parametrize(("month", "stored", "skipped"), [
+    (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True), 4),
+    (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=False), 0),   # became final since
+    (JANUARY, held(date(2024, 1, 31), date(2024, 2, 8), *ALL, is_final=True), 0),    # an older as-of
+    (FEBRUARY, held(date(2024, 2, 29), date(2024, 3, 8), *ALL, is_final=False), 0),  # not final yet: asked again
+    (FEBRUARY, held(date(2024, 2, 20), date(2024, 2, 20), *ALL, is_final=False), 4),  # a day stays what it is
+])
+def test_a_stored_snapshot_is_skipped_only_where_the_dashboard_has_nothing_newer(
+    month: CalendarMonth, stored: StoredEdition, skipped: int,
+) -> None:
+    plan = plan_of(stored.date, stored.date, month, stored=(stored,))
+    assert plan.skipped_items == skipped
+
+
+def test_snapshots_of_days_that_are_not_planned_do_not_count() -> None:
+    stored = (held(date(2024, 1, 2), date(2024, 1, 2), *ALL, is_final=False),
+              held(date(2024, 1, 30), date(2024, 1, 30), "01", is_final=False))
+    plan = plan_of(date(2024, 1, 1), date(2024, 1, 31), JANUARY, stored=stored)
+    assert plan.skipped == {SkipReason.STORED: 1}
+
+
+def test_a_date_that_was_stored_by_several_jobs_is_counted_once_a_district() -> None:
+    day, as_of = date(2024, 1, 31), date(2024, 2, 9)
+    stored = (held(day, as_of, SUMMARY, "01", is_final=True), held(day, as_of, "01", "02", is_final=True))
+    assert plan_of(day, day, JANUARY, stored=stored).skipped_items == 3
+
+
+# The whole of it.
+
+
+def collection(storage: FakeStorage) -> tuple[Collection, ScriptedDashboard]:
+    dashboard = ScriptedDashboard()
+    calendars = Calendars(dashboard, storage.snapshots, lambda: RecordingLimiter(storage))
+    return Collection(dashboard, storage.snapshots, calendars, now=lambda: NOW), dashboard
+
+
+def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:
+    storage = FakeStorage()
+    storage.snapshots.save_calendar(JANUARY)
+    storage.snapshots.put(a_snapshot(date(2024, 1, 31), "01"))
+    work, dashboard = collection(storage)
+    plan = work.plan(JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31)), NOW)
+    assert (plan.total_items, plan.skipped) == (8, {SkipReason.STORED: 1})
+    assert dashboard.asked_pages == []
+
+
+def test_a_district_that_the_dashboard_never_had_is_refused_by_name() -> None:
+    storage = FakeStorage()
+    storage.snapshots.save_calendar(JANUARY)
+    work, _ = collection(storage)
+    config = JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31), target_districts=("01", "77", "78"))
+    with pytest.raises(InvalidRequest, match=r"no district 77, 78 between 2024-01-30 and 2024-01-31") as refused:
+        work.plan(config, NOW)
+    assert set(refused.value.details or ()) == {"targetDistricts"}
+
+
+def test_a_district_of_one_of_the_years_is_known() -> None:
+    storage = FakeStorage()
+    storage.snapshots.save_calendar(a_month(date(2023, 6, 30), date(2023, 7, 20), districts=("01", "51")))
+    storage.snapshots.save_calendar(a_month(date(2023, 7, 31), date(2023, 8, 9), districts=("01",)))
+    work, _ = collection(storage)
+    plan = work.plan(JobConfig(start_date=date(2023, 6, 30), end_date=date(2023, 7, 31), target_districts=("51",),
+                               cadence=Cadence.MONTH_ENDS), NOW)
+    assert [day.districts for day in plan.days] == [(SUMMARY, "51"), (SUMMARY,)]
+
+
+def test_where_no_date_is_planned_the_dashboard_is_not_asked() -> None:
+    work, dashboard = collection(FakeStorage())
+    plan = work.plan(JobConfig(start_date=date(2024, 1, 1), end_date=date(2024, 1, 30), cadence=Cadence.MONTH_ENDS), NOW)
+    assert plan == Plan(())
+    assert dashboard.asked_pages == []
+
+
+def test_a_collection_without_dates_is_refused() -> None:
+    """R4.1"""
+    work, _ = collection(FakeStorage())
+    with pytest.raises(InvalidRequest, match="are needed"):
+        work.plan(JobConfig(start_date=None, end_date=None), NOW)
+
+
+def test_ten_years_of_130_districts_are_planned_in_little_memory_and_packed_small() -> None:
+    """R11.2: 475,000 items, and a third of them stored."""
+    first, last = date(2013, 7, 1), date(2023, 6, 30)
+    groups = {year: tuple(f"{n:02d}" for n in range(1 + year % 3, 131 + year % 3)) for year in range(2013, 2023)}
+    months = []
+    for before, end in pairwise([date(2013, 6, 30), *month_ends(first, last)]):
+        days = tuple(before + timedelta(days=n) for n in range(1, (end - before).days))
+        months.append(a_month(end, *days, end + timedelta(days=8), is_archived=True,
+                              districts=groups[ProgramYear.of(end).start], has_blank_close=end.month == 6))
+    stored = (held(day, month_end_of(day) + timedelta(days=8), *groups[2013], is_final=is_month_end(day))
+              for day in planned_dates(first, date(2016, 6, 30), Cadence.DAILY))
+    plan = plan_of(first, last, *months, stored=tuple(stored))
+    assert plan.total_items == 3652 * 131
+    assert plan.skipped_items > 100_000
+    assert plan.requests == (plan.total_items - 3652 - plan.skipped_items) * 3 + 3652
+    assert len({id(day.districts) for day in plan.days}) <= 120
+    packed = pack_plan(plan)
+    assert len(packed) < 200_000
+    assert unpack_plan(packed, "plan").digest == plan.digest

@@ -1,0 +1,121 @@
+"""Items, their keys, and the plan that fixes which of them a job has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from backfill.domain import (
+    SUMMARY,
+    Plan,
+    PlannedDay,
+    SkipReason,
+    WorkItem,
+    district_order,
+    normalised_district,
+    parsed_district,
+)
+from backfill.errors import InvalidRequest
+from tests.unit.fakes import DAY, a_plan, all_items, an_edition
+
+ANOTHER = date(2024, 1, 30)
+
+
+@pytest.mark.parametrize(("text", "district"), [
+    ("1", "01"), ("01", "01"), (" 01 ", "01"), ("001", "01"), ("91", "91"), ("120", "120"), ("f", "F"), (" u", "U")])
+def test_every_way_to_write_a_district_is_one_district(text: str, district: str) -> None:
+    assert normalised_district(text) == district
+
+
+@pytest.mark.parametrize("text", ["", "0", "00", "all", "FF", "1F", "-1", "12345", "1.0", "\u0663", "F1"])
+def test_what_is_no_district_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a number like 91"):
+        normalised_district(text)
+
+
+def test_the_summary_is_a_district_only_where_it_may_be_one() -> None:
+    assert parsed_district("all") == SUMMARY
+    assert parsed_district("7") == "07"
+    with pytest.raises(InvalidRequest, match="'all' is no district") as refused:
+        parsed_district("all", "targetDistricts", may_be_summary=False)
+    assert set(refused.value.details or ()) == {"targetDistricts"}
+
+
+def test_districts_are_ordered_the_summary_first_then_numbers_by_size_then_letters() -> None:
+    assert sorted(["U", "100", "F", "09", "all", "91"], key=district_order) == ["all", "09", "91", "100", "F", "U"]
+
+
+def test_an_item_is_named_by_its_date_and_district() -> None:
+    assert WorkItem(DAY, "91").key == "2024-01-31/91"
+    assert WorkItem(DAY, SUMMARY).key == "2024-01-31/all"
+
+
+def test_a_plan_counts_its_items_and_those_of_each_district_in_the_order_of_districts() -> None:
+    """R5.1, R11.3"""
+    plan = Plan((PlannedDay(ANOTHER, (SUMMARY, "02", "F")), PlannedDay(DAY, (SUMMARY, "01", "02"))))
+    assert plan.total_items == 6
+    assert list(plan.district_totals.items()) == [(SUMMARY, 2), ("01", 1), ("02", 2), ("F", 1)]
+    assert sum(plan.district_totals.values()) == plan.total_items
+
+
+def test_an_empty_plan_is_a_plan() -> None:
+    assert (Plan(()).total_items, Plan(()).district_totals, Plan(()).skipped_items) == (0, {}, 0)
+
+
+def test_a_plan_narrowed_to_items_keeps_their_days_editions_and_order_and_nothing_else() -> None:
+    plan = a_plan(3, (SUMMARY, "01", "F"))
+    items = all_items(plan)
+    wanted = [items[8], items[0], WorkItem(date(2001, 1, 1), "01"), WorkItem(DAY, "99")]
+    narrowed = plan.only(wanted)
+    assert all_items(narrowed) == [items[0], items[8]]
+    assert narrowed.days[0] == replace(plan.days[0], districts=(SUMMARY,))
+    assert plan.only([]).days == ()
+
+
+def test_a_digest_is_the_same_for_the_same_plan_and_does_not_depend_on_the_process() -> None:
+    """R11.4"""
+    assert a_plan(3).digest == a_plan(3).digest == a_plan(3).digest
+    assert len(a_plan().digest) == 16
+    assert Plan(()).digest == Plan(()).digest
+
+
+EDITION = an_edition()
+DIFFERENT = {
+    "another date": PlannedDay(ANOTHER, (SUMMARY, "01"), EDITION),
+    "another district": PlannedDay(DAY, (SUMMARY, "02"), EDITION),
+    "fewer districts": PlannedDay(DAY, (SUMMARY,), EDITION),
+    "another order": PlannedDay(DAY, ("01", SUMMARY), EDITION),
+    "districts that read alike": PlannedDay(DAY, (SUMMARY + "', '01",), EDITION),
+    "no edition": PlannedDay(DAY, (SUMMARY, "01")),
+    "another month": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, month_end=date(2023, 12, 31))),
+    "another as-of day": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, as_of=date(2024, 2, 8))),
+    "not final": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, is_final=False)),
+    "of the archive": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, is_archived=True)),
+    "asked for blank": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, asks_blank=True)),
+}
+
+
+def test_a_digest_differs_where_anything_of_a_day_differs() -> None:
+    """R11.4"""
+    plans = [Plan((PlannedDay(DAY, (SUMMARY, "01"), EDITION),)), *(Plan((day,)) for day in DIFFERENT.values())]
+    plans += [Plan(()), Plan((*plans[0].days, *plans[1].days)), Plan((*plans[1].days, *plans[0].days))]
+    assert len({plan.digest for plan in plans}) == len(plans)
+
+
+def test_a_digest_differs_where_a_day_has_the_districts_of_another_one() -> None:
+    """R11.4: also where the two groups are of one size."""
+    one, other = (SUMMARY, "01"), (SUMMARY, "02")
+
+    def plan(*groups: tuple[str, ...]) -> Plan:
+        return Plan(tuple(PlannedDay(date(2024, 1, 1 + n), group) for n, group in enumerate(groups)))
+
+    assert plan(one, other, one).digest != plan(one, other, other).digest
+
+
+def test_a_digest_differs_where_what_is_skipped_differs() -> None:
+    """R11.4"""
+    plans = [replace(a_plan(), skipped=skipped)
+             for skipped in ({}, {SkipReason.STORED: 1}, {SkipReason.STORED: 2}, {SkipReason.UNCHANGED: 1})]
+    assert len({plan.digest for plan in plans}) == 4
