@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from backfill.domain import RENEW_AFTER, Job, Outcome, OutcomeKind, PlannedDay, Status, WorkItem
+from backfill.domain import RENEW_AFTER, Job, LimiterState, Outcome, OutcomeKind, PlannedDay, Status, WorkItem
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
 from backfill.manager import Claim
 from backfill.rate_limit import Limiter
@@ -81,7 +81,7 @@ class Runner:
         self._in_flight: dict[WorkItem, PlannedDay] = {}
         self._threads = 0
         self._last_record = self._last_look = 0.0
-        self._recorded_requests = -1
+        self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
 
     def run(self) -> None:
@@ -90,7 +90,7 @@ class Runner:
         logger.info("Job %s: runner starts (token %d, %s).", job.id, job.token, job.status)
         try:
             if self._work():
-                ended = self._patiently(lambda: self._claim.finish(self._now()))
+                ended = self._patiently(self._finish)
                 if ended is not None:
                     logger.info("Job %s: %s.", job.id, ended.status)
             else:
@@ -198,8 +198,8 @@ class Runner:
 
     def _keep_record(self) -> None:
         """Store what there is to store, else look at what the operator wishes."""
-        requests = self._limiter.report().requests_made
-        has_news = self._claim.unwritten > 0 or requests != self._recorded_requests
+        report = self._limiter.report()
+        has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
         if (has_news and self._is_due(_RECORD_AFTER)) or self._is_due(RENEW_AFTER.total_seconds()):
             self._record()
         elif time.monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
@@ -210,7 +210,7 @@ class Runner:
         report = self._limiter.report()
         self._last_record = time.monotonic()
         if self._try_storing(lambda: self._claim.record(self._in_flight, report, self._now())):
-            self._recorded_requests = report.requests_made
+            self._recorded_limiter = report.requests_made, report.state
 
     def _try_storing(self, write: Callable[[], Job]) -> bool:
         try:
@@ -235,6 +235,11 @@ class Runner:
             if self._stop.wait(_RECORD_AFTER):
                 return None
         return self._claim.job
+
+    def _finish(self) -> Job:
+        # First the turn, which only the holder of the lease may give back: else whoever is next waits for it.
+        self._limiter.give_back()
+        return self._claim.finish(self._now())
 
     def _let_go(self) -> None:
         """A clean stop: what is done is recorded, and the lease is given back at once."""

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "backfill",
 ]
 MIDDLEWARE = [
+    "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -141,6 +142,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,  # PUT and PATCH take the same
+    "CAMELIZE_NAMES": True,
+    "ENUM_NAME_OVERRIDES": {
+        "JobType": "backfill.domain.JobType",
+        "JobStatus": "backfill.domain.Status",
+        "LimiterState": "backfill.domain.LimiterState",
+    },
 }
 
 BACKFILL_STORAGE = env.str("BACKFILL_STORAGE", default="orm")

@@ -1,8 +1,13 @@
 """All addresses of the site."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from backfill.api.elsewhere import Health, Readiness
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/", include("backfill.api.urls")),
+    path("healthz", Health.as_view()),
+    path("readyz", Readiness.as_view()),
 ]

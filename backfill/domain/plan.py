@@ -108,5 +108,5 @@ class Plan:
                 groups[day.districts] = len(groups)
                 state.update(repr(day.districts).encode())
             state.update(f"{day.date}/{groups[day.districts]}/{day.edition}".encode())
-        state.update(repr(sorted(self.skipped.items())).encode())
+        state.update(repr(sorted((str(reason), count) for reason, count in self.skipped.items())).encode())
         return state.hexdigest()

@@ -84,13 +84,13 @@ class Calendars:
                 raise
             except DashboardError as exc:
                 failures += 1
-                if isinstance(exc, Throttled):
+                if isinstance(exc, Throttled):  # everybody waits, also where this one gives up
                     limiter.hold(exc.retry_at or limiter.backoff_until(failures), exc.message)
-                elif not exc.is_retryable or failures >= _ATTEMPTS:
+                if not exc.is_retryable or failures >= _ATTEMPTS:
                     raise DashboardUnavailable(
                         f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
                         "Nothing was created; try again later.") from exc
-                else:
+                if not isinstance(exc, Throttled):
                     limiter.back_off(failures, exc.message)
 
 

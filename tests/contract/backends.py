@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import environ
 import psycopg
 from django.core.management import call_command
 from django.db import connection, connections
@@ -141,15 +140,18 @@ class PostgresBackend(OrmBackend):
                        [self.database["NAME"]])
 
 
+def _as_the_project_opens(url: str) -> dict[str, Any]:
+    from backfill_site.settings import _database
+
+    return _database(url)
+
+
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[Backend]:
-    """A file, opened as the project's settings open one."""
+    """A file."""
     place = folder / "store"
     place.mkdir()
-    options = {"timeout": 20, "transaction_mode": "IMMEDIATE",
-               "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}
-    yield SqliteBackend({"ENGINE": "django.db.backends.sqlite3", "NAME": str(place / "backfill.sqlite3"),
-                         "OPTIONS": options})
+    yield SqliteBackend(_as_the_project_opens(f"sqlite:///{place / 'backfill.sqlite3'}"))
 
 
 @contextmanager
@@ -160,12 +162,12 @@ def _postgresql(_folder: Path) -> Iterator[Backend]:
         server = psycopg.connect(url, autocommit=True, connect_timeout=3)
     except psycopg.OperationalError as exc:
         raise BackendMissing(f"PostgreSQL does not answer at {url}; start it, or name another in "
-                             f"BACKFILL_TEST_POSTGRES_URL: {exc}") from exc
+                             f"BACKFILL_TEST_POSTGRES_URL. {str(exc).splitlines()[0]}") from exc
     name = f"backfill_test_{uuid4().hex[:12]}"
     with server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
-            yield PostgresBackend({**environ.Env.db_url_config(url), "NAME": name}, url)
+            yield PostgresBackend({**_as_the_project_opens(url), "NAME": name}, url)
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError
 from uuid import uuid4
 
 import pytest
@@ -51,6 +53,7 @@ from tests.factories import (
     named_job,
 )
 
+Waiting = Callable[[], None]
 ITEM = WorkItem(DAY, "01")
 FULL_PROGRESS = Progress(
     total_items=6, expected_skips=2, processed=1, failed=1, skipped={"stored": 1, "unchanged": 1},
@@ -160,7 +163,7 @@ def test_a_second_job_is_refused_and_the_active_one_is_named(storage: Storage, s
     assert refused.value.details["status"] == str(status)
     assert refused.value.details["progress"] == {"totalItems": 8, "settledItems": 2, "percent": 25.0}
     assert storage.jobs.get(second.id) is None
-    assert storage.jobs.get(first.id) == first
+    assert storage.jobs.get(first.id) == storage.jobs.active() == first
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
@@ -308,6 +311,66 @@ def test_updates_of_many_threads_are_all_kept(storage: Storage) -> None:
     after = storage.jobs.get(job.id)
     assert after is not None
     assert (after.resume_count, after.revision) == (40, 40)
+
+
+def interleaved(storage: Storage, first: Callable[[Waiting], object], second: Callable[[Waiting], object]) -> None:
+    """Run two writes at once; a change that calls what it is given waits a moment for the other to come as far.
+
+    Where the two can both be inside, what one writes is lost. Where they cannot, the first goes on after the moment.
+    """
+    inside = Barrier(2)
+
+    def wait() -> None:
+        with suppress(BrokenBarrierError):
+            inside.wait(0.3)
+
+    def run(write: Callable[[Waiting], object]) -> None:
+        try:
+            write(wait)
+        finally:
+            storage.jobs.disconnect()
+
+    with ThreadPoolExecutor(2) as pool:
+        for running in [pool.submit(run, first), pool.submit(run, second)]:
+            running.result(20)
+
+
+def test_no_change_is_worked_out_from_what_another_is_about_to_replace(storage: Storage) -> None:
+    """R1.1, R3.3"""
+    def resume_once_more(wait: Waiting) -> None:
+        def change(job: Job) -> Job:
+            wait()
+            return replace(job, resume_count=job.resume_count + 1)
+        storage.jobs.update(job.id, change)
+
+    job = created(storage)
+    interleaved(storage, resume_once_more, resume_once_more)
+    after = storage.jobs.get(job.id)
+    assert after is not None
+    assert (after.resume_count, after.revision) == (2, 2)
+
+
+def test_a_job_is_displaced_as_it_is_and_not_as_it_was(storage: Storage) -> None:
+    """R3.3, R3.4: an update that comes in between is not lost."""
+    def displace(wait: Waiting) -> None:
+        def make_room(active: Job) -> Job:
+            wait()  # until the update begins
+            wait()  # until it is done, where it can be
+            return active.cancel_requested(NOW)
+        storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=make_room)
+
+    def resume_once_more(wait: Waiting) -> None:
+        def change(job: Job) -> Job:
+            return replace(job, resume_count=job.resume_count + 1)
+        wait()
+        storage.jobs.update(job.id, change)
+        wait()
+
+    job = created(storage)
+    interleaved(storage, displace, resume_once_more)
+    after = storage.jobs.get(job.id)
+    assert after is not None
+    assert (after.status, after.resume_count) == (Status.CANCELLED, 1)
 
 
 # The ledger
@@ -577,16 +640,15 @@ def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> Non
 
 def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
     """R12.5: also the very first ones."""
-    def add(_: int) -> None:
-        try:
-            storage.jobs.save_rate_limits(lambda stored: replace(stored, limits=replace(
-                stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1)))
-        finally:
-            storage.jobs.disconnect()
+    def raise_delay(wait: Waiting) -> None:
+        def change(stored: StoredLimits) -> StoredLimits:
+            wait()
+            return replace(stored, limits=replace(stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1))
+        storage.jobs.save_rate_limits(change)
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(add, range(6)))
-    assert storage.jobs.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 6
+    for rounds in (1, 2):
+        interleaved(storage, raise_delay, raise_delay)
+        assert storage.jobs.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 2 * rounds
 
 
 # Trouble

@@ -16,7 +16,7 @@ from backfill.manager import Manager
 from backfill.storage import Storage
 from tests.contract.backends import Backend
 from tests.contract.racers import Meet, Racers
-from tests.factories import NOW, JobFactory, OutcomeFactory, PlanFactory, named_job
+from tests.factories import CLOSE, DAY, NOW, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory, named_job
 
 pytestmark = pytest.mark.xdist_group("races")
 
@@ -109,6 +109,16 @@ def reserve_often(storage: Storage, meet: Meet, number: int) -> list[Turn]:
     return turns
 
 
+def put_in_rounds(storage: Storage, meet: Meet, number: int) -> list[bool]:
+    """For each round, in a district of its own: whether this process's snapshot, one of another as-of, was stored."""
+    stored = []
+    for n in range(ROUNDS):
+        snapshot = SnapshotFactory.build(district=f"{n + 1:02d}", as_of=CLOSE + timedelta(days=(number + n) % RACERS))
+        meet()
+        stored.append(storage.snapshots.put(snapshot))
+    return stored
+
+
 @pytest.mark.parametrize("act", [create_in_rounds, displace_in_rounds])
 def test_of_eight_processes_that_start_a_job_at_once_exactly_one_does(
     storage: Storage, backend: Backend, racers: Racers, act: Act,
@@ -160,6 +170,15 @@ def test_eight_processes_update_one_job_with_segments_and_nothing_is_lost(
     assert [segment.number for segment in segments] == list(range(RACERS * UPDATES))
     outcomes = storage.jobs.outcomes(job.id, OutcomeFilter(kind=OutcomeKind.SKIPPED), limit=1, offset=0)
     assert outcomes.total == sum(len(segment.outcomes) for segment in segments)
+
+
+def test_of_eight_snapshots_put_at_once_the_newest_stays(storage: Storage, backend: Backend, racers: Racers) -> None:
+    """R1.1: whoever comes last."""
+    rounds = zip(*racers.race(backend, put_in_rounds), strict=True)
+    assert all(any(stored) for stored in rounds)
+    editions = list(storage.snapshots.keys(DAY, DAY))
+    assert {edition.as_of for edition in editions} == {CLOSE + timedelta(days=RACERS - 1)}
+    assert sum(len(edition.districts) for edition in editions) == ROUNDS
 
 
 def test_turns_that_eight_processes_reserve_never_overlap(storage: Storage, backend: Backend, racers: Racers) -> None:

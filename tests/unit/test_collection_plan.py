@@ -212,7 +212,8 @@ def test_a_district_of_one_of_the_years_is_known() -> None:
 
 def test_where_no_date_is_planned_the_dashboard_is_not_asked() -> None:
     work, dashboard = collection(FakeStorage())
-    plan = work.plan(JobConfig(start_date=date(2024, 1, 1), end_date=date(2024, 1, 30), cadence=Cadence.MONTH_ENDS), NOW)
+    config = JobConfig(start_date=date(2024, 1, 1), end_date=date(2024, 1, 30), cadence=Cadence.MONTH_ENDS)
+    plan = work.plan(config, NOW)
     assert plan == Plan(())
     assert dashboard.asked_pages == []
 

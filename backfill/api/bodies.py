@@ -1,0 +1,107 @@
+"""What the bodies of requests look like, and what they become."""
+# ruff: noqa: N815 - names as they are in JSON
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.request import Request
+
+from backfill.api.fields import Day, Flag, Number, StrictSerializer, Text, Texts, Whole, Word, parsed
+from backfill.domain import BOUNDS, Cadence, JobRequest, JobType, parsed_district, parsed_job_type
+from backfill.errors import InvalidJobType, InvalidRequest
+
+_LONGEST_KEY = 255
+
+
+def _bounds(name: str) -> dict[str, Any]:
+    low, high = BOUNDS[name]
+    return {"min_value": low, "max_value": high, "required": False, "source": name}
+
+
+class JobBody(StrictSerializer):
+    """A job as it is asked for."""
+
+    jobType = Word(choices=[(kind.value, kind.name) for kind in JobType], source="job_type")
+    startDate = Day(source="start_date", required=False, allow_null=True,
+                    help_text="Needed for data-collection. Not before 2008-07-01.")
+    endDate = Day(source="end_date", required=False, allow_null=True,
+                  help_text="Needed for data-collection. Before today (UTC).")
+    targetDistricts = Texts(source="target_districts", longest=40, most=500, required=False,
+                            help_text="Ids such as 91 or F; none for all districts.")
+    cadence = Word(choices=[(kind.value, kind.name) for kind in Cadence], required=False,
+                   help_text="daily where none is given.")
+    skipExisting = Flag(source="skip_existing", required=False, help_text="true where none is given.")
+    planId = Text(source="plan_id", max_length=100, required=False, allow_null=True,
+                  help_text="Of a preview: run exactly that plan, or answer PLAN_CHANGED.")
+
+
+class RateLimitsBody(StrictSerializer):
+    """Any subset of the limits."""
+
+    maxRequestsPerMinute = Whole(**_bounds("max_requests_per_minute"))
+    maxConcurrent = Whole(**_bounds("max_concurrent"))
+    minDelayMs = Whole(**_bounds("min_delay_ms"))
+    maxDelayMs = Whole(**_bounds("max_delay_ms"))
+    backoffMultiplier = Number(**_bounds("backoff_multiplier"))
+
+
+class JobChangeBody(StrictSerializer):
+    """What can be changed of an active job: its limits, to gentler ones."""
+
+    rateLimits = RateLimitsBody(source="rate_limits")
+
+
+class RetryBody(StrictSerializer):
+    """Which failed items are meant; all of them where nothing is given."""
+
+    codes = Texts(longest=40, most=100, required=False, help_text="Codes of errors, such as SERVER_ERROR.")
+    districts = Texts(longest=40, most=500, required=False, help_text="Ids such as 91, F, or all for the summary.")
+
+
+def job_request(request: Request) -> JobRequest:
+    """What POST and preview ask for; InvalidJobType where only that, or that too, is wrong."""
+    try:
+        values = parsed(JobBody, request.data)
+    except InvalidRequest as exc:
+        fields: Mapping[str, list[str]] = exc.details or {}
+        if "jobType" in fields:
+            raise InvalidJobType(fields) from exc
+        raise
+    return JobRequest(
+        job_type=parsed_job_type(values["job_type"]),
+        start_date=values.get("start_date"), end_date=values.get("end_date"),
+        target_districts=tuple(values.get("target_districts", ())),
+        cadence=Cadence(values.get("cadence", Cadence.DAILY)),
+        skip_existing=values.get("skip_existing", True), plan_id=values.get("plan_id") or "")
+
+
+def limit_changes(request: Request) -> dict[str, float]:
+    return parsed(RateLimitsBody, request.data)
+
+
+def job_limit_changes(request: Request) -> dict[str, float]:
+    return dict(parsed(JobChangeBody, request.data)["rate_limits"])
+
+
+def retry_group(request: Request) -> tuple[list[str], list[str]]:
+    """Codes and districts."""
+    values = parsed(RetryBody, request.data)
+    return values.get("codes", []), [parsed_district(text, "districts") for text in values.get("districts", [])]
+
+
+def idempotency_key(request: Request) -> str:
+    """Empty where none was sent."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not key.strip() or len(key) > _LONGEST_KEY or not key.isprintable():
+        raise InvalidRequest({"Idempotency-Key": [
+            f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters; a UUID is a good one."]})
+    return key
+
+
+def nothing(request: Request) -> None:
+    """For verbs that take no body: an empty one, or `{}`."""
+    parsed(StrictSerializer, request.data)

@@ -1,0 +1,296 @@
+"""What answers look like, for the OpenAPI document only: answers are rendered by `backfill.shapes`.
+
+A test holds every real answer against these.
+"""
+# ruff: noqa: N815 - names as they are in JSON
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.fields import (
+    BooleanField,
+    CharField,
+    ChoiceField,
+    DateField,
+    DateTimeField,
+    DictField,
+    FloatField,
+    IntegerField,
+    ListField,
+    UUIDField,
+)
+
+from backfill.domain import Cadence, JobType, LimiterState, OutcomeKind, Status
+
+Document = serializers.Serializer[Any]
+
+
+def _one_of(kind: type[StrEnum], **options: Any) -> ChoiceField:
+    return ChoiceField(choices=[(member.value, member.name) for member in kind], **options)
+
+
+def _counts(**options: Any) -> DictField:
+    return DictField(child=IntegerField(), **options)
+
+
+# Every answer.
+
+
+class Metadata(Document):
+    operationId = UUIDField()
+    timestamp = DateTimeField()
+
+
+class ErrorBody(Document):
+    code = CharField(help_text="Stable; programs decide by it.")
+    message = CharField(help_text="A sentence that says what to do next.")
+    details = DictField(allow_null=True, help_text="Of a validation error: each field's messages.")
+    retryable = BooleanField(help_text="Whether the same request may succeed later.")
+
+
+class Error(Document):
+    error = ErrorBody()
+    metadata = Metadata()
+
+
+# Jobs.
+
+
+class RateLimits(Document):
+    maxRequestsPerMinute = IntegerField()
+    maxConcurrent = IntegerField()
+    minDelayMs = IntegerField()
+    maxDelayMs = IntegerField()
+    backoffMultiplier = FloatField()
+
+
+class JobConfig(Document):
+    startDate = DateField(allow_null=True)
+    endDate = DateField(allow_null=True)
+    targetDistricts = ListField(child=CharField(), help_text="Empty for all districts.")
+    cadence = _one_of(Cadence)
+    skipExisting = BooleanField()
+    rateLimits = RateLimits()
+
+
+class SecondsRange(Document):
+    low = IntegerField()
+    high = IntegerField()
+
+
+class PaceMinute(Document):
+    at = DateTimeField()
+    items = IntegerField()
+
+
+class Pace(Document):
+    itemsPerMinute = FloatField(allow_null=True)
+    history = PaceMinute(many=True, help_text="The last 30 minutes, oldest first.")
+
+
+class DistrictProgress(Document):
+    districtId = CharField()
+    status = ChoiceField(choices=["pending", "processing", "completed", "failed", "skipped"])
+    itemsTotal = IntegerField()
+    itemsProcessed = IntegerField()
+    itemsFailed = IntegerField()
+    itemsSkipped = IntegerField()
+    lastError = CharField(allow_null=True)
+
+
+class ItemError(Document):
+    itemId = CharField()
+    districtId = CharField()
+    date = DateField()
+    code = CharField()
+    message = CharField()
+    occurredAt = DateTimeField()
+    isRetryable = BooleanField()
+    attempts = IntegerField()
+
+
+class ListedProgress(Document):
+    totalItems = IntegerField()
+    processedItems = IntegerField()
+    failedItems = IntegerField()
+    skippedItems = IntegerField()
+    skipped = _counts(help_text="Skipped items by reason.")
+    percent = FloatField()
+    currentItem = CharField(allow_null=True)
+    estimatedSecondsLeft = IntegerField(allow_null=True)
+    estimatedSecondsLeftRange = SecondsRange(allow_null=True)
+    pace = Pace()
+
+
+class Progress(ListedProgress):
+    districtProgress = DictField(child=DistrictProgress())
+    errors = ItemError(many=True, help_text="The newest 100.")  # type: ignore[assignment]
+
+
+class Checkpoint(Document):
+    lastProcessedItem = CharField()
+    lastProcessedAt = DateTimeField(allow_null=True)
+    itemsCompleted = IntegerField()
+
+
+class Result(Document):
+    itemsProcessed = IntegerField()
+    itemsFailed = IntegerField()
+    itemsSkipped = IntegerField()
+    duration = IntegerField(help_text="Milliseconds.")
+    requestsMade = IntegerField()
+
+
+class RateLimiter(Document):
+    requestsMade = IntegerField()
+    requestsThisMinute = IntegerField()
+    state = _one_of(LimiterState)
+    waitingUntil = DateTimeField(allow_null=True)
+    reason = CharField()
+
+
+class Links(Document):
+    self = CharField()
+    items = CharField()
+    cancel = CharField(required=False)
+    retry = CharField(required=False)
+    retryOf = CharField(required=False)
+
+
+class ListedJob(Document):
+    jobId = UUIDField()
+    jobType = _one_of(JobType)
+    status = _one_of(Status)
+    config = JobConfig()
+    progress = ListedProgress()
+    checkpoint = Checkpoint(allow_null=True)
+    createdAt = DateTimeField()
+    createdBy = CharField()
+    startedAt = DateTimeField(allow_null=True, help_text="The first start; it never changes.")
+    completedAt = DateTimeField(allow_null=True, help_text="When it ended, however it ended.")
+    cancelledAt = DateTimeField(allow_null=True)
+    resumedAt = DateTimeField(allow_null=True)
+    resumeCount = IntegerField()
+    retryOf = UUIDField(allow_null=True)
+    result = Result(allow_null=True)
+    error = CharField(allow_null=True)
+    rateLimiter = RateLimiter()
+    links = Links()
+
+
+class Job(ListedJob):
+    progress = Progress()
+    metadata = Metadata()
+
+
+class CancelledJob(Job):
+    previousStatus = _one_of(Status)
+
+
+class Page(Document):
+    total = IntegerField()
+    limit = IntegerField()
+    offset = IntegerField()
+    metadata = Metadata()
+
+
+class JobPage(Page):
+    jobs = ListedJob(many=True)
+
+
+class Item(Document):
+    itemId = CharField()
+    date = DateField()
+    districtId = CharField()
+    outcome = _one_of(OutcomeKind)
+    reason = CharField(allow_null=True)
+    message = CharField(allow_null=True)
+    attempts = IntegerField()
+    at = DateTimeField()
+    isRetryable = BooleanField(allow_null=True, help_text="Of a failure; null of any other outcome.")
+
+
+class ItemPage(Page):
+    items = Item(many=True)
+
+
+class DateRange(Document):
+    startDate = DateField(allow_null=True)
+    endDate = DateField(allow_null=True)
+
+
+class ItemBreakdown(Document):
+    dates = ListField(child=DateField(), required=False)
+    snapshotIds = ListField(child=CharField(), required=False)
+
+
+class Preview(Document):
+    jobType = _one_of(JobType)
+    totalItems = IntegerField()
+    dateRange = DateRange()
+    affectedDistricts = ListField(child=CharField())
+    estimatedDuration = IntegerField(help_text="Milliseconds.")
+    estimatedRequests = IntegerField()
+    itemBreakdown = ItemBreakdown()
+    skipped = _counts(help_text="Items that will be skipped, by reason.")
+    unpublishedDates = IntegerField(help_text="Days of the range for which the dashboard has nothing.")
+    planId = CharField()
+    rateLimits = RateLimits()
+
+
+class PreviewAnswer(Document):
+    preview = Preview()
+    metadata = Metadata()
+
+
+class StoredRateLimits(RateLimits):
+    updatedAt = DateTimeField(allow_null=True)
+    updatedBy = CharField(allow_null=True)
+
+
+class RateLimitAnswer(Document):
+    config = StoredRateLimits()
+    metadata = Metadata()
+
+
+# Snapshots.
+
+
+class StoredReport(Document):
+    rows = IntegerField()
+    bytes = IntegerField()
+
+
+class ListedSnapshot(Document):
+    date = DateField()
+    districtId = CharField()
+    programYear = CharField()
+    dataMonth = CharField()
+    asOf = DateField()
+    isFinal = BooleanField()
+    contentHash = CharField()
+    fetchedAt = DateTimeField()
+    jobId = UUIDField()
+    reports = DictField(child=StoredReport())
+
+
+class SnapshotPage(Page):
+    snapshots = ListedSnapshot(many=True)
+
+
+class Snapshot(ListedSnapshot):
+    clubs = ListField(child=DictField(child=CharField()), required=False,
+                      help_text="Of a district: its clubs, under the report's own column names.")
+    districts = ListField(child=DictField(child=CharField()), required=False,
+                          help_text="Of the summary (all): every district.")
+    metadata = Metadata()
+
+
+# Probes.
+
+
+class Health(Document):
+    status = ChoiceField(choices=["ok"])

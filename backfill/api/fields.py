@@ -1,0 +1,173 @@
+"""Fields that take what JSON says and nothing else: `"true"` is no boolean, `1` no text, a time no date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any, NoReturn
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.fields import empty
+
+from backfill.errors import InvalidRequest
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SHOWN = 40
+"""Characters of a client's own words that an answer repeats."""
+_MESSAGES = 20
+"""Messages that an answer has at most; who has them all wrong needs no more."""
+
+
+def shown(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:_SHOWN])
+
+
+def parsed_day(text: str, field: str) -> date:
+    """A date like 2024-01-31; InvalidRequest names `field` where it is none."""
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass  # a day that no calendar has is refused like any other text
+    message = f"{field} must be a day of the calendar, written like 2024-01-31; it was {text[:_SHOWN]!r}."
+    raise InvalidRequest({field: [message]})
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ValidationError(message, code="said")
+
+
+class Text(serializers.CharField):
+    """Printable text of bounded length."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False, **options)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if data is not empty and data is not None:
+            if not isinstance(data, str):
+                _refuse("must be a text")
+            if self.max_length is not None and len(data) > self.max_length:
+                _refuse(f"must not be longer than {self.max_length} characters")
+            if not data.isprintable():
+                _refuse("must not hold control characters")
+        return super().run_validation(data)
+
+
+class Word(serializers.ChoiceField):
+    """One of a few texts."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or data not in self.choices:
+            _refuse(f"must be one of {', '.join(map(str, self.choices))}")
+        return data
+
+
+class Day(serializers.DateField):
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str):
+            _refuse("must be a text like 2024-01-31")
+        try:
+            return parsed_day(value, "it")
+        except InvalidRequest:
+            _refuse(f"must be a day of the calendar, written like 2024-01-31; it was {value[:_SHOWN]!r}")
+
+
+class Flag(serializers.BooleanField):
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            _refuse("must be true or false")
+        return data
+
+
+class Whole(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            _refuse("must be a whole number")
+        _check_bounds(data, self.min_value, self.max_value)
+        return data
+
+
+class Number(serializers.FloatField):
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            _refuse("must be a number")
+        _check_bounds(data, self.min_value, self.max_value)
+        return data
+
+
+def _check_bounds(value: float, low: Any, high: Any) -> None:
+    if not low <= value <= high:
+        _refuse(f"must be between {low:,} and {high:,}")
+
+
+class Texts(serializers.ListField):
+    """A list of texts, bounded."""
+
+    def __init__(self, *, longest: int, most: int, **options: Any) -> None:
+        super().__init__(child=Text(max_length=longest), max_length=most, **options)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if data is not empty and data is not None:
+            if not isinstance(data, list):
+                _refuse("must be a list of texts")
+            if self.max_length is not None and len(data) > self.max_length:
+                _refuse(f"must not have more than {self.max_length} entries")
+        return super().run_validation(data)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """An object with these fields and no others."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, Mapping):
+            _refuse("must be a JSON object")
+        known = ", ".join(self.fields)
+        wrong: dict[str, Any] = {
+            str(name): [ErrorDetail(f"is no field of this request; known are {known}", code="said")]
+            for name in data if name not in self.fields}
+        try:
+            values: dict[str, Any] = super().to_internal_value(dict(data))
+        except ValidationError as exc:
+            wrong |= exc.detail if isinstance(exc.detail, dict) else {}
+        if wrong:
+            raise ValidationError(wrong)
+        return values
+
+
+def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:
+    """The values of a request's body by their names in Python; InvalidRequest names every field that is wrong."""
+    if not isinstance(data, Mapping):
+        raise InvalidRequest({"body": ["The body must be a JSON object, like {\"jobType\": \"data-collection\"}."]})
+    serializer = kind(data=dict(data.items()))
+    if not serializer.is_valid():
+        raise InvalidRequest(sentences(serializer.errors))
+    return dict(serializer.validated_data)
+
+
+def sentences(errors: Mapping[Any, Any]) -> dict[str, list[str]]:
+    """Each field's messages, as sentences that name the field; nested ones are named `rateLimits.maxConcurrent`."""
+    found: dict[str, list[str]] = {}
+    for number, (name, message) in enumerate(_leaves("", errors)):
+        if number == _MESSAGES:
+            break
+        found.setdefault(name, []).append(f"{name} {message}.")
+    return found
+
+
+def _leaves(name: str, errors: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(errors, Mapping):
+        for key, inner in errors.items():
+            if isinstance(key, int):  # of a list; the whole list is one field
+                yield from ((name, f"[{key}] {message}") for _, message in _leaves("", inner))
+            else:
+                own = shown(str(key))
+                yield from _leaves(name if own == "non_field_errors" else f"{name}.{own}".lstrip("."), inner)
+    elif isinstance(errors, str):
+        words = {"required": "is needed", "null": "must not be null"}
+        yield name, words.get(getattr(errors, "code", ""), str(errors).rstrip("."))
+    elif isinstance(errors, Iterable):
+        for inner in errors:
+            yield from _leaves(name, inner)

@@ -1,0 +1,108 @@
+"""Jobs over HTTP."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backfill import shapes
+from backfill.api import bodies, queries, schema
+from backfill.api.base import ApiViewSet, is_known, now, unchanged, with_metadata
+from backfill.api.permissions import START, STEER
+from backfill.domain import Job
+from backfill.service import Started
+
+_SHAPE = 1
+"""Part of a job's ETag: counts the changes of its JSON, so that no client keeps one of an older version."""
+
+
+def etag_of(job: Job) -> str:
+    return f'"{job.id}-{job.revision}-v{_SHAPE}"'
+
+
+class Jobs(ApiViewSet):
+    """One method for each verb; each reads the request, calls the service once, and shows what came of it."""
+
+    permissions = {
+        "create": START, "retry": STEER, "destroy": STEER, "partial_update": STEER, "pause": STEER, "resume": STEER,
+    }
+
+    @schema.start_job
+    def create(self, request: Request) -> Response:
+        queries.query(request)
+        started = self.service.start(bodies.job_request(request), operator=request.user.get_username(),
+                                     idempotency_key=bodies.idempotency_key(request))
+        return _begun(started)
+
+    @schema.preview_job
+    def preview(self, request: Request) -> Response:
+        queries.query(request)
+        preview = self.service.preview(bodies.job_request(request))
+        return Response(with_metadata({"preview": shapes.preview(preview)}))
+
+    @schema.list_jobs
+    def list(self, request: Request) -> Response:
+        given = queries.query(request, *queries.PAGING, "status", "jobType", "createdFrom", "createdTo")
+        limit, offset = queries.page(given)
+        found = self.service.jobs(queries.job_filter(given), limit=limit, offset=offset)
+        return Response(shapes.page("jobs", found, shapes.listed_job, limit=limit, offset=offset, now=now()))
+
+    @schema.get_job
+    def retrieve(self, request: Request, job_id: str) -> Response:
+        queries.query(request)
+        job = self.service.job(queries.job_id(job_id))
+        etag = etag_of(job)
+        return unchanged(etag) if is_known(request, etag) else _shown(job)
+
+    @schema.cancel_job
+    def destroy(self, request: Request, job_id: str) -> Response:
+        queries.query(request)
+        cancelled = self.service.cancel(queries.job_id(job_id))
+        return _shown(cancelled.job, previousStatus=str(cancelled.previous_status))
+
+    @schema.change_job
+    def partial_update(self, request: Request, job_id: str) -> Response:
+        queries.query(request)
+        wanted = queries.job_id(job_id)
+        return _shown(self.service.lower_limits(wanted, bodies.job_limit_changes(request)))
+
+    @schema.pause_job
+    def pause(self, request: Request, job_id: str) -> Response:
+        queries.query(request)
+        bodies.nothing(request)
+        return _shown(self.service.pause(queries.job_id(job_id)))
+
+    @schema.resume_job
+    def resume(self, request: Request, job_id: str) -> Response:
+        queries.query(request)
+        bodies.nothing(request)
+        return _shown(self.service.resume(queries.job_id(job_id)))
+
+    @schema.list_items
+    def items(self, request: Request, job_id: str) -> Response:
+        given = queries.query(request, *queries.PAGING, "district", "outcome")
+        limit, offset = queries.page(given)
+        found = self.service.items(queries.job_id(job_id), queries.outcome_filter(given), limit=limit, offset=offset)
+        return Response(shapes.page("items", found, shapes.item, limit=limit, offset=offset, now=now()))
+
+    @schema.retry_job
+    def retry(self, request: Request, job_id: str) -> Response:
+        queries.query(request)
+        wanted = queries.job_id(job_id)
+        codes, districts = bodies.retry_group(request)
+        return _begun(self.service.retry(wanted, operator=request.user.get_username(), codes=codes,
+                                         districts=districts, idempotency_key=bodies.idempotency_key(request)))
+
+
+def _shown(job: Job, **more: str) -> Response:
+    return Response(with_metadata({**shapes.job(job), **more}), headers={"ETag": etag_of(job)})
+
+
+def _begun(started: Started) -> Response:
+    response = _shown(started.job)
+    response["Location"] = response.data["links"]["self"]
+    if started.is_new:
+        response.status_code = 201
+    else:
+        response["Idempotency-Replayed"] = "true"
+    return response

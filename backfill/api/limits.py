@@ -1,0 +1,41 @@
+"""The limits of the next job over HTTP."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backfill import shapes
+from backfill.api import bodies, queries, schema
+from backfill.api.base import ApiView, with_metadata
+from backfill.api.permissions import SET_LIMITS
+from backfill.domain import StoredLimits
+
+
+class RateLimits(ApiView):
+    permissions = {"put": SET_LIMITS, "patch": SET_LIMITS}
+
+    @schema.get_rate_limits
+    def get(self, request: Request) -> Response:
+        queries.query(request)
+        return _shown(self.service.rate_limits())
+
+    @schema.change_rate_limits("setRateLimits")
+    def put(self, request: Request) -> Response:
+        return self._changed(request)
+
+    @schema.change_rate_limits("changeRateLimits")
+    def patch(self, request: Request) -> Response:
+        return self._changed(request)
+
+    def _changed(self, request: Request) -> Response:
+        """Both verbs take any subset; an empty one changes nothing."""
+        queries.query(request)
+        changes = bodies.limit_changes(request)
+        if not changes:
+            return _shown(self.service.rate_limits())
+        return _shown(self.service.change_rate_limits(changes, operator=request.user.get_username()))
+
+
+def _shown(stored: StoredLimits) -> Response:
+    return Response(with_metadata({"config": shapes.stored_limits(stored)}))

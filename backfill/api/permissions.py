@@ -1,0 +1,24 @@
+"""Who may do what: one permission of Django for each kind of verb."""
+
+from __future__ import annotations
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+VIEW = "backfill.view_backfilljob"
+START = "backfill.add_backfilljob"
+STEER = "backfill.change_backfilljob"
+SET_LIMITS = "backfill.change_ratelimitconfig"
+
+
+class MayDoThis(BasePermission):
+    """The permission that the view's `permission_for` names for the wanted action; superusers have all."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        user = request.user
+        if not user or not user.is_authenticated:
+            return False
+        needed: str = view.permission_for()  # type: ignore[attr-defined]
+        self.message = f"{user.get_username()} needs the permission {needed} for this; ask an administrator for it."
+        return user.has_perm(needed)

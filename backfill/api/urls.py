@@ -1,0 +1,32 @@
+"""Every address of the API. None ends with a slash, and none redirects: a POST must not lose its body."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from backfill.api.elsewhere import AnyMethod, Docs, Gone, OpenApi
+from backfill.api.jobs import Jobs
+from backfill.api.limits import RateLimits
+from backfill.api.snapshots import OneReport, OneSnapshot, Snapshots
+
+_BACKFILL = "admin/backfill"
+_JOB = f"{_BACKFILL}/<str:job_id>"
+
+urlpatterns = [
+    path(_BACKFILL, Jobs.as_view({"post": "create"}), name="backfill"),
+    path(f"{_BACKFILL}/preview", Jobs.as_view({"post": "preview"})),
+    path(f"{_BACKFILL}/jobs", Jobs.as_view({"get": "list"})),
+    path(f"{_BACKFILL}/config/rate-limit", RateLimits.as_view()),
+    path(_JOB, Jobs.as_view({"get": "retrieve", "delete": "destroy", "patch": "partial_update"})),
+    path(f"{_JOB}/pause", Jobs.as_view({"post": "pause"})),
+    path(f"{_JOB}/resume", Jobs.as_view({"post": "resume"})),
+    path(f"{_JOB}/items", Jobs.as_view({"get": "items"})),
+    path(f"{_JOB}/retry", Jobs.as_view({"post": "retry"})),
+    path("snapshots", Snapshots.as_view()),
+    path("snapshots/<str:date>/<str:district>", OneSnapshot.as_view()),
+    path("snapshots/<str:date>/<str:district>/<str:report>.csv", OneReport.as_view()),
+    path("schema", OpenApi.as_view(), name="openapi"),
+    path("docs", Docs.as_view()),
+    re_path(r"^districts/backfill(?:/|\Z)", Gone.as_view()),
+    re_path(r"", AnyMethod.as_view()),
+]

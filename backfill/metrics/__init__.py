@@ -1,0 +1,40 @@
+"""Analytics: pure functions from parsed reports to results. No database, no network, no clock.
+
+    district_result(DistrictSource) -> dict    a district on a date
+    world_result(WorldSource) -> dict          every district of a date, ranked
+
+Results are JSON-ready and deterministic: the same source gives the same bytes, whatever the order of rows. Rounding is
+half away from zero, to the digits that a field gives; a division by zero is null.
+
+What bad input means. Nothing of it raises but what fails the item, and none of it turns into 0:
+
+| input | meaning |
+| --- | --- |
+| a report without rows, a row of another length than its header | the item fails: UNREADABLE_SNAPSHOT |
+| a column missing that all else rests on (club number, status, members, payments ...) | the item fails, likewise |
+| a summary with a row of no district, or with a district twice | the world item fails, likewise |
+| the summary, or the district's row of it, missing | what comes from it is null; SUMMARY_MISSING |
+| another column missing (goals, CSP, charter dates, of the summary) | what comes from it is null; COLUMN_MISSING |
+| division report without its goal columns | `qualifying` and `gap` are null; COLUMN_MISSING |
+| an empty cell or `N/A` where a figure belongs | null, left out of sums; CELL_BLANK |
+| a cell that holds what is no figure | null, left out of sums; CELL_UNREADABLE |
+| thousands commas, signs, spaces, `%`, negative figures | read as what they say |
+| a club whose members, base or goals cannot be read | no health category and no level; its cell is noted |
+| a club missing from one report | kept, null from there; CLUB_MISSING |
+| a club without a number | kept, matched between reports by its name; CLUB_WITHOUT_NUMBER |
+| a club with two rows in a report | each row is kept; CLUB_TWICE |
+| an unknown status | counts in `clubs.total` only; UNKNOWN_STATUS |
+| an unknown distinguished code | counts in no level; UNKNOWN_LEVEL |
+| rows of an area or division that do not agree about it | that figure is null; ROWS_DIFFER |
+| a percentage of a world summary that is `N/A` or unreadable | null, no rank, 0 points |
+| a count of a world summary that is blank; that is unreadable | adds nothing to its total; the total is null |
+"""
+
+from backfill.metrics.district import SCHEMA_VERSION, district_result
+from backfill.metrics.source import DistrictSource, Table, UnreadableSnapshot, WorldSource, summary_lines
+from backfill.metrics.world import world_result
+
+__all__ = [
+    "SCHEMA_VERSION", "DistrictSource", "Table", "UnreadableSnapshot", "WorldSource", "district_result",
+    "summary_lines", "world_result",
+]

@@ -1,0 +1,137 @@
+"""Distinguished Club Program: the levels that the dashboard reports, and those that the clubs' numbers earn today.
+
+Source: Club Distinguished Status, Active Members, Mem. Base, Goals Met and CSP of clubperformance.
+Units: clubs, goals and members are counts; `percentOfBase` is percent points with two digits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from backfill.domain import ProgramYear
+from backfill.metrics.cells import percentage
+from backfill.metrics.clubs import CLUBS, Club, Roster
+from backfill.metrics.quality import Notes
+
+LEVELS = {"D": "distinguished", "S": "select", "P": "presidents", "M": "smedley"}
+"""The codes of the dashboard, lowest level first, and the names of the result."""
+
+
+class Step(NamedTuple):
+    """What a level takes: so many goals, and so many members or (where it may stand in) so much net growth."""
+
+    code: str
+    goals: int
+    members: int
+    growth: int | None
+
+    def members_missing(self, members: int, growth: int) -> int:
+        short = self.members - members
+        if self.growth is not None:
+            short = min(short, self.growth - growth)
+        return max(0, short)
+
+    def is_met(self, members: int, growth: int, goals: int) -> bool:
+        return goals >= self.goals and self.members_missing(members, growth) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The levels of a program year, lowest first; each takes at least what the one before takes."""
+
+    steps: tuple[Step, ...]
+    needs_plan: bool
+    """Only clubs with a Club Success Plan (CSP = Y) earn any level."""
+
+    def earned(self, members: int, growth: int, goals: int, *, has_plan: bool) -> int:
+        """How many steps up a club is: 0 for no level."""
+        earned = 0
+        if self.needs_plan and not has_plan:
+            return earned
+        for step in self.steps:
+            if not step.is_met(members, growth, goals):
+                break
+            earned += 1
+        return earned
+
+
+TO_2021 = Rule((Step("D", 5, 20, 5), Step("S", 7, 20, 5), Step("P", 9, 20, 5)), needs_plan=False)
+"""Distinguished Club Program, program years to 2021-2022: 20 members or a net growth of 5; 5, 7 and 9 goals."""
+FROM_2022 = Rule((Step("D", 5, 20, 3), Step("S", 7, 20, 3), Step("P", 9, 20, 3)), needs_plan=False)
+"""Distinguished Club Program, program years 2022-2023 to 2024-2025: 20 members or a net growth of 3; 5, 7, 9 goals."""
+FROM_2025 = Rule((Step("D", 5, 20, 3), Step("S", 7, 20, 5), Step("P", 9, 20, None), Step("M", 10, 25, None)),
+                 needs_plan=True)
+"""Distinguished Club Program, program years from 2025-2026: a growth of 3 or 5 stands in for 20 members in the two
+lower levels only, Smedley takes 25 members and 10 goals, and every level takes a Club Success Plan."""
+
+
+def rule_of(year: ProgramYear) -> Rule:
+    """Years before 2014-2015 are taken to follow the oldest rule known; no data at hand says otherwise."""
+    if year.start >= 2025:
+        return FROM_2025
+    return FROM_2022 if year.start >= 2022 else TO_2021
+
+
+def plans(roster: Roster, rule: Rule, notes: Notes) -> list[bool] | None:
+    """Which open clubs have a Club Success Plan; None where the rule asks for it and the report has no such column.
+
+    A cell that is neither Y nor N is none, and noted.
+    """
+    if not rule.needs_plan:
+        return [False] * len(roster.open)
+    at = roster.open_rows.position("CSP")
+    if at is None:
+        notes.column(CLUBS, "CSP")
+        return None
+    cells = [row[at].strip().upper() for row in roster.open_rows.rows]
+    for club, cell in zip(roster.open, cells, strict=True):
+        if cell not in ("Y", "N"):
+            notes.cell("CSP", cell, club=club.number)
+    return [cell == "Y" for cell in cells]
+
+
+def _steps_of(club: Club, rule: Rule, *, planned: bool) -> int | None:
+    growth = club.growth
+    if club.members is None or growth is None or club.goals is None:
+        return None
+    return rule.earned(club.members, growth, club.goals, has_plan=planned)
+
+
+def _counts(codes: Sequence[str | None]) -> dict[str, int]:
+    found = Counter(codes)
+    counts = {name: found[code] for code, name in LEVELS.items()}
+    return {**counts, "total": sum(counts.values())}
+
+
+def distinguished(roster: Roster, year: ProgramYear, base: int | None, notes: Notes) -> dict[str, Any]:
+    """What is reported, what qualifies, the share of `base` (the summary's Paid Club Base), and what is yet to do."""
+    rule = rule_of(year)
+    has_plan = plans(roster, rule, notes)
+    reported = _counts([club.code for club in roster.open])
+    qualifying, to_go = None, None
+    if has_plan is not None:
+        steps = [_steps_of(club, rule, planned=planned) for club, planned in zip(roster.open, has_plan, strict=True)]
+        qualifying = _counts([rule.steps[count - 1].code for count in steps if count])
+        to_go = [_missing(club, count, rule, planned=planned)
+                 for club, count, planned in zip(roster.open, steps, has_plan, strict=True)]
+    return {"reported": reported, "qualifying": qualifying, "percentOfBase": percentage(reported["total"], base, 2),
+            "toGo": to_go}
+
+
+def _missing(club: Club, steps: int | None, rule: Rule, *, planned: bool) -> dict[str, Any]:
+    """The next level and what is missing to it: null and 0 at the top, all null where the numbers cannot be read.
+
+    `planMissing`, where levels take a Club Success Plan, says that without one no level is earned whatever the numbers.
+    """
+    level, goals, members = None, None, None
+    if steps is not None and club.members is not None and club.growth is not None and club.goals is not None:
+        goals, members = 0, 0
+        if steps < len(rule.steps):
+            step = rule.steps[steps]
+            level, goals = LEVELS[step.code], max(0, step.goals - club.goals)
+            members = step.members_missing(club.members, club.growth)
+    line = {"clubNumber": club.number, "level": level, "goals": goals, "members": members}
+    return {**line, "planMissing": not planned} if rule.needs_plan else line

@@ -1,0 +1,173 @@
+"""Divisions and areas: what the dashboard says of each, the level that its numbers earn, and how far the next one is.
+
+Source: divisionperformance for base, paid and distinguished clubs, goals of the levels and the reported level;
+clubperformance for open clubs, members and goals. An area is known by its division and its number, since numbers come
+again in every division. Units: clubs, members and goals are counts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from operator import itemgetter
+from typing import Any
+
+from backfill.metrics.cells import number, words
+from backfill.metrics.clubs import DIVISIONS, Club, total
+from backfill.metrics.quality import Code, Notes
+from backfill.metrics.rankings import ranks
+from backfill.metrics.source import Table
+
+UNALIGNED_DIVISION, UNALIGNED_AREA = "0D", "0A"
+"""Where clubs stand that belong to no division or area yet; they earn no level."""
+
+LEVELS = ("Distinguished", "Select Distinguished", "President's Distinguished")
+"""Lowest first, in the words of divisionperformance."""
+
+_GOAL_ENDS = ("Dist.", "Select Dist.", "Pres. Dist.")
+
+Key = tuple[str, ...]
+"""(division,) or (division, area)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What divisionperformance says of an area or a division; None for what it does not say."""
+
+    base: int | None = None
+    paid: int | None = None
+    distinguished: int | None = None
+    reported: str = ""
+    paid_goals: tuple[int | None, ...] = (None, None, None)
+    distinguished_goals: tuple[int | None, ...] = (None, None, None)
+
+    def steps(self) -> int | None:
+        """How many levels up it is: a level takes both its paid and its distinguished clubs. None if unknown."""
+        paid_goals, goals = _known(self.paid_goals), _known(self.distinguished_goals)
+        paid, distinguished = self.paid, self.distinguished
+        if paid is None or distinguished is None or paid_goals is None or goals is None:
+            return None
+        met = [paid >= paid_goal and distinguished >= goal for paid_goal, goal in zip(paid_goals, goals, strict=True)]
+        return max((step for step, is_met in enumerate(met, start=1) if is_met), default=0)
+
+    def gap(self, steps: int) -> dict[str, int] | None:
+        """Clubs missing to the next level; None at the top, and where it is unknown."""
+        if steps == len(LEVELS):
+            return None
+        paid_goal, goal = self.paid_goals[steps], self.distinguished_goals[steps]
+        if self.paid is None or self.distinguished is None or paid_goal is None or goal is None:
+            return None
+        return {"paidClubs": max(0, paid_goal - self.paid), "distinguishedClubs": max(0, goal - self.distinguished)}
+
+
+def _known(values: tuple[int | None, ...]) -> tuple[int, ...] | None:
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(values) else None
+
+
+def _unit_columns(kind: str) -> tuple[str, ...]:
+    return (f"{kind} Club Base", f"Total Paid {kind} Clubs", f"Total Dist. {kind} Clubs",
+            *(f"{kind} Paid Club Goal for {end}" for end in _GOAL_ENDS),
+            *(f"{kind} Dist. Club Goal for {end}" for end in _GOAL_ENDS), f"Distinguished {kind}")
+
+
+_COLUMNS = {kind: _unit_columns(kind) for kind in ("Division", "Area")}
+
+
+def read_units(table: Table, kind: str, notes: Notes) -> dict[Key, Unit]:
+    """The units (`kind` is `Division` or `Area`) that divisionperformance names; each row of one repeats its figures.
+
+    Figures that the rows of a unit do not agree about are None and noted, as are cells that cannot be read; columns
+    that are missing are noted once. Raises UnreadableSnapshot without the columns Division and Area.
+    """
+    keys = table.needed(DIVISIONS, *(("Division",) if kind == "Division" else ("Division", "Area")))
+    positions = [table.position(column) for column in _COLUMNS[kind]]
+    missing = [column for column, at in zip(_COLUMNS[kind], positions, strict=True) if at is None]
+    if missing:
+        notes.column(DIVISIONS, *missing)
+    wanted = [*keys, *(at for at in positions if at is not None), keys[0]]  # at least two, so that it picks tuples
+    pick, width = itemgetter(*wanted), len(keys)
+    found: dict[Key, set[tuple[str | None, ...]]] = defaultdict(set)
+    for cells in {pick(row) for row in table.rows}:
+        figures = iter(cells[width:-1])
+        found[tuple(map(words, cells[:width]))].add(tuple(None if at is None else next(figures) for at in positions))
+    return {key: _unit(f"{kind} {'/'.join(key)}", _COLUMNS[kind], found[key], notes) for key in sorted(found)}
+
+
+def _unit(where: str, columns: Sequence[str], rows: set[tuple[str | None, ...]], notes: Notes) -> Unit:
+    if len(rows) == 1:
+        (row,) = rows
+        values = [None if cell is None else number(cell) for cell in row[:-1]]
+        if None in values:
+            for column, cell, value in zip(columns[:-1], row[:-1], values, strict=True):
+                if value is None and cell is not None:
+                    notes.cell(f"{column} of {where}", cell)
+        level = words(row[-1] or "")
+    else:
+        *counts, levels = zip(*rows, strict=True)
+        values = [_agreed(where, column, cells, notes) for column, cells in zip(columns[:-1], counts, strict=True)]
+        reported = {words(cell or "") for cell in levels}
+        level = next(iter(reported))
+        if len(reported) > 1:
+            level = ""
+            _note_disagreement(where, columns[-1], notes)
+    return Unit(values[0], values[1], values[2], level, tuple(values[3:6]), tuple(values[6:9]))
+
+
+def _agreed(where: str, column: str, cells: Iterable[str | None], notes: Notes) -> int | None:
+    """The count that all rows of a unit have."""
+    texts = sorted({cell for cell in cells if cell is not None})
+    counts = {number(text) for text in texts}
+    if len(counts) > 1:
+        _note_disagreement(where, column, notes)
+        return None
+    if counts == {None}:
+        notes.cell(f"{column} of {where}", texts[0])
+    return next(iter(counts), None)
+
+
+def _note_disagreement(where: str, column: str, notes: Notes) -> None:
+    notes.add(Code.ROWS_DIFFER, f"{where}: its rows do not agree about {column}; it is null.")
+
+
+def divisions(clubs: Sequence[Club], units: Mapping[Key, Unit]) -> list[dict[str, Any]]:
+    """Each division, by its letter, with its rank: by distinguished clubs of its base, then by goals per open club.
+
+    Ties share a rank; the unaligned division and one of which that cannot be said have none.
+    """
+    lines = _lines(clubs, units, 1)
+    places = ranks({line["id"]: order for line in lines if (order := _order(line)) is not None})
+    return [{**line, "rank": places.get(line["id"])} for line in lines]
+
+
+def areas(clubs: Sequence[Club], units: Mapping[Key, Unit]) -> list[dict[str, Any]]:
+    """Each area, by division and number; its `id` is both (`J/04`)."""
+    return _lines(clubs, units, 2)
+
+
+def _order(line: Mapping[str, Any]) -> tuple[Fraction, Fraction] | None:
+    base, distinguished, clubs = line["base"], line["distinguished"], line["clubs"]
+    if line["id"] == UNALIGNED_DIVISION or not base or distinguished is None or not clubs:
+        return None
+    return Fraction(distinguished, base), Fraction(line["goals"], clubs)
+
+
+def _lines(clubs: Sequence[Club], units: Mapping[Key, Unit], width: int) -> list[dict[str, Any]]:
+    members: dict[Key, list[Club]] = defaultdict(list)
+    for club in clubs:
+        members[(club.division, club.area)[:width]].append(club)
+    return [_line(key, members.get(key, []), units.get(key, Unit())) for key in sorted(units.keys() | members.keys())]
+
+
+def _line(key: Key, clubs: Sequence[Club], unit: Unit) -> dict[str, Any]:
+    is_aligned = key[0] != UNALIGNED_DIVISION and key[-1] != UNALIGNED_AREA
+    steps = unit.steps() if is_aligned else None
+    place = {} if len(key) == 1 else {"division": key[0], "area": key[1]}
+    return {
+        "id": "/".join(key), **place, "clubs": len(clubs), "paid": unit.paid, "base": unit.base,
+        "members": total([club.members for club in clubs]), "goals": total([club.goals for club in clubs]),
+        "distinguished": unit.distinguished, "reported": unit.reported if is_aligned and unit.reported else None,
+        "qualifying": LEVELS[steps - 1] if steps else None, "gap": None if steps is None else unit.gap(steps),
+    }

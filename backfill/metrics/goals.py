@@ -1,0 +1,101 @@
+"""The ten goals of the Distinguished Club Program, and how many clubs have met each.
+
+Source: clubperformance's own columns from program year 2020-2021 on; before it the columns cannot tell. They are
+columns of their own, not steps: `New Members` stops at 4 and the rest stands in `Add. New Members`.
+Units: clubs; percent points with one digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from backfill.domain import ProgramYear
+from backfill.metrics.cells import percentage
+from backfill.metrics.clubs import CLUBS, Roster
+from backfill.metrics.quality import Code, Notes
+
+FIRST_YEAR = ProgramYear(2020)
+
+
+class Goal(NamedTuple):
+    """Met where in every group one column has at least `least`. A `*` ends a name that varies between years."""
+
+    groups: tuple[tuple[str, ...], ...]
+    least: int
+
+
+GOALS = (
+    Goal((("Level 1s",),), 4),
+    Goal((("Level 2s*",),), 2),
+    Goal((("Add. Level 2s*",),), 2),
+    Goal((("Level 3s",),), 2),
+    Goal((("Level 4s*",),), 1),
+    Goal((("Add. Level 4s*",),), 1),
+    Goal((("New Members",),), 4),
+    Goal((("Add. New Members",),), 4),
+    Goal((("Off. Trained Round 1",), ("Off. Trained Round 2",)), 4),
+    Goal((("Mem. dues on time Oct", "Mem. dues on time Apr"), ("Off. List On Time",)), 1),
+)
+"""Goals 1 to 10. `Level 4s*` is `Level 4s, Level 5s, or DTM award` and its successors, `Level 2s*` also
+`Level 2s or EOM`."""
+
+
+def _columns(roster: Roster, notes: Notes) -> dict[str, list[int | None]]:
+    table, clubs = roster.open_rows, [club.number for club in roster.open]
+    found: dict[str, list[int | None]] = {}
+    missing = []
+    for name in (name for goal in GOALS for group in goal.groups for name in group):
+        at = table.position_of_prefix(name[:-1]) if name.endswith("*") else table.position(name)
+        if at is None:
+            missing.append(name)
+        else:
+            found[name] = notes.numbers(table.columns[at], [row[at] for row in table.rows], clubs)
+    if missing:
+        notes.column(CLUBS, *missing)
+    return found
+
+
+def _met(goal: Goal, columns: dict[str, list[int | None]]) -> list[bool] | None:
+    """Whether each open club has met a goal; a cell that cannot be read meets none."""
+    if any(name not in columns for group in goal.groups for name in group):
+        return None
+    least = goal.least
+    reached = [[[value is not None and value >= least for value in columns[name]] for name in group]
+               for group in goal.groups]
+    parts = [_each(any, group) for group in reached]
+    return _each(all, parts)
+
+
+def _each(holds: Callable[[Iterable[bool]], bool], columns: list[list[bool]]) -> list[bool]:
+    """Row by row whether any, or all, of the columns hold."""
+    return columns[0] if len(columns) == 1 else list(map(holds, zip(*columns, strict=True)))
+
+
+def goals(roster: Roster, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
+    """How many open clubs have met each goal; None before program year 2020-2021.
+
+    A goal of which a column is missing is null. Clubs whose ten goals do not add up to Goals Met are noted: the
+    dashboard corrects by hand, and its figure is the one that counts.
+    """
+    if year < FIRST_YEAR:
+        return None
+    columns = _columns(roster, notes)
+    met = [_met(goal, columns) for goal in GOALS]
+    known = [column for column in met if column is not None]
+    if len(known) == len(GOALS):
+        _compare(roster, zip(*known, strict=True), notes)
+    return [_line(number, column, len(roster.open)) for number, column in enumerate(met, start=1)]
+
+
+def _compare(roster: Roster, met: Iterable[Sequence[bool]], notes: Notes) -> None:
+    for club, flags in zip(roster.open, met, strict=True):
+        if club.goals is not None and sum(flags) != club.goals:
+            notes.add(Code.GOALS_DIFFER, f"The goal columns of club {club.number[:40]} add up to {sum(flags)}; Goals "
+                      f"Met says {club.goals}, which is used.", club=club.number, expected=club.goals,
+                      found=sum(flags))
+
+
+def _line(number: int, met: list[bool] | None, clubs: int) -> dict[str, Any]:
+    achieved = None if met is None else sum(met)
+    return {"goal": number, "achieved": achieved, "percent": percentage(achieved, clubs, 1)}

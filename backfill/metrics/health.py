@@ -1,0 +1,90 @@
+"""Health: which clubs thrive, which are vulnerable, and which need intervention.
+
+Source: Active Members, Mem. Base and Goals Met of clubperformance, held against what is expected by the data month.
+Units: members and goals are counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from backfill.metrics.cells import counted
+from backfill.metrics.clubs import Club
+
+CHECKPOINTS = {7: 0, 8: 0, 9: 1, 10: 2, 11: 2, 12: 3, 1: 3, 2: 4, 3: 4, 4: 5, 5: 5, 6: 5}
+"""Goals that a thriving club has met by the end of a calendar month."""
+
+FEWEST, ENOUGH, GROWTH = 12, 20, 3
+"""Members under which a club needs intervention, members with which it thrives, and the net growth that makes up for
+either."""
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December")
+
+
+class Category(StrEnum):
+    INTERVENTION = "interventionRequired"
+    THRIVING = "thriving"
+    VULNERABLE = "vulnerable"
+
+
+def category(members: int, growth: int, goals: int, month: int) -> Category:
+    """The health of an open club in a data month (1 to 12).
+
+    Intervention: under 12 members with a net growth under 3. Thriving: 20 members or a net growth of 3, and the goals
+    of the month's checkpoint. Vulnerable: the rest.
+    """
+    if members < FEWEST and growth < GROWTH:
+        return Category.INTERVENTION
+    if (members >= ENOUGH or growth >= GROWTH) and goals >= CHECKPOINTS[month]:
+        return Category.THRIVING
+    return Category.VULNERABLE
+
+
+@lru_cache(maxsize=8192)
+def _members_reason(members: int, growth: int) -> str:
+    if members >= ENOUGH:
+        return f"{members} members; {ENOUGH} are needed."
+    if growth >= GROWTH:
+        return f"{counted(members, 'member')} and a net growth of {growth}; a growth of {GROWTH} is needed."
+    least = FEWEST if members < FEWEST else ENOUGH
+    return (f"{counted(members, 'member')} and a net growth of {growth}; {least} members or a growth of {GROWTH} are "
+            "needed.")
+
+
+@lru_cache(maxsize=1024)
+def _goals_reason(goals: int, month: int) -> str:
+    return f"{counted(goals, 'goal')} met; {CHECKPOINTS[month]} expected by the end of {_MONTHS[month - 1]}."
+
+
+def _assessed(club: Club, month: int) -> tuple[Category | None, list[str]]:
+    growth = club.growth
+    if club.members is None or growth is None or club.goals is None:
+        return None, ["Members, base or goals cannot be read; see the quality notes."]
+    found = category(club.members, growth, club.goals, month)
+    reasons = [_members_reason(club.members, growth)]
+    if found is not Category.INTERVENTION:
+        reasons.append(_goals_reason(club.goals, month))
+    return found, reasons
+
+
+def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
+    """Count the open clubs by category, and list each with the reasons for its own.
+
+    A club of which a figure cannot be read has no category (null) and is in none of the counts; it has a quality note.
+    """
+    lines, counts = [], Counter[Category | None]()
+    for club in clubs:
+        found, reasons = _assessed(club, data_month.month)
+        counts[found] += 1
+        lines.append({
+            "clubNumber": club.number, "clubName": club.name, "division": club.division, "area": club.area,
+            "members": club.members, "base": club.base, "netGrowth": club.growth, "goals": club.goals,
+            "category": None if found is None else found.value, "reasons": reasons,
+        })
+    return {**{kind.value: counts[kind] for kind in Category}, "clubs": lines}

@@ -1,0 +1,70 @@
+"""Rankings of the districts of the world among each other.
+
+Source: the district summary's own cells % Club Growth, % Payment Growth and % Distinguished Clubs.
+Units: percent points as the summary writes them; ranks count from 1; points are Borda points.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from backfill.metrics.cells import percent, points, rounded, words
+from backfill.metrics.source import folded, folded_cells
+
+MEASURES = {"clubGrowth": "% Club Growth", "paymentGrowth": "% Payment Growth",
+            "distinguished": "% Distinguished Clubs"}
+
+K = TypeVar("K", bound=Hashable)
+
+
+def ranks(values: Mapping[K, Any]) -> dict[K, int]:
+    """Descending from 1; ties share a rank, and the next rank skips as many."""
+    places: dict[Any, int] = {}
+    for place, value in enumerate(sorted(values.values(), reverse=True), start=1):
+        places.setdefault(value, place)
+    return {key: places[value] for key, value in values.items()}
+
+
+def borda(places: Mapping[K, int], count: int) -> dict[K, int]:
+    """N - rank + 1 points of N; 0 for all where all tie, since that says nothing of any."""
+    if len(set(places.values())) <= 1:
+        return dict.fromkeys(places, 0)
+    return {key: count - place + 1 for key, place in places.items()}
+
+
+def rankings(lines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
+    """Each district's percentages, ranks, points, score and places, from the rows of the summary by district.
+
+    A percentage that is `N/A` or cannot be read is null, has no rank and 0 points. `percentile` has one digit.
+    """
+    rows = {district: folded_cells(line) for district, line in lines.items()}
+    values = {measure: _known(rows, column) for measure, column in MEASURES.items()}
+    places = {measure: ranks(known) for measure, known in values.items()}
+    earned = {measure: borda(known, len(rows)) for measure, known in places.items()}
+    scores = {district: sum(earned[measure].get(district, 0) for measure in MEASURES) for district in rows}
+    overall = ranks(scores)
+    regions = {district: words(row.get("region", "")) for district, row in rows.items()}
+    in_region = _regional(scores, regions)
+    return {district: {
+        "region": regions[district],
+        **{f"{measure}Percent": points(values[measure].get(district)) for measure in MEASURES},
+        **{f"{measure}Rank": places[measure].get(district) for measure in MEASURES},
+        **{f"{measure}Points": earned[measure].get(district, 0) for measure in MEASURES},
+        "score": scores[district], "overallRank": overall[district], "regionRank": in_region[district],
+        "percentile": rounded(100 * (len(rows) - overall[district]), len(rows), 1),
+    } for district in rows}
+
+
+def _known(rows: Mapping[str, Mapping[str, str]], column: str) -> dict[str, Decimal]:
+    read = {district: percent(row.get(folded(column), "")) for district, row in rows.items()}
+    return {district: value for district, value in read.items() if value is not None}
+
+
+def _regional(scores: Mapping[str, int], regions: Mapping[str, str]) -> dict[str, int]:
+    groups: dict[str, dict[str, int]] = defaultdict(dict)
+    for district, score in scores.items():
+        groups[regions[district]][district] = score
+    return {district: place for group in groups.values() for district, place in ranks(group).items()}

@@ -1,0 +1,133 @@
+"""What a result is computed from: parsed reports and the facts about them. Nothing here is fetched or stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from backfill.domain import ProgramYear, normalised_district
+from backfill.errors import BackfillError
+
+
+class UnreadableSnapshot(BackfillError):
+    """A result cannot be computed from the snapshot at all; the sentence names the report and what is wrong."""
+
+    code = "UNREADABLE_SNAPSHOT"
+
+
+@lru_cache(maxsize=1024)
+def folded(column: str) -> str:
+    """A column's name as it is compared: case and spaces vary between years (`May Visit award`, `May visit award`)."""
+    return " ".join(column.split()).casefold()
+
+
+def folded_cells(row: Mapping[str, str]) -> dict[str, str]:
+    """A row by its folded column names; the first of two columns of one name counts."""
+    cells: dict[str, str] = {}
+    for column, cell in row.items():
+        cells.setdefault(folded(column), cell)
+    return cells
+
+
+@lru_cache(maxsize=256)
+def _positions(columns: tuple[str, ...]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for position, column in enumerate(columns):
+        found.setdefault(folded(column), position)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A report's cells as they stand. Raises UnreadableSnapshot where a row is not as long as the header."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        if any(map(len(self.columns).__ne__, map(len, self.rows))):
+            raise UnreadableSnapshot("A row does not have as many cells as its report's header; collect this day anew.")
+
+    def position(self, column: str) -> int | None:
+        """Where a column stands, by its name without regard to case and spaces; None where there is none."""
+        return _positions(self.columns).get(folded(column))
+
+    def position_of_prefix(self, prefix: str) -> int | None:
+        """As `position`, by how the name begins; the leftmost such column where there are several."""
+        return next((at for name, at in _positions(self.columns).items() if name.startswith(folded(prefix))), None)
+
+    def needed(self, report: str, *columns: str) -> list[int]:
+        """The positions of columns without which nothing can be computed. Raises UnreadableSnapshot naming them all."""
+        found = [self.position(column) for column in columns]
+        missing = [column for column, at in zip(columns, found, strict=True) if at is None]
+        if missing:
+            raise UnreadableSnapshot(f"{report} is without needed columns: {', '.join(missing)}. "
+                                     "The export's format may have changed.")
+        return [at for at in found if at is not None]
+
+    def require_rows(self, report: str) -> None:
+        if not self.rows:
+            raise UnreadableSnapshot(f"{report} has no rows; collect this day anew.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistrictSource:
+    """A district's snapshot and its neighbours."""
+
+    date: dt.date
+    district: str
+    """Normalised: `01`, `91`, `F`."""
+    program_year: ProgramYear
+    data_month: dt.date
+    """The last day of the month that the figures are for."""
+    as_of: dt.date
+    is_final: bool
+    """It is the close of its month."""
+    source_hash: str
+    clubs: Table
+    """The rows of clubperformance."""
+    districts: Table
+    """The rows of districtperformance."""
+    divisions: Table
+    """The rows of divisionperformance."""
+    summary: Mapping[str, str] | None = None
+    """This district's row of the date's district summary, by the report's column names; None where there is none."""
+    world_line: Mapping[str, Any] | None = None
+    """This district's entry of the date's world result."""
+    previous: Mapping[str, Any] | None = None
+    """The `point` of the same data month's last snapshot of the program year before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSource:
+    """A date's district summary."""
+
+    date: dt.date
+    data_month: dt.date
+    as_of: dt.date
+    is_final: bool
+    source_hash: str
+    summary: Table
+
+
+def summary_lines(summary: Table) -> dict[str, dict[str, str]]:
+    """The rows of a district summary by normalised district id, each by the report's column names.
+
+    Raises UnreadableSnapshot where there is no row, no DISTRICT column, or a row names no district or one named before.
+    """
+    summary.require_rows("districtsummary")
+    (at,) = summary.needed("districtsummary", "DISTRICT")
+    lines: dict[str, dict[str, str]] = {}
+    for row in summary.rows:
+        try:
+            district = normalised_district(row[at])
+        except ValueError as exc:
+            raise UnreadableSnapshot(f'districtsummary has a row for "{row[at].strip()[:20]}", which is no district; '
+                                     "collect this day anew.") from exc
+        if district in lines:
+            raise UnreadableSnapshot(f"districtsummary has two rows for district {district}; collect this day anew.")
+        lines[district] = dict(zip(summary.columns, row, strict=True))
+    return lines

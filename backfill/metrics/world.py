@@ -1,0 +1,68 @@
+"""The result of a date for the whole world: every district of its summary ranked, and totals over all of them.
+
+Source: the district summary. Units: clubs and payments are counts; percentages are percent points with two digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backfill.domain import district_order
+from backfill.metrics.cells import difference, is_blank, number, percentage
+from backfill.metrics.district import SCHEMA_VERSION
+from backfill.metrics.rankings import rankings
+from backfill.metrics.source import WorldSource, folded, folded_cells, summary_lines
+
+_TOTALS = {
+    "activeClubs": "Active Clubs", "paidClubs": "Paid Clubs", "paidClubBase": "Paid Club Base",
+    "newPayments": "New Payments", "latePayments": "Late Payments", "octoberPayments": "October Payments",
+    "aprilPayments": "April Payments", "charterPayments": "Charter Payments", "payments": "Total YTD Payments",
+    "paymentBase": "Payment Base", "distinguished": "Distinguished Clubs", "select": "Select Distinguished Clubs",
+    "presidents": "Presidents Distinguished Clubs", "smedley": "Smedley Distinguished Clubs",
+    "distinguishedTotal": "Total Distinguished Clubs",
+}
+
+
+def world_result(source: WorldSource) -> dict[str, Any]:
+    """Everything that is computed of a date's district summary. The same source gives the same result, byte for byte.
+
+    Raises UnreadableSnapshot where the summary has no rows, ragged rows, or rows that name no district or one twice.
+    """
+    lines = summary_lines(source.summary)
+    in_order = {district: lines[district] for district in sorted(lines, key=district_order)}
+    return {
+        "date": source.date.isoformat(), "asOf": source.as_of.isoformat(),
+        "dataMonth": source.data_month.isoformat()[:7], "isFinal": source.is_final, "sourceHash": source.source_hash,
+        "schemaVersion": SCHEMA_VERSION, "districts": rankings(in_order), "totals": totals(in_order.values()),
+    }
+
+
+def totals(lines: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """Sums over all districts, and the three percentages of the whole.
+
+    A blank cell adds nothing; a total is null where its column is missing (Smedley before 2025-2026) or one of its
+    cells holds what is no figure, rather than short without saying so.
+    """
+    rows = [folded_cells(line) for line in lines]
+    sums = {name: _sum([row.get(folded(column)) for row in rows]) for name, column in _TOTALS.items()}
+    levels = {name: sums[name] for name in ("distinguished", "select", "presidents", "smedley")}
+    counts = {name: value for name, value in sums.items() if name not in levels and name != "distinguishedTotal"}
+    return {
+        "districts": len(rows), **counts, "distinguished": {**levels, "total": sums["distinguishedTotal"]},
+        "clubGrowthPercent": percentage(difference(sums["paidClubs"], sums["paidClubBase"]), sums["paidClubBase"], 2),
+        "paymentGrowthPercent": percentage(difference(sums["payments"], sums["paymentBase"]), sums["paymentBase"], 2),
+        "distinguishedPercent": percentage(sums["distinguishedTotal"], sums["paidClubBase"], 2),
+    }
+
+
+def _sum(cells: list[str | None]) -> int | None:
+    known = 0
+    for cell in cells:
+        if cell is None:
+            return None
+        value = number(cell)
+        if value is None and not is_blank(cell):
+            return None
+        known += value or 0
+    return known

@@ -1,0 +1,195 @@
+"""Which calendar pages are asked for, and what is kept of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from backfill.domain import ProgramYear, month_ends
+from backfill.errors import (
+    DashboardUnavailable,
+    HtmlPage,
+    NotPublished,
+    ServerError,
+    StorageUnavailable,
+    Throttled,
+    TimedOut,
+    UnexpectedStatus,
+)
+from backfill.work.calendars import MAX_AGE, Calendars
+from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
+
+NOW = datetime(2024, 3, 14, 9, 0, tzinfo=UTC)
+JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+LIVE = (7, 8, 9, 10, 11, 12, 1, 2, 3)
+
+
+class Asking:
+    """Calendars over a scripted dashboard, and the limiters that were made for it."""
+
+    def __init__(self) -> None:
+        self.storage, self.dashboard = FakeStorage(), ScriptedDashboard()
+        self.limiters: list[RecordingLimiter] = []
+        self.calendars = Calendars(self.dashboard, self.storage.snapshots, self._new_limiter)
+
+    def _new_limiter(self) -> RecordingLimiter:
+        self.limiters.append(RecordingLimiter(self.storage, patience=5))
+        return self.limiters[-1]
+
+    def publishes(self, month_end: date, *as_of_days: date, is_archived: bool = False, **fields: object) -> Asking:
+        self.dashboard.pages[month_end, is_archived] = [
+            a_page(month_end, *as_of_days, **{"months": LIVE, **fields})]
+        return self
+
+
+def test_a_stored_page_of_a_closed_month_is_never_asked_for_again() -> None:
+    it = Asking()
+    stored = a_month(JANUARY, date(2024, 2, 9), fetched_at=NOW - timedelta(days=900))
+    it.storage.snapshots.save_calendar(stored)
+    assert it.calendars.months(JANUARY, JANUARY, NOW) == [stored]
+    assert (it.dashboard.asked_pages, it.limiters) == ([], [])
+
+
+def test_a_stored_page_of_an_open_month_is_asked_for_again_after_a_while() -> None:
+    it = Asking().publishes(MARCH, date(2024, 3, 12), date(2024, 3, 13))
+    young = a_month(MARCH, date(2024, 3, 12), is_closed=False, fetched_at=NOW - MAX_AGE + timedelta(seconds=1))
+    it.storage.snapshots.save_calendar(young)
+    assert it.calendars.months(MARCH, MARCH, NOW) == [young]
+    (month,) = it.calendars.months(MARCH, MARCH, NOW + timedelta(seconds=1))
+    assert month.as_of_days == (date(2024, 3, 12), date(2024, 3, 13))
+    assert it.storage.snapshots.months[MARCH] == month
+    assert it.dashboard.asked_pages == [(MARCH, False)]
+
+
+def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored() -> None:
+    """R2.2"""
+    it = Asking().publishes(JANUARY, date(2024, 2, 9)).publishes(FEBRUARY, date(2024, 3, 8)).publishes(
+        MARCH, date(2024, 3, 13))
+    months = it.calendars.months(date(2024, 1, 5), date(2024, 3, 1), NOW)
+    assert [month.month_end for month in months] == [JANUARY, FEBRUARY, MARCH]
+    assert [month.is_closed for month in months] == [True, True, False]
+    assert it.dashboard.asked_pages == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
+    assert list(it.storage.snapshots.months.values()) == months
+    assert it.limiters[0].report().requests_made == 3
+    assert it.storage.jobs.timeline.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)  # the turn is given back
+
+
+def test_a_closed_year_is_asked_for_under_its_name() -> None:
+    june = date(2022, 6, 30)
+    it = Asking().publishes(june, date(2022, 7, 20), is_archived=True, has_blank_close=True)
+    (month,) = it.calendars.months(june, june, NOW)
+    assert it.dashboard.asked_pages == [(june, True)]
+    assert (month.is_archived, month.is_closed, month.has_blank_close) == (True, True, True)
+
+
+def test_months_that_a_page_of_their_year_does_not_name_are_not_asked_for() -> None:
+    """R11.2: the first year of the dashboard has no figures before a certain month."""
+    year = ProgramYear(2008)
+    it = Asking()
+    for month in (3, 4, 5, 6):
+        it.publishes(year.month_end(month), date(2009, month, 9), is_archived=True, months=(3, 4, 5, 6))
+    it.dashboard.pages[date(2008, 7, 31), True] = it.dashboard.pages[year.month_end(6), True]
+    months = it.calendars.months(date(2008, 7, 1), year.close, NOW)
+    assert [bool(month.as_of_days) for month in months] == [False] * 8 + [True] * 4
+    assert it.dashboard.asked_pages == [
+        (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))]
+    assert len(it.storage.snapshots.months) == 12
+
+
+def test_a_year_that_is_not_published_has_no_days_and_is_asked_for_again_later() -> None:
+    end = date(2010, 1, 31)
+    it = Asking()
+    it.dashboard.pages[end, True] = [NotPublished("It leads to the error page.")]
+    (month,) = it.calendars.months(end, end, NOW)
+    assert (month.as_of_days, month.districts, month.is_closed) == ((), (), False)
+    it.calendars.months(end, end, NOW + MAX_AGE)
+    assert len(it.dashboard.asked_pages) == 2
+
+
+def test_a_year_that_has_begun_but_is_not_published_yet_has_no_days() -> None:
+    """R4.4: in July the dashboard still shows the year before."""
+    july, now = date(2024, 7, 31), datetime(2024, 7, 10, tzinfo=UTC)
+    it = Asking()
+    it.dashboard.pages[july, False] = [a_page(date(2024, 6, 30), date(2024, 7, 9))]
+    (month,) = it.calendars.months(july, july, now)
+    assert (month.as_of_days, month.is_closed, month.is_archived) == ((), False, False)
+
+
+def test_in_july_the_year_before_may_still_be_live() -> None:
+    june, now = date(2024, 6, 30), datetime(2024, 7, 10, tzinfo=UTC)
+    it = Asking().publishes(june, date(2024, 7, 9), months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
+    (month,) = it.calendars.months(june, june, now)
+    assert (month.as_of_days, month.is_closed, month.is_archived) == ((date(2024, 7, 9),), False, False)
+    assert it.dashboard.asked_pages == [(june, False)]
+
+
+def test_in_july_the_year_before_is_asked_for_in_the_archive_once_the_new_one_is_live() -> None:
+    june, now = date(2024, 6, 30), datetime(2024, 7, 28, tzinfo=UTC)
+    it = Asking().publishes(june, date(2024, 7, 20), is_archived=True, has_blank_close=True)
+    it.dashboard.pages[june, False] = [a_page(date(2024, 7, 31), date(2024, 7, 27), months=(7,))]
+    (month,) = it.calendars.months(june, june, now)
+    assert (month.is_archived, month.has_blank_close) == (True, True)
+    assert it.dashboard.asked_pages == [(june, False), (june, True)]
+
+
+# Trouble.
+
+
+def test_trouble_is_tried_again() -> None:
+    it = Asking().publishes(JANUARY, date(2024, 2, 9))
+    it.dashboard.pages[JANUARY, False][:0] = [ServerError("502"), HtmlPage("a page")]
+    (month,) = it.calendars.months(JANUARY, JANUARY, NOW)
+    assert month.as_of_days == (date(2024, 2, 9),)
+    assert [failures for failures, _ in it.limiters[0].back_offs] == [1, 2]
+
+
+@pytest.mark.parametrize("error", [TimedOut("It took too long."), UnexpectedStatus("It answered 404.")])
+def test_a_calendar_that_cannot_be_had_says_what_to_do_and_keeps_what_was_there(error: Exception) -> None:
+    """R11.2"""
+    it = Asking().publishes(JANUARY, date(2024, 2, 9))
+    it.dashboard.pages[FEBRUARY, False] = [error]
+    with pytest.raises(DashboardUnavailable, match="The calendar of February 2024 is needed and cannot be had: It"):
+        it.calendars.months(JANUARY, FEBRUARY, NOW)
+    assert set(it.storage.snapshots.months) == {JANUARY}
+    it.publishes(FEBRUARY, date(2024, 3, 8))
+    it.dashboard.asked_pages.clear()
+    it.calendars.months(JANUARY, FEBRUARY, NOW)
+    assert it.dashboard.asked_pages == [(FEBRUARY, False)]
+
+
+def test_a_throttling_dashboard_holds_everybody_and_is_asked_again() -> None:
+    """R12.1"""
+    it = Asking().publishes(JANUARY, date(2024, 2, 9))
+    until = NOW + timedelta(seconds=2)
+    it.dashboard.pages[JANUARY, False][:0] = [Throttled("Too many requests.", retry_at=until)]
+    assert len(it.calendars.months(JANUARY, JANUARY, NOW)) == 1
+    assert it.limiters[0].holds == [(until, "Too many requests.")]
+    assert it.limiters[0].back_offs == []
+
+
+@pytest.mark.parametrize("retry_at", [None, NOW])
+def test_a_dashboard_that_does_nothing_but_throttle_is_given_up(retry_at: datetime | None) -> None:
+    """R11.2: an operator who waits for a plan is answered."""
+    it = Asking()
+    it.dashboard.pages[JANUARY, False] = [Throttled("Too many requests.", retry_at=retry_at)]
+    with pytest.raises(DashboardUnavailable, match=r"cannot be had: Too many requests\. Nothing was created"):
+        it.calendars.months(JANUARY, JANUARY, NOW)
+    assert len(it.dashboard.asked_pages) == len(it.limiters[0].holds) == 3
+
+
+def test_a_store_that_is_away_is_told_as_such() -> None:
+    it = Asking().publishes(JANUARY, date(2024, 2, 9))
+    it.storage.store.is_down = True
+    with pytest.raises(StorageUnavailable):
+        it.calendars.months(JANUARY, JANUARY, NOW)
+
+
+def test_the_pages_of_a_closed_year_are_asked_for_once_ever() -> None:
+    ends = month_ends(date(2013, 7, 1), date(2014, 6, 30))
+    it = Asking()
+    for end in ends:
+        it.publishes(end, end + timedelta(days=8), is_archived=True, months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
+    it.calendars.months(ends[0], ends[-1], NOW)
+    it.calendars.months(ends[0], ends[-1], NOW + timedelta(days=1))
+    assert it.dashboard.asked_pages == [(end, True) for end in ends]

@@ -1,0 +1,197 @@
+"""The checkpoint: what is settled, what is counted from it, and what of a snapshot is newer."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.domain import (
+    SUMMARY,
+    DistrictProgress,
+    OutcomeFilter,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    Progress,
+    ReportName,
+    Settled,
+    WorkItem,
+    kinds_in,
+    reports_of,
+)
+from tests.unit.fakes import DAY, NOW, a_plan, a_report, a_snapshot, all_items, an_outcome
+
+PLAN = a_plan(3, (SUMMARY, "01", "F"))
+ITEMS = all_items(PLAN)
+
+# The set of settled items.
+
+
+@given(st.lists(st.sampled_from(ITEMS)))
+def test_the_set_of_settled_items_is_a_set(items: list[WorkItem]) -> None:
+    """R10.3"""
+    settled, plain = Settled(PLAN), set[WorkItem]()
+    for item in items:
+        assert settled.add(item) == (item not in plain)
+        plain.add(item)
+    assert [item in settled for item in ITEMS] == [item in plain for item in ITEMS]
+
+
+@pytest.mark.parametrize("item", [WorkItem(DAY, "99"), WorkItem(date(2001, 1, 1), "01")])
+def test_an_item_that_is_not_of_the_plan_is_never_settled(item: WorkItem) -> None:
+    settled = Settled(PLAN)
+    assert not settled.add(item)
+    assert item not in settled
+
+
+def test_days_of_different_districts_do_not_mix() -> None:
+    plan = Plan((PlannedDay(date(2024, 1, 30), ("01", "02")), PlannedDay(DAY, ("02", "01"))))
+    settled = Settled(plan)
+    settled.add(WorkItem(date(2024, 1, 30), "01"))
+    assert [item.key for item in all_items(plan) if item in settled] == ["2024-01-30/01"]
+
+
+def test_a_million_settled_items_take_less_than_a_megabyte() -> None:
+    districts = tuple(f"{n:02d}" for n in range(1, 132))
+    plan = Plan(tuple(PlannedDay(DAY + timedelta(days=n), districts) for n in range(1000)))
+    tracemalloc.start()
+    try:
+        settled = Settled(plan)
+        for item in plan.days[0].items():
+            settled.add(item)
+        before, _ = tracemalloc.get_traced_memory()
+        for day in plan.days[1:200]:
+            for item in day.items():
+                settled.add(item)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / (199 * 131) < 1  # bytes an item
+
+
+# Outcomes.
+
+
+def test_outcomes_are_counted_by_kind_with_noughts() -> None:
+    outcomes = [an_outcome(ITEMS[0]), an_outcome(ITEMS[1], OutcomeKind.FAILED), an_outcome(ITEMS[2])]
+    assert kinds_in(outcomes) == {OutcomeKind.PROCESSED: 2, OutcomeKind.FAILED: 1, OutcomeKind.SKIPPED: 0}
+    assert kinds_in([]) == dict.fromkeys(OutcomeKind, 0)
+
+
+@pytest.mark.parametrize(("wanted", "matches"), [
+    (OutcomeFilter(), True), (OutcomeFilter(district="01"), True), (OutcomeFilter(district="02"), False),
+    (OutcomeFilter(kind=OutcomeKind.FAILED), True), (OutcomeFilter(kind=OutcomeKind.SKIPPED), False),
+    (OutcomeFilter(district="02", kind=OutcomeKind.FAILED), False),
+])
+def test_a_filter_lets_through_what_matches_each_of_its_parts(wanted: OutcomeFilter, *, matches: bool) -> None:
+    assert wanted.matches(an_outcome(WorkItem(DAY, "01"), OutcomeKind.FAILED)) == matches
+
+
+# Progress.
+
+
+@given(st.integers(0, 10**6), st.data())
+def test_a_percentage_is_never_too_high_and_a_hundred_only_when_all_is_settled(total: int, data: st.DataObject) -> None:
+    """R5.2"""
+    settled = data.draw(st.integers(0, total))
+    percent = Progress(total_items=total, processed=settled).percent
+    assert 0 <= percent <= 100
+    assert (percent == 100) == (settled == total)
+    assert total == 0 or percent <= 100 * settled / total + 1e-9
+
+
+def minutes(*counts: int) -> Any:
+    return tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate(counts))
+
+
+def test_the_time_left_is_estimated_from_whole_minutes_and_leaves_out_what_will_be_skipped() -> None:
+    """R11.3"""
+    progress = Progress(total_items=1000, expected_skips=400, processed=60, failed=40, skipped={"stored": 100},
+                        minutes=minutes(50, 50, 3))
+    assert progress.items_per_minute == 50
+    left = progress.estimate()
+    assert left is not None
+    assert left.seconds == pytest.approx(60 * (1000 - 200 - 300) / 50)
+    assert left.low < left.seconds < left.high
+
+
+def test_more_skips_than_expected_are_no_reason_for_a_negative_estimate() -> None:
+    progress = Progress(total_items=10, expected_skips=1, skipped={"stored": 9}, processed=1, minutes=minutes(4, 1))
+    left = progress.estimate()
+    assert left is not None
+    assert (left.seconds, left.low, left.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("history", [(), minutes(7), minutes(0, 0, 3)])
+def test_there_is_no_estimate_before_a_whole_minute_of_work(history: Any) -> None:
+    assert Progress(total_items=10, minutes=history).estimate() is None
+
+
+def test_an_even_pace_gives_a_narrow_range_and_an_uneven_one_a_wide_one() -> None:
+    even = Progress(total_items=1000, minutes=minutes(10, 10, 10, 10, 1)).estimate()
+    uneven = Progress(total_items=1000, minutes=minutes(1, 19, 2, 18, 1)).estimate()
+    assert even is not None
+    assert uneven is not None
+    assert even.high - even.low < uneven.high - uneven.low
+    assert uneven.high <= 4 * uneven.seconds
+
+
+@pytest.mark.parametrize(("district", "status"), [
+    (DistrictProgress(total=3), "pending"), (DistrictProgress(total=3, is_in_progress=True), "processing"),
+    (DistrictProgress(total=3, processed=1), "processing"), (DistrictProgress(total=3, failed=1), "processing"),
+    (DistrictProgress(total=3, processed=2, failed=1), "failed"),
+    (DistrictProgress(total=3, processed=2, skipped=1), "completed"),
+    (DistrictProgress(total=3, processed=3), "completed"),
+    (DistrictProgress(total=3, skipped=3), "skipped"),
+])
+def test_a_district_says_how_far_it_is(district: DistrictProgress, status: str) -> None:
+    """R5.3"""
+    assert district.status == status
+
+
+# Snapshots.
+
+
+def test_a_district_has_three_reports_and_the_summary_one() -> None:
+    """R2.2"""
+    assert reports_of(SUMMARY) == (ReportName.SUMMARY,)
+    assert reports_of("01") == (ReportName.CLUBS, ReportName.DISTRICT, ReportName.DIVISIONS)
+
+
+CHANGED = {name: a_report(b"changed") for name in reports_of("01")}
+STORED = a_snapshot(as_of=date(2024, 2, 9), is_final=False)
+
+
+@pytest.mark.parametrize(("fields", "supersedes"), [
+    ({}, False),
+    ({"as_of": date(2024, 2, 10)}, True),
+    ({"as_of": date(2024, 2, 8), "reports": CHANGED, "fetched_at": NOW + timedelta(days=1)}, False),
+    ({"is_final": True}, True),
+    ({"is_final": True, "as_of": date(2024, 2, 8)}, True),
+    ({"fetched_at": NOW + timedelta(seconds=1)}, False),
+    ({"fetched_at": NOW + timedelta(seconds=1), "reports": CHANGED}, True),
+    ({"fetched_at": NOW, "reports": CHANGED}, False),
+    ({"fetched_at": NOW - timedelta(seconds=1), "reports": CHANGED}, False),
+])
+def test_a_snapshot_takes_the_place_of_an_older_one_only(fields: dict[str, Any], *, supersedes: bool) -> None:
+    assert replace(STORED, **fields).supersedes(STORED) == supersedes
+
+
+def test_nothing_but_a_final_close_takes_the_place_of_a_final_close() -> None:
+    final = replace(STORED, is_final=True)
+    newer = replace(STORED, as_of=date(2024, 3, 9), reports=CHANGED, fetched_at=NOW + timedelta(days=1))
+    assert not newer.supersedes(final)
+
+
+def test_the_hash_of_a_snapshot_speaks_of_all_its_reports_in_any_order() -> None:
+    backwards = replace(STORED, reports=dict(reversed(STORED.reports.items())))
+    assert backwards.content_hash == STORED.content_hash
+    hashes = {replace(STORED, reports={**STORED.reports, name: a_report(b"changed")}).content_hash
+              for name in STORED.reports}
+    assert len(hashes | {STORED.content_hash}) == 4

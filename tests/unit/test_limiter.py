@@ -1,0 +1,389 @@
+"""Politeness, with real threads and short real intervals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from backfill import rate_limit
+from backfill.domain import LimiterState, RateLimits, Timeline
+from backfill.errors import BackfillError, DashboardUnavailable, LeaseLost, Stopped, StorageUnavailable
+from backfill.rate_limit import Limiter
+from tests.unit.fakes import FAST, FakeClock, FakeStorage, eventually, limits_of, utc_now
+
+INTERVAL = FAST.interval.total_seconds()
+
+def started(*limiters: Limiter) -> list[float]:
+    """When the limiters let requests start. What a thread writes down itself is as late as the machine makes it."""
+    return sorted(at for limiter in limiters for at in limiter._starts)
+
+
+def shortest_gap(starts: list[float]) -> float:
+    return min(after - before for before, after in pairwise(starts))
+
+
+class Starts:
+    """Threads that ask a limiter for starts as fast as it lets them, and when they got them."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+        self.errors: list[BackfillError] = []
+        self.in_flight = self.most_in_flight = 0
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, limiter: Limiter, threads: int = 3, *, lasts: float = 0.0, until: Callable[[], bool]) -> None:
+        self._threads += [threading.Thread(target=self._ask, args=(limiter, lasts, until)) for _ in range(threads)]
+        for thread in self._threads[-threads:]:
+            thread.start()
+
+    def _ask(self, limiter: Limiter, lasts: float, until: Callable[[], bool]) -> None:
+        try:
+            while not until():
+                with limiter.request():
+                    with self._lock:
+                        self.at.append(time.monotonic())
+                        self.in_flight += 1
+                        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+                    if lasts:
+                        time.sleep(lasts)
+                    with self._lock:
+                        self.in_flight -= 1
+        except BackfillError as exc:
+            self.errors.append(exc)
+
+    def end(self) -> None:
+        for thread in self._threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+
+def for_seconds(seconds: float) -> Callable[[], bool]:
+    ends = time.monotonic() + seconds
+    return lambda: time.monotonic() >= ends
+
+
+@contextmanager
+def in_thread(do: Callable[[], Any]) -> Iterator[list[BaseException | None]]:
+    """`do` in a thread; what it ended with is in the list once it has ended."""
+    ended: list[BaseException | None] = []
+
+    def call() -> None:
+        try:
+            do()
+        except BackfillError as exc:
+            ended.append(exc)
+        else:
+            ended.append(None)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    try:
+        yield ended
+    finally:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def limiter_of(storage: FakeStorage, limits: RateLimits = FAST, **options: Any) -> Limiter:
+    return Limiter(limits, storage.jobs.update_timeline, **options)
+
+
+def ask(limiter: Limiter, *, is_first: bool = False) -> None:
+    with limiter.request(is_first=is_first):
+        return
+
+
+# The pace.
+
+
+def test_starts_are_an_interval_apart_and_the_allowed_pace_is_used() -> None:
+    """R12.1: of the starts that the limit allows in two seconds at least 85 % are used, by three threads."""
+    best = 0.0
+    for _ in range(3):  # a shared machine may be slow for a moment
+        starts, limiter = Starts(), limiter_of(FakeStorage())
+        starts.begin(limiter, until=for_seconds(2))
+        starts.end()
+        assert starts.errors == []
+        assert shortest_gap(started(limiter)) >= INTERVAL
+        assert limiter.report().requests_made == len(started(limiter)) == len(starts.at)
+        best = max(best, len(starts.at) / (2 / INTERVAL))
+        if best >= 0.85:
+            break
+    assert best >= 0.85
+
+
+@pytest.mark.parametrize("concurrent", [1, 2])
+def test_never_more_requests_are_in_flight_than_the_limit_allows(concurrent: int) -> None:
+    """R12.1"""
+    starts, limiter = Starts(), limiter_of(FakeStorage(), FAST.changed({"max_concurrent": concurrent}))
+    starts.begin(limiter, 6, lasts=0.03, until=for_seconds(0.4))
+    starts.end()
+    assert starts.most_in_flight == concurrent
+
+
+def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R12.1: as two servers, or a preview beside a job."""
+    monkeypatch.setattr(rate_limit, "_TURN", 0.2)  # so that turns change hands often
+    storage, starts = FakeStorage(), Starts()
+    limits = FAST.changed({"max_requests_per_minute": 3000})
+    one, other = limiter_of(storage, limits), limiter_of(storage, limits)
+    starts.begin(one, 2, until=for_seconds(1.5))
+    starts.begin(other, 2, until=for_seconds(1.5))
+    starts.end()
+    assert min(len(started(one)), len(started(other))) >= 20  # each had its turns
+    # Each translates the time of day into its own clock, so that a busy machine shifts them a little.
+    assert shortest_gap(started(one, other)) >= limits.interval.total_seconds() - 0.005
+
+
+def test_what_is_left_of_a_turn_is_given_back_so_that_the_next_need_not_wait() -> None:
+    storage = FakeStorage()
+    first = limiter_of(storage)
+    ask(first)
+    reserved = storage.jobs.timeline.free_at(utc_now()) - utc_now()
+    assert reserved > timedelta(seconds=1)
+    first.give_back()
+    assert storage.jobs.timeline.free_at(utc_now()) - utc_now() <= timedelta(seconds=INTERVAL)
+    began = time.monotonic()
+    ask(limiter_of(storage))
+    assert time.monotonic() - began < 0.5
+    before = storage.jobs.timeline
+    first.give_back()  # a second time there is nothing to give
+    assert storage.jobs.timeline == before
+
+
+def test_the_store_is_asked_once_a_turn_and_not_once_a_request() -> None:
+    storage, calls = FakeStorage(), []
+
+    def update(change: Callable[[Timeline], Timeline]) -> Timeline:
+        calls.append(change)
+        return storage.jobs.update_timeline(change)
+
+    starts, limiter = Starts(), Limiter(FAST, update)
+    starts.begin(limiter, until=lambda: len(starts.at) >= 50)
+    starts.end()
+    assert len(calls) <= 3
+
+
+def test_lowered_limits_hold_from_the_next_start_on() -> None:
+    """R12.3"""
+    starts, limiter = Starts(), limiter_of(FakeStorage())
+    starts.begin(limiter, lasts=0.02, until=for_seconds(1.2))
+    assert eventually(lambda: len(starts.at) >= 20)
+    limiter.lower(FAST.changed({"max_requests_per_minute": 600, "max_concurrent": 1}))
+    lowered = time.monotonic()
+    starts.end()
+    after = [at for at in started(limiter) if at > lowered]
+    assert len(after) >= 3
+    assert shortest_gap(after) >= 0.1
+
+
+# Holds.
+
+
+def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
+    """R12.4"""
+    storage, starts = FakeStorage(), Starts()
+    limiter = limiter_of(storage)
+    starts.begin(limiter, until=for_seconds(1.2))
+    assert eventually(lambda: len(starts.at) >= 5)
+    until = utc_now() + timedelta(seconds=0.6)
+    limiter.hold(until, "The dashboard asked for it.")
+    held = time.monotonic()
+    ends = held + (until - utc_now()).total_seconds()
+    report = limiter.report()
+    assert (report.state, report.reason) == (LimiterState.BACKING_OFF, "The dashboard asked for it.")
+    assert report.waiting_until is not None
+    assert abs(report.waiting_until - until) < timedelta(seconds=0.05)
+    assert (storage.jobs.timeline.held_until, storage.jobs.timeline.hold_reason) == (
+        until, "The dashboard asked for it.")
+    limiter.hold(utc_now(), "A shorter one changes nothing.")
+    starts.end()
+    assert not [at for at in started(limiter) if held < at < ends - 0.005]
+    assert [at for at in started(limiter) if at >= ends - 0.005]
+
+
+def test_a_stored_hold_is_kept_by_a_limiter_that_comes_later() -> None:
+    storage = FakeStorage()
+    storage.jobs.timeline = Timeline().held(utc_now() + timedelta(seconds=0.3), "asked to wait", utc_now())
+    began, limiter = time.monotonic(), limiter_of(storage)
+    ask(limiter)
+    assert time.monotonic() - began >= 0.29
+
+
+def test_one_that_backs_off_leaves_the_others_their_pace() -> None:
+    storage, starts = FakeStorage(), Starts()
+    limiter = limiter_of(storage, RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=400,
+                                             backoff_multiplier=10))
+    with in_thread(lambda: limiter.back_off(3, "It failed.")) as ended:
+        assert eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
+        report = limiter.report()
+        assert report.reason == "It failed."
+        assert limiter.is_holding
+        starts.begin(limiter, 2, until=lambda: bool(ended))
+    starts.end()
+    assert ended == [None]
+    assert len(starts.at) >= 5
+
+
+# Stopping.
+
+
+def test_a_stop_ends_every_wait() -> None:
+    """R10.1"""
+    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=1))
+    ask(limiter)
+    with in_thread(lambda: ask(limiter)) as pace, in_thread(lambda: limiter.back_off(9, "It failed.")) as failed:
+        assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
+        limiter.stop()
+    assert isinstance(pace[0], Stopped)
+    assert isinstance(failed[0], Stopped)
+    with pytest.raises(Stopped):
+        ask(limiter)
+
+
+def test_a_drain_begins_no_item_and_lets_those_that_have_begun_finish() -> None:
+    """R7.2, R7.4"""
+    limiter = limiter_of(FakeStorage())
+    limiter.drain()
+    with pytest.raises(Stopped):
+        ask(limiter, is_first=True)
+    with pytest.raises(Stopped):
+        limiter.back_off(1, "It failed.")
+    ask(limiter, is_first=False)
+    limiter.drain(on=False)
+    ask(limiter, is_first=True)
+
+
+def test_a_drain_does_not_wait_for_a_hold() -> None:
+    """R7.2"""
+    limiter = limiter_of(FakeStorage())
+    limiter.hold(utc_now() + timedelta(hours=1), "asked to wait")
+    with in_thread(lambda: ask(limiter)) as ended:
+        assert eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
+        limiter.drain()
+    assert isinstance(ended[0], Stopped)
+
+
+# The store.
+
+
+def test_trouble_with_the_store_is_waited_out_and_told() -> None:
+    storage = FakeStorage()
+    storage.store.is_down = True
+    limiter = limiter_of(storage)
+    with in_thread(lambda: ask(limiter)) as ended:
+        assert eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
+        report = limiter.report()
+        assert report.reason == ("The job store does not answer: it is told so. It is tried again every second; "
+                                 "nothing is lost.")
+        assert report.waiting_until is not None
+        storage.store.is_down = False
+    assert ended == [None]
+    assert limiter.report().state is LimiterState.IDLE
+
+
+def test_a_hold_holds_here_though_the_store_does_not_answer() -> None:
+    storage = FakeStorage()
+    limiter = limiter_of(storage)
+    storage.store.is_down = True
+    limiter.hold(utc_now() + timedelta(seconds=0.2), "asked to wait")
+    storage.store.is_down = False
+    began = time.monotonic()
+    ask(limiter)
+    assert time.monotonic() - began >= 0.15
+
+
+def test_who_has_lost_the_lease_starts_nothing_more() -> None:
+    def lost(_: Callable[[Timeline], Timeline]) -> Timeline:
+        raise LeaseLost("Another runner holds the job.")
+
+    limiter = Limiter(FAST, lost)
+    for _ in range(2):
+        with pytest.raises(LeaseLost):
+            ask(limiter)
+    assert limiter.report().requests_made == 0
+
+
+# Patience.
+
+
+def test_a_preview_does_not_wait_for_trouble_with_the_store() -> None:
+    storage = FakeStorage()
+    storage.store.is_down = True
+    with pytest.raises(StorageUnavailable):
+        ask(limiter_of(storage, patience=1))
+
+
+def test_a_preview_gives_up_at_once_where_the_dashboard_asked_for_a_longer_rest() -> None:
+    """R11.2"""
+    storage = FakeStorage()
+    storage.jobs.timeline = Timeline().held(utc_now() + timedelta(minutes=5), "asked to wait", utc_now())
+    with pytest.raises(DashboardUnavailable, match=r"left alone until \d\d:\d\d:\d\d UTC \(asked to wait\)\. Nothing"):
+        ask(limiter_of(storage, patience=1))
+
+
+def test_a_preview_gives_up_at_once_where_others_have_the_time_and_reserves_nothing() -> None:
+    storage = FakeStorage()
+    storage.jobs.timeline, _ = Timeline().reserved(timedelta(minutes=2), utc_now())
+    before = storage.jobs.timeline
+    with pytest.raises(DashboardUnavailable, match="Others are using the time"):
+        ask(limiter_of(storage, patience=1))
+    assert storage.jobs.timeline == before
+
+
+def test_a_preview_gives_up_once_it_is_held_for_longer_than_its_patience() -> None:
+    limiter = limiter_of(FakeStorage(), patience=1)
+    ask(limiter)
+    limiter.hold(utc_now() + timedelta(minutes=1), "The dashboard asked for it.")
+    with pytest.raises(DashboardUnavailable, match="The dashboard asked for it"):
+        ask(limiter)
+
+
+# What it reports.
+
+
+def test_it_says_what_it_does_and_why_it_waits() -> None:
+    """R5.5, R12.4"""
+    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6), requests_made=40)
+    idle = limiter.report()
+    assert (idle.state, idle.requests_made, idle.requests_this_minute) == (LimiterState.IDLE, 40, 0)
+    assert (idle.reason, idle.waiting_until) == ("No requests are being made.", None)
+    with limiter.request():
+        running = limiter.report()
+    assert (running.state, running.requests_made, running.requests_this_minute) == (LimiterState.RUNNING, 41, 1)
+    assert running.reason == "The dashboard answers; the limit of 6 requests a minute sets the pace."
+    with in_thread(lambda: ask(limiter)) as ended:
+        assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
+        throttled = limiter.report()
+        assert throttled.reason == "Waiting for the next start to keep to 6 requests a minute."
+        assert throttled.waiting_until is not None
+        assert timedelta(seconds=8) < throttled.waiting_until - utc_now() < timedelta(seconds=10.1)
+        limiter.stop()
+    assert isinstance(ended[0], Stopped)
+    assert limiter.report().state is LimiterState.IDLE
+
+
+def test_requests_of_more_than_a_minute_ago_are_not_counted_as_this_minute() -> None:
+    """R12.4"""
+    clock = [100.0]
+    limiter = limiter_of(FakeStorage(), now=FakeClock(), clock=lambda: clock[0])
+    ask(limiter)
+    clock[0] += 59.9
+    assert limiter.report().requests_this_minute == 1
+    clock[0] += 0.2
+    report = limiter.report()
+    assert (report.requests_this_minute, report.requests_made) == (0, 1)
+
+
+def test_a_source_that_does_not_say_when_is_asked_again_after_a_backoff() -> None:
+    clock = FakeClock()
+    limiter = limiter_of(FakeStorage(), RateLimits(), now=clock)
+    assert timedelta(seconds=2) <= limiter.backoff_until(3) - clock() <= timedelta(seconds=4)

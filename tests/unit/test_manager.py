@@ -1,0 +1,339 @@
+"""The job's verbs, and what is rebuilt from the ledger at every claim."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.domain import (
+    ERRORS_KEPT,
+    LEASE,
+    SUMMARY,
+    Job,
+    LimiterReport,
+    LimiterState,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    Progress,
+    Segment,
+    Status,
+    WorkItem,
+)
+from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
+from backfill.manager import SEGMENT_SIZE, Claim, Manager, Tally
+from tests.unit.fakes import NOW, FakeStorage, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
+
+IDLE = LimiterReport()
+LATER = NOW + timedelta(seconds=2)
+
+
+def stored(storage: FakeStorage, plan: Plan, **fields: object) -> Job:
+    return storage.jobs.put_in(a_job(progress=Progress(total_items=plan.total_items), **fields), plan)
+
+
+def claimed(storage: FakeStorage, plan: Plan) -> Claim:
+    stored(storage, plan)
+    claim = Manager(storage.jobs).claim("runner", NOW)
+    assert claim is not None
+    return claim
+
+
+def taken_over(storage: FakeStorage, job: Job) -> Claim:
+    """By the next worker, once the lease has ended."""
+    assert job.lease is not None
+    claim = Manager(storage.jobs).claim("next", job.lease.expires_at)
+    assert claim is not None
+    return claim
+
+
+# Claiming.
+
+
+def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds_it() -> None:
+    """R3.1"""
+    storage = FakeStorage()
+    manager = Manager(storage.jobs)
+    assert manager.claim("runner", NOW) is None
+    stored(storage, a_plan(), status=Status.COMPLETED, ended_at=NOW)
+    assert manager.claim("runner", NOW) is None
+    storage.jobs.put_in(a_running_job())
+    assert manager.claim("runner", NOW) is None
+    assert storage.jobs.updates == 0
+
+
+def test_a_paused_job_is_left_alone() -> None:
+    storage = FakeStorage()
+    stored(storage, a_plan(), status=Status.PAUSED)
+    assert Manager(storage.jobs).claim("runner", NOW) is None
+
+
+def test_a_claim_starts_the_job_and_knows_its_plan() -> None:
+    """R3.3"""
+    storage, plan = FakeStorage(), a_plan()
+    claim = claimed(storage, plan)
+    job = storage.jobs.rows[claim.job.id]
+    assert (job.status, job.token, claim.fence.token, job.started_at) == (Status.RUNNING, 1, 1, NOW)
+    assert (claim.plan, claim.unwritten) == (plan, 0)
+    assert job.progress.total_items == 6
+    assert set(job.progress.districts) == {SUMMARY, "01", "F"}
+
+
+def test_who_was_slower_gets_lease_lost() -> None:
+    """R3.1"""
+    storage = FakeStorage()
+    job = stored(storage, a_plan())
+    stale_view = storage.jobs.active
+    storage.jobs.active = lambda: job  # type: ignore[method-assign]
+    Manager(storage.jobs).claim("quick", NOW)
+    with pytest.raises(LeaseLost, match="held by quick"):
+        Manager(storage.jobs).claim("slow", NOW)
+    storage.jobs.active = stale_view  # type: ignore[method-assign]
+
+
+# Recording.
+
+
+def test_what_is_recorded_is_stored_with_its_progress_and_renews_the_lease() -> None:
+    """R1.3, R5.1, R10.2"""
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    one, two, *_ = all_items(claim.plan)
+    claim.note([an_outcome(one, at=LATER)])
+    assert claim.unwritten == 1
+    job = claim.record([two], LimiterReport(requests_made=3), LATER)
+    assert claim.unwritten == 0
+    assert storage.jobs.get(job.id) == job
+    assert job.lease is not None
+    assert job.lease.expires_at == LATER + LEASE
+    assert job.progressed_at == LATER
+    progress = job.progress
+    assert (progress.processed, progress.settled_items, progress.current_item) == (1, 1, two.key)
+    assert (progress.last_item, progress.last_item_at) == (one.key, LATER)
+    assert progress.districts["01"].status == "processing"
+    assert storage.jobs.ledger(job.id) == [an_outcome(one, at=LATER)]
+
+
+def test_an_outcome_is_recorded_once_however_often_it_is_noted() -> None:
+    """R10.3"""
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    item = all_items(claim.plan)[0]
+    stranger = WorkItem(item.date, "99")
+    claim.note([an_outcome(item), an_outcome(item, OutcomeKind.FAILED), an_outcome(stranger)])
+    claim.note([an_outcome(item, OutcomeKind.SKIPPED)])
+    job = claim.record((), IDLE, NOW)
+    assert storage.jobs.ledger(job.id) == [an_outcome(item)]
+    assert (job.progress.processed, job.progress.failed, job.progress.skipped_items) == (1, 0, 0)
+
+
+def test_a_segment_grows_until_it_is_full_and_then_the_next_one_begins() -> None:
+    """R10.2"""
+    storage, plan = FakeStorage(), a_plan(300, (SUMMARY, "01", "F"))
+    claim = claimed(storage, plan)
+    items = all_items(plan)
+    for start, count in ((0, 1), (1, SEGMENT_SIZE - 1), (SEGMENT_SIZE, 1), (SEGMENT_SIZE + 1, 2)):
+        claim.note(an_outcome(item) for item in items[start:start + count])
+        claim.record((), IDLE, NOW)
+    assert [(number, count) for _, number, count in storage.jobs.segment_writes] == [
+        (0, 1), (0, SEGMENT_SIZE), (1, 1), (1, 3)]
+    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[:SEGMENT_SIZE + 3]
+    assert storage.jobs.rows[claim.job.id].segments == 2
+
+
+def test_a_record_that_failed_is_repeated_without_losing_or_doubling_anything() -> None:
+    """R10.3"""
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    items = all_items(claim.plan)
+    claim.note([an_outcome(items[0])])
+    storage.store.is_down = True
+    with pytest.raises(StorageUnavailable):
+        claim.record((), IDLE, NOW)
+    assert claim.unwritten == 1
+    storage.store.is_down = False
+    claim.note([an_outcome(items[1])])
+    claim.record((), IDLE, NOW)
+    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[:2]
+
+
+def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> None:
+    """R10.3"""
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    item = all_items(claim.plan)[0]
+    claim.note([an_outcome(item)])
+    update = storage.jobs.update
+
+    def write_and_fail(*args: object, **options: object) -> Job:
+        update(*args, **options)  # type: ignore[arg-type]
+        raise StorageUnavailable("The answer was lost.")
+
+    storage.jobs.update = write_and_fail  # type: ignore[method-assign,assignment]
+    with pytest.raises(StorageUnavailable):
+        claim.record((), IDLE, NOW)
+    storage.jobs.update = update  # type: ignore[method-assign]
+    claim.record((), IDLE, NOW)
+    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == [item]
+    again = taken_over(storage, storage.jobs.rows[claim.job.id])
+    assert again.job.progress.processed == 1
+
+
+@pytest.mark.parametrize(("report", "moves"), [
+    (IDLE, False), (LimiterReport(requests_made=1), True),
+    (LimiterReport(state=LimiterState.BACKING_OFF, waiting_until=LATER, reason="asked to wait"), True),
+])
+def test_a_job_moves_where_it_asks_something_or_waits_for_a_known_reason(report: LimiterReport, *, moves: bool) -> None:
+    """R3.4"""
+    claim = claimed(FakeStorage(), a_plan())
+    job = claim.record((), report, LATER)
+    assert job.progressed_at == (LATER if moves else NOW)
+
+
+def test_a_record_and_a_look_bring_back_what_the_operator_wishes() -> None:
+    """R7.2"""
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    storage.jobs.update(claim.job.id, lambda job: job.cancel_requested(NOW))
+    assert claim.look().status is Status.CANCELLING
+    assert claim.record((), IDLE, NOW).status is Status.CANCELLING
+    assert claim.finish(LATER).status is Status.CANCELLED
+
+
+def test_a_runner_that_was_replaced_can_write_nothing_and_sees_it_by_looking() -> None:
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    claim.note([an_outcome(all_items(claim.plan)[0])])
+    again = taken_over(storage, claim.job)
+    before = storage.jobs.rows[claim.job.id]
+    for write in (claim.look, lambda: claim.record((), IDLE, LATER), lambda: claim.finish(LATER),
+                  lambda: claim.release(LATER), lambda: claim.fail("It cannot be run.", LATER)):
+        with pytest.raises(LeaseLost):
+            write()
+    assert storage.jobs.rows[claim.job.id] == before == again.job
+    assert storage.jobs.ledger(claim.job.id) == []
+
+
+def test_a_job_that_cannot_be_run_fails_with_a_sentence() -> None:
+    storage = FakeStorage()
+    job = claimed(storage, a_plan()).fail("It cannot be run.", LATER)
+    assert (job.status, job.error, job.ended_at) == (Status.FAILED, "It cannot be run.", LATER)
+
+
+# Taking over.
+
+
+def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -> None:
+    """R10.1, R10.3: also where the stored counters had not kept up."""
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    items = all_items(claim.plan)
+    failure = an_outcome(items[1], OutcomeKind.FAILED, reason="TIMEOUT", message="It took too long.",
+                         is_retryable=True)
+    claim.note([an_outcome(items[0]), failure, *skipped([items[2]])])
+    job = claim.record((), LimiterReport(requests_made=9), NOW)
+    storage.jobs.rows[job.id] = replace(job, progress=Progress(total_items=6, limiter=LimiterReport(requests_made=9)))
+    again = taken_over(storage, job)
+    progress = again.job.progress
+    assert (progress.processed, progress.failed, progress.skipped) == (1, 1, {"stored": 1})
+    assert [item in again.settled for item in items] == [True] * 3 + [False] * 3
+    (error,) = progress.errors
+    assert (error.item_key, error.code, error.message, error.is_retryable) == (
+        items[1].key, "TIMEOUT", "It took too long.", True)
+    assert progress.districts[items[1].district].last_error == "It took too long."
+    assert progress.limiter == LimiterReport(requests_made=9)
+    assert again.job.resume_count == 1
+
+
+def test_the_next_runner_writes_behind_the_ledger_that_it_found() -> None:
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    items = all_items(claim.plan)
+    claim.note([an_outcome(items[0])])
+    again = taken_over(storage, claim.record((), IDLE, NOW))
+    again.note([an_outcome(items[0]), an_outcome(items[1])])
+    again.record((), IDLE, LATER)
+    assert [number for _, number, _ in storage.jobs.segment_writes] == [0, 1]
+    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[:2]
+
+
+def test_an_outcome_that_stands_twice_in_a_ledger_counts_once() -> None:
+    storage = FakeStorage()
+    claim = claimed(storage, a_plan())
+    item = all_items(claim.plan)[0]
+    for number in (0, 1):
+        storage.jobs.update(claim.job.id, lambda job: job, segment=Segment(number, (an_outcome(item),)))
+    assert taken_over(storage, claim.job).job.progress.processed == 1
+
+
+@pytest.mark.parametrize("what", ["plan", "segment"])
+def test_a_job_whose_plan_or_ledger_cannot_be_read_fails_and_names_it(what: str) -> None:
+    storage = FakeStorage()
+    job = stored(storage, a_plan())
+    if what == "plan":
+        storage.jobs.plans[job.id] = b"no plan"
+    else:
+        storage.jobs.ledgers[job.id][0] = b"no segment"
+    with pytest.raises(CorruptRecord, match=what):
+        Manager(storage.jobs).claim("runner", NOW)
+    failed = storage.jobs.rows[job.id]
+    assert failed.status is Status.FAILED
+    assert what in failed.error
+    assert Manager(storage.jobs).claim("runner", NOW) is None
+
+
+# Counting.
+
+COUNTED = a_plan(4, (SUMMARY, "01", "F"))
+
+
+@given(st.lists(st.sampled_from(OutcomeKind), max_size=COUNTED.total_items))
+def test_counts_add_up_over_the_job_and_over_its_districts(kinds: list[OutcomeKind]) -> None:
+    """R5.1, R5.3: they never pass the total, and equal it once all is settled."""
+    tally = Tally(COUNTED)
+    outcomes = [an_outcome(item, kind, reason="stored") for item, kind in zip(all_items(COUNTED), kinds, strict=False)]
+    for outcome in outcomes:
+        tally.add([outcome])
+    progress = tally.progress((), IDLE, NOW)
+    counts = Counter(kinds)
+    assert (progress.processed, progress.failed, progress.skipped_items) == tuple(counts[kind] for kind in OutcomeKind)
+    districts = progress.districts.values()
+    assert progress.processed == sum(d.processed for d in districts)
+    assert progress.failed == sum(d.failed for d in districts)
+    assert progress.skipped_items == sum(d.skipped for d in districts)
+    assert progress.settled_items == len(kinds) <= progress.total_items == sum(d.total for d in districts)
+    at_once = Tally(COUNTED)
+    at_once.add(outcomes)
+    assert at_once.progress((), IDLE, NOW) == progress
+
+
+def test_the_newest_errors_are_kept_newest_first() -> None:
+    """R5.4"""
+    plan = a_plan(ERRORS_KEPT, ("01", "02"))
+    failures = [Outcome(item, OutcomeKind.FAILED, NOW, "TIMEOUT", item.key, 5, is_retryable=True)
+                for item in all_items(plan)]
+    tally = Tally(plan)
+    tally.add(failures)
+    errors = tally.progress((), IDLE, NOW).errors
+    assert [error.item_key for error in errors] == [o.item.key for o in reversed(failures[-ERRORS_KEPT:])]
+    assert errors[0].attempts == 5
+
+
+def test_the_pace_is_kept_a_minute_at_a_time_for_half_an_hour_without_what_was_skipped() -> None:
+    """R5.5"""
+    plan = a_plan(40, ("01",))
+    items = all_items(plan)
+    tally, start = Tally(plan), NOW.replace(second=0, microsecond=0)
+    tally.add(an_outcome(item, at=NOW + timedelta(minutes=n)) for n, item in enumerate(items[:3]))
+    tally.add([an_outcome(items[3], OutcomeKind.FAILED, at=NOW), *skipped(items[4:6])])
+    assert tally.progress((), IDLE, NOW + timedelta(minutes=3)).minutes == (
+        (start, 2), (start + timedelta(minutes=1), 1), (start + timedelta(minutes=2), 1),
+        (start + timedelta(minutes=3), 0))
+    later = tally.progress((), IDLE, NOW + timedelta(minutes=31)).minutes
+    assert (later[0], len(later)) == ((start + timedelta(minutes=1), 1), 31)
+    assert tally.progress((), IDLE, NOW + timedelta(hours=2)).minutes == ()

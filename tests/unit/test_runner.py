@@ -1,0 +1,485 @@
+"""One run of a claimed job over a storage in memory, in real time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, timedelta
+from itertools import pairwise
+
+import pytest
+
+from backfill import runner as runner_module
+from backfill.domain import (
+    SUMMARY,
+    Job,
+    JobConfig,
+    LimiterState,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    Progress,
+    RateLimits,
+    Status,
+    WorkItem,
+)
+from backfill.errors import LeaseLost, Stopped, StorageUnavailable
+from backfill.manager import Manager
+from backfill.rate_limit import Limiter
+from backfill.runner import Runner
+from tests.unit.fakes import (
+    DAY,
+    FAST,
+    FakeExecution,
+    FakeStorage,
+    a_job,
+    a_plan,
+    all_items,
+    an_outcome,
+    eventually,
+    skipped,
+    utc_now,
+)
+
+DISTRICTS = (SUMMARY, *(f"{n:02d}" for n in range(1, 10)))
+
+
+class Run:
+    """A job that was claimed, and its runner in a thread."""
+
+    def __init__(self, plan: Plan, execution: FakeExecution, *, storage: FakeStorage | None = None,
+                 limits: RateLimits = FAST) -> None:
+        self.storage, self.execution = storage or FakeStorage(), execution
+        now, jobs = utc_now(), self.storage.jobs
+        if jobs.active() is None:
+            config = JobConfig(start_date=plan.days[0].date if plan.days else None, end_date=DAY, rate_limits=limits)
+            jobs.put_in(a_job(created_at=now, progressed_at=now, config=config,
+                              progress=Progress(total_items=plan.total_items)), plan)
+        claim = Manager(jobs).claim("runner", now)
+        assert claim is not None
+        self.claim, self.stop, self.errors = claim, threading.Event(), list[BaseException]()
+        self.limiter = Limiter(limits, lambda change: jobs.update_timeline(change, fence=claim.fence))
+        self.runner = Runner(claim, execution, self.limiter, stop=self.stop, now=utc_now, disconnect=jobs.disconnect)
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.runner.run()
+        except BaseException as exc:  # noqa: BLE001 - `ended` tells the test
+            self.errors.append(exc)
+
+    def begun(self) -> Run:
+        self._thread.start()
+        return self
+
+    def ended(self, within: float = 10) -> Job:
+        self._thread.join(within)
+        assert not self._thread.is_alive()
+        assert self.errors == []
+        return self.job
+
+    @property
+    def job(self) -> Job:
+        return self.storage.jobs.rows[self.claim.job.id]
+
+    @property
+    def ledger(self) -> list[Outcome]:
+        return self.storage.jobs.ledger(self.job.id)
+
+    def change(self, change: Callable[[Job], Job]) -> float:
+        self.storage.jobs.update(self.job.id, change)
+        return time.monotonic()
+
+
+def lasting(seconds: float) -> Callable[[WorkItem], Outcome]:
+    """Work that takes a while."""
+    def do(item: WorkItem) -> Outcome:
+        time.sleep(seconds)
+        return an_outcome(item, at=utc_now())
+    return do
+
+
+def test_every_item_is_done_once_recorded_once_and_the_job_ends() -> None:
+    """R5.1, R10.2"""
+    plan = a_plan(5, DISTRICTS)
+    run = Run(plan, FakeExecution()).begun()
+    job = run.ended()
+    assert (job.status, job.progress.processed, job.progress.percent, job.lease) == (
+        Status.COMPLETED, plan.total_items, 100, None)
+    assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
+    assert Counter(run.execution.items) == Counter(all_items(plan))
+    assert run.execution.items[0] == all_items(plan)[0]
+    assert eventually(lambda: run.storage.store.disconnects > 0)
+
+
+def test_a_plan_without_items_is_completed_at_once() -> None:
+    job = Run(Plan(()), FakeExecution()).begun().ended()
+    assert job.status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("concurrent", [1, 4])
+def test_as_many_items_are_in_flight_as_the_limits_allow(concurrent: int) -> None:
+    """R12.1"""
+    limits = FAST.changed({"max_concurrent": concurrent})
+    run = Run(a_plan(2, DISTRICTS), FakeExecution(lasting(0.01)), limits=limits).begun()
+    assert run.ended().status is Status.COMPLETED
+    assert run.execution.most_in_flight == concurrent
+
+
+def test_what_needs_no_work_is_skipped_and_not_begun() -> None:
+    """R5.1, R10.3"""
+    plan = a_plan(3, DISTRICTS)
+    run = Run(plan, FakeExecution(skips=lambda day: skipped([*day.items()][:4]))).begun()
+    progress = run.ended().progress
+    assert (progress.processed, progress.skipped) == (18, {"stored": 12})
+    assert len(run.execution.items) == 18
+    assert not {item.district for item in run.execution.items} & set(DISTRICTS[:4])
+
+
+def test_a_job_some_of_whose_items_failed_is_completed_and_one_whose_items_all_failed_is_failed() -> None:
+    """R5.4"""
+    def fails(item: WorkItem) -> Outcome:
+        return an_outcome(item, OutcomeKind.FAILED, utc_now(), reason="TIMEOUT", message="It took too long.")
+
+    plan = a_plan(1, DISTRICTS)
+    some = Run(plan, FakeExecution(lambda item: fails(item) if item.district == "01" else an_outcome(item))).begun()
+    assert (some.ended().status, some.job.progress.failed) == (Status.COMPLETED, 1)
+    assert [error.code for error in some.job.progress.errors] == ["TIMEOUT"]
+    every = Run(plan, FakeExecution(fails)).begun()
+    assert (every.ended().status, every.job.error) == (Status.FAILED, "All 10 items failed.")
+
+
+def test_the_turn_is_given_back_when_the_job_ends() -> None:
+    def asks(item: WorkItem) -> Outcome:
+        with run.limiter.request():
+            return an_outcome(item)
+
+    run = Run(a_plan(1, ("01",)), FakeExecution(asks), limits=FAST.changed({"max_requests_per_minute": 1}))
+    run.begun().ended()
+    assert run.job.status is Status.COMPLETED
+    assert run.job.progress.limiter.requests_made == 1
+    ahead = run.storage.jobs.timeline.free_at(utc_now()) - utc_now()
+    assert timedelta(seconds=55) < ahead <= timedelta(seconds=61)  # one interval, not the whole turns reserved
+
+
+# Stopping and going on.
+
+
+def test_a_clean_stop_gives_the_lease_back_and_the_next_runner_does_only_the_rest() -> None:
+    """R1.4, R10.1, R10.3"""
+    plan = a_plan(30, DISTRICTS)
+    first = Run(plan, FakeExecution(lasting(0.01))).begun()
+    assert eventually(lambda: len(first.execution.items) >= 20)
+    first.stop.set()
+    stopped = time.monotonic()
+    job = first.ended(3)
+    assert time.monotonic() - stopped < 2
+    assert (job.status, job.lease) == (Status.PENDING, None)
+    done = {outcome.item for outcome in first.ledger}
+    assert 0 < len(done) < plan.total_items
+    assert job.progress.processed == len(done)
+    second = Run(plan, FakeExecution(), storage=first.storage).begun()
+    job = second.ended()
+    assert (job.status, job.resume_count, job.progress.processed) == (Status.COMPLETED, 1, plan.total_items)
+    assert not done & set(second.execution.items)
+    assert Counter(outcome.item for outcome in second.ledger) == Counter(all_items(plan))
+
+
+def test_a_clean_stop_does_not_wait_for_an_item_that_hangs() -> None:
+    """R10.1"""
+    hangs = threading.Event()
+
+    def do(item: WorkItem) -> Outcome:
+        hangs.wait(20)
+        return an_outcome(item)
+
+    run = Run(a_plan(2, DISTRICTS), FakeExecution(do)).begun()
+    assert eventually(lambda: len(run.execution.items) == 3)
+    run.stop.set()
+    job = run.ended(3)
+    hangs.set()
+    assert (job.status, run.ledger) == (Status.PENDING, [])
+
+
+def test_after_a_kill_what_was_recorded_is_not_done_again() -> None:
+    """R10.1, R10.3: the lease was never given back."""
+    plan = a_plan(60, DISTRICTS)
+    first = Run(plan, FakeExecution(lasting(0.02))).begun()
+    assert eventually(lambda: first.storage.jobs.ledger(first.job.id))
+    with first.storage.store.lock:  # the runner is dead from here on: its lease runs out, and another takes over
+        recorded = {outcome.item for outcome in first.ledger}
+        now = utc_now()
+        first.storage.jobs.rows[first.job.id] = first.job.claimed("next", now + timedelta(seconds=60)).released(
+            first.job.token + 1, now)
+    assert first.ended().status is Status.PENDING
+    second = Run(plan, FakeExecution(), storage=first.storage).begun()
+    assert second.ended().status is Status.COMPLETED
+    assert not recorded & set(second.execution.items)
+    assert Counter(outcome.item for outcome in second.ledger) == Counter(all_items(plan))
+
+
+# Cancelling and pausing.
+
+
+def test_a_cancel_begins_no_item_a_second_later_and_finishes_those_in_flight() -> None:
+    """R7.2, R7.3, R7.4"""
+    plan = a_plan(50, DISTRICTS)
+    run = Run(plan, FakeExecution(lasting(0.03))).begun()
+    assert eventually(lambda: len(run.execution.items) >= 10)
+    asked = run.change(lambda job: job.cancel_requested(utc_now()))
+    job = run.ended(5)
+    assert run.execution.started[-1][0] - asked < 1
+    assert (job.status, job.lease) == (Status.CANCELLED, None)
+    assert {outcome.item for outcome in run.ledger} == set(run.execution.items)
+    assert job.progress.processed == len(run.execution.items) < plan.total_items
+
+
+def test_a_pause_comes_to_rest_and_a_resume_goes_on() -> None:
+    plan = a_plan(60, DISTRICTS)
+    run = Run(plan, FakeExecution(lasting(0.02))).begun()
+    assert eventually(lambda: len(run.execution.items) >= 5)
+    run.change(lambda job: job.pause_requested(utc_now()))
+    job = run.ended(5)
+    assert (job.status, job.lease) == (Status.PAUSED, None)
+    assert job.progress.processed == len(run.execution.items) < plan.total_items
+    run.change(lambda job: job.resume_requested(utc_now()))
+    again = Run(plan, FakeExecution(), storage=run.storage).begun()
+    assert again.ended().status is Status.COMPLETED
+    assert not set(run.execution.items) & set(again.execution.items)
+
+
+def test_a_pause_that_is_taken_back_in_time_does_not_end_the_run() -> None:
+    gate = threading.Event()
+
+    def do(item: WorkItem) -> Outcome:
+        gate.wait(10)
+        return an_outcome(item)
+
+    run = Run(a_plan(2, DISTRICTS), FakeExecution(do)).begun()
+    assert eventually(lambda: len(run.execution.items) == 3)
+    run.change(lambda job: job.pause_requested(utc_now()))
+    assert eventually(lambda: run.claim.job.status is Status.PAUSING)
+    run.change(lambda job: job.resume_requested(utc_now()))
+    assert eventually(lambda: run.claim.job.status is Status.RUNNING)
+    gate.set()
+    job = run.ended()
+    assert (job.status, job.resume_count, job.token) == (Status.COMPLETED, 0, 1)
+
+
+def test_an_orphan_that_was_to_be_cancelled_is_cancelled_without_beginning_anything() -> None:
+    """R7.3"""
+    storage, now = FakeStorage(), utc_now()
+    job = a_job(created_at=now, progressed_at=now).claimed("dead", now - timedelta(seconds=15))
+    storage.jobs.put_in(job.cancel_requested(now - timedelta(seconds=14)))
+    run = Run(a_plan(), FakeExecution(), storage=storage).begun()
+    assert run.ended().status is Status.CANCELLED
+    assert run.execution.items == []
+
+
+def test_limits_that_are_lowered_meanwhile_are_kept() -> None:
+    """R12.3"""
+    run = Run(a_plan(9, DISTRICTS), FakeExecution(lasting(0.02))).begun()
+    assert eventually(lambda: run.execution.most_in_flight == 3)
+    gentler = FAST.changed({"max_concurrent": 1})
+    run.change(lambda job: job.limits_lowered(gentler))
+    assert eventually(lambda: run.claim.job.config.rate_limits == gentler)
+    assert eventually(lambda: run.execution.in_flight <= 1)
+    run.execution.most_in_flight = 0
+    assert run.ended().status is Status.COMPLETED
+    assert run.execution.most_in_flight == 1
+
+
+# The store.
+
+
+def test_while_the_store_is_away_no_item_begins_and_afterwards_nothing_is_lost_or_doubled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """R10.3"""
+    caplog.set_level(logging.INFO, "backfill.runner")
+    plan = a_plan(20, DISTRICTS)
+    run = Run(plan, FakeExecution(lasting(0.01))).begun()
+    assert eventually(lambda: len(run.execution.items) >= 15)
+    run.storage.store.is_down = True
+    down = time.monotonic()
+    assert eventually(lambda: time.monotonic() >= down + 2)
+    run.storage.store.is_down = False
+    up = time.monotonic()
+    job = run.ended()
+    assert (job.status, job.token, job.progress.processed) == (Status.COMPLETED, 1, plan.total_items)
+    assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
+    assert Counter(run.execution.items) == Counter(all_items(plan))
+    assert not [at for at, _ in run.execution.started if down + 0.9 < at < up]  # it looks every 0.4 s
+    assert [at for at, _ in run.execution.started if at > up]
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("waits: The job store does not answer" in message for message in messages) == 1
+    assert sum("answers again; the job goes on" in message for message in messages) == 1
+
+
+def test_a_store_that_is_away_at_the_very_end_only_delays_the_end() -> None:
+    plan = a_plan(1, DISTRICTS)
+
+    def do(item: WorkItem) -> Outcome:
+        if item == all_items(plan)[-1]:
+            run.storage.store.is_down = True
+        return an_outcome(item)
+
+    run = Run(plan, FakeExecution(do)).begun()
+    assert eventually(lambda: run.storage.store.is_down)
+    gone = time.monotonic()
+    assert eventually(lambda: time.monotonic() > gone + 0.6)
+    run.storage.store.is_down = False
+    assert run.ended().status is Status.COMPLETED
+    assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
+
+
+def test_a_stop_while_the_store_is_away_leaves_the_job_to_its_lease(caplog: pytest.LogCaptureFixture) -> None:
+    run = Run(a_plan(20, DISTRICTS), FakeExecution(lasting(0.01))).begun()
+    assert eventually(lambda: len(run.execution.items) >= 5)
+    run.storage.store.is_down = True
+    run.stop.set()
+    job = run.ended(4)
+    assert job.status is Status.RUNNING
+    assert "waits for its lease to expire" in caplog.text
+
+
+def test_an_item_that_could_not_be_finished_for_the_store_or_a_drain_is_done_later() -> None:
+    """R10.3"""
+    plan = a_plan(1, DISTRICTS)
+    trouble: dict[WorkItem, Exception] = {
+        all_items(plan)[2]: StorageUnavailable("The job store does not answer."),
+        all_items(plan)[4]: Stopped("The job stops."),
+    }
+
+    def do(item: WorkItem) -> Outcome:
+        if item in trouble:
+            raise trouble.pop(item)
+        return an_outcome(item)
+
+    run = Run(plan, FakeExecution(do)).begun()
+    assert run.ended().progress.processed == plan.total_items
+    assert len(run.execution.items) == plan.total_items + 2
+    assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
+
+
+def test_a_day_that_could_not_be_looked_up_is_looked_up_again() -> None:
+    plan, refused = a_plan(3, DISTRICTS), list[date]()
+
+    def skips(day: PlannedDay) -> list[Outcome]:
+        if day.date not in refused:
+            refused.append(day.date)
+            raise StorageUnavailable("The job store does not answer.")
+        return skipped(day.items())
+
+    run = Run(plan, FakeExecution(skips=skips)).begun()
+    assert run.ended().progress.skipped_items == plan.total_items
+    assert refused == [day.date for day in plan.days]
+
+
+# Losing the job.
+
+
+def test_a_runner_that_was_replaced_ends_quietly_and_writes_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    """R10.1"""
+    caplog.set_level(logging.INFO, "backfill.runner")
+    plan = a_plan(50, DISTRICTS)
+    run = Run(plan, FakeExecution(lasting(0.01))).begun()
+    assert eventually(lambda: len(run.execution.items) >= 10)
+    with run.storage.store.lock:
+        theirs = run.change(lambda job: job.claimed("next", utc_now() + timedelta(seconds=60)))
+        job, ledger = run.job, run.ledger
+    assert run.ended(5) == job
+    assert run.ledger == ledger
+    assert run.execution.started[-1][0] - theirs < 1.5
+    assert "touching nothing" in caplog.text
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_an_item_that_meets_the_loss_of_the_lease_ends_the_run() -> None:
+    def do(item: WorkItem) -> Outcome:
+        raise LeaseLost("Another runner holds the job.")
+
+    run = Run(a_plan(2, DISTRICTS), FakeExecution(do)).begun()
+    assert run.ended(5).status is Status.RUNNING
+    assert run.ledger == []
+
+
+def test_an_error_that_nobody_knows_is_a_failed_item_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """R5.4"""
+    plan = a_plan(1, DISTRICTS)
+
+    def do(item: WorkItem) -> Outcome:
+        if item.district == "03":
+            raise ZeroDivisionError("by nought")
+        return an_outcome(item)
+
+    run = Run(plan, FakeExecution(do)).begun()
+    job = run.ended()
+    (error,) = job.progress.errors
+    assert (error.item_key, error.code, error.is_retryable) == ("2024-01-31/03", "UNEXPECTED_ERROR", True)
+    assert error.message == "Unexpected error: ZeroDivisionError('by nought')"
+    assert (job.status, job.progress.processed, job.progress.failed) == (Status.COMPLETED, 9, 1)
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "2024-01-31/03" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ZeroDivisionError)
+
+
+# Writing.
+
+
+def test_progress_is_stored_within_moments_and_segments_at_most_once_a_second() -> None:
+    """R1.3"""
+    run = Run(a_plan(30, DISTRICTS), FakeExecution(lasting(0.03))).begun()
+    assert eventually(lambda: len(run.execution.items) >= 1)
+    began = time.monotonic()
+    assert eventually(lambda: run.job.progress.processed > 0)
+    assert time.monotonic() - began < 2.5
+    assert eventually(lambda: run.job.progress.current_item)
+    run.ended()
+    *regular, _ = [at for at, _, _ in run.storage.jobs.segment_writes]  # the last one need not wait
+    assert len(regular) >= 3
+    assert all(after - before >= 0.99 for before, after in pairwise(regular))
+
+
+def test_what_the_limiter_does_is_stored_with_the_progress() -> None:
+    """R5.5, R12.4"""
+    def asks(item: WorkItem) -> Outcome:
+        run.limiter.back_off(1, "The dashboard was in trouble.")
+        return an_outcome(item)
+
+    limits = RateLimits(max_requests_per_minute=6000, max_delay_ms=20_000, min_delay_ms=20_000)
+    run = Run(a_plan(1, DISTRICTS), FakeExecution(asks), limits=limits).begun()
+    assert eventually(lambda: run.job.progress.limiter.state is LimiterState.BACKING_OFF, within=3)
+    limiter = run.job.progress.limiter
+    assert limiter.reason == "The dashboard was in trouble."
+    assert limiter.waiting_until is not None
+    run.change(lambda job: job.cancel_requested(utc_now()))
+    assert run.ended(3).status is Status.CANCELLED
+    assert run.job.progress.limiter.state is LimiterState.IDLE
+
+
+def test_two_hundred_thousand_items_that_are_all_skipped_run_through_in_flat_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R10.3"""
+    monkeypatch.setattr(runner_module, "_RECORD_AFTER", 0.02)  # a second of waiting for each 20,000 outcomes is none
+    monkeypatch.setattr(runner_module, "_LOOK_AFTER", 0.02)
+    plan = a_plan(1527, (SUMMARY, *(f"{n:02d}" for n in range(1, 131))))
+    run = Run(plan, FakeExecution(skips=lambda day: skipped(day.items())))
+    tracemalloc.start()
+    try:
+        run.begun()
+        job = run.ended(60)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (job.status, job.progress.skipped_items) == (Status.COMPLETED, 200_037)
+    assert run.execution.items == []
+    assert sum(len(segment.outcomes) for segment in run.storage.jobs.segments(job.id)) == 200_037
+    assert peak < 20_000_000, peak

@@ -1,0 +1,239 @@
+"""The thread that finds work and survives everything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from backfill import worker as worker_module
+from backfill.domain import Job, JobType, LimiterReport, Outcome, Progress, Status, WorkItem
+from backfill.work.base import Work
+from backfill.worker import Worker
+from tests.unit.fakes import (
+    FAST,
+    FakeClock,
+    FakeExecution,
+    FakeStorage,
+    FakeWork,
+    a_job,
+    a_plan,
+    an_outcome,
+    eventually,
+    utc_now,
+)
+
+PLAN = a_plan(1)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_POLL", 0.02)
+    monkeypatch.setattr(worker_module, "_AFTER_TROUBLE", 0.05)
+
+
+def stored(storage: FakeStorage, **fields: object) -> Job:
+    now = utc_now()
+    return storage.jobs.put_in(a_job(created_at=now, progressed_at=now, progress=Progress(
+        total_items=PLAN.total_items), **fields), PLAN)
+
+
+def worker_of(
+    storage: FakeStorage, execution: FakeExecution | None = None, *, retention: timedelta = timedelta(days=30),
+    now: Callable[[], datetime] = utc_now,
+) -> Worker:
+    works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
+    return Worker(storage, works, retention=retention, now=now)
+
+
+@contextmanager
+def working(*workers: Worker) -> Iterator[None]:
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def status_of(storage: FakeStorage, job: Job) -> Status:
+    return storage.jobs.rows[job.id].status
+
+
+def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
+    """R1.4, R10.1"""
+    storage, execution = FakeStorage(), FakeExecution()
+    with working(worker_of(storage, execution)):
+        first = stored(storage)
+        assert eventually(lambda: status_of(storage, first) is Status.COMPLETED)
+        second = stored(storage)
+        assert eventually(lambda: status_of(storage, second) is Status.COMPLETED)
+    assert len(execution.items) == 2 * PLAN.total_items
+
+
+def test_a_nudge_wakes_a_worker_that_is_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_POLL", 60)
+    storage = FakeStorage()
+    worker = worker_of(storage)
+    with working(worker):
+        assert eventually(lambda: worker._last_prune is not None)
+        job = stored(storage)
+        worker.nudge()
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
+
+
+def test_of_two_workers_one_claims_a_job() -> None:
+    """R3.1"""
+    storage, gate = FakeStorage(), FakeExecution()
+    workers = [worker_of(storage, gate) for _ in range(3)]
+    assert len({worker.owner for worker in workers}) == 3
+    with working(*workers):
+        for _ in range(5):
+            job = stored(storage)
+            assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)  # noqa: B023 - asked at once
+            assert storage.jobs.rows[job.id].token == 1
+    assert len(gate.items) == 5 * PLAN.total_items
+
+
+def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -> None:
+    """R10.1, R10.4"""
+    storage, now = FakeStorage(), utc_now()
+    job = stored(storage)
+    storage.jobs.rows[job.id] = job.claimed("another", now - timedelta(seconds=14.5))
+    with working(worker_of(storage)):
+        assert status_of(storage, job) is Status.RUNNING
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+    after = storage.jobs.rows[job.id]
+    assert (after.token, after.resume_count, after.started_at) == (2, 1, now - timedelta(seconds=14.5))
+    assert after.resumed_at is not None
+    assert after.resumed_at >= now + timedelta(seconds=0.5)
+
+
+def test_a_worker_that_stops_gives_the_lease_back() -> None:
+    """R10.1"""
+    def asks(item: WorkItem) -> Outcome:
+        assert eventually(worker._stop.is_set)
+        return an_outcome(item)
+
+    storage = FakeStorage()
+    job = stored(storage)
+    worker = worker_of(storage, FakeExecution(asks))
+    with working(worker):
+        assert eventually(lambda: status_of(storage, job) is Status.RUNNING)
+    assert worker._thread is not None
+    assert not worker._thread.is_alive()
+    after = storage.jobs.rows[job.id]
+    assert (after.status, after.lease) == (Status.PENDING, None)
+    assert storage.store.disconnects >= 1
+
+
+def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "backfill.worker")
+    storage = FakeStorage()
+    job = stored(storage)
+    storage.store.is_down = True
+    with working(worker_of(storage)):
+        assert eventually(lambda: "The worker waits" in caplog.text)
+        storage.store.is_down = False
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert eventually(lambda: "The job store answers again." in caplog.text)
+    assert caplog.text.count("The worker waits: The job store does not answer") == 1
+
+
+def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
+    storage = FakeStorage()
+    storage.store.broken_by = ZeroDivisionError("by nought")
+    with working(worker_of(storage)):
+        assert eventually(lambda: "an error that it does not know" in caplog.text)
+        job = stored(storage)
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+    assert "ZeroDivisionError: by nought" in caplog.text
+
+
+def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    storage = FakeStorage()
+    broken = stored(storage)
+    storage.jobs.plans[broken.id] = b"no plan"
+    with working(worker_of(storage)):
+        assert eventually(lambda: status_of(storage, broken) is Status.FAILED)
+        job = stored(storage)
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+    assert f"plan of job {broken.id} cannot be read" in storage.jobs.rows[broken.id].error
+
+
+def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence() -> None:
+    """R2.4"""
+    storage = FakeStorage()
+    job = stored(storage, job_type=JobType.ANALYTICS_GENERATION)
+    with working(worker_of(storage)):
+        assert eventually(lambda: status_of(storage, job) is Status.FAILED)
+    after = storage.jobs.rows[job.id]
+    assert after.error == "This version of the service cannot do analytics-generation jobs."
+    assert after.ended_at is not None
+
+
+def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
+    """R12.3, R12.4"""
+    storage = FakeStorage()
+    job = stored(storage)
+    storage.jobs.rows[job.id] = replace(
+        job, config=replace(job.config, rate_limits=FAST),
+        progress=replace(job.progress, limiter=LimiterReport(requests_made=41)))
+    with working(worker_of(storage)):
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+    after = storage.jobs.rows[job.id]
+    assert (after.progress.limiter.requests_made, after.config.rate_limits) == (41, FAST)
+
+
+def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() -> None:
+    """R1.7"""
+    storage, clock = FakeStorage(), FakeClock()
+
+    def ended(days_ago: float) -> Job:
+        at = clock() - timedelta(days=days_ago)
+        return storage.jobs.put_in(a_job(status=Status.COMPLETED, created_at=at, ended_at=at))
+
+    old, young = ended(30.01), ended(29.99)
+    worker = worker_of(storage, now=clock)
+    assert worker._work_once() is False
+    assert set(storage.jobs.rows) == {young.id}
+    assert old.id not in storage.jobs.plans
+    clock.forward(hours=23.9)
+    worker._work_once()
+    assert set(storage.jobs.rows) == {young.id}  # older than the retention by now, but it is not a day yet
+    clock.forward(hours=0.2)
+    worker._work_once()
+    assert storage.jobs.rows == {}
+
+
+def test_an_active_job_is_never_removed_however_old() -> None:
+    """R1.7"""
+    storage, clock = FakeStorage(), FakeClock()
+    paused = storage.jobs.put_in(a_job(status=Status.PAUSED, created_at=clock() - timedelta(days=400)))
+    worker_of(storage, now=clock)._work_once()
+    assert set(storage.jobs.rows) == {paused.id}
+
+
+def test_a_process_has_one_worker_and_a_forked_one_gets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_here", None)
+    storage, made = FakeStorage(), list[Worker]()
+
+    def new_worker() -> Worker:
+        made.append(worker_of(storage))
+        return made[-1]
+
+    worker_module.nudge_here()  # there is none yet, and that is no error
+    worker_module.start_here(new_worker)
+    worker_module.start_here(new_worker)
+    assert len(made) == 1
+    worker_module.restart_after_fork(new_worker)
+    assert len(made) == 2
+    worker_module.nudge_here()
+    assert made[1]._thread is not None
+    for worker in made:
+        worker.stop()
