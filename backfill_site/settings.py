@@ -144,6 +144,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,  # PUT and PATCH take the same
     "CAMELIZE_NAMES": True,
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # those are for who reads the code
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "JobType": "backfill.domain.JobType",
         "JobStatus": "backfill.domain.Status",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import (
     BooleanField,
@@ -190,6 +191,7 @@ class CancelledJob(Job):
     previousStatus = _one_of(Status)
 
 
+@extend_schema_serializer(many=False)  # the list is one of its properties
 class Page(Document):
     total = IntegerField()
     limit = IntegerField()

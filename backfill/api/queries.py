@@ -140,6 +140,6 @@ def _instant(given: Query, name: str, *, is_end: bool = False) -> datetime | Non
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (InvalidRequest, ValueError, OverflowError):
-        message = (f"{name} must be a date like 2024-01-31 or a time like 2024-01-31T18:00:00Z (a + is written as %2B); "
-                   f"it was {text[:40]!r}.")
+        message = (f"{name} must be a date like 2024-01-31 or a time like 2024-01-31T18:00:00Z (a + is written as "
+                   f"%2B); it was {text[:40]!r}.")
         raise InvalidRequest({name: [message]}) from None

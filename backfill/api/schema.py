@@ -120,7 +120,7 @@ get_job = _operation(
     description="Poll it every second or two with If-None-Match.", parameters=[_JOB_ID, _IF_NONE_MATCH, _ETAG])
 cancel_job = _operation(
     "Backfill", "cancelJob", "Cancel a job",
-    {200: OpenApiResponse(documents.CancelledJob, "cancelling while items in flight finish, or cancelled.")}, 
+    {200: OpenApiResponse(documents.CancelledJob, "cancelling while items in flight finish, or cancelled.")},
     errors=(404, 409), parameters=[_JOB_ID])
 change_job = _operation(
     "Backfill", "lowerJobLimits", "Lower the limits of an active job", {200: documents.Job},

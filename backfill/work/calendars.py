@@ -41,6 +41,12 @@ class Calendars:
 
     def _fetched(self, missing: list[date], now: datetime) -> dict[date, CalendarMonth]:
         limiter = self._new_limiter()
+        try:
+            return self._asked_for(missing, limiter, now)
+        finally:
+            limiter.give_back()
+
+    def _asked_for(self, missing: list[date], limiter: Limiter, now: datetime) -> dict[date, CalendarMonth]:
         found: dict[date, CalendarMonth] = {}
         for end in missing:
             if end in found:
@@ -55,7 +61,6 @@ class Calendars:
                          else _unpublished(other, is_archived=is_archived, now=now))
                 self._snapshots.save_calendar(month)
                 found[other] = month
-        limiter.give_back()
         return found
 
     def _page(self, end: date, limiter: Limiter, now: datetime) -> tuple[CalendarPage | None, bool]:

@@ -75,7 +75,7 @@ class Dashboard:
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 @dataclass
@@ -109,9 +109,9 @@ class Site:
 
     def spawn(self, *command: str) -> subprocess.Popen[bytes]:
         """A process group of its own, so that all of it can be killed at once. Its output goes to a file."""
-        log = (self.folder / f"process-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log,
-                                   start_new_session=True)
+        with (self.folder / f"process-{len(self.processes)}.log").open("wb") as log:
+            process = subprocess.Popen(list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log,
+                                       start_new_session=True)
         self.processes.append(process)
         return process
 

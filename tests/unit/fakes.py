@@ -468,9 +468,14 @@ class FakeWork(Work):
     def __init__(self, plan: Plan, execution: Execution | None = None) -> None:
         self.planned, self.execution = plan, execution or FakeExecution()
         self.asked: list[JobConfig] = []
+        self.meanwhile: Callable[[], None] | None = None
+        """What happens once, while the next plan is made."""
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
         self.asked.append(config)
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         return self.planned
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:

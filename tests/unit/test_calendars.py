@@ -108,7 +108,7 @@ def test_a_year_that_is_not_published_has_no_days_and_is_asked_for_again_later()
 
 
 def test_a_year_that_has_begun_but_is_not_published_yet_has_no_days() -> None:
-    """R4.4: in July the dashboard still shows the year before."""
+    """In July the dashboard still shows the year before."""
     july, now = date(2024, 7, 31), datetime(2024, 7, 10, tzinfo=UTC)
     it = Asking()
     it.dashboard.pages[july, False] = [a_page(date(2024, 6, 30), date(2024, 7, 9))]

@@ -235,7 +235,7 @@ def test_what_was_fetched_is_stored_once_the_store_is_back() -> None:
             it.storage.store.is_down = True
         return put(*args, **options)  # type: ignore[arg-type]
 
-    it.storage.snapshots.put = put_while_down  # type: ignore[method-assign,assignment]
+    it.storage.snapshots.put = put_while_down  # type: ignore[method-assign]
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(it.do()))
     thread.start()

@@ -190,7 +190,7 @@ def test_nothing_but_a_final_close_takes_the_place_of_a_final_close() -> None:
 
 
 def test_the_hash_of_a_snapshot_speaks_of_all_its_reports_in_any_order() -> None:
-    backwards = replace(STORED, reports=dict(reversed(STORED.reports.items())))
+    backwards = replace(STORED, reports=dict(reversed(list(STORED.reports.items()))))
     assert backwards.content_hash == STORED.content_hash
     hashes = {replace(STORED, reports={**STORED.reports, name: a_report(b"changed")}).content_hash
               for name in STORED.reports}

@@ -143,6 +143,29 @@ def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pyte
     assert shortest_gap(started(one, other)) >= limits.interval.total_seconds() - 0.005
 
 
+def test_no_request_starts_so_late_in_a_turn_that_it_would_crowd_the_next_one() -> None:
+    """R12.1: what is left of a turn is less than an interval, and another process has the time behind it."""
+    clock, wall, storage = [100.0], FakeClock(), FakeStorage()
+    limiter = limiter_of(storage, FAST, now=wall, clock=lambda: clock[0])
+    ask(limiter)
+    turn_ends = storage.jobs.timeline.free_at(wall()) - wall()
+    storage.jobs.timeline, theirs = storage.jobs.timeline.reserved(timedelta(seconds=2), wall())
+
+    def at(seconds: float) -> None:
+        wall.forward(seconds=seconds - clock[0] + 100)
+        clock[0] = 100 + seconds
+        limiter.drain(on=False)  # wakes who waits
+
+    at(turn_ends.total_seconds() - INTERVAL / 2)
+    with in_thread(lambda: ask(limiter)) as ended:
+        assert eventually(lambda: storage.jobs.timeline.free_at(wall()) > theirs.ends_at)  # it asked for another turn
+        at(turn_ends.total_seconds() + 1)
+        assert limiter.report().requests_made == 1
+        at(turn_ends.total_seconds() + 2 + INTERVAL / 4)
+    assert ended == [None]
+    assert limiter.report().requests_made == 2
+
+
 def test_what_is_left_of_a_turn_is_given_back_so_that_the_next_need_not_wait() -> None:
     storage = FakeStorage()
     first = limiter_of(storage)

@@ -174,7 +174,7 @@ def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> N
         update(*args, **options)  # type: ignore[arg-type]
         raise StorageUnavailable("The answer was lost.")
 
-    storage.jobs.update = write_and_fail  # type: ignore[method-assign,assignment]
+    storage.jobs.update = write_and_fail  # type: ignore[method-assign]
     with pytest.raises(StorageUnavailable):
         claim.record((), IDLE, NOW)
     storage.jobs.update = update  # type: ignore[method-assign]

@@ -116,6 +116,6 @@ def test_a_digest_differs_where_a_day_has_the_districts_of_another_one() -> None
 
 def test_a_digest_differs_where_what_is_skipped_differs() -> None:
     """R11.4"""
-    plans = [replace(a_plan(), skipped=skipped)
-             for skipped in ({}, {SkipReason.STORED: 1}, {SkipReason.STORED: 2}, {SkipReason.UNCHANGED: 1})]
+    reasons: list[dict[str, int]] = [{}, {SkipReason.STORED: 1}, {SkipReason.STORED: 2}, {SkipReason.UNCHANGED: 1}]
+    plans = [replace(a_plan(), skipped=skipped) for skipped in reasons]
     assert len({plan.digest for plan in plans}) == 4

@@ -159,12 +159,15 @@ def test_the_turn_is_given_back_when_the_job_ends() -> None:
         with run.limiter.request():
             return an_outcome(item)
 
-    run = Run(a_plan(1, ("01",)), FakeExecution(asks), limits=FAST.changed({"max_requests_per_minute": 1}))
-    run.begun().ended()
-    assert run.job.status is Status.COMPLETED
-    assert run.job.progress.limiter.requests_made == 1
-    ahead = run.storage.jobs.timeline.free_at(utc_now()) - utc_now()
-    assert timedelta(seconds=55) < ahead <= timedelta(seconds=61)  # one interval, not the whole turns reserved
+    run = Run(a_plan(1, ("01",)), FakeExecution(asks))
+    run.begun()
+    assert eventually(lambda: run.limiter.report().requests_made == 1)
+    assert run.ended().status is Status.COMPLETED
+    reserved_until = run.storage.jobs.timeline.reserved_until
+    assert reserved_until is not None
+    (started_at,) = run.limiter._starts
+    ended_ago = timedelta(seconds=time.monotonic() - started_at)
+    assert reserved_until - (utc_now() - ended_ago) < timedelta(seconds=1.5)  # a turn lasts for two
 
 
 # Stopping and going on.

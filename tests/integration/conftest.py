@@ -1,0 +1,49 @@
+"""The API over a fake work: a service in the test's own database, and clients of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from rest_framework.authtoken.models import Token
+
+from backfill.service import BackfillService
+from backfill.storage import open_storage
+from tests.integration.checked_client import CheckedClient
+from tests.integration.fake_work import FakeWork, fake_service
+
+ClientFor = Callable[..., CheckedClient]
+
+
+@pytest.fixture
+def served(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
+    """The service that the API calls."""
+    service = fake_service(open_storage("orm"), FakeWork())
+    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    return service
+
+
+@pytest.fixture
+def client_for(served: BackfillService) -> ClientFor:
+    """Makes a client that is signed in by token, as a new operator with just those permissions."""
+
+    def make(*permissions: str) -> CheckedClient:
+        user = User.objects.create_user(f"operator{User.objects.count()}")
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        assert user.user_permissions.count() == len(permissions)
+        return _signed_in(user)
+
+    return make
+
+
+@pytest.fixture
+def api(served: BackfillService) -> CheckedClient:
+    """A client that may do everything."""
+    return _signed_in(User.objects.create_superuser("alice"))
+
+
+def _signed_in(user: User) -> CheckedClient:
+    client = CheckedClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    return client

@@ -1,0 +1,348 @@
+"""Who may do what, and the one shape of every error."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DataError, OperationalError
+from django.test import Client, override_settings
+from rest_framework.authentication import TokenAuthentication
+
+from backfill.api.errors import handle_exception
+from backfill.errors import BackfillError, CorruptRecord, HtmlPage, LeaseLost, Stopped, StorageUnavailable
+from backfill.service import BackfillService
+from tests.integration.checked_client import CheckedClient
+from tests.integration.fake_work import run_to_the_end
+from tests.integration.test_api_jobs import BODY, START, refused, started
+
+ID = "0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11"
+ONE = f"{START}/{ID}"
+LIMITS = f"{START}/config/rate-limit"
+
+VERBS = [
+    ("post", START, "add_backfilljob"),
+    ("post", f"{START}/preview", "view_backfilljob"),
+    ("get", f"{START}/jobs", "view_backfilljob"),
+    ("get", ONE, "view_backfilljob"),
+    ("head", ONE, "view_backfilljob"),
+    ("delete", ONE, "change_backfilljob"),
+    ("patch", ONE, "change_backfilljob"),
+    ("post", f"{ONE}/pause", "change_backfilljob"),
+    ("post", f"{ONE}/resume", "change_backfilljob"),
+    ("get", f"{ONE}/items", "view_backfilljob"),
+    ("post", f"{ONE}/retry", "change_backfilljob"),
+    ("get", LIMITS, "view_backfilljob"),
+    ("put", LIMITS, "change_ratelimitconfig"),
+    ("patch", LIMITS, "change_ratelimitconfig"),
+    ("get", "/api/snapshots", "view_backfilljob"),
+    ("get", "/api/snapshots/2024-01-31/91", "view_backfilljob"),
+    ("get", "/api/snapshots/2024-01-31/91/clubperformance.csv", "view_backfilljob"),
+]
+PERMISSIONS = ["view_backfilljob", "add_backfilljob", "change_backfilljob", "change_ratelimitconfig"]
+
+ClientFor = Callable[..., CheckedClient]
+
+
+# Who may do what.
+
+
+@pytest.mark.parametrize(("method", "path", "needed"), VERBS)
+def test_nobody_does_anything_without_signing_in(
+    served: BackfillService, method: str, path: str, needed: str,
+) -> None:
+    response = getattr(CheckedClient(), method)(path)
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"] == "Token"
+    if method != "head":
+        refused(response, 401, "NOT_AUTHENTICATED")
+
+
+@pytest.mark.parametrize(("method", "path", "needed"), VERBS)
+def test_each_verb_takes_its_own_permission_and_no_other(
+    client_for: ClientFor, method: str, path: str, needed: str,
+) -> None:
+    others = client_for(*(name for name in PERMISSIONS if name != needed))
+    denied = getattr(others, method)(path)
+    assert denied.status_code == 403
+    if method != "head":
+        assert f"backfill.{needed}" in refused(denied, 403, "PERMISSION_DENIED")["message"]
+    assert getattr(client_for(needed), method)(path).status_code in {200, 400, 404}
+
+
+def test_a_wrong_token_is_refused_as_such(served: BackfillService) -> None:
+    for token in ("Token nonsense", "Token", "Token a b", "Token \xff"):
+        error = refused(CheckedClient().get(f"{START}/jobs", headers={"Authorization": token}), 401,
+                        "NOT_AUTHENTICATED")
+        assert "drf_create_token" in error["message"]
+
+
+def test_a_session_needs_its_csrf_token_for_a_change(served: BackfillService) -> None:
+    client = CheckedClient(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("bob"))
+    assert client.get(f"{START}/jobs").status_code == 200
+    error = refused(client.post(START, BODY, format="json"), 403, "CSRF_FAILED")
+    assert "X-CSRFToken" in error["message"]
+    client.cookies["csrftoken"] = "a" * 32
+    assert client.post(START, BODY, format="json", headers={"X-CSRFToken": "a" * 32}).json()["createdBy"] == "bob"
+
+
+@pytest.mark.parametrize("body", [b"--x\r\n\r\n", b"", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--"])
+def test_a_broken_form_under_a_session_is_refused(served: BackfillService, body: bytes) -> None:
+    client = CheckedClient(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("bob"))
+    for kind in ("multipart/form-data; boundary=x", "multipart/form-data", "application/x-www-form-urlencoded"):
+        assert client.post(START, body, content_type=kind).status_code in {400, 403}
+
+
+# Addresses and methods.
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "head", "options"])
+@pytest.mark.parametrize("path", ["/api/districts/backfill", "/api/districts/backfill/", "/api/districts/backfill/7/x",
+                                  "/api/districts/backfill/initiate"])
+def test_the_old_endpoints_are_gone_and_name_the_new_one(method: str, path: str) -> None:
+    """R9.6, R8.1"""
+    response = getattr(CheckedClient(), method)(path)
+    assert response.status_code == 410
+    if method != "head":
+        error = refused(response, 410, "ENDPOINT_REMOVED")
+        assert START in error["message"]
+        assert error["details"] == {"path": START}
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
+@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/admin/backfill/", "/api/admin/backfill/jobs/",
+                                  "/api/snapshots/", f"{ONE}/", f"{ONE}/pause/", "/api/districts/backfills", "/api/a%0Ab",
+                                  "/api/admin/backfill/jobs%0A", "/api/%00", "/api/x/../schema", "/api//schema"])
+def test_an_unknown_address_is_not_found_and_never_a_redirect(method: str, path: str) -> None:
+    refused(getattr(CheckedClient(), method)(path, headers={"Accept": "text/html"}), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("get", START, "POST"), ("put", START, "POST"), ("get", f"{START}/preview", "POST"),
+    ("post", f"{START}/jobs", "GET, HEAD"), ("put", ONE, "GET, PATCH, DELETE, HEAD"), ("get", f"{ONE}/pause", "POST"),
+    ("post", LIMITS, "GET, PUT, PATCH"), ("options", LIMITS, "GET, PUT, PATCH"), ("post", "/api/snapshots", "GET"),
+    ("delete", "/api/snapshots/2024-01-31/91/clubperformance.csv", "GET"), ("post", "/api/schema", "GET"),
+    ("trace", f"{START}/jobs", "GET, HEAD"),
+])
+def test_a_method_that_an_address_does_not_take_is_refused(
+    api: CheckedClient, method: str, path: str, allowed: str,
+) -> None:
+    response = getattr(api, method)(path)
+    refused(response, 405, "METHOD_NOT_ALLOWED")
+    assert set(allowed.split(", ")) <= set(response["Allow"].split(", "))
+    assert "OPTIONS" not in response["Allow"]
+
+
+def test_a_form_that_is_not_had_is_refused(api: CheckedClient) -> None:
+    refused(api.get(f"{START}/jobs", headers={"Accept": "text/html"}), 406, "NOT_ACCEPTABLE")
+    assert api.get(f"{START}/jobs", headers={"Accept": "text/html,*/*;q=0.8"}).status_code == 200
+
+
+# Bodies.
+
+
+@pytest.mark.parametrize("body", [
+    b"{", b"{'jobType': 1}", b"[1,", b'{"a": NaN}', b'{"a": Infinity}', b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf{}", b"\x00",
+    b" ", b'{"jobType": "\xe4"}', b"[" * 200_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}",
+])
+@pytest.mark.parametrize("path", [START, f"{START}/preview"])
+def test_malformed_json_is_refused_as_such(api: CheckedClient, path: str, body: bytes) -> None:
+    error = refused(api.post(path, body, content_type="application/json"), 400, "MALFORMED_JSON")
+    assert "UTF-8" in error["message"]
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "5", '"text"', "true", "[{}]"])
+def test_a_body_that_is_no_object_is_refused(api: CheckedClient, body: str) -> None:
+    refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("charset", ["zlib", "base64", "rot13", "utf-16", "idna", "undefined", "nonsense", "utf-8"])
+def test_the_charset_of_a_header_changes_nothing(api: CheckedClient, charset: str) -> None:
+    body = json.dumps(BODY).encode()
+    assert api.post(f"{START}/preview", body, content_type=f"application/json; charset={charset}").status_code == 200
+    listed = api.generic("GET", f"{START}/jobs?limit=5", b"", content_type=f"text/plain; charset={charset}")
+    assert listed.status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense", "/",
+                                  "multipart/form-data; boundary=x"])
+def test_a_body_that_is_not_sent_as_json_is_refused(api: CheckedClient, kind: str) -> None:
+    refused(api.post(START, b"jobType=data-collection", content_type=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_a_huge_body_is_refused_before_it_is_read(api: CheckedClient) -> None:
+    body = json.dumps({**BODY, "targetDistricts": ["91"] * 300_000})
+    refused(api.post(START, body, content_type="application/json"), 413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize("text", [r"\u0000", r"9\u00001", r"\ud800", r"\udfff\ud800", r"\u001b[31m", r"9\n1"])
+def test_text_that_no_terminal_and_no_database_takes_is_refused(api: CheckedClient, text: str) -> None:
+    for field in ('"targetDistricts": ["%s"]', '"planId": "%s"', '"cadence": "%s"', '"startDate": "%s"', '"%s": 1'):
+        body = '{"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-01", ' + field % text + "}"
+        refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+
+
+def test_an_answer_repeats_little_of_what_it_was_sent(api: CheckedClient) -> None:
+    body = {**BODY, "cadence": "x" * 100_000, "y" * 100_000: 1, **{f"field{n}": n for n in range(1000)}}
+    response = api.post(START, body, format="json")
+    refused(response, 400, "VALIDATION_ERROR")
+    assert len(response.content) < 20_000
+
+
+def test_too_many_parameters_are_refused(api: CheckedClient) -> None:
+    refused(api.get(f"{START}/jobs?" + "&".join(f"a{n}=1" for n in range(1001))), 400, "BAD_REQUEST")
+
+
+# What is not the client's fault.
+
+
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in VERBS if method != "head"])
+def test_a_store_that_does_not_answer_is_said_to_be_so(
+    api: CheckedClient, served: BackfillService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    method: str, path: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StorageUnavailable("The job store does not answer: it is locked.")
+
+    for storage in (served.storage.jobs, served.storage.snapshots):
+        for name in [name for name in dir(storage) if not name.startswith("_")]:
+            monkeypatch.setattr(storage, name, fail, raising=False)
+    bodies: dict[tuple[str, str], Any] = {
+        ("post", START): BODY, ("post", f"{START}/preview"): BODY, ("patch", ONE): {"rateLimits": {"maxConcurrent": 1}},
+        ("put", LIMITS): {"maxConcurrent": 1}}
+    response = getattr(api, method)(path, bodies.get((method, path)), format="json")
+    error = refused(response, 503, "STORAGE_UNAVAILABLE")
+    assert error["retryable"] is True
+    assert response["Retry-After"] == "5"
+    [line] = [record for record in caplog.records if record.name == "backfill"]
+    assert "STORAGE_UNAVAILABLE" in line.getMessage()
+    assert response.json()["metadata"]["operationId"] in line.getMessage()
+    assert line.exc_info is None
+
+
+@pytest.mark.parametrize(("trouble", "status", "code"), [
+    (OperationalError("server closed the connection"), 503, "STORAGE_UNAVAILABLE"),
+    (DataError("NUL"), 400, "BAD_REQUEST"),
+])
+def test_a_database_that_fails_at_signing_in_is_said_to_be_so(
+    api: CheckedClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    trouble: Exception, status: int, code: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(TokenAuthentication, "authenticate_credentials", fail)
+    response = api.get(f"{START}/jobs")
+    refused(response, status, code)
+    assert "server closed" not in response.content.decode()
+    assert ("server closed the connection" in caplog.text) is (status == 503)
+
+
+def test_a_fault_of_this_program_tells_the_client_nothing_and_the_log_everything(
+    api: CheckedClient, served: BackfillService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(served.storage.jobs, "page", fail, raising=False)
+    response = api.get(f"{START}/jobs")
+    error = refused(response, 500, "INTERNAL_ERROR")
+    assert "operationId" in error["message"]
+    assert b"secret" not in response.content
+    [line] = [record for record in caplog.records if record.name == "backfill"]
+    assert (line.levelno, line.exc_info is not None) == (logging.ERROR, True)
+    assert response.json()["metadata"]["operationId"] in line.getMessage()
+    assert "a secret" in caplog.text
+
+
+class _Unheard(BackfillError):
+    code = "UNHEARD_OF"
+
+
+@pytest.mark.parametrize(("error", "status"), [
+    (HtmlPage("A page came."), 502), (CorruptRecord("It is damaged."), 500), (LeaseLost("Taken over."), 409),
+    (Stopped("It stops."), 503), (_Unheard("What is this?"), 500),
+])
+def test_every_error_of_the_house_has_a_status(error: BackfillError, status: int) -> None:
+    response = handle_exception(error, {})
+    assert response.status_code == status
+    assert response.data["error"]["message"] == error.message
+
+
+def test_a_damaged_job_is_named(
+    api: CheckedClient, served: BackfillService, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise CorruptRecord("Job 7 cannot be read: KeyError('limits').")
+
+    monkeypatch.setattr(served.storage.jobs, "get", fail, raising=False)
+    assert "Job 7" in refused(api.get(f"{START}/{uuid4()}"), 500, "CORRUPT_RECORD")["message"]
+
+
+# Before any view.
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("path", [f"{START}/jobs", "/api/nothing", "/healthz", "/readyz"])
+def test_a_wrong_host_is_told_so_in_json(served: BackfillService, path: str, *, debug: bool) -> None:
+    with override_settings(DEBUG=debug, ALLOWED_HOSTS=["example.org"]):
+        response = CheckedClient(raise_request_exception=False).get(path, headers={"Host": "evil.example"})
+    refused(response, 400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_middleware_that_fails_is_told_in_json(
+    served: BackfillService, monkeypatch: pytest.MonkeyPatch, *, debug: bool,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperationalError("a secret")
+
+    monkeypatch.setattr("django.contrib.sessions.middleware.SessionMiddleware.process_request", fail)
+    with override_settings(DEBUG=debug):
+        response = CheckedClient(raise_request_exception=False).get(f"{START}/jobs")
+    refused(response, 500, "INTERNAL_ERROR")
+    assert b"secret" not in response.content
+
+
+def test_pages_elsewhere_keep_their_own_errors(db: None) -> None:
+    response = Client().get("/nothing")
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+
+
+# Probes.
+
+
+def test_the_probes_answer_anybody(served: BackfillService) -> None:
+    for path in ("/healthz", "/readyz"):
+        response = CheckedClient().get(path, headers={"Authorization": "Token nonsense", "Accept": "text/plain"})
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+        assert response["Cache-Control"] == "no-store"
+        assert CheckedClient().head(path).status_code == 200
+
+
+def test_a_service_without_its_store_is_alive_and_not_ready(
+    served: BackfillService, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise StorageUnavailable("The job store does not answer: it is read-only.")
+
+    monkeypatch.setattr(served.storage.jobs, "ping", fail, raising=False)
+    assert CheckedClient().get("/healthz").status_code == 200
+    response = CheckedClient().get("/readyz")
+    assert "read-only" in refused(response, 503, "STORAGE_UNAVAILABLE")["message"]
+    assert response["Retry-After"] == "5"
+
+
+def test_an_ended_job_offers_what_can_be_done_with_it(api: CheckedClient, served: BackfillService) -> None:
+    job = started(api)
+    assert set(job["links"]) == {"self", "items", "cancel"}
+    run_to_the_end(served)
+    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items"}

@@ -1,0 +1,165 @@
+"""The roster, and its counts and sums."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backfill.metrics import Table, UnreadableSnapshot, district_result
+from tests.unit.metrics.builders import (
+    SUMMARY,
+    AClub,
+    a_source,
+    clubs_table,
+    codes_of,
+    district_table,
+    divisions_table,
+    result_of,
+)
+
+
+def test_clubs_are_counted_by_status() -> None:
+    result = result_of(AClub(number="1"), AClub(number="2"), AClub(number="3", status="Low"),
+                       AClub(number="4", status="Ineligible"), AClub(number="5", status="Suspended", name="Gone"))
+    assert result["clubs"] == {
+        "total": 5, "open": 4, "paid": 2, "low": 1, "ineligible": 1, "suspended": 1, "base": 4, "netGrowth": -2,
+        "chartered": 0, "suspendedClubs": [{"clubNumber": "5", "clubName": "Gone"}],
+    }
+    assert result["quality"] == []
+
+
+def test_suspended_clubs_count_in_nothing_but_the_payments() -> None:
+    result = result_of(AClub(number="1", members="15", base="10", goals="3", paid={"New": "2", "Total to Date": "2"}),
+                       AClub(number="2", status="Suspended", members="30", base="40", goals="9", code="P",
+                             paid={"New": "5", "Total to Date": "5"}))
+    assert result["membership"] == {"total": 15, "base": 10, "netGrowth": 5, "averagePerClub": 15.0}
+    assert result["payments"]["new"] == 7
+    assert result["distinguished"]["reported"]["total"] == 0
+    assert [club["clubNumber"] for club in result["health"]["clubs"]] == ["1"]
+    assert [line["clubNumber"] for line in result["distinguished"]["toGo"]] == ["1"]
+    assert result["divisions"][0]["clubs"] == 1
+    assert result["point"]["goals"] == 3
+
+
+def test_the_average_has_one_digit_and_is_rounded_half_away_from_zero() -> None:
+    clubs = [AClub(number=str(at), members=members) for at, members in enumerate(("20", "20", "20", "21"), start=1)]
+    assert result_of(*clubs)["membership"]["averagePerClub"] == 20.3
+
+
+def test_payments_are_sums_over_the_rows_and_grow_against_the_base_of_the_summary() -> None:
+    paid = {"New": "3", "Late Ren.": "1", "Oct. Ren.": "1,020", "Apr. Ren.": "-2", "Total Chart": "20",
+            "Total to Date": "1,042"}
+    summary = {**SUMMARY, "New Payments": "3", "Late Payments": "1", "October Payments": "1,020",
+               "April Payments": "-2", "Total YTD Payments": "1,042", "Payment Base": "600", "Active Clubs": "1"}
+    result = result_of(AClub(paid=paid), summary=summary)
+    assert result["payments"] == {"new": 3, "late": 1, "october": 1020, "april": -2, "charter": 20, "total": 1042,
+                                  "base": 600, "growth": 442, "growthPercent": 73.67}
+    assert result["quality"] == []
+
+
+def test_growth_on_a_payment_base_of_0_has_no_percentage() -> None:
+    result = result_of(AClub(paid={"Total to Date": "5"}), summary={**SUMMARY, "Payment Base": "0"})
+    assert (result["payments"]["growth"], result["payments"]["growthPercent"]) == (5, None)
+
+
+@pytest.mark.parametrize(("cell", "counts"), [
+    ("Charter 07/01/23", 1), ("Charter 06/30/24", 1), ("Charter 06/30/23", 0), ("Charter 07/01/24", 0),
+    (" Susp 09/30/23", 0), ("Charter 13/45/23", 0), ("Charter soon", 0), ("", 0),
+])
+def test_clubs_chartered_in_the_program_year_are_counted(cell: str, counts: int) -> None:
+    assert result_of(AClub(charter=cell), year=2023)["clubs"]["chartered"] == counts
+
+
+def test_reports_are_matched_by_number_without_leading_zeros() -> None:
+    clubs = [AClub(number="00000309")]
+    source = replace(a_source(clubs), districts=district_table([AClub(number="309")]),
+                     divisions=divisions_table([AClub(number=" 0309 ")]))
+    result = district_result(source)
+    assert result["clubs"]["total"] == 1
+    assert result["quality"] == []
+
+
+def test_a_club_missing_from_a_report_is_kept_and_named() -> None:
+    both, club_only, paid_only = AClub(number="1"), AClub(number="2"), AClub(number="3", paid={"New": "4"})
+    source = replace(a_source([both, club_only]), districts=district_table([both, paid_only]))
+    result = district_result(source)
+    assert result["clubs"]["total"] == 3
+    assert result["clubs"]["open"] == 2
+    assert result["payments"]["new"] == 4
+    missing = [(note["clubNumber"], note["message"].split()[0]) for note in result["quality"]
+               if note["code"] == "CLUB_MISSING"]
+    assert missing == [("3", "clubperformance"), ("2", "districtperformance"), ("3", "divisionperformance")]
+
+
+def test_a_club_without_a_number_is_kept_once_and_matched_by_its_name() -> None:
+    result = result_of(AClub(number="1"), AClub(number="", name="Nameless  Speakers "))
+    assert result["clubs"]["total"] == 2
+    assert codes_of(result) == ["CLUB_WITHOUT_NUMBER"] * 3
+    assert 'Nameless Speakers' in result["quality"][0]["message"]
+
+
+def test_a_club_with_two_rows_keeps_both_and_is_noted() -> None:
+    result = result_of(AClub(number="1", members="20"), AClub(number="1", members="30"))
+    assert result["clubs"]["total"] == 2
+    assert result["membership"]["total"] == 50
+    assert codes_of(result) == ["CLUB_TWICE"] * 3
+
+
+def test_an_unknown_status_counts_in_the_total_only() -> None:
+    result = result_of(AClub(number="1"), AClub(number="2", status="Merged"), AClub(number="3", status=""))
+    assert [result["clubs"][name] for name in ("total", "open", "paid", "low", "ineligible", "suspended")] \
+        == [3, 1, 1, 0, 0, 0]
+    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] \
+        == [("UNKNOWN_STATUS", "2", "Merged"), ("UNKNOWN_STATUS", "3", "")]
+
+
+def test_a_status_is_read_without_regard_to_case_and_spaces() -> None:
+    assert result_of(AClub(status=" ACTIVE "))["clubs"]["paid"] == 1
+
+
+def test_an_unreadable_cell_is_left_out_and_noted_and_no_0() -> None:
+    result = result_of(AClub(number="1", members="many"), AClub(number="2", members="24"))
+    assert result["membership"]["total"] == 24
+    assert result["membership"]["averagePerClub"] == 24.0
+    assert result["health"]["clubs"][0]["members"] is None
+    assert result["health"]["clubs"][0]["category"] is None
+    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] \
+        == [("CELL_UNREADABLE", "1", "many")]
+
+
+@pytest.mark.parametrize("cell", ["", "N/A"])
+def test_a_blank_cell_is_left_out_and_noted(cell: str) -> None:
+    result = result_of(AClub(paid={"New": cell}))
+    assert result["payments"]["new"] == 0
+    assert codes_of(result) == ["CELL_BLANK"]
+
+
+@pytest.mark.parametrize("report", ["clubs", "districts", "divisions"])
+def test_a_report_without_rows_fails_the_item(report: str) -> None:
+    source = a_source([AClub()])
+    empty = replace(source, **{report: Table(getattr(source, report).columns, [])})  # type: ignore[arg-type]
+    with pytest.raises(UnreadableSnapshot, match="has no rows"):
+        district_result(empty)
+
+
+def test_a_missing_needed_column_fails_the_item_and_is_named() -> None:
+    full = clubs_table([AClub()])
+    keep = [at for at, name in enumerate(full.columns) if name not in ("Goals Met", "Mem. Base")]
+    cut = Table(tuple(full.columns[at] for at in keep), [[row[at] for at in keep] for row in full.rows])
+    with pytest.raises(UnreadableSnapshot, match=r"clubperformance is without needed columns: Mem\. Base, Goals Met") \
+            as raised:
+        district_result(a_source([AClub()], clubs=cut))
+    assert raised.value.code == "UNREADABLE_SNAPSHOT"
+
+
+def test_a_row_of_another_length_is_refused() -> None:
+    with pytest.raises(UnreadableSnapshot, match="as many cells"):
+        Table(("a", "b"), [["1", "2"], ["1"]])
+
+
+def test_columns_are_found_without_regard_to_case_and_spaces() -> None:
+    table = Table(("Nov Visit award", " CLUB  Number "), [["1", "2"]])
+    assert table.position("club number") == 1
+    assert table.position("Nov visit Award") == 0
+    assert table.position("May visit award") is None

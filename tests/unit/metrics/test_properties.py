@@ -1,0 +1,116 @@
+"""What holds of every district, whatever its cells say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.metrics import DistrictSource, Table, UnreadableSnapshot, WorldSource, district_result, world_result
+from tests.unit.metrics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, a_source
+
+COUNTS = st.integers(0, 40).map(str)
+CELLS = st.one_of(COUNTS, st.sampled_from(["", "N/A", "-3", "1,234", " 7 ", "x", "12%", "\u00e9"]), st.text(max_size=8))
+
+
+def clubs_with(cells: st.SearchStrategy[str], numbers: st.SearchStrategy[str]) -> st.SearchStrategy[list[AClub]]:
+    club = st.builds(
+        AClub, number=numbers, name=st.sampled_from(["A", "B  b", ""]), division=st.sampled_from(["A", "B", "0D"]),
+        area=st.sampled_from(["01", "02", "0A"]), status=st.sampled_from(["Active", "Low", "Ineligible", "Suspended"]),
+        members=cells, base=cells, goals=cells, code=st.sampled_from(["", "D", "S", "P", "M"]),
+        plan=st.sampled_from(["Y", "N"]), learned=st.dictionaries(st.sampled_from(GOAL_COLUMNS), cells),
+        paid=st.dictionaries(st.sampled_from(PAYMENT_COLUMNS), cells))
+    return st.lists(club, min_size=1, max_size=8)
+
+
+TIDY = clubs_with(COUNTS, st.integers(1, 10**8 - 1).map("{:08d}".format))
+UNTIDY = clubs_with(CELLS, st.one_of(st.integers(1, 3).map(str), st.sampled_from(["", "0", "x1"])))
+MOMENTS = st.fixed_dictionaries({"year": st.integers(2014, 2027), "month": st.integers(1, 12)})
+
+
+def as_bytes(result: dict[str, Any]) -> bytes:
+    return json.dumps(result, separators=(",", ":"), allow_nan=False).encode()
+
+
+@given(TIDY, MOMENTS)
+def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], moment: dict[str, int]) -> None:
+    result = district_result(a_source(clubs, **moment))
+    health = result["health"]
+    counted = [health[name] for name in ("thriving", "vulnerable", "interventionRequired")]
+    assert sum(counted) == result["clubs"]["open"] == len(health["clubs"])
+    for name in ("thriving", "vulnerable", "interventionRequired"):
+        assert health[name] == sum(club["category"] == name for club in health["clubs"])
+
+
+@given(TIDY, MOMENTS)
+def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int]) -> None:
+    result = district_result(a_source(clubs, **moment))
+    counts = result["clubs"]
+    assert counts["paid"] + counts["low"] + counts["ineligible"] == counts["open"]
+    assert counts["open"] + counts["suspended"] == counts["total"]
+    assert len(counts["suspendedClubs"]) == counts["suspended"]
+    for levels in (result["distinguished"]["reported"], result["distinguished"]["qualifying"]):
+        assert sum(levels[name] for name in ("distinguished", "select", "presidents", "smedley")) == levels["total"]
+    for units in (result["divisions"], result["areas"]):
+        assert sum(unit["clubs"] for unit in units) == counts["open"]
+        assert sum(unit["members"] for unit in units) == result["membership"]["total"]
+        assert sum(unit["goals"] for unit in units) == result["point"]["goals"]
+    top = sum(line["level"] is None for line in result["distinguished"]["toGo"])
+    assert top <= result["distinguished"]["qualifying"]["total"]
+
+
+@given(UNTIDY, MOMENTS, st.integers(0, 10**6))
+def test_the_order_of_rows_does_not_matter(clubs: list[AClub], moment: dict[str, int], seed: int) -> None:
+    source = a_source(clubs, **moment)
+    assert as_bytes(district_result(shuffled(source, Random(seed)))) == as_bytes(district_result(source))
+
+
+@given(UNTIDY, MOMENTS)
+def test_the_same_source_gives_the_same_bytes_and_no_cell_raises(clubs: list[AClub], moment: dict[str, int]) -> None:
+    once, again = (as_bytes(district_result(a_source(clubs, **moment))) for _ in range(2))
+    assert once == again
+
+
+@given(UNTIDY, MOMENTS, st.data())
+def test_cells_of_any_text_anywhere_raise_nothing(clubs: list[AClub], moment: dict[str, int], data: st.DataObject
+                                                  ) -> None:
+    source = a_source(clubs, **moment)
+    spoiled = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
+    summary = {name: data.draw(CELLS) for name in source.summary or {}}
+    result = district_result(replace(source, **spoiled, summary=summary))  # type: ignore[arg-type]
+    assert json.loads(as_bytes(result)) == result
+
+
+@given(st.lists(st.tuples(st.sampled_from(["01", "1", "2", "91", "F", "X9", ""]), CELLS, CELLS, CELLS, CELLS), max_size=6))
+def test_a_world_of_any_cells_gives_a_result_or_the_one_error(rows: list[tuple[str, ...]]) -> None:
+    columns = ("DISTRICT", "REGION", "% Club Growth", "% Payment Growth", "Paid Clubs")
+    source = a_source([AClub()])
+    world = WorldSource(date=source.date, data_month=source.date, as_of=source.date, is_final=False, source_hash="",
+                        summary=Table(columns, rows))
+    try:
+        result = world_result(world)
+    except UnreadableSnapshot as exc:
+        assert exc.message.endswith(".")
+    else:
+        backwards = replace(world, summary=Table(columns, rows[::-1]))
+        assert as_bytes(world_result(backwards)) == as_bytes(result)
+        assert all(1 <= line["overallRank"] <= len(rows) for line in result["districts"].values())
+
+
+def with_any_cells(table: Table, data: st.DataObject) -> Table:
+    """The table with some of its cells replaced."""
+    rows = [list(row) for row in table.rows]
+    for _ in range(data.draw(st.integers(0, 4))):
+        row, column = data.draw(st.integers(0, len(rows) - 1)), data.draw(st.integers(0, len(table.columns) - 1))
+        rows[row][column] = data.draw(CELLS)
+    return Table(table.columns, rows)
+
+
+def shuffled(source: DistrictSource, chance: Random) -> DistrictSource:
+    tables = {name: getattr(source, name) for name in ("clubs", "districts", "divisions")}
+    mixed = {name: Table(table.columns, chance.sample(table.rows, len(table.rows))) for name, table in tables.items()}
+    return replace(source, **mixed)  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""What is computed, held against what the dashboard itself says: 124 month-end closes of district 91, three year-ends."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backfill.domain import ProgramYear
+from backfill.metrics import DistrictSource, Table, WorldSource, district_result, summary_lines, world_result
+from backfill.metrics.cells import number
+from backfill.metrics.distinguished import rule_of
+
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard"
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="The real exports of ../shared/dashboard are not here.")
+
+CLOSES = 124
+
+
+@dataclass(frozen=True)
+class Close:
+    """A real close of district 91: what was computed, and what the summary says of it."""
+
+    day: date
+    clubs: Table
+    result: dict[str, Any]
+    summary: dict[str, str]
+
+    def official(self, column: str) -> int | None:
+        return number(self.summary[column])
+
+
+def read(path: Path) -> Table:
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    columns, *rows = (row for row in csv.reader(text.splitlines()) if row)
+    return Table(tuple(columns), [row for row in rows if len(row) == len(columns)])  # without the footer
+
+
+@cache
+def closes() -> list[Close]:
+    return list(read_closes())
+
+
+def read_closes() -> Iterator[Close]:
+    real = SHARED / "real"
+    for path in sorted((real / "clubperformance" / "91").glob("*.csv.gz")):
+        day, as_of = (date.fromisoformat(text) for text in path.name.removesuffix(".csv.gz").split("_"))
+        clubs, summary = read(path), read(real / "districtsummary" / "all" / path.name)
+        world = world_result(WorldSource(date=day, data_month=day, as_of=as_of, is_final=True, source_hash="",
+                                         summary=summary))
+        row = summary_lines(summary)["91"]
+        result = district_result(DistrictSource(
+            date=day, district="91", program_year=ProgramYear.of(day), data_month=day, as_of=as_of, is_final=True,
+            source_hash="", clubs=clubs, districts=read(real / "districtperformance" / "91" / path.name),
+            divisions=read(real / "divisionperformance" / "91" / path.name), summary=row,
+            world_line=world["districts"]["91"]))
+        yield Close(day, clubs, result, row)
+
+
+def earned_and_reported(clubs: Table, year: ProgramYear) -> list[tuple[str, str]]:
+    """For each open club the code that its numbers earn, and the code that the report gives it."""
+    rule = rule_of(year)
+    at = [clubs.position(name) for name in ("Club Status", "Active Members", "Mem. Base", "Goals Met",
+                                            "Club Distinguished Status")]
+    found = []
+    for row in clubs.rows:
+        status, *figures, code = (row[position] for position in at if position is not None)
+        members, base, goals = (int(cell) for cell in figures)
+        if status != "Suspended":
+            steps = rule.earned(members, members - base, goals, has_plan=True)
+            found.append((rule.steps[steps - 1].code if steps else "", code))
+    return found
+
+
+def test_the_rules_give_the_reported_level_of_every_club_at_ten_june_closes() -> None:
+    junes = [close for close in closes() if close.day.month == 6]
+    assert [close.day.year for close in junes] == list(range(2015, 2025))
+    pairs = [pair for close in junes for pair in earned_and_reported(close.clubs, ProgramYear.of(close.day))]
+    assert sum(earned == reported for earned, reported in pairs) == len(pairs) == 1705
+    for close in junes:
+        assert close.result["distinguished"]["qualifying"] == close.result["distinguished"]["reported"]
+
+
+@pytest.mark.parametrize("year", [2022, 2023, 2024])
+def test_the_rules_give_the_reported_level_of_every_club_in_the_exact_year_ends(year: int) -> None:
+    name = f"{year}-{year + 1}"
+    pairs = earned_and_reported(read(SHARED / "exact" / f"clubperformance_{name}.csv"), ProgramYear.parse(name))
+    assert len(pairs) == {2022: 175, 2023: 179, 2024: 186}[year]
+    assert [pair for pair in pairs if pair[0] != pair[1]] == []
+
+
+@pytest.mark.parametrize(("figure", "column"), [("new", "New Payments"), ("late", "Late Payments"),
+                                                ("october", "October Payments"), ("april", "April Payments")])
+def test_payments_equal_the_summary_at_every_close(figure: str, column: str) -> None:
+    equal = [close for close in closes() if close.result["payments"][figure] == close.official(column)]
+    assert len(equal) == len(closes()) == CLOSES
+
+
+def test_all_payments_equal_the_summary_but_for_the_restated_july_of_2017() -> None:
+    differing = [close for close in closes()
+                 if close.result["payments"]["total"] != close.official("Total YTD Payments")]
+    assert [close.day for close in differing] == [date(2017, 7, 31)]
+    notes = [note for note in differing[0].result["quality"] if "payments in total" in note["message"]]
+    assert [(note["expected"], note["found"]) for note in notes] == [(238, 218)]
+
+
+def test_reported_distinguished_clubs_equal_the_summary_at_every_close() -> None:
+    for close in closes():
+        reported = close.result["distinguished"]["reported"]
+        assert reported["total"] == close.official("Total Distinguished Clubs")
+        assert reported["distinguished"] == close.official("Distinguished Clubs")
+        assert reported["select"] == close.official("Select Distinguished Clubs")
+        assert reported["presidents"] == close.official("Presidents Distinguished Clubs")
+        assert f'{close.result["distinguished"]["percentOfBase"]:.2f}%' == close.summary["% Distinguished Clubs"]
+
+
+def test_open_clubs_equal_the_summary_or_are_noted() -> None:
+    differing = [close for close in closes() if close.result["clubs"]["open"] != close.official("Active Clubs")]
+    assert len(differing) == 4
+    for close in differing:
+        assert any("open clubs" in note["message"] for note in close.result["quality"])
+
+
+def test_payment_growth_equals_the_summary_where_the_total_does() -> None:
+    for close in closes():
+        if close.day != date(2017, 7, 31):
+            assert f'{close.result["payments"]["growthPercent"]:.2f}%' == close.summary["% Payment Growth"]
+
+
+def test_the_goal_columns_add_up_to_goals_met_in_all_but_33_of_9509_rows() -> None:
+    since = [close for close in closes() if close.day >= date(2020, 7, 31)]
+    rows = sum(len(close.clubs.rows) for close in since)
+    corrected = [note for close in since for note in close.result["quality"] if note["code"] == "GOALS_DIFFER"]
+    assert rows == 9509
+    assert len(corrected) == 33
+
+
+def test_nothing_else_of_the_real_closes_fails_to_reconcile() -> None:
+    codes = {note["code"] for close in closes() for note in close.result["quality"]}
+    assert codes == {"SUMMARY_DIFFERS", "GOALS_DIFFER"}
+
+
+def test_the_levels_of_real_areas_and_divisions_are_those_reported() -> None:
+    units = [unit for close in closes() for unit in (*close.result["divisions"], *close.result["areas"])]
+    assert len(units) > 4000
+    assert [unit for unit in units if unit["qualifying"] != unit["reported"]] == []
+
+
+def test_the_exact_excerpt_of_another_district_gives_the_levels_that_it_reports() -> None:
+    from backfill.metrics.divisions import LEVELS, read_units
+    from backfill.metrics.quality import Notes
+
+    notes, table = Notes(), read(SHARED / "exact" / "divisionperformance_D61_2026-06_excerpt.csv")
+    for kind in ("Division", "Area"):
+        for unit in read_units(table, kind, notes).values():
+            steps = unit.steps()
+            assert steps is not None
+            assert (LEVELS[steps - 1] if steps else "") == unit.reported
+    assert notes.found == []

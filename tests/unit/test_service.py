@@ -1,0 +1,576 @@
+"""The operator's verbs: what is refused and in which order, and what a start, a retry and a change do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from backfill.domain import (
+    FIRST_DAY,
+    SUMMARY,
+    Cadence,
+    Job,
+    JobFilter,
+    JobRequest,
+    JobType,
+    OutcomeFilter,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    Progress,
+    RateLimits,
+    Segment,
+    SkipReason,
+    SnapshotFilter,
+    Status,
+    WorkItem,
+    parsed_job_type,
+)
+from backfill.errors import (
+    DashboardUnavailable,
+    IdempotencyKeyReused,
+    InvalidDateRange,
+    InvalidJobState,
+    InvalidJobType,
+    InvalidRequest,
+    JobConflict,
+    JobNotFound,
+    NothingToRetry,
+    PlanChanged,
+    SnapshotNotFound,
+    StorageUnavailable,
+)
+from backfill.service import BackfillService
+from tests.unit.fakes import (
+    DAY,
+    NOW,
+    FakeClock,
+    FakeStorage,
+    FakeWork,
+    a_job,
+    a_plan,
+    a_report,
+    a_running_job,
+    a_snapshot,
+    all_items,
+    an_outcome,
+    limits_of,
+)
+
+PLAN = replace(a_plan(2, (SUMMARY, "01", "F")), skipped={SkipReason.STORED: 1}, requests=11, unpublished_dates=3)
+REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 30), end_date=DAY)
+
+
+class Service(BackfillService):
+    """Over a storage in memory and work that is told its plan; it counts its nudges."""
+
+    def __init__(self) -> None:
+        self.clock, self.nudges = FakeClock(), list[int]()
+        self.work, self.memory = FakeWork(PLAN), FakeStorage()
+        super().__init__(
+            storage=self.memory, works={JobType.DATA_COLLECTION: self.work}, retention=timedelta(days=30),
+            now=self.clock, nudge=lambda: self.nudges.append(1))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the service itself is frozen
+
+    def begin(self, request: JobRequest = REQUEST, operator: str = "ann", key: str = "") -> Job:
+        return self.start(request, operator=operator, idempotency_key=key).job
+
+    def ended(self, *outcomes: tuple[WorkItem, str], status: Status = Status.COMPLETED, **fields: Any) -> Job:
+        """A job that ended with these failures, by item and code."""
+        job = self.memory.jobs.put_in(a_job(status=status, ended_at=NOW, **fields), PLAN)
+        failures = [an_outcome(item, OutcomeKind.FAILED, reason=code) for item, code in outcomes]
+        done = [an_outcome(item) for item in all_items(PLAN) if item not in dict(outcomes)]
+        for number, outcome in enumerate([*done, *failures]):
+            self.memory.jobs.update(job.id, lambda held: held, segment=Segment(number, (outcome,)))
+        return job
+
+
+# What is asked, and the rules that it must keep.
+
+
+@pytest.mark.parametrize(("start", "end", "fields"), [
+    (date(2024, 1, 31), date(2024, 1, 30), {"startDate"}),
+    (date(2024, 1, 31), NOW.date(), {"endDate"}),
+    (date(2024, 1, 31), NOW.date() + timedelta(days=1), {"endDate"}),
+    (FIRST_DAY - timedelta(days=1), date(2024, 1, 30), {"startDate"}),
+    (NOW.date() + timedelta(days=1), NOW.date(), {"startDate", "endDate"}),
+])
+def test_a_range_that_cannot_be_collected_is_refused_with_its_fields(
+    start: date, end: date, fields: set[str],
+) -> None:
+    """R4.3, R4.4"""
+    with pytest.raises(InvalidDateRange) as refused:
+        Service().preview(replace(REQUEST, start_date=start, end_date=end))
+    assert set(refused.value.details or ()) == fields
+
+
+def test_the_widest_range_is_from_the_first_day_of_the_dashboard_to_yesterday() -> None:
+    """R4.3, R4.4"""
+    service = Service()
+    service.preview(replace(REQUEST, start_date=FIRST_DAY, end_date=NOW.date() - timedelta(days=1)))
+    service.preview(replace(REQUEST, start_date=DAY, end_date=DAY))
+
+
+@pytest.mark.parametrize(("fields", "missing"), [
+    ({"start_date": None}, {"startDate"}), ({"end_date": None}, {"endDate"}),
+    ({"start_date": None, "end_date": None}, {"startDate", "endDate"})])
+def test_a_collection_needs_both_dates(fields: dict[str, Any], missing: set[str]) -> None:
+    """R4.1"""
+    with pytest.raises(InvalidRequest, match="needed for data-collection") as refused:
+        Service().preview(replace(REQUEST, **fields))
+    assert set(refused.value.details or ()) == missing
+
+
+def test_analytics_need_no_dates() -> None:
+    """R4.2, R4.5"""
+    request = JobRequest(job_type=JobType.ANALYTICS_GENERATION)
+    config = request.config(RateLimits(), NOW.date())
+    assert (config.start_date, config.end_date) == (None, None)
+    with pytest.raises(InvalidDateRange):
+        replace(request, end_date=NOW.date()).config(RateLimits(), NOW.date())
+
+
+def test_districts_are_normalised_sorted_and_named_once() -> None:
+    config = replace(REQUEST, target_districts=("F", "1", "100", "01", " 9")).config(RateLimits(), NOW.date())
+    assert config.target_districts == ("01", "09", "100", "F")
+    with pytest.raises(InvalidRequest, match="'all' is no district") as refused:
+        replace(REQUEST, target_districts=("all",)).config(RateLimits(), NOW.date())
+    assert set(refused.value.details or ()) == {"targetDistricts"}
+
+
+def test_a_job_type_is_one_of_two() -> None:
+    """R2.1"""
+    assert [parsed_job_type(name) for name in ("data-collection", "analytics-generation")] == list(JobType)
+    with pytest.raises(InvalidJobType, match="must be data-collection or analytics-generation; it was 'tea'"):
+        parsed_job_type("tea")
+
+
+def test_a_job_type_that_is_not_offered_is_refused() -> None:
+    """R2.1"""
+    request = JobRequest(job_type=JobType.ANALYTICS_GENERATION)
+    service = Service()
+    for ask in (service.preview, lambda wanted: service.start(wanted, operator="ann")):
+        with pytest.raises(InvalidJobType, match="analytics-generation is not offered by this version; use data-coll"):
+            ask(request)
+
+
+def test_equal_requests_have_equal_fingerprints_and_others_have_not() -> None:
+    different = [
+        REQUEST, replace(REQUEST, start_date=date(2024, 1, 29)), replace(REQUEST, end_date=date(2024, 1, 30)),
+        replace(REQUEST, target_districts=("01",)), replace(REQUEST, target_districts=("02",)),
+        replace(REQUEST, cadence=Cadence.MONTH_ENDS), replace(REQUEST, skip_existing=False),
+        replace(REQUEST, plan_id="plan-1"), replace(REQUEST, job_type=JobType.ANALYTICS_GENERATION)]
+    prints = [request.fingerprint() for request in different] + [REQUEST.fingerprint("a"), REQUEST.fingerprint("b")]
+    assert len(set(prints)) == len(prints)
+    assert replace(REQUEST).fingerprint() == REQUEST.fingerprint()
+
+
+# Preview.
+
+
+def test_a_preview_shows_the_plan_and_creates_nothing() -> None:
+    """R11.2, R11.3"""
+    service = Service()
+    preview = service.preview(replace(REQUEST, target_districts=("1",)))
+    assert (preview.plan, preview.job_type) == (PLAN, JobType.DATA_COLLECTION)
+    assert preview.config.target_districts == ("01",)
+    assert preview.plan_id == f"plan-6-1-11-{PLAN.digest}"
+    assert preview.estimated_duration == 11 * RateLimits().interval
+    assert (service.memory.jobs.rows, service.nudges) == ({}, [])
+
+
+def test_without_a_limit_worth_the_name_the_dashboard_itself_sets_the_pace() -> None:
+    """R11.3"""
+    service = Service()
+    service.change_rate_limits({"max_requests_per_minute": 6000, "min_delay_ms": 0}, operator="ann")
+    assert service.preview(REQUEST).estimated_duration == 11 * timedelta(seconds=0.1)
+
+
+# Start.
+
+
+def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -> None:
+    """R1.2, R2.4"""
+    service = Service()
+    started = service.start(REQUEST, operator="ann")
+    job = started.job
+    assert started.is_new
+    assert service.memory.jobs.rows == {job.id: job}
+    assert (job.status, job.job_type, job.created_at, job.created_by) == (
+        Status.PENDING, JobType.DATA_COLLECTION, NOW, "ann")
+    assert job.progress == Progress(total_items=6, expected_skips=1)
+    assert service.memory.jobs.plan(job.id).digest == PLAN.digest
+    assert service.nudges == [1]
+
+
+def test_a_job_carries_a_copy_of_the_limits_of_the_moment() -> None:
+    """R12.2, R12.3, R12.5"""
+    service = Service()
+    stored = service.change_rate_limits({"max_requests_per_minute": 30}, operator="ann")
+    assert (stored.updated_at, stored.updated_by) == (NOW, "ann")
+    job = service.begin()
+    service.change_rate_limits({"max_concurrent": 1}, operator="bob")
+    assert service.job(job.id).config.rate_limits == limits_of(max_requests_per_minute=30)
+    assert service.rate_limits().limits == limits_of(max_requests_per_minute=30, max_concurrent=1)
+    with pytest.raises(InvalidRequest):
+        service.change_rate_limits({"max_concurrent": 0}, operator="bob")
+    assert service.rate_limits().updated_by == "bob"
+    assert service.rate_limits().limits.max_concurrent == 1
+
+
+@pytest.mark.parametrize("busy", [a_job(), a_running_job(), a_job(status=Status.PAUSED)], ids=lambda job: job.status)
+def test_a_second_start_is_refused_by_name_before_the_dashboard_is_asked(busy: Job) -> None:
+    """R3.1, R3.2"""
+    service = Service()
+    service.memory.jobs.put_in(busy)
+    with pytest.raises(JobConflict, match=f"Job {busy.id} \\(data-collection\\) is {busy.status} at 0 %") as refused:
+        service.begin()
+    details = refused.value.details or {}
+    assert (details["jobId"], details["path"]) == (str(busy.id), f"/api/admin/backfill/{busy.id}")
+    assert details["progress"] == {"totalItems": 6, "settledItems": 0, "percent": 0}
+    assert (service.work.asked, service.nudges, len(service.memory.jobs.rows)) == ([], [], 1)
+
+
+def test_what_is_wrong_is_said_before_what_is_busy() -> None:
+    service = Service()
+    service.memory.jobs.put_in(a_running_job())
+    with pytest.raises(InvalidDateRange):
+        service.begin(replace(REQUEST, end_date=NOW.date()))
+
+
+def test_a_preview_can_be_had_while_a_job_runs() -> None:
+    """R11.2"""
+    service = Service()
+    service.memory.jobs.put_in(a_running_job())
+    assert service.preview(REQUEST).plan == PLAN
+
+
+def test_a_start_that_was_overtaken_while_it_was_planned_is_refused_by_the_storage() -> None:
+    """R3.1, R3.3"""
+    service = Service()
+
+    def another_starts() -> None:
+        service.memory.jobs.put_in(a_running_job())
+
+    service.work.meanwhile = another_starts
+    with pytest.raises(JobConflict):
+        service.begin()
+    assert len(service.memory.jobs.rows) == 1
+
+
+def test_a_stale_job_gives_way_to_a_new_one() -> None:
+    """R3.4"""
+    service = Service()
+    stale = service.memory.jobs.put_in(a_running_job())
+    service.clock.forward(minutes=9, seconds=59)
+    with pytest.raises(JobConflict):
+        service.begin()
+    service.clock.forward(seconds=1)
+    job = service.begin()
+    gone = service.job(stale.id)
+    assert (gone.status, gone.token, gone.ended_at) == (Status.FAILED, 2, service.clock())
+    assert gone.error == "Displaced by a new job: no progress for 10 minutes."
+    assert service.active() == job
+
+
+def test_where_a_calendar_cannot_be_had_nothing_is_created() -> None:
+    service = Service()
+
+    def nothing_answers() -> None:
+        raise DashboardUnavailable("The calendar is needed and cannot be had.")
+
+    service.work.meanwhile = nothing_answers
+    with pytest.raises(DashboardUnavailable):
+        service.begin()
+    assert (service.memory.jobs.rows, service.nudges) == ({}, [])
+
+
+# The plan of a preview.
+
+
+def test_a_start_runs_exactly_the_plan_that_was_previewed() -> None:
+    """R11.4"""
+    service = Service()
+    job = service.begin(replace(REQUEST, plan_id=service.preview(REQUEST).plan_id))
+    assert service.memory.jobs.plan(job.id).digest == PLAN.digest
+
+
+@pytest.mark.parametrize(("plan", "after"), [
+    (a_plan(3), {"totalItems": 9, "skippedItems": 0, "estimatedRequests": 0}),
+    (replace(PLAN, skipped={SkipReason.STORED: 4}, requests=2),
+     {"totalItems": 6, "skippedItems": 4, "estimatedRequests": 2}),
+    (replace(PLAN, days=(replace(PLAN.days[0], date=date(2024, 1, 1)), PLAN.days[1])),
+     {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11}),
+])
+def test_a_plan_that_changed_since_the_preview_is_not_started_and_says_what_changed(
+    plan: Plan, after: dict[str, int],
+) -> None:
+    """R11.4"""
+    service = Service()
+    plan_id = service.preview(REQUEST).plan_id
+    service.work.planned = plan
+    with pytest.raises(PlanChanged, match="has changed since the preview") as refused:
+        service.begin(replace(REQUEST, plan_id=plan_id))
+    assert refused.value.details == {
+        "before": {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11}, "now": after,
+        "planId": service.preview(REQUEST).plan_id}
+    assert service.memory.jobs.rows == {}
+
+
+@pytest.mark.parametrize("plan_id", ["plan", "plan-1-2-3", "plan-6-1-11-" + "G" * 16, "plan-a-b-c-" + "0" * 16, "x"])
+def test_what_is_no_plan_id_is_refused(plan_id: str) -> None:
+    with pytest.raises(InvalidRequest, match="planId is none that a preview gave") as refused:
+        Service().begin(replace(REQUEST, plan_id=plan_id))
+    assert set(refused.value.details or ()) == {"planId"}
+
+
+# Idempotency.
+
+
+def test_the_same_key_and_request_are_the_same_job_also_while_it_runs_and_after() -> None:
+    service = Service()
+    job = service.begin(key="k")
+    again = service.start(REQUEST, operator="ann", idempotency_key="k")
+    assert (again.job.id, again.is_new, service.nudges) == (job.id, False, [1])
+    service.cancel(job.id)
+    assert service.begin(key="k").id == job.id
+    assert len(service.work.asked) == 1
+
+
+def test_the_same_key_with_another_request_is_refused() -> None:
+    service = Service()
+    job = service.begin(key="k")
+    with pytest.raises(IdempotencyKeyReused, match=f"created job {job.id}. Use a new key"):
+        service.begin(replace(REQUEST, skip_existing=False), key="k")
+    with pytest.raises(IdempotencyKeyReused):
+        service.retry(job.id, operator="ann", idempotency_key="k")
+
+
+def test_a_key_is_its_operators_own() -> None:
+    service = Service()
+    job = service.begin(key="k")
+    with pytest.raises(JobConflict):
+        service.begin(operator="bob", key="k")
+    service.cancel(job.id)
+    assert service.begin(operator="bob", key="k").id != job.id
+    with pytest.raises(IdempotencyKeyReused):
+        service.begin(replace(REQUEST, skip_existing=False), operator="ann", key="k")
+
+
+def test_without_a_key_each_start_is_its_own() -> None:
+    service = Service()
+    first = service.begin()
+    service.cancel(first.id)
+    assert service.begin().id != first.id
+
+
+def test_a_key_is_free_again_after_a_day() -> None:
+    service = Service()
+    first = service.begin(key="k")
+    service.cancel(first.id)
+    service.clock.forward(hours=24)
+    assert service.begin(key="k").id == first.id
+    service.clock.forward(seconds=1)
+    assert service.begin(replace(REQUEST, skip_existing=False), key="k").id != first.id
+
+
+def test_of_two_equal_starts_at_one_time_the_slower_one_gets_the_job_of_the_quicker() -> None:
+    """R3.1"""
+    service = Service()
+    quick = list[Job]()
+    service.work.meanwhile = lambda: quick.append(service.begin(key="k"))
+    slow = service.start(REQUEST, operator="ann", idempotency_key="k")
+    assert (slow.job.id, slow.is_new) == (quick[0].id, False)
+
+
+# Retry.
+
+ITEMS = all_items(PLAN)
+FAILED = ((ITEMS[1], "TIMEOUT"), (ITEMS[2], "TIMEOUT"), (ITEMS[5], "NO_ROWS"))
+
+
+def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
+    service = Service()
+    failed = service.ended(*FAILED)
+    service.change_rate_limits({"max_requests_per_minute": 30}, operator="ann")
+    started = service.retry(failed.id, operator="bob")
+    job = started.job
+    assert started.is_new
+    assert (job.retry_of, job.created_by, job.status, job.progress.total_items) == (
+        failed.id, "bob", Status.PENDING, 3)
+    assert all_items(service.memory.jobs.plan(job.id)) == [ITEMS[1], ITEMS[2], ITEMS[5]]
+    assert (job.config.start_date, job.config.end_date) == (ITEMS[1].date, ITEMS[5].date)
+    assert job.config.rate_limits == limits_of(max_requests_per_minute=30)
+
+
+@pytest.mark.parametrize(("narrowed", "items"), [
+    ({"codes": ["NO_ROWS"]}, [ITEMS[5]]), ({"codes": ["NO_ROWS", "TIMEOUT"]}, [ITEMS[1], ITEMS[2], ITEMS[5]]),
+    ({"districts": ["01"]}, [ITEMS[1]]), ({"districts": ["F"], "codes": ["TIMEOUT"]}, [ITEMS[2]]),
+])
+def test_a_retry_may_be_narrowed_to_a_group(narrowed: dict[str, Any], items: list[WorkItem]) -> None:
+    service = Service()
+    job = service.retry(service.ended(*FAILED).id, operator="ann", **narrowed).job
+    assert all_items(service.memory.jobs.plan(job.id)) == items
+
+
+def test_a_retry_of_more_failures_than_a_page_holds_has_them_all() -> None:
+    service = Service()
+    service.work.planned = a_plan(30, (SUMMARY, *(f"{n:02d}" for n in range(1, 80))))
+    items = all_items(service.work.planned)
+    failed = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW), service.work.planned)
+    service.memory.jobs.update(failed.id, lambda job: job, segment=Segment(0, tuple(
+        an_outcome(item, OutcomeKind.FAILED, reason="TIMEOUT") for item in items)))
+    job = service.retry(failed.id, operator="ann").job
+    assert job.progress.total_items == len(items) == 2400
+
+
+def test_the_retry_of_an_active_job_is_refused() -> None:
+    service = Service()
+    job = service.memory.jobs.put_in(a_running_job(progressed_at=NOW - timedelta(minutes=11)))  # stale, so not busy
+    with pytest.raises(InvalidJobState, match="can be retried once it has ended"):
+        service.retry(job.id, operator="ann")
+
+
+def test_the_retry_of_a_job_beside_a_running_one_is_refused() -> None:
+    """R3.2"""
+    service = Service()
+    failed = service.ended(*FAILED)
+    running = service.memory.jobs.put_in(a_running_job())
+    with pytest.raises(JobConflict, match=str(running.id)):
+        service.retry(failed.id, operator="ann")
+
+
+@pytest.mark.parametrize("narrowed", [{}, {"codes": ["HTML_PAGE"]}, {"districts": ["99"]}])
+def test_where_nothing_failed_there_is_nothing_to_retry(narrowed: dict[str, Any]) -> None:
+    service = Service()
+    ended = service.ended(*(FAILED if narrowed else ()))
+    with pytest.raises(NothingToRetry, match=f"Job {ended.id} has no failed item of that kind"):
+        service.retry(ended.id, operator="ann", **narrowed)
+
+
+def test_failed_items_that_the_dashboard_no_longer_publishes_cannot_be_retried() -> None:
+    service = Service()
+    ended = service.ended(*FAILED)
+    service.work.planned = Plan((PlannedDay(date(2024, 1, 1), ("01",)),))
+    with pytest.raises(NothingToRetry, match="publishes nothing any more"):
+        service.retry(ended.id, operator="ann")
+
+
+def test_the_retry_of_a_job_that_there_is_not_is_refused() -> None:
+    with pytest.raises(JobNotFound):
+        Service().retry(uuid4(), operator="ann")
+
+
+def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
+    service = Service()
+    failed = service.ended(*FAILED)
+
+    def retry(**narrowed: list[str]) -> Job:
+        return service.retry(failed.id, operator="ann", idempotency_key="k", **narrowed).job
+
+    job = retry(codes=["TIMEOUT"], districts=["01", "F"])
+    assert retry(districts=["F", "01"], codes=["TIMEOUT"]).id == job.id
+    with pytest.raises(IdempotencyKeyReused):
+        retry(codes=["NO_ROWS"], districts=["01", "F"])
+
+
+# Steering.
+
+
+def test_a_cancel_says_what_the_job_was_and_tells_the_worker() -> None:
+    """R7.3"""
+    service = Service()
+    job = service.memory.jobs.put_in(a_running_job())
+    cancelled = service.cancel(job.id)
+    assert (cancelled.job.status, cancelled.previous_status) == (Status.CANCELLING, Status.RUNNING)
+    assert service.nudges == [1]
+    service.clock.forward(seconds=15)
+    cancelled = service.cancel(job.id)
+    assert (cancelled.job.status, cancelled.previous_status) == (Status.CANCELLED, Status.CANCELLING)
+    assert cancelled.job.cancelled_at == NOW
+    with pytest.raises(InvalidJobState):
+        service.cancel(job.id)
+
+
+def test_a_pending_job_is_paused_resumed_and_its_limits_lowered() -> None:
+    service = Service()
+    job = service.begin()
+    assert service.pause(job.id).status is Status.PAUSED
+    assert service.resume(job.id).status is Status.PENDING
+    lowered = service.lower_limits(job.id, {"max_requests_per_minute": 10})
+    assert lowered.config.rate_limits == limits_of(max_requests_per_minute=10)
+    with pytest.raises(InvalidJobState, match="can only be lowered"):
+        service.lower_limits(job.id, {"max_requests_per_minute": 11})
+    with pytest.raises(InvalidRequest):
+        service.lower_limits(job.id, {"max_requests_per_minute": 0})
+
+
+@pytest.mark.parametrize("verb", [
+    lambda service: service.job(uuid4()), lambda service: service.cancel(uuid4()),
+    lambda service: service.pause(uuid4()), lambda service: service.resume(uuid4()),
+    lambda service: service.lower_limits(uuid4(), {}),
+    lambda service: service.items(uuid4(), OutcomeFilter(), limit=1, offset=0),
+], ids=["job", "cancel", "pause", "resume", "lower", "items"])
+def test_a_job_that_there_is_not_is_not_found(verb: Callable[[Service], object]) -> None:
+    with pytest.raises(JobNotFound, match="There is no job"):
+        verb(Service())
+
+
+# Watching, and housekeeping.
+
+
+def test_jobs_are_listed_newest_first_and_by_status() -> None:
+    """R1.6, R6.3"""
+    service = Service()
+    jobs = [service.memory.jobs.put_in(a_job(status=status, created_at=NOW + timedelta(minutes=n), ended_at=NOW))
+            for n, status in enumerate([Status.COMPLETED, Status.FAILED, Status.CANCELLED])]
+    page = service.jobs(JobFilter(), limit=2, offset=0)
+    assert ([job.id for job in page.rows], page.total) == ([jobs[2].id, jobs[1].id], 3)
+    page = service.jobs(JobFilter(statuses=frozenset({Status.FAILED})), limit=20, offset=0)
+    assert ([job.id for job in page.rows], page.total) == ([jobs[1].id], 1)
+
+
+def test_the_items_of_a_job_are_listed_in_the_order_in_which_they_were_settled() -> None:
+    """R5.4"""
+    service = Service()
+    job = service.ended(*FAILED)
+    page = service.items(job.id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=2, offset=1)
+    assert ([outcome.item for outcome in page.rows], page.total) == ([ITEMS[2], ITEMS[5]], 3)
+
+
+def test_a_stored_snapshot_is_found_and_another_one_is_not() -> None:
+    service = Service()
+    name = next(iter(a_snapshot(district=SUMMARY).reports))
+    summary = a_snapshot(district=SUMMARY, reports={name: a_report(
+        b'"REGION","DISTRICT"\r\n"01","02"\r\nMonth of Jan, As of 02/09/2024\r\n')})
+    service.memory.snapshots.put(summary)
+    assert service.snapshot(DAY, SUMMARY) == summary
+    assert service.rows(summary) == [{"REGION": "01", "DISTRICT": "02"}]
+    assert service.snapshots(SnapshotFilter(), limit=5, offset=0).total == 1
+    with pytest.raises(SnapshotNotFound, match="Nothing is stored for 01 on 2024-01-31"):
+        service.snapshot(DAY, "01")
+
+
+def test_jobs_are_pruned_after_the_retention() -> None:
+    """R1.7"""
+    service = Service()
+    old = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW - timedelta(days=30, seconds=1)))
+    young = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW - timedelta(days=30)))
+    assert service.prune() == 1
+    assert set(service.memory.jobs.rows) == {young.id} != {old.id}
+
+
+def test_a_store_that_is_away_is_told() -> None:
+    service = Service()
+    service.ping()
+    service.memory.store.is_down = True
+    for verb in (service.ping, service.active, service.begin):
+        with pytest.raises(StorageUnavailable):
+            verb()
