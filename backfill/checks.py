@@ -21,15 +21,22 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     options: dict[str, Any] = database.get("OPTIONS", {})
     found: list[CheckMessage] = []
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
-        found.append(Error(
-            "SQLite is not opened with transaction_mode IMMEDIATE: concurrent writes would fail with 'database is "
-            "locked'.", hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE" on the default database.',
-            id="backfill.E001"))
+        found.append(
+            Error(
+                "SQLite is not opened with transaction_mode IMMEDIATE: concurrent writes would fail with 'database is "
+                "locked'.",
+                hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE" on the default database.',
+                id="backfill.E001",
+            )
+        )
     if "journal_mode=wal" not in str(options.get("init_command", "")).lower().replace(" ", ""):
-        found.append(checks.Warning(
-            "SQLite is not in WAL mode: readers and the running job would wait for each other.",
-            hint='Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL;" on the default database.',
-            id="backfill.W001"))
+        found.append(
+            checks.Warning(
+                "SQLite is not in WAL mode: readers and the running job would wait for each other.",
+                hint='Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL;" on the default database.',
+                id="backfill.W001",
+            )
+        )
     return found
 
 
@@ -38,18 +45,36 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     """Settings that hold one of a few values, and the address of the dashboard."""
     found: list[CheckMessage] = []
     if settings.BACKFILL_STORAGE not in ADAPTERS:
-        found.append(Error(f"BACKFILL_STORAGE is {settings.BACKFILL_STORAGE!r}.",
-                           hint=f"Set it to one of: {', '.join(ADAPTERS)}.", id="backfill.E002"))
+        found.append(
+            Error(
+                f"BACKFILL_STORAGE is {settings.BACKFILL_STORAGE!r}.",
+                hint=f"Set it to one of: {', '.join(ADAPTERS)}.",
+                id="backfill.E002",
+            )
+        )
     if settings.BACKFILL_WORKER not in {"auto", "off"}:
-        found.append(Error(f"BACKFILL_WORKER is {settings.BACKFILL_WORKER!r}.", hint="Set it to auto or off.",
-                           id="backfill.E003"))
+        found.append(
+            Error(
+                f"BACKFILL_WORKER is {settings.BACKFILL_WORKER!r}.", hint="Set it to auto or off.", id="backfill.E003"
+            )
+        )
     address = urlsplit(settings.BACKFILL_DASHBOARD_URL)
     if address.scheme not in {"http", "https"} or not address.hostname:
-        found.append(Error(f"BACKFILL_DASHBOARD_URL is {settings.BACKFILL_DASHBOARD_URL!r}, which is no web address.",
-                           hint="Set it to an address like https://dashboards.toastmasters.org.", id="backfill.E004"))
+        found.append(
+            Error(
+                f"BACKFILL_DASHBOARD_URL is {settings.BACKFILL_DASHBOARD_URL!r}, which is no web address.",
+                hint="Set it to an address like https://dashboards.toastmasters.org.",
+                id="backfill.E004",
+            )
+        )
     if settings.BACKFILL_RETENTION_DAYS < 1:
-        found.append(Error(f"BACKFILL_RETENTION_DAYS is {settings.BACKFILL_RETENTION_DAYS}.",
-                           hint="Set it to 1 or more.", id="backfill.E005"))
+        found.append(
+            Error(
+                f"BACKFILL_RETENTION_DAYS is {settings.BACKFILL_RETENTION_DAYS}.",
+                hint="Set it to 1 or more.",
+                id="backfill.E005",
+            )
+        )
     return found
 
 
@@ -58,5 +83,10 @@ def check_contact(**_: Any) -> list[CheckMessage]:
     """Whoever is asked for this much should know whom to write to."""
     if settings.BACKFILL_CONTACT:
         return []
-    return [checks.Warning("BACKFILL_CONTACT is empty: the dashboard's owners could not tell who collects from them.",
-                    hint="Set it to an e-mail address or a page; it is sent in the User-Agent.", id="backfill.W002")]
+    return [
+        checks.Warning(
+            "BACKFILL_CONTACT is empty: the dashboard's owners could not tell who collects from them.",
+            hint="Set it to an e-mail address or a page; it is sent in the User-Agent.",
+            id="backfill.W002",
+        )
+    ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-
 _LONGEST = 1000
 """Characters of a message."""
 

@@ -45,15 +45,25 @@ class Tally:
     def add(self, outcomes: Iterable[Outcome]) -> None:
         outcomes = list(outcomes)
         self._by_district.update((outcome.item.district, outcome.kind) for outcome in outcomes)
-        self._minutes.update(outcome.at.replace(second=0, microsecond=0) for outcome in outcomes
-                             if outcome.kind is not OutcomeKind.SKIPPED)
+        self._minutes.update(
+            outcome.at.replace(second=0, microsecond=0)
+            for outcome in outcomes
+            if outcome.kind is not OutcomeKind.SKIPPED
+        )
         self._skipped.update(outcome.reason for outcome in outcomes if outcome.kind is OutcomeKind.SKIPPED)
         for outcome in outcomes:
             if outcome.kind is OutcomeKind.FAILED:
                 self._last_errors[outcome.item.district] = outcome.message
-                self._errors.appendleft(ItemError(
-                    item_key=outcome.item.key, code=outcome.reason, message=outcome.message, at=outcome.at,
-                    is_retryable=outcome.is_retryable, attempts=outcome.attempts))
+                self._errors.appendleft(
+                    ItemError(
+                        item_key=outcome.item.key,
+                        code=outcome.reason,
+                        message=outcome.message,
+                        at=outcome.at,
+                        is_retryable=outcome.is_retryable,
+                        attempts=outcome.attempts,
+                    )
+                )
         if outcomes:
             self._last = outcomes[-1]
 
@@ -63,17 +73,28 @@ class Tally:
         counts = self._by_district
         districts = {
             name: DistrictProgress(
-                total=total, processed=counts[name, OutcomeKind.PROCESSED], failed=counts[name, OutcomeKind.FAILED],
-                skipped=counts[name, OutcomeKind.SKIPPED], last_error=self._last_errors.get(name, ""),
-                is_in_progress=name in working)
+                total=total,
+                processed=counts[name, OutcomeKind.PROCESSED],
+                failed=counts[name, OutcomeKind.FAILED],
+                skipped=counts[name, OutcomeKind.SKIPPED],
+                last_error=self._last_errors.get(name, ""),
+                is_in_progress=name in working,
+            )
             for name, total in self._district_totals.items()
         }
         return Progress(
-            total_items=self._total, expected_skips=self._expected_skips,
-            processed=sum(d.processed for d in districts.values()), failed=sum(d.failed for d in districts.values()),
-            skipped=dict(self._skipped), current_item=current[-1].key if current else "",
-            last_item=self._last.item.key if self._last else "", last_item_at=self._last.at if self._last else None,
-            limiter=limiter, districts=districts, errors=tuple(self._errors), minutes=self._history(now),
+            total_items=self._total,
+            expected_skips=self._expected_skips,
+            processed=sum(d.processed for d in districts.values()),
+            failed=sum(d.failed for d in districts.values()),
+            skipped=dict(self._skipped),
+            current_item=current[-1].key if current else "",
+            last_item=self._last.item.key if self._last else "",
+            last_item_at=self._last.at if self._last else None,
+            limiter=limiter,
+            districts=districts,
+            errors=tuple(self._errors),
+            minutes=self._history(now),
         )
 
     def _history(self, now: datetime) -> tuple[tuple[datetime, int], ...]:
@@ -118,12 +139,15 @@ class Claim:
         """
         progress = self._tally.progress(in_flight, limiter, now)
         segment = Segment(self._number, tuple(self._open)) if self._unwritten else None
-        moves = segment is not None or limiter.waiting_until is not None or (
-            limiter.requests_made > self.job.progress.limiter.requests_made)
+        moves = (
+            segment is not None
+            or limiter.waiting_until is not None
+            or (limiter.requests_made > self.job.progress.limiter.requests_made)
+        )
         count = self._number + 1 if segment else self._number
         self.job = self._jobs.update(
-            self.job.id, lambda job: job.recorded(self.fence.token, progress, count, now, moves=moves),
-            segment=segment)
+            self.job.id, lambda job: job.recorded(self.fence.token, progress, count, now, moves=moves), segment=segment
+        )
         self._unwritten = 0
         if len(self._open) >= SEGMENT_SIZE:
             self._open, self._number = [], self._number + 1
@@ -186,6 +210,5 @@ class Manager:
             number = segment.number + 1
         limiter = LimiterReport(requests_made=job.progress.limiter.requests_made)
         progress = tally.progress((), limiter, now)
-        job = self._jobs.update(
-            job.id, lambda held: held.recorded(job.token, progress, number, now, moves=True))
+        job = self._jobs.update(job.id, lambda held: held.recorded(job.token, progress, number, now, moves=True))
         return Claim(self._jobs, job, plan, settled, tally)

@@ -39,8 +39,14 @@ class Limiter:
     """
 
     def __init__(
-        self, limits: RateLimits, update_timeline: TimelineChange, *, patience: float | None = None,
-        requests_made: int = 0, now: Callable[[], datetime] = _utc_now, clock: Callable[[], float] = time.monotonic,
+        self,
+        limits: RateLimits,
+        update_timeline: TimelineChange,
+        *,
+        patience: float | None = None,
+        requests_made: int = 0,
+        now: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`patience`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes."""
         self._limits, self._update_timeline, self._patience = limits, update_timeline, patience
@@ -140,8 +146,12 @@ class Limiter:
                 self._starts.popleft()
             state, until, reason = self._situation(now)
             return LimiterReport(
-                state=state, requests_made=self._made, requests_this_minute=len(self._starts), reason=reason,
-                waiting_until=self._now() + timedelta(seconds=until - now) if until is not None else None)
+                state=state,
+                requests_made=self._made,
+                requests_this_minute=len(self._starts),
+                reason=reason,
+                waiting_until=self._now() + timedelta(seconds=until - now) if until is not None else None,
+            )
 
     def _situation(self, now: float) -> tuple[LimiterState, float | None, str]:
         limit = f"{self._limits.max_requests_per_minute:,} requests a minute"
@@ -253,15 +263,18 @@ class Limiter:
     def _busy_sentence(self, timeline: Timeline, wall: datetime) -> str:
         hold = timeline.hold(wall)
         if hold is not None:
-            return (f"The dashboard is left alone until {hold:%H:%M:%S} UTC ({timeline.hold_reason}). "
-                    "Nothing was created; try again after that.")
+            return (
+                f"The dashboard is left alone until {hold:%H:%M:%S} UTC ({timeline.hold_reason}). "
+                "Nothing was created; try again after that."
+            )
         return "Others are using the time of the dashboard. Nothing was created; try again in a minute."
 
     def _check_patience(self, began: float, now: float) -> None:
         if self._patience is not None and (now - began > self._patience or self._hold_ends - now > self._patience):
             raise DashboardUnavailable(
                 f"The dashboard cannot be asked soon enough: {self._hold_reason or 'others are using its time.'} "
-                "Nothing was created; try again in a few minutes.")
+                "Nothing was created; try again in a few minutes."
+            )
 
     def _check_going(self, *, is_pace: bool) -> None:
         if self._is_stopped or (self._is_draining and not is_pace):

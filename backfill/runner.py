@@ -68,8 +68,14 @@ class Runner:
     """One run of one claimed job, in the thread that calls `run` and a thread for each item in flight."""
 
     def __init__(
-        self, claim: Claim, execution: Execution, limiter: Limiter, *, stop: threading.Event,
-        now: Callable[[], datetime], disconnect: Callable[[], None],
+        self,
+        claim: Claim,
+        execution: Execution,
+        limiter: Limiter,
+        *,
+        stop: threading.Event,
+        now: Callable[[], datetime],
+        disconnect: Callable[[], None],
     ) -> None:
         """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go."""
         self._claim, self._execution, self._limiter = claim, execution, limiter
@@ -131,8 +137,13 @@ class Runner:
     def _hand_out(self) -> None:
         limit = self._limits.max_concurrent
         until = time.monotonic() + _LOOK_AFTER  # days that need no work may be many
-        while (self._is_storing and len(self._in_flight) < limit and not self._agenda.is_empty
-               and self._claim.unwritten < _UNWRITTEN_LIMIT and time.monotonic() < until):
+        while (
+            self._is_storing
+            and len(self._in_flight) < limit
+            and not self._agenda.is_empty
+            and self._claim.unwritten < _UNWRITTEN_LIMIT
+            and time.monotonic() < until
+        ):
             try:
                 task = self._agenda.next()
             except StorageUnavailable as exc:
@@ -182,10 +193,25 @@ class Runner:
         elif isinstance(outcome, LeaseLost):
             raise outcome
         else:
-            logger.error("Item %s of job %s failed in a way that the service does not know.", item.key,
-                         self._claim.job.id, exc_info=outcome)
-            self._claim.note([Outcome(item, OutcomeKind.FAILED, self._now(), "UNEXPECTED_ERROR",
-                                      f"Unexpected error: {outcome!r}", attempts=1, is_retryable=True)])
+            logger.error(
+                "Item %s of job %s failed in a way that the service does not know.",
+                item.key,
+                self._claim.job.id,
+                exc_info=outcome,
+            )
+            self._claim.note(
+                [
+                    Outcome(
+                        item,
+                        OutcomeKind.FAILED,
+                        self._now(),
+                        "UNEXPECTED_ERROR",
+                        f"Unexpected error: {outcome!r}",
+                        attempts=1,
+                        is_retryable=True,
+                    )
+                ]
+            )
 
     # Keeping the store and the lease.
 
@@ -256,7 +282,8 @@ class Runner:
             self._limiter.give_back()
             job = self._claim.release(self._now())
         except StorageUnavailable as exc:
-            logger.warning("Job %s could not be released and waits for its lease to expire. %s",
-                           self._claim.job.id, exc.message)
+            logger.warning(
+                "Job %s could not be released and waits for its lease to expire. %s", self._claim.job.id, exc.message
+            )
         else:
             logger.info("Job %s: released (%s).", job.id, job.status)

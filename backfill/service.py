@@ -75,8 +75,7 @@ class Preview:
     @property
     def estimated_duration(self) -> timedelta:
         limits = self.config.rate_limits
-        return self.plan.requests * max(
-            limits.interval, timedelta(seconds=_SECONDS_A_REQUEST / limits.max_concurrent))
+        return self.plan.requests * max(limits.interval, timedelta(seconds=_SECONDS_A_REQUEST / limits.max_concurrent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,12 @@ class BackfillService:
         return self._created(identity, lambda: self._checked_preview(request), operator=operator)
 
     def retry(
-        self, job_id: UUID, *, operator: str, codes: Collection[str] = (), districts: Collection[str] = (),
+        self,
+        job_id: UUID,
+        *,
+        operator: str,
+        codes: Collection[str] = (),
+        districts: Collection[str] = (),
         idempotency_key: str = "",
     ) -> Started:
         """A new job of exactly the failed items of an ended one, or of those with the given codes or districts.
@@ -134,10 +138,12 @@ class BackfillService:
         """
         job = self.job(job_id)
         fingerprint = JobRequest(job_type=job.job_type, target_districts=tuple(sorted(districts))).fingerprint(
-            str(job_id), *sorted(codes))
+            str(job_id), *sorted(codes)
+        )
         identity = self._identity(operator, idempotency_key, fingerprint)
         return self._created(
-            identity, lambda: self._retry_preview(job, codes, districts), operator=operator, retry_of=job_id)
+            identity, lambda: self._retry_preview(job, codes, districts), operator=operator, retry_of=job_id
+        )
 
     def _work(self, job_type: JobType) -> Work:
         work = self.works.get(job_type)
@@ -160,36 +166,47 @@ class BackfillService:
             raise PlanChanged(
                 "The plan has changed since the preview, so nothing was started. Look at what changed, and start with "
                 "the new planId.",
-                details={"before": was, "now": dict(zip(
-                    names, (plan.total_items, plan.skipped_items, plan.requests), strict=True)),
-                    "planId": preview.plan_id})
+                details={
+                    "before": was,
+                    "now": dict(zip(names, (plan.total_items, plan.skipped_items, plan.requests), strict=True)),
+                    "planId": preview.plan_id,
+                },
+            )
         return preview
 
     def _retry_preview(self, job: Job, codes: Collection[str], districts: Collection[str]) -> Preview:
         if job.status.is_active:
             raise InvalidJobState(f"Job {job.id} is {job.status}; its failed items can be retried once it has ended.")
         items = [
-            outcome.item for outcome in self._failures(job.id)
+            outcome.item
+            for outcome in self._failures(job.id)
             if (not codes or outcome.reason in codes) and (not districts or outcome.item.district in districts)
         ]
         if not items:
             raise NothingToRetry(f"Job {job.id} has no failed item of that kind; there is nothing to retry.")
         dates = [item.date for item in items]
         first, last = min(dates), max(dates)
-        config = replace(job.config, start_date=first, end_date=last,
-                         target_districts=(), rate_limits=self.storage.jobs.rate_limits().limits)
+        config = replace(
+            job.config,
+            start_date=first,
+            end_date=last,
+            target_districts=(),
+            rate_limits=self.storage.jobs.rate_limits().limits,
+        )
         # Planned anew: what was an open month may be closed by now, or live in the archive.
         plan = self._work(job.job_type).plan(config, self.now()).only(items)
         if not plan.days:
             raise NothingToRetry(f"The dashboard publishes nothing any more for the failed items of job {job.id}.")
-        return Preview(config=replace(config, target_districts=job.config.target_districts),
-                       job_type=job.job_type, plan=plan)
+        return Preview(
+            config=replace(config, target_districts=job.config.target_districts), job_type=job.job_type, plan=plan
+        )
 
     def _failures(self, job_id: UUID) -> list[Outcome]:
         failures: list[Outcome] = []
         while True:
             page = self.storage.jobs.outcomes(
-                job_id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=_RETRY_PAGE, offset=len(failures))
+                job_id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=_RETRY_PAGE, offset=len(failures)
+            )
             failures += page.rows
             if len(failures) >= page.total or not page.rows:
                 return failures
@@ -201,7 +218,11 @@ class BackfillService:
         return IdempotencyKey(key=scoped, fingerprint=fingerprint)
 
     def _created(
-        self, identity: IdempotencyKey | None, plan: Callable[[], Preview], *, operator: str,
+        self,
+        identity: IdempotencyKey | None,
+        plan: Callable[[], Preview],
+        *,
+        operator: str,
         retry_of: UUID | None = None,
     ) -> Started:
         if (known := self._known(identity)) is not None:
@@ -210,9 +231,16 @@ class BackfillService:
         preview = plan()
         now = self.now()
         job = Job(
-            id=uuid4(), job_type=preview.job_type, config=preview.config, created_at=now, created_by=operator,
-            progressed_at=now, retry_of=retry_of, idempotency=identity,
-            progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items))
+            id=uuid4(),
+            job_type=preview.job_type,
+            config=preview.config,
+            created_at=now,
+            created_by=operator,
+            progressed_at=now,
+            retry_of=retry_of,
+            idempotency=identity,
+            progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
+        )
         try:
             created = self.storage.jobs.create(job, preview.plan, displace=lambda active: active.displaced(now))
         except JobConflict:
@@ -228,7 +256,8 @@ class BackfillService:
         job = self.storage.jobs.by_idempotency_key(identity.key, self.now() - IDEMPOTENCY_WINDOW)
         if job is not None and job.idempotency != identity:
             raise IdempotencyKeyReused(
-                f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key.")
+                f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key."
+            )
         return job
 
     def _refuse_if_busy(self) -> None:
@@ -236,7 +265,9 @@ class BackfillService:
         if active is not None and not active.is_stale(self.now()):
             raise JobConflict(
                 f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job "
-                "runs at a time: wait until it ends, or cancel it first.", details=conflict_details(active))
+                "runs at a time: wait until it ends, or cancel it first.",
+                details=conflict_details(active),
+            )
 
     # Watching.
 
@@ -292,15 +323,20 @@ class BackfillService:
 
     def change_rate_limits(self, changes: Mapping[str, float], *, operator: str) -> StoredLimits:
         """Any subset of the limits, for the next job. Raises InvalidRequest."""
-        return self.storage.jobs.save_rate_limits(lambda stored: StoredLimits(
-            limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=operator))
+        return self.storage.jobs.save_rate_limits(
+            lambda stored: StoredLimits(
+                limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=operator
+            )
+        )
 
     def snapshot(self, day: date, district: str) -> Snapshot:
         """With the exact bytes of its reports."""
         snapshot = self.storage.snapshots.get(day, district)
         if snapshot is None:
-            raise SnapshotNotFound(f"Nothing is stored for {district} on {day}. A data-collection job over that date "
-                                   "collects it, where the dashboard has it.")
+            raise SnapshotNotFound(
+                f"Nothing is stored for {district} on {day}. A data-collection job over that date "
+                "collects it, where the dashboard has it."
+            )
         return snapshot
 
     def rows(self, snapshot: Snapshot) -> list[dict[str, str]]:

@@ -45,15 +45,24 @@ def metadata(now: datetime) -> Shape:
 
 def error(exc: BackfillError, now: datetime) -> Shape:
     return {
-        "error": {"code": exc.code, "message": exc.message, "details": dict(exc.details) if exc.details else None,
-                  "retryable": exc.is_retryable},
+        "error": {
+            "code": exc.code,
+            "message": exc.message,
+            "details": dict(exc.details) if exc.details else None,
+            "retryable": exc.is_retryable,
+        },
         "metadata": metadata(now),
     }
 
 
 def page(name: str, found: Page[T], shape: Callable[[T], Shape], *, limit: int, offset: int, now: datetime) -> Shape:
-    return {name: [shape(row) for row in found.rows], "total": found.total, "limit": limit, "offset": offset,
-            "metadata": metadata(now)}
+    return {
+        name: [shape(row) for row in found.rows],
+        "total": found.total,
+        "limit": limit,
+        "offset": offset,
+        "metadata": metadata(now),
+    }
 
 
 # Jobs.
@@ -64,8 +73,11 @@ def rate_limits(limits: RateLimits) -> Shape:
 
 
 def stored_limits(stored: StoredLimits) -> Shape:
-    return {**rate_limits(stored.limits), "updatedAt": instant(stored.updated_at),
-            "updatedBy": stored.updated_by or None}
+    return {
+        **rate_limits(stored.limits),
+        "updatedAt": instant(stored.updated_at),
+        "updatedBy": stored.updated_by or None,
+    }
 
 
 def _date(day: date | None) -> str | None:
@@ -74,9 +86,12 @@ def _date(day: date | None) -> str | None:
 
 def _config(config: JobConfig) -> Shape:
     return {
-        "startDate": _date(config.start_date), "endDate": _date(config.end_date),
-        "targetDistricts": list(config.target_districts), "cadence": str(config.cadence),
-        "skipExisting": config.skip_existing, "rateLimits": rate_limits(config.rate_limits),
+        "startDate": _date(config.start_date),
+        "endDate": _date(config.end_date),
+        "targetDistricts": list(config.target_districts),
+        "cadence": str(config.cadence),
+        "skipExisting": config.skip_existing,
+        "rateLimits": rate_limits(config.rate_limits),
     }
 
 
@@ -84,30 +99,57 @@ def _progress(progress: Progress, *, with_detail: bool) -> Shape:
     left = progress.estimate()
     pace = progress.items_per_minute
     shape: Shape = {
-        "totalItems": progress.total_items, "processedItems": progress.processed, "failedItems": progress.failed,
-        "skippedItems": progress.skipped_items, "skipped": dict(progress.skipped), "percent": progress.percent,
+        "totalItems": progress.total_items,
+        "processedItems": progress.processed,
+        "failedItems": progress.failed,
+        "skippedItems": progress.skipped_items,
+        "skipped": dict(progress.skipped),
+        "percent": progress.percent,
         "currentItem": progress.current_item or None,
         "estimatedSecondsLeft": round(left.seconds) if left else None,
         "estimatedSecondsLeftRange": {"low": round(left.low), "high": round(left.high)} if left else None,
-        "pace": {"itemsPerMinute": round(pace, 1) if pace is not None else None,
-                 "history": [{"at": instant(at), "items": count} for at, count in progress.minutes]},
+        "pace": {
+            "itemsPerMinute": round(pace, 1) if pace is not None else None,
+            "history": [{"at": instant(at), "items": count} for at, count in progress.minutes],
+        },
     }
     if with_detail:
         shape["districtProgress"] = {
-            name: {"districtId": name, "status": d.status, "itemsTotal": d.total, "itemsProcessed": d.processed,
-                   "itemsFailed": d.failed, "itemsSkipped": d.skipped, "lastError": d.last_error or None}
-            for name, d in progress.districts.items()}
+            name: {
+                "districtId": name,
+                "status": d.status,
+                "itemsTotal": d.total,
+                "itemsProcessed": d.processed,
+                "itemsFailed": d.failed,
+                "itemsSkipped": d.skipped,
+                "lastError": d.last_error or None,
+            }
+            for name, d in progress.districts.items()
+        }
         shape["errors"] = [
-            {"itemId": e.item_key, "districtId": e.item_key.partition("/")[2], "date": e.item_key.partition("/")[0],
-             "code": e.code, "message": e.message, "occurredAt": instant(e.at), "isRetryable": e.is_retryable,
-             "attempts": e.attempts}
-            for e in progress.errors]
+            {
+                "itemId": e.item_key,
+                "districtId": e.item_key.partition("/")[2],
+                "date": e.item_key.partition("/")[0],
+                "code": e.code,
+                "message": e.message,
+                "occurredAt": instant(e.at),
+                "isRetryable": e.is_retryable,
+                "attempts": e.attempts,
+            }
+            for e in progress.errors
+        ]
     return shape
 
 
 def _limiter(report: LimiterReport) -> Shape:
-    return {"requestsMade": report.requests_made, "requestsThisMinute": report.requests_this_minute,
-            "state": str(report.state), "waitingUntil": instant(report.waiting_until), "reason": report.reason}
+    return {
+        "requestsMade": report.requests_made,
+        "requestsThisMinute": report.requests_this_minute,
+        "state": str(report.state),
+        "waitingUntil": instant(report.waiting_until),
+        "reason": report.reason,
+    }
 
 
 def _links(job: Job) -> Shape:
@@ -127,7 +169,9 @@ def _result(job: Job) -> Shape | None:
         return None
     progress = job.progress
     return {
-        "itemsProcessed": progress.processed, "itemsFailed": progress.failed, "itemsSkipped": progress.skipped_items,
+        "itemsProcessed": progress.processed,
+        "itemsFailed": progress.failed,
+        "itemsSkipped": progress.skipped_items,
         "duration": milliseconds(job.ended_at - (job.started_at or job.ended_at)),
         "requestsMade": progress.limiter.requests_made,
     }
@@ -137,15 +181,29 @@ def job(value: Job, *, with_detail: bool = True) -> Shape:
     """A job; without `districtProgress` and `errors` as lists show it."""
     progress = value.progress
     return {
-        "jobId": str(value.id), "jobType": str(value.job_type), "status": str(value.status),
-        "config": _config(value.config), "progress": _progress(progress, with_detail=with_detail),
-        "checkpoint": {"lastProcessedItem": progress.last_item, "lastProcessedAt": instant(progress.last_item_at),
-                       "itemsCompleted": progress.settled_items} if progress.last_item else None,
-        "createdAt": instant(value.created_at), "createdBy": value.created_by,
-        "startedAt": instant(value.started_at), "completedAt": instant(value.ended_at),
-        "cancelledAt": instant(value.cancelled_at), "resumedAt": instant(value.resumed_at),
-        "resumeCount": value.resume_count, "retryOf": str(value.retry_of) if value.retry_of else None,
-        "result": _result(value), "error": value.error or None, "rateLimiter": _limiter(progress.limiter),
+        "jobId": str(value.id),
+        "jobType": str(value.job_type),
+        "status": str(value.status),
+        "config": _config(value.config),
+        "progress": _progress(progress, with_detail=with_detail),
+        "checkpoint": {
+            "lastProcessedItem": progress.last_item,
+            "lastProcessedAt": instant(progress.last_item_at),
+            "itemsCompleted": progress.settled_items,
+        }
+        if progress.last_item
+        else None,
+        "createdAt": instant(value.created_at),
+        "createdBy": value.created_by,
+        "startedAt": instant(value.started_at),
+        "completedAt": instant(value.ended_at),
+        "cancelledAt": instant(value.cancelled_at),
+        "resumedAt": instant(value.resumed_at),
+        "resumeCount": value.resume_count,
+        "retryOf": str(value.retry_of) if value.retry_of else None,
+        "result": _result(value),
+        "error": value.error or None,
+        "rateLimiter": _limiter(progress.limiter),
         "links": _links(value),
     }
 
@@ -156,9 +214,14 @@ def listed_job(value: Job) -> Shape:
 
 def item(outcome: Outcome) -> Shape:
     return {
-        "itemId": outcome.item.key, "date": outcome.item.date.isoformat(), "districtId": outcome.item.district,
-        "outcome": str(outcome.kind), "reason": outcome.reason or None, "message": outcome.message or None,
-        "attempts": outcome.attempts, "at": instant(outcome.at),
+        "itemId": outcome.item.key,
+        "date": outcome.item.date.isoformat(),
+        "districtId": outcome.item.district,
+        "outcome": str(outcome.kind),
+        "reason": outcome.reason or None,
+        "message": outcome.message or None,
+        "attempts": outcome.attempts,
+        "at": instant(outcome.at),
         "isRetryable": outcome.is_retryable if outcome.kind is OutcomeKind.FAILED else None,
     }
 
@@ -166,12 +229,16 @@ def item(outcome: Outcome) -> Shape:
 def preview(value: Preview) -> Shape:
     config, plan = value.config, value.plan
     return {
-        "jobType": str(value.job_type), "totalItems": plan.total_items,
+        "jobType": str(value.job_type),
+        "totalItems": plan.total_items,
         "dateRange": {"startDate": _date(config.start_date), "endDate": _date(config.end_date)},
         "affectedDistricts": [name for name in plan.district_totals if name != SUMMARY],
-        "estimatedDuration": milliseconds(value.estimated_duration), "estimatedRequests": plan.requests,
+        "estimatedDuration": milliseconds(value.estimated_duration),
+        "estimatedRequests": plan.requests,
         "itemBreakdown": {"dates": [day.date.isoformat() for day in plan.days]},
-        "skipped": dict(plan.skipped), "unpublishedDates": plan.unpublished_dates, "planId": value.plan_id,
+        "skipped": dict(plan.skipped),
+        "unpublishedDates": plan.unpublished_dates,
+        "planId": value.plan_id,
         "rateLimits": rate_limits(config.rate_limits),
     }
 
@@ -181,11 +248,16 @@ def preview(value: Preview) -> Shape:
 
 def listed_snapshot(value: Snapshot) -> Shape:
     return {
-        "date": value.date.isoformat(), "districtId": value.district, "programYear": str(value.program_year),
-        "dataMonth": value.data_month.isoformat()[:7], "asOf": value.as_of.isoformat(), "isFinal": value.is_final,
-        "contentHash": value.content_hash, "fetchedAt": instant(value.fetched_at), "jobId": str(value.job_id),
-        "reports": {str(name): {"rows": report.rows, "bytes": report.size}
-                    for name, report in value.reports.items()},
+        "date": value.date.isoformat(),
+        "districtId": value.district,
+        "programYear": str(value.program_year),
+        "dataMonth": value.data_month.isoformat()[:7],
+        "asOf": value.as_of.isoformat(),
+        "isFinal": value.is_final,
+        "contentHash": value.content_hash,
+        "fetchedAt": instant(value.fetched_at),
+        "jobId": str(value.job_id),
+        "reports": {str(name): {"rows": report.rows, "bytes": report.size} for name, report in value.reports.items()},
     }
 
 

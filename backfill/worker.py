@@ -41,7 +41,11 @@ class Worker:
     """Claims the job that needs a runner, runs it, and looks for the next."""
 
     def __init__(
-        self, storage: Storage, works: Mapping[JobType, Work], *, retention: timedelta,
+        self,
+        storage: Storage,
+        works: Mapping[JobType, Work],
+        *,
+        retention: timedelta,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -111,10 +115,19 @@ class Worker:
             claim.fail(f"This version of the service cannot do {job.job_type} jobs.", self._now())
             return
         limiter = Limiter(
-            job.config.rate_limits, lambda change: jobs.update_timeline(change, fence=claim.fence),
-            requests_made=job.progress.limiter.requests_made, now=self._now)
-        Runner(claim, work.execute(job, claim.fence, limiter), limiter, stop=self._stop, now=self._now,
-               disconnect=jobs.disconnect).run()
+            job.config.rate_limits,
+            lambda change: jobs.update_timeline(change, fence=claim.fence),
+            requests_made=job.progress.limiter.requests_made,
+            now=self._now,
+        )
+        Runner(
+            claim,
+            work.execute(job, claim.fence, limiter),
+            limiter,
+            stop=self._stop,
+            now=self._now,
+            disconnect=jobs.disconnect,
+        ).run()
 
     def _prune_daily(self) -> None:
         now = self._now()
@@ -148,4 +161,3 @@ def nudge_here() -> None:
     """Tell this process's worker, if there is one, that there may be something to do."""
     if _here is not None:
         _here.nudge()
-

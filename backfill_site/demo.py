@@ -24,7 +24,7 @@ def manage(*arguments: str) -> int:
 
 def sample_dashboard() -> tuple[subprocess.Popen[str], str]:
     """The sample dashboard in a process of its own, and its address."""
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         [sys.executable, "manage.py", "sample_dashboard", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     line = process.stdout.readline() if process.stdout else ""
@@ -51,8 +51,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="where to serve")
     port = parser.parse_args().port
-    os.environ.update(DJANGO_SETTINGS_MODULE="backfill_site.settings", DJANGO_DEBUG="true",
-                      DATABASE_URL="sqlite:///var/demo.sqlite3")
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="backfill_site.settings", DJANGO_DEBUG="true", DATABASE_URL="sqlite:///var/demo.sqlite3"
+    )
     dashboard, os.environ["BACKFILL_DASHBOARD_URL"] = sample_dashboard()
     try:
         if manage("migrate", "--verbosity", "0"):
@@ -61,8 +62,19 @@ def main() -> int:
         this_year = datetime.now(UTC).year
         print("Collecting two program years of an imaginary organisation from the sample dashboard.", flush=True)
         manage("backfill", "rate-limit", "--max-requests-per-minute", "1200", "--min-delay-ms", "0")
-        manage("backfill", "start", "--from", f"{this_year - 4}-07-01", "--to", f"{this_year - 2}-06-30",
-               "--cadence", "month-ends", "--operator", OPERATOR, "--wait")
+        manage(
+            "backfill",
+            "start",
+            "--from",
+            f"{this_year - 4}-07-01",
+            "--to",
+            f"{this_year - 2}-06-30",
+            "--cadence",
+            "month-ends",
+            "--operator",
+            OPERATOR,
+            "--wait",
+        )
         address = f"http://127.0.0.1:{port}"
         print(
             f"\nServing at {address}\n"
@@ -70,10 +82,13 @@ def main() -> int:
             f"  API page:  {address}/api/docs\n"
             f"  API:       curl -H 'Authorization: Token {token}' {address}/api/admin/backfill/jobs\n"
             f"             curl -H 'Authorization: Token {token}' {address}/api/snapshots\n"
-            "Stop with Ctrl-C.\n", flush=True)
+            "Stop with Ctrl-C.\n",
+            flush=True,
+        )
         return subprocess.call(  # noqa: S603 - our own server
             [sys.executable, "-m", "gunicorn", "backfill_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8"],
-            cwd=ROOT)
+            cwd=ROOT,
+        )
     except KeyboardInterrupt:
         return 0
     finally:

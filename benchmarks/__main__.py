@@ -30,8 +30,11 @@ def say(what: str, figure: str, aim: str = "") -> None:
 def sample_dashboard(*options: str) -> tuple[subprocess.Popen[str], str]:
     """A sample dashboard in a process of its own, and its address."""
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "sample_dashboard", "--port", "0", *options], cwd=ROOT,
-        stdout=subprocess.PIPE, text=True)
+        [sys.executable, "manage.py", "sample_dashboard", "--port", "0", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     return process, line.split()[-1]
@@ -84,11 +87,22 @@ def bare_loop(service: BackfillService, request: JobRequest) -> tuple[int, float
         for item in day.items():
             edition = day.edition
             assert edition is not None
-            reports = {name: client.report(ReportRequest(report=name, district=item.district, edition=edition))
-                       for name in reports_of(item.district)}
-            service.storage.snapshots.put(Snapshot(
-                date=item.date, district=item.district, data_month=edition.month_end, as_of=edition.as_of,
-                is_final=edition.is_final, fetched_at=datetime.now(UTC), job_id=uuid4(), reports=reports))
+            reports = {
+                name: client.report(ReportRequest(report=name, district=item.district, edition=edition))
+                for name in reports_of(item.district)
+            }
+            service.storage.snapshots.put(
+                Snapshot(
+                    date=item.date,
+                    district=item.district,
+                    data_month=edition.month_end,
+                    as_of=edition.as_of,
+                    is_final=edition.is_final,
+                    fetched_at=datetime.now(UTC),
+                    job_id=uuid4(),
+                    reports=reports,
+                )
+            )
     return plan.total_items, time.perf_counter() - began
 
 
@@ -101,8 +115,12 @@ def engine_against_bare_loop() -> None:
         service = service_for(address)
         forget("StoredCalendarMonth")
         today = datetime.now(UTC).date()
-        request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(today.year - 4, 7, 1),
-                             end_date=date(today.year - 2, 6, 30), cadence=Cadence.MONTH_ENDS)
+        request = JobRequest(
+            job_type=JobType.DATA_COLLECTION,
+            start_date=date(today.year - 4, 7, 1),
+            end_date=date(today.year - 2, 6, 30),
+            cadence=Cadence.MONTH_ENDS,
+        )
         bare_loop(service, request)  # warms the dashboard
         unlimited = RateLimits(max_requests_per_minute=600_000, min_delay_ms=0, max_concurrent=3)
         rates = []
@@ -132,8 +150,12 @@ def share_of_the_rate() -> None:
         service = service_for(address)
         forget("StoredSnapshot")
         today = datetime.now(UTC).date()
-        request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(today.year - 2, 7, 1),
-                             end_date=date(today.year - 1, 6, 30), cadence=Cadence.MONTH_ENDS)
+        request = JobRequest(
+            job_type=JobType.DATA_COLLECTION,
+            start_date=date(today.year - 2, 7, 1),
+            end_date=date(today.year - 1, 6, 30),
+            cadence=Cadence.MONTH_ENDS,
+        )
         limits = RateLimits(max_requests_per_minute=600, min_delay_ms=0, max_concurrent=3)
         job = run_job(service, request, limits)
         assert job.started_at is not None and job.ended_at is not None
@@ -175,13 +197,22 @@ def million_items() -> None:
     jobs, now = open_storage("orm").jobs, datetime.now(UTC)
     districts = ("all", *(f"{number:02d}" for number in range(1, 150)))
     first = date(2008, 7, 1)
-    days = tuple(PlannedDay(day, districts, Edition(month_end=day, as_of=day, is_final=False, is_archived=True,
-                                                    asks_blank=False))
-                 for day in (first + timedelta(days=n) for n in range(6667)))
+    days = tuple(
+        PlannedDay(
+            day, districts, Edition(month_end=day, as_of=day, is_final=False, is_archived=True, asks_blank=False)
+        )
+        for day in (first + timedelta(days=n) for n in range(6667))
+    )
     plan = Plan(days)
-    job = Job(id=uuid4(), job_type=JobType.DATA_COLLECTION, created_at=now, created_by="bench", progressed_at=now,
-              config=JobConfig(start_date=days[0].date, end_date=days[-1].date),
-              progress=Progress(total_items=plan.total_items))
+    job = Job(
+        id=uuid4(),
+        job_type=JobType.DATA_COLLECTION,
+        created_at=now,
+        created_by="bench",
+        progressed_at=now,
+        config=JobConfig(start_date=days[0].date, end_date=days[-1].date),
+        progress=Progress(total_items=plan.total_items),
+    )
     jobs.create(job, plan, displace=lambda active: active.displaced(now + timedelta(days=1)))
     claim = Manager(jobs).claim("bench", now)
     assert claim is not None
@@ -193,8 +224,11 @@ def million_items() -> None:
     del claim
     seconds = timed(lambda: Manager(jobs).claim("bench-2", now))
     say("resume of a ledger of 1,000,050 outcomes", f"{seconds:.2f} s", "at most 5 s")
-    say("memory of this whole process at its highest",
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB", "at most 300 MB")
+    say(
+        "memory of this whole process at its highest",
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
+        "at most 300 MB",
+    )
     jobs.update(job.id, lambda held: held.cancel_requested(now + timedelta(days=1)))
 
 
@@ -206,10 +240,17 @@ def ten_years() -> None:
     first, last = date(2013, 7, 1), date(2023, 6, 30)
     for end in month_ends(first, last):
         begin = end.replace(day=1)
-        service.storage.snapshots.save_calendar(CalendarMonth(
-            month_end=end, districts=tuple(f"{n:02d}" for n in range(1, 131)),
-            as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 8)), is_archived=True,
-            is_closed=True, has_blank_close=end.month == 6, fetched_at=datetime.now(UTC)))
+        service.storage.snapshots.save_calendar(
+            CalendarMonth(
+                month_end=end,
+                districts=tuple(f"{n:02d}" for n in range(1, 131)),
+                as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 8)),
+                is_archived=True,
+                is_closed=True,
+                has_blank_close=end.month == 6,
+                fetched_at=datetime.now(UTC),
+            )
+        )
     request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=first, end_date=last)
     preview = service.preview(request)
     seconds = timed(lambda: service.preview(request).plan_id)
@@ -218,8 +259,13 @@ def ten_years() -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(DJANGO_DEBUG="true", DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3", BACKFILL_WORKER="off",
-                          DJANGO_SETTINGS_MODULE="backfill_site.settings", BACKFILL_LOG_LEVEL="WARNING")
+        os.environ.update(
+            DJANGO_DEBUG="true",
+            DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
+            BACKFILL_WORKER="off",
+            DJANGO_SETTINGS_MODULE="backfill_site.settings",
+            BACKFILL_LOG_LEVEL="WARNING",
+        )
         import django
 
         django.setup()

@@ -18,7 +18,9 @@ settings.load_profile("here")
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def backend(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Backend]:
     """One store of each adapter for the whole session; `storage` empties it for each test."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -49,8 +49,9 @@ def named_job(conflict: JobConflict) -> str:
 
 def report_of(content: bytes, rows: int = 1) -> Report:
     """A report of those bytes; other bytes have another hash."""
-    return Report(rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(),
-                  content=content)
+    return Report(
+        rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(), content=content
+    )
 
 
 def reports_for(district: str, mark: str = "") -> Mapping[ReportName, Report]:
@@ -64,8 +65,11 @@ class PlanFactory(Factory[Plan]):
 
     days = (
         PlannedDay(date(2024, 1, 30), (SUMMARY, "01", "F")),
-        PlannedDay(DAY, (SUMMARY, "01", "F"), Edition(
-            month_end=DAY, as_of=CLOSE, is_final=True, is_archived=False, asks_blank=False)),
+        PlannedDay(
+            DAY,
+            (SUMMARY, "01", "F"),
+            Edition(month_end=DAY, as_of=CLOSE, is_final=True, is_archived=False, asks_blank=False),
+        ),
     )
 
 

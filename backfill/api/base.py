@@ -33,7 +33,10 @@ class StrictJson(JSONParser):
     """JSON in UTF-8, whatever charset the header names; nothing that JSON does not know, such as NaN."""
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None,
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         try:
             return json.loads(stream.read().decode("utf-8"), parse_constant=_refuse_constant)
@@ -53,7 +56,10 @@ class AnyAccept(BaseContentNegotiation):
         return next(iter(parsers), None)
 
     def select_renderer(  # type: ignore[override]
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None,
+        self,
+        request: Request,
+        renderers: Sequence[BaseRenderer],
+        format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         return renderers[0], str(renderers[0].media_type)
 

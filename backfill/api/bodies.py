@@ -24,17 +24,33 @@ class JobBody(StrictSerializer):
     """A job as it is asked for."""
 
     jobType = Word(choices=[(kind.value, kind.name) for kind in JobType], source="job_type")
-    startDate = Day(source="start_date", required=False, allow_null=True,
-                    help_text="Needed for data-collection. Not before 2008-07-01.")
-    endDate = Day(source="end_date", required=False, allow_null=True,
-                  help_text="Needed for data-collection. Before today (UTC).")
-    targetDistricts = Texts(source="target_districts", longest=40, most=500, required=False,
-                            help_text="Ids such as 91 or F; none for all districts.")
-    cadence = Word(choices=[(kind.value, kind.name) for kind in Cadence], required=False,
-                   help_text="daily where none is given.")
+    startDate = Day(
+        source="start_date",
+        required=False,
+        allow_null=True,
+        help_text="Needed for data-collection. Not before 2008-07-01.",
+    )
+    endDate = Day(
+        source="end_date", required=False, allow_null=True, help_text="Needed for data-collection. Before today (UTC)."
+    )
+    targetDistricts = Texts(
+        source="target_districts",
+        longest=40,
+        most=500,
+        required=False,
+        help_text="Ids such as 91 or F; none for all districts.",
+    )
+    cadence = Word(
+        choices=[(kind.value, kind.name) for kind in Cadence], required=False, help_text="daily where none is given."
+    )
     skipExisting = Flag(source="skip_existing", required=False, help_text="true where none is given.")
-    planId = Text(source="plan_id", max_length=100, required=False, allow_null=True,
-                  help_text="Of a preview: run exactly that plan, or answer PLAN_CHANGED.")
+    planId = Text(
+        source="plan_id",
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="Of a preview: run exactly that plan, or answer PLAN_CHANGED.",
+    )
 
 
 class RateLimitsBody(StrictSerializer):
@@ -71,10 +87,13 @@ def job_request(request: Request) -> JobRequest:
         raise
     return JobRequest(
         job_type=parsed_job_type(values["job_type"]),
-        start_date=values.get("start_date"), end_date=values.get("end_date"),
+        start_date=values.get("start_date"),
+        end_date=values.get("end_date"),
         target_districts=tuple(values.get("target_districts", ())),
         cadence=Cadence(values.get("cadence", Cadence.DAILY)),
-        skip_existing=values.get("skip_existing", True), plan_id=values.get("plan_id") or "")
+        skip_existing=values.get("skip_existing", True),
+        plan_id=values.get("plan_id") or "",
+    )
 
 
 def limit_changes(request: Request) -> dict[str, float]:
@@ -97,8 +116,13 @@ def idempotency_key(request: Request) -> str:
     if key is None:
         return ""
     if not key.strip() or len(key) > _LONGEST_KEY or not key.isprintable():
-        raise InvalidRequest({"Idempotency-Key": [
-            f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters; a UUID is a good one."]})
+        raise InvalidRequest(
+            {
+                "Idempotency-Key": [
+                    f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters; a UUID is a good one."
+                ]
+            }
+        )
     return key
 
 

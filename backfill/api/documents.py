@@ -284,10 +284,14 @@ class SnapshotPage(Page):
 
 
 class Snapshot(ListedSnapshot):
-    clubs = ListField(child=DictField(child=CharField()), required=False,
-                      help_text="Of a district: its clubs, under the report's own column names.")
-    districts = ListField(child=DictField(child=CharField()), required=False,
-                          help_text="Of the summary (all): every district.")
+    clubs = ListField(
+        child=DictField(child=CharField()),
+        required=False,
+        help_text="Of a district: its clubs, under the report's own column names.",
+    )
+    districts = ListField(
+        child=DictField(child=CharField()), required=False, help_text="Of the summary (all): every district."
+    )
     metadata = Metadata()
 
 

@@ -51,8 +51,10 @@ class AnyMethod(OpenView):
 class Gone(AnyMethod):
     def refuse(self, request: HttpRequest) -> NoReturn:
         address = reverse("backfill")
-        raise EndpointRemoved(f"This address is gone. Backfill is at {address} now; /api/docs shows how it is used.",
-                              details={"path": address})
+        raise EndpointRemoved(
+            f"This address is gone. Backfill is at {address} now; /api/docs shows how it is used.",
+            details={"path": address},
+        )
 
 
 class OpenApi(OpenView):

@@ -81,8 +81,10 @@ def as_backfill_error(exc: Exception, path: str) -> BackfillError:
     for kind, told in _TOLD:
         if isinstance(exc, kind):
             return told(str(getattr(exc, "detail", exc)), path)
-    return refusals.InternalError("Something went wrong here, not with the request. Ask whoever runs the service to "
-                                  "look for this operationId in the log.")
+    return refusals.InternalError(
+        "Something went wrong here, not with the request. Ask whoever runs the service to "
+        "look for this operationId in the log."
+    )
 
 
 def status_of(error: BackfillError) -> int:
@@ -93,40 +95,68 @@ def status_of(error: BackfillError) -> int:
 
 def not_found(path: str) -> refusals.NotFound:
     return refusals.NotFound(
-        f"There is nothing at {path[:200]}. /api/docs lists every address; none ends with a slash.")
+        f"There is nothing at {path[:200]}. /api/docs lists every address; none ends with a slash."
+    )
 
 
 def _permission_denied(said: str, _: str) -> BackfillError:
     if said.startswith("CSRF"):
         return refusals.CsrfFailed(
-            f"{said} Send the csrftoken cookie's value as X-CSRFToken, or sign in by token, which needs none.")
+            f"{said} Send the csrftoken cookie's value as X-CSRFToken, or sign in by token, which needs none."
+        )
     return refusals.PermissionMissing(said or "You may not do this; ask an administrator.")
 
 
 _TOLD: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str, str], BackfillError]], ...] = (
-    (exceptions.AuthenticationFailed, lambda said, _: refusals.NotAuthenticated(
-        f"{said} Send a valid one as 'Authorization: Token KEY'; manage.py drf_create_token NAME makes it.")),
-    (exceptions.NotAuthenticated, lambda *_: refusals.NotAuthenticated(
-        "Sign in first: send 'Authorization: Token KEY', or sign in to the admin.")),
+    (
+        exceptions.AuthenticationFailed,
+        lambda said, _: refusals.NotAuthenticated(
+            f"{said} Send a valid one as 'Authorization: Token KEY'; manage.py drf_create_token NAME makes it."
+        ),
+    ),
+    (
+        exceptions.NotAuthenticated,
+        lambda *_: refusals.NotAuthenticated(
+            "Sign in first: send 'Authorization: Token KEY', or sign in to the admin."
+        ),
+    ),
     ((exceptions.PermissionDenied, PermissionDenied), _permission_denied),
     ((exceptions.NotFound, Http404), lambda _, path: not_found(path)),
-    (exceptions.MethodNotAllowed, lambda said, _: refusals.MethodNotAllowed(
-        f"{said} The Allow header names the methods that this address takes; see /api/docs.")),
-    (exceptions.NotAcceptable, lambda *_: refusals.NotAcceptable(
-        "This address answers JSON only; send 'Accept: application/json', or none.")),
-    (exceptions.UnsupportedMediaType, lambda *_: refusals.UnsupportedMediaType(
-        "Send the body as JSON, with 'Content-Type: application/json'.")),
-    (exceptions.ParseError, lambda said, _: refusals.MalformedJson(
-        f"The body cannot be read: {said} Correct it and send it again.")),
-    (exceptions.Throttled, lambda *_: refusals.TooManyRequests(
-        "Too many requests came; wait as long as Retry-After says.")),
-    (RequestDataTooBig, lambda *_: refusals.PayloadTooLarge(
-        "The body is larger than this service takes; name fewer things at once.")),
-    ((SuspiciousOperation, BadRequest, MultiPartParserError, UnreadablePostError), lambda *_: refusals.Refusal(
-        "The request is malformed; /api/docs shows how it is written.")),
+    (
+        exceptions.MethodNotAllowed,
+        lambda said, _: refusals.MethodNotAllowed(
+            f"{said} The Allow header names the methods that this address takes; see /api/docs."
+        ),
+    ),
+    (
+        exceptions.NotAcceptable,
+        lambda *_: refusals.NotAcceptable("This address answers JSON only; send 'Accept: application/json', or none."),
+    ),
+    (
+        exceptions.UnsupportedMediaType,
+        lambda *_: refusals.UnsupportedMediaType("Send the body as JSON, with 'Content-Type: application/json'."),
+    ),
+    (
+        exceptions.ParseError,
+        lambda said, _: refusals.MalformedJson(f"The body cannot be read: {said} Correct it and send it again."),
+    ),
+    (
+        exceptions.Throttled,
+        lambda *_: refusals.TooManyRequests("Too many requests came; wait as long as Retry-After says."),
+    ),
+    (
+        RequestDataTooBig,
+        lambda *_: refusals.PayloadTooLarge("The body is larger than this service takes; name fewer things at once."),
+    ),
+    (
+        (SuspiciousOperation, BadRequest, MultiPartParserError, UnreadablePostError),
+        lambda *_: refusals.Refusal("The request is malformed; /api/docs shows how it is written."),
+    ),
     (DataError, lambda *_: refusals.Refusal("The request holds what no database takes as text, such as a NUL.")),
-    (DatabaseTrouble, lambda *_: StorageUnavailable(
-        "The database of accounts and sessions does not answer. Try again in a moment.")),
+    (
+        DatabaseTrouble,
+        lambda *_: StorageUnavailable("The database of accounts and sessions does not answer. Try again in a moment."),
+    ),
 )
 """What is told of an exception of either framework, from what it says and the path; the first that fits."""
 

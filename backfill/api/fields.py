@@ -127,7 +127,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         known = ", ".join(self.fields)
         wrong: dict[str, Any] = {
             str(name): [ErrorDetail(f"is no field of this request; known are {known}", code="said")]
-            for name in data if name not in self.fields}
+            for name in data
+            if name not in self.fields
+        }
         try:
             values: dict[str, Any] = super().to_internal_value(dict(data))
         except ValidationError as exc:
@@ -140,7 +142,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:
     """The values of a request's body by their names in Python; InvalidRequest names every field that is wrong."""
     if not isinstance(data, Mapping):
-        raise InvalidRequest({"body": ["The body must be a JSON object, like {\"jobType\": \"data-collection\"}."]})
+        raise InvalidRequest({"body": ['The body must be a JSON object, like {"jobType": "data-collection"}.']})
     serializer = kind(data=dict(data.items()))
     if not serializer.is_valid():
         raise InvalidRequest(sentences(serializer.errors))

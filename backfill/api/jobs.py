@@ -24,14 +24,22 @@ class Jobs(ApiViewSet):
     """One method for each verb; each reads the request, calls the service once, and shows what came of it."""
 
     permissions = {
-        "create": START, "retry": STEER, "destroy": STEER, "partial_update": STEER, "pause": STEER, "resume": STEER,
+        "create": START,
+        "retry": STEER,
+        "destroy": STEER,
+        "partial_update": STEER,
+        "pause": STEER,
+        "resume": STEER,
     }
 
     @schema.start_job
     def create(self, request: Request) -> Response:
         queries.query(request)
-        started = self.service.start(bodies.job_request(request), operator=request.user.get_username(),
-                                     idempotency_key=bodies.idempotency_key(request))
+        started = self.service.start(
+            bodies.job_request(request),
+            operator=request.user.get_username(),
+            idempotency_key=bodies.idempotency_key(request),
+        )
         return _begun(started)
 
     @schema.preview_job
@@ -90,8 +98,15 @@ class Jobs(ApiViewSet):
         queries.query(request)
         wanted = queries.job_id(job_id)
         codes, districts = bodies.retry_group(request)
-        return _begun(self.service.retry(wanted, operator=request.user.get_username(), codes=codes,
-                                         districts=districts, idempotency_key=bodies.idempotency_key(request)))
+        return _begun(
+            self.service.retry(
+                wanted,
+                operator=request.user.get_username(),
+                codes=codes,
+                districts=districts,
+                idempotency_key=bodies.idempotency_key(request),
+            )
+        )
 
 
 def _shown(job: Job, **more: str) -> Response:

@@ -42,7 +42,9 @@ def _refusal_of(status: int) -> refusals.Refusal:
         case 406:
             return refusals.NotAcceptable("This address does not answer in the form that the Accept header asks for.")
     if status >= 500:
-        return refusals.InternalError("Something went wrong here, not with the request; whoever runs the service "
-                                      "finds it in the log.")
-    return refusals.Refusal("The request is malformed, or its Host header names no host of this service "
-                            "(see DJANGO_ALLOWED_HOSTS).")
+        return refusals.InternalError(
+            "Something went wrong here, not with the request; whoever runs the service finds it in the log."
+        )
+    return refusals.Refusal(
+        "The request is malformed, or its Host header names no host of this service (see DJANGO_ALLOWED_HOSTS)."
+    )

@@ -54,8 +54,11 @@ def page(given: Query) -> tuple[int, int]:
 
 def job_filter(given: Query) -> JobFilter:
     return JobFilter(
-        statuses=_several(Status, given, "status"), job_types=_several(JobType, given, "jobType"),
-        created_from=_instant(given, "createdFrom"), created_to=_instant(given, "createdTo", is_end=True))
+        statuses=_several(Status, given, "status"),
+        job_types=_several(JobType, given, "jobType"),
+        created_from=_instant(given, "createdFrom"),
+        created_to=_instant(given, "createdTo", is_end=True),
+    )
 
 
 def outcome_filter(given: Query) -> OutcomeFilter:
@@ -75,8 +78,9 @@ def job_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise JobNotFound(f"There is no job {shown(text)!r}: a job's id is a UUID. List the jobs to find the one you "
-                          "mean.") from None
+        raise JobNotFound(
+            f"There is no job {shown(text)!r}: a job's id is a UUID. List the jobs to find the one you mean."
+        ) from None
 
 
 def snapshot_key(day: str, district: str) -> tuple[date, str]:
@@ -91,8 +95,9 @@ def report_name(text: str) -> ReportName:
     try:
         return ReportName(text)
     except ValueError:
-        raise SnapshotNotFound(f"There is no report {shown(text)!r}; the reports are {', '.join(ReportName)}."
-                               ) from None
+        raise SnapshotNotFound(
+            f"There is no report {shown(text)!r}; the reports are {', '.join(ReportName)}."
+        ) from None
 
 
 def _whole(given: Query, name: str, usual: int, low: int, high: int) -> int:
@@ -140,6 +145,8 @@ def _instant(given: Query, name: str, *, is_end: bool = False) -> datetime | Non
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (InvalidRequest, ValueError, OverflowError):
-        message = (f"{name} must be a date like 2024-01-31 or a time like 2024-01-31T18:00:00Z (a + is written as "
-                   f"%2B); it was {text[:40]!r}.")
+        message = (
+            f"{name} must be a date like 2024-01-31 or a time like 2024-01-31T18:00:00Z (a + is written as "
+            f"%2B); it was {text[:40]!r}."
+        )
         raise InvalidRequest({name: [message]}) from None

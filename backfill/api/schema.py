@@ -34,141 +34,305 @@ _ALWAYS = (401, 403, 503)
 
 _JOB_ID = OpenApiParameter("jobId", OpenApiTypes.UUID, OpenApiParameter.PATH)
 _KEY = OpenApiParameter(
-    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER,
-    description="1 to 255 printable characters. The same key and body within 24 hours answer with the same job (200).")
-_LOCATION = OpenApiParameter("Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200, 201],
-                             description="The job's own address.")
-_REPLAYED = OpenApiParameter("Idempotency-Replayed", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200],
-                             description="true")
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="1 to 255 printable characters. The same key and body within 24 hours answer with the same job (200).",
+)
+_LOCATION = OpenApiParameter(
+    "Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200, 201], description="The job's own address."
+)
+_REPLAYED = OpenApiParameter(
+    "Idempotency-Replayed", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200], description="true"
+)
 _ETAG = OpenApiParameter("ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200])
-_IF_NONE_MATCH = OpenApiParameter("If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER,
-                                  description="An ETag of before; 304 without a body where nothing has changed.")
+_IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="An ETag of before; 304 without a body where nothing has changed.",
+)
 _PAGING = [
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE}),
     OpenApiParameter("offset", {"type": "integer", "minimum": 0, "maximum": LARGEST_OFFSET, "default": 0}),
 ]
 _DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, description="91, F, or all for the district summaries.")
-_SNAPSHOT = [OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
-             OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH,
-                              description="91, F, or all for the district summary.")]
+_SNAPSHOT = [
+    OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
+    OpenApiParameter(
+        "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
+    ),
+]
 
-_JOB_EXAMPLE = {"jobType": "data-collection", "startDate": "2023-07-01", "endDate": "2024-01-31",
-                "targetDistricts": ["91", "F"], "cadence": "month-ends", "skipExisting": True}
+_JOB_EXAMPLE = {
+    "jobType": "data-collection",
+    "startDate": "2023-07-01",
+    "endDate": "2024-01-31",
+    "targetDistricts": ["91", "F"],
+    "cadence": "month-ends",
+    "skipExisting": True,
+}
 _EXAMPLES = [
     OpenApiExample("Month ends of two districts", _JOB_EXAMPLE, request_only=True),
     OpenApiExample("Analytics of every snapshot", {"jobType": "analytics-generation"}, request_only=True),
 ]
-_BUSY = OpenApiExample("Another job runs", {
-    "error": {"code": "JOB_ALREADY_RUNNING", "retryable": True,
-              "message": f"Job {_ID} (data-collection) is running at 42.5 %. One job runs at a time: wait until it "
-                         "ends, or cancel it first.",
-              "details": {"jobId": _ID, "jobType": "data-collection", "status": "running",
-                          "path": f"/api/admin/backfill/{_ID}",
-                          "progress": {"totalItems": 2000, "settledItems": 850, "percent": 42.5}}},
-    "metadata": _METADATA}, response_only=True, status_codes=["409"])
-_INVALID = OpenApiExample("A date that is none", {
-    "error": {"code": "VALIDATION_ERROR", "retryable": False,
-              "message": "startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'.",
-              "details": {"startDate": [
-                  "startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'."]}},
-    "metadata": _METADATA}, response_only=True, status_codes=["400"])
-_PREVIEWED = OpenApiExample("A preview", {
-    "preview": {
-        "jobType": "data-collection", "totalItems": 21,
-        "dateRange": {"startDate": "2023-07-01", "endDate": "2024-01-31"}, "affectedDistricts": ["91", "F"],
-        "estimatedDuration": 21105, "estimatedRequests": 21, "itemBreakdown": {"dates": ["2023-07-31", "2023-08-31"]},
-        "skipped": {"stored": 14}, "unpublishedDates": 0, "planId": "plan-21-14-21-0123456789abcdef",
-        "rateLimits": {"maxRequestsPerMinute": 60, "maxConcurrent": 3, "minDelayMs": 500, "maxDelayMs": 30000,
-                       "backoffMultiplier": 2}},
-    "metadata": _METADATA}, response_only=True, status_codes=["200"])
+_BUSY = OpenApiExample(
+    "Another job runs",
+    {
+        "error": {
+            "code": "JOB_ALREADY_RUNNING",
+            "retryable": True,
+            "message": f"Job {_ID} (data-collection) is running at 42.5 %. One job runs at a time: wait until it "
+            "ends, or cancel it first.",
+            "details": {
+                "jobId": _ID,
+                "jobType": "data-collection",
+                "status": "running",
+                "path": f"/api/admin/backfill/{_ID}",
+                "progress": {"totalItems": 2000, "settledItems": 850, "percent": 42.5},
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["409"],
+)
+_INVALID = OpenApiExample(
+    "A date that is none",
+    {
+        "error": {
+            "code": "VALIDATION_ERROR",
+            "retryable": False,
+            "message": "startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'.",
+            "details": {
+                "startDate": ["startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'."]
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["400"],
+)
+_PREVIEWED = OpenApiExample(
+    "A preview",
+    {
+        "preview": {
+            "jobType": "data-collection",
+            "totalItems": 21,
+            "dateRange": {"startDate": "2023-07-01", "endDate": "2024-01-31"},
+            "affectedDistricts": ["91", "F"],
+            "estimatedDuration": 21105,
+            "estimatedRequests": 21,
+            "itemBreakdown": {"dates": ["2023-07-31", "2023-08-31"]},
+            "skipped": {"stored": 14},
+            "unpublishedDates": 0,
+            "planId": "plan-21-14-21-0123456789abcdef",
+            "rateLimits": {
+                "maxRequestsPerMinute": 60,
+                "maxConcurrent": 3,
+                "minDelayMs": 500,
+                "maxDelayMs": 30000,
+                "backoffMultiplier": 2,
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["200"],
+)
 
 
 def _operation(
-    tag: str, name: str, summary: str, answers: dict[Any, Any], *, errors: tuple[int, ...],
-    why: dict[int, str] | None = None, **more: Any,
+    tag: str,
+    name: str,
+    summary: str,
+    answers: dict[Any, Any],
+    *,
+    errors: tuple[int, ...],
+    why: dict[int, str] | None = None,
+    **more: Any,
 ) -> Decorator[Any]:
     """An operation with its answers, the errors that are named, and those that any of them may have."""
     sentences = _WHY | (why or {})
-    responses = answers | {status: OpenApiResponse(documents.Error, sentences[status])
-                           for status in sorted({*errors, *_ALWAYS})}
+    responses = answers | {
+        status: OpenApiResponse(documents.Error, sentences[status]) for status in sorted({*errors, *_ALWAYS})
+    }
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
 _UNCHANGED = OpenApiResponse(None, "Nothing has changed since that ETag.")
-_BEGUN = {201: OpenApiResponse(documents.Job, "The new job."),
-          200: OpenApiResponse(documents.Job, "The job that this Idempotency-Key created before.")}
+_BEGUN = {
+    201: OpenApiResponse(documents.Job, "The new job."),
+    200: OpenApiResponse(documents.Job, "The job that this Idempotency-Key created before."),
+}
 
 start_job = _operation(
-    "Backfill", "startJob", "Start a job", _BEGUN, errors=(*_BODY, 409, 502),
+    "Backfill",
+    "startJob",
+    "Start a job",
+    _BEGUN,
+    errors=(*_BODY, 409, 502),
     why={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
-    request=bodies.JobBody, parameters=[_KEY, _LOCATION, _REPLAYED], examples=[*_EXAMPLES, _BUSY, _INVALID])
+    request=bodies.JobBody,
+    parameters=[_KEY, _LOCATION, _REPLAYED],
+    examples=[*_EXAMPLES, _BUSY, _INVALID],
+)
 preview_job = _operation(
-    "Backfill", "previewJob", "What a start would do", {200: documents.PreviewAnswer}, errors=(*_BODY, 502),
-    request=bodies.JobBody, examples=[*_EXAMPLES, _PREVIEWED, _INVALID])
+    "Backfill",
+    "previewJob",
+    "What a start would do",
+    {200: documents.PreviewAnswer},
+    errors=(*_BODY, 502),
+    request=bodies.JobBody,
+    examples=[*_EXAMPLES, _PREVIEWED, _INVALID],
+)
 list_jobs = _operation(
-    "Backfill", "listJobs", "Jobs, newest first", {200: documents.JobPage}, errors=(400,),
+    "Backfill",
+    "listJobs",
+    "Jobs, newest first",
+    {200: documents.JobPage},
+    errors=(400,),
     parameters=[
         *_PAGING,
         OpenApiParameter("status", OpenApiTypes.STR, description=f"A list with commas of {', '.join(Status)}."),
         OpenApiParameter("jobType", OpenApiTypes.STR, description=f"A list with commas of {', '.join(JobType)}."),
         OpenApiParameter("createdFrom", OpenApiTypes.STR, description="A date or a time; UTC where it names none."),
-        OpenApiParameter("createdTo", OpenApiTypes.STR,
-                         description="A date, that day included, or a time before which the jobs were created."),
-    ])
+        OpenApiParameter(
+            "createdTo",
+            OpenApiTypes.STR,
+            description="A date, that day included, or a time before which the jobs were created.",
+        ),
+    ],
+)
 get_job = _operation(
-    "Backfill", "getJob", "One job and its progress", {200: documents.Job, 304: _UNCHANGED}, errors=(400, 404),
-    description="Poll it every second or two with If-None-Match.", parameters=[_JOB_ID, _IF_NONE_MATCH, _ETAG])
+    "Backfill",
+    "getJob",
+    "One job and its progress",
+    {200: documents.Job, 304: _UNCHANGED},
+    errors=(400, 404),
+    description="Poll it every second or two with If-None-Match.",
+    parameters=[_JOB_ID, _IF_NONE_MATCH, _ETAG],
+)
 cancel_job = _operation(
-    "Backfill", "cancelJob", "Cancel a job",
+    "Backfill",
+    "cancelJob",
+    "Cancel a job",
     {200: OpenApiResponse(documents.CancelledJob, "cancelling while items in flight finish, or cancelled.")},
-    errors=(404, 409), parameters=[_JOB_ID])
+    errors=(404, 409),
+    parameters=[_JOB_ID],
+)
 change_job = _operation(
-    "Backfill", "lowerJobLimits", "Lower the limits of an active job", {200: documents.Job},
+    "Backfill",
+    "lowerJobLimits",
+    "Lower the limits of an active job",
+    {200: documents.Job},
     errors=(*_BODY, 404, 409),
-    request=bodies.JobChangeBody, parameters=[_JOB_ID],
-    examples=[OpenApiExample("Gentler", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)])
-pause_job = _operation("Backfill", "pauseJob", "Pause a job", {200: documents.Job}, errors=(*_BODY, 404, 409),
-                       request=None, parameters=[_JOB_ID])
-resume_job = _operation("Backfill", "resumeJob", "Resume a paused job", {200: documents.Job},
-                        errors=(*_BODY, 404, 409), request=None, parameters=[_JOB_ID])
+    request=bodies.JobChangeBody,
+    parameters=[_JOB_ID],
+    examples=[OpenApiExample("Gentler", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
+)
+pause_job = _operation(
+    "Backfill",
+    "pauseJob",
+    "Pause a job",
+    {200: documents.Job},
+    errors=(*_BODY, 404, 409),
+    request=None,
+    parameters=[_JOB_ID],
+)
+resume_job = _operation(
+    "Backfill",
+    "resumeJob",
+    "Resume a paused job",
+    {200: documents.Job},
+    errors=(*_BODY, 404, 409),
+    request=None,
+    parameters=[_JOB_ID],
+)
 list_items = _operation(
-    "Backfill", "listItems", "How each item of a job was settled", {200: documents.ItemPage}, errors=(400, 404),
-    parameters=[_JOB_ID, *_PAGING, _DISTRICT, OpenApiParameter("outcome", OpenApiTypes.STR, enum=list(OutcomeKind))])
+    "Backfill",
+    "listItems",
+    "How each item of a job was settled",
+    {200: documents.ItemPage},
+    errors=(400, 404),
+    parameters=[_JOB_ID, *_PAGING, _DISTRICT, OpenApiParameter("outcome", OpenApiTypes.STR, enum=list(OutcomeKind))],
+)
 retry_job = _operation(
-    "Backfill", "retryJob", "A new job of the failed items", _BEGUN, errors=(*_BODY, 404, 409, 502),
+    "Backfill",
+    "retryJob",
+    "A new job of the failed items",
+    _BEGUN,
+    errors=(*_BODY, 404, 409, 502),
     why={409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
-    request=bodies.RetryBody, parameters=[_JOB_ID, _KEY, _LOCATION, _REPLAYED],
-    examples=[OpenApiExample("One kind of failure", {"codes": ["SERVER_ERROR"], "districts": ["91"]},
-                             request_only=True)])
+    request=bodies.RetryBody,
+    parameters=[_JOB_ID, _KEY, _LOCATION, _REPLAYED],
+    examples=[
+        OpenApiExample("One kind of failure", {"codes": ["SERVER_ERROR"], "districts": ["91"]}, request_only=True)
+    ],
+)
 
-get_rate_limits = _operation("Rate limits", "getRateLimits", "The limits of the next job",
-                             {200: documents.RateLimitAnswer}, errors=(400,))
+get_rate_limits = _operation(
+    "Rate limits", "getRateLimits", "The limits of the next job", {200: documents.RateLimitAnswer}, errors=(400,)
+)
 
 
 def change_rate_limits(name: str) -> Decorator[Any]:
     return _operation(
-        "Rate limits", name, "Change any of the limits of the next job", {200: documents.RateLimitAnswer},
-        errors=_BODY, request=bodies.RateLimitsBody,
-        examples=[OpenApiExample("Gentler", {"maxRequestsPerMinute": 30, "minDelayMs": 1000}, request_only=True)])
+        "Rate limits",
+        name,
+        "Change any of the limits of the next job",
+        {200: documents.RateLimitAnswer},
+        errors=_BODY,
+        request=bodies.RateLimitsBody,
+        examples=[OpenApiExample("Gentler", {"maxRequestsPerMinute": 30, "minDelayMs": 1000}, request_only=True)],
+    )
 
 
 _NO_SNAPSHOT = {404: "SNAPSHOT_NOT_FOUND"}
 list_snapshots = _operation(
-    "Snapshots", "listSnapshots", "What is stored, by date and district", {200: documents.SnapshotPage}, errors=(400,),
-    parameters=[*_PAGING, _DISTRICT, OpenApiParameter("from", OpenApiTypes.DATE),
-                OpenApiParameter("to", OpenApiTypes.DATE)])
+    "Snapshots",
+    "listSnapshots",
+    "What is stored, by date and district",
+    {200: documents.SnapshotPage},
+    errors=(400,),
+    parameters=[
+        *_PAGING,
+        _DISTRICT,
+        OpenApiParameter("from", OpenApiTypes.DATE),
+        OpenApiParameter("to", OpenApiTypes.DATE),
+    ],
+)
 get_snapshot = _operation(
-    "Snapshots", "getSnapshot", "One snapshot with its rows", {200: documents.Snapshot, 304: _UNCHANGED},
-    errors=(400, 404), why=_NO_SNAPSHOT, parameters=[*_SNAPSHOT, _IF_NONE_MATCH, _ETAG])
+    "Snapshots",
+    "getSnapshot",
+    "One snapshot with its rows",
+    {200: documents.Snapshot, 304: _UNCHANGED},
+    errors=(400, 404),
+    why=_NO_SNAPSHOT,
+    parameters=[*_SNAPSHOT, _IF_NONE_MATCH, _ETAG],
+)
 get_report = _operation(
-    "Snapshots", "getReport", "The exact bytes of a report as they were fetched",
-    {(200, "text/csv"): OpenApiTypes.STR, 304: _UNCHANGED}, errors=(400, 404), why=_NO_SNAPSHOT,
-    parameters=[*_SNAPSHOT, OpenApiParameter("report", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(ReportName)),
-                _IF_NONE_MATCH, _ETAG])
+    "Snapshots",
+    "getReport",
+    "The exact bytes of a report as they were fetched",
+    {(200, "text/csv"): OpenApiTypes.STR, 304: _UNCHANGED},
+    errors=(400, 404),
+    why=_NO_SNAPSHOT,
+    parameters=[
+        *_SNAPSHOT,
+        OpenApiParameter("report", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(ReportName)),
+        _IF_NONE_MATCH,
+        _ETAG,
+    ],
+)
 
-health = extend_schema(operation_id="isAlive", tags=["Probes"], summary="Whether this process answers",
-                       responses={200: documents.Health})
+health = extend_schema(
+    operation_id="isAlive", tags=["Probes"], summary="Whether this process answers", responses={200: documents.Health}
+)
 readiness = extend_schema(
-    operation_id="isReady", tags=["Probes"], summary="Whether the job store can be read and written",
-    responses={200: documents.Health, 503: OpenApiResponse(documents.Error, _WHY[503])})
+    operation_id="isReady",
+    tags=["Probes"],
+    summary="Whether the job store can be read and written",
+    responses={200: documents.Health, 503: OpenApiResponse(documents.Error, _WHY[503])},
+)
 hidden = extend_schema(exclude=True)

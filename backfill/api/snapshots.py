@@ -43,8 +43,10 @@ class OneSnapshot(ApiView):
         try:
             rows = self.service.rows(snapshot)
         except DashboardError as exc:  # it was read when it was stored, so the store has damaged it
-            raise CorruptRecord(f"The stored snapshot {date}/{district} cannot be read: {exc.message} "
-                                "Collect that date again without skipping what is stored.") from exc
+            raise CorruptRecord(
+                f"The stored snapshot {date}/{district} cannot be read: {exc.message} "
+                "Collect that date again without skipping what is stored."
+            ) from exc
         return Response(with_metadata(shapes.snapshot(snapshot, rows)), headers={"ETag": etag})
 
 
@@ -59,10 +61,14 @@ class OneReport(ApiView):
         snapshot = self.service.snapshot(day, name)
         found = snapshot.reports.get(wanted)
         if found is None:
-            raise SnapshotNotFound(f"The snapshot of {name} on {day} has no report {wanted}; it has "
-                                   f"{', '.join(snapshot.reports)}.")
+            raise SnapshotNotFound(
+                f"The snapshot of {name} on {day} has no report {wanted}; it has {', '.join(snapshot.reports)}."
+            )
         etag = f'"{blake2b(found.content, digest_size=16).hexdigest()}"'  # of the bytes: a footer may be another
         if is_known(request, etag):
             return unchanged(etag)
-        return HttpResponse(found.content, content_type="text/csv", headers={
-            "Content-Disposition": f'attachment; filename="{day}-{name}-{wanted}.csv"', "ETag": etag})
+        return HttpResponse(
+            found.content,
+            content_type="text/csv",
+            headers={"Content-Disposition": f'attachment; filename="{day}-{name}-{wanted}.csv"', "ETag": etag},
+        )

@@ -51,8 +51,10 @@ def parse_calendar_page(html: bytes | str, *, subject: str = "The calendar page"
             has_blank_close=bool(days) and days[-1][1],
         )
     except ValueError as exc:
-        raise HtmlPage(f"{subject} came as a page that is no calendar: {exc}. Try again later; if it stays so, "
-                       "the page's format may have changed.") from exc
+        raise HtmlPage(
+            f"{subject} came as a page that is no calendar: {exc}. Try again later; if it stays so, "
+            "the page's format may have changed."
+        ) from exc
 
 
 def calendar_month(page: CalendarPage, month_end: date, *, is_archived: bool, fetched_at: datetime) -> CalendarMonth:

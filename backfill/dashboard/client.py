@@ -46,7 +46,9 @@ _LONGEST_PAUSE = timedelta(days=1)
 """A Retry-After beyond this is taken for this."""
 _GZIP = 31  # zlib's window bits for the gzip format
 _WRONG_ADDRESS = (
-    requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
     LocationValueError,
 )
 
@@ -131,8 +133,9 @@ class DashboardClient:
             location = response.headers["Location"]
             if _leads_to_error_page(location):
                 raise NotPublished(f"The dashboard has nothing under {subject}: it leads to its error page.")
-            raise UnexpectedStatus(f"{answered}, which leads to {location[:200]}. "
-                                   "If the dashboard has moved, set BACKFILL_DASHBOARD_URL.")
+            raise UnexpectedStatus(
+                f"{answered}, which leads to {location[:200]}. If the dashboard has moved, set BACKFILL_DASHBOARD_URL."
+            )
         raise UnexpectedStatus(f"{answered}. Check BACKFILL_DASHBOARD_URL.")
 
     def _body(self, response: requests.Response, subject: str) -> bytes:
@@ -141,8 +144,9 @@ class DashboardClient:
         if encoding == "identity":
             return raw
         if encoding not in ("gzip", "x-gzip"):
-            raise TransientDashboardError(f'The dashboard sent {subject} encoded as "{encoding[:40]}", which was not '
-                                          "asked for.")
+            raise TransientDashboardError(
+                f'The dashboard sent {subject} encoded as "{encoding[:40]}", which was not asked for.'
+            )
         return self._unpacked(raw, subject)
 
     def _chunks(self, response: requests.Response, subject: str) -> Iterator[bytes]:
@@ -158,8 +162,9 @@ class DashboardClient:
             size += len(chunk)
             self._guard_size(size, subject)
             if time.monotonic() > deadline:
-                raise TimedOut(f"The dashboard sent {subject} too slowly: {size:,} bytes in "
-                               f"{_BODY_TIMEOUTS * read_timeout:g} s.")
+                raise TimedOut(
+                    f"The dashboard sent {subject} too slowly: {size:,} bytes in {_BODY_TIMEOUTS * read_timeout:g} s."
+                )
             yield chunk
 
     def _unpacked(self, raw: bytes, subject: str) -> bytes:

@@ -53,8 +53,10 @@ def parse(content: bytes, *, subject: str = "The report") -> ParsedReport:
     if not body:
         raise Truncated(f"{subject} came empty.")
     if body[:1] in (b"<", b"{"):
-        raise HtmlPage(f"{subject} came as a web page, not as CSV; the dashboard does so while a report is broken. "
-                       f"It begins with {_beginning(body)}.")
+        raise HtmlPage(
+            f"{subject} came as a web page, not as CSV; the dashboard does so while a report is broken. "
+            f"It begins with {_beginning(body)}."
+        )
     if body[:1] != b'"':
         raise NotCsv(f"{subject} is neither CSV nor a web page. It begins with {_beginning(body)}.")
     stripped = body.rstrip()
@@ -80,16 +82,19 @@ def guard(parsed: ParsedReport, request: ReportRequest) -> None:
     names = [folded(column) for column in parsed.columns]
     missing = [column for column in NEEDED_COLUMNS[request.report] if folded(column) not in names]
     if missing:
-        raise MissingColumn(f"{asked} came without needed columns: {', '.join(missing)}. "
-                            "The export's format may have changed.")
+        raise MissingColumn(
+            f"{asked} came without needed columns: {', '.join(missing)}. The export's format may have changed."
+        )
     if parsed.footer_month != edition.month_end.month:
-        raise WrongMonth(f"{asked} came with the figures of month {parsed.footer_month}, "
-                         f"not of month {edition.month_end.month}.")
+        raise WrongMonth(
+            f"{asked} came with the figures of month {parsed.footer_month}, not of month {edition.month_end.month}."
+        )
     # Asked with a blank as-of, the footer carries the day of download, which cannot be before the close.
     is_asked_day = parsed.footer_as_of >= edition.as_of if edition.asks_blank else parsed.footer_as_of == edition.as_of
     if not is_asked_day:
-        raise WrongAsOf(f"{asked} came as of {written_day(parsed.footer_as_of)}, "
-                        f"not as of {written_day(edition.as_of)}.")
+        raise WrongAsOf(
+            f"{asked} came as of {written_day(parsed.footer_as_of)}, not as of {written_day(edition.as_of)}."
+        )
     if not parsed.rows:
         raise NoRows(f"{asked} came with header and footer but no rows.")
     if request.report is not ReportName.SUMMARY:

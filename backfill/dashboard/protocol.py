@@ -12,26 +12,69 @@ from backfill.domain import Edition, ProgramYear, ReportName
 
 NEEDED_COLUMNS: Mapping[ReportName, tuple[str, ...]] = {
     ReportName.CLUBS: (
-        "District", "Division", "Area", "Club Number", "Club Name", "Club Status", "Mem. Base", "Active Members",
-        "Goals Met", "Club Distinguished Status",
+        "District",
+        "Division",
+        "Area",
+        "Club Number",
+        "Club Name",
+        "Club Status",
+        "Mem. Base",
+        "Active Members",
+        "Goals Met",
+        "Club Distinguished Status",
     ),
     ReportName.DISTRICT: (
-        "District", "Division", "Area", "Club", "New", "Late Ren.", "Oct. Ren.", "Apr. Ren.", "Total Ren.",
-        "Total Chart", "Total to Date",
+        "District",
+        "Division",
+        "Area",
+        "Club",
+        "New",
+        "Late Ren.",
+        "Oct. Ren.",
+        "Apr. Ren.",
+        "Total Ren.",
+        "Total Chart",
+        "Total to Date",
     ),
     ReportName.DIVISIONS: (
-        "District", "Division", "Area", "Club", "Area Club Base", "Total Paid Area Clubs", "Distinguished Area",
-        "Division Club Base", "Total Paid Division Clubs", "Distinguished Division",
+        "District",
+        "Division",
+        "Area",
+        "Club",
+        "Area Club Base",
+        "Total Paid Area Clubs",
+        "Distinguished Area",
+        "Division Club Base",
+        "Total Paid Division Clubs",
+        "Distinguished Division",
     ),
     ReportName.SUMMARY: (
-        "DISTRICT", "New Payments", "Total YTD Payments", "Payment Base", "Paid Club Base", "Paid Clubs",
-        "Active Clubs", "Total Distinguished Clubs",
+        "DISTRICT",
+        "New Payments",
+        "Total YTD Payments",
+        "Payment Base",
+        "Paid Club Base",
+        "Paid Clubs",
+        "Active Clubs",
+        "Total Distinguished Clubs",
     ),
 }
 """What the service relies on, in every era of the export. Other columns come and go; compare names as `folded`."""
 
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-           "november", "december")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 
 

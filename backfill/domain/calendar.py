@@ -107,9 +107,19 @@ class CalendarMonth:
             return None
         newest = self.as_of_days[-1]
         if day == self.month_end:
-            return Edition(month_end=self.month_end, as_of=newest, is_final=self.is_closed,
-                           is_archived=self.is_archived, asks_blank=self.has_blank_close)
+            return Edition(
+                month_end=self.month_end,
+                as_of=newest,
+                is_final=self.is_closed,
+                is_archived=self.is_archived,
+                asks_blank=self.has_blank_close,
+            )
         if day not in self.as_of_days:
             return None
-        return Edition(month_end=self.month_end, as_of=day, is_final=False, is_archived=self.is_archived,
-                       asks_blank=self.has_blank_close and day == newest)
+        return Edition(
+            month_end=self.month_end,
+            as_of=day,
+            is_final=False,
+            is_archived=self.is_archived,
+            asks_blank=self.has_blank_close and day == newest,
+        )

@@ -56,30 +56,32 @@ class Status(StrEnum):
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSING, Status.PAUSED, Status.CANCELLING})
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
-TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset({
-    (Status.PENDING, Status.RUNNING),       # a worker claims it
-    (Status.PENDING, Status.PAUSED),        # paused before a worker took it
-    (Status.PENDING, Status.CANCELLED),     # cancelled before a worker took it
-    (Status.PENDING, Status.FAILED),        # displaced as stale: no worker took it
-    (Status.RUNNING, Status.PENDING),       # clean stop: the lease is given back at once
-    (Status.RUNNING, Status.COMPLETED),     # every item is settled, at least one not as failed
-    (Status.RUNNING, Status.FAILED),        # every item failed, the job cannot be run, or displaced as stale
-    (Status.RUNNING, Status.PAUSING),       # pause asked for; items in flight finish
-    (Status.RUNNING, Status.PAUSED),        # paused where no live runner holds it
-    (Status.RUNNING, Status.CANCELLING),    # cancel asked for; items in flight finish
-    (Status.RUNNING, Status.CANCELLED),     # cancelled where no live runner holds it
-    (Status.PAUSING, Status.PAUSED),        # nothing is in flight any more, or its runner died
-    (Status.PAUSING, Status.RUNNING),       # resumed before it had come to rest
-    (Status.PAUSING, Status.COMPLETED),     # the items in flight were the last ones
-    (Status.PAUSING, Status.FAILED),        # ... and all had failed, or displaced as stale
-    (Status.PAUSING, Status.CANCELLING),    # cancel asked for while pausing
-    (Status.PAUSING, Status.CANCELLED),     # ... where no live runner holds it
-    (Status.PAUSED, Status.PENDING),        # resumed: any worker may claim it
-    (Status.PAUSED, Status.CANCELLED),      # cancelled; nobody holds it
-    (Status.CANCELLING, Status.CANCELLED),  # nothing is in flight any more, or its runner died
-    (Status.CANCELLING, Status.COMPLETED),  # the items in flight were the last ones
-    (Status.CANCELLING, Status.FAILED),     # ... and all had failed, or displaced as stale
-})
+TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
+    {
+        (Status.PENDING, Status.RUNNING),  # a worker claims it
+        (Status.PENDING, Status.PAUSED),  # paused before a worker took it
+        (Status.PENDING, Status.CANCELLED),  # cancelled before a worker took it
+        (Status.PENDING, Status.FAILED),  # displaced as stale: no worker took it
+        (Status.RUNNING, Status.PENDING),  # clean stop: the lease is given back at once
+        (Status.RUNNING, Status.COMPLETED),  # every item is settled, at least one not as failed
+        (Status.RUNNING, Status.FAILED),  # every item failed, the job cannot be run, or displaced as stale
+        (Status.RUNNING, Status.PAUSING),  # pause asked for; items in flight finish
+        (Status.RUNNING, Status.PAUSED),  # paused where no live runner holds it
+        (Status.RUNNING, Status.CANCELLING),  # cancel asked for; items in flight finish
+        (Status.RUNNING, Status.CANCELLED),  # cancelled where no live runner holds it
+        (Status.PAUSING, Status.PAUSED),  # nothing is in flight any more, or its runner died
+        (Status.PAUSING, Status.RUNNING),  # resumed before it had come to rest
+        (Status.PAUSING, Status.COMPLETED),  # the items in flight were the last ones
+        (Status.PAUSING, Status.FAILED),  # ... and all had failed, or displaced as stale
+        (Status.PAUSING, Status.CANCELLING),  # cancel asked for while pausing
+        (Status.PAUSING, Status.CANCELLED),  # ... where no live runner holds it
+        (Status.PAUSED, Status.PENDING),  # resumed: any worker may claim it
+        (Status.PAUSED, Status.CANCELLED),  # cancelled; nobody holds it
+        (Status.CANCELLING, Status.CANCELLED),  # nothing is in flight any more, or its runner died
+        (Status.CANCELLING, Status.COMPLETED),  # the items in flight were the last ones
+        (Status.CANCELLING, Status.FAILED),  # ... and all had failed, or displaced as stale
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +190,10 @@ class Job:
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); its limits no longer matter.")
         if limits != self.config.rate_limits.lowered(limits):
-            raise InvalidJobState("The limits of a running job can only be lowered (fewer requests, longer delays); "
-                                  "set higher ones for the next job.")
+            raise InvalidJobState(
+                "The limits of a running job can only be lowered (fewer requests, longer delays); "
+                "set higher ones for the next job."
+            )
         return replace(self, config=replace(self.config, rate_limits=limits))
 
     def displaced(self, now: datetime) -> Job | None:
@@ -210,17 +214,27 @@ class Job:
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
         return replace(
-            claimed, lease=Lease(owner=owner, expires_at=now + LEASE), token=self.token + 1,
-            started_at=self.started_at or now, resumed_at=now if is_resumed else self.resumed_at,
-            resume_count=self.resume_count + is_resumed, progressed_at=now, progress=progress or self.progress,
+            claimed,
+            lease=Lease(owner=owner, expires_at=now + LEASE),
+            token=self.token + 1,
+            started_at=self.started_at or now,
+            resumed_at=now if is_resumed else self.resumed_at,
+            resume_count=self.resume_count + is_resumed,
+            progressed_at=now,
+            progress=progress or self.progress,
         )
 
     def recorded(self, token: int, progress: Progress, segments: int, now: datetime, *, moves: bool) -> Job:
         """With new progress and a renewed lease. `moves`: something was settled, or it waits for a known reason."""
         self.check_fence(token)
         lease = replace(self.lease, expires_at=now + LEASE) if self.lease else None
-        return replace(self, lease=lease, progress=progress, segments=max(self.segments, segments),
-                       progressed_at=now if moves else self.progressed_at)
+        return replace(
+            self,
+            lease=lease,
+            progress=progress,
+            segments=max(self.segments, segments),
+            progressed_at=now if moves else self.progressed_at,
+        )
 
     def released(self, token: int, now: datetime) -> Job:
         """The lease given back, so that any worker may go on at once."""
@@ -262,11 +276,16 @@ def _moved(job: Job, status: Status) -> Job:
 def _at_rest(job: Job, status: Status) -> Job:
     """Moved to a state in which nobody runs it."""
     progress = job.progress
-    districts = {name: replace(district, is_in_progress=False) if district.is_in_progress else district
-                 for name, district in progress.districts.items()}
+    districts = {
+        name: replace(district, is_in_progress=False) if district.is_in_progress else district
+        for name, district in progress.districts.items()
+    }
     limiter = LimiterReport(requests_made=progress.limiter.requests_made)
-    return replace(_moved(job, status), lease=None,
-                   progress=replace(progress, current_item="", districts=districts, limiter=limiter))
+    return replace(
+        _moved(job, status),
+        lease=None,
+        progress=replace(progress, current_item="", districts=districts, limiter=limiter),
+    )
 
 
 def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
@@ -286,8 +305,13 @@ class JobFilter:
 def conflict_details(job: Job) -> Mapping[str, object]:
     """What the one who is refused needs to know of the job that runs."""
     return {
-        "jobId": str(job.id), "jobType": str(job.job_type), "status": str(job.status),
+        "jobId": str(job.id),
+        "jobType": str(job.job_type),
+        "status": str(job.status),
         "path": f"/api/admin/backfill/{job.id}",
-        "progress": {"totalItems": job.progress.total_items, "settledItems": job.progress.settled_items,
-                     "percent": job.progress.percent},
+        "progress": {
+            "totalItems": job.progress.total_items,
+            "settledItems": job.progress.settled_items,
+            "percent": job.progress.percent,
+        },
     }

@@ -54,7 +54,8 @@ class Settled:
         self._place_of: dict[date, dict[str, int]] = {}
         for day in plan.days:
             places = self._places.setdefault(
-                day.districts, {district: 1 << n for n, district in enumerate(day.districts)})
+                day.districts, {district: 1 << n for n, district in enumerate(day.districts)}
+            )
             self._place_of[day.date] = places
         self._bits: dict[date, int] = {}
 
@@ -79,8 +80,9 @@ class OutcomeFilter:
     kind: OutcomeKind | None = None
 
     def matches(self, outcome: Outcome) -> bool:
-        return ((self.district is None or outcome.item.district == self.district)
-                and (self.kind is None or outcome.kind is self.kind))
+        return (self.district is None or outcome.item.district == self.district) and (
+            self.kind is None or outcome.kind is self.kind
+        )
 
 
 def kinds_in(outcomes: Iterable[Outcome]) -> Mapping[OutcomeKind, int]:

@@ -67,8 +67,9 @@ class RateLimits:
                 wrong[camel(name)] = [f"{camel(name)} must be between {low:,} and {high:,}; it was {value:,}."]
         limits = replace(self, **changes)  # type: ignore[arg-type]
         if not wrong and limits.min_delay_ms > limits.max_delay_ms:
-            sentence = (f"minDelayMs ({limits.min_delay_ms:,}) must not be greater than "
-                        f"maxDelayMs ({limits.max_delay_ms:,}).")
+            sentence = (
+                f"minDelayMs ({limits.min_delay_ms:,}) must not be greater than maxDelayMs ({limits.max_delay_ms:,})."
+            )
             wrong["minDelayMs"] = [sentence]
         if wrong:
             raise InvalidRequest(wrong)

@@ -94,7 +94,8 @@ class Plan:
             wanted.setdefault(item.date, set()).add(item.district)
         days = tuple(
             replace(day, districts=tuple(d for d in day.districts if d in wanted[day.date]))
-            for day in self.days if day.date in wanted
+            for day in self.days
+            if day.date in wanted
         )
         return Plan(tuple(day for day in days if day.districts))
 

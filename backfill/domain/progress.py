@@ -121,5 +121,6 @@ class Progress:
         left = max(self.total_items - self.settled_items - expected_skips, 0)
         counts = [count for _, count in self.minutes[:-1]]
         spread = 1.645 * stdev(counts) / math.sqrt(len(counts)) if len(counts) > 2 else pace / 2
-        return Estimate(seconds=60 * left / pace, low=60 * left / (pace + spread),
-                        high=60 * left / max(pace - spread, pace / 4))
+        return Estimate(
+            seconds=60 * left / pace, low=60 * left / (pace + spread), high=60 * left / max(pace - spread, pace / 4)
+        )

@@ -50,16 +50,24 @@ class JobRequest:
         self._check_dates(today)
         districts = sorted(
             {parsed_district(text, "targetDistricts", may_be_summary=False) for text in self.target_districts},
-            key=district_order)
-        return JobConfig(start_date=self.start_date, end_date=self.end_date, target_districts=tuple(districts),
-                         cadence=self.cadence, skip_existing=self.skip_existing, rate_limits=limits)
+            key=district_order,
+        )
+        return JobConfig(
+            start_date=self.start_date,
+            end_date=self.end_date,
+            target_districts=tuple(districts),
+            cadence=self.cadence,
+            skip_existing=self.skip_existing,
+            rate_limits=limits,
+        )
 
     def _check_dates(self, today: date) -> None:
         start, end = self.start_date, self.end_date
         missing = [name for name, value in (("startDate", start), ("endDate", end)) if value is None]
         if missing and self.job_type is JobType.DATA_COLLECTION:
-            raise InvalidRequest({name: [f"{name} is needed for data-collection; give a date like 2024-01-31."]
-                                  for name in missing})
+            raise InvalidRequest(
+                {name: [f"{name} is needed for data-collection; give a date like 2024-01-31."] for name in missing}
+            )
         wrong: dict[str, list[str]] = {}
         if start is not None and start < FIRST_DAY:
             wrong["startDate"] = [f"startDate must not be before {FIRST_DAY}, the first day that the dashboard knows."]

@@ -24,9 +24,16 @@ PAGE_LIMITS = (1, 100)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OPERATOR_LENGTH = 150
 _FLAGS = {
-    "startDate": "--from", "endDate": "--to", "targetDistricts": "--district", "jobType": "--type",
-    "planId": "--plan-id", "maxRequestsPerMinute": "--max-requests-per-minute", "maxConcurrent": "--max-concurrent",
-    "minDelayMs": "--min-delay-ms", "maxDelayMs": "--max-delay-ms", "backoffMultiplier": "--backoff-multiplier",
+    "startDate": "--from",
+    "endDate": "--to",
+    "targetDistricts": "--district",
+    "jobType": "--type",
+    "planId": "--plan-id",
+    "maxRequestsPerMinute": "--max-requests-per-minute",
+    "maxConcurrent": "--max-concurrent",
+    "minDelayMs": "--min-delay-ms",
+    "maxDelayMs": "--max-delay-ms",
+    "backoffMultiplier": "--backoff-multiplier",
 }
 """Field of the API to flag of the command line."""
 _FIELD = re.compile(rf"\b({'|'.join(_FLAGS)})\b")
@@ -48,7 +55,8 @@ def job_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise CommandError(
-            f"{text[:60]!r} is no job id. List the jobs and their ids with: manage.py backfill list") from None
+            f"{text[:60]!r} is no job id. List the jobs and their ids with: manage.py backfill list"
+        ) from None
 
 
 def one_of(kind: type[E], text: str, flag: str) -> E:
@@ -82,17 +90,24 @@ def page(options: Options) -> tuple[int, int]:
 def limit_changes(options: Options) -> dict[str, float]:
     """The limits that were given, by their names in the domain."""
     given = {name: str(options[name]) for name in BOUNDS if options[name] is not None}
-    return {name: _number(text, flag) if name == "backoff_multiplier" else _whole(text, flag)
-            for name, text in given.items() for flag in ["--" + name.replace("_", "-")]}
+    return {
+        name: _number(text, flag) if name == "backoff_multiplier" else _whole(text, flag)
+        for name, text in given.items()
+        for flag in ["--" + name.replace("_", "-")]
+    }
 
 
 def request(options: Options) -> JobRequest:
     """What `start` and `preview` ask for."""
     return JobRequest(
         job_type=parsed_job_type(options["type"]),
-        start_date=day(options["from"], "--from"), end_date=day(options["to"], "--to"),
-        target_districts=tuple(options["district"]), cadence=one_of(Cadence, options["cadence"], "--cadence"),
-        skip_existing=not options["no_skip_existing"], plan_id=options.get("plan_id") or "")
+        start_date=day(options["from"], "--from"),
+        end_date=day(options["to"], "--to"),
+        target_districts=tuple(options["district"]),
+        cadence=one_of(Cadence, options["cadence"], "--cadence"),
+        skip_existing=not options["no_skip_existing"],
+        plan_id=options.get("plan_id") or "",
+    )
 
 
 def operator(options: Options) -> str:
@@ -115,8 +130,7 @@ def as_command_error(exc: BackfillError) -> CommandError:
         sentence = _FIELD.sub(lambda match: _FLAGS[match[1]], sentence)
     if isinstance(exc, PlanChanged) and exc.details:
         before, now = exc.details["before"], exc.details["now"]
-        changed = ", ".join(
-            f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
+        changed = ", ".join(f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
         sentence += f" Changed: {changed or 'which items there are'}. Now it is --plan-id {exc.details['planId']}"
     if isinstance(exc, StorageUnavailable):
         sentence += " See that DATABASE_URL is right; where the store is new, run: manage.py migrate"

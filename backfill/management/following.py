@@ -96,8 +96,9 @@ def _as_it_was_left(service: BackfillService, terminal: Terminal, job_id: UUID) 
     else:
         if not job.status.is_active:
             return job
-    terminal.note(f"Stopped watching; job {job_id} goes on wherever a worker runs. "
-                  f"Cancel it with: {COMMAND} cancel {job_id}")
+    terminal.note(
+        f"Stopped watching; job {job_id} goes on wherever a worker runs. Cancel it with: {COMMAND} cancel {job_id}"
+    )
     return None
 
 

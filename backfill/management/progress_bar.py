@@ -19,8 +19,16 @@ from backfill.management import wording
 _LINE_EVERY = 4.0
 """Seconds between two plain lines."""
 
-_STYLES = {Status.COMPLETED: "green", Status.FAILED: "red", Status.CANCELLED: "yellow", Status.CANCELLING: "yellow",
-           Status.PAUSED: "yellow", Status.PAUSING: "yellow", Status.RUNNING: "cyan", Status.PENDING: "dim"}
+_STYLES = {
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "yellow",
+    Status.CANCELLING: "yellow",
+    Status.PAUSED: "yellow",
+    Status.PAUSING: "yellow",
+    Status.RUNNING: "cyan",
+    Status.PENDING: "dim",
+}
 
 logger = logging.getLogger("backfill")
 

@@ -17,12 +17,17 @@ class StopSignals:
         self._is_asked = False
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, lambda got, _frame: self._got.put(got))
-                        for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, lambda got, _frame: self._got.put(got))
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None,
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -41,11 +41,21 @@ def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for job in jobs:
         more = [str(job.job_type), wording.dates(job.config), printable(job.created_by)] if is_wide else []
-        done = f"{job.progress.settled_items:,}/{job.progress.total_items:,}" if is_wide else (
-            f"{job.progress.percent:.1f} %")
+        done = (
+            f"{job.progress.settled_items:,}/{job.progress.total_items:,}"
+            if is_wide
+            else (f"{job.progress.percent:.1f} %")
+        )
         took = [] if is_narrow else [wording.length(wording.duration(job, now))]
-        table.add_row(str(job.id), status_text(job.status), wording.minute(job.created_at), *more, done,
-                      f"{job.progress.failed:,}", *took)
+        table.add_row(
+            str(job.id),
+            status_text(job.status),
+            wording.minute(job.created_at),
+            *more,
+            done,
+            f"{job.progress.failed:,}",
+            *took,
+        )
     return table
 
 
@@ -59,8 +69,14 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
     table.add_column("Message", overflow="fold")
     for outcome in outcomes:
         style = "red" if outcome.kind is OutcomeKind.FAILED else ""
-        table.add_row(outcome.item.key, Text(str(outcome.kind), style=style), printable(outcome.reason),
-                      str(outcome.attempts), wording.instant(outcome.at), printable(outcome.message))
+        table.add_row(
+            outcome.item.key,
+            Text(str(outcome.kind), style=style),
+            printable(outcome.reason),
+            str(outcome.attempts),
+            wording.instant(outcome.at),
+            printable(outcome.message),
+        )
     return table
 
 
@@ -104,11 +120,11 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
     rows = {
         "type": str(preview.job_type),
         "range": f"{wording.dates(config)}, {config.cadence}",
-        "dates": f"{len(plan.days):,}" + (
-            f" (and {plan.unpublished_dates:,} for which nothing is published)" if plan.unpublished_dates else ""),
+        "dates": f"{len(plan.days):,}"
+        + (f" (and {plan.unpublished_dates:,} for which nothing is published)" if plan.unpublished_dates else ""),
         "districts": f"{len(names):,}" + (f": {shown}" if names else ""),
-        "items": f"{plan.total_items:,}" + (
-            f", of them to be skipped: {wording.reasons(plan.skipped)}" if plan.skipped_items else ""),
+        "items": f"{plan.total_items:,}"
+        + (f", of them to be skipped: {wording.reasons(plan.skipped)}" if plan.skipped_items else ""),
         "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute",
         "duration": f"about {wording.length(preview.estimated_duration)}",
         "plan": preview.plan_id,
@@ -119,8 +135,11 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
 
 def limits_view(stored: StoredLimits) -> list[RenderableType]:
     rows = {name.replace("_", "-"): f"{stored.limits.to_dict()[name]:,g}" for name in LIMIT_NAMES}
-    rows["changed"] = (f"{wording.instant(stored.updated_at)} UTC by {printable(stored.updated_by)}"
-                       if stored.updated_at else "never; these are the defaults")
+    rows["changed"] = (
+        f"{wording.instant(stored.updated_at)} UTC by {printable(stored.updated_by)}"
+        if stored.updated_at
+        else "never; these are the defaults"
+    )
     return [_facts(rows)]
 
 
@@ -128,16 +147,22 @@ def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: d
     """What came of a job that was watched to its end."""
     progress = job.progress
     lines: list[RenderableType] = [
-        (f"Job {job.id} is {job.status} after {wording.length(wording.duration(job, now))}: "
-         f"{wording.outcomes(progress)}; {wording.count(progress.limiter.requests_made, 'request')}.")]
+        (
+            f"Job {job.id} is {job.status} after {wording.length(wording.duration(job, now))}: "
+            f"{wording.outcomes(progress)}; {wording.count(progress.limiter.requests_made, 'request')}."
+        )
+    ]
     if job.error:
         lines.append(printable(job.error))
     if not progress.total_items:
         lines.append("It had no items: there is nothing to be had for its dates.")
     if failures:
         some = f" (of the first {len(failures):,})" if len(failures) < progress.failed else ""
-        lines += [f"Failures by cause{some}:", _causes(failures, console),
-                  f"Retry them with: {COMMAND} retry {job.id}   (one cause only: --code CODE)"]
+        lines += [
+            f"Failures by cause{some}:",
+            _causes(failures, console),
+            f"Retry them with: {COMMAND} retry {job.id}   (one cause only: --code CODE)",
+        ]
     return lines
 
 
@@ -153,8 +178,12 @@ def _causes(failures: Sequence[Outcome], console: Console) -> Table:
     for code, group in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
         may_help = any(failure.is_retryable for failure in group)
         example = group[0]
-        table.add_row(code, f"{len(group):,}", "may help" if may_help else "will not help",
-                      printable(f"{example.item.key}: {example.message}"))
+        table.add_row(
+            code,
+            f"{len(group):,}",
+            "may help" if may_help else "will not help",
+            printable(f"{example.item.key}: {example.message}"),
+        )
     return table
 
 

@@ -49,5 +49,11 @@ def _console(file: IO[str], options: Options) -> Console:
     is_terminal = file.isatty()
     width = None if is_terminal or os.environ.get("COLUMNS") else _PIPED_WIDTH
     return Console(
-        file=file, width=width, force_terminal=is_terminal or options.get("force_color", False),
-        no_color=options.get("no_color") or None, markup=False, emoji=False, highlight=False)
+        file=file,
+        width=width,
+        force_terminal=is_terminal or options.get("force_color", False),
+        no_color=options.get("no_color") or None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )

@@ -34,14 +34,19 @@ class Verbs:
 
     def start(self) -> int:
         started = self._service.start(
-            arguments.request(self._options), operator=arguments.operator(self._options),
-            idempotency_key=self._options["idempotency_key"] or "")
+            arguments.request(self._options),
+            operator=arguments.operator(self._options),
+            idempotency_key=self._options["idempotency_key"] or "",
+        )
         return self._begun(started)
 
     def retry(self) -> int:
         started = self._service.retry(
-            arguments.job_id(self._options["job_id"]), operator=arguments.operator(self._options),
-            codes=self._options["code"], districts=arguments.districts(self._options["district"]))
+            arguments.job_id(self._options["job_id"]),
+            operator=arguments.operator(self._options),
+            codes=self._options["code"],
+            districts=arguments.districts(self._options["district"]),
+        )
         return self._begun(started)
 
     def preview(self) -> int:
@@ -55,8 +60,13 @@ class Verbs:
     def _start_arguments(self) -> Sequence[str]:
         """The arguments with which `start` plans the same."""
         options = self._options
-        given = [("--type", options["type"]), ("--from", options["from"]), ("--to", options["to"]),
-                 *(("--district", district) for district in options["district"]), ("--cadence", options["cadence"])]
+        given = [
+            ("--type", options["type"]),
+            ("--from", options["from"]),
+            ("--to", options["to"]),
+            *(("--district", district) for district in options["district"]),
+            ("--cadence", options["cadence"]),
+        ]
         words = [word for flag, value in given if value is not None for word in (flag, value)]
         return [*words, "--no-skip-existing"] if options["no_skip_existing"] else words
 
@@ -72,21 +82,22 @@ class Verbs:
             self._terminal.say(
                 f"Job {job.id} is {job.status}: {wording.count(job.progress.total_items, 'item')}.",
                 f"A worker picks it up: a server's, or the one of {COMMAND} work",
-                f"Watch it with: {COMMAND} status")
+                f"Watch it with: {COMMAND} status",
+            )
         return 0
 
     def _followed(self, job: Job) -> int:
         terminal = self._terminal
-        terminal.watching.print(f"Job {job.id}: Ctrl-C stops watching and leaves the job to any other worker.",
-                                soft_wrap=True)
+        terminal.watching.print(
+            f"Job {job.id}: Ctrl-C stops watching and leaves the job to any other worker.", soft_wrap=True
+        )
         ended = follow(self._service, terminal, job, is_verbose=self._options["verbosity"] > 1)
         if ended is None:
             return EXIT_INTERRUPTED
         if terminal.is_json:
             self._show(ended)
         else:
-            terminal.say(*tables.summary_view(
-                ended, failures(self._service, ended), terminal.out, datetime.now(UTC)))
+            terminal.say(*tables.summary_view(ended, failures(self._service, ended), terminal.out, datetime.now(UTC)))
         return exit_code(ended)
 
     # Watching.
@@ -105,8 +116,10 @@ class Verbs:
 
     def list(self) -> int:
         limit, offset = arguments.page(self._options)
-        wanted = JobFilter(statuses=arguments.several_of(Status, self._options["status"], "--status"),
-                           job_types=arguments.several_of(JobType, self._options["type"], "--type"))
+        wanted = JobFilter(
+            statuses=arguments.several_of(Status, self._options["status"], "--status"),
+            job_types=arguments.several_of(JobType, self._options["type"], "--type"),
+        )
         page = self._service.jobs(wanted, limit=limit, offset=offset)
         now = datetime.now(UTC)
         if self._terminal.is_json:
@@ -122,12 +135,15 @@ class Verbs:
         limit, offset = arguments.page(self._options)
         job_id = arguments.job_id(self._options["job_id"])
         district, outcome = self._options["district"], self._options["outcome"]
-        wanted = OutcomeFilter(district=parsed_district(district) if district is not None else None,
-                               kind=arguments.one_of(OutcomeKind, outcome, "--outcome") if outcome else None)
+        wanted = OutcomeFilter(
+            district=parsed_district(district) if district is not None else None,
+            kind=arguments.one_of(OutcomeKind, outcome, "--outcome") if outcome else None,
+        )
         page = self._service.items(job_id, wanted, limit=limit, offset=offset)
         if self._terminal.is_json:
-            self._terminal.json(shapes.page("items", page, shapes.item, limit=limit, offset=offset,
-                                            now=datetime.now(UTC)))
+            self._terminal.json(
+                shapes.page("items", page, shapes.item, limit=limit, offset=offset, now=datetime.now(UTC))
+            )
         elif not page.total:
             self._terminal.say(f"Job {job_id} has settled no such items.")
         else:
@@ -149,8 +165,10 @@ class Verbs:
         else:
             job = cancelled.job
             follows = "; the items in flight are finished first" if job.status.is_active else ""
-            self._terminal.say(f"Job {job.id} is {job.status}{follows}. It was {cancelled.previous_status}, with "
-                               f"{job.progress.settled_items:,} of {job.progress.total_items:,} items settled.")
+            self._terminal.say(
+                f"Job {job.id} is {job.status}{follows}. It was {cancelled.previous_status}, with "
+                f"{job.progress.settled_items:,} of {job.progress.total_items:,} items settled."
+            )
         return 0
 
     def pause(self) -> int:
@@ -196,8 +214,10 @@ class Verbs:
     def prune(self) -> int:
         removed = self._service.prune()
         days = self._service.retention.days
-        self._terminal.say(f"{wording.count(removed, 'job')} that ended more than {days} days ago "
-                           f"{'was' if removed == 1 else 'were'} removed.")
+        self._terminal.say(
+            f"{wording.count(removed, 'job')} that ended more than {days} days ago "
+            f"{'was' if removed == 1 else 'were'} removed."
+        )
         return 0
 
     # Which job is meant, and how it is shown.

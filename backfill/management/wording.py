@@ -25,7 +25,7 @@ def length(of: timedelta) -> str:
     days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     units = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (seconds % 60, "s")]
     first = next((n for n, (count, _) in enumerate(units) if count), len(units) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in units[first:first + 2] if count or first == len(units) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2] if count or first == len(units) - 1)
 
 
 def duration(job: Job, now: datetime) -> timedelta:
@@ -59,8 +59,10 @@ def pace(progress: Progress) -> str:
     if rate is None or left is None:
         return "pace known after the first whole minute"
     low, high = timedelta(seconds=left.low), timedelta(seconds=left.high)
-    return (f"{rate:,.1f} items a minute, about {length(timedelta(seconds=left.seconds))} left "
-            f"({length(low)} to {length(high)})")
+    return (
+        f"{rate:,.1f} items a minute, about {length(timedelta(seconds=left.seconds))} left "
+        f"({length(low)} to {length(high)})"
+    )
 
 
 def why(job: Job) -> str:

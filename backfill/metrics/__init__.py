@@ -35,6 +35,12 @@ from backfill.metrics.source import DistrictSource, Table, UnreadableSnapshot, W
 from backfill.metrics.world import world_result
 
 __all__ = [
-    "SCHEMA_VERSION", "DistrictSource", "Table", "UnreadableSnapshot", "WorldSource", "district_result",
-    "summary_lines", "world_result",
+    "SCHEMA_VERSION",
+    "DistrictSource",
+    "Table",
+    "UnreadableSnapshot",
+    "WorldSource",
+    "district_result",
+    "summary_lines",
+    "world_result",
 ]

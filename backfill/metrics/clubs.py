@@ -23,8 +23,14 @@ CLUBS, DISTRICT, DIVISIONS = "clubperformance", "districtperformance", "division
 
 _CHARTERED = re.compile(r"Charter (\d{1,2})/(\d{1,2})/(\d{2})", re.ASCII | re.IGNORECASE)
 
-PAYMENT_COLUMNS = {"new": "New", "late": "Late Ren.", "october": "Oct. Ren.", "april": "Apr. Ren.",
-                   "charter": "Total Chart", "total": "Total to Date"}
+PAYMENT_COLUMNS = {
+    "new": "New",
+    "late": "Late Ren.",
+    "october": "Oct. Ren.",
+    "april": "Apr. Ren.",
+    "charter": "Total Chart",
+    "total": "Total to Date",
+}
 
 
 class Status(StrEnum):
@@ -99,8 +105,9 @@ def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: No
             which = f'"{text[:40]}", which is no number' if text else f'no number (its name is "{name[:60]}")'
             notes.add(Code.CLUB_WITHOUT_NUMBER, f"A club in {report} has {which}; it is kept.", club=text[:40])
         if occurrence == 1:
-            notes.add(Code.CLUB_TWICE, f"{report} has more than one row of {_named(text, name)}; each is kept.",
-                      club=text)
+            notes.add(
+                Code.CLUB_TWICE, f"{report} has more than one row of {_named(text, name)}; each is kept.", club=text
+            )
     return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)))
 
 
@@ -122,8 +129,17 @@ class Roster:
 
 def read_roster(source: DistrictSource, notes: Notes) -> Roster:
     """Join the three reports. Raises UnreadableSnapshot where one has no rows or is without a needed column."""
-    positions = source.clubs.needed(CLUBS, "Club Name", "Division", "Area", "Club Status", "Active Members",
-                                    "Mem. Base", "Goals Met", "Club Distinguished Status")
+    positions = source.clubs.needed(
+        CLUBS,
+        "Club Name",
+        "Division",
+        "Area",
+        "Club Status",
+        "Active Members",
+        "Mem. Base",
+        "Goals Met",
+        "Club Distinguished Status",
+    )
     rows = ordered(source.clubs, CLUBS, "Club Number", notes)
     payment_rows = ordered(source.districts, DISTRICT, "Club", notes)
     division_rows = ordered(source.divisions, DIVISIONS, "Club", notes)
@@ -133,9 +149,23 @@ def read_roster(source: DistrictSource, notes: Notes) -> Roster:
     numbers = [number for number, *_ in rows.keys]
     members, base, goals = (
         notes.numbers(name, rows.cells[at], numbers)
-        for name, at in zip(("Active Members", "Mem. Base", "Goals Met"), positions[4:7], strict=True))
-    clubs = list(map(Club, numbers, map(words, names), map(words, divisions), map(words, areas), read_statuses,
-                     members, base, map(difference, members, base), goals, map(_code, rows.cells[positions[7]])))
+        for name, at in zip(("Active Members", "Mem. Base", "Goals Met"), positions[4:7], strict=True)
+    )
+    clubs = list(
+        map(
+            Club,
+            numbers,
+            map(words, names),
+            map(words, divisions),
+            map(words, areas),
+            read_statuses,
+            members,
+            base,
+            map(difference, members, base),
+            goals,
+            map(_code, rows.cells[positions[7]]),
+        )
+    )
     _note_codes(clubs, notes)
     known = set(rows.keys)
     open_clubs = [club for club, wanted in zip(clubs, is_open, strict=True) if wanted]
@@ -146,8 +176,13 @@ def read_roster(source: DistrictSource, notes: Notes) -> Roster:
         known.update(other_rows.keys)
     clubs.sort(key=lambda club: (len(club.number), club.number))
     _note_missing(known, {CLUBS: rows, DISTRICT: payment_rows, DIVISIONS: division_rows}, notes)
-    return Roster(clubs, open_clubs, Table(source.clubs.columns, open_cells),
-                  _payment_columns(source, payment_rows, notes), _charter_cells(source, payment_rows, notes))
+    return Roster(
+        clubs,
+        open_clubs,
+        Table(source.clubs.columns, open_cells),
+        _payment_columns(source, payment_rows, notes),
+        _charter_cells(source, payment_rows, notes),
+    )
 
 
 def _code(cell: str) -> str:
@@ -160,8 +195,13 @@ def _statuses(cells: Sequence[str], keys: Sequence[Key], notes: Notes) -> list[S
         for status, cell, (number, name, _) in zip(statuses, cells, keys, strict=True):
             if status is None:
                 text = cell.strip()[:40]
-                notes.add(Code.UNKNOWN_STATUS, f'The status of {_named(number, name)} is "{text}", which is '
-                          "none that is known; it counts in the total only.", club=number, found=text)
+                notes.add(
+                    Code.UNKNOWN_STATUS,
+                    f'The status of {_named(number, name)} is "{text}", which is '
+                    "none that is known; it counts in the total only.",
+                    club=number,
+                    found=text,
+                )
     return statuses
 
 
@@ -169,33 +209,48 @@ def _note_codes(clubs: Sequence[Club], notes: Notes) -> None:
     for club in clubs:
         if club.code not in ("", "D", "S", "P", "M"):
             text = club.code[:40]
-            notes.add(Code.UNKNOWN_LEVEL, f'The distinguished status of {_named(club.number, club.name)} is "{text}", '
-                      "which is none that is known; it counts in no level.", club=club.number, found=text)
+            notes.add(
+                Code.UNKNOWN_LEVEL,
+                f'The distinguished status of {_named(club.number, club.name)} is "{text}", '
+                "which is none that is known; it counts in no level.",
+                club=club.number,
+                found=text,
+            )
 
 
 def _strangers(table: Table, rows: Rows, known: set[Key]) -> list[Club]:
     """The clubs of a report that are in none read before, without figures."""
     if known.issuperset(rows.keys):
         return []
-    columns = [rows.cells[at] if (at := table.position(name)) is not None else [""] * len(rows.keys)
-               for name in ("Club Name", "Division", "Area")]
-    return [Club(key[0], words(name), words(division), words(area), None, None, None, None, None, "")
-            for key, name, division, area in zip(rows.keys, *columns, strict=True) if key not in known]
+    columns = [
+        rows.cells[at] if (at := table.position(name)) is not None else [""] * len(rows.keys)
+        for name in ("Club Name", "Division", "Area")
+    ]
+    return [
+        Club(key[0], words(name), words(division), words(area), None, None, None, None, None, "")
+        for key, name, division, area in zip(rows.keys, *columns, strict=True)
+        if key not in known
+    ]
 
 
 def _note_missing(every: set[Key], reports: dict[str, Rows], notes: Notes) -> None:
     for report, rows in reports.items():
         missing = every.difference(rows.keys)
         for number, name, _ in sorted(missing, key=lambda key: (len(key[0]), key)):
-            notes.add(Code.CLUB_MISSING, f"{report} has no row of {_named(number, name)}; what comes from it is null.",
-                      club=number)
+            notes.add(
+                Code.CLUB_MISSING,
+                f"{report} has no row of {_named(number, name)}; what comes from it is null.",
+                club=number,
+            )
 
 
 def _payment_columns(source: DistrictSource, rows: Rows, notes: Notes) -> dict[str, list[int | None]]:
     positions = source.districts.needed(DISTRICT, *PAYMENT_COLUMNS.values())
     numbers = [number for number, *_ in rows.keys]
-    return {name: notes.numbers(f"{PAYMENT_COLUMNS[name]} of {DISTRICT}", rows.cells[at], numbers)
-            for name, at in zip(PAYMENT_COLUMNS, positions, strict=True)}
+    return {
+        name: notes.numbers(f"{PAYMENT_COLUMNS[name]} of {DISTRICT}", rows.cells[at], numbers)
+        for name, at in zip(PAYMENT_COLUMNS, positions, strict=True)
+    }
 
 
 def _charter_cells(source: DistrictSource, rows: Rows, notes: Notes) -> list[tuple[str, str]] | None:
@@ -224,9 +279,15 @@ def club_counts(roster: Roster, summary: Summary, year: ProgramYear) -> dict[str
     base = summary.count("Paid Club Base")
     suspended = [club for club in roster.clubs if club.status is Status.SUSPENDED]
     return {
-        "total": len(roster.clubs), "open": len(roster.open), "paid": counts[Status.ACTIVE], "low": counts[Status.LOW],
-        "ineligible": counts[Status.INELIGIBLE], "suspended": len(suspended), "base": base,
-        "netGrowth": difference(counts[Status.ACTIVE], base), "chartered": _chartered(roster, year),
+        "total": len(roster.clubs),
+        "open": len(roster.open),
+        "paid": counts[Status.ACTIVE],
+        "low": counts[Status.LOW],
+        "ineligible": counts[Status.INELIGIBLE],
+        "suspended": len(suspended),
+        "base": base,
+        "netGrowth": difference(counts[Status.ACTIVE], base),
+        "chartered": _chartered(roster, year),
         "suspendedClubs": [{"clubNumber": club.number, "clubName": club.name} for club in suspended],
     }
 
@@ -252,8 +313,12 @@ def membership(roster: Roster) -> dict[str, Any]:
     """Members of the open clubs: Active Members and Mem. Base of clubperformance. `averagePerClub` has one digit."""
     members = [club.members for club in roster.open]
     base, known = total([club.base for club in roster.open]), sum(count is not None for count in members)
-    return {"total": total(members), "base": base, "netGrowth": total(members) - base,
-            "averagePerClub": rounded(total(members), known, 1)}
+    return {
+        "total": total(members),
+        "base": base,
+        "netGrowth": total(members) - base,
+        "averagePerClub": rounded(total(members), known, 1),
+    }
 
 
 def payments(roster: Roster, summary: Summary) -> dict[str, Any]:

@@ -62,8 +62,9 @@ TO_2021 = Rule((Step("D", 5, 20, 5), Step("S", 7, 20, 5), Step("P", 9, 20, 5)), 
 """Distinguished Club Program, program years to 2021-2022: 20 members or a net growth of 5; 5, 7 and 9 goals."""
 FROM_2022 = Rule((Step("D", 5, 20, 3), Step("S", 7, 20, 3), Step("P", 9, 20, 3)), needs_plan=False)
 """Distinguished Club Program, program years 2022-2023 to 2024-2025: 20 members or a net growth of 3; 5, 7, 9 goals."""
-FROM_2025 = Rule((Step("D", 5, 20, 3), Step("S", 7, 20, 5), Step("P", 9, 20, None), Step("M", 10, 25, None)),
-                 needs_plan=True)
+FROM_2025 = Rule(
+    (Step("D", 5, 20, 3), Step("S", 7, 20, 5), Step("P", 9, 20, None), Step("M", 10, 25, None)), needs_plan=True
+)
 """Distinguished Club Program, program years from 2025-2026: a growth of 3 or 5 stands in for 20 members in the two
 lower levels only, Smedley takes 25 members and 10 goals, and every level takes a Club Success Plan."""
 
@@ -115,10 +116,16 @@ def distinguished(roster: Roster, year: ProgramYear, base: int | None, notes: No
     if has_plan is not None:
         steps = [_steps_of(club, rule, planned=planned) for club, planned in zip(roster.open, has_plan, strict=True)]
         qualifying = _counts([rule.steps[count - 1].code for count in steps if count])
-        to_go = [_missing(club, count, rule, planned=planned)
-                 for club, count, planned in zip(roster.open, steps, has_plan, strict=True)]
-    return {"reported": reported, "qualifying": qualifying, "percentOfBase": percentage(reported["total"], base, 2),
-            "toGo": to_go}
+        to_go = [
+            _missing(club, count, rule, planned=planned)
+            for club, count, planned in zip(roster.open, steps, has_plan, strict=True)
+        ]
+    return {
+        "reported": reported,
+        "qualifying": qualifying,
+        "percentOfBase": percentage(reported["total"], base, 2),
+        "toGo": to_go,
+    }
 
 
 def _missing(club: Club, steps: int | None, rule: Rule, *, planned: bool) -> dict[str, Any]:

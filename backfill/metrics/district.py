@@ -27,11 +27,18 @@ def district_result(source: DistrictSource) -> dict[str, Any]:
     summary = Summary(source.summary, notes)
     roster = read_roster(source, notes)
     result: dict[str, Any] = {
-        "date": source.date.isoformat(), "districtId": source.district, "programYear": str(year),
-        "dataMonth": source.data_month.isoformat()[:7], "asOf": source.as_of.isoformat(), "isFinal": source.is_final,
-        "sourceHash": source.source_hash, "schemaVersion": SCHEMA_VERSION,
-        "clubs": club_counts(roster, summary, year), "membership": membership(roster),
-        "payments": payments(roster, summary), "health": health(roster.open, source.data_month),
+        "date": source.date.isoformat(),
+        "districtId": source.district,
+        "programYear": str(year),
+        "dataMonth": source.data_month.isoformat()[:7],
+        "asOf": source.as_of.isoformat(),
+        "isFinal": source.is_final,
+        "sourceHash": source.source_hash,
+        "schemaVersion": SCHEMA_VERSION,
+        "clubs": club_counts(roster, summary, year),
+        "membership": membership(roster),
+        "payments": payments(roster, summary),
+        "health": health(roster.open, source.data_month),
     }
     result["distinguished"] = distinguished(roster, year, result["clubs"]["base"], notes)
     result["goals"] = goals(roster, year, notes)
@@ -41,7 +48,12 @@ def district_result(source: DistrictSource) -> dict[str, Any]:
     result["rankings"] = None if source.world_line is None else dict(source.world_line)
     result["point"] = point(result, total([club.goals for club in roster.open]))
     result["yearOverYear"] = year_over_year(result["point"], source.previous)
-    reconcile(summary, notes, payments=result["payments"], open_clubs=len(roster.open),
-              distinguished=result["distinguished"]["reported"]["total"])
+    reconcile(
+        summary,
+        notes,
+        payments=result["payments"],
+        open_clubs=len(roster.open),
+        distinguished=result["distinguished"]["reported"]["total"],
+    )
     result["quality"] = notes.found
     return result

@@ -68,9 +68,14 @@ def _known(values: tuple[int | None, ...]) -> tuple[int, ...] | None:
 
 
 def _unit_columns(kind: str) -> tuple[str, ...]:
-    return (f"{kind} Club Base", f"Total Paid {kind} Clubs", f"Total Dist. {kind} Clubs",
-            *(f"{kind} Paid Club Goal for {end}" for end in _GOAL_ENDS),
-            *(f"{kind} Dist. Club Goal for {end}" for end in _GOAL_ENDS), f"Distinguished {kind}")
+    return (
+        f"{kind} Club Base",
+        f"Total Paid {kind} Clubs",
+        f"Total Dist. {kind} Clubs",
+        *(f"{kind} Paid Club Goal for {end}" for end in _GOAL_ENDS),
+        *(f"{kind} Dist. Club Goal for {end}" for end in _GOAL_ENDS),
+        f"Distinguished {kind}",
+    )
 
 
 _COLUMNS = {kind: _unit_columns(kind) for kind in ("Division", "Area")}
@@ -166,8 +171,15 @@ def _line(key: Key, clubs: Sequence[Club], unit: Unit) -> dict[str, Any]:
     steps = unit.steps() if is_aligned else None
     place = {} if len(key) == 1 else {"division": key[0], "area": key[1]}
     return {
-        "id": "/".join(key), **place, "clubs": len(clubs), "paid": unit.paid, "base": unit.base,
-        "members": total([club.members for club in clubs]), "goals": total([club.goals for club in clubs]),
-        "distinguished": unit.distinguished, "reported": unit.reported if is_aligned and unit.reported else None,
-        "qualifying": LEVELS[steps - 1] if steps else None, "gap": None if steps is None else unit.gap(steps),
+        "id": "/".join(key),
+        **place,
+        "clubs": len(clubs),
+        "paid": unit.paid,
+        "base": unit.base,
+        "members": total([club.members for club in clubs]),
+        "goals": total([club.goals for club in clubs]),
+        "distinguished": unit.distinguished,
+        "reported": unit.reported if is_aligned and unit.reported else None,
+        "qualifying": LEVELS[steps - 1] if steps else None,
+        "gap": None if steps is None else unit.gap(steps),
     }

@@ -61,8 +61,9 @@ def _met(goal: Goal, columns: dict[str, list[int | None]]) -> list[bool] | None:
     if any(name not in columns for group in goal.groups for name in group):
         return None
     least = goal.least
-    reached = [[[value is not None and value >= least for value in columns[name]] for name in group]
-               for group in goal.groups]
+    reached = [
+        [[value is not None and value >= least for value in columns[name]] for name in group] for group in goal.groups
+    ]
     parts = [_each(any, group) for group in reached]
     return _each(all, parts)
 
@@ -91,9 +92,14 @@ def goals(roster: Roster, year: ProgramYear, notes: Notes) -> list[dict[str, Any
 def _compare(roster: Roster, met: Iterable[Sequence[bool]], notes: Notes) -> None:
     for club, flags in zip(roster.open, met, strict=True):
         if club.goals is not None and sum(flags) != club.goals:
-            notes.add(Code.GOALS_DIFFER, f"The goal columns of club {club.number[:40]} add up to {sum(flags)}; Goals "
-                      f"Met says {club.goals}, which is used.", club=club.number, expected=club.goals,
-                      found=sum(flags))
+            notes.add(
+                Code.GOALS_DIFFER,
+                f"The goal columns of club {club.number[:40]} add up to {sum(flags)}; Goals "
+                f"Met says {club.goals}, which is used.",
+                club=club.number,
+                expected=club.goals,
+                found=sum(flags),
+            )
 
 
 def _line(number: int, met: list[bool] | None, clubs: int) -> dict[str, Any]:

@@ -23,8 +23,20 @@ FEWEST, ENOUGH, GROWTH = 12, 20, 3
 """Members under which a club needs intervention, members with which it thrives, and the net growth that makes up for
 either."""
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-           "November", "December")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 class Category(StrEnum):
@@ -53,8 +65,10 @@ def _members_reason(members: int, growth: int) -> str:
     if growth >= GROWTH:
         return f"{counted(members, 'member')} and a net growth of {growth}; a growth of {GROWTH} is needed."
     least = FEWEST if members < FEWEST else ENOUGH
-    return (f"{counted(members, 'member')} and a net growth of {growth}; {least} members or a growth of {GROWTH} are "
-            "needed.")
+    return (
+        f"{counted(members, 'member')} and a net growth of {growth}; {least} members or a growth of {GROWTH} are "
+        "needed."
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -82,9 +96,18 @@ def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
     for club in clubs:
         found, reasons = _assessed(club, data_month.month)
         counts[found] += 1
-        lines.append({
-            "clubNumber": club.number, "clubName": club.name, "division": club.division, "area": club.area,
-            "members": club.members, "base": club.base, "netGrowth": club.growth, "goals": club.goals,
-            "category": None if found is None else found.value, "reasons": reasons,
-        })
+        lines.append(
+            {
+                "clubNumber": club.number,
+                "clubName": club.name,
+                "division": club.division,
+                "area": club.area,
+                "members": club.members,
+                "base": club.base,
+                "netGrowth": club.growth,
+                "goals": club.goals,
+                "category": None if found is None else found.value,
+                "reasons": reasons,
+            }
+        )
     return {**{kind.value: counts[kind] for kind in Category}, "clubs": lines}

@@ -48,12 +48,18 @@ class Notes:
         self.found: list[dict[str, Any]] = []
 
     def add(
-        self, code: Code, message: str, *, club: str | None = None, expected: int | None = None,
+        self,
+        code: Code,
+        message: str,
+        *,
+        club: str | None = None,
+        expected: int | None = None,
         found: int | str | None = None,
     ) -> None:
         """`expected` is what the dashboard says of itself, `found` what the rows give, or the cell as it stands."""
-        self.found.append({"code": code.value, "message": message, "clubNumber": club or None, "expected": expected,
-                           "found": found})
+        self.found.append(
+            {"code": code.value, "message": message, "clubNumber": club or None, "expected": expected, "found": found}
+        )
 
     def cell(self, where: str, cell: str, *, club: str | None = None) -> None:
         """A cell that gave no figure. `where` names its column (and its report or unit, if need be)."""
@@ -61,8 +67,12 @@ class Notes:
             self.add(Code.CELL_BLANK, f"{where} is blank; it is left out.", club=club, found=cell.strip())
         else:
             text = cell.strip()[:40]
-            self.add(Code.CELL_UNREADABLE, f'{where} is "{text}", which cannot be read; it is left out.', club=club,
-                     found=text)
+            self.add(
+                Code.CELL_UNREADABLE,
+                f'{where} is "{text}", which cannot be read; it is left out.',
+                club=club,
+                found=text,
+            )
 
     def column(self, report: str, *columns: str) -> None:
         """Columns that can be done without and are not there."""
@@ -84,8 +94,11 @@ class Summary:
 
     def __init__(self, row: Mapping[str, str] | None, notes: Notes) -> None:
         if row is None:
-            notes.add(Code.SUMMARY_MISSING, "The district summary of this date is missing or has no row of this "
-                                            "district; what comes from it is null. Collect the date's summary.")
+            notes.add(
+                Code.SUMMARY_MISSING,
+                "The district summary of this date is missing or has no row of this "
+                "district; what comes from it is null. Collect the date's summary.",
+            )
         self.is_missing = row is None
         self._notes = notes
         self._cells = folded_cells(row or {})
@@ -106,7 +119,12 @@ class Summary:
 
 
 def reconcile(
-    summary: Summary, notes: Notes, *, payments: Mapping[str, Any], open_clubs: int, distinguished: int,
+    summary: Summary,
+    notes: Notes,
+    *,
+    payments: Mapping[str, Any],
+    open_clubs: int,
+    distinguished: int,
 ) -> None:
     """Hold the sums over the clubs against the summary: payments, open clubs and distinguished clubs (all counts)."""
     for what, column, found in (
@@ -120,5 +138,9 @@ def reconcile(
     ):
         expected = summary.count(column)
         if expected is not None and expected != found:
-            notes.add(Code.SUMMARY_DIFFERS, f"The rows give {found} {what}; the district summary says {expected}.",
-                      expected=expected, found=found)
+            notes.add(
+                Code.SUMMARY_DIFFERS,
+                f"The rows give {found} {what}; the district summary says {expected}.",
+                expected=expected,
+                found=found,
+            )

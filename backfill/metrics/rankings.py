@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 from backfill.metrics.cells import percent, points, rounded, words
 from backfill.metrics.source import folded, folded_cells
 
-MEASURES = {"clubGrowth": "% Club Growth", "paymentGrowth": "% Payment Growth",
-            "distinguished": "% Distinguished Clubs"}
+MEASURES = {
+    "clubGrowth": "% Club Growth",
+    "paymentGrowth": "% Payment Growth",
+    "distinguished": "% Distinguished Clubs",
+}
 
 K = TypeVar("K", bound=Hashable)
 
@@ -48,14 +51,19 @@ def rankings(lines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]
     overall = ranks(scores)
     regions = {district: words(row.get("region", "")) for district, row in rows.items()}
     in_region = _regional(scores, regions)
-    return {district: {
-        "region": regions[district],
-        **{f"{measure}Percent": points(values[measure].get(district)) for measure in MEASURES},
-        **{f"{measure}Rank": places[measure].get(district) for measure in MEASURES},
-        **{f"{measure}Points": earned[measure].get(district, 0) for measure in MEASURES},
-        "score": scores[district], "overallRank": overall[district], "regionRank": in_region[district],
-        "percentile": rounded(100 * (len(rows) - overall[district]), len(rows), 1),
-    } for district in rows}
+    return {
+        district: {
+            "region": regions[district],
+            **{f"{measure}Percent": points(values[measure].get(district)) for measure in MEASURES},
+            **{f"{measure}Rank": places[measure].get(district) for measure in MEASURES},
+            **{f"{measure}Points": earned[measure].get(district, 0) for measure in MEASURES},
+            "score": scores[district],
+            "overallRank": overall[district],
+            "regionRank": in_region[district],
+            "percentile": rounded(100 * (len(rows) - overall[district]), len(rows), 1),
+        }
+        for district in rows
+    }
 
 
 def _known(rows: Mapping[str, Mapping[str, str]], column: str) -> dict[str, Decimal]:

@@ -21,9 +21,14 @@ def point(result: Mapping[str, Any], goals_met: int) -> dict[str, Any]:
     """
     health = result["health"]
     return {
-        "date": result["date"], "members": result["membership"]["total"], "payments": result["payments"]["total"],
-        "paidClubs": result["clubs"]["paid"], "distinguished": result["distinguished"]["reported"]["total"],
-        "goals": goals_met, "thriving": health["thriving"], "vulnerable": health["vulnerable"],
+        "date": result["date"],
+        "members": result["membership"]["total"],
+        "payments": result["payments"]["total"],
+        "paidClubs": result["clubs"]["paid"],
+        "distinguished": result["distinguished"]["reported"]["total"],
+        "goals": goals_met,
+        "thriving": health["thriving"],
+        "vulnerable": health["vulnerable"],
         "interventionRequired": health["interventionRequired"],
     }
 

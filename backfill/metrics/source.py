@@ -64,8 +64,9 @@ class Table:
         found = [self.position(column) for column in columns]
         missing = [column for column, at in zip(columns, found, strict=True) if at is None]
         if missing:
-            raise UnreadableSnapshot(f"{report} is without needed columns: {', '.join(missing)}. "
-                                     "The export's format may have changed.")
+            raise UnreadableSnapshot(
+                f"{report} is without needed columns: {', '.join(missing)}. The export's format may have changed."
+            )
         return [at for at in found if at is not None]
 
     def require_rows(self, report: str) -> None:
@@ -125,8 +126,9 @@ def summary_lines(summary: Table) -> dict[str, dict[str, str]]:
         try:
             district = normalised_district(row[at])
         except ValueError as exc:
-            raise UnreadableSnapshot(f'districtsummary has a row for "{row[at].strip()[:20]}", which is no district; '
-                                     "collect this day anew.") from exc
+            raise UnreadableSnapshot(
+                f'districtsummary has a row for "{row[at].strip()[:20]}", which is no district; collect this day anew.'
+            ) from exc
         if district in lines:
             raise UnreadableSnapshot(f"districtsummary has two rows for district {district}; collect this day anew.")
         lines[district] = dict(zip(summary.columns, row, strict=True))

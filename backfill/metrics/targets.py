@@ -26,17 +26,24 @@ def targets(summary: Summary) -> dict[str, Any]:
     club_base, payment_base = summary.count("Paid Club Base"), summary.count("Payment Base")
     return {
         "paidClubs": _target(club_base, summary.count("Paid Clubs"), [100 + percents for percents in GROWTH], GROWTH),
-        "payments": _target(payment_base, summary.count("Total YTD Payments"), [100 + percents for percents in GROWTH],
-                            GROWTH),
+        "payments": _target(
+            payment_base, summary.count("Total YTD Payments"), [100 + percents for percents in GROWTH], GROWTH
+        ),
         "distinguishedClubs": _target(club_base, summary.count("Total Distinguished Clubs"), SHARE, SHARE),
     }
 
 
-def _target(base: int | None, current: int | None, shares: list[int] | tuple[int, ...], percents: tuple[int, ...]
-            ) -> dict[str, Any]:
+def _target(
+    base: int | None, current: int | None, shares: list[int] | tuple[int, ...], percents: tuple[int, ...]
+) -> dict[str, Any]:
     needed = [share_ceiling(base, share) if base is not None and base > 0 else None for share in shares]
-    reached = [level for level, least in zip(LEVELS, needed, strict=True)
-               if current is not None and least is not None and current >= least]
-    levels = [{"level": level, "percent": points, "needed": least}
-              for level, points, least in zip(LEVELS, percents, needed, strict=True)]
+    reached = [
+        level
+        for level, least in zip(LEVELS, needed, strict=True)
+        if current is not None and least is not None and current >= least
+    ]
+    levels = [
+        {"level": level, "percent": points, "needed": least}
+        for level, points, least in zip(LEVELS, percents, needed, strict=True)
+    ]
     return {"base": base, "current": current, "levels": levels, "achieved": reached[-1] if reached else None}

@@ -15,11 +15,20 @@ from backfill.metrics.rankings import rankings
 from backfill.metrics.source import WorldSource, folded, folded_cells, summary_lines
 
 _TOTALS = {
-    "activeClubs": "Active Clubs", "paidClubs": "Paid Clubs", "paidClubBase": "Paid Club Base",
-    "newPayments": "New Payments", "latePayments": "Late Payments", "octoberPayments": "October Payments",
-    "aprilPayments": "April Payments", "charterPayments": "Charter Payments", "payments": "Total YTD Payments",
-    "paymentBase": "Payment Base", "distinguished": "Distinguished Clubs", "select": "Select Distinguished Clubs",
-    "presidents": "Presidents Distinguished Clubs", "smedley": "Smedley Distinguished Clubs",
+    "activeClubs": "Active Clubs",
+    "paidClubs": "Paid Clubs",
+    "paidClubBase": "Paid Club Base",
+    "newPayments": "New Payments",
+    "latePayments": "Late Payments",
+    "octoberPayments": "October Payments",
+    "aprilPayments": "April Payments",
+    "charterPayments": "Charter Payments",
+    "payments": "Total YTD Payments",
+    "paymentBase": "Payment Base",
+    "distinguished": "Distinguished Clubs",
+    "select": "Select Distinguished Clubs",
+    "presidents": "Presidents Distinguished Clubs",
+    "smedley": "Smedley Distinguished Clubs",
     "distinguishedTotal": "Total Distinguished Clubs",
 }
 
@@ -32,9 +41,14 @@ def world_result(source: WorldSource) -> dict[str, Any]:
     lines = summary_lines(source.summary)
     in_order = {district: lines[district] for district in sorted(lines, key=district_order)}
     return {
-        "date": source.date.isoformat(), "asOf": source.as_of.isoformat(),
-        "dataMonth": source.data_month.isoformat()[:7], "isFinal": source.is_final, "sourceHash": source.source_hash,
-        "schemaVersion": SCHEMA_VERSION, "districts": rankings(in_order), "totals": totals(in_order.values()),
+        "date": source.date.isoformat(),
+        "asOf": source.as_of.isoformat(),
+        "dataMonth": source.data_month.isoformat()[:7],
+        "isFinal": source.is_final,
+        "sourceHash": source.source_hash,
+        "schemaVersion": SCHEMA_VERSION,
+        "districts": rankings(in_order),
+        "totals": totals(in_order.values()),
     }
 
 
@@ -49,7 +63,9 @@ def totals(lines: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     levels = {name: sums[name] for name in ("distinguished", "select", "presidents", "smedley")}
     counts = {name: value for name, value in sums.items() if name not in levels and name != "distinguishedTotal"}
     return {
-        "districts": len(rows), **counts, "distinguished": {**levels, "total": sums["distinguishedTotal"]},
+        "districts": len(rows),
+        **counts,
+        "distinguished": {**levels, "total": sums["distinguishedTotal"]},
         "clubGrowthPercent": percentage(difference(sums["paidClubs"], sums["paidClubBase"]), sums["paidClubBase"], 2),
         "paymentGrowthPercent": percentage(difference(sums["payments"], sums["paymentBase"]), sums["paymentBase"], 2),
         "distinguishedPercent": percentage(sums["distinguishedTotal"], sums["paidClubBase"], 2),

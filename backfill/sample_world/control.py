@@ -48,8 +48,13 @@ class Fault:
             raise ValueError(f"A fault is an object with a kind, one of {', '.join(kinds)}; this is none: {value!r}.")
         retry_after = fields.get("retry_after")
         try:
-            return cls(FaultKind(fields["kind"]), int(fields.get("times", 1)), str(fields.get("match", "")),
-                       None if retry_after is None else str(retry_after), float(fields.get("seconds", 30.0)))
+            return cls(
+                FaultKind(fields["kind"]),
+                int(fields.get("times", 1)),
+                str(fields.get("match", "")),
+                None if retry_after is None else str(retry_after),
+                float(fields.get("seconds", 30.0)),
+            )
         except TypeError as exc:
             raise ValueError("Of a fault, times and seconds are numbers.") from exc
 

@@ -43,16 +43,21 @@ class CalendarPage:
         texts = [f"As of {day.day}-{MONTH_NAMES[day.month - 1]}-{day.year}" for day in self.as_of_days]
         report = f"clubperformance~{self.district}~{as_typed(self.month_end)}~{chosen}~{self.year}"
         month = self.month_end.month
-        body = "".join((
-            _drop_down("Districts", ((d, f"District {d}") for d in self.districts), self.district),
-            _drop_down("ProgramYear", ((str(y), str(y)) for y in self.years), str(self.year)),
-            _drop_down("Month", ((str(m), MONTH_NAMES[m - 1]) for m in self.months), str(month)),
-            _drop_down("AsOf", zip(values, texts, strict=True), chosen),
-            _drop_down("Export", (("Export", "Export"), ("CSV", "CSV")), None,
-                       f"dll_onchange(this.value,'{report}', this)"),
-        ))
-        return (f"\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n<body>\r\n"
-                f"<h2>Club Performance for District {escape(self.district)}</h2>\r\n{body}</body></html>\r\n").encode()
+        body = "".join(
+            (
+                _drop_down("Districts", ((d, f"District {d}") for d in self.districts), self.district),
+                _drop_down("ProgramYear", ((str(y), str(y)) for y in self.years), str(self.year)),
+                _drop_down("Month", ((str(m), MONTH_NAMES[m - 1]) for m in self.months), str(month)),
+                _drop_down("AsOf", zip(values, texts, strict=True), chosen),
+                _drop_down(
+                    "Export", (("Export", "Export"), ("CSV", "CSV")), None, f"dll_onchange(this.value,'{report}', this)"
+                ),
+            )
+        )
+        return (
+            f"\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n<body>\r\n"
+            f"<h2>Club Performance for District {escape(self.district)}</h2>\r\n{body}</body></html>\r\n"
+        ).encode()
 
 
 def as_typed(day: date) -> str:
@@ -65,8 +70,14 @@ def _quoted(text: str) -> str:
 
 
 def _drop_down(name: str, options: Iterable[tuple[str, str]], chosen: str | None, on_change: str = "") -> str:
-    lines = [f'<select name="ctl00$cpContent$TopControls1$ddl{name}" id="{_ID}{name}" class="ddl"'
-             + (f' onchange="{_quoted(on_change)}"' if on_change else "") + ">"]
-    lines += [f'\t<option {"selected=" + chr(34) + "selected" + chr(34) + " " if value == chosen else ""}'
-              f'value="{escape(value)}">{escape(text)}</option>' for value, text in options]
+    lines = [
+        f'<select name="ctl00$cpContent$TopControls1$ddl{name}" id="{_ID}{name}" class="ddl"'
+        + (f' onchange="{_quoted(on_change)}"' if on_change else "")
+        + ">"
+    ]
+    lines += [
+        f"\t<option {'selected=' + chr(34) + 'selected' + chr(34) + ' ' if value == chosen else ''}"
+        f'value="{escape(value)}">{escape(text)}</option>'
+        for value, text in options
+    ]
     return "\r\n".join([*lines, "</select>", ""])

@@ -27,8 +27,11 @@ class Population:
 
     def _standings(self, district: str, year: int, day: date) -> tuple[Standing, ...]:
         """Every club that is listed on a day, by division, area and number."""
-        listed = [stand_on(season, day) for season in self.seasons(district, year)
-                  if season.club.chartered_on is None or season.club.chartered_on <= day]
+        listed = [
+            stand_on(season, day)
+            for season in self.seasons(district, year)
+            if season.club.chartered_on is None or season.club.chartered_on <= day
+        ]
         return tuple(sorted(listed, key=lambda s: (s.division, s.area, s.season.club.number)))
 
     def _payments_of(self, district: str, year: int) -> int:
@@ -38,11 +41,17 @@ class Population:
     def _seasons(self, district: str, year: int) -> tuple[Season, ...]:
         count = max(1, self._clubs * self._chance.between(80, 120, "clubs", district) // 100)
         founders = [self._founder(district, index, count) for index in range(count)]
-        newer = [self._newcomer(district, born, index, count) for born in range(EPOCH, year + 1)
-                 for index in range(self._newcomers(district, born, count))]
+        newer = [
+            self._newcomer(district, born, index, count)
+            for born in range(EPOCH, year + 1)
+            for index in range(self._newcomers(district, born, count))
+        ]
         drive = self._chance.between(60, 140, "drive", district)
-        return tuple(self._season(club, year, district, drive) for club in (*founders, *newer)
-                     if not any(self._suspension(club, past) for past in range(club.charter_year + 1, year)))
+        return tuple(
+            self._season(club, year, district, drive)
+            for club in (*founders, *newer)
+            if not any(self._suspension(club, past) for past in range(club.charter_year + 1, year))
+        )
 
     def _newcomers(self, district: str, born: int, count: int) -> int:
         return min(self._chance.between(0, -(-count * 6 // 100), "newcomers", district, born), 31)
@@ -64,8 +73,15 @@ class Population:
         areas = max(1, round(count / 5))
         division, area = divmod(draw(0, areas - 1, "area", key), 4)
         size = draw(7, 17, "size", key) + draw(2, 13, "more", key) + (9 if self._chance.happens(12, "big", key) else 0)
-        return Club(key=key, number=number, name=club_name(self._chance, key), division=_letters(division),
-                    area=f"{area + 1:02d}", size=size, chartered_on=chartered_on)
+        return Club(
+            key=key,
+            number=number,
+            name=club_name(self._chance, key),
+            division=_letters(division),
+            area=f"{area + 1:02d}",
+            size=size,
+            chartered_on=chartered_on,
+        )
 
     def _suspension(self, club: Club, year: int) -> date | None:
         """The day on which a club is suspended for good; it is gone from the next program year's reports."""
@@ -96,8 +112,11 @@ class Population:
         ends_on, ends_next = self._suspension(club, year), self._suspension(club, year + 1)
         gives_up_in_april = ends_next is not None and ends_next.month == 9
         base = draw(20, 27, "charter members", *key) if is_new else self._members_at_start(club, district, year)
-        after = (draw(0, min(5, base), "rest", *key) if ends_on is not None else
-                 self._members_at_start(club, district, year + 1))
+        after = (
+            draw(0, min(5, base), "rest", *key)
+            if ends_on is not None
+            else self._members_at_start(club, district, year + 1)
+        )
         joined = max(0, after - base + draw(base // 6, base // 2, "turnover", *key))
         left = ramp("left", joined - after + base, (9, 20, 20), (5, 10, 50) if ends_on is None else (10, 20, 30))
         new = ramp("joined", joined, (7, 5, 40), (5, 10, 45))
@@ -110,8 +129,11 @@ class Population:
         def renewals(what: str, day: int, pays: bool, is_on_time: bool, month: int) -> Ramp:
             there = base + new.at(day) - left.at(day)
             total = there * draw(82, 100, what, *key) // 100 if pays else draw(0, 2, what, *key) if not is_new else 0
-            return (ramp(what, total, (month - 2, 15, 20), (month - 1, 20, 10)) if is_on_time else
-                    ramp(what, total, (month, 8, 6), (month + 1, 5, 9)))
+            return (
+                ramp(what, total, (month - 2, 15, 20), (month - 1, 20, 10))
+                if is_on_time
+                else ramp(what, total, (month, 8, 6), (month + 1, 5, 9))
+            )
 
         october = renewals("october", october_day, pays_october, on_time[0], 10)
         april = renewals("april", april_day, pays_april, on_time[1], 4)
@@ -137,23 +159,42 @@ class Population:
             return ramp(what, total, (8, 1, 70), (6, 30, 10) if is_late else (4, 20, 60))
 
         return Season(
-            club=club, year=year, is_new=is_new, base=base,
+            club=club,
+            year=year,
+            is_new=is_new,
+            base=base,
             was_paid=not is_new and base >= GOOD_STANDING and not (ends_on is not None and ends_on.month == 9),
-            charter_payments=base if is_new else 0, suspended_on=ends_on, unpaid=tuple(unpaid), joined=new, left=left,
-            october=october, april=april, late=ramp("late", draw(0, 3, "late", *key), (11, 10, 20), (5, 20, 30)),
-            levels=(learning("level 1", 3, 7, pathways), learning("level 2", 2, 5, pathways),
-                    learning("level 3", 1, 4, pathways), learning("level 4", 1, 3, pathways),
-                    learning("level 5", 1, 1, pathways)),
-            awards=tuple(learning(what, 1, most, 100 if year < 2018 else 60 if year <= LAST_LEGACY_YEAR else 0)
-                         for what, most in (("competent", 5), ("advanced", 3), ("leaders", 3))),
-            trained=(ramp("round 1", min(7, draw(0, 4, "t1", *key) + vigour // 20), (7, 1, 20), (8, 20, 15)),
-                     ramp("round 2", min(7, draw(0, 4, "t2", *key) + vigour // 20), (11, 5, 30), (2, 15, 15))),
+            charter_payments=base if is_new else 0,
+            suspended_on=ends_on,
+            unpaid=tuple(unpaid),
+            joined=new,
+            left=left,
+            october=october,
+            april=april,
+            late=ramp("late", draw(0, 3, "late", *key), (11, 10, 20), (5, 20, 30)),
+            levels=(
+                learning("level 1", 3, 7, pathways),
+                learning("level 2", 2, 5, pathways),
+                learning("level 3", 1, 4, pathways),
+                learning("level 4", 1, 3, pathways),
+                learning("level 5", 1, 1, pathways),
+            ),
+            awards=tuple(
+                learning(what, 1, most, 100 if year < 2018 else 60 if year <= LAST_LEGACY_YEAR else 0)
+                for what, most in (("competent", 5), ("advanced", 3), ("leaders", 3))
+            ),
+            trained=(
+                ramp("round 1", min(7, draw(0, 4, "t1", *key) + vigour // 20), (7, 1, 20), (8, 20, 15)),
+                ramp("round 2", min(7, draw(0, 4, "t2", *key) + vigour // 20), (11, 5, 30), (2, 15, 15)),
+            ),
             october_on_time=on_time[0] and october.total >= GOOD_STANDING,
             april_on_time=on_time[1] and april.total >= GOOD_STANDING,
             officer_lists=ramp("list", lists, (7, 2, 8), (7, 12, 10) if lists < 2 else (1, 5, 10)),
             success_plan=ramp("plan", int(happens(88, "plan", *key)), (7, 10, 60), (7, 10, 60)),
-            visits=(ramp("visit 1", int(happens(85, "visit 1", *key)), (9, 15, 60), (9, 15, 60)),
-                    ramp("visit 2", int(happens(75, "visit 2", *key)), (3, 10, 70), (3, 10, 70))),
+            visits=(
+                ramp("visit 1", int(happens(85, "visit 1", *key)), (9, 15, 60), (9, 15, 60)),
+                ramp("visit 2", int(happens(75, "visit 2", *key)), (3, 10, 70), (3, 10, 70)),
+            ),
         )
 
 

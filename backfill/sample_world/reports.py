@@ -35,15 +35,23 @@ def _capped(name: str, cap: int, count: Callable[[Standing], int]) -> tuple[Colu
 def _learning(year: int) -> tuple[Column, ...]:
     if year <= LAST_LEGACY_YEAR:
         return (
-            *_capped("CCs", 2, lambda s: s.awards[0]), *_capped("ACs", 1, lambda s: s.awards[1]),
-            *_capped("CL/AL/DTMs", 1, lambda s: s.awards[2]), ("Level 1s", _level(0)),
-            *_capped("Level 2s", 2, lambda s: s.levels[1]), ("Level 3s", _level(2)), ("Level 4s", _level(3)),
+            *_capped("CCs", 2, lambda s: s.awards[0]),
+            *_capped("ACs", 1, lambda s: s.awards[1]),
+            *_capped("CL/AL/DTMs", 1, lambda s: s.awards[2]),
+            ("Level 1s", _level(0)),
+            *_capped("Level 2s", 2, lambda s: s.levels[1]),
+            ("Level 3s", _level(2)),
+            ("Level 4s", _level(3)),
             ("Level 5s", _level(4)),
         )
     seconds = "Level 2s or EOM" if year >= 2026 else "Level 2s"
-    fourths = ("Level 4s, Path Completions, or DTM Awards" if year >= 2025 else "Level 4s, Level 5s, or DTM award")
-    return (("Level 1s", _level(0)), *_capped(seconds, 2, lambda s: s.levels[1]), ("Level 3s", _level(2)),
-            *_capped(fourths, 1, lambda s: s.levels[3]))
+    fourths = "Level 4s, Path Completions, or DTM Awards" if year >= 2025 else "Level 4s, Level 5s, or DTM award"
+    return (
+        ("Level 1s", _level(0)),
+        *_capped(seconds, 2, lambda s: s.levels[1]),
+        ("Level 3s", _level(2)),
+        *_capped(fourths, 1, lambda s: s.levels[3]),
+    )
 
 
 def club_columns(year: int) -> tuple[Column, ...]:
@@ -52,29 +60,50 @@ def club_columns(year: int) -> tuple[Column, ...]:
     plan: tuple[Column, ...] = (("CSP", lambda s: "Y" if s.has_plan else "N"),) if has_plans else ()
     growth: tuple[Column, ...] = (("Net Growth", lambda s: s.members - s.season.base),) if has_plans else ()
     return (
-        *_PLACE, *_who("Club Number"), ("Club Status", lambda s: s.status), *plan,
-        ("Mem. Base", lambda s: s.season.base), ("Active Members", lambda s: s.members), *growth,
-        ("Goals Met", lambda s: s.goals), *_learning(year),
+        *_PLACE,
+        *_who("Club Number"),
+        ("Club Status", lambda s: s.status),
+        *plan,
+        ("Mem. Base", lambda s: s.season.base),
+        ("Active Members", lambda s: s.members),
+        *growth,
+        ("Goals Met", lambda s: s.goals),
+        *_learning(year),
         *_capped("New Members", 4, lambda s: s.new),
-        ("Off. Trained Round 1", lambda s: s.trained[0]), ("Off. Trained Round 2", lambda s: s.trained[1]),
-        ("Mem. dues on time Oct", lambda s: s.october_on_time), ("Mem. dues on time Apr", lambda s: s.april_on_time),
-        ("Off. List On Time", lambda s: s.officer_lists), ("Club Distinguished Status", lambda s: s.code),
+        ("Off. Trained Round 1", lambda s: s.trained[0]),
+        ("Off. Trained Round 2", lambda s: s.trained[1]),
+        ("Mem. dues on time Oct", lambda s: s.october_on_time),
+        ("Mem. dues on time Apr", lambda s: s.april_on_time),
+        ("Off. List On Time", lambda s: s.officer_lists),
+        ("Club Distinguished Status", lambda s: s.code),
     )
 
 
 _DISTRICT_COLUMNS: tuple[Column, ...] = (
-    *_PLACE, *_who("Club"), ("New", lambda s: s.new), ("Late Ren.", lambda s: s.late),
-    ("Oct. Ren.", lambda s: s.october), ("Apr. Ren.", lambda s: s.april), ("Total Ren.", lambda s: s.renewals),
-    ("Total Chart", lambda s: s.charter), ("Total to Date", lambda s: s.payments),
-    ("Distinguished Status", lambda s: s.code), ("Charter Date/Suspend Date", lambda s: s.note),
+    *_PLACE,
+    *_who("Club"),
+    ("New", lambda s: s.new),
+    ("Late Ren.", lambda s: s.late),
+    ("Oct. Ren.", lambda s: s.october),
+    ("Apr. Ren.", lambda s: s.april),
+    ("Total Ren.", lambda s: s.renewals),
+    ("Total Chart", lambda s: s.charter),
+    ("Total to Date", lambda s: s.payments),
+    ("Distinguished Status", lambda s: s.code),
+    ("Charter Date/Suspend Date", lambda s: s.note),
 )
 
 # The first two carry marks, not counts: so in the exact export at hand.
 _DIVISION_COLUMNS: tuple[Column, ...] = (
-    *_PLACE, *_who("Club"), ("October Renewals", lambda s: s.october_on_time),
-    ("April Renewals", lambda s: s.april_on_time), ("Nov Visit award", lambda s: s.visits[0]),
-    ("May Visit award", lambda s: s.visits[1]), ("Membership to date", lambda s: s.members),
-    ("Club Goals Met", lambda s: s.goals), ("Distinguished Club", lambda s: s.code),
+    *_PLACE,
+    *_who("Club"),
+    ("October Renewals", lambda s: s.october_on_time),
+    ("April Renewals", lambda s: s.april_on_time),
+    ("Nov Visit award", lambda s: s.visits[0]),
+    ("May Visit award", lambda s: s.visits[1]),
+    ("Membership to date", lambda s: s.members),
+    ("Club Goals Met", lambda s: s.goals),
+    ("Distinguished Club", lambda s: s.code),
 )
 _DIVISION_NOTE = "Charter Date/Suspend Date"
 
@@ -105,9 +134,14 @@ class Unit:
     @staticmethod
     def columns(kind: str) -> list[str]:
         levels = ("Dist.", "Select Dist.", "Pres. Dist.")
-        return [f"{kind} Club Base", *(f"{kind} Paid Club Goal for {level}" for level in levels),
-                f"Total Paid {kind} Clubs", *(f"{kind} Dist. Club Goal for {level}" for level in levels),
-                f"Total Dist. {kind} Clubs", f"Distinguished {kind}"]
+        return [
+            f"{kind} Club Base",
+            *(f"{kind} Paid Club Goal for {level}" for level in levels),
+            f"Total Paid {kind} Clubs",
+            *(f"{kind} Dist. Club Goal for {level}" for level in levels),
+            f"Total Dist. {kind} Clubs",
+            f"Distinguished {kind}",
+        ]
 
     @property
     def cells(self) -> list[object]:
@@ -140,8 +174,16 @@ def _division_rows(district: str, clubs: Sequence[Standing]) -> list[list[object
         in_division.setdefault(club.division, []).append(club)
     areas = {key: Unit.of(members, is_area=True).cells for key, members in in_area.items()}
     divisions = {key: Unit.of(members, is_area=False).cells for key, members in in_division.items()}
-    return [[district, *(get(club) for _, get in _DIVISION_COLUMNS), *areas[club.division, club.area],
-             *divisions[club.division], club.note] for club in clubs]
+    return [
+        [
+            district,
+            *(get(club) for _, get in _DIVISION_COLUMNS),
+            *areas[club.division, club.area],
+            *divisions[club.division],
+            club.note,
+        ]
+        for club in clubs
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +205,28 @@ def summary_row(year: int, traits: DistrictTraits, clubs: Sequence[Standing]) ->
     base, paid = sum(s.season.was_paid for s in clubs), sum(s.status == "Active" for s in clubs)
     plan = "Y" if traits.has_success_plan else "N"
     return [
-        traits.region, traits.district, plan, "Y" if traits.is_trained else "N",
-        sum(s.new for s in clubs), sum(s.october for s in clubs), sum(s.april for s in clubs),
-        sum(s.late for s in clubs), sum(s.charter for s in clubs), payments, traits.payment_base,
-        percent(payments - traits.payment_base, traits.payment_base), base, paid, percent(paid - base, base),
-        sum(s.status != "Suspended" for s in clubs), codes["D"], codes["S"], codes["P"],
-        *((plan, plan, plan, codes["M"]) if year >= 2025 else ()), distinguished, percent(distinguished, base),
+        traits.region,
+        traits.district,
+        plan,
+        "Y" if traits.is_trained else "N",
+        sum(s.new for s in clubs),
+        sum(s.october for s in clubs),
+        sum(s.april for s in clubs),
+        sum(s.late for s in clubs),
+        sum(s.charter for s in clubs),
+        payments,
+        traits.payment_base,
+        percent(payments - traits.payment_base, traits.payment_base),
+        base,
+        paid,
+        percent(paid - base, base),
+        sum(s.status != "Suspended" for s in clubs),
+        codes["D"],
+        codes["S"],
+        codes["P"],
+        *((plan, plan, plan, codes["M"]) if year >= 2025 else ()),
+        distinguished,
+        percent(distinguished, base),
     ]
 
 

@@ -88,7 +88,7 @@ def _spoilt(good: Answer, fault: Fault | None) -> Answer:
             lines = good.body.splitlines(keepends=True)
             return replace(good, body=lines[0] + lines[-1])
         case FaultKind.STALE_FOOTER if good.content_type == _CSV:
-            return replace(good, body=good.body[:good.body.rindex(b"Month of")] + footer(*[date(2020, 1, 31)] * 2))
+            return replace(good, body=good.body[: good.body.rindex(b"Month of")] + footer(*[date(2020, 1, 31)] * 2))
         case _:
             return good
 
@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             return "reset"
         told = _spoilt(answer(self.server.world, path, query), fault)
         if kind is FaultKind.TRUNCATE:
-            self._send(told, told.body[:len(told.body) // 2])
+            self._send(told, told.body[: len(told.body) // 2])
             self.close_connection = True
             return "truncated"
         self._send(told, told.body)
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 faults = [Fault.read(value) for value in json.loads(body)["faults"]]
             except (ValueError, KeyError, TypeError) as exc:
-                return self._send_json(400, {"ok": False, "message": f"Send {{\"faults\": [...]}}. {exc}"})
+                return self._send_json(400, {"ok": False, "message": f'Send {{"faults": [...]}}. {exc}'})
             self.server.control.set_faults(faults)
         else:
             return self._send(Answer(404, ERROR_PAGE), ERROR_PAGE)
@@ -221,8 +221,9 @@ class SampleServer:
     def __init__(self, world: SampleWorld, port: int = 0, latency: float = 0.0, host: str = "127.0.0.1") -> None:
         self.world = world
         self._listener = _Listener((host, port), world, latency)
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="sample-dashboard",
-                                        daemon=True)
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever, args=(0.05,), name="sample-dashboard", daemon=True
+        )
         self.host = host
         self.port = self._listener.server_port
 
@@ -253,6 +254,7 @@ class SampleServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.stop()

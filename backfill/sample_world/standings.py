@@ -60,8 +60,12 @@ def distinguished_code(year: int, goals: int, members: int, growth: int, has_pla
         return "P" if goals >= 9 else "S" if goals >= 7 else "D" if goals >= 5 else ""
     if not has_plan:
         return ""
-    rules = (("M", 10, members >= 25), ("P", 9, members >= 20), ("S", 7, members >= 20 or growth >= 5),
-             ("D", 5, members >= 20 or growth >= 3))
+    rules = (
+        ("M", 10, members >= 25),
+        ("P", 9, members >= 20),
+        ("S", 7, members >= 20 or growth >= 5),
+        ("D", 5, members >= 20 or growth >= 3),
+    )
     return next((code for code, needed, is_big_enough in rules if goals >= needed and is_big_enough), "")
 
 
@@ -72,8 +76,14 @@ def goals_met(year: int, levels: tuple[int, ...], awards: tuple[int, ...], other
         learning = (ones >= 4, twos >= 2, twos >= 4, threes >= 2, fours >= 1, fours >= 2)
     else:
         competent, advanced, leaders = awards
-        learning = (competent >= 2 or ones >= 4, competent >= 4 or twos >= 2, advanced >= 1 or twos >= 4,
-                    advanced >= 2 or threes >= 2, leaders >= 1 or fours >= 1, leaders >= 2 or fives >= 1)
+        learning = (
+            competent >= 2 or ones >= 4,
+            competent >= 4 or twos >= 2,
+            advanced >= 1 or twos >= 4,
+            advanced >= 2 or threes >= 2,
+            leaders >= 1 or fours >= 1,
+            leaders >= 2 or fives >= 1,
+        )
     return sum(learning) + sum(others)
 
 
@@ -97,12 +107,26 @@ def stand_on(season: Season, as_of: date) -> Standing:
     else:
         note = f"Charter {club.chartered_on:%m/%d/%y}" if season.is_new else ""
     return Standing(
-        season=season, division="0D" if season.is_new else club.division, area="0A" if season.is_new else club.area,
-        status=_status(season, day, members, is_suspended), members=members, new=new, late=season.late.at(day),
-        october=season.october.at(day), april=season.april.at(day), charter=season.charter_payments, levels=levels,
-        awards=awards, trained=trained, october_on_time=int(october_on_time), april_on_time=int(april_on_time),
-        officer_lists=lists, has_plan=has_plan, visits=(season.visits[0].at(day), season.visits[1].at(day)),
-        goals=goals, note=note,
+        season=season,
+        division="0D" if season.is_new else club.division,
+        area="0A" if season.is_new else club.area,
+        status=_status(season, day, members, is_suspended),
+        members=members,
+        new=new,
+        late=season.late.at(day),
+        october=season.october.at(day),
+        april=season.april.at(day),
+        charter=season.charter_payments,
+        levels=levels,
+        awards=awards,
+        trained=trained,
+        october_on_time=int(october_on_time),
+        april_on_time=int(april_on_time),
+        officer_lists=lists,
+        has_plan=has_plan,
+        visits=(season.visits[0].at(day), season.visits[1].at(day)),
+        goals=goals,
+        note=note,
         code=distinguished_code(year, goals, members, members - season.base, has_plan) if is_recognised else "",
     )
 

@@ -106,7 +106,7 @@ class SampleWorld:
         if year not in self.years:
             return ()
         close = self.close_of(month_end)
-        if year.start < self.live_year.start and year in self.years[1 + CLOSED_YEARS - SPARSE_YEARS:]:
+        if year.start < self.live_year.start and year in self.years[1 + CLOSED_YEARS - SPARSE_YEARS :]:
             return (close,)
         first = self.close_of(month_end.replace(day=1) - _DAY) + _DAY
         last = min(close, self.today - _DAY)
@@ -135,8 +135,12 @@ class SampleWorld:
         month_end = year.month_end(month if month in months else months[0])
         districts = self.districts_of(year)
         return CalendarPage(
-            year=year, years=self.years, districts=districts,
-            district=district if district in districts else districts[0], months=months, month_end=month_end,
+            year=year,
+            years=self.years,
+            districts=districts,
+            district=district if district in districts else districts[0],
+            months=months,
+            month_end=month_end,
             as_of_days=self.as_of_days(month_end)[::-1],
             has_blank_close=year != self.live_year and month_end.month == 6,
         ).render()
@@ -198,7 +202,8 @@ class SampleWorld:
         is_old = district in self.districts_of(before)
         region = 1 + self._chance.between(0, 13, "region", district)
         return DistrictTraits(
-            district=district, region="DNAR" if district == "U" else f"{region:02d}",
+            district=district,
+            region="DNAR" if district == "U" else f"{region:02d}",
             has_success_plan=self._chance.happens(85, "plan", district, year),
             is_trained=self._chance.happens(90, "training", district, year),
             payment_base=self._people.payments_of(district, before.start) if is_old else 0,

@@ -67,13 +67,32 @@ def pack_plan(plan: Plan) -> bytes:
     days = []
     for day in plan.days:
         edition = day.edition
-        days.append([
-            day.date.isoformat(), groups.setdefault(day.districts, len(groups)),
-            *((edition.month_end.isoformat(), edition.as_of.isoformat(), edition.is_final, edition.is_archived,
-               edition.asks_blank) if edition else ()),
-        ])
-    return pack_json({"groups": list(groups), "days": days, "unpublishedDates": plan.unpublished_dates,
-                      "skipped": dict(plan.skipped), "requests": plan.requests})
+        days.append(
+            [
+                day.date.isoformat(),
+                groups.setdefault(day.districts, len(groups)),
+                *(
+                    (
+                        edition.month_end.isoformat(),
+                        edition.as_of.isoformat(),
+                        edition.is_final,
+                        edition.is_archived,
+                        edition.asks_blank,
+                    )
+                    if edition
+                    else ()
+                ),
+            ]
+        )
+    return pack_json(
+        {
+            "groups": list(groups),
+            "days": days,
+            "unpublishedDates": plan.unpublished_dates,
+            "skipped": dict(plan.skipped),
+            "requests": plan.requests,
+        }
+    )
 
 
 def unpack_plan(packed: bytes, subject: str) -> Plan:
@@ -82,9 +101,21 @@ def unpack_plan(packed: bytes, subject: str) -> Plan:
         groups = [tuple(group) for group in value["groups"]]
         days = []
         for day, group, *edition in value["days"]:
-            days.append(PlannedDay(date.fromisoformat(day), groups[group], Edition(
-                month_end=date.fromisoformat(edition[0]), as_of=date.fromisoformat(edition[1]), is_final=edition[2],
-                is_archived=edition[3], asks_blank=edition[4]) if edition else None))
+            days.append(
+                PlannedDay(
+                    date.fromisoformat(day),
+                    groups[group],
+                    Edition(
+                        month_end=date.fromisoformat(edition[0]),
+                        as_of=date.fromisoformat(edition[1]),
+                        is_final=edition[2],
+                        is_archived=edition[3],
+                        asks_blank=edition[4],
+                    )
+                    if edition
+                    else None,
+                )
+            )
         return Plan(tuple(days), value["unpublishedDates"], value["skipped"], value["requests"])
     except (KeyError, IndexError, TypeError, ValueError) as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
@@ -94,8 +125,19 @@ def unpack_plan(packed: bytes, subject: str) -> Plan:
 
 
 def pack_outcomes(outcomes: Iterable[Outcome]) -> bytes:
-    rows = [(outcome.item.date.isoformat(), outcome.item.district, str(outcome.kind), outcome.at.timestamp(),
-             outcome.reason, outcome.message, outcome.attempts, outcome.is_retryable) for outcome in outcomes]
+    rows = [
+        (
+            outcome.item.date.isoformat(),
+            outcome.item.district,
+            str(outcome.kind),
+            outcome.at.timestamp(),
+            outcome.reason,
+            outcome.message,
+            outcome.attempts,
+            outcome.is_retryable,
+        )
+        for outcome in outcomes
+    ]
     return pack_json([list(column) for column in zip(*rows, strict=True)])
 
 
@@ -128,8 +170,10 @@ def described_reports(reports: Mapping[ReportName, Report]) -> dict[str, dict[st
 
 def read_reports(described: Mapping[str, Mapping[str, Any]]) -> dict[ReportName, Report]:
     """The descriptions, without the bytes."""
-    return {ReportName(name): Report(rows=d["rows"], size=d["bytes"], content_hash=d["hash"])
-            for name, d in sorted(described.items())}
+    return {
+        ReportName(name): Report(rows=d["rows"], size=d["bytes"], content_hash=d["hash"])
+        for name, d in sorted(described.items())
+    }
 
 
 def unpack_reports(described: Mapping[str, Mapping[str, Any]], packed: bytes, subject: str) -> dict[ReportName, Report]:
@@ -140,7 +184,7 @@ def unpack_reports(described: Mapping[str, Mapping[str, Any]], packed: bytes, su
     reports = {}
     start = 0
     for name, report in read_reports(described).items():
-        reports[name] = replace(report, content=content[start:start + report.size])
+        reports[name] = replace(report, content=content[start : start + report.size])
         start += report.size
     if start != len(content):
         raise CorruptRecord(f"The {subject} holds {len(content):,} bytes where {start:,} were stored.")
@@ -154,17 +198,22 @@ def config_to_json(config: JobConfig) -> dict[str, Any]:
     return {
         "startDate": config.start_date.isoformat() if config.start_date else None,
         "endDate": config.end_date.isoformat() if config.end_date else None,
-        "targetDistricts": list(config.target_districts), "cadence": str(config.cadence),
-        "skipExisting": config.skip_existing, "rateLimits": config.rate_limits.to_dict(),
+        "targetDistricts": list(config.target_districts),
+        "cadence": str(config.cadence),
+        "skipExisting": config.skip_existing,
+        "rateLimits": config.rate_limits.to_dict(),
     }
 
 
 def config_from_json(value: Mapping[str, Any]) -> JobConfig:
     start, end = value["startDate"], value["endDate"]
     return JobConfig(
-        start_date=date.fromisoformat(start) if start else None, end_date=date.fromisoformat(end) if end else None,
-        target_districts=tuple(value["targetDistricts"]), cadence=Cadence(value["cadence"]),
-        skip_existing=value["skipExisting"], rate_limits=RateLimits(**value["rateLimits"]),
+        start_date=date.fromisoformat(start) if start else None,
+        end_date=date.fromisoformat(end) if end else None,
+        target_districts=tuple(value["targetDistricts"]),
+        cadence=Cadence(value["cadence"]),
+        skip_existing=value["skipExisting"],
+        rate_limits=RateLimits(**value["rateLimits"]),
     )
 
 
@@ -172,34 +221,66 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
     """The counts, which every list shows, and the detail, which only a job's own page does."""
     limiter = progress.limiter
     counts = {
-        "total": progress.total_items, "expectedSkips": progress.expected_skips, "processed": progress.processed,
-        "failed": progress.failed, "skipped": dict(progress.skipped), "currentItem": progress.current_item,
-        "lastItem": progress.last_item, "lastItemAt": _text(progress.last_item_at),
-        "limiter": {**asdict(limiter), "state": str(limiter.state), "waiting_until": _text(limiter.waiting_until),
-                    "reason": storable(limiter.reason)},
+        "total": progress.total_items,
+        "expectedSkips": progress.expected_skips,
+        "processed": progress.processed,
+        "failed": progress.failed,
+        "skipped": dict(progress.skipped),
+        "currentItem": progress.current_item,
+        "lastItem": progress.last_item,
+        "lastItemAt": _text(progress.last_item_at),
+        "limiter": {
+            **asdict(limiter),
+            "state": str(limiter.state),
+            "waiting_until": _text(limiter.waiting_until),
+            "reason": storable(limiter.reason),
+        },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
     }
     detail = {
-        "districts": {name: [d.total, d.processed, d.failed, d.skipped, storable(d.last_error), d.is_in_progress]
-                      for name, d in progress.districts.items()},
-        "errors": [{**asdict(error), "message": storable(error.message), "at": error.at.isoformat()}
-                   for error in progress.errors],
+        "districts": {
+            name: [d.total, d.processed, d.failed, d.skipped, storable(d.last_error), d.is_in_progress]
+            for name, d in progress.districts.items()
+        },
+        "errors": [
+            {**asdict(error), "message": storable(error.message), "at": error.at.isoformat()}
+            for error in progress.errors
+        ],
     }
     return counts, detail
 
 
 def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
-    limiter = {**counts["limiter"], "state": LimiterState(counts["limiter"]["state"]),
-               "waiting_until": _instant(counts["limiter"]["waiting_until"])}
+    limiter = {
+        **counts["limiter"],
+        "state": LimiterState(counts["limiter"]["state"]),
+        "waiting_until": _instant(counts["limiter"]["waiting_until"]),
+    }
     names = ("total", "processed", "failed", "skipped", "last_error", "is_in_progress")
-    districts = {} if detail is None else {
-        name: DistrictProgress(**dict(zip(names, values, strict=True))) for name, values in detail["districts"].items()}
-    errors = () if detail is None else tuple(
-        ItemError(**{**error, "at": datetime.fromisoformat(error["at"])}) for error in detail["errors"])
+    districts = (
+        {}
+        if detail is None
+        else {
+            name: DistrictProgress(**dict(zip(names, values, strict=True)))
+            for name, values in detail["districts"].items()
+        }
+    )
+    errors = (
+        ()
+        if detail is None
+        else tuple(ItemError(**{**error, "at": datetime.fromisoformat(error["at"])}) for error in detail["errors"])
+    )
     return Progress(
-        total_items=counts["total"], expected_skips=counts["expectedSkips"], processed=counts["processed"],
-        failed=counts["failed"], skipped=counts["skipped"], current_item=counts["currentItem"],
-        last_item=counts["lastItem"], last_item_at=_instant(counts["lastItemAt"]), limiter=LimiterReport(**limiter),
-        districts=districts, errors=errors,
+        total_items=counts["total"],
+        expected_skips=counts["expectedSkips"],
+        processed=counts["processed"],
+        failed=counts["failed"],
+        skipped=counts["skipped"],
+        current_item=counts["currentItem"],
+        last_item=counts["lastItem"],
+        last_item_at=_instant(counts["lastItemAt"]),
+        limiter=LimiterReport(**limiter),
+        districts=districts,
+        errors=errors,
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
     )

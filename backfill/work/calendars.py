@@ -53,12 +53,20 @@ class Calendars:
                 continue
             page, is_archived = self._page(end, limiter, now)
             # A page also names the months of its year that have anything: the others need not be asked for.
-            rest = [other for other in missing if page and other not in found
-                    and ProgramYear.of(other) == page.program_year == ProgramYear.of(end)
-                    and other.month not in page.months]
+            rest = [
+                other
+                for other in missing
+                if page
+                and other not in found
+                and ProgramYear.of(other) == page.program_year == ProgramYear.of(end)
+                and other.month not in page.months
+            ]
             for other in {end, *rest}:
-                month = (calendar_month(page, other, is_archived=is_archived, fetched_at=now) if page
-                         else _unpublished(other, is_archived=is_archived, now=now))
+                month = (
+                    calendar_month(page, other, is_archived=is_archived, fetched_at=now)
+                    if page
+                    else _unpublished(other, is_archived=is_archived, now=now)
+                )
                 self._snapshots.save_calendar(month)
                 found[other] = month
         return found
@@ -94,12 +102,19 @@ class Calendars:
                 if not exc.is_retryable or failures >= _ATTEMPTS:
                     raise DashboardUnavailable(
                         f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
-                        "Nothing was created; try again later.") from exc
+                        "Nothing was created; try again later."
+                    ) from exc
                 if not isinstance(exc, Throttled):
                     limiter.back_off(failures, exc.message)
 
 
 def _unpublished(end: date, *, is_archived: bool, now: datetime) -> CalendarMonth:
-    return CalendarMonth(month_end=end, districts=(), as_of_days=(), is_archived=is_archived, is_closed=False,
-                         has_blank_close=False, fetched_at=now)
-
+    return CalendarMonth(
+        month_end=end,
+        districts=(),
+        as_of_days=(),
+        is_archived=is_archived,
+        is_closed=False,
+        has_blank_close=False,
+        fetched_at=now,
+    )

@@ -58,7 +58,11 @@ def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
 
 
 def collection_plan(
-    config: JobConfig, first: date, last: date, months: Iterable[CalendarMonth], stored: Iterable[StoredEdition],
+    config: JobConfig,
+    first: date,
+    last: date,
+    months: Iterable[CalendarMonth],
+    stored: Iterable[StoredEdition],
 ) -> Plan:
     """The items of a range: every published date, for the summary and each district of that year's calendar.
 
@@ -79,7 +83,9 @@ def collection_plan(
     summaries = sum(SUMMARY not in covered.get(day.date, ()) for day in days)
     districts = sum(len(day.districts) for day in days) - skipped - summaries
     return Plan(
-        tuple(days), unpublished, {SkipReason.STORED: skipped} if skipped else {},
+        tuple(days),
+        unpublished,
+        {SkipReason.STORED: skipped} if skipped else {},
         summaries * len(reports_of(SUMMARY)) + districts * len(DISTRICT_REPORTS),
     )
 
@@ -104,7 +110,11 @@ class Collection(Work):
     """Fetches what the dashboard has published."""
 
     def __init__(
-        self, client: DashboardClient, snapshots: SnapshotStorage, calendars: Calendars, *,
+        self,
+        client: DashboardClient,
+        snapshots: SnapshotStorage,
+        calendars: Calendars,
+        *,
         now: Callable[[], datetime],
     ) -> None:
         self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
@@ -120,8 +130,9 @@ class Collection(Work):
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:
-            raise InvalidRequest({"targetDistricts": [
-                f"The dashboard has no district {', '.join(unknown)} between {first} and {last}."]})
+            raise InvalidRequest(
+                {"targetDistricts": [f"The dashboard has no district {', '.join(unknown)} between {first} and {last}."]}
+            )
         return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
@@ -130,7 +141,13 @@ class Collection(Work):
 
 class _Collecting(Execution):
     def __init__(
-        self, job: Job, fence: Fence, limiter: Limiter, *, client: DashboardClient, snapshots: SnapshotStorage,
+        self,
+        job: Job,
+        fence: Fence,
+        limiter: Limiter,
+        *,
+        client: DashboardClient,
+        snapshots: SnapshotStorage,
         now: Callable[[], datetime],
     ) -> None:
         self._job, self._fence, self._limiter = job, fence, limiter
@@ -147,8 +164,11 @@ class _Collecting(Execution):
                 continue
             for district in held.districts.intersection(day.districts):
                 item = WorkItem(day.date, district)
-                outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1) if is_mine else
-                                Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.STORED))
+                outcomes.append(
+                    Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1)
+                    if is_mine
+                    else Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.STORED)
+                )
         return outcomes
 
     def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
@@ -174,11 +194,13 @@ class _Collecting(Execution):
             if isinstance(failure, NoRows):
                 empty_answers += 1
                 if empty_answers >= _EMPTY_ANSWERS and not reports:
-                    return Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.NOT_PUBLISHED,
-                                   failure.message, failures)
+                    return Outcome(
+                        item, OutcomeKind.SKIPPED, self._now(), SkipReason.NOT_PUBLISHED, failure.message, failures
+                    )
             if not failure.is_retryable or failures >= ATTEMPTS:
-                return Outcome(item, OutcomeKind.FAILED, self._now(), failure.code, failure.message, failures,
-                               failure.is_retryable)
+                return Outcome(
+                    item, OutcomeKind.FAILED, self._now(), failure.code, failure.message, failures, failure.is_retryable
+                )
             self._limiter.back_off(failures, failure.message)
         self._store(item, edition, reports)
         return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=failures + 1)
@@ -193,9 +215,15 @@ class _Collecting(Execution):
 
     def _store(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
         snapshot = Snapshot(
-            date=item.date, district=item.district, data_month=edition.month_end, as_of=edition.as_of,
-            is_final=edition.is_final and item.date == edition.month_end, fetched_at=self._now(),
-            job_id=self._job.id, reports=reports)
+            date=item.date,
+            district=item.district,
+            data_month=edition.month_end,
+            as_of=edition.as_of,
+            is_final=edition.is_final and item.date == edition.month_end,
+            fetched_at=self._now(),
+            job_id=self._job.id,
+            reports=reports,
+        )
         while True:
             try:
                 self._snapshots.put(snapshot, fence=self._fence)

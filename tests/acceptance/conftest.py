@@ -71,6 +71,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         pytest.skip(message)
     name = f"backfill_acceptance_{uuid.uuid4().hex[:12]}"
     with server:
-        server.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        server.execute(f'CREATE DATABASE "{name}"')
         yield POSTGRES.rpartition("/")[0] + f"/{name}"
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

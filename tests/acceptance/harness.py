@@ -47,8 +47,12 @@ class Dashboard:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "DJANGO_DEBUG": "true"})
+            [sys.executable, *command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DJANGO_DEBUG": "true"},
+        )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1]
 
@@ -93,33 +97,59 @@ class Site:
     def env(self) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "BACKFILL_"))},
-            "DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_DEBUG": "true",
-            "DATABASE_URL": self.database_url, "BACKFILL_DASHBOARD_URL": self.dashboard_url, **self.more_env,
+            "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
+            "DJANGO_DEBUG": "true",
+            "DATABASE_URL": self.database_url,
+            "BACKFILL_DASHBOARD_URL": self.dashboard_url,
+            **self.more_env,
         }
 
     def manage(self, *arguments: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, check=check,
-                              capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
 
     def prepare(self) -> None:
         self.manage("migrate", "--verbosity", "0")
-        self.manage("shell", "-c", "from django.contrib.auth import get_user_model as m; "
-                    "m().objects.create_superuser('operator', password='operator')")
+        self.manage(
+            "shell",
+            "-c",
+            "from django.contrib.auth import get_user_model as m; "
+            "m().objects.create_superuser('operator', password='operator')",
+        )
         self.token = self.manage("drf_create_token", "operator").stdout.split()[2]
 
     def spawn(self, *command: str) -> subprocess.Popen[bytes]:
         """A process group of its own, so that all of it can be killed at once. Its output goes to a file."""
         with (self.folder / f"process-{len(self.processes)}.log").open("wb") as log:
-            process = subprocess.Popen(list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log,
-                                       start_new_session=True)
+            process = subprocess.Popen(
+                list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
         self.processes.append(process)
         return process
 
     def serve(self, *options: str, workers: int = 1) -> Client:
         """A gunicorn server; returns once it answers."""
         port = free_port()
-        process = self.spawn(sys.executable, "-m", "gunicorn", "backfill_site.wsgi", "--bind", f"127.0.0.1:{port}",
-                             "--workers", str(workers), "--threads", "8", *options)
+        process = self.spawn(
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "backfill_site.wsgi",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--workers",
+            str(workers),
+            "--threads",
+            "8",
+            *options,
+        )
         client = Client(f"http://127.0.0.1:{port}", self.token, process)
         client.wait_until_up()
         return client
@@ -158,8 +188,13 @@ class Client:
     process: subprocess.Popen[bytes]
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> requests.Response:
-        return requests.request(method, f"{self.url}{path}", json=body, timeout=60, headers={
-            "Authorization": f"Token {self.token}", **headers})
+        return requests.request(
+            method,
+            f"{self.url}{path}",
+            json=body,
+            timeout=60,
+            headers={"Authorization": f"Token {self.token}", **headers},
+        )
 
     def get(self, path: str) -> Json:
         response = self.ask("GET", path)
@@ -168,8 +203,9 @@ class Client:
         return answer
 
     def start(self, first: str, last: str, **fields: object) -> Json:
-        response = self.ask("POST", "/api/admin/backfill", {
-            "jobType": "data-collection", "startDate": first, "endDate": last, **fields})
+        response = self.ask(
+            "POST", "/api/admin/backfill", {"jobType": "data-collection", "startDate": first, "endDate": last, **fields}
+        )
         assert response.status_code == 201, response.text
         job: Json = response.json()
         return job

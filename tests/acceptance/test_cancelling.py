@@ -19,7 +19,8 @@ def running(client: Client) -> Json:
 
 
 def test_a_cancelled_job_finishes_what_is_in_flight_and_starts_nothing_more(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R7.1 over the API, R7.2: within 1 s. R7.3: the time and the partial progress. R7.4: items in flight finish."""
     site = new_site(sample)
@@ -51,7 +52,8 @@ def test_a_cancelled_job_finishes_what_is_in_flight_and_starts_nothing_more(
 
 
 def test_a_job_that_waits_out_a_long_hold_is_cancelled_at_once(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R7.2: the dashboard asked to wait an hour; a cancel does not."""
     site = new_site(sample)
@@ -65,7 +67,8 @@ def test_a_job_that_waits_out_a_long_hold_is_cancelled_at_once(
 
 
 def test_a_paused_job_asks_nothing_until_it_is_resumed_and_then_ends_whole(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     site = new_site(sample)
     client = site.serve()
@@ -76,8 +79,11 @@ def test_a_paused_job_asks_nothing_until_it_is_resumed_and_then_ends_whole(
     until = time.monotonic() + 1.5
     eventually(lambda: time.monotonic() > until, 3, "a while passes")
     assert len(sample.log()) == asked
-    refused = client.ask("POST", "/api/admin/backfill", {
-        "jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2024-07-31"})
+    refused = client.ask(
+        "POST",
+        "/api/admin/backfill",
+        {"jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2024-07-31"},
+    )
     assert refused.status_code == 409
 
     assert client.ask("POST", f"/api/admin/backfill/{job['jobId']}/resume").json()["status"] == "pending"

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.acceptance
 
 
 def test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled(
-    sample: Dashboard, new_site: Callable[..., Site], tmp_path: Path,
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    tmp_path: Path,
 ) -> None:
     """R1.3, R10.3: another program holds the write lock for longer than a write waits."""
     site = new_site(sample)

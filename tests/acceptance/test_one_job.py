@@ -14,7 +14,9 @@ pytestmark = pytest.mark.acceptance
 
 
 def test_of_forty_concurrent_starts_on_two_servers_one_is_created(
-    sample: Dashboard, new_site: Callable[..., Site], database_url: str,
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    database_url: str,
 ) -> None:
     """R3.1, R3.2, R3.3: two servers with two workers each; the decision is the database's."""
     site = new_site(sample, database_url)

@@ -15,6 +15,7 @@ from tests.acceptance.harness import Client, Dashboard, Json, Site, most_in_a_mi
 pytestmark = pytest.mark.acceptance
 
 MONTHS = ("2025-01-01", "2025-04-30")
+DISTRICTS = ("01", "02", "03", "04", "F", "U")
 
 
 def collected(client: Client, within: float = 90, **limits: int) -> Json:
@@ -53,7 +54,10 @@ def test_the_delay_between_starts_is_kept(sample: Dashboard, new_site: Callable[
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("status", ["429", "503"])
 def test_retry_after_holds_the_whole_source_and_costs_no_attempt(
-    sample: Dashboard, new_site: Callable[..., Site], status: str, form: str,
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    status: str,
+    form: str,
 ) -> None:
     """R12.4: the reason to wait is told, and nothing is asked meanwhile."""
     client = new_site(sample).serve()
@@ -75,8 +79,16 @@ def test_retry_after_holds_the_whole_source_and_costs_no_attempt(
 
 def test_trouble_is_retried_and_every_item_comes_whole(sample: Dashboard, new_site: Callable[..., Site]) -> None:
     """R5.4: 5xx, resets, truncation, broken pages and empty answers cost attempts, and no item."""
-    sample.play(*({"kind": kind, "times": 2, "match": "performance"} for kind in (
-        "500", "503", "429", "reset", "truncate", "html", "empty")))
+    kinds = ("500", "503", "429", "reset", "truncate", "html", "empty")
+    reports = ("clubperformance", "divisionperformance")
+    # Each kind twice, and no more than that to one item: five failures would be its end.
+    sample.play(
+        *(
+            {"kind": kind, "times": 1, "match": f"{report}~{district}~"}
+            for report in reports
+            for kind, district in zip(kinds, DISTRICTS * 2, strict=False)
+        )
+    )
     client = new_site(sample).serve()
     job = collected(client, maxDelayMs=1000)
     assert job["status"] == "completed"
@@ -87,20 +99,26 @@ def test_trouble_is_retried_and_every_item_comes_whole(sample: Dashboard, new_si
 
 
 def test_what_cannot_be_had_fails_with_its_reason_and_is_retried_as_a_group(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R5.4: each error with item and message. An item fails whole: nothing of it is stored."""
-    sample.play({"kind": "stale_footer", "times": -1, "match": "clubperformance~03"},
-                {"kind": "500", "times": -1, "match": "divisionperformance~F"})
+    sample.play(
+        {"kind": "stale_footer", "times": -1, "match": "clubperformance~03"},
+        {"kind": "500", "times": -1, "match": "divisionperformance~F"},
+    )
     client = new_site(sample).serve()
     job = collected(client, maxDelayMs=200)
     assert job["status"] == "completed"
     failed = client.items(job["jobId"], outcome="failed")
     assert {(item["districtId"], item["reason"], item["attempts"]) for item in failed} == {
-        ("03", "WRONG_MONTH", 1), ("F", "SERVER_ERROR", 5)}
+        ("03", "WRONG_AS_OF", 1),
+        ("03", "WRONG_MONTH", 1),
+        ("F", "SERVER_ERROR", 5),
+    }  # January has the right month
     assert len(failed) == 8
     assert client.ask("GET", "/api/snapshots/2025-01-31/F").status_code == 404
-    assert {error["code"] for error in job["progress"]["errors"]} == {"WRONG_MONTH", "SERVER_ERROR"}
+    assert {error["code"] for error in job["progress"]["errors"]} == {"WRONG_AS_OF", "WRONG_MONTH", "SERVER_ERROR"}
 
     sample.play()
     answer = client.ask("POST", f"/api/admin/backfill/{job['jobId']}/retry", {"codes": ["SERVER_ERROR"]})
@@ -112,7 +130,8 @@ def test_what_cannot_be_had_fails_with_its_reason_and_is_retried_as_a_group(
 
 
 def test_two_servers_previewing_beside_a_job_share_one_pace(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R12.4: calendar pages for two operators' previews and a running job, all within one limit."""
     site = new_site(sample)

@@ -22,7 +22,8 @@ def served_files(report: str) -> dict[date, Path]:
 
 
 def test_ten_years_of_closes_are_collected_byte_for_byte_and_not_asked_for_again(
-    real_world: Dashboard, new_site: Callable[..., Site],
+    real_world: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R2.2: the dashboard's reports for the range. R2.1, R2.4: data-collection."""
     site = new_site(real_world)

@@ -37,7 +37,9 @@ def assert_whole(client: Client, dashboard: Dashboard, job: Json, *, kills: int)
 
 
 def test_after_kill_9_the_job_resumes_from_its_checkpoint(
-    sample: Dashboard, new_site: Callable[..., Site], database_url: str,
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    database_url: str,
 ) -> None:
     """R1.4, R10.1, R10.2, R10.3: resumed within 20 s, every item settled once, the first start kept."""
     site = new_site(sample, database_url)
@@ -62,7 +64,8 @@ def test_after_kill_9_the_job_resumes_from_its_checkpoint(
 
 
 def test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R10.1: within 2 s of a clean stop."""
     site = new_site(sample)
@@ -72,8 +75,9 @@ def test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on(
     kill_group(first.process, signal.SIGTERM)
     eventually(lambda: first.process.poll() is not None, 10, "the first server ends")
     stopped_at = time.monotonic()
-    resumed = second.wait_for(before["jobId"], lambda job: job["resumedAt"] and job["status"] == "running", 5,
-                              "the job goes on")
+    resumed = second.wait_for(
+        before["jobId"], lambda job: job["resumedAt"] and job["status"] == "running", 5, "the job goes on"
+    )
     assert time.monotonic() - stopped_at < 2.5
     assert resumed["startedAt"] == before["startedAt"]
     assert "released" in site.logs()
@@ -82,7 +86,9 @@ def test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on(
 
 @pytest.mark.parametrize("options", [["--preload", "--workers=2"], ["--workers=3"]], ids=["preload", "three workers"])
 def test_the_worker_starts_in_gunicorn_however_it_loads_the_application(
-    sample: Dashboard, new_site: Callable[..., Site], options: list[str],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    options: list[str],
 ) -> None:
     """R1.4: no request is needed to begin; one of the workers claims the job."""
     site = new_site(sample)
@@ -95,7 +101,9 @@ def test_the_worker_starts_in_gunicorn_however_it_loads_the_application(
 
 @pytest.mark.parametrize("options", [[], ["--noreload"]], ids=["with the reloader", "without the reloader"])
 def test_the_worker_starts_under_runserver_once(
-    sample: Dashboard, new_site: Callable[..., Site], options: list[str],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    options: list[str],
 ) -> None:
     """R1.4: in the process that serves, and not in the one that watches it."""
     site = new_site(sample)
@@ -107,7 +115,8 @@ def test_the_worker_starts_under_runserver_once(
 
 
 def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
-    sample: Dashboard, new_site: Callable[..., Site],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
 ) -> None:
     """R10.1: `manage.py backfill work` beside a server without a worker."""
     site = new_site(sample, BACKFILL_WORKER="off")
@@ -122,10 +131,15 @@ def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
     assert_whole(client, sample, client.ended(before["jobId"], 90), kills=1)
 
 
-@pytest.mark.parametrize("command", [["check"], ["migrate", "--plan"], ["makemigrations", "--check"],
-                                     ["shell", "-c", "import time; time.sleep(2)"]], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "command",
+    [["check"], ["migrate", "--plan"], ["makemigrations", "--check"], ["shell", "-c", "import time; time.sleep(2)"]],
+    ids=lambda command: command[0],
+)
 def test_other_commands_start_no_worker(
-    sample: Dashboard, new_site: Callable[..., Site], command: list[str],
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    command: list[str],
 ) -> None:
     """A pending job stays pending while other commands run."""
     site = new_site(sample)

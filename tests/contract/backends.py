@@ -70,7 +70,8 @@ class OrmBackend(Backend):
         # What stands there now is put back as it was: pytest-django may have a database of its own behind it.
         settings_before, connection_before = connections.settings["default"], connections["default"]
         connections.settings["default"] = connections.configure_settings({"default": deepcopy(dict(self.database))})[
-            "default"]
+            "default"
+        ]
         del connections["default"]
         try:
             yield open_storage("orm")
@@ -136,8 +137,9 @@ class PostgresBackend(OrmBackend):
                 server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
 
     def end_connections(self, server: psycopg.Connection[Any]) -> None:
-        server.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-                       [self.database["NAME"]])
+        server.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [self.database["NAME"]]
+        )
 
 
 def _as_the_project_opens(url: str) -> dict[str, Any]:
@@ -161,8 +163,10 @@ def _postgresql(_folder: Path) -> Iterator[Backend]:
     try:
         server = psycopg.connect(url, autocommit=True, connect_timeout=3)
     except psycopg.OperationalError as exc:
-        raise BackendMissing(f"PostgreSQL does not answer at {url}; start it, or name another in "
-                             f"BACKFILL_TEST_POSTGRES_URL. {str(exc).splitlines()[0]}") from exc
+        raise BackendMissing(
+            f"PostgreSQL does not answer at {url}; start it, or name another in "
+            f"BACKFILL_TEST_POSTGRES_URL. {str(exc).splitlines()[0]}"
+        ) from exc
     name = f"backfill_test_{uuid4().hex[:12]}"
     with server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

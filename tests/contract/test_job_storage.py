@@ -56,28 +56,62 @@ from tests.factories import (
 Waiting = Callable[[], None]
 ITEM = WorkItem(DAY, "01")
 FULL_PROGRESS = Progress(
-    total_items=6, expected_skips=2, processed=1, failed=1, skipped={"stored": 1, "unchanged": 1},
-    current_item="2024-01-31/F", last_item=ITEM.key, last_item_at=NOW + timedelta(microseconds=1),
-    limiter=LimiterReport(state=LimiterState.BACKING_OFF, requests_made=7, requests_this_minute=3,
-                          waiting_until=NOW + timedelta(microseconds=2), reason="The dashboard answered 503."),
-    districts={"all": DistrictProgress(total=2), "01": DistrictProgress(
-        total=2, processed=1, failed=1, skipped=0, last_error='Cafe "A\u00e9\u4e16", no', is_in_progress=True)},
-    errors=(ItemError(item_key=ITEM.key, code="HTML_PAGE", message="A page\ncame.", at=NOW, is_retryable=True,
-                      attempts=5),),
+    total_items=6,
+    expected_skips=2,
+    processed=1,
+    failed=1,
+    skipped={"stored": 1, "unchanged": 1},
+    current_item="2024-01-31/F",
+    last_item=ITEM.key,
+    last_item_at=NOW + timedelta(microseconds=1),
+    limiter=LimiterReport(
+        state=LimiterState.BACKING_OFF,
+        requests_made=7,
+        requests_this_minute=3,
+        waiting_until=NOW + timedelta(microseconds=2),
+        reason="The dashboard answered 503.",
+    ),
+    districts={
+        "all": DistrictProgress(total=2),
+        "01": DistrictProgress(
+            total=2, processed=1, failed=1, skipped=0, last_error='Cafe "A\u00e9\u4e16", no', is_in_progress=True
+        ),
+    },
+    errors=(
+        ItemError(item_key=ITEM.key, code="HTML_PAGE", message="A page\ncame.", at=NOW, is_retryable=True, attempts=5),
+    ),
     minutes=((NOW.replace(second=0, microsecond=0), 4), (NOW.replace(minute=27, second=0, microsecond=0), 0)),
 )
 FULL_JOB = Job(
-    id=uuid4(), job_type=JobType.ANALYTICS_GENERATION, status=Status.CANCELLED,
-    config=JobConfig(start_date=DAY, end_date=DAY, target_districts=("01", "F"), cadence=Cadence.MONTH_ENDS,
-                     skip_existing=False, rate_limits=RateLimits(
-                         max_requests_per_minute=59, max_concurrent=2, min_delay_ms=501, max_delay_ms=29_999,
-                         backoff_multiplier=1.75)),
-    created_at=NOW, created_by="operator \u00e9", progress=FULL_PROGRESS, progressed_at=NOW + timedelta(microseconds=3),
-    lease=Lease(owner="host-1", expires_at=NOW + timedelta(microseconds=4)), token=2**40,
-    started_at=NOW + timedelta(microseconds=5), ended_at=NOW + timedelta(microseconds=6),
-    cancelled_at=NOW + timedelta(microseconds=7), resumed_at=NOW + timedelta(microseconds=8), resume_count=3,
-    retry_of=uuid4(), error="All 6 items failed.", segments=2,
-    idempotency=IdempotencyKey(key="k" * 64, fingerprint="f" * 32), revision=12,
+    id=uuid4(),
+    job_type=JobType.ANALYTICS_GENERATION,
+    status=Status.CANCELLED,
+    config=JobConfig(
+        start_date=DAY,
+        end_date=DAY,
+        target_districts=("01", "F"),
+        cadence=Cadence.MONTH_ENDS,
+        skip_existing=False,
+        rate_limits=RateLimits(
+            max_requests_per_minute=59, max_concurrent=2, min_delay_ms=501, max_delay_ms=29_999, backoff_multiplier=1.75
+        ),
+    ),
+    created_at=NOW,
+    created_by="operator \u00e9",
+    progress=FULL_PROGRESS,
+    progressed_at=NOW + timedelta(microseconds=3),
+    lease=Lease(owner="host-1", expires_at=NOW + timedelta(microseconds=4)),
+    token=2**40,
+    started_at=NOW + timedelta(microseconds=5),
+    ended_at=NOW + timedelta(microseconds=6),
+    cancelled_at=NOW + timedelta(microseconds=7),
+    resumed_at=NOW + timedelta(microseconds=8),
+    resume_count=3,
+    retry_of=uuid4(),
+    error="All 6 items failed.",
+    segments=2,
+    idempotency=IdempotencyKey(key="k" * 64, fingerprint="f" * 32),
+    revision=12,
 )
 
 
@@ -122,8 +156,10 @@ def test_texts_that_a_database_cannot_hold_do_not_stop_a_job(storage: Storage) -
     """An error's message may quote what the dashboard sent, a NUL among it."""
     job = created(storage)
     progress = replace(
-        FULL_PROGRESS, districts={"01": DistrictProgress(total=1, last_error="came as \x00\x00")},
-        errors=(replace(FULL_PROGRESS.errors[0], message="begins with `\x00PNG`"),))
+        FULL_PROGRESS,
+        districts={"01": DistrictProgress(total=1, last_error="came as \x00\x00")},
+        errors=(replace(FULL_PROGRESS.errors[0], message="begins with `\x00PNG`"),),
+    )
     stored = storage.jobs.update(job.id, moved(job, progress=progress, error="broke on \x00"))
     for text in (stored.error, stored.progress.errors[0].message, stored.progress.districts["01"].last_error):
         assert text.startswith(("broke on ", "begins with `", "came as "))
@@ -213,8 +249,9 @@ def test_where_the_new_job_cannot_be_stored_the_stale_one_stays(storage: Storage
     ended = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
     stale = created(storage, JobFactory.build(status=Status.RUNNING))
     with pytest.raises((StorageUnavailable, JobConflict)):
-        storage.jobs.create(replace(ended, status=Status.PENDING), PlanFactory.build(),
-                            displace=lambda job: job.displaced(later))
+        storage.jobs.create(
+            replace(ended, status=Status.PENDING), PlanFactory.build(), displace=lambda job: job.displaced(later)
+        )
     assert storage.jobs.get(stale.id) == stale
     assert storage.jobs.get(ended.id) == ended
 
@@ -337,10 +374,12 @@ def interleaved(storage: Storage, first: Callable[[Waiting], object], second: Ca
 
 def test_no_change_is_worked_out_from_what_another_is_about_to_replace(storage: Storage) -> None:
     """R1.1, R3.3"""
+
     def resume_once_more(wait: Waiting) -> None:
         def change(job: Job) -> Job:
             wait()
             return replace(job, resume_count=job.resume_count + 1)
+
         storage.jobs.update(job.id, change)
 
     job = created(storage)
@@ -352,16 +391,19 @@ def test_no_change_is_worked_out_from_what_another_is_about_to_replace(storage: 
 
 def test_a_job_is_displaced_as_it_is_and_not_as_it_was(storage: Storage) -> None:
     """R3.3, R3.4: an update that comes in between is not lost."""
+
     def displace(wait: Waiting) -> None:
         def make_room(active: Job) -> Job:
             wait()  # until the update begins
             wait()  # until it is done, where it can be
             return active.cancel_requested(NOW)
+
         storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=make_room)
 
     def resume_once_more(wait: Waiting) -> None:
         def change(job: Job) -> Job:
             return replace(job, resume_count=job.resume_count + 1)
+
         wait()
         storage.jobs.update(job.id, change)
         wait()
@@ -382,8 +424,15 @@ def test_segments_come_back_whole_and_in_order(storage: Storage) -> None:
     outcomes = [
         Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1),
         Outcome(WorkItem(DAY, "all"), OutcomeKind.SKIPPED, NOW + timedelta(microseconds=1), "stored", "", 0),
-        Outcome(WorkItem(DAY, "F"), OutcomeKind.FAILED, NOW + timedelta(microseconds=2), "HTML_PAGE", "A \x00 \u00e9",
-                5, is_retryable=True),
+        Outcome(
+            WorkItem(DAY, "F"),
+            OutcomeKind.FAILED,
+            NOW + timedelta(microseconds=2),
+            "HTML_PAGE",
+            "A \x00 \u00e9",
+            5,
+            is_retryable=True,
+        ),
     ]
     segments = [Segment(n, (outcome,)) for n, outcome in enumerate(outcomes)] + [Segment(3, tuple(outcomes))]
     for segment in (segments[2], segments[0], segments[3], segments[1]):
@@ -433,12 +482,13 @@ def test_segments_may_be_left_half_read(storage: Storage) -> None:
 def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
     """R1.1: with and without filters, for many limits and offsets."""
     kinds = list(OutcomeKind)
-    outcomes = [OutcomeFactory.build(item=WorkItem(DAY, ("01", "02", "F")[n % 3]), kind=kinds[n * n % 7 % 3])
-                for n in range(25)]
+    outcomes = [
+        OutcomeFactory.build(item=WorkItem(DAY, ("01", "02", "F")[n % 3]), kind=kinds[n * n % 7 % 3]) for n in range(25)
+    ]
     job = created(storage)
     start = 0
     for number, size in enumerate((5, 1, 0, 12, 7)):
-        segment = Segment(number, tuple(outcomes[start:start + size]))
+        segment = Segment(number, tuple(outcomes[start : start + size]))
         storage.jobs.update(job.id, lambda job: job, segment=segment)
         start += size
     assert start == len(outcomes)
@@ -448,8 +498,11 @@ def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
         for offset in (0, 1, 4, 5, 6, 11, 24, 25, 40):
             for limit in (1, 3, 6, 50):
                 page = storage.jobs.outcomes(job.id, wanted, limit=limit, offset=offset)
-                assert (list(page.rows), page.total) == (matching[offset:offset + limit], len(matching)), (
-                    wanted, limit, offset)
+                assert (list(page.rows), page.total) == (matching[offset : offset + limit], len(matching)), (
+                    wanted,
+                    limit,
+                    offset,
+                )
 
 
 def test_the_ledger_of_another_job_is_not_shown(storage: Storage) -> None:
@@ -484,9 +537,15 @@ def test_an_unreadable_plan_is_named(storage: Storage, backend: Backend) -> None
 def ended_jobs(storage: Storage, count: int) -> list[Job]:
     """Ended jobs, newest first, of alternating type and status."""
     statuses = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
-    jobs = [JobFactory.build(
-        created_at=NOW + timedelta(microseconds=n), status=statuses[n % 3], job_type=list(JobType)[n % 2], ended_at=NOW)
-        for n in range(count)]
+    jobs = [
+        JobFactory.build(
+            created_at=NOW + timedelta(microseconds=n),
+            status=statuses[n % 3],
+            job_type=list(JobType)[n % 2],
+            ended_at=NOW,
+        )
+        for n in range(count)
+    ]
     for job in jobs:
         created(storage, job)
     return jobs[::-1]
@@ -497,7 +556,7 @@ def test_a_list_is_newest_first(storage: Storage) -> None:
     jobs = ended_jobs(storage, 7)
     for limit, offset in ((3, 0), (3, 3), (3, 6), (100, 0), (5, 7)):
         page = storage.jobs.page(JobFilter(), limit=limit, offset=offset)
-        assert (list(page.rows), page.total) == (jobs[offset:offset + limit], 7)
+        assert (list(page.rows), page.total) == (jobs[offset : offset + limit], 7)
 
 
 def test_a_list_can_be_filtered(storage: Storage) -> None:
@@ -506,16 +565,27 @@ def test_a_list_can_be_filtered(storage: Storage) -> None:
     middle = jobs[3].created_at
     filters: list[tuple[JobFilter, Callable[[Job], bool]]] = [
         (JobFilter(statuses=frozenset({Status.FAILED})), lambda job: job.status is Status.FAILED),
-        (JobFilter(statuses=frozenset({Status.FAILED, Status.CANCELLED})),
-         lambda job: job.status is not Status.COMPLETED),
+        (
+            JobFilter(statuses=frozenset({Status.FAILED, Status.CANCELLED})),
+            lambda job: job.status is not Status.COMPLETED,
+        ),
         (JobFilter(statuses=frozenset({Status.PAUSED})), lambda _: False),
-        (JobFilter(job_types=frozenset({JobType.ANALYTICS_GENERATION})),
-         lambda job: job.job_type is JobType.ANALYTICS_GENERATION),
+        (
+            JobFilter(job_types=frozenset({JobType.ANALYTICS_GENERATION})),
+            lambda job: job.job_type is JobType.ANALYTICS_GENERATION,
+        ),
         (JobFilter(created_from=middle), lambda job: job.created_at >= middle),
         (JobFilter(created_to=middle), lambda job: job.created_at < middle),
-        (JobFilter(statuses=frozenset({Status.COMPLETED}), job_types=frozenset({JobType.DATA_COLLECTION}),
-                   created_from=middle), lambda job: job.status is Status.COMPLETED
-         and job.job_type is JobType.DATA_COLLECTION and job.created_at >= middle),
+        (
+            JobFilter(
+                statuses=frozenset({Status.COMPLETED}),
+                job_types=frozenset({JobType.DATA_COLLECTION}),
+                created_from=middle,
+            ),
+            lambda job: (
+                job.status is Status.COMPLETED and job.job_type is JobType.DATA_COLLECTION and job.created_at >= middle
+            ),
+        ),
     ]
     for wanted, matches in filters:
         matching = [job for job in jobs if matches(job)]
@@ -542,9 +612,16 @@ def test_a_list_comes_without_districts_and_errors(storage: Storage) -> None:
 
 def test_the_newest_job_of_an_idempotency_key_is_found(storage: Storage) -> None:
     def keyed(key: str, hours: int) -> Job:
-        return created(storage, JobFactory.build(
-            status=Status.COMPLETED, ended_at=NOW, created_at=NOW + timedelta(hours=hours),
-            idempotency=IdempotencyKey(key=key, fingerprint=f"{key}{hours}"), progress=FULL_PROGRESS))
+        return created(
+            storage,
+            JobFactory.build(
+                status=Status.COMPLETED,
+                ended_at=NOW,
+                created_at=NOW + timedelta(hours=hours),
+                idempotency=IdempotencyKey(key=key, fingerprint=f"{key}{hours}"),
+                progress=FULL_PROGRESS,
+            ),
+        )
 
     keyed("a", 0)
     newest = keyed("a", 2)
@@ -562,6 +639,7 @@ def test_the_newest_job_of_an_idempotency_key_is_found(storage: Storage) -> None
 
 def test_only_jobs_that_ended_before_the_limit_are_removed_with_plan_and_ledger(storage: Storage) -> None:
     """R1.7"""
+
     def ended(status: Status, at: datetime) -> Job:
         job = created(storage, JobFactory.build(status=status, ended_at=at))
         storage.jobs.update(job.id, lambda job: job, segment=Segment(0, (OutcomeFactory.build(),)))
@@ -602,9 +680,12 @@ def test_jobs_take_no_snapshot_with_them(storage: Storage) -> None:
 # Rate limits
 
 GENTLE = StoredLimits(
-    limits=RateLimits(max_requests_per_minute=7, max_concurrent=1, min_delay_ms=1000, max_delay_ms=2000,
-                      backoff_multiplier=1.5),
-    updated_at=NOW, updated_by="operator")
+    limits=RateLimits(
+        max_requests_per_minute=7, max_concurrent=1, min_delay_ms=1000, max_delay_ms=2000, backoff_multiplier=1.5
+    ),
+    updated_at=NOW,
+    updated_by="operator",
+)
 
 
 def test_rate_limits_are_the_defaults_until_somebody_sets_them(storage: Storage) -> None:
@@ -627,6 +708,7 @@ def test_rate_limits_are_stored_apart_from_jobs(storage: Storage) -> None:
 
 def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> None:
     """R12.5"""
+
     def refused(limits: StoredLimits) -> StoredLimits:
         return replace(limits, limits=limits.limits.changed({"max_concurrent": 0}))
 
@@ -640,10 +722,12 @@ def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> Non
 
 def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
     """R12.5: also the very first ones."""
+
     def raise_delay(wait: Waiting) -> None:
         def change(stored: StoredLimits) -> StoredLimits:
             wait()
             return replace(stored, limits=replace(stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1))
+
         storage.jobs.save_rate_limits(change)
 
     for rounds in (1, 2):
@@ -679,13 +763,16 @@ CALLS: dict[str, Callable[[Storage], object]] = {
 
 def test_every_call_of_both_ports_is_tried_out_of_reach() -> None:
     ports = {f"jobs.{name}" for name in JobStorage.__abstractmethods__} | {
-        f"snapshots.{name}" for name in SnapshotStorage.__abstractmethods__}
+        f"snapshots.{name}" for name in SnapshotStorage.__abstractmethods__
+    }
     assert set(CALLS) == ports - {"jobs.disconnect"}
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 def test_a_store_out_of_reach_is_one_error_and_works_again_afterwards(
-    storage: Storage, backend: Backend, call: Callable[[Storage], object],
+    storage: Storage,
+    backend: Backend,
+    call: Callable[[Storage], object],
 ) -> None:
     """R1.1: every driver error leaves as StorageUnavailable, chained, and no broken connection is used twice."""
     storage.jobs.ping()

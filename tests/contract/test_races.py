@@ -81,8 +81,11 @@ def update_often(storage: Storage, meet: Meet, number: int) -> None:
     assert active is not None
     for n in range(UPDATES):
         outcomes = OutcomeFactory.build_batch(1 + n % 3, kind=OutcomeKind.SKIPPED, reason="stored")
-        storage.jobs.update(active.id, lambda job: replace(job, resume_count=job.resume_count + 1),
-                            segment=Segment(number * UPDATES + n, tuple(outcomes)))
+        storage.jobs.update(
+            active.id,
+            lambda job: replace(job, resume_count=job.resume_count + 1),
+            segment=Segment(number * UPDATES + n, tuple(outcomes)),
+        )
 
 
 def update_by_two(storage: Storage, meet: Meet, number: int) -> int:
@@ -121,7 +124,10 @@ def put_in_rounds(storage: Storage, meet: Meet, number: int) -> list[bool]:
 
 @pytest.mark.parametrize("act", [create_in_rounds, displace_in_rounds])
 def test_of_eight_processes_that_start_a_job_at_once_exactly_one_does(
-    storage: Storage, backend: Backend, racers: Racers, act: Act,
+    storage: Storage,
+    backend: Backend,
+    racers: Racers,
+    act: Act,
 ) -> None:
     """R3.1, R3.2, R3.3, R3.4: in twenty rounds, with an empty store and with a stale job to displace; every other one
     is told which job runs."""
@@ -134,7 +140,9 @@ def test_of_eight_processes_that_start_a_job_at_once_exactly_one_does(
 
 
 def test_of_eight_processes_that_claim_a_job_at_once_exactly_one_holds_it(
-    storage: Storage, backend: Backend, racers: Racers,
+    storage: Storage,
+    backend: Backend,
+    racers: Racers,
 ) -> None:
     """R3.1, R3.3: again at every takeover, under a token that only grows."""
     job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
@@ -147,7 +155,9 @@ def test_of_eight_processes_that_claim_a_job_at_once_exactly_one_holds_it(
 
 
 def test_two_processes_update_one_job_two_hundred_times_each_and_nothing_is_lost(
-    storage: Storage, backend: Backend, racers: Racers,
+    storage: Storage,
+    backend: Backend,
+    racers: Racers,
 ) -> None:
     """R1.1, R3.3: none fails, and each is counted."""
     job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
@@ -158,7 +168,9 @@ def test_two_processes_update_one_job_two_hundred_times_each_and_nothing_is_lost
 
 
 def test_eight_processes_update_one_job_with_segments_and_nothing_is_lost(
-    storage: Storage, backend: Backend, racers: Racers,
+    storage: Storage,
+    backend: Backend,
+    racers: Racers,
 ) -> None:
     """R1.1, R1.5"""
     job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
@@ -183,7 +195,8 @@ def test_of_eight_snapshots_put_at_once_the_newest_stays(storage: Storage, backe
 
 def test_turns_that_eight_processes_reserve_never_overlap(storage: Storage, backend: Backend, racers: Racers) -> None:
     """R1.1: so that servers together never press the dashboard harder than one may."""
-    turns = sorted((turn for turns in racers.race(backend, reserve_often) for turn in turns),
-                   key=lambda turn: turn.starts_at)
+    turns = sorted(
+        (turn for turns in racers.race(backend, reserve_often) for turn in turns), key=lambda turn: turn.starts_at
+    )
     length = timedelta(milliseconds=10)
     assert [turn.starts_at for turn in turns] == [NOW + n * length for n in range(RACERS * 20)]

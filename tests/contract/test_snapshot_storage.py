@@ -62,8 +62,11 @@ def test_a_snapshot_comes_back_as_it_was(storage: Storage, district: str) -> Non
 
 def test_the_exact_bytes_come_back(storage: Storage) -> None:
     """R1.1: whatever they are, and each under its own name."""
-    contents = {ReportName.DIVISIONS: b"", ReportName.CLUBS: bytes(range(256)) * 20 + b"\r\n\r\n",
-                ReportName.DISTRICT: "\ufeff\"Caf\u00e9\"\r\n".encode()}
+    contents = {
+        ReportName.DIVISIONS: b"",
+        ReportName.CLUBS: bytes(range(256)) * 20 + b"\r\n\r\n",
+        ReportName.DISTRICT: '\ufeff"Caf\u00e9"\r\n'.encode(),
+    }
     snapshot = SnapshotFactory.build(reports={name: report_of(content) for name, content in contents.items()})
     storage.snapshots.put(snapshot)
     stored = storage.snapshots.get(DAY, "01")
@@ -99,7 +102,9 @@ SUPERSEDING = {
     "a newer as-of wins with equal figures": (open_month(BEFORE, "x"), open_month(CLOSE, "x")),
     "a later fetch of other figures wins under one as-of": (open_month(), open_month(mark="x", fetched_at=LATER)),
     "a later fetch wins in a final month too": (
-        SnapshotFactory.build(), SnapshotFactory.build(reports=reports_for("01", "x"), fetched_at=LATER)),
+        SnapshotFactory.build(),
+        SnapshotFactory.build(reports=reports_for("01", "x"), fetched_at=LATER),
+    ),
 }
 KEEPING = {
     "an open month does not beat a final close": (SnapshotFactory.build(), open_month(AFTER, fetched_at=LATER)),
@@ -170,14 +175,14 @@ def test_a_snapshot_is_stored_under_a_claim_that_holds_and_refused_under_one_tha
 
 def test_a_page_is_by_date_and_district_and_without_the_bytes(storage: Storage) -> None:
     days = [DAY - timedelta(days=n) for n in range(3)]
-    snapshots = [SnapshotFactory.build(date=day, district=district)
-                 for day in days for district in ("F", "02", SUMMARY)]
+    snapshots = [
+        SnapshotFactory.build(date=day, district=district) for day in days for district in ("F", "02", SUMMARY)
+    ]
     put_all(storage, snapshots)
     expected = [described(s) for s in sorted(snapshots, key=lambda s: (s.date, s.district))]
 
     def page(limit: int = 100, offset: int = 0, **wanted: object) -> tuple[list[Snapshot], int]:
-        found = storage.snapshots.page(
-            SnapshotFilter(**wanted), limit=limit, offset=offset)  # type: ignore[arg-type]
+        found = storage.snapshots.page(SnapshotFilter(**wanted), limit=limit, offset=offset)  # type: ignore[arg-type]
         return list(found.rows), found.total
 
     whole, total = page()
@@ -197,27 +202,39 @@ def test_keys_are_grouped_by_edition_and_job_and_in_date_order(storage: Storage)
     """R1.1"""
     one, two = uuid4(), uuid4()
     days = [DAY - timedelta(days=n) for n in range(4)]
-    put_all(storage, [
-        SnapshotFactory.build(date=days[0], district="01", job_id=one),
-        SnapshotFactory.build(date=days[0], district="F", job_id=one),
-        SnapshotFactory.build(date=days[0], district=SUMMARY, job_id=two),
-        SnapshotFactory.build(date=days[0], district="02", job_id=one, is_final=False),
-        SnapshotFactory.build(date=days[0], district="03", job_id=one, as_of=BEFORE),
-        SnapshotFactory.build(date=days[1], district="01", job_id=two),
-        SnapshotFactory.build(date=days[2], district="01", job_id=two),
-        SnapshotFactory.build(date=days[3], district="01", job_id=two),
-    ])
+    put_all(
+        storage,
+        [
+            SnapshotFactory.build(date=days[0], district="01", job_id=one),
+            SnapshotFactory.build(date=days[0], district="F", job_id=one),
+            SnapshotFactory.build(date=days[0], district=SUMMARY, job_id=two),
+            SnapshotFactory.build(date=days[0], district="02", job_id=one, is_final=False),
+            SnapshotFactory.build(date=days[0], district="03", job_id=one, as_of=BEFORE),
+            SnapshotFactory.build(date=days[1], district="01", job_id=two),
+            SnapshotFactory.build(date=days[2], district="01", job_id=two),
+            SnapshotFactory.build(date=days[3], district="01", job_id=two),
+        ],
+    )
 
     def edition(day: date, job: object, *districts: str, as_of: date = CLOSE, is_final: bool = True) -> StoredEdition:
-        return StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job,  # type: ignore[arg-type]
-                             districts=frozenset(districts))
+        return StoredEdition(
+            date=day,
+            as_of=as_of,
+            is_final=is_final,
+            job_id=job,  # type: ignore[arg-type]
+            districts=frozenset(districts),
+        )
 
     keys = list(storage.snapshots.keys(days[2], days[0]))
     assert all(before.date <= after.date for before, after in pairwise(keys))
     assert set(keys) == {
-        edition(days[2], two, "01"), edition(days[1], two, "01"), edition(days[0], one, "01", "F"),
-        edition(days[0], two, SUMMARY), edition(days[0], one, "02", is_final=False),
-        edition(days[0], one, "03", as_of=BEFORE)}
+        edition(days[2], two, "01"),
+        edition(days[1], two, "01"),
+        edition(days[0], one, "01", "F"),
+        edition(days[0], two, SUMMARY),
+        edition(days[0], one, "02", is_final=False),
+        edition(days[0], one, "03", as_of=BEFORE),
+    }
     assert len(keys) == 6
     assert list(storage.snapshots.keys(DAY + timedelta(days=1), DAY + timedelta(days=9))) == []
 
@@ -239,7 +256,9 @@ def test_an_unreadable_snapshot_is_named_and_still_listed(storage: Storage, back
     with pytest.raises(CorruptRecord, match=f"snapshot {DAY}/01"):
         storage.snapshots.get(DAY, "01")
     assert list(storage.snapshots.page(SnapshotFilter(), limit=5, offset=0).rows) == [
-        described(damaged), described(whole)]
+        described(damaged),
+        described(whole),
+    ]
     assert sum(len(key.districts) for key in storage.snapshots.keys(DAY, DAY)) == 2
     assert storage.snapshots.put(SnapshotFactory.build())
     assert storage.snapshots.get(DAY, "01") is not None

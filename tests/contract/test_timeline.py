@@ -55,6 +55,7 @@ def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) ->
 
 def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> None:
     """R1.1: of four threads, from the very first reservation on."""
+
     def reserve_some(thread: int) -> list[Turn]:
         try:
             return [reserve(storage, timedelta(milliseconds=10 + thread)) for _ in range(15)]
@@ -62,8 +63,9 @@ def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> Non
             storage.jobs.disconnect()
 
     with ThreadPoolExecutor(4) as pool:
-        turns = sorted((turn for some in pool.map(reserve_some, range(4)) for turn in some),
-                       key=lambda turn: turn.starts_at)
+        turns = sorted(
+            (turn for some in pool.map(reserve_some, range(4)) for turn in some), key=lambda turn: turn.starts_at
+        )
     assert turns[0].starts_at == NOW
     assert all(turn.starts_at == before.ends_at for before, turn in pairwise(turns))
     assert now_stored(storage).reserved_until == turns[-1].ends_at == NOW + 15 * timedelta(milliseconds=46)

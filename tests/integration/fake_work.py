@@ -49,8 +49,15 @@ class FakeWork(Work):
 def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
     now = datetime.now(UTC)
     if is_failed:
-        return Outcome(item, OutcomeKind.FAILED, now, "SERVER_ERROR", "The dashboard answered 503 [bold]\x1b[31m.",
-                       attempts=5, is_retryable=True)
+        return Outcome(
+            item,
+            OutcomeKind.FAILED,
+            now,
+            "SERVER_ERROR",
+            "The dashboard answered 503 [bold]\x1b[31m.",
+            attempts=5,
+            is_retryable=True,
+        )
     return Outcome(item, OutcomeKind.PROCESSED, now, attempts=1)
 
 
@@ -63,8 +70,9 @@ def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> J
     now = datetime.now(UTC)
     claim = Manager(service.storage.jobs).claim("test", now)
     assert claim is not None
-    claim.note([outcome_of(item, is_failed=item.district in failing)
-                for day in claim.plan.days for item in day.items()])
+    claim.note(
+        [outcome_of(item, is_failed=item.district in failing) for day in claim.plan.days for item in day.items()]
+    )
     claim.record((), LimiterReport(requests_made=7), now)
     return claim.finish(now)
 

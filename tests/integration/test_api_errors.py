@@ -54,7 +54,10 @@ ClientFor = Callable[..., CheckedClient]
 
 @pytest.mark.parametrize(("method", "path", "needed"), VERBS)
 def test_nobody_does_anything_without_signing_in(
-    served: BackfillService, method: str, path: str, needed: str,
+    served: BackfillService,
+    method: str,
+    path: str,
+    needed: str,
 ) -> None:
     response = getattr(CheckedClient(), method)(path)
     assert response.status_code == 401
@@ -65,7 +68,10 @@ def test_nobody_does_anything_without_signing_in(
 
 @pytest.mark.parametrize(("method", "path", "needed"), VERBS)
 def test_each_verb_takes_its_own_permission_and_no_other(
-    client_for: ClientFor, method: str, path: str, needed: str,
+    client_for: ClientFor,
+    method: str,
+    path: str,
+    needed: str,
 ) -> None:
     others = client_for(*(name for name in PERMISSIONS if name != needed))
     denied = getattr(others, method)(path)
@@ -77,8 +83,9 @@ def test_each_verb_takes_its_own_permission_and_no_other(
 
 def test_a_wrong_token_is_refused_as_such(served: BackfillService) -> None:
     for token in ("Token nonsense", "Token", "Token a b", "Token \xff"):
-        error = refused(CheckedClient().get(f"{START}/jobs", headers={"Authorization": token}), 401,
-                        "NOT_AUTHENTICATED")
+        error = refused(
+            CheckedClient().get(f"{START}/jobs", headers={"Authorization": token}), 401, "NOT_AUTHENTICATED"
+        )
         assert "drf_create_token" in error["message"]
 
 
@@ -92,7 +99,9 @@ def test_a_session_needs_its_csrf_token_for_a_change(served: BackfillService) ->
     assert client.post(START, BODY, format="json", headers={"X-CSRFToken": "a" * 32}).json()["createdBy"] == "bob"
 
 
-@pytest.mark.parametrize("body", [b"--x\r\n\r\n", b"", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--"])
+@pytest.mark.parametrize(
+    "body", [b"--x\r\n\r\n", b"", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--"]
+)
 def test_a_broken_form_under_a_session_is_refused(served: BackfillService, body: bytes) -> None:
     client = CheckedClient(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("bob"))
@@ -104,8 +113,15 @@ def test_a_broken_form_under_a_session_is_refused(served: BackfillService, body:
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "head", "options"])
-@pytest.mark.parametrize("path", ["/api/districts/backfill", "/api/districts/backfill/", "/api/districts/backfill/7/x",
-                                  "/api/districts/backfill/initiate"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/districts/backfill",
+        "/api/districts/backfill/",
+        "/api/districts/backfill/7/x",
+        "/api/districts/backfill/initiate",
+    ],
+)
 def test_the_old_endpoints_are_gone_and_name_the_new_one(method: str, path: str) -> None:
     """R9.6, R8.1"""
     response = getattr(CheckedClient(), method)(path)
@@ -117,22 +133,49 @@ def test_the_old_endpoints_are_gone_and_name_the_new_one(method: str, path: str)
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
-@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/admin/backfill/", "/api/admin/backfill/jobs/",
-                                  "/api/snapshots/", f"{ONE}/", f"{ONE}/pause/", "/api/districts/backfills", "/api/a%0Ab",
-                                  "/api/admin/backfill/jobs%0A", "/api/%00", "/api/x/../schema", "/api//schema"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/",
+        "/api/nothing",
+        "/api/admin/backfill/",
+        "/api/admin/backfill/jobs/",
+        "/api/snapshots/",
+        f"{ONE}/",
+        f"{ONE}/pause/",
+        "/api/districts/backfills",
+        "/api/a%0Ab",
+        "/api/%00",
+        "/api/x/../schema",
+        "/api//schema",
+    ],
+)
 def test_an_unknown_address_is_not_found_and_never_a_redirect(method: str, path: str) -> None:
     refused(getattr(CheckedClient(), method)(path, headers={"Accept": "text/html"}), 404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize(("method", "path", "allowed"), [
-    ("get", START, "POST"), ("put", START, "POST"), ("get", f"{START}/preview", "POST"),
-    ("post", f"{START}/jobs", "GET, HEAD"), ("put", ONE, "GET, PATCH, DELETE, HEAD"), ("get", f"{ONE}/pause", "POST"),
-    ("post", LIMITS, "GET, PUT, PATCH"), ("options", LIMITS, "GET, PUT, PATCH"), ("post", "/api/snapshots", "GET"),
-    ("delete", "/api/snapshots/2024-01-31/91/clubperformance.csv", "GET"), ("post", "/api/schema", "GET"),
-    ("trace", f"{START}/jobs", "GET, HEAD"),
-])
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("get", START, "POST"),
+        ("put", START, "POST"),
+        ("get", f"{START}/preview", "POST"),
+        ("post", f"{START}/jobs", "GET, HEAD"),
+        ("put", ONE, "GET, PATCH, DELETE, HEAD"),
+        ("get", f"{ONE}/pause", "POST"),
+        ("post", LIMITS, "GET, PUT, PATCH"),
+        ("options", LIMITS, "GET, PUT, PATCH"),
+        ("post", "/api/snapshots", "GET"),
+        ("delete", "/api/snapshots/2024-01-31/91/clubperformance.csv", "GET"),
+        ("post", "/api/schema", "GET"),
+        ("trace", f"{START}/jobs", "GET, HEAD"),
+    ],
+)
 def test_a_method_that_an_address_does_not_take_is_refused(
-    api: CheckedClient, method: str, path: str, allowed: str,
+    api: CheckedClient,
+    method: str,
+    path: str,
+    allowed: str,
 ) -> None:
     response = getattr(api, method)(path)
     refused(response, 405, "METHOD_NOT_ALLOWED")
@@ -148,10 +191,24 @@ def test_a_form_that_is_not_had_is_refused(api: CheckedClient) -> None:
 # Bodies.
 
 
-@pytest.mark.parametrize("body", [
-    b"{", b"{'jobType': 1}", b"[1,", b'{"a": NaN}', b'{"a": Infinity}', b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf{}", b"\x00",
-    b" ", b'{"jobType": "\xe4"}', b"[" * 200_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"{'jobType': 1}",
+        b"[1,",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b"\xff\xfe{\x00}\x00",
+        b"\xef\xbb\xbf{}",
+        b"\x00",
+        b" ",
+        b'{"jobType": "\xe4"}',
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b'{"a": ' + b"9" * 5000 + b"}",
+    ],
+)
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
 def test_malformed_json_is_refused_as_such(api: CheckedClient, path: str, body: bytes) -> None:
     error = refused(api.post(path, body, content_type="application/json"), 400, "MALFORMED_JSON")
@@ -167,12 +224,21 @@ def test_a_body_that_is_no_object_is_refused(api: CheckedClient, body: str) -> N
 def test_the_charset_of_a_header_changes_nothing(api: CheckedClient, charset: str) -> None:
     body = json.dumps(BODY).encode()
     assert api.post(f"{START}/preview", body, content_type=f"application/json; charset={charset}").status_code == 200
-    listed = api.generic("GET", f"{START}/jobs?limit=5", b"", content_type=f"text/plain; charset={charset}")
+    listed = api.generic("GET", f"{START}/jobs?limit=5", "", content_type=f"text/plain; charset={charset}")
     assert listed.status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense", "/",
-                                  "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "nonsense",
+        "/",
+        "multipart/form-data; boundary=x",
+    ],
+)
 def test_a_body_that_is_not_sent_as_json_is_refused(api: CheckedClient, kind: str) -> None:
     refused(api.post(START, b"jobType=data-collection", content_type=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
@@ -185,7 +251,9 @@ def test_a_huge_body_is_refused_before_it_is_read(api: CheckedClient) -> None:
 @pytest.mark.parametrize("text", [r"\u0000", r"9\u00001", r"\ud800", r"\udfff\ud800", r"\u001b[31m", r"9\n1"])
 def test_text_that_no_terminal_and_no_database_takes_is_refused(api: CheckedClient, text: str) -> None:
     for field in ('"targetDistricts": ["%s"]', '"planId": "%s"', '"cadence": "%s"', '"startDate": "%s"', '"%s": 1'):
-        body = '{"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-01", ' + field % text + "}"
+        body = (
+            '{"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-01", ' + field % text + "}"
+        )
         refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
 
 
@@ -205,8 +273,12 @@ def test_too_many_parameters_are_refused(api: CheckedClient) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in VERBS if method != "head"])
 def test_a_store_that_does_not_answer_is_said_to_be_so(
-    api: CheckedClient, served: BackfillService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
-    method: str, path: str,
+    api: CheckedClient,
+    served: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise StorageUnavailable("The job store does not answer: it is locked.")
@@ -215,8 +287,11 @@ def test_a_store_that_does_not_answer_is_said_to_be_so(
         for name in [name for name in dir(storage) if not name.startswith("_")]:
             monkeypatch.setattr(storage, name, fail, raising=False)
     bodies: dict[tuple[str, str], Any] = {
-        ("post", START): BODY, ("post", f"{START}/preview"): BODY, ("patch", ONE): {"rateLimits": {"maxConcurrent": 1}},
-        ("put", LIMITS): {"maxConcurrent": 1}}
+        ("post", START): BODY,
+        ("post", f"{START}/preview"): BODY,
+        ("patch", ONE): {"rateLimits": {"maxConcurrent": 1}},
+        ("put", LIMITS): {"maxConcurrent": 1},
+    }
     response = getattr(api, method)(path, bodies.get((method, path)), format="json")
     error = refused(response, 503, "STORAGE_UNAVAILABLE")
     assert error["retryable"] is True
@@ -227,13 +302,20 @@ def test_a_store_that_does_not_answer_is_said_to_be_so(
     assert line.exc_info is None
 
 
-@pytest.mark.parametrize(("trouble", "status", "code"), [
-    (OperationalError("server closed the connection"), 503, "STORAGE_UNAVAILABLE"),
-    (DataError("NUL"), 400, "BAD_REQUEST"),
-])
+@pytest.mark.parametrize(
+    ("trouble", "status", "code"),
+    [
+        (OperationalError("server closed the connection"), 503, "STORAGE_UNAVAILABLE"),
+        (DataError("NUL"), 400, "BAD_REQUEST"),
+    ],
+)
 def test_a_database_that_fails_at_signing_in_is_said_to_be_so(
-    api: CheckedClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
-    trouble: Exception, status: int, code: str,
+    api: CheckedClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Exception,
+    status: int,
+    code: str,
 ) -> None:
     def fail(*_: object) -> None:
         raise trouble
@@ -246,7 +328,10 @@ def test_a_database_that_fails_at_signing_in_is_said_to_be_so(
 
 
 def test_a_fault_of_this_program_tells_the_client_nothing_and_the_log_everything(
-    api: CheckedClient, served: BackfillService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    api: CheckedClient,
+    served: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a secret")
@@ -266,10 +351,16 @@ class _Unheard(BackfillError):
     code = "UNHEARD_OF"
 
 
-@pytest.mark.parametrize(("error", "status"), [
-    (HtmlPage("A page came."), 502), (CorruptRecord("It is damaged."), 500), (LeaseLost("Taken over."), 409),
-    (Stopped("It stops."), 503), (_Unheard("What is this?"), 500),
-])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (HtmlPage("A page came."), 502),
+        (CorruptRecord("It is damaged."), 500),
+        (LeaseLost("Taken over."), 409),
+        (Stopped("It stops."), 503),
+        (_Unheard("What is this?"), 500),
+    ],
+)
 def test_every_error_of_the_house_has_a_status(error: BackfillError, status: int) -> None:
     response = handle_exception(error, {})
     assert response.status_code == status
@@ -277,7 +368,9 @@ def test_every_error_of_the_house_has_a_status(error: BackfillError, status: int
 
 
 def test_a_damaged_job_is_named(
-    api: CheckedClient, served: BackfillService, monkeypatch: pytest.MonkeyPatch,
+    api: CheckedClient,
+    served: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object) -> None:
         raise CorruptRecord("Job 7 cannot be read: KeyError('limits').")
@@ -299,7 +392,10 @@ def test_a_wrong_host_is_told_so_in_json(served: BackfillService, path: str, *, 
 
 @pytest.mark.parametrize("debug", [True, False])
 def test_a_middleware_that_fails_is_told_in_json(
-    served: BackfillService, monkeypatch: pytest.MonkeyPatch, *, debug: bool,
+    served: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    debug: bool,
 ) -> None:
     def fail(*_: object) -> None:
         raise OperationalError("a secret")
@@ -329,7 +425,8 @@ def test_the_probes_answer_anybody(served: BackfillService) -> None:
 
 
 def test_a_service_without_its_store_is_alive_and_not_ready(
-    served: BackfillService, monkeypatch: pytest.MonkeyPatch,
+    served: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail() -> None:
         raise StorageUnavailable("The job store does not answer: it is read-only.")

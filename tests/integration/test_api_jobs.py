@@ -37,7 +37,8 @@ def refused(response: Any, status: int, code: str) -> dict[str, Any]:
 
 
 def test_a_post_creates_a_job_that_is_stored_before_the_answer_leaves(
-    api: CheckedClient, served: BackfillService,
+    api: CheckedClient,
+    served: BackfillService,
 ) -> None:
     """R9.1, R9.2, R1.2, R2.4"""
     response = api.post(START, BODY, format="json")
@@ -71,44 +72,51 @@ def test_a_second_start_is_refused_with_the_name_of_the_running_job(api: Checked
     assert error["details"]["progress"] == {"totalItems": 6, "settledItems": 0, "percent": 0.0}
 
 
-@pytest.mark.parametrize(("changes", "code", "field"), [
-    ({"startDate": "2024-01-03"}, "INVALID_DATE_RANGE", "startDate"),
-    ({"endDate": "2999-01-01"}, "INVALID_DATE_RANGE", "endDate"),
-    ({"startDate": "2008-06-30"}, "INVALID_DATE_RANGE", "startDate"),
-    ({"startDate": "2023-02-30"}, "VALIDATION_ERROR", "startDate"),
-    ({"startDate": "2024-01-01T00:00:00Z"}, "VALIDATION_ERROR", "startDate"),
-    ({"startDate": "20240101"}, "VALIDATION_ERROR", "startDate"),
-    ({"startDate": "\u0662024-01-01"}, "VALIDATION_ERROR", "startDate"),
-    ({"startDate": "0000-01-01"}, "VALIDATION_ERROR", "startDate"),
-    ({"startDate": 20240101}, "VALIDATION_ERROR", "startDate"),
-    ({"startDate": None}, "VALIDATION_ERROR", "startDate"),
-    ({"endDate": ""}, "VALIDATION_ERROR", "endDate"),
-    ({"jobType": "everything"}, "INVALID_JOB_TYPE", "jobType"),
-    ({"jobType": None}, "INVALID_JOB_TYPE", "jobType"),
-    ({"jobType": ["data-collection"]}, "INVALID_JOB_TYPE", "jobType"),
-    ({"jobType": {}, "endDate": 3}, "INVALID_JOB_TYPE", "endDate"),
-    ({"skipExisting": "true"}, "VALIDATION_ERROR", "skipExisting"),
-    ({"skipExisting": 1}, "VALIDATION_ERROR", "skipExisting"),
-    ({"skipExisting": None}, "VALIDATION_ERROR", "skipExisting"),
-    ({"cadence": "hourly"}, "VALIDATION_ERROR", "cadence"),
-    ({"cadence": 1}, "VALIDATION_ERROR", "cadence"),
-    ({"targetDistricts": "91"}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": {"91": True}}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": [91]}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": [None]}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": ["9" * 41]}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": ["91"] * 501}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": ["9\u00001"]}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": ["nowhere"]}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"targetDistricts": ["all"]}, "VALIDATION_ERROR", "targetDistricts"),
-    ({"planId": "x" * 101}, "VALIDATION_ERROR", "planId"),
-    ({"planId": 7}, "VALIDATION_ERROR", "planId"),
-    ({"district": "91"}, "VALIDATION_ERROR", "district"),
-    ({"start_date": "2024-01-01"}, "VALIDATION_ERROR", "start_date"),
-])
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"startDate": "2024-01-03"}, "INVALID_DATE_RANGE", "startDate"),
+        ({"endDate": "2999-01-01"}, "INVALID_DATE_RANGE", "endDate"),
+        ({"startDate": "2008-06-30"}, "INVALID_DATE_RANGE", "startDate"),
+        ({"startDate": "2023-02-30"}, "VALIDATION_ERROR", "startDate"),
+        ({"startDate": "2024-01-01T00:00:00Z"}, "VALIDATION_ERROR", "startDate"),
+        ({"startDate": "20240101"}, "VALIDATION_ERROR", "startDate"),
+        ({"startDate": "\u0662024-01-01"}, "VALIDATION_ERROR", "startDate"),
+        ({"startDate": "0000-01-01"}, "VALIDATION_ERROR", "startDate"),
+        ({"startDate": 20240101}, "VALIDATION_ERROR", "startDate"),
+        ({"startDate": None}, "VALIDATION_ERROR", "startDate"),
+        ({"endDate": ""}, "VALIDATION_ERROR", "endDate"),
+        ({"jobType": "everything"}, "INVALID_JOB_TYPE", "jobType"),
+        ({"jobType": None}, "INVALID_JOB_TYPE", "jobType"),
+        ({"jobType": ["data-collection"]}, "INVALID_JOB_TYPE", "jobType"),
+        ({"jobType": {}, "endDate": 3}, "INVALID_JOB_TYPE", "endDate"),
+        ({"skipExisting": "true"}, "VALIDATION_ERROR", "skipExisting"),
+        ({"skipExisting": 1}, "VALIDATION_ERROR", "skipExisting"),
+        ({"skipExisting": None}, "VALIDATION_ERROR", "skipExisting"),
+        ({"cadence": "hourly"}, "VALIDATION_ERROR", "cadence"),
+        ({"cadence": 1}, "VALIDATION_ERROR", "cadence"),
+        ({"targetDistricts": "91"}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": {"91": True}}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": [91]}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": [None]}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": ["9" * 41]}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": ["91"] * 501}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": ["9\u00001"]}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": ["nowhere"]}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"targetDistricts": ["all"]}, "VALIDATION_ERROR", "targetDistricts"),
+        ({"planId": "x" * 101}, "VALIDATION_ERROR", "planId"),
+        ({"planId": 7}, "VALIDATION_ERROR", "planId"),
+        ({"district": "91"}, "VALIDATION_ERROR", "district"),
+        ({"start_date": "2024-01-01"}, "VALIDATION_ERROR", "start_date"),
+    ],
+)
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
 def test_what_is_wrong_is_refused_by_the_name_of_its_field(
-    api: CheckedClient, path: str, changes: dict[str, Any], code: str, field: str,
+    api: CheckedClient,
+    path: str,
+    changes: dict[str, Any],
+    code: str,
+    field: str,
 ) -> None:
     """R4.3, R4.4"""
     error = refused(api.post(path, {**BODY, **changes}, format="json"), 400, code)
@@ -126,8 +134,11 @@ def test_the_end_must_be_before_today(api: CheckedClient) -> None:
 
 
 def test_every_wrong_field_is_named_at_once(api: CheckedClient) -> None:
-    error = refused(api.post(START, {"jobType": "data-collection", "startDate": 1, "cadence": 2, "color": "red"},
-                             format="json"), 400, "VALIDATION_ERROR")
+    error = refused(
+        api.post(START, {"jobType": "data-collection", "startDate": 1, "cadence": 2, "color": "red"}, format="json"),
+        400,
+        "VALIDATION_ERROR",
+    )
     assert set(error["details"]) == {"startDate", "cadence", "color"}
 
 
@@ -147,7 +158,9 @@ def test_a_type_that_is_not_offered_is_refused(api: CheckedClient) -> None:
 
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
 def test_a_district_that_the_calendar_does_not_know_is_refused(
-    api: CheckedClient, monkeypatch: pytest.MonkeyPatch, path: str,
+    api: CheckedClient,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
 ) -> None:
     def plan(*_: object) -> Plan:
         raise InvalidRequest({"targetDistricts": ["District 99 is none of that year."]})
@@ -159,7 +172,9 @@ def test_a_district_that_the_calendar_does_not_know_is_refused(
 
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
 def test_without_the_calendar_nothing_is_created(
-    api: CheckedClient, monkeypatch: pytest.MonkeyPatch, path: str,
+    api: CheckedClient,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
 ) -> None:
     def plan(*_: object) -> Plan:
         raise DashboardUnavailable("The calendar of January 2024 is needed and cannot be had. Try again later.")
@@ -188,7 +203,8 @@ def test_a_preview_says_what_a_start_would_do_and_starts_nothing(api: CheckedCli
 
 
 def test_a_start_with_a_plan_id_runs_that_plan_or_says_what_changed(
-    api: CheckedClient, monkeypatch: pytest.MonkeyPatch,
+    api: CheckedClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R11.4"""
     plan_id = api.post(f"{START}/preview", BODY, format="json").json()["preview"]["planId"]
@@ -217,8 +233,11 @@ def test_the_same_key_and_body_answer_with_the_same_job(api: CheckedClient) -> N
 def test_another_body_with_that_key_is_refused(api: CheckedClient) -> None:
     headers = {"Idempotency-Key": "0b7f4c1e"}
     api.post(START, BODY, format="json", headers=headers)
-    refused(api.post(START, {**BODY, "endDate": "2024-01-03"}, format="json", headers=headers), 409,
-            "IDEMPOTENCY_KEY_REUSED")
+    refused(
+        api.post(START, {**BODY, "endDate": "2024-01-03"}, format="json", headers=headers),
+        409,
+        "IDEMPOTENCY_KEY_REUSED",
+    )
 
 
 def test_a_key_belongs_to_its_operator(api: CheckedClient, client_for: Callable[..., CheckedClient]) -> None:
@@ -276,12 +295,21 @@ def test_head_answers_as_get_without_a_body(api: CheckedClient) -> None:
     assert head["ETag"] == api.get(path)["ETag"]
 
 
-ON_ONE_JOB = [("get", ""), ("delete", ""), ("patch", ""), ("post", "/pause"), ("post", "/resume"), ("get", "/items"),
-              ("post", "/retry")]
+ON_ONE_JOB = [
+    ("get", ""),
+    ("delete", ""),
+    ("patch", ""),
+    ("post", "/pause"),
+    ("post", "/resume"),
+    ("get", "/items"),
+    ("post", "/retry"),
+]
 
 
 @pytest.mark.parametrize(("method", "verb"), ON_ONE_JOB)
-@pytest.mark.parametrize("job_id", ["0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11", "nothing", "1", "%00", "..%20", "x" * 300, "coverages"])
+@pytest.mark.parametrize(
+    "job_id", ["0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11", "nothing", "1", "%00", "..%20", "x" * 300, "coverages"]
+)
 def test_a_job_that_there_is_not_is_not_found(api: CheckedClient, method: str, verb: str, job_id: str) -> None:
     body = {"rateLimits": {"maxConcurrent": 1}} if method == "patch" else None
     error = refused(getattr(api, method)(f"{START}/{job_id}{verb}", body, format="json"), 404, "JOB_NOT_FOUND")
@@ -290,7 +318,7 @@ def test_a_job_that_there_is_not_is_not_found(api: CheckedClient, method: str, v
 
 def test_jobs_are_listed_newest_first_and_paged(api: CheckedClient, served: BackfillService) -> None:
     """R9.5, R6.1, R6.2, R1.6"""
-    ids = []
+    ids: list[str] = []
     for _ in range(3):
         ids.insert(0, started(api)["jobId"])
         run_to_the_end(served)
@@ -319,22 +347,28 @@ def history(served: BackfillService) -> dict[str, str]:
     return ids
 
 
-@pytest.mark.parametrize(("query", "expected"), [
-    ("status=completed", ["completed"]),
-    ("status=failed,cancelled", ["cancelled", "failed"]),
-    ("status=running", []),
-    ("jobType=data-collection", ["cancelled", "failed", "completed"]),
-    ("jobType=analytics-generation", []),
-    ("createdTo=2024-03-14", ["completed"]),
-    ("createdTo=2024-03-15", ["cancelled", "failed", "completed"]),
-    ("createdFrom=2024-03-15", ["cancelled", "failed"]),
-    ("createdFrom=2024-03-15T00:30:00", ["cancelled"]),
-    ("createdFrom=2024-03-15T00:30:00Z", ["cancelled"]),
-    ("createdFrom=2024-03-15T00:30:00%2B02:00", ["cancelled", "failed", "completed"]),
-    ("createdFrom=2024-03-15&createdTo=2024-03-15T01:00:00Z&status=failed", ["failed"]),
-])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=completed", ["completed"]),
+        ("status=failed,cancelled", ["cancelled", "failed"]),
+        ("status=running", []),
+        ("jobType=data-collection", ["cancelled", "failed", "completed"]),
+        ("jobType=analytics-generation", []),
+        ("createdTo=2024-03-14", ["completed"]),
+        ("createdTo=2024-03-15", ["cancelled", "failed", "completed"]),
+        ("createdFrom=2024-03-15", ["cancelled", "failed"]),
+        ("createdFrom=2024-03-15T00:30:00", ["cancelled"]),
+        ("createdFrom=2024-03-15T00:30:00Z", ["cancelled"]),
+        ("createdFrom=2024-03-15T00:30:00%2B02:00", ["cancelled", "failed", "completed"]),
+        ("createdFrom=2024-03-15&createdTo=2024-03-15T01:00:00Z&status=failed", ["failed"]),
+    ],
+)
 def test_the_history_can_be_filtered(
-    api: CheckedClient, history: dict[str, str], query: str, expected: list[str],
+    api: CheckedClient,
+    history: dict[str, str],
+    query: str,
+    expected: list[str],
 ) -> None:
     """R6.3"""
     listed = api.get(f"{START}/jobs?{query}").json()
@@ -342,16 +376,43 @@ def test_the_history_can_be_filtered(
     assert listed["total"] == len(expected)
 
 
-PAGING = ["limit=0", "limit=101", "limit=-1", "limit=ten", "limit=", "limit=1.0", "limit=%C2%B2", "limit=%D9%A1",
-          f"limit={'9' * 5000}", "offset=-1", "offset=10000001", "offset=%00", "limit=1&limit=2", "page=2"]
+PAGING = [
+    "limit=0",
+    "limit=101",
+    "limit=-1",
+    "limit=ten",
+    "limit=",
+    "limit=1.0",
+    "limit=%C2%B2",
+    "limit=%D9%A1",
+    f"limit={'9' * 5000}",
+    "offset=-1",
+    "offset=10000001",
+    "offset=%00",
+    "limit=1&limit=2",
+    "page=2",
+]
 
 
-@pytest.mark.parametrize("query", [
-    *PAGING, "status=done", "status=", "status=completed,", "jobType=x", "createdFrom=yesterday",
-    "createdFrom=2023-02-30", "createdTo=2024-03-15T99:00", "createdTo=9999-12-31",
-    "createdFrom=0001-01-01T00:00:00%2B14:00", "createdTo=9999-12-31T23:59:59-10:00", "createdFrom=20240101",
-    "createdTo=%00", "createdTo=2024-W05-3",
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *PAGING,
+        "status=done",
+        "status=",
+        "status=completed,",
+        "jobType=x",
+        "createdFrom=yesterday",
+        "createdFrom=2023-02-30",
+        "createdTo=2024-03-15T99:00",
+        "createdTo=9999-12-31",
+        "createdFrom=0001-01-01T00:00:00%2B14:00",
+        "createdTo=9999-12-31T23:59:59-10:00",
+        "createdFrom=20240101",
+        "createdTo=%00",
+        "createdTo=2024-W05-3",
+    ],
+)
 def test_a_parameter_that_is_wrong_is_named(api: CheckedClient, query: str) -> None:
     error = refused(api.get(f"{START}/jobs?{query}"), 400, "VALIDATION_ERROR")
     assert list(error["details"]) == [query.partition("=")[0]]
@@ -371,12 +432,16 @@ def test_the_items_of_a_job_are_listed_filtered_and_paged(api: CheckedClient, se
     assert failed["items"][0]["reason"] == "SERVER_ERROR"
     assert failed["items"][0]["isRetryable"] is True
     assert {item["itemId"] for item in api.get(f"{path}?district=1").json()["items"]} == {
-        "2024-01-01/01", "2024-01-02/01"}
+        "2024-01-01/01",
+        "2024-01-02/01",
+    }
     assert len(api.get(f"{path}?limit=4&offset=4").json()["items"]) == 2
     assert api.get(f"{path}?district=all").json()["total"] == 0
 
 
-@pytest.mark.parametrize("query", [*PAGING, "outcome=lost", "outcome=", "district=nowhere", "district=", "district=%00"])
+@pytest.mark.parametrize(
+    "query", [*PAGING, "outcome=lost", "outcome=", "district=nowhere", "district=", "district=%00"]
+)
 def test_a_parameter_of_items_that_is_wrong_is_named(api: CheckedClient, query: str) -> None:
     path = started(api)["links"]["items"]
     error = refused(api.get(f"{path}?{query}"), 400, "VALIDATION_ERROR")
@@ -427,11 +492,18 @@ def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> 
     refused(api.patch(path, {"rateLimits": {"maxConcurrent": 1}}, format="json"), 409, "INVALID_JOB_STATE")
 
 
-@pytest.mark.parametrize(("body", "field"), [
-    ({}, "rateLimits"), ({"rateLimits": None}, "rateLimits"), ({"rateLimits": 5}, "rateLimits"),
-    ({"rateLimits": []}, "rateLimits"), ({"rateLimits": {"maxConcurrent": "1"}}, "rateLimits.maxConcurrent"),
-    ({"rateLimits": {"speed": 1}}, "rateLimits.speed"), ({"status": "paused"}, "status"),
-])
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "rateLimits"),
+        ({"rateLimits": None}, "rateLimits"),
+        ({"rateLimits": 5}, "rateLimits"),
+        ({"rateLimits": []}, "rateLimits"),
+        ({"rateLimits": {"maxConcurrent": "1"}}, "rateLimits.maxConcurrent"),
+        ({"rateLimits": {"speed": 1}}, "rateLimits.speed"),
+        ({"status": "paused"}, "status"),
+    ],
+)
 def test_a_change_that_is_none_is_refused(api: CheckedClient, body: Any, field: str) -> None:
     path = started(api)["links"]["self"]
     assert field in refused(api.patch(path, body, format="json"), 400, "VALIDATION_ERROR")["details"]
@@ -452,20 +524,31 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items(api: CheckedClient, se
     assert job["retryOf"] == str(first.id)
     assert job["links"]["retryOf"] == path
     assert job["progress"]["totalItems"] == 2
-    replayed = api.post(f"{path}/retry", {"codes": ["SERVER_ERROR"], "districts": ["F"]}, format="json",
-                        headers=headers)
+    replayed = api.post(
+        f"{path}/retry", {"codes": ["SERVER_ERROR"], "districts": ["F"]}, format="json", headers=headers
+    )
     assert (replayed.status_code, replayed.json()["jobId"]) == (200, job["jobId"])
     refused(api.post(f"{path}/retry"), 409, "JOB_ALREADY_RUNNING")
     run_to_the_end(served)
     refused(api.post(f"{job['links']['self']}/retry"), 409, "NOTHING_TO_RETRY")
 
 
-@pytest.mark.parametrize(("body", "field"), [
-    ({"codes": "SERVER_ERROR"}, "codes"), ({"codes": [None]}, "codes"), ({"codes": ["A"] * 101}, "codes"),
-    ({"districts": ["nowhere"]}, "districts"), ({"districts": [1]}, "districts"), ({"items": []}, "items"),
-])
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"codes": "SERVER_ERROR"}, "codes"),
+        ({"codes": [None]}, "codes"),
+        ({"codes": ["A"] * 101}, "codes"),
+        ({"districts": ["nowhere"]}, "districts"),
+        ({"districts": [1]}, "districts"),
+        ({"items": []}, "items"),
+    ],
+)
 def test_a_group_that_is_none_is_refused(
-    api: CheckedClient, served: BackfillService, body: Any, field: str,
+    api: CheckedClient,
+    served: BackfillService,
+    body: Any,
+    field: str,
 ) -> None:
     path = started(api)["links"]["self"]
     run_to_the_end(served, failing=["F"])
@@ -481,8 +564,12 @@ def test_an_analytics_job_takes_no_dates(api: CheckedClient, served: BackfillSer
     works = {JobType.DATA_COLLECTION: FakeWork(), JobType.ANALYTICS_GENERATION: FakeWork()}
     seen: list[JobConfig] = []
     object.__setattr__(served, "works", works)
-    works[JobType.ANALYTICS_GENERATION].plan = lambda config, now: (  # type: ignore[method-assign]
-        seen.append(config) or Plan((PlannedDay(date(2024, 1, 31), ("91",)),)))
+
+    def plan(config: JobConfig, now: datetime) -> Plan:
+        seen.append(config)
+        return Plan((PlannedDay(date(2024, 1, 31), ("91",)),))
+
+    works[JobType.ANALYTICS_GENERATION].plan = plan  # type: ignore[method-assign]
     job = api.post(START, {"jobType": "analytics-generation", "startDate": None}, format="json").json()
     assert (job["jobType"], job["config"]["startDate"]) == ("analytics-generation", None)
     assert (seen[0].start_date, seen[0].end_date) == (None, None)

@@ -72,25 +72,54 @@ def test_start_says_the_id_and_what_happens_next(service: BackfillService) -> No
 
 
 def test_start_takes_every_flag_of_a_request(service: BackfillService) -> None:
-    job = told("start", *RANGE, "--district", "1", "--district", "f", "--cadence", "month-ends", "--no-skip-existing",
-               "--idempotency-key", "k")
+    job = told(
+        "start",
+        *RANGE,
+        "--district",
+        "1",
+        "--district",
+        "f",
+        "--cadence",
+        "month-ends",
+        "--no-skip-existing",
+        "--idempotency-key",
+        "k",
+    )
     assert job["config"] | {"rateLimits": None} == {
-        "startDate": "2024-01-01", "endDate": "2024-01-02", "targetDistricts": ["01", "F"], "cadence": "month-ends",
-        "skipExisting": False, "rateLimits": None}
-    again = told("start", *RANGE, "--district", "1", "--district", "f", "--cadence", "month-ends",
-                 "--no-skip-existing", "--idempotency-key", "k")
+        "startDate": "2024-01-01",
+        "endDate": "2024-01-02",
+        "targetDistricts": ["01", "F"],
+        "cadence": "month-ends",
+        "skipExisting": False,
+        "rateLimits": None,
+    }
+    again = told(
+        "start",
+        *RANGE,
+        "--district",
+        "1",
+        "--district",
+        "f",
+        "--cadence",
+        "month-ends",
+        "--no-skip-existing",
+        "--idempotency-key",
+        "k",
+    )
     assert again["jobId"] == job["jobId"]
 
 
 def test_the_operator_is_the_login_name_where_none_is_given(
-    service: BackfillService, monkeypatch: pytest.MonkeyPatch,
+    service: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "bob")
     assert told("start", *RANGE)["createdBy"] == "bob"
 
 
 def test_an_operator_without_a_login_name_is_the_command_line(
-    service: BackfillService, monkeypatch: pytest.MonkeyPatch,
+    service: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def nobody() -> str:
         raise KeyError("uid not found")
@@ -177,7 +206,9 @@ def test_status_shows_the_newest_job_and_its_errors_where_none_is_active(service
     assert "\x1b" not in text
     assert f"items {job.id} --outcome failed" in text
     assert [error["itemId"] for error in told("status", str(job.id))["progress"]["errors"]] == [
-        "2024-01-02/02", "2024-01-01/02"]
+        "2024-01-02/02",
+        "2024-01-01/02",
+    ]
 
 
 def test_jobs_are_listed_newest_first_and_by_status(service: BackfillService) -> None:
@@ -259,40 +290,43 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
     run_to_the_end(service)
     assert said("prune") == "0 jobs that ended more than 30 days ago were removed.\n"
     later = datetime.now(UTC) + timedelta(days=31)
-    aged = BackfillService(storage=service.storage, works=service.works, retention=service.retention,
-                           now=lambda: later)
+    aged = BackfillService(storage=service.storage, works=service.works, retention=service.retention, now=lambda: later)
     monkeypatch.setattr("backfill.service.backfill_service", lambda: aged)
     assert said("prune") == "1 job that ended more than 30 days ago was removed.\n"
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (["start", "--from", "2024-02-30", "--to", "2024-03-01"], "--from must be a day of the calendar"),
-    (["start", "--from", "20240201", "--to", "2024-03-01"], "--from must be a day of the calendar"),
-    (["start", "--from", "2024-01-02", "--to", "2024-01-01"], "--from (2024-01-02) must not be after --to"),
-    (["start", "--from", "2024-01-02"], "--to is needed for data-collection"),
-    (["start", "--from", "2024-01-02", "--to", "2999-01-01"], "--to must be before today"),
-    (["start", *RANGE, "--district", "X9"], "'X9' is no district."),
-    (["start", *RANGE, "--cadence", "hourly"], "--cadence must be one of daily"),
-    (["start", *RANGE, "--operator", "x" * 151], "--operator must not be longer than 150"),
-    (["start", *RANGE, "--plan-id", "x"], "--plan-id is none that a preview gave"),
-    (["start", "--type", "analytics-generation"], "analytics-generation is not offered"),
-    (["status", "12"], "'12' is no job id."),
-    (["items", str(uuid4())], "There is no job"),
-    (["retry", str(uuid4())], "There is no job"),
-    (["list", "--limit", "101"], "--limit must be between 1 and 100"),
-    (["list", "--limit", "many"], "--limit must be a whole number"),
-    (["list", "--offset", "-1"], "--offset must be 0 or more"),
-    (["list", "--status", "done"], "--status must be one of pending"),
-    (["rate-limit", "--max-concurrent", "33"], "--max-concurrent must be between 1 and 32; it was 33."),
-    (["rate-limit", "--backoff-multiplier", "nan"], "--backoff-multiplier must be between 1 and 10"),
-    (["rate-limit", "--backoff-multiplier", "two"], "--backoff-multiplier must be a number"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["start", "--from", "2024-02-30", "--to", "2024-03-01"], "--from must be a day of the calendar"),
+        (["start", "--from", "20240201", "--to", "2024-03-01"], "--from must be a day of the calendar"),
+        (["start", "--from", "2024-01-02", "--to", "2024-01-01"], "--from (2024-01-02) must not be after --to"),
+        (["start", "--from", "2024-01-02"], "--to is needed for data-collection"),
+        (["start", "--from", "2024-01-02", "--to", "2999-01-01"], "--to must be before today"),
+        (["start", *RANGE, "--district", "X9"], "'X9' is no district."),
+        (["start", *RANGE, "--cadence", "hourly"], "--cadence must be one of daily"),
+        (["start", *RANGE, "--operator", "x" * 151], "--operator must not be longer than 150"),
+        (["start", *RANGE, "--plan-id", "x"], "--plan-id is none that a preview gave"),
+        (["start", "--type", "analytics-generation"], "analytics-generation is not offered"),
+        (["status", "12"], "'12' is no job id."),
+        (["items", str(uuid4())], "There is no job"),
+        (["retry", str(uuid4())], "There is no job"),
+        (["list", "--limit", "101"], "--limit must be between 1 and 100"),
+        (["list", "--limit", "many"], "--limit must be a whole number"),
+        (["list", "--offset", "-1"], "--offset must be 0 or more"),
+        (["list", "--status", "done"], "--status must be one of pending"),
+        (["rate-limit", "--max-concurrent", "33"], "--max-concurrent must be between 1 and 32; it was 33."),
+        (["rate-limit", "--backoff-multiplier", "nan"], "--backoff-multiplier must be between 1 and 10"),
+        (["rate-limit", "--backoff-multiplier", "two"], "--backoff-multiplier must be a number"),
+    ],
+)
 def test_what_is_wrong_is_said_in_one_line(service: BackfillService, arguments: list[str], sentence: str) -> None:
     assert refused(*arguments).startswith(sentence)
 
 
 def test_an_unreachable_job_store_is_said_with_what_to_do(
-    service: BackfillService, monkeypatch: pytest.MonkeyPatch,
+    service: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken() -> None:
         raise StorageUnavailable("The job store does not answer: no such table: backfill_backfilljob.")
@@ -304,7 +338,8 @@ def test_an_unreachable_job_store_is_said_with_what_to_do(
 
 
 def test_who_interrupts_the_planning_is_told_in_one_line(
-    service: BackfillService, monkeypatch: pytest.MonkeyPatch,
+    service: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

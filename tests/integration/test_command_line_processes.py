@@ -39,15 +39,27 @@ def database(migrated: Path, tmp_path: Path) -> Path:
 
 
 def environment(database: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_DEBUG": "true",
-            "DATABASE_URL": f"sqlite:///{database}", "BACKFILL_DASHBOARD_URL": "http://127.0.0.1:9", **more}
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
+        "DJANGO_DEBUG": "true",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "BACKFILL_DASHBOARD_URL": "http://127.0.0.1:9",
+        **more,
+    }
 
 
 def ran(database: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """`manage.py backfill` over the fake work."""
     return subprocess.run(
-        [sys.executable, "-m", "tests.integration.fake_work", *arguments], cwd=ROOT, text=True, capture_output=True,
-        env=environment(database, **more), timeout=PATIENCE, check=False)
+        [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env=environment(database, **more),
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -57,8 +69,13 @@ def begun(database: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def begin(*arguments: str, **more: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.fake_work", *arguments], cwd=ROOT, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(database, **more))
+            [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(database, **more),
+        )
         processes.append(process)
         return process
 
@@ -73,7 +90,8 @@ def row(database: Path) -> tuple[str, str, str]:
     """Id, status and lease of the newest job, straight from the database."""
     with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
         found = connection.execute(
-            "SELECT id, status, lease_owner FROM backfill_backfilljob ORDER BY created_at DESC").fetchone()
+            "SELECT id, status, lease_owner FROM backfill_backfilljob ORDER BY created_at DESC"
+        ).fetchone()
     return found or ("", "", "")
 
 
@@ -122,7 +140,8 @@ def test_waiting_with_json_prints_the_final_job_and_nothing_else(database: Path)
 
 
 def test_waiting_for_a_job_that_is_cancelled_exits_130(
-    database: Path, begun: Callable[..., subprocess.Popen[str]],
+    database: Path,
+    begun: Callable[..., subprocess.Popen[str]],
 ) -> None:
     """R7.2, R7.3."""
     waiting = begun("start", "--from", "2023-01-01", "--to", "2023-12-31", "--wait", FAKE_SECONDS="0.2")
@@ -137,22 +156,27 @@ def test_waiting_for_a_job_that_is_cancelled_exits_130(
 @pytest.mark.acceptance
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_stops_watching_gives_the_lease_back_and_leaves_the_job(
-    database: Path, begun: Callable[..., subprocess.Popen[str]], number: signal.Signals,
+    database: Path,
+    begun: Callable[..., subprocess.Popen[str]],
+    number: signal.Signals,
 ) -> None:
     waiting = begun("start", "--from", "2023-01-01", "--to", "2023-12-31", "--wait", FAKE_SECONDS="0.2")
     job = wait_for(database, "running")
     waiting.send_signal(number)
     _, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 130
-    assert err == (f"Stopped watching; job {job} goes on wherever a worker runs. "
-                   f"Cancel it with: manage.py backfill cancel {job}\n")
+    assert err == (
+        f"Stopped watching; job {job} goes on wherever a worker runs. Cancel it with: manage.py backfill cancel {job}\n"
+    )
     assert row(database)[1:] == ("pending", "")
 
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_work_runs_a_job_and_stops_cleanly_within_3_seconds(
-    database: Path, begun: Callable[..., subprocess.Popen[str]], number: signal.Signals,
+    database: Path,
+    begun: Callable[..., subprocess.Popen[str]],
+    number: signal.Signals,
 ) -> None:
     assert ran(database, "start", "--from", "2023-01-01", "--to", "2023-12-31").returncode == 0
     working = begun("work", FAKE_SECONDS="0.2")
@@ -167,7 +191,8 @@ def test_work_runs_a_job_and_stops_cleanly_within_3_seconds(
 
 
 def test_a_paused_job_is_followed_and_said_to_be_paused(
-    database: Path, begun: Callable[..., subprocess.Popen[str]],
+    database: Path,
+    begun: Callable[..., subprocess.Popen[str]],
 ) -> None:
     waiting = begun("start", "--from", "2024-01-01", "--to", "2024-01-10", "--wait", FAKE_SECONDS="0.1")
     wait_for(database, "running")
@@ -185,8 +210,12 @@ def test_on_a_terminal_there_is_a_bar(database: Path) -> None:
     """R5.2."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.fake_work", "start", *RANGE, "--wait"], cwd=ROOT, stdout=theirs,
-        stderr=subprocess.PIPE, env=environment(database, TERM="xterm-256color", COLUMNS="90"))
+        [sys.executable, "-m", "tests.integration.fake_work", "start", *RANGE, "--wait"],
+        cwd=ROOT,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=environment(database, TERM="xterm-256color", COLUMNS="90"),
+    )
     os.close(theirs)
     shown = b""
     try:
@@ -205,9 +234,15 @@ def test_on_a_terminal_there_is_a_bar(database: Path) -> None:
 
 
 def test_a_database_that_was_not_migrated_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "manage.py", "backfill", "status", "--json"], cwd=ROOT, text=True,
-                          capture_output=True, env=environment(tmp_path / "new.sqlite3"), timeout=PATIENCE,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "backfill", "status", "--json"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env=environment(tmp_path / "new.sqlite3"),
+        timeout=PATIENCE,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert "The job store does not answer" in done.stderr
@@ -215,16 +250,24 @@ def test_a_database_that_was_not_migrated_is_one_line_and_exit_1(tmp_path: Path)
 
 
 def test_a_dashboard_that_is_away_is_one_line_and_exit_1(database: Path) -> None:
-    done = subprocess.run([sys.executable, "manage.py", "backfill", "start", *RANGE], cwd=ROOT, text=True,
-                          capture_output=True, env=environment(database), timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "backfill", "start", *RANGE],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env=environment(database),
+        timeout=PATIENCE,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert "Nothing was created" in done.stderr
     assert row(database)[1] == ""
 
 
-@pytest.mark.parametrize("arguments", [
-    ["start", "--traceback", "--type", "x"], ["--traceback", "start", "--type", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["start", "--traceback", "--type", "x"], ["--traceback", "start", "--type", "x"]]
+)
 def test_a_traceback_is_shown_to_who_asks_for_it(database: Path, arguments: list[str]) -> None:
     done = ran(database, *arguments)
     assert done.returncode == 1
@@ -238,7 +281,8 @@ def test_an_unknown_verb_is_a_usage_error(database: Path) -> None:
 
 
 def test_a_store_that_goes_away_is_said_and_waited_for(
-    database: Path, begun: Callable[..., subprocess.Popen[str]],
+    database: Path,
+    begun: Callable[..., subprocess.Popen[str]],
 ) -> None:
     waiting = begun("start", "--from", "2024-01-01", "--to", "2024-01-20", "--wait", FAKE_SECONDS="0.1")
     wait_for(database, "running")
@@ -259,8 +303,15 @@ def test_a_reader_who_has_had_enough_causes_no_traceback(database: Path) -> None
     os.close(ends)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.fake_work", "rate-limit", "--json"], cwd=ROOT, text=True,
-            stdout=begins, stderr=subprocess.PIPE, env=environment(database), timeout=PATIENCE, check=False)
+            [sys.executable, "-m", "tests.integration.fake_work", "rate-limit", "--json"],
+            cwd=ROOT,
+            text=True,
+            stdout=begins,
+            stderr=subprocess.PIPE,
+            env=environment(database),
+            timeout=PATIENCE,
+            check=False,
+        )
     finally:
         os.close(begins)
     assert done.stderr == ""

@@ -71,8 +71,8 @@ def test_the_constraint_and_the_rules_speak_of_the_same_statuses(storage: Storag
     """R3.1: a status that is added to the rules must be added to the constraint."""
     from backfill.models import BackfillJob
 
-    constraint, = BackfillJob._meta.constraints
-    (lookup, statuses), = constraint.condition.children  # type: ignore[attr-defined]
+    (constraint,) = BackfillJob._meta.constraints
+    ((lookup, statuses),) = constraint.condition.children  # type: ignore[attr-defined]
     assert lookup == "status__in"
     assert set(statuses) == ACTIVE
     assert not ACTIVE & ENDED
@@ -159,7 +159,7 @@ def test_a_page_of_the_ledger_unpacks_the_segments_that_it_shows(storage: Storag
 def test_what_is_stored_of_a_range_is_answered_from_the_index_alone(storage: Storage) -> None:
     with asked() as statements:
         list(storage.snapshots.keys(DAY, DAY))
-    statement, = statements
+    (statement,) = statements
     assert "COVERING INDEX backfill_snapshot_keys" in steps_of(statement)
     assert "TEMP B-TREE" not in steps_of(statement)
 
@@ -169,7 +169,7 @@ def test_the_newest_jobs_are_found_without_sorting(storage: Storage) -> None:
     """R1.6"""
     with asked() as statements:
         storage.jobs.page(JobFilter(), limit=20, offset=0)
-    listing, = (statement for statement in statements if "ORDER BY" in statement)
+    (listing,) = (statement for statement in statements if "ORDER BY" in statement)
     assert "USING INDEX backfill_job_newest" in steps_of(listing)
     assert "TEMP B-TREE" not in steps_of(listing)
 
@@ -189,9 +189,17 @@ def test_jobs_with_their_plans_are_removed_without_being_read(storage: Storage) 
 
 
 @on_both
-@pytest.mark.parametrize(("column", "value"), [
-    ("progress", {}), ("progress", []), ("detail", {"districts": {"01": [1]}, "errors": []}), ("config", {"x": 1}),
-    ("status", "napping"), ("job_type", "gardening")])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("progress", {}),
+        ("progress", []),
+        ("detail", {"districts": {"01": [1]}, "errors": []}),
+        ("config", {"x": 1}),
+        ("status", "napping"),
+        ("job_type", "gardening"),
+    ],
+)
 def test_a_job_that_cannot_be_read_is_named(storage: Storage, column: str, value: object) -> None:
     from backfill.models import BackfillJob
 
@@ -230,15 +238,19 @@ def test_a_new_file_is_opened_in_wal_mode(storage: Storage) -> None:
 
 @on_sqlite
 def test_a_file_that_another_program_holds_locked_is_unavailable_until_it_is_let_go(
-    storage: Storage, backend: SqliteBackend,
+    storage: Storage,
+    backend: SqliteBackend,
 ) -> None:
     job = created(storage)
     with with_options(backend, timeout=0.05).opened() as impatient:
         with closing(sqlite3.connect(backend.database["NAME"], isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             assert impatient.jobs.get(job.id) == job  # readers do not wait
-            for write in (impatient.jobs.ping, lambda: impatient.jobs.update(job.id, lambda job: job),
-                          lambda: impatient.snapshots.put(SnapshotFactory.build())):
+            for write in (
+                impatient.jobs.ping,
+                lambda: impatient.jobs.update(job.id, lambda job: job),
+                lambda: impatient.snapshots.put(SnapshotFactory.build()),
+            ):
                 with pytest.raises(StorageUnavailable, match="locked"):
                     write()
             other.execute("ROLLBACK")
@@ -248,14 +260,18 @@ def test_a_file_that_another_program_holds_locked_is_unavailable_until_it_is_let
 
 @on_sqlite
 def test_a_file_that_may_only_be_read_is_read_and_unavailable_for_writing(
-    storage: Storage, backend: SqliteBackend,
+    storage: Storage,
+    backend: SqliteBackend,
 ) -> None:
     job = created(storage)
     read_only = with_options(backend, init_command="PRAGMA query_only=ON;")
     with read_only.opened() as stored:
         assert stored.jobs.get(job.id) == job
-        for write in (stored.jobs.ping, lambda: stored.jobs.update(job.id, lambda job: job.cancel_requested(NOW)),
-                      lambda: stored.jobs.save_rate_limits(lambda limits: limits)):
+        for write in (
+            stored.jobs.ping,
+            lambda: stored.jobs.update(job.id, lambda job: job.cancel_requested(NOW)),
+            lambda: stored.jobs.save_rate_limits(lambda limits: limits),
+        ):
             with pytest.raises(StorageUnavailable, match="readonly"):
                 write()
     assert storage.jobs.get(job.id) == job
@@ -263,7 +279,9 @@ def test_a_file_that_may_only_be_read_is_read_and_unavailable_for_writing(
 
 @on_sqlite
 def test_a_file_without_tables_or_that_is_no_database_is_unavailable(
-    storage: Storage, backend: SqliteBackend, tmp_path: Path,
+    storage: Storage,
+    backend: SqliteBackend,
+    tmp_path: Path,
 ) -> None:
     """As where `migrate` was forgotten, or a disk broke."""
     (tmp_path / "broken").write_bytes(b"This is no database." * 500)
@@ -302,11 +320,17 @@ def server(backend: PostgresBackend) -> Iterator[psycopg.Connection[Any]]:
 
 @on_postgresql
 def test_a_connection_that_was_ended_is_one_error_and_the_next_call_has_a_new_one(
-    storage: Storage, backend: PostgresBackend, server: psycopg.Connection[Any],
+    storage: Storage,
+    backend: PostgresBackend,
+    server: psycopg.Connection[Any],
 ) -> None:
     job = created(storage)
-    for ask in (lambda: storage.jobs.get(job.id), lambda: storage.jobs.update(job.id, lambda job: job),
-                lambda: storage.snapshots.put(SnapshotFactory.build()), storage.jobs.ping):
+    for ask in (
+        lambda: storage.jobs.get(job.id),
+        lambda: storage.jobs.update(job.id, lambda job: job),
+        lambda: storage.snapshots.put(SnapshotFactory.build()),
+        storage.jobs.ping,
+    ):
         backend.end_connections(server)
         with pytest.raises(StorageUnavailable):
             ask()
@@ -315,7 +339,9 @@ def test_a_connection_that_was_ended_is_one_error_and_the_next_call_has_a_new_on
 
 @on_postgresql
 def test_a_connection_that_ends_in_the_middle_of_a_change_leaves_everything_as_it_was(
-    storage: Storage, backend: PostgresBackend, server: psycopg.Connection[Any],
+    storage: Storage,
+    backend: PostgresBackend,
+    server: psycopg.Connection[Any],
 ) -> None:
     def interrupted(job: Job) -> Job:
         backend.end_connections(server)
@@ -330,7 +356,9 @@ def test_a_connection_that_ends_in_the_middle_of_a_change_leaves_everything_as_i
 
 @on_postgresql
 def test_a_connection_that_ends_while_a_ledger_is_read_is_one_error(
-    storage: Storage, backend: PostgresBackend, server: psycopg.Connection[Any],
+    storage: Storage,
+    backend: PostgresBackend,
+    server: psycopg.Connection[Any],
 ) -> None:
     job = created(storage)
     for number in range(45):
@@ -345,7 +373,9 @@ def test_a_connection_that_ends_while_a_ledger_is_read_is_one_error(
 
 @on_postgresql
 def test_a_server_that_only_reads_is_noticed_by_a_ping(
-    storage: Storage, backend: PostgresBackend, server: psycopg.Connection[Any],
+    storage: Storage,
+    backend: PostgresBackend,
+    server: psycopg.Connection[Any],
 ) -> None:
     """As a standby is, after a failover that went wrong."""
     job = created(storage)

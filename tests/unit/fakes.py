@@ -98,12 +98,23 @@ def an_edition(month_end: date = DAY, as_of: date = date(2024, 2, 9), *, is_fina
 
 
 def a_month(
-    month_end: date = DAY, *as_of_days: date, districts: tuple[str, ...] = ("01", "02", "F"), is_closed: bool = True,
-    is_archived: bool = False, has_blank_close: bool = False, fetched_at: datetime = NOW,
+    month_end: date = DAY,
+    *as_of_days: date,
+    districts: tuple[str, ...] = ("01", "02", "F"),
+    is_closed: bool = True,
+    is_archived: bool = False,
+    has_blank_close: bool = False,
+    fetched_at: datetime = NOW,
 ) -> CalendarMonth:
     return CalendarMonth(
-        month_end=month_end, districts=districts, as_of_days=as_of_days, is_archived=is_archived, is_closed=is_closed,
-        has_blank_close=has_blank_close, fetched_at=fetched_at)
+        month_end=month_end,
+        districts=districts,
+        as_of_days=as_of_days,
+        is_archived=is_archived,
+        is_closed=is_closed,
+        has_blank_close=has_blank_close,
+        fetched_at=fetched_at,
+    )
 
 
 def a_plan(dates: int = 2, districts: tuple[str, ...] = (SUMMARY, "01", "F"), *, last: date = DAY) -> Plan:
@@ -114,8 +125,12 @@ def a_plan(dates: int = 2, districts: tuple[str, ...] = (SUMMARY, "01", "F"), *,
 
 def a_job(**fields: Any) -> Job:
     values: dict[str, Any] = {
-        "id": uuid4(), "job_type": JobType.DATA_COLLECTION, "created_at": NOW, "created_by": "operator",
-        "config": JobConfig(start_date=date(2024, 1, 30), end_date=DAY), "progress": Progress(total_items=6),
+        "id": uuid4(),
+        "job_type": JobType.DATA_COLLECTION,
+        "created_at": NOW,
+        "created_by": "operator",
+        "config": JobConfig(start_date=date(2024, 1, 30), end_date=DAY),
+        "progress": Progress(total_items=6),
         "progressed_at": NOW,
     }
     return Job(**{**values, **fields})
@@ -123,26 +138,45 @@ def a_job(**fields: Any) -> Job:
 
 def a_running_job(now: datetime = NOW, **fields: Any) -> Job:
     """Held by a live runner under token 1."""
-    return a_job(**{"status": Status.RUNNING, "token": 1, "started_at": now, "progressed_at": now,
-                    "lease": Lease(owner="runner", expires_at=now + timedelta(seconds=15)), **fields})
+    return a_job(
+        **{
+            "status": Status.RUNNING,
+            "token": 1,
+            "started_at": now,
+            "progressed_at": now,
+            "lease": Lease(owner="runner", expires_at=now + timedelta(seconds=15)),
+            **fields,
+        }
+    )
 
 
 def an_outcome(
-    item: WorkItem, kind: OutcomeKind = OutcomeKind.PROCESSED, at: datetime = NOW, *, reason: str = "",
-    message: str = "", is_retryable: bool = False,
+    item: WorkItem,
+    kind: OutcomeKind = OutcomeKind.PROCESSED,
+    at: datetime = NOW,
+    *,
+    reason: str = "",
+    message: str = "",
+    is_retryable: bool = False,
 ) -> Outcome:
     return Outcome(item, kind, at, reason, message, 1, is_retryable)
 
 
 def a_report(content: bytes = b"report", rows: int = 1) -> Report:
-    return Report(rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(),
-                  content=content)
+    return Report(
+        rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(), content=content
+    )
 
 
 def a_snapshot(day: date = DAY, district: str = "01", **fields: Any) -> Snapshot:
     values: dict[str, Any] = {
-        "date": day, "district": district, "data_month": month_end_of(day), "as_of": date(2024, 2, 9),
-        "is_final": True, "fetched_at": NOW, "job_id": uuid4(),
+        "date": day,
+        "district": district,
+        "data_month": month_end_of(day),
+        "as_of": date(2024, 2, 9),
+        "is_final": True,
+        "fetched_at": NOW,
+        "job_id": uuid4(),
         "reports": {name: a_report(f"{name} {district}".encode()) for name in reports_of(district)},
     }
     return Snapshot(**{**values, **fields})
@@ -150,8 +184,11 @@ def a_snapshot(day: date = DAY, district: str = "01", **fields: Any) -> Snapshot
 
 def a_page(month_end: date, *as_of_days: date, **fields: Any) -> CalendarPage:
     values: dict[str, Any] = {
-        "program_year": ProgramYear.of(month_end), "month": month_end.month,
-        "months": (7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6), "districts": ("01", "02", "F"), "as_of_days": as_of_days,
+        "program_year": ProgramYear.of(month_end),
+        "month": month_end.month,
+        "months": (7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6),
+        "districts": ("01", "02", "F"),
+        "as_of_days": as_of_days,
         "has_blank_close": False,
     }
     return CalendarPage(**{**values, **fields})
@@ -239,20 +276,28 @@ class FakeJobs(JobStorage):
 
     def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
         with self.store.answering():
-            found = [job for job in self.rows.values()
-                     if job.idempotency and job.idempotency.key == key and job.created_at >= since]
+            found = [
+                job
+                for job in self.rows.values()
+                if job.idempotency and job.idempotency.key == key and job.created_at >= since
+            ]
             return max(found, key=lambda job: job.created_at, default=None)
 
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         with self.store.answering():
-            found = sorted((
-                _without_detail(job) for job in self.rows.values()
-                if (not wanted.statuses or job.status in wanted.statuses)
-                and (not wanted.job_types or job.job_type in wanted.job_types)
-                and (wanted.created_from is None or job.created_at >= wanted.created_from)
-                and (wanted.created_to is None or job.created_at < wanted.created_to)
-            ), key=lambda job: (job.created_at, job.id), reverse=True)
-            return Page(found[offset:offset + limit], len(found))
+            found = sorted(
+                (
+                    _without_detail(job)
+                    for job in self.rows.values()
+                    if (not wanted.statuses or job.status in wanted.statuses)
+                    and (not wanted.job_types or job.job_type in wanted.job_types)
+                    and (wanted.created_from is None or job.created_at >= wanted.created_from)
+                    and (wanted.created_to is None or job.created_at < wanted.created_to)
+                ),
+                key=lambda job: (job.created_at, job.id),
+                reverse=True,
+            )
+            return Page(found[offset : offset + limit], len(found))
 
     def plan(self, job_id: UUID) -> Plan:
         with self.store.answering():
@@ -268,7 +313,7 @@ class FakeJobs(JobStorage):
 
     def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
         found = [outcome for outcome in self.ledger(job_id) if wanted.matches(outcome)]
-        return Page(found[offset:offset + limit], len(found))
+        return Page(found[offset : offset + limit], len(found))
 
     def ledger(self, job_id: UUID) -> list[Outcome]:
         return [outcome for segment in self.segments(job_id) for outcome in segment.outcomes]
@@ -345,10 +390,11 @@ class FakeSnapshots(SnapshotStorage):
             found = [
                 replace(snapshot, reports={name: replace(r, content=b"") for name, r in snapshot.reports.items()})
                 for (day, district), snapshot in sorted(self.rows.items())
-                if (wanted.first is None or day >= wanted.first) and (wanted.last is None or day <= wanted.last)
+                if (wanted.first is None or day >= wanted.first)
+                and (wanted.last is None or day <= wanted.last)
                 and (wanted.district is None or district == wanted.district)
             ]
-            return Page(found[offset:offset + limit], len(found))
+            return Page(found[offset : offset + limit], len(found))
 
     def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
         with self.store.answering():
@@ -357,8 +403,7 @@ class FakeSnapshots(SnapshotStorage):
                 if first <= day <= last:
                     groups[day, s.as_of, s.is_final, s.job_id].add(district)
         for (day, as_of, is_final, job_id), districts in sorted(groups.items()):
-            yield StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job_id,
-                                districts=frozenset(districts))
+            yield StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts))
 
     def calendar(self, first: date, last: date) -> list[CalendarMonth]:
         with self.store.answering():
@@ -434,7 +479,9 @@ class FakeExecution(Execution):
     """Writes down when items start, and how many at once."""
 
     def __init__(
-        self, do: Callable[[WorkItem], Outcome] = lambda item: an_outcome(item, at=utc_now()), *,
+        self,
+        do: Callable[[WorkItem], Outcome] = lambda item: an_outcome(item, at=utc_now()),
+        *,
         skips: Callable[[PlannedDay], Sequence[Outcome]] = lambda _: (),
     ) -> None:
         self._do, self._skips = do, skips

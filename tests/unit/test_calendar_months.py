@@ -48,7 +48,8 @@ def test_the_month_ends_of_a_range_are_those_of_its_days(first: date, length: in
 def test_february_ends_where_its_year_says() -> None:
     assert month_ends(date(2023, 2, 1), date(2024, 2, 1)) == [
         *(ProgramYear(2022).month_end(month) for month in (2, 3, 4, 5, 6)),
-        *(ProgramYear(2023).month_end(month) for month in (7, 8, 9, 10, 11, 12, 1, 2))]
+        *(ProgramYear(2023).month_end(month) for month in (7, 8, 9, 10, 11, 12, 1, 2)),
+    ]
     assert ProgramYear(2023).month_end(2) == date(2024, 2, 29)
 
 
@@ -57,7 +58,8 @@ JANUARY = a_month(date(2024, 1, 31), date(2024, 1, 5), date(2024, 1, 31), date(2
 
 def test_the_last_day_of_a_month_stands_for_its_close_even_where_that_very_day_was_published() -> None:
     assert JANUARY.edition(date(2024, 1, 31)) == Edition(
-        month_end=date(2024, 1, 31), as_of=date(2024, 2, 9), is_final=True, is_archived=False, asks_blank=False)
+        month_end=date(2024, 1, 31), as_of=date(2024, 2, 9), is_final=True, is_archived=False, asks_blank=False
+    )
 
 
 def test_any_other_day_stands_for_itself_and_is_never_final() -> None:

@@ -14,7 +14,9 @@ from backfill.errors import DashboardError, HtmlPage
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ALL_MONTHS = (6, 5, 4, 3, 2, 1, 12, 11, 10, 9, 8, 7)
 MARCH_DAYS = (
-    ("4/14/2023", "As of 14-Apr-2023"), ("4/13/2023", "As of 13-Apr-2023"), ("3/10/2023", "As of 10-Mar-2023"),
+    ("4/14/2023", "As of 14-Apr-2023"),
+    ("4/13/2023", "As of 13-Apr-2023"),
+    ("3/10/2023", "As of 10-Mar-2023"),
 )
 
 
@@ -47,11 +49,21 @@ def html(
 
 
 def page(
-    *, year: int = 2022, month: int = 3, months: tuple[int, ...] = ALL_MONTHS,
-    days: tuple[date, ...] = (date(2023, 3, 10), date(2023, 4, 14)), has_blank_close: bool = False,
+    *,
+    year: int = 2022,
+    month: int = 3,
+    months: tuple[int, ...] = ALL_MONTHS,
+    days: tuple[date, ...] = (date(2023, 3, 10), date(2023, 4, 14)),
+    has_blank_close: bool = False,
 ) -> CalendarPage:
-    return CalendarPage(program_year=ProgramYear(year), month=month, months=months, districts=("01", "91"),
-                        as_of_days=days, has_blank_close=has_blank_close)
+    return CalendarPage(
+        program_year=ProgramYear(year),
+        month=month,
+        months=months,
+        districts=("01", "91"),
+        as_of_days=days,
+        has_blank_close=has_blank_close,
+    )
 
 
 # Reading.
@@ -59,8 +71,12 @@ def page(
 
 def test_a_page_says_its_year_month_districts_and_days() -> None:
     assert parse_calendar_page(html().encode()) == CalendarPage(
-        program_year=ProgramYear(2022), month=3, months=ALL_MONTHS, districts=("01", "91", "F"),
-        as_of_days=(date(2023, 3, 10), date(2023, 4, 13), date(2023, 4, 14)), has_blank_close=False,
+        program_year=ProgramYear(2022),
+        month=3,
+        months=ALL_MONTHS,
+        districts=("01", "91", "F"),
+        as_of_days=(date(2023, 3, 10), date(2023, 4, 13), date(2023, 4, 14)),
+        has_blank_close=False,
     )
 
 
@@ -97,9 +113,14 @@ def test_districts_are_normalised_and_named_once() -> None:
 # Refusals.
 
 
-@pytest.mark.parametrize("content", [
-    "", "\r\n\r\n<!DOCTYPE html><html><body>An error has occured please report this</body></html>", '"District"\r\n',
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "\r\n\r\n<!DOCTYPE html><html><body>An error has occured please report this</body></html>",
+        '"District"\r\n',
+    ],
+)
 def test_a_page_without_the_drop_downs_is_refused(content: str) -> None:
     with pytest.raises(HtmlPage, match="The calendar page came as a page that is no calendar: it has no") as caught:
         parse_calendar_page(content)
@@ -113,20 +134,26 @@ def test_each_drop_down_is_needed(name: str) -> None:
 
 
 def test_the_lists_of_districts_years_and_months_are_never_empty() -> None:
-    for empty, name in ((html(districts=[]), "ddlDistricts"), (html(years=[]), "ddlProgramYear"),
-                        (html(months=[]), "ddlMonth")):
+    for empty, name in (
+        (html(districts=[]), "ddlDistricts"),
+        (html(years=[]), "ddlProgramYear"),
+        (html(months=[]), "ddlMonth"),
+    ):
         with pytest.raises(HtmlPage, match=f"its list {name} is empty"):
             parse_calendar_page(empty)
 
 
-@pytest.mark.parametrize(("content", "complaint"), [
-    (html(districts=["Zone 7"]), 'ddlDistricts holds "Zone 7"'),
-    (html(years=["2022"], year=None), 'ddlProgramYear holds "2022"'),
-    (html(months=[13], month=None), 'ddlMonth holds "13"'),
-    (html(months=["Mar"], month=None), 'ddlMonth holds "Mar"'),
-    (html(days=[("2/30/2023", "As of 30-Feb-2023")]), 'ddlAsOf holds "2/30/2023"'),
-    (html(days=[("", "As of some day")]), 'ddlAsOf holds "As of some day"'),
-])
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (html(districts=["Zone 7"]), 'ddlDistricts holds "Zone 7"'),
+        (html(years=["2022"], year=None), 'ddlProgramYear holds "2022"'),
+        (html(months=[13], month=None), 'ddlMonth holds "13"'),
+        (html(months=["Mar"], month=None), 'ddlMonth holds "Mar"'),
+        (html(days=[("2/30/2023", "As of 30-Feb-2023")]), 'ddlAsOf holds "2/30/2023"'),
+        (html(days=[("", "As of some day")]), 'ddlAsOf holds "As of some day"'),
+    ],
+)
 def test_an_option_that_cannot_be_read_is_named(content: str, complaint: str) -> None:
     with pytest.raises(HtmlPage, match=complaint):
         parse_calendar_page(content)

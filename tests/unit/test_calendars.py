@@ -38,8 +38,7 @@ class Asking:
         return self.limiters[-1]
 
     def publishes(self, month_end: date, *as_of_days: date, is_archived: bool = False, **fields: object) -> Asking:
-        self.dashboard.pages[month_end, is_archived] = [
-            a_page(month_end, *as_of_days, **{"months": LIVE, **fields})]
+        self.dashboard.pages[month_end, is_archived] = [a_page(month_end, *as_of_days, **{"months": LIVE, **fields})]
         return self
 
 
@@ -64,8 +63,12 @@ def test_a_stored_page_of_an_open_month_is_asked_for_again_after_a_while() -> No
 
 def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored() -> None:
     """R2.2"""
-    it = Asking().publishes(JANUARY, date(2024, 2, 9)).publishes(FEBRUARY, date(2024, 3, 8)).publishes(
-        MARCH, date(2024, 3, 13))
+    it = (
+        Asking()
+        .publishes(JANUARY, date(2024, 2, 9))
+        .publishes(FEBRUARY, date(2024, 3, 8))
+        .publishes(MARCH, date(2024, 3, 13))
+    )
     months = it.calendars.months(date(2024, 1, 5), date(2024, 3, 1), NOW)
     assert [month.month_end for month in months] == [JANUARY, FEBRUARY, MARCH]
     assert [month.is_closed for month in months] == [True, True, False]
@@ -93,7 +96,8 @@ def test_months_that_a_page_of_their_year_does_not_name_are_not_asked_for() -> N
     months = it.calendars.months(date(2008, 7, 1), year.close, NOW)
     assert [bool(month.as_of_days) for month in months] == [False] * 8 + [True] * 4
     assert it.dashboard.asked_pages == [
-        (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))]
+        (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))
+    ]
     assert len(it.storage.snapshots.months) == 12
 
 

@@ -63,8 +63,7 @@ class Collecting:
     def __init__(self, *, skip_existing: bool = True, limiter: type[RecordingLimiter] = RecordingLimiter) -> None:
         self.storage, self.dashboard, self.clock = FakeStorage(), ScriptedDashboard(), FakeClock()
         job = a_running_job(lease=Lease(owner="runner", expires_at=NOW + timedelta(days=1)))
-        self.job: Job = self.storage.jobs.put_in(
-            replace(job, config=replace(job.config, skip_existing=skip_existing)))
+        self.job: Job = self.storage.jobs.put_in(replace(job, config=replace(job.config, skip_existing=skip_existing)))
         self.limiter = limiter(self.storage)
         calendars = Calendars(self.dashboard, self.storage.snapshots, lambda: self.limiter)
         work = Collection(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
@@ -121,8 +120,9 @@ def test_a_day_without_an_edition_cannot_be_collected() -> None:
 # Failures.
 
 
-@pytest.mark.parametrize("error", [
-    ServerError("502"), ConnectionFailed("reset"), TimedOut("slow"), Truncated("cut"), HtmlPage("a page")])
+@pytest.mark.parametrize(
+    "error", [ServerError("502"), ConnectionFailed("reset"), TimedOut("slow"), Truncated("cut"), HtmlPage("a page")]
+)
 def test_trouble_is_tried_again_and_what_was_fetched_is_not_asked_for_again(error: Exception) -> None:
     """R5.4"""
     it = Collecting().told(error, error, report=DISTRICT)
@@ -134,16 +134,21 @@ def test_trouble_is_tried_again_and_what_was_fetched_is_not_asked_for_again(erro
 def test_an_item_that_stays_in_trouble_fails_and_leaves_nothing_stored() -> None:
     """R5.4"""
     it = Collecting().told(*[TimedOut("It took too long.")] * ATTEMPTS, report=DIVISIONS)
-    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "It took too long.", ATTEMPTS,
-                              is_retryable=True)
+    assert it.do() == Outcome(
+        ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "It took too long.", ATTEMPTS, is_retryable=True
+    )
     assert it.storage.snapshots.rows == {}
     assert [failures for failures, _ in it.limiter.back_offs] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(("error", "code"), [
-    (NotPublished("nothing there"), "NOT_PUBLISHED"), (MissingColumn("no Club Number"), "MISSING_COLUMN"),
-    (WrongAsOf("another day"), "WRONG_AS_OF"),
-])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotPublished("nothing there"), "NOT_PUBLISHED"),
+        (MissingColumn("no Club Number"), "MISSING_COLUMN"),
+        (WrongAsOf("another day"), "WRONG_AS_OF"),
+    ],
+)
 def test_what_asking_again_will_not_change_fails_at_once(error: Exception, code: str) -> None:
     """R5.4"""
     it = Collecting().told(error, report=DISTRICT)
@@ -169,7 +174,11 @@ def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_co
     it = Collecting().told(*[Throttled("Too many requests.")] * ATTEMPTS)
     outcome = it.do()
     assert (outcome.kind, outcome.reason, outcome.attempts, outcome.is_retryable) == (
-        OutcomeKind.FAILED, "THROTTLED", ATTEMPTS, True)
+        OutcomeKind.FAILED,
+        "THROTTLED",
+        ATTEMPTS,
+        True,
+    )
     assert len(it.limiter.holds) == ATTEMPTS
     assert {reason for _, reason in it.limiter.holds} == {"Too many requests."}
 
@@ -266,7 +275,8 @@ def test_what_is_stored_as_new_as_the_dashboard_has_it_is_skipped() -> None:
         it.storage.snapshots.put(a_snapshot(district=district))
     it.storage.snapshots.put(a_snapshot(district=SUMMARY, as_of=date(2024, 2, 8)))
     assert sorted(it.execution.skips(it.day)) == [
-        Outcome(WorkItem(DAY, district), OutcomeKind.SKIPPED, NOW, SkipReason.STORED) for district in ("01", "02")]
+        Outcome(WorkItem(DAY, district), OutcomeKind.SKIPPED, NOW, SkipReason.STORED) for district in ("01", "02")
+    ]
 
 
 def test_nothing_is_skipped_where_stored_ones_are_to_be_collected_again() -> None:

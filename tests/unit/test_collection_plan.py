@@ -35,11 +35,17 @@ FEBRUARY = a_month(date(2024, 2, 29), date(2024, 2, 20), date(2024, 2, 22), date
 
 
 def plan_of(
-    first: date, last: date, *months: CalendarMonth, stored: tuple[StoredEdition, ...] = (),
-    cadence: Cadence = Cadence.DAILY, districts: tuple[str, ...] = (), skip_existing: bool = True,
+    first: date,
+    last: date,
+    *months: CalendarMonth,
+    stored: tuple[StoredEdition, ...] = (),
+    cadence: Cadence = Cadence.DAILY,
+    districts: tuple[str, ...] = (),
+    skip_existing: bool = True,
 ) -> Plan:
-    config = JobConfig(start_date=first, end_date=last, cadence=cadence, target_districts=districts,
-                       skip_existing=skip_existing)
+    config = JobConfig(
+        start_date=first, end_date=last, cadence=cadence, target_districts=districts, skip_existing=skip_existing
+    )
     return collection_plan(config, first, last, months, stored)
 
 
@@ -58,7 +64,8 @@ def test_each_cadence_keeps_the_days_that_it_names(first: date, length: int) -> 
     ends = [day for day in days if is_month_end(day)]
     assert list(planned_dates(first, last, Cadence.MONTH_ENDS)) == ends
     assert list(planned_dates(first, last, Cadence.YEAR_ENDS)) == [
-        day for day in ends if day == ProgramYear.of(day).close]
+        day for day in ends if day == ProgramYear.of(day).close
+    ]
 
 
 def test_a_range_without_a_month_end_has_no_month_end_dates() -> None:
@@ -73,7 +80,9 @@ def test_every_published_day_is_an_item_for_the_summary_and_each_district_in_ord
     january = replace(JANUARY, districts=("F", "100", "02"))
     plan = plan_of(date(2024, 1, 30), date(2024, 1, 31), january)
     assert [(day.date, day.districts) for day in plan.days] == [
-        (date(2024, 1, 30), (SUMMARY, "02", "100", "F")), (date(2024, 1, 31), (SUMMARY, "02", "100", "F"))]
+        (date(2024, 1, 30), (SUMMARY, "02", "100", "F")),
+        (date(2024, 1, 31), (SUMMARY, "02", "100", "F")),
+    ]
     assert plan.requests == 2 * (1 + 3 * 3)
 
 
@@ -89,7 +98,11 @@ def test_days_of_which_nothing_is_published_are_no_items_but_are_counted() -> No
     """R11.2: 9 February saw only January's figures."""
     plan = plan_of(date(2024, 1, 30), date(2024, 2, 28), JANUARY, FEBRUARY)
     assert [day.date for day in plan.days] == [
-        date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 20), date(2024, 2, 22)]
+        date(2024, 1, 30),
+        date(2024, 1, 31),
+        date(2024, 2, 20),
+        date(2024, 2, 22),
+    ]
     assert plan.unpublished_dates == 26
 
 
@@ -106,9 +119,13 @@ def test_the_month_ends_of_a_range_are_planned_alone() -> None:
 
 def test_the_june_of_a_closed_year_is_planned_with_its_blank_close() -> None:
     june = a_month(date(2023, 6, 30), date(2023, 7, 20), is_archived=True, has_blank_close=True)
-    (day,) = plan_of(date(2023, 1, 1), date(2023, 6, 30), *(
-        a_month(end, date(2023, 12, 1)) for end in month_ends(date(2023, 1, 1), date(2023, 5, 31))), june,
-        cadence=Cadence.YEAR_ENDS).days
+    (day,) = plan_of(
+        date(2023, 1, 1),
+        date(2023, 6, 30),
+        *(a_month(end, date(2023, 12, 1)) for end in month_ends(date(2023, 1, 1), date(2023, 5, 31))),
+        june,
+        cadence=Cadence.YEAR_ENDS,
+    ).days
     assert day.edition is not None
     assert (day.edition.asks_blank, day.edition.as_of, day.edition.is_archived) == (True, date(2023, 7, 20), True)
 
@@ -144,23 +161,30 @@ def test_nothing_is_expected_to_be_skipped_where_stored_ones_are_to_be_collected
     assert (plan.skipped, plan.requests) == ({}, 1 + 9)
 
 
-@pytest.mark.parametrize(("month", "stored", "skipped"), [
-    (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True), 4),
-    (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=False), 0),   # became final since
-    (JANUARY, held(date(2024, 1, 31), date(2024, 2, 8), *ALL, is_final=True), 0),    # an older as-of
-    (FEBRUARY, held(date(2024, 2, 29), date(2024, 3, 8), *ALL, is_final=False), 0),  # not final yet: asked again
-    (FEBRUARY, held(date(2024, 2, 20), date(2024, 2, 20), *ALL, is_final=False), 4),  # a day stays what it is
-])
+@pytest.mark.parametrize(
+    ("month", "stored", "skipped"),
+    [
+        (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True), 4),
+        (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=False), 0),  # became final since
+        (JANUARY, held(date(2024, 1, 31), date(2024, 2, 8), *ALL, is_final=True), 0),  # an older as-of
+        (FEBRUARY, held(date(2024, 2, 29), date(2024, 3, 8), *ALL, is_final=False), 0),  # not final yet: asked again
+        (FEBRUARY, held(date(2024, 2, 20), date(2024, 2, 20), *ALL, is_final=False), 4),  # a day stays what it is
+    ],
+)
 def test_a_stored_snapshot_is_skipped_only_where_the_dashboard_has_nothing_newer(
-    month: CalendarMonth, stored: StoredEdition, skipped: int,
+    month: CalendarMonth,
+    stored: StoredEdition,
+    skipped: int,
 ) -> None:
     plan = plan_of(stored.date, stored.date, month, stored=(stored,))
     assert plan.skipped_items == skipped
 
 
 def test_snapshots_of_days_that_are_not_planned_do_not_count() -> None:
-    stored = (held(date(2024, 1, 2), date(2024, 1, 2), *ALL, is_final=False),
-              held(date(2024, 1, 30), date(2024, 1, 30), "01", is_final=False))
+    stored = (
+        held(date(2024, 1, 2), date(2024, 1, 2), *ALL, is_final=False),
+        held(date(2024, 1, 30), date(2024, 1, 30), "01", is_final=False),
+    )
     plan = plan_of(date(2024, 1, 1), date(2024, 1, 31), JANUARY, stored=stored)
     assert plan.skipped == {SkipReason.STORED: 1}
 
@@ -205,8 +229,15 @@ def test_a_district_of_one_of_the_years_is_known() -> None:
     storage.snapshots.save_calendar(a_month(date(2023, 6, 30), date(2023, 7, 20), districts=("01", "51")))
     storage.snapshots.save_calendar(a_month(date(2023, 7, 31), date(2023, 8, 9), districts=("01",)))
     work, _ = collection(storage)
-    plan = work.plan(JobConfig(start_date=date(2023, 6, 30), end_date=date(2023, 7, 31), target_districts=("51",),
-                               cadence=Cadence.MONTH_ENDS), NOW)
+    plan = work.plan(
+        JobConfig(
+            start_date=date(2023, 6, 30),
+            end_date=date(2023, 7, 31),
+            target_districts=("51",),
+            cadence=Cadence.MONTH_ENDS,
+        ),
+        NOW,
+    )
     assert [day.districts for day in plan.days] == [(SUMMARY, "51"), (SUMMARY,)]
 
 
@@ -232,10 +263,20 @@ def test_ten_years_of_130_districts_are_planned_in_little_memory_and_packed_smal
     months = []
     for before, end in pairwise([date(2013, 6, 30), *month_ends(first, last)]):
         days = tuple(before + timedelta(days=n) for n in range(1, (end - before).days))
-        months.append(a_month(end, *days, end + timedelta(days=8), is_archived=True,
-                              districts=groups[ProgramYear.of(end).start], has_blank_close=end.month == 6))
-    stored = (held(day, month_end_of(day) + timedelta(days=8), *groups[2013], is_final=is_month_end(day))
-              for day in planned_dates(first, date(2016, 6, 30), Cadence.DAILY))
+        months.append(
+            a_month(
+                end,
+                *days,
+                end + timedelta(days=8),
+                is_archived=True,
+                districts=groups[ProgramYear.of(end).start],
+                has_blank_close=end.month == 6,
+            )
+        )
+    stored = (
+        held(day, month_end_of(day) + timedelta(days=8), *groups[2013], is_final=is_month_end(day))
+        for day in planned_dates(first, date(2016, 6, 30), Cadence.DAILY)
+    )
     plan = plan_of(first, last, *months, stored=tuple(stored))
     assert plan.total_items == 3652 * 131
     assert plan.skipped_items > 100_000

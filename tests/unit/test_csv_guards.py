@@ -28,9 +28,11 @@ CLUB_COLUMNS = NEEDED_COLUMNS[ReportName.CLUBS]
 CLUB = ("91", "A", "01", "00005774", "Solent  Speakers ", "Active", "20", "21", "7", "S")
 FOOTER = b"Month of Jan, As of 02/08/2023\r\n"
 REQUEST = ReportRequest(
-    report=ReportName.CLUBS, district="91",
-    edition=Edition(month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=True,
-                    asks_blank=False),
+    report=ReportName.CLUBS,
+    district="91",
+    edition=Edition(
+        month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=True, asks_blank=False
+    ),
 )
 SUMMARY_REQUEST = replace(REQUEST, report=ReportName.SUMMARY, district="all")
 BLANK_REQUEST = replace(REQUEST, edition=replace(REQUEST.edition, asks_blank=True))
@@ -40,8 +42,9 @@ def line(cells: Sequence[str]) -> bytes:
     return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells).encode() + b"\r\n"
 
 
-def export(rows: Sequence[Sequence[str]] = (CLUB,), columns: Sequence[str] = CLUB_COLUMNS,
-           footer: bytes = FOOTER) -> bytes:
+def export(
+    rows: Sequence[Sequence[str]] = (CLUB,), columns: Sequence[str] = CLUB_COLUMNS, footer: bytes = FOOTER
+) -> bytes:
     return line(columns) + b"".join(line(row) for row in rows) + footer
 
 
@@ -111,11 +114,14 @@ def test_stored_rows_come_as_objects_under_the_reports_own_names() -> None:
 # Refusals of what is no whole report.
 
 
-@pytest.mark.parametrize("content", [
-    b"<!DOCTYPE html><html></html>",
-    b"\r\n\r\n \t<!DOCTYPE html><html><body>An error has occured please report this</body></html>",
-    b'{"error": "busy"}',
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!DOCTYPE html><html></html>",
+        b"\r\n\r\n \t<!DOCTYPE html><html><body>An error has occured please report this</body></html>",
+        b'{"error": "busy"}',
+    ],
+)
 def test_a_page_where_a_report_should_be_is_refused_as_html(content: bytes) -> None:
     with pytest.raises(HtmlPage, match="clubperformance~91~1/31/2023~2/8/2023~2022-2023 came as a web page") as caught:
         check(content, REQUEST)
@@ -128,10 +134,19 @@ def test_what_is_neither_a_page_nor_a_report_is_refused(content: bytes) -> None:
         parse(content)
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\r\n\r\n", line(CLUB_COLUMNS), export(footer=b""), export(footer=b"Month of"),
-    export(footer=b"Month of Jan, As of 02/08/20"), export(footer=b'"91","A",'), export()[:-60],
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\r\n\r\n",
+        line(CLUB_COLUMNS),
+        export(footer=b""),
+        export(footer=b"Month of"),
+        export(footer=b"Month of Jan, As of 02/08/20"),
+        export(footer=b'"91","A",'),
+        export()[:-60],
+    ],
+)
 def test_a_report_without_its_whole_footer_is_truncated(content: bytes) -> None:
     with pytest.raises(Truncated) as caught:
         parse(content)
@@ -248,10 +263,25 @@ def test_guards_apply_in_order_header_month_as_of_rows_district() -> None:
 
 # Whatever comes.
 
-FRAGMENTS = st.sampled_from([
-    b'"', b'""', b",", b"\r\n", b"\n", b"\r", b"\x00", b"\xe9", b"<", b"91", FOOTER, line(CLUB_COLUMNS), line(CLUB),
-    b"Month of ", b"Month of Feb, As of 02/30/2023\r\n",
-])
+FRAGMENTS = st.sampled_from(
+    [
+        b'"',
+        b'""',
+        b",",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\x00",
+        b"\xe9",
+        b"<",
+        b"91",
+        FOOTER,
+        line(CLUB_COLUMNS),
+        line(CLUB),
+        b"Month of ",
+        b"Month of Feb, As of 02/30/2023\r\n",
+    ]
+)
 
 
 @given(st.binary(max_size=300) | st.lists(FRAGMENTS | st.binary(max_size=6), max_size=12).map(b"".join))

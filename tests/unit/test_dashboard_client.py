@@ -43,19 +43,32 @@ from backfill.errors import (
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BASE = "https://dashboard.example"
 REQUEST = ReportRequest(
-    report=ReportName.CLUBS, district="91",
-    edition=Edition(month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=True,
-                    asks_blank=False),
+    report=ReportName.CLUBS,
+    district="91",
+    edition=Edition(
+        month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=True, asks_blank=False
+    ),
 )
 ASKED = "clubperformance~91~1/31/2023~2/8/2023~2022-2023"
 COLUMNS = NEEDED_COLUMNS[ReportName.CLUBS]
-CSV = ("\r\n".join(",".join(f'"{cell}"' for cell in row) for row in [COLUMNS, ["91", *COLUMNS[1:]]])
-       + "\r\nMonth of Jan, As of 02/08/2023\r\n").encode()
-CALENDAR = "<html><body>" + "".join(
-    f'<select id="cpContent_TopControls1_{name}"><option selected="selected" value="{value}">{value}</option></select>'
-    for name, value in (("ddlDistricts", "91"), ("ddlProgramYear", "2022-2023"), ("ddlMonth", "1"),
-                        ("ddlAsOf", "2/8/2023"))
-) + "</body></html>"
+CSV = (
+    "\r\n".join(",".join(f'"{cell}"' for cell in row) for row in [COLUMNS, ["91", *COLUMNS[1:]]])
+    + "\r\nMonth of Jan, As of 02/08/2023\r\n"
+).encode()
+CALENDAR = (
+    "<html><body>"
+    + "".join(
+        f'<select id="cpContent_TopControls1_{name}">'
+        f'<option selected="selected" value="{value}">{value}</option></select>'
+        for name, value in (
+            ("ddlDistricts", "91"),
+            ("ddlProgramYear", "2022-2023"),
+            ("ddlMonth", "1"),
+            ("ddlAsOf", "2/8/2023"),
+        )
+    )
+    + "</body></html>"
+)
 
 
 @contextmanager
@@ -108,11 +121,14 @@ def test_the_base_address_may_end_with_a_slash(base_url: str) -> None:
         assert client.report(REQUEST).rows == 1
 
 
-@pytest.mark.parametrize(("contact", "expected"), [
-    ("", f"unified-backfill-service/{__version__}"),
-    ("ops@example.org", f"unified-backfill-service/{__version__} (+ops@example.org)"),
-    ("ops@example.org\r\nX-Evil: 1 \u2603", f"unified-backfill-service/{__version__} (+ops@example.org X-Evil: 1)"),
-])
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ("", f"unified-backfill-service/{__version__}"),
+        ("ops@example.org", f"unified-backfill-service/{__version__} (+ops@example.org)"),
+        ("ops@example.org\r\nX-Evil: 1 \u2603", f"unified-backfill-service/{__version__} (+ops@example.org X-Evil: 1)"),
+    ],
+)
 def test_the_user_agent_names_the_service_and_whom_to_write_to(contact: str, expected: str) -> None:
     with responses.RequestsMock() as mock, client_of(contact=contact) as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", body=CSV)
@@ -156,8 +172,9 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
 
 def test_gzip_that_grows_beyond_the_limit_is_refused() -> None:
     with responses.RequestsMock() as mock, client_of(max_bytes=100_000) as client:
-        mock.get(f"{BASE}/2022-2023/export.aspx", body=gzip.compress(bytes(50_000_000)),
-                 headers={"Content-Encoding": "gzip"})
+        mock.get(
+            f"{BASE}/2022-2023/export.aspx", body=gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}
+        )
         with pytest.raises(TooLarge):
             client.report(REQUEST)
 
@@ -208,24 +225,28 @@ def test_a_redirect_to_elsewhere_is_never_followed_but_named(location: str) -> N
     assert "BACKFILL_DASHBOARD_URL" in error.message
 
 
-@pytest.mark.parametrize(("status", "retry_after", "wait"), [
-    (429, "120", timedelta(seconds=120)),
-    (503, "120", timedelta(seconds=120)),
-    (429, " 1.5 ", timedelta(seconds=1.5)),
-    (429, "0", timedelta()),
-    (429, "-7", timedelta()),
-    (429, "9" * 400, timedelta(days=1)),
-    (429, "Sun, 01 Nov 2026 12:00:30 GMT", timedelta(seconds=30)),
-    (429, "Sun, 01 Nov 2026 12:00:30 -0000", timedelta(seconds=30)),
-    (429, "Sat, 31 Oct 2026 12:00:00 GMT", timedelta()),
-    (429, "Sun, 01 Nov 9999 12:00:00 GMT", timedelta(days=1)),
-    (429, "nan", None),
-    (429, "soon", None),
-    (503, "", None),
-    (429, None, None),
-])
-def test_a_throttled_answer_says_when_to_ask_again(status: int, retry_after: str | None,
-                                                   wait: timedelta | None) -> None:
+@pytest.mark.parametrize(
+    ("status", "retry_after", "wait"),
+    [
+        (429, "120", timedelta(seconds=120)),
+        (503, "120", timedelta(seconds=120)),
+        (429, " 1.5 ", timedelta(seconds=1.5)),
+        (429, "0", timedelta()),
+        (429, "-7", timedelta()),
+        (429, "9" * 400, timedelta(days=1)),
+        (429, "Sun, 01 Nov 2026 12:00:30 GMT", timedelta(seconds=30)),
+        (429, "Sun, 01 Nov 2026 12:00:30 -0000", timedelta(seconds=30)),
+        (429, "Sat, 31 Oct 2026 12:00:00 GMT", timedelta()),
+        (429, "Sun, 01 Nov 9999 12:00:00 GMT", timedelta(days=1)),
+        (429, "nan", None),
+        (429, "soon", None),
+        (503, "", None),
+        (429, None, None),
+    ],
+)
+def test_a_throttled_answer_says_when_to_ask_again(
+    status: int, retry_after: str | None, wait: timedelta | None
+) -> None:
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     error = report_answered_with(status=status, headers=headers)
     assert isinstance(error, Throttled)
@@ -248,10 +269,20 @@ def test_no_retry_after_whatever_breaks_the_client(retry_after: str) -> None:
 # The way to the dashboard.
 
 
-@pytest.mark.parametrize("base_url", [
-    "dashboard.example", "ftp://dashboard.example", "http://", "http://[::1", "http://*.example", "",
-    f"http://{'a' * 70}.example", "http://dashboard.example:999999", "http://127.0.0.1:port",
-])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "dashboard.example",
+        "ftp://dashboard.example",
+        "http://",
+        "http://[::1",
+        "http://*.example",
+        "",
+        f"http://{'a' * 70}.example",
+        "http://dashboard.example:999999",
+        "http://127.0.0.1:port",
+    ],
+)
 def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> None:
     with client_of(base_url) as client, pytest.raises(DashboardError, match="BACKFILL_DASHBOARD_URL") as caught:
         client.report(REQUEST)
@@ -259,16 +290,19 @@ def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> Non
     assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize(("trouble", "expected", "is_retryable"), [
-    (requests.ConnectTimeout(), TimedOut, True),
-    (requests.ReadTimeout(), TimedOut, True),
-    (requests.ConnectionError(ProtocolError("Connection broken", IncompleteRead(b"", 10))), Truncated, True),
-    (requests.exceptions.ChunkedEncodingError(IncompleteRead(b"", 10)), Truncated, True),
-    (requests.exceptions.SSLError("certificate verify failed"), ConnectionFailed, True),
-    (requests.exceptions.ProxyError(), ConnectionFailed, True),
-    (requests.exceptions.InvalidProxyURL("Please check proxy URL."), DashboardError, False),
-    (requests.exceptions.InvalidHeader("no header"), DashboardError, False),
-])
+@pytest.mark.parametrize(
+    ("trouble", "expected", "is_retryable"),
+    [
+        (requests.ConnectTimeout(), TimedOut, True),
+        (requests.ReadTimeout(), TimedOut, True),
+        (requests.ConnectionError(ProtocolError("Connection broken", IncompleteRead(b"", 10))), Truncated, True),
+        (requests.exceptions.ChunkedEncodingError(IncompleteRead(b"", 10)), Truncated, True),
+        (requests.exceptions.SSLError("certificate verify failed"), ConnectionFailed, True),
+        (requests.exceptions.ProxyError(), ConnectionFailed, True),
+        (requests.exceptions.InvalidProxyURL("Please check proxy URL."), DashboardError, False),
+        (requests.exceptions.InvalidHeader("no header"), DashboardError, False),
+    ],
+)
 def test_every_error_of_the_http_library_becomes_one_of_ours(
     trouble: requests.RequestException, expected: type[DashboardError], is_retryable: bool
 ) -> None:
@@ -371,6 +405,7 @@ def then_closes(answer: Answer) -> Answer:
     def run(connection: socket.socket) -> None:
         answer(connection)
         connection.close()
+
     return run
 
 
@@ -421,15 +456,19 @@ def test_a_body_shorter_than_announced_is_truncated() -> None:
 
 def test_a_chunked_body_is_read_and_one_without_its_last_chunk_is_truncated() -> None:
     start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + f"{len(CSV):x}\r\n".encode() + CSV + b"\r\n"
-    with listening(lambda connection: connection.sendall(start + b"0\r\n\r\n")) as server, \
-            client_of(server.url) as client:
+    with (
+        listening(lambda connection: connection.sendall(start + b"0\r\n\r\n")) as server,
+        client_of(server.url) as client,
+    ):
         assert client.report(REQUEST).content == CSV
     assert type(failure_of(then_closes(lambda connection: connection.sendall(start)))) is Truncated
 
 
 def test_a_body_without_an_announced_length_ends_with_the_connection() -> None:
-    with listening(then_closes(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + CSV))) as server, \
-            client_of(server.url) as client:
+    with (
+        listening(then_closes(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + CSV))) as server,
+        client_of(server.url) as client,
+    ):
         assert client.report(REQUEST).content == CSV
 
 
@@ -457,8 +496,9 @@ def test_a_reset_in_the_middle_of_the_body_is_a_failed_connection() -> None:
 
 
 def test_an_answer_that_is_no_http_is_a_failed_connection() -> None:
-    assert type(failure_of(then_closes(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")))) is \
-        ConnectionFailed
+    assert (
+        type(failure_of(then_closes(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")))) is ConnectionFailed
+    )
 
 
 def test_a_server_that_says_nothing_is_timed_out() -> None:
@@ -497,10 +537,14 @@ def test_a_huge_body_is_refused_before_and_while_it_is_read() -> None:
     assert type(failure_of(endless, max_bytes=1_000_000)) is TooLarge
 
 
-@pytest.mark.parametrize(("status", "expected"), [
-    ("302 Found\r\nLocation: /error.aspx", NotPublished), ("404 Not Found", UnexpectedStatus),
-    ("500 Internal Server Error", ServerError),
-])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("302 Found\r\nLocation: /error.aspx", NotPublished),
+        ("404 Not Found", UnexpectedStatus),
+        ("500 Internal Server Error", ServerError),
+    ],
+)
 def test_the_body_of_a_refused_status_is_not_waited_for(status: str, expected: type[DashboardError]) -> None:
     answer = f"HTTP/1.1 {status}\r\nContent-Length: 1000000000\r\n\r\n".encode()
     assert type(failure_of(lambda connection: connection.sendall(answer), read_timeout=5)) is expected

@@ -50,8 +50,10 @@ ACTIONS: dict[str, Action] = {
 }
 
 PROGRESSES = {
-    "nothing settled": Progress(total_items=2), "one left": Progress(total_items=2, processed=1),
-    "all processed": Progress(total_items=2, processed=2), "all failed": Progress(total_items=2, failed=2),
+    "nothing settled": Progress(total_items=2),
+    "one left": Progress(total_items=2, processed=1),
+    "all processed": Progress(total_items=2, processed=2),
+    "all failed": Progress(total_items=2, failed=2),
 }
 
 
@@ -61,8 +63,13 @@ def situations() -> list[Job]:
     for status, progress, is_stale in product(Status, PROGRESSES.values(), (False, True)):
         leases = [Lease(owner="runner", expires_at=NOW + LEASE), Lease(owner="runner", expires_at=NOW)]
         jobs += [
-            a_job(status=status, progress=progress, lease=lease, token=1,
-                  progressed_at=NOW - (STALE_AFTER if is_stale else timedelta(seconds=1)))
+            a_job(
+                status=status,
+                progress=progress,
+                lease=lease,
+                token=1,
+                progressed_at=NOW - (STALE_AFTER if is_stale else timedelta(seconds=1)),
+            )
             for lease in (leases if status in HOLDABLE else [None])
         ]
     return jobs
@@ -140,11 +147,17 @@ def test_a_cancel_of_a_held_job_lets_its_items_in_flight_finish() -> None:
     assert ended.cancelled_at == NOW + timedelta(seconds=3)
 
 
-@pytest.mark.parametrize("job", [
-    a_job(), a_job(status=Status.PAUSED), a_running_job(lease=Lease(owner="dead", expires_at=NOW)),
-    a_running_job(status=Status.PAUSING, lease=Lease(owner="dead", expires_at=NOW)),
-    a_running_job(status=Status.CANCELLING, lease=Lease(owner="dead", expires_at=NOW)),
-], ids=lambda job: str(job.status))
+@pytest.mark.parametrize(
+    "job",
+    [
+        a_job(),
+        a_job(status=Status.PAUSED),
+        a_running_job(lease=Lease(owner="dead", expires_at=NOW)),
+        a_running_job(status=Status.PAUSING, lease=Lease(owner="dead", expires_at=NOW)),
+        a_running_job(status=Status.CANCELLING, lease=Lease(owner="dead", expires_at=NOW)),
+    ],
+    ids=lambda job: str(job.status),
+)
 def test_a_cancel_where_no_live_runner_holds_the_job_ends_it_at_once_and_keeps_its_partial_progress(job: Job) -> None:
     """R7.3"""
     job = replace(job, progress=Progress(total_items=6, processed=2, failed=1))
@@ -190,10 +203,15 @@ def test_a_held_job_pauses_when_its_items_in_flight_are_done_and_goes_on_where_a
     assert (again.status, again.started_at, again.resumed_at, again.resume_count) == (Status.RUNNING, NOW, later, 1)
 
 
-@pytest.mark.parametrize("job", [
-    a_job(), a_running_job(lease=Lease(owner="dead", expires_at=NOW)),
-    a_running_job(status=Status.PAUSING, lease=Lease(owner="dead", expires_at=NOW)),
-], ids=lambda job: str(job.status))
+@pytest.mark.parametrize(
+    "job",
+    [
+        a_job(),
+        a_running_job(lease=Lease(owner="dead", expires_at=NOW)),
+        a_running_job(status=Status.PAUSING, lease=Lease(owner="dead", expires_at=NOW)),
+    ],
+    ids=lambda job: str(job.status),
+)
 def test_a_job_that_no_live_runner_holds_is_paused_at_once(job: Job) -> None:
     paused = job.pause_requested(NOW)
     assert (paused.status, paused.lease) == (Status.PAUSED, None)
@@ -226,24 +244,32 @@ def test_only_a_paused_job_can_be_resumed(status: Status) -> None:
 # Ending.
 
 
-@pytest.mark.parametrize(("progress", "status", "error"), [
-    (Progress(total_items=3, processed=3), Status.COMPLETED, ""),
-    (Progress(total_items=3, processed=1, failed=2), Status.COMPLETED, ""),
-    (Progress(total_items=3, failed=2, skipped={"stored": 1}), Status.COMPLETED, ""),
-    (Progress(total_items=3, skipped={"stored": 3}), Status.COMPLETED, ""),
-    (Progress(total_items=0), Status.COMPLETED, ""),
-    (Progress(total_items=3, failed=3), Status.FAILED, "All 3 items failed."),
-])
+@pytest.mark.parametrize(
+    ("progress", "status", "error"),
+    [
+        (Progress(total_items=3, processed=3), Status.COMPLETED, ""),
+        (Progress(total_items=3, processed=1, failed=2), Status.COMPLETED, ""),
+        (Progress(total_items=3, failed=2, skipped={"stored": 1}), Status.COMPLETED, ""),
+        (Progress(total_items=3, skipped={"stored": 3}), Status.COMPLETED, ""),
+        (Progress(total_items=0), Status.COMPLETED, ""),
+        (Progress(total_items=3, failed=3), Status.FAILED, "All 3 items failed."),
+    ],
+)
 @pytest.mark.parametrize("before", sorted(HOLDABLE))
 def test_a_job_whose_items_are_settled_ends_as_they_say_whatever_was_asked_meanwhile(
-    before: Status, progress: Progress, status: Status, error: str,
+    before: Status,
+    progress: Progress,
+    status: Status,
+    error: str,
 ) -> None:
     ended = a_running_job(status=before, progress=progress).finished(1, NOW)
     assert (ended.status, ended.error, ended.ended_at, ended.lease) == (status, error, NOW, None)
 
 
-@pytest.mark.parametrize(("before", "after"), [
-    (Status.RUNNING, Status.PENDING), (Status.CANCELLING, Status.CANCELLED), (Status.PAUSING, Status.PAUSED)])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(Status.RUNNING, Status.PENDING), (Status.CANCELLING, Status.CANCELLED), (Status.PAUSING, Status.PAUSED)],
+)
 def test_a_clean_stop_leaves_each_job_where_it_belongs_and_free(before: Status, after: Status) -> None:
     """R10.1: nobody has to wait for the lease of a runner that stopped."""
     job = a_running_job(status=before).released(1, NOW)
@@ -253,12 +279,19 @@ def test_a_clean_stop_leaves_each_job_where_it_belongs_and_free(before: Status, 
 
 def test_a_job_at_rest_shows_no_work_any_more_and_keeps_what_it_counted() -> None:
     progress = Progress(
-        total_items=6, processed=1, current_item="2024-01-31/91",
+        total_items=6,
+        processed=1,
+        current_item="2024-01-31/91",
         limiter=LimiterReport(state=LimiterState.RUNNING, requests_made=7, requests_this_minute=5, reason="It runs."),
-        districts={"91": DistrictProgress(total=6, processed=1, is_in_progress=True)})
+        districts={"91": DistrictProgress(total=6, processed=1, is_in_progress=True)},
+    )
     rest = a_running_job(progress=progress).released(1, NOW).progress
-    assert rest == Progress(total_items=6, processed=1, limiter=LimiterReport(requests_made=7),
-                            districts={"91": DistrictProgress(total=6, processed=1)})
+    assert rest == Progress(
+        total_items=6,
+        processed=1,
+        limiter=LimiterReport(requests_made=7),
+        districts={"91": DistrictProgress(total=6, processed=1)},
+    )
 
 
 def test_a_job_that_cannot_be_run_fails_with_its_sentence() -> None:
@@ -269,9 +302,16 @@ def test_a_job_that_cannot_be_run_fails_with_its_sentence() -> None:
 # Displacing.
 
 
-@pytest.mark.parametrize("job", [
-    a_job(), a_running_job(), a_running_job(status=Status.PAUSING), a_running_job(status=Status.CANCELLING),
-], ids=lambda job: str(job.status))
+@pytest.mark.parametrize(
+    "job",
+    [
+        a_job(),
+        a_running_job(),
+        a_running_job(status=Status.PAUSING),
+        a_running_job(status=Status.CANCELLING),
+    ],
+    ids=lambda job: str(job.status),
+)
 def test_a_job_without_progress_for_ten_minutes_gives_way(job: Job) -> None:
     """R3.4"""
     assert job.displaced(NOW + timedelta(minutes=9, seconds=59)) is None
@@ -312,10 +352,17 @@ def test_the_limits_of_an_active_job_can_only_be_lowered() -> None:
         lowered.limits_lowered(limits_of())
 
 
-@pytest.mark.parametrize("changes", [
-    {"max_requests_per_minute": 61}, {"max_concurrent": 4}, {"min_delay_ms": 499}, {"max_delay_ms": 29_999},
-    {"backoff_multiplier": 1.5}, {"max_requests_per_minute": 1, "max_concurrent": 4},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_requests_per_minute": 61},
+        {"max_concurrent": 4},
+        {"min_delay_ms": 499},
+        {"max_delay_ms": 29_999},
+        {"backoff_multiplier": 1.5},
+        {"max_requests_per_minute": 1, "max_concurrent": 4},
+    ],
+)
 def test_no_limit_can_be_raised_not_even_beside_one_that_is_lowered(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidJobState, match="set higher ones for the next job"):
         a_running_job().limits_lowered(limits_of(**changes))

@@ -41,7 +41,12 @@ def test_a_job_that_nobody_holds_is_no_orphan() -> None:
 def test_the_first_claim_starts_the_job() -> None:
     job = a_job().claimed("runner", NOW)
     assert (job.status, job.token, job.started_at, job.resumed_at, job.resume_count) == (
-        Status.RUNNING, 1, NOW, None, 0)
+        Status.RUNNING,
+        1,
+        NOW,
+        None,
+        0,
+    )
     assert job.lease is not None
     assert (job.lease.owner, job.lease.expires_at) == ("runner", NOW + LEASE)
 
@@ -127,7 +132,11 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
     moved = job.recorded(1, progress, 1, later, moves=True)
     assert moved.lease is not None
     assert (moved.lease.expires_at, moved.progressed_at, moved.progress, moved.segments) == (
-        later + LEASE, later, progress, 1)
+        later + LEASE,
+        later,
+        progress,
+        1,
+    )
     waited = job.recorded(1, progress, 0, later, moves=False)
     assert waited.lease == moved.lease
     assert waited.progressed_at == NOW

@@ -84,11 +84,17 @@ def test_outcomes_are_counted_by_kind_with_noughts() -> None:
     assert kinds_in([]) == dict.fromkeys(OutcomeKind, 0)
 
 
-@pytest.mark.parametrize(("wanted", "matches"), [
-    (OutcomeFilter(), True), (OutcomeFilter(district="01"), True), (OutcomeFilter(district="02"), False),
-    (OutcomeFilter(kind=OutcomeKind.FAILED), True), (OutcomeFilter(kind=OutcomeKind.SKIPPED), False),
-    (OutcomeFilter(district="02", kind=OutcomeKind.FAILED), False),
-])
+@pytest.mark.parametrize(
+    ("wanted", "matches"),
+    [
+        (OutcomeFilter(), True),
+        (OutcomeFilter(district="01"), True),
+        (OutcomeFilter(district="02"), False),
+        (OutcomeFilter(kind=OutcomeKind.FAILED), True),
+        (OutcomeFilter(kind=OutcomeKind.SKIPPED), False),
+        (OutcomeFilter(district="02", kind=OutcomeKind.FAILED), False),
+    ],
+)
 def test_a_filter_lets_through_what_matches_each_of_its_parts(wanted: OutcomeFilter, *, matches: bool) -> None:
     assert wanted.matches(an_outcome(WorkItem(DAY, "01"), OutcomeKind.FAILED)) == matches
 
@@ -112,8 +118,14 @@ def minutes(*counts: int) -> Any:
 
 def test_the_time_left_is_estimated_from_whole_minutes_and_leaves_out_what_will_be_skipped() -> None:
     """R11.3"""
-    progress = Progress(total_items=1000, expected_skips=400, processed=60, failed=40, skipped={"stored": 100},
-                        minutes=minutes(50, 50, 3))
+    progress = Progress(
+        total_items=1000,
+        expected_skips=400,
+        processed=60,
+        failed=40,
+        skipped={"stored": 100},
+        minutes=minutes(50, 50, 3),
+    )
     assert progress.items_per_minute == 50
     left = progress.estimate()
     assert left is not None
@@ -142,14 +154,19 @@ def test_an_even_pace_gives_a_narrow_range_and_an_uneven_one_a_wide_one() -> Non
     assert uneven.high <= 4 * uneven.seconds
 
 
-@pytest.mark.parametrize(("district", "status"), [
-    (DistrictProgress(total=3), "pending"), (DistrictProgress(total=3, is_in_progress=True), "processing"),
-    (DistrictProgress(total=3, processed=1), "processing"), (DistrictProgress(total=3, failed=1), "processing"),
-    (DistrictProgress(total=3, processed=2, failed=1), "failed"),
-    (DistrictProgress(total=3, processed=2, skipped=1), "completed"),
-    (DistrictProgress(total=3, processed=3), "completed"),
-    (DistrictProgress(total=3, skipped=3), "skipped"),
-])
+@pytest.mark.parametrize(
+    ("district", "status"),
+    [
+        (DistrictProgress(total=3), "pending"),
+        (DistrictProgress(total=3, is_in_progress=True), "processing"),
+        (DistrictProgress(total=3, processed=1), "processing"),
+        (DistrictProgress(total=3, failed=1), "processing"),
+        (DistrictProgress(total=3, processed=2, failed=1), "failed"),
+        (DistrictProgress(total=3, processed=2, skipped=1), "completed"),
+        (DistrictProgress(total=3, processed=3), "completed"),
+        (DistrictProgress(total=3, skipped=3), "skipped"),
+    ],
+)
 def test_a_district_says_how_far_it_is(district: DistrictProgress, status: str) -> None:
     """R5.3"""
     assert district.status == status
@@ -168,17 +185,20 @@ CHANGED = {name: a_report(b"changed") for name in reports_of("01")}
 STORED = a_snapshot(as_of=date(2024, 2, 9), is_final=False)
 
 
-@pytest.mark.parametrize(("fields", "supersedes"), [
-    ({}, False),
-    ({"as_of": date(2024, 2, 10)}, True),
-    ({"as_of": date(2024, 2, 8), "reports": CHANGED, "fetched_at": NOW + timedelta(days=1)}, False),
-    ({"is_final": True}, True),
-    ({"is_final": True, "as_of": date(2024, 2, 8)}, True),
-    ({"fetched_at": NOW + timedelta(seconds=1)}, False),
-    ({"fetched_at": NOW + timedelta(seconds=1), "reports": CHANGED}, True),
-    ({"fetched_at": NOW, "reports": CHANGED}, False),
-    ({"fetched_at": NOW - timedelta(seconds=1), "reports": CHANGED}, False),
-])
+@pytest.mark.parametrize(
+    ("fields", "supersedes"),
+    [
+        ({}, False),
+        ({"as_of": date(2024, 2, 10)}, True),
+        ({"as_of": date(2024, 2, 8), "reports": CHANGED, "fetched_at": NOW + timedelta(days=1)}, False),
+        ({"is_final": True}, True),
+        ({"is_final": True, "as_of": date(2024, 2, 8)}, True),
+        ({"fetched_at": NOW + timedelta(seconds=1)}, False),
+        ({"fetched_at": NOW + timedelta(seconds=1), "reports": CHANGED}, True),
+        ({"fetched_at": NOW, "reports": CHANGED}, False),
+        ({"fetched_at": NOW - timedelta(seconds=1), "reports": CHANGED}, False),
+    ],
+)
 def test_a_snapshot_takes_the_place_of_an_older_one_only(fields: dict[str, Any], *, supersedes: bool) -> None:
     assert replace(STORED, **fields).supersedes(STORED) == supersedes
 
@@ -192,6 +212,7 @@ def test_nothing_but_a_final_close_takes_the_place_of_a_final_close() -> None:
 def test_the_hash_of_a_snapshot_speaks_of_all_its_reports_in_any_order() -> None:
     backwards = replace(STORED, reports=dict(reversed(list(STORED.reports.items()))))
     assert backwards.content_hash == STORED.content_hash
-    hashes = {replace(STORED, reports={**STORED.reports, name: a_report(b"changed")}).content_hash
-              for name in STORED.reports}
+    hashes = {
+        replace(STORED, reports={**STORED.reports, name: a_report(b"changed")}).content_hash for name in STORED.reports
+    }
     assert len(hashes | {STORED.content_hash}) == 4

@@ -20,6 +20,7 @@ from tests.unit.fakes import FAST, FakeClock, FakeStorage, eventually, limits_of
 
 INTERVAL = FAST.interval.total_seconds()
 
+
 def started(*limiters: Limiter) -> list[float]:
     """When the limiters let requests start. What a thread writes down itself is as late as the machine makes it."""
     return sorted(at for limiter in limiters for at in limiter._starts)
@@ -226,7 +227,9 @@ def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
     assert report.waiting_until is not None
     assert abs(report.waiting_until - until) < timedelta(seconds=0.05)
     assert (storage.jobs.timeline.held_until, storage.jobs.timeline.hold_reason) == (
-        until, "The dashboard asked for it.")
+        until,
+        "The dashboard asked for it.",
+    )
     limiter.hold(utc_now(), "A shorter one changes nothing.")
     starts.end()
     assert not [at for at in started(limiter) if held < at < ends - 0.005]
@@ -243,8 +246,9 @@ def test_a_stored_hold_is_kept_by_a_limiter_that_comes_later() -> None:
 
 def test_one_that_backs_off_leaves_the_others_their_pace() -> None:
     storage, starts = FakeStorage(), Starts()
-    limiter = limiter_of(storage, RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=400,
-                                             backoff_multiplier=10))
+    limiter = limiter_of(
+        storage, RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=400, backoff_multiplier=10)
+    )
     with in_thread(lambda: limiter.back_off(3, "It failed.")) as ended:
         assert eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
         report = limiter.report()
@@ -305,8 +309,9 @@ def test_trouble_with_the_store_is_waited_out_and_told() -> None:
     with in_thread(lambda: ask(limiter)) as ended:
         assert eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
         report = limiter.report()
-        assert report.reason == ("The job store does not answer: it is told so. It is tried again every second; "
-                                 "nothing is lost.")
+        assert report.reason == (
+            "The job store does not answer: it is told so. It is tried again every second; nothing is lost."
+        )
         assert report.waiting_until is not None
         storage.store.is_down = False
     assert ended == [None]

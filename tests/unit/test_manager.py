@@ -138,11 +138,15 @@ def test_a_segment_grows_until_it_is_full_and_then_the_next_one_begins() -> None
     claim = claimed(storage, plan)
     items = all_items(plan)
     for start, count in ((0, 1), (1, SEGMENT_SIZE - 1), (SEGMENT_SIZE, 1), (SEGMENT_SIZE + 1, 2)):
-        claim.note(an_outcome(item) for item in items[start:start + count])
+        claim.note(an_outcome(item) for item in items[start : start + count])
         claim.record((), IDLE, NOW)
     assert [(number, count) for _, number, count in storage.jobs.segment_writes] == [
-        (0, 1), (0, SEGMENT_SIZE), (1, 1), (1, 3)]
-    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[:SEGMENT_SIZE + 3]
+        (0, 1),
+        (0, SEGMENT_SIZE),
+        (1, 1),
+        (1, 3),
+    ]
+    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[: SEGMENT_SIZE + 3]
     assert storage.jobs.rows[claim.job.id].segments == 2
 
 
@@ -184,10 +188,14 @@ def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> N
     assert again.job.progress.processed == 1
 
 
-@pytest.mark.parametrize(("report", "moves"), [
-    (IDLE, False), (LimiterReport(requests_made=1), True),
-    (LimiterReport(state=LimiterState.BACKING_OFF, waiting_until=LATER, reason="asked to wait"), True),
-])
+@pytest.mark.parametrize(
+    ("report", "moves"),
+    [
+        (IDLE, False),
+        (LimiterReport(requests_made=1), True),
+        (LimiterReport(state=LimiterState.BACKING_OFF, waiting_until=LATER, reason="asked to wait"), True),
+    ],
+)
 def test_a_job_moves_where_it_asks_something_or_waits_for_a_known_reason(report: LimiterReport, *, moves: bool) -> None:
     """R3.4"""
     claim = claimed(FakeStorage(), a_plan())
@@ -211,8 +219,13 @@ def test_a_runner_that_was_replaced_can_write_nothing_and_sees_it_by_looking() -
     claim.note([an_outcome(all_items(claim.plan)[0])])
     again = taken_over(storage, claim.job)
     before = storage.jobs.rows[claim.job.id]
-    for write in (claim.look, lambda: claim.record((), IDLE, LATER), lambda: claim.finish(LATER),
-                  lambda: claim.release(LATER), lambda: claim.fail("It cannot be run.", LATER)):
+    for write in (
+        claim.look,
+        lambda: claim.record((), IDLE, LATER),
+        lambda: claim.finish(LATER),
+        lambda: claim.release(LATER),
+        lambda: claim.fail("It cannot be run.", LATER),
+    ):
         with pytest.raises(LeaseLost):
             write()
     assert storage.jobs.rows[claim.job.id] == before == again.job
@@ -233,8 +246,7 @@ def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -
     storage = FakeStorage()
     claim = claimed(storage, a_plan())
     items = all_items(claim.plan)
-    failure = an_outcome(items[1], OutcomeKind.FAILED, reason="TIMEOUT", message="It took too long.",
-                         is_retryable=True)
+    failure = an_outcome(items[1], OutcomeKind.FAILED, reason="TIMEOUT", message="It took too long.", is_retryable=True)
     claim.note([an_outcome(items[0]), failure, *skipped([items[2]])])
     job = claim.record((), LimiterReport(requests_made=9), NOW)
     storage.jobs.rows[job.id] = replace(job, progress=Progress(total_items=6, limiter=LimiterReport(requests_made=9)))
@@ -244,7 +256,11 @@ def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -
     assert [item in again.settled for item in items] == [True] * 3 + [False] * 3
     (error,) = progress.errors
     assert (error.item_key, error.code, error.message, error.is_retryable) == (
-        items[1].key, "TIMEOUT", "It took too long.", True)
+        items[1].key,
+        "TIMEOUT",
+        "It took too long.",
+        True,
+    )
     assert progress.districts[items[1].district].last_error == "It took too long."
     assert progress.limiter == LimiterReport(requests_made=9)
     assert again.job.resume_count == 1
@@ -315,8 +331,9 @@ def test_counts_add_up_over_the_job_and_over_its_districts(kinds: list[OutcomeKi
 def test_the_newest_errors_are_kept_newest_first() -> None:
     """R5.4"""
     plan = a_plan(ERRORS_KEPT, ("01", "02"))
-    failures = [Outcome(item, OutcomeKind.FAILED, NOW, "TIMEOUT", item.key, 5, is_retryable=True)
-                for item in all_items(plan)]
+    failures = [
+        Outcome(item, OutcomeKind.FAILED, NOW, "TIMEOUT", item.key, 5, is_retryable=True) for item in all_items(plan)
+    ]
     tally = Tally(plan)
     tally.add(failures)
     errors = tally.progress((), IDLE, NOW).errors
@@ -332,8 +349,11 @@ def test_the_pace_is_kept_a_minute_at_a_time_for_half_an_hour_without_what_was_s
     tally.add(an_outcome(item, at=NOW + timedelta(minutes=n)) for n, item in enumerate(items[:3]))
     tally.add([an_outcome(items[3], OutcomeKind.FAILED, at=NOW), *skipped(items[4:6])])
     assert tally.progress((), IDLE, NOW + timedelta(minutes=3)).minutes == (
-        (start, 2), (start + timedelta(minutes=1), 1), (start + timedelta(minutes=2), 1),
-        (start + timedelta(minutes=3), 0))
+        (start, 2),
+        (start + timedelta(minutes=1), 1),
+        (start + timedelta(minutes=2), 1),
+        (start + timedelta(minutes=3), 0),
+    )
     later = tally.progress((), IDLE, NOW + timedelta(minutes=31)).minutes
     assert (later[0], len(later)) == ((start + timedelta(minutes=1), 1), 31)
     assert tally.progress((), IDLE, NOW + timedelta(hours=2)).minutes == ()

@@ -1,4 +1,4 @@
-"""What is computed, held against what the dashboard itself says: 124 month-end closes of district 91, three year-ends."""
+"""What is computed, held against what the dashboard itself says: 124 month-end closes and three year-ends."""
 
 from __future__ import annotations
 
@@ -53,22 +53,36 @@ def read_closes() -> Iterator[Close]:
     for path in sorted((real / "clubperformance" / "91").glob("*.csv.gz")):
         day, as_of = (date.fromisoformat(text) for text in path.name.removesuffix(".csv.gz").split("_"))
         clubs, summary = read(path), read(real / "districtsummary" / "all" / path.name)
-        world = world_result(WorldSource(date=day, data_month=day, as_of=as_of, is_final=True, source_hash="",
-                                         summary=summary))
+        world = world_result(
+            WorldSource(date=day, data_month=day, as_of=as_of, is_final=True, source_hash="", summary=summary)
+        )
         row = summary_lines(summary)["91"]
-        result = district_result(DistrictSource(
-            date=day, district="91", program_year=ProgramYear.of(day), data_month=day, as_of=as_of, is_final=True,
-            source_hash="", clubs=clubs, districts=read(real / "districtperformance" / "91" / path.name),
-            divisions=read(real / "divisionperformance" / "91" / path.name), summary=row,
-            world_line=world["districts"]["91"]))
+        result = district_result(
+            DistrictSource(
+                date=day,
+                district="91",
+                program_year=ProgramYear.of(day),
+                data_month=day,
+                as_of=as_of,
+                is_final=True,
+                source_hash="",
+                clubs=clubs,
+                districts=read(real / "districtperformance" / "91" / path.name),
+                divisions=read(real / "divisionperformance" / "91" / path.name),
+                summary=row,
+                world_line=world["districts"]["91"],
+            )
+        )
         yield Close(day, clubs, result, row)
 
 
 def earned_and_reported(clubs: Table, year: ProgramYear) -> list[tuple[str, str]]:
     """For each open club the code that its numbers earn, and the code that the report gives it."""
     rule = rule_of(year)
-    at = [clubs.position(name) for name in ("Club Status", "Active Members", "Mem. Base", "Goals Met",
-                                            "Club Distinguished Status")]
+    at = [
+        clubs.position(name)
+        for name in ("Club Status", "Active Members", "Mem. Base", "Goals Met", "Club Distinguished Status")
+    ]
     found = []
     for row in clubs.rows:
         status, *figures, code = (row[position] for position in at if position is not None)
@@ -96,16 +110,19 @@ def test_the_rules_give_the_reported_level_of_every_club_in_the_exact_year_ends(
     assert [pair for pair in pairs if pair[0] != pair[1]] == []
 
 
-@pytest.mark.parametrize(("figure", "column"), [("new", "New Payments"), ("late", "Late Payments"),
-                                                ("october", "October Payments"), ("april", "April Payments")])
+@pytest.mark.parametrize(
+    ("figure", "column"),
+    [("new", "New Payments"), ("late", "Late Payments"), ("october", "October Payments"), ("april", "April Payments")],
+)
 def test_payments_equal_the_summary_at_every_close(figure: str, column: str) -> None:
     equal = [close for close in closes() if close.result["payments"][figure] == close.official(column)]
     assert len(equal) == len(closes()) == CLOSES
 
 
 def test_all_payments_equal_the_summary_but_for_the_restated_july_of_2017() -> None:
-    differing = [close for close in closes()
-                 if close.result["payments"]["total"] != close.official("Total YTD Payments")]
+    differing = [
+        close for close in closes() if close.result["payments"]["total"] != close.official("Total YTD Payments")
+    ]
     assert [close.day for close in differing] == [date(2017, 7, 31)]
     notes = [note for note in differing[0].result["quality"] if "payments in total" in note["message"]]
     assert [(note["expected"], note["found"]) for note in notes] == [(238, 218)]
@@ -118,7 +135,7 @@ def test_reported_distinguished_clubs_equal_the_summary_at_every_close() -> None
         assert reported["distinguished"] == close.official("Distinguished Clubs")
         assert reported["select"] == close.official("Select Distinguished Clubs")
         assert reported["presidents"] == close.official("Presidents Distinguished Clubs")
-        assert f'{close.result["distinguished"]["percentOfBase"]:.2f}%' == close.summary["% Distinguished Clubs"]
+        assert f"{close.result['distinguished']['percentOfBase']:.2f}%" == close.summary["% Distinguished Clubs"]
 
 
 def test_open_clubs_equal_the_summary_or_are_noted() -> None:
@@ -131,7 +148,7 @@ def test_open_clubs_equal_the_summary_or_are_noted() -> None:
 def test_payment_growth_equals_the_summary_where_the_total_does() -> None:
     for close in closes():
         if close.day != date(2017, 7, 31):
-            assert f'{close.result["payments"]["growthPercent"]:.2f}%' == close.summary["% Payment Growth"]
+            assert f"{close.result['payments']['growthPercent']:.2f}%" == close.summary["% Payment Growth"]
 
 
 def test_the_goal_columns_add_up_to_goals_met_in_all_but_33_of_9509_rows() -> None:

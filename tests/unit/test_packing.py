@@ -48,33 +48,81 @@ districts = st.sampled_from([SUMMARY, "01", "99", "120", "F", "U"])
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 counts = st.integers(0, 2**31)
 items = st.builds(WorkItem, days, districts)
-outcomes = st.builds(Outcome, items, st.sampled_from(OutcomeKind), instants, texts, texts, st.integers(0, 9),
-                     st.booleans())
-editions = st.builds(Edition, month_end=days, as_of=days, is_final=st.booleans(), is_archived=st.booleans(),
-                     asks_blank=st.booleans())
+outcomes = st.builds(
+    Outcome, items, st.sampled_from(OutcomeKind), instants, texts, texts, st.integers(0, 9), st.booleans()
+)
+editions = st.builds(
+    Edition, month_end=days, as_of=days, is_final=st.booleans(), is_archived=st.booleans(), asks_blank=st.booleans()
+)
 groups = st.sampled_from([(), ("01",), (SUMMARY, "01", "02", "F")])
 plans = st.builds(
-    Plan, st.lists(st.builds(PlannedDay, days, groups, st.none() | editions), max_size=6).map(tuple), counts,
-    st.dictionaries(texts, counts, max_size=3), counts)
+    Plan,
+    st.lists(st.builds(PlannedDay, days, groups, st.none() | editions), max_size=6).map(tuple),
+    counts,
+    st.dictionaries(texts, counts, max_size=3),
+    counts,
+)
 progresses = st.builds(
-    Progress, total_items=counts, expected_skips=counts, processed=counts, failed=counts,
-    skipped=st.dictionaries(texts, counts, max_size=3), current_item=texts, last_item=texts,
+    Progress,
+    total_items=counts,
+    expected_skips=counts,
+    processed=counts,
+    failed=counts,
+    skipped=st.dictionaries(texts, counts, max_size=3),
+    current_item=texts,
+    last_item=texts,
     last_item_at=st.none() | instants,
-    limiter=st.builds(LimiterReport, state=st.sampled_from(LimiterState), requests_made=counts,
-                      requests_this_minute=counts, waiting_until=st.none() | instants, reason=texts),
-    districts=st.dictionaries(districts, st.builds(
-        DistrictProgress, total=counts, processed=counts, failed=counts, skipped=counts, last_error=texts,
-        is_in_progress=st.booleans()), max_size=3),
-    errors=st.lists(st.builds(
-        ItemError, item_key=texts, code=texts, message=texts, at=instants, is_retryable=st.booleans(),
-        attempts=counts), max_size=3).map(tuple),
-    minutes=st.lists(st.tuples(instants, counts), max_size=3).map(tuple))
+    limiter=st.builds(
+        LimiterReport,
+        state=st.sampled_from(LimiterState),
+        requests_made=counts,
+        requests_this_minute=counts,
+        waiting_until=st.none() | instants,
+        reason=texts,
+    ),
+    districts=st.dictionaries(
+        districts,
+        st.builds(
+            DistrictProgress,
+            total=counts,
+            processed=counts,
+            failed=counts,
+            skipped=counts,
+            last_error=texts,
+            is_in_progress=st.booleans(),
+        ),
+        max_size=3,
+    ),
+    errors=st.lists(
+        st.builds(
+            ItemError,
+            item_key=texts,
+            code=texts,
+            message=texts,
+            at=instants,
+            is_retryable=st.booleans(),
+            attempts=counts,
+        ),
+        max_size=3,
+    ).map(tuple),
+    minutes=st.lists(st.tuples(instants, counts), max_size=3).map(tuple),
+)
 configs = st.builds(
-    JobConfig, start_date=st.none() | days, end_date=st.none() | days,
-    target_districts=st.lists(districts, max_size=3).map(tuple), cadence=st.sampled_from(Cadence),
+    JobConfig,
+    start_date=st.none() | days,
+    end_date=st.none() | days,
+    target_districts=st.lists(districts, max_size=3).map(tuple),
+    cadence=st.sampled_from(Cadence),
     skip_existing=st.booleans(),
-    rate_limits=st.builds(RateLimits, max_requests_per_minute=counts, max_concurrent=counts, min_delay_ms=counts,
-                          max_delay_ms=counts, backoff_multiplier=st.floats(1, 10)))
+    rate_limits=st.builds(
+        RateLimits,
+        max_requests_per_minute=counts,
+        max_concurrent=counts,
+        min_delay_ms=counts,
+        max_delay_ms=counts,
+        backoff_multiplier=st.floats(1, 10),
+    ),
+)
 
 
 # They come back equal
@@ -124,8 +172,10 @@ def test_a_config_comes_back_equal_through_json(config: JobConfig) -> None:
 @given(st.lists(st.binary(max_size=40), min_size=3, max_size=3))
 def test_reports_come_back_with_their_exact_bytes(contents: list[bytes]) -> None:
     """R1.1: each under its own name, in whatever order they came."""
-    reports = {name: Report(rows=n, size=len(content), content_hash=name, content=content)
-               for n, (name, content) in enumerate(zip(DISTRICT_REPORTS, contents, strict=True))}
+    reports = {
+        name: Report(rows=n, size=len(content), content_hash=name, content=content)
+        for n, (name, content) in enumerate(zip(DISTRICT_REPORTS, contents, strict=True))
+    }
     backwards = dict(reversed(reports.items()))
     described = json.loads(json.dumps(packing.described_reports(backwards)))
     assert packing.unpack_reports(described, packing.pack_reports(backwards), "snapshot") == reports
@@ -144,12 +194,18 @@ def test_a_text_is_made_storable_and_stays_as_it_was_where_it_was(text: str) -> 
 
 REPORTS = reports_for("01")
 PACKED: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
-    "segment 3": (packing.pack_outcomes(OutcomeFactory.build_batch(9)),
-                  lambda packed: packing.unpack_segment(3, packed, "segment 3")),
-    "plan of job 7": (packing.pack_plan(PlanFactory.build()),
-                      lambda packed: packing.unpack_plan(packed, "plan of job 7")),
-    "snapshot 2024-01-31/01": (packing.pack_reports(REPORTS), lambda packed: packing.unpack_reports(
-        packing.described_reports(REPORTS), packed, "snapshot 2024-01-31/01")),
+    "segment 3": (
+        packing.pack_outcomes(OutcomeFactory.build_batch(9)),
+        lambda packed: packing.unpack_segment(3, packed, "segment 3"),
+    ),
+    "plan of job 7": (
+        packing.pack_plan(PlanFactory.build()),
+        lambda packed: packing.unpack_plan(packed, "plan of job 7"),
+    ),
+    "snapshot 2024-01-31/01": (
+        packing.pack_reports(REPORTS),
+        lambda packed: packing.unpack_reports(packing.described_reports(REPORTS), packed, "snapshot 2024-01-31/01"),
+    ),
 }
 
 
@@ -179,8 +235,9 @@ def test_a_record_that_was_cut_short_is_noticed(subject: str) -> None:
             unpack(packed[:length])
 
 
-@pytest.mark.parametrize("value", [None, 0, 7, "text", [7], [[], []], {"days": 7}, [["x"]] * 8,
-                                   {"groups": [], "days": [["2024-01-31", 0]]}])
+@pytest.mark.parametrize(
+    "value", [None, 0, 7, "text", [7], [[], []], {"days": 7}, [["x"]] * 8, {"groups": [], "days": [["2024-01-31", 0]]}]
+)
 @pytest.mark.parametrize("subject", ["segment 3", "plan of job 7"])
 def test_a_record_of_another_shape_is_noticed(subject: str, value: object) -> None:
     with pytest.raises(CorruptRecord, match=subject):
@@ -201,8 +258,9 @@ def sample_reports(district: str) -> dict[ReportName, Report]:
     """The reports of a month's end from a sample world whose districts have 110 clubs."""
     world = SampleWorld(today=date(2024, 6, 1), districts=4, clubs=110)
     month_end = date(2024, 1, 31)
-    edition = Edition(month_end=month_end, as_of=world.close_of(month_end), is_final=True, is_archived=False,
-                      asks_blank=False)
+    edition = Edition(
+        month_end=month_end, as_of=world.close_of(month_end), is_final=True, is_archived=False, asks_blank=False
+    )
     reports = {}
     for name in DISTRICT_REPORTS:
         request = ReportRequest(report=name, district=district, edition=edition)
@@ -241,8 +299,13 @@ def test_a_plan_of_800_000_items_fits_into_one_record() -> None:
     planned = []
     for n in range(18 * 365):
         day = first + timedelta(days=n)
-        planned.append(PlannedDay(day, everywhere, Edition(
-            month_end=month_end_of(day), as_of=day, is_final=False, is_archived=True, asks_blank=False)))
+        planned.append(
+            PlannedDay(
+                day,
+                everywhere,
+                Edition(month_end=month_end_of(day), as_of=day, is_final=False, is_archived=True, asks_blank=False),
+            )
+        )
     plan = Plan(tuple(planned))
     assert plan.total_items > 800_000
     assert len(packing.pack_plan(plan)) < 128 * 1024

@@ -23,8 +23,10 @@ from tests.unit.fakes import DAY, a_plan, all_items, an_edition
 ANOTHER = date(2024, 1, 30)
 
 
-@pytest.mark.parametrize(("text", "district"), [
-    ("1", "01"), ("01", "01"), (" 01 ", "01"), ("001", "01"), ("91", "91"), ("120", "120"), ("f", "F"), (" u", "U")])
+@pytest.mark.parametrize(
+    ("text", "district"),
+    [("1", "01"), ("01", "01"), (" 01 ", "01"), ("001", "01"), ("91", "91"), ("120", "120"), ("f", "F"), (" u", "U")],
+)
 def test_every_way_to_write_a_district_is_one_district(text: str, district: str) -> None:
     assert normalised_district(text) == district
 

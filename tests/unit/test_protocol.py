@@ -19,8 +19,13 @@ from backfill.domain import Edition, ReportName
 
 
 def edition(*, is_archived: bool = True, asks_blank: bool = False) -> Edition:
-    return Edition(month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=is_archived,
-                   asks_blank=asks_blank)
+    return Edition(
+        month_end=date(2023, 1, 31),
+        as_of=date(2023, 2, 8),
+        is_final=True,
+        is_archived=is_archived,
+        asks_blank=asks_blank,
+    )
 
 
 def asked(report: ReportName, wanted: Edition, district: str = "01") -> ReportRequest:
@@ -33,7 +38,8 @@ def test_a_report_of_a_closed_year_is_asked_for_under_the_name_of_that_year(repo
     request = asked(report, edition())
     assert request.report_string == f"{report}~01~1/31/2023~2/8/2023~2022-2023"
     assert request.path_and_query == (
-        f"/2022-2023/export.aspx?type=CSV&report={report}~01~1/31/2023~2/8/2023~2022-2023")
+        f"/2022-2023/export.aspx?type=CSV&report={report}~01~1/31/2023~2/8/2023~2022-2023"
+    )
 
 
 def test_a_report_of_the_live_year_is_asked_for_on_the_bare_path() -> None:
@@ -47,8 +53,9 @@ def test_the_district_summary_names_no_district() -> None:
 
 
 def test_a_final_close_is_asked_for_with_a_blank_as_of() -> None:
-    june = Edition(month_end=date(2013, 6, 30), as_of=date(2013, 7, 19), is_final=True, is_archived=True,
-                   asks_blank=True)
+    june = Edition(
+        month_end=date(2013, 6, 30), as_of=date(2013, 7, 19), is_final=True, is_archived=True, asks_blank=True
+    )
     assert asked(ReportName.CLUBS, june, "89").report_string == "clubperformance~89~6/30/2013~~2012-2013"
 
 

@@ -15,17 +15,28 @@ from tests.unit.fakes import NOW, limits_of
 
 LIMITS = st.builds(
     lambda requests, concurrent, delays, multiplier: RateLimits(
-        max_requests_per_minute=requests, max_concurrent=concurrent, min_delay_ms=min(delays),
-        max_delay_ms=max(delays), backoff_multiplier=multiplier),
-    st.integers(1, 6000), st.integers(1, 32), st.tuples(st.integers(0, 60_000), st.integers(0, 300_000)).map(
-        lambda pair: (min(pair[0], pair[1]), pair[1])), st.floats(1, 10))
+        max_requests_per_minute=requests,
+        max_concurrent=concurrent,
+        min_delay_ms=min(delays),
+        max_delay_ms=max(delays),
+        backoff_multiplier=multiplier,
+    ),
+    st.integers(1, 6000),
+    st.integers(1, 32),
+    st.tuples(st.integers(0, 60_000), st.integers(0, 300_000)).map(lambda pair: (min(pair[0], pair[1]), pair[1])),
+    st.floats(1, 10),
+)
 
 
 def test_the_limits_that_nobody_has_set_are_gentle() -> None:
     """R12.1"""
     assert RateLimits().to_dict() == {
-        "max_requests_per_minute": 60, "max_concurrent": 3, "min_delay_ms": 500, "max_delay_ms": 30_000,
-        "backoff_multiplier": 2}
+        "max_requests_per_minute": 60,
+        "max_concurrent": 3,
+        "min_delay_ms": 500,
+        "max_delay_ms": 30_000,
+        "backoff_multiplier": 2,
+    }
     assert set(LIMIT_NAMES) == set(BOUNDS)
     assert camel("max_requests_per_minute") == "maxRequestsPerMinute"
 
@@ -51,8 +62,9 @@ def test_every_field_that_is_wrong_is_named() -> None:
     assert "maxConcurrent must be between 1 and 32; it was 33." in refused.value.message
 
 
-@pytest.mark.parametrize("changes", [
-    {"min_delay_ms": 30_001}, {"max_delay_ms": 499}, {"min_delay_ms": 2, "max_delay_ms": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"min_delay_ms": 30_001}, {"max_delay_ms": 499}, {"min_delay_ms": 2, "max_delay_ms": 1}]
+)
 def test_the_shortest_delay_must_not_be_longer_than_the_longest(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidRequest, match="must not be greater than maxDelayMs"):
         RateLimits().changed(changes)
@@ -69,7 +81,9 @@ def test_an_interval_keeps_to_the_pace_and_to_the_shortest_delay(limits: RateLim
 
 @given(LIMITS, st.integers(1, 60), st.floats(0, 1))
 def test_a_backoff_stays_between_the_shortest_and_the_longest_delay(
-    limits: RateLimits, failures: int, jitter: float,
+    limits: RateLimits,
+    failures: int,
+    jitter: float,
 ) -> None:
     """At least 50 ms and at most 100 ms pass even where the longest delay is shorter than that."""
     wait = limits.backoff(failures, jitter)
@@ -79,7 +93,9 @@ def test_a_backoff_stays_between_the_shortest_and_the_longest_delay(
 
 @given(LIMITS, st.integers(1, 60), st.floats(0, 1))
 def test_a_backoff_grows_with_the_failures_until_it_is_the_longest(
-    limits: RateLimits, failures: int, jitter: float,
+    limits: RateLimits,
+    failures: int,
+    jitter: float,
 ) -> None:
     assert limits.backoff(failures + 1, jitter) >= limits.backoff(failures, jitter)
 
@@ -102,11 +118,14 @@ def test_the_gentler_of_two_limits_is_gentle_in_every_respect(one: RateLimits, o
 # The timeline.
 
 SECONDS = st.floats(0, 90, allow_nan=False)
-STEPS = st.lists(st.one_of(
-    st.tuples(st.just("reserve"), SECONDS, st.floats(0.01, 3)),
-    st.tuples(st.just("hold"), SECONDS, st.floats(0, 7200)),
-    st.tuples(st.just("give back"), SECONDS, st.floats(0, 3)),
-), max_size=40)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("reserve"), SECONDS, st.floats(0.01, 3)),
+        st.tuples(st.just("hold"), SECONDS, st.floats(0, 7200)),
+        st.tuples(st.just("give back"), SECONDS, st.floats(0, 3)),
+    ),
+    max_size=40,
+)
 
 
 @given(STEPS)

@@ -55,8 +55,13 @@ def requested(path: Path, report: ReportName) -> ReportRequest:
 
 
 def year_end(report: ReportName, district: str, program_year: ProgramYear) -> ReportRequest:
-    edition = Edition(month_end=program_year.close, as_of=date(program_year.start + 1, 7, 19), is_final=True,
-                      is_archived=True, asks_blank=True)
+    edition = Edition(
+        month_end=program_year.close,
+        as_of=date(program_year.start + 1, 7, 19),
+        is_final=True,
+        is_archived=True,
+        asks_blank=True,
+    )
     return ReportRequest(report=report, district=district, edition=edition)
 
 
@@ -64,10 +69,15 @@ def real_page(name: str) -> CalendarPage:
     return parse_calendar_page(gzip.decompress((SHARED / "exact" / f"calendar_page_{name}.html.gz").read_bytes()))
 
 
-@pytest.mark.parametrize(("report", "files", "widths"), [
-    (ReportName.CLUBS, 124, {29, 23}), (ReportName.DISTRICT, 124, {14}), (ReportName.DIVISIONS, 124, {33}),
-    (ReportName.SUMMARY, 148, {21}),
-])
+@pytest.mark.parametrize(
+    ("report", "files", "widths"),
+    [
+        (ReportName.CLUBS, 124, {29, 23}),
+        (ReportName.DISTRICT, 124, {14}),
+        (ReportName.DIVISIONS, 124, {33}),
+        (ReportName.SUMMARY, 148, {21}),
+    ],
+)
 def test_every_real_report_passes_the_guards_of_its_own_request(
     report: ReportName, files: int, widths: set[int]
 ) -> None:
@@ -152,8 +162,10 @@ def test_the_real_page_of_march_2023_lists_every_day_from_close_to_close() -> No
 
 
 def test_the_districts_of_a_real_page_are_those_of_the_summary_of_its_month() -> None:
-    for name, month_end in (("2012-2013_june_district_89", "2013-06-30"),
-                            ("2022-2023_march_district_125", "2023-03-31")):
+    for name, month_end in (
+        ("2012-2013_june_district_89", "2013-06-30"),
+        ("2022-2023_march_district_125", "2023-03-31"),
+    ):
         [path] = (SHARED / "real" / ReportName.SUMMARY / SUMMARY).glob(f"{month_end}_*.csv.gz")
         summary = {row["DISTRICT"] for row in rows_as_objects(gzip.decompress(path.read_bytes()))}
         assert set(real_page(name).districts) >= summary
@@ -187,10 +199,16 @@ def synthetic(peer: ModuleType) -> Iterator[DashboardClient]:
         thread.join()
 
 
-@pytest.mark.parametrize(("month_end", "is_archived", "width"), [
-    (date(2023, 3, 31), True, 23), (date(2025, 6, 30), True, 23), (date(2026, 6, 30), True, 25),
-    (date(2026, 9, 30), False, 25), (date(2026, 10, 31), False, 25),
-])
+@pytest.mark.parametrize(
+    ("month_end", "is_archived", "width"),
+    [
+        (date(2023, 3, 31), True, 23),
+        (date(2025, 6, 30), True, 23),
+        (date(2026, 6, 30), True, 25),
+        (date(2026, 9, 30), False, 25),
+        (date(2026, 10, 31), False, 25),
+    ],
+)
 def test_calendar_and_reports_of_every_era_go_through(
     synthetic: DashboardClient, month_end: date, is_archived: bool, width: int
 ) -> None:
@@ -237,18 +255,27 @@ def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClien
             synthetic.report(ReportRequest(report=DISTRICT_REPORTS[0], district=district, edition=edition))
 
 
-@pytest.mark.parametrize(("fault", "expected"), [
-    ({"kind": "429", "retry_after": 2}, Throttled), ({"kind": "503", "retry_after": 2}, Throttled),
-    ({"kind": "503"}, ServerError), ({"kind": "500"}, ServerError), ({"kind": "truncate"}, Truncated),
-    ({"kind": "reset"}, ConnectionFailed), ({"kind": "html"}, HtmlPage), ({"kind": "empty"}, NoRows),
-    ({"kind": "stale_footer"}, WrongMonth),
-])
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ({"kind": "429", "retry_after": 2}, Throttled),
+        ({"kind": "503", "retry_after": 2}, Throttled),
+        ({"kind": "503"}, ServerError),
+        ({"kind": "500"}, ServerError),
+        ({"kind": "truncate"}, Truncated),
+        ({"kind": "reset"}, ConnectionFailed),
+        ({"kind": "html"}, HtmlPage),
+        ({"kind": "empty"}, NoRows),
+        ({"kind": "stale_footer"}, WrongMonth),
+    ],
+)
 def test_every_fault_of_the_stand_in_is_an_error_and_passes(
     peer: ModuleType, synthetic: DashboardClient, fault: dict[str, object], expected: type[DashboardError]
 ) -> None:
     page = synthetic.calendar_page(date(2023, 3, 31), is_archived=True)
-    request = ReportRequest(report=ReportName.CLUBS, district=page.districts[0],
-                            edition=edition_of(date(2023, 3, 31), page.as_of_days[-1]))
+    request = ReportRequest(
+        report=ReportName.CLUBS, district=page.districts[0], edition=edition_of(date(2023, 3, 31), page.as_of_days[-1])
+    )
     peer.Handler.journal.faults = [{**fault, "times": 1}]
     with pytest.raises(expected):
         synthetic.report(request)

@@ -52,14 +52,19 @@ DISTRICTS = (SUMMARY, *(f"{n:02d}" for n in range(1, 10)))
 class Run:
     """A job that was claimed, and its runner in a thread."""
 
-    def __init__(self, plan: Plan, execution: FakeExecution, *, storage: FakeStorage | None = None,
-                 limits: RateLimits = FAST) -> None:
+    def __init__(
+        self, plan: Plan, execution: FakeExecution, *, storage: FakeStorage | None = None, limits: RateLimits = FAST
+    ) -> None:
         self.storage, self.execution = storage or FakeStorage(), execution
         now, jobs = utc_now(), self.storage.jobs
         if jobs.active() is None:
             config = JobConfig(start_date=plan.days[0].date if plan.days else None, end_date=DAY, rate_limits=limits)
-            jobs.put_in(a_job(created_at=now, progressed_at=now, config=config,
-                              progress=Progress(total_items=plan.total_items)), plan)
+            jobs.put_in(
+                a_job(
+                    created_at=now, progressed_at=now, config=config, progress=Progress(total_items=plan.total_items)
+                ),
+                plan,
+            )
         claim = Manager(jobs).claim("runner", now)
         assert claim is not None
         self.claim, self.stop, self.errors = claim, threading.Event(), list[BaseException]()
@@ -98,9 +103,11 @@ class Run:
 
 def lasting(seconds: float) -> Callable[[WorkItem], Outcome]:
     """Work that takes a while."""
+
     def do(item: WorkItem) -> Outcome:
         time.sleep(seconds)
         return an_outcome(item, at=utc_now())
+
     return do
 
 
@@ -110,7 +117,11 @@ def test_every_item_is_done_once_recorded_once_and_the_job_ends() -> None:
     run = Run(plan, FakeExecution()).begun()
     job = run.ended()
     assert (job.status, job.progress.processed, job.progress.percent, job.lease) == (
-        Status.COMPLETED, plan.total_items, 100, None)
+        Status.COMPLETED,
+        plan.total_items,
+        100,
+        None,
+    )
     assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
     assert Counter(run.execution.items) == Counter(all_items(plan))
     assert run.execution.items[0] == all_items(plan)[0]
@@ -143,6 +154,7 @@ def test_what_needs_no_work_is_skipped_and_not_begun() -> None:
 
 def test_a_job_some_of_whose_items_failed_is_completed_and_one_whose_items_all_failed_is_failed() -> None:
     """R5.4"""
+
     def fails(item: WorkItem) -> Outcome:
         return an_outcome(item, OutcomeKind.FAILED, utc_now(), reason="TIMEOUT", message="It took too long.")
 
@@ -218,7 +230,8 @@ def test_after_a_kill_what_was_recorded_is_not_done_again() -> None:
         recorded = {outcome.item for outcome in first.ledger}
         now = utc_now()
         first.storage.jobs.rows[first.job.id] = first.job.claimed("next", now + timedelta(seconds=60)).released(
-            first.job.token + 1, now)
+            first.job.token + 1, now
+        )
     assert first.ended().status is Status.PENDING
     second = Run(plan, FakeExecution(), storage=first.storage).begun()
     assert second.ended().status is Status.COMPLETED
@@ -452,6 +465,7 @@ def test_progress_is_stored_within_moments_and_segments_at_most_once_a_second() 
 
 def test_what_the_limiter_does_is_stored_with_the_progress() -> None:
     """R5.5, R12.4"""
+
     def asks(item: WorkItem) -> Outcome:
         run.limiter.back_off(1, "The dashboard was in trouble.")
         return an_outcome(item)

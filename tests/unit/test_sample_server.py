@@ -197,10 +197,18 @@ def test_a_fault_meets_only_what_it_matches_and_for_ever_if_told_so(server: Samp
     assert get(server, GOOD).status_code == 200
 
 
-@pytest.mark.parametrize("value", [
-    {"faults": [{"kind": "flood"}]}, {"faults": ["429"]}, {"faults": [{"kind": "429", "times": "many"}]}, {}, [], None,
-    {"faults": [{"kind": "hang", "seconds": None}]},
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"faults": [{"kind": "flood"}]},
+        {"faults": ["429"]},
+        {"faults": [{"kind": "429", "times": "many"}]},
+        {},
+        [],
+        None,
+        {"faults": [{"kind": "hang", "seconds": None}]},
+    ],
+)
 def test_a_fault_that_is_none_is_refused_and_changes_nothing(server: SampleServer, value: object) -> None:
     break_next(server, kind="500", times=-1)
     answer = post(server, "/__control", value)
@@ -270,17 +278,32 @@ def test_a_stopped_server_is_gone_for_connections_it_had_too() -> None:
 
 def environment() -> dict[str, str]:
     return os.environ | {
-        "DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_DEBUG": "true",
+        "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
+        "DJANGO_DEBUG": "true",
         "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",  # it needs no database
     }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_says_where_it_serves_and_stops_when_asked(number: signal.Signals) -> None:
-    command = [sys.executable, "manage.py", "sample_dashboard", "--port", "0", "--districts", "3", "--clubs", "5",
-               "--today", "2026-11-23", "--seed", "abc"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    command = [
+        sys.executable,
+        "manage.py",
+        "sample_dashboard",
+        "--port",
+        "0",
+        "--districts",
+        "3",
+        "--clubs",
+        "5",
+        "--today",
+        "2026-11-23",
+        "--seed",
+        "abc",
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
             assert process.stdout is not None
             assert select.select([process.stdout], [], [], DEADLINE)[0], "It said nothing in time."
@@ -301,14 +324,17 @@ def test_a_port_in_use_is_one_clear_line(server: SampleServer) -> None:
         call_command("sample_dashboard", port=server.port, stdout=StringIO())
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    ({"port": 70_000}, "70000 is no port"),
-    ({"districts": 1}, "3 to 200 districts"),
-    ({"clubs": 0}, "1 to 400 clubs"),
-    ({"latency_ms": -1}, "--latency-ms"),
-    ({"today": date(2000, 1, 1)}, "begins on 2009-09-01"),
-    ({"host": "192.0.2.1"}, "Cannot listen on 192.0.2.1"),
-])
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"port": 70_000}, "70000 is no port"),
+        ({"districts": 1}, "3 to 200 districts"),
+        ({"clubs": 0}, "1 to 400 clubs"),
+        ({"latency_ms": -1}, "--latency-ms"),
+        ({"today": date(2000, 1, 1)}, "begins on 2009-09-01"),
+        ({"host": "192.0.2.1"}, "Cannot listen on 192.0.2.1"),
+    ],
+)
 def test_options_that_cannot_be_are_refused_with_a_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         call_command("sample_dashboard", **({"port": 0} | options), stdout=StringIO())

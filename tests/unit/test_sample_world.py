@@ -60,8 +60,11 @@ def on_day(report: str, district: str, month_end: date, as_of: date) -> list[Row
 
 
 def live_request(report: ReportName, district: str, month_end: date, as_of: date) -> ReportRequest:
-    return ReportRequest(report=report, district=district, edition=Edition(
-        month_end=month_end, as_of=as_of, is_final=False, is_archived=False, asks_blank=False))
+    return ReportRequest(
+        report=report,
+        district=district,
+        edition=Edition(month_end=month_end, as_of=as_of, is_final=False, is_archived=False, asks_blank=False),
+    )
 
 
 def level_earned(row: Row, year: int) -> str:
@@ -73,23 +76,34 @@ def level_earned(row: Row, year: int) -> str:
             return ""
         return "P" if goals >= 9 else "S" if goals >= 7 else "D" if goals >= 5 else ""
     earned = [
-        (goals >= 10 and members >= 25, "M"), (goals >= 9 and members >= 20, "P"),
-        (goals >= 7 and (members >= 20 or growth >= 5), "S"), (goals >= 5 and (members >= 20 or growth >= 3), "D"),
+        (goals >= 10 and members >= 25, "M"),
+        (goals >= 9 and members >= 20, "P"),
+        (goals >= 7 and (members >= 20 or growth >= 5), "S"),
+        (goals >= 5 and (members >= 20 or growth >= 3), "D"),
     ]
     return next((code for is_earned, code in earned if is_earned and row["CSP"] == "Y"), "")
 
 
 def goals_counted(row: Row) -> int:
     """The ten goals of 2020-2021 and later, from the cells of a clubperformance row."""
+
     def cell(beginning: str) -> int:
         return int(next(value for name, value in row.items() if name.startswith(beginning)))
 
-    return sum((
-        cell("Level 1s") >= 4, cell("Level 2s") >= 2, cell("Add. Level 2s") >= 2, cell("Level 3s") >= 2,
-        cell("Level 4s") >= 1, cell("Add. Level 4s") >= 1, cell("New Members") >= 4, cell("Add. New Members") >= 4,
-        min(cell("Off. Trained Round 1"), cell("Off. Trained Round 2")) >= 4,
-        cell("Off. List On Time") >= 1 and max(cell("Mem. dues on time Oct"), cell("Mem. dues on time Apr")) >= 1,
-    ))
+    return sum(
+        (
+            cell("Level 1s") >= 4,
+            cell("Level 2s") >= 2,
+            cell("Add. Level 2s") >= 2,
+            cell("Level 3s") >= 2,
+            cell("Level 4s") >= 1,
+            cell("Add. Level 4s") >= 1,
+            cell("New Members") >= 4,
+            cell("Add. New Members") >= 4,
+            min(cell("Off. Trained Round 1"), cell("Off. Trained Round 2")) >= 4,
+            cell("Off. List On Time") >= 1 and max(cell("Mem. dues on time Oct"), cell("Mem. dues on time Apr")) >= 1,
+        )
+    )
 
 
 # What is published
@@ -97,7 +111,14 @@ def goals_counted(row: Row) -> int:
 
 def test_six_closed_program_years_and_the_live_one_are_published() -> None:
     assert [str(year) for year in WORLD.years] == [
-        "2026-2027", "2025-2026", "2024-2025", "2023-2024", "2022-2023", "2021-2022", "2020-2021"]
+        "2026-2027",
+        "2025-2026",
+        "2024-2025",
+        "2023-2024",
+        "2022-2023",
+        "2021-2022",
+        "2020-2021",
+    ]
 
 
 @pytest.mark.parametrize("seed", [f"seed {n}" for n in range(20)])
@@ -219,25 +240,30 @@ def test_a_blank_as_of_on_the_archive_is_the_year_end_close_with_the_day_of_down
     assert footer_of(WORLD, asked, CLOSED) == "Month of Jun, As of 11/23/2026"
     for malformed in ("", "6/15/2025", "13/45/2025", "soon"):
         assert bytes_of(WORLD, f"clubperformance~01~{malformed}~3/1/2025~2024-2025", CLOSED) == bytes_of(
-            WORLD, asked, CLOSED)
+            WORLD, asked, CLOSED
+        )
 
 
 def test_the_close_of_a_closed_june_is_had_by_a_blank_as_of_only_and_the_days_before_fall_short() -> None:
     close = WORLD.close_of(CLOSED.close)
     assert on_day("clubperformance", "01", CLOSED.close, close) == []
     final = [rows for d in WORLD.districts_of(CLOSED) for rows in at_close("clubperformance", d, CLOSED)]
-    on_30_june = [rows for d in WORLD.districts_of(CLOSED)
-                  for rows in on_day("clubperformance", d, CLOSED.close, CLOSED.close)]
+    on_30_june = [
+        rows for d in WORLD.districts_of(CLOSED) for rows in on_day("clubperformance", d, CLOSED.close, CLOSED.close)
+    ]
     different = sum(a != b for a, b in zip(final, on_30_june, strict=True))
     assert 0 < different < len(final) / 5
 
 
-@pytest.mark.parametrize("asked", [
-    "clubperformance~01~3/31/2025~4/1/2025~2024-2025",  # an old year
-    "clubperformance~01~~11/22/2026~2026-2027",         # a blank month-end
-    "clubperformance~01~~~",
-    "clubperformance~01~10/31/2026~~2026-2027",         # a blank as-of
-])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "clubperformance~01~3/31/2025~4/1/2025~2024-2025",  # an old year
+        "clubperformance~01~~11/22/2026~2026-2027",  # a blank month-end
+        "clubperformance~01~~~",
+        "clubperformance~01~10/31/2026~~2026-2027",  # a blank as-of
+    ],
+)
 def test_the_bare_path_answers_with_todays_figures_whatever_it_does_not_understand(asked: str) -> None:
     newest = WORLD.live_year.month_end(WORLD.months(WORLD.live_year)[0])
     today = f"clubperformance~01~{written_day(newest)}~11/22/2026~2026-2027"
@@ -250,14 +276,20 @@ def test_the_bare_path_answers_for_an_unknown_district_with_another_ones_rows() 
     assert {row["District"] for row in rows} == {"01"}
 
 
-@pytest.mark.parametrize(("district", "month_end", "as_of", "refusal"), [
-    ("01", date(2025, 3, 31), date(2025, 4, 1), WrongMonth),
-    ("01", date(2025, 11, 30), date(2025, 11, 22), WrongAsOf),
-    ("99", date(2026, 11, 30), date(2026, 11, 22), WrongDistrict),
-    ("01", date(2026, 10, 31), date(2026, 10, 1), NoRows),
-])
+@pytest.mark.parametrize(
+    ("district", "month_end", "as_of", "refusal"),
+    [
+        ("01", date(2025, 3, 31), date(2025, 4, 1), WrongMonth),
+        ("01", date(2025, 11, 30), date(2025, 11, 22), WrongAsOf),
+        ("99", date(2026, 11, 30), date(2026, 11, 22), WrongDistrict),
+        ("01", date(2026, 10, 31), date(2026, 10, 1), NoRows),
+    ],
+)
 def test_the_guards_refuse_a_poisoned_answer(
-    district: str, month_end: date, as_of: date, refusal: type[DashboardError],
+    district: str,
+    month_end: date,
+    as_of: date,
+    refusal: type[DashboardError],
 ) -> None:
     request = live_request(ReportName.CLUBS, district, month_end, as_of)
     with pytest.raises(refusal):
@@ -280,13 +312,16 @@ def test_a_world_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
 # Columns and bytes
 
 
-@pytest.mark.parametrize(("start", "clubs", "summary"), [(2019, 29, 21), (2020, 23, 21), (2024, 23, 21),
-                                                         (2025, 25, 25), (2026, 25, 25)])
+@pytest.mark.parametrize(
+    ("start", "clubs", "summary"), [(2019, 29, 21), (2020, 23, 21), (2024, 23, 21), (2025, 25, 25), (2026, 25, 25)]
+)
 def test_each_era_has_its_columns(start: int, clubs: int, summary: int) -> None:
     world, year = SampleWorld(date(start + 1, 3, 1)), ProgramYear(start)
     assert world.live_year == year
-    counts = [len(header_of(world, report, year)) for report in
-              ("clubperformance", "districtsummary", "districtperformance", "divisionperformance")]
+    counts = [
+        len(header_of(world, report, year))
+        for report in ("clubperformance", "districtsummary", "districtperformance", "divisionperformance")
+    ]
     assert counts == [clubs, summary, 14, 33]
     names = header_of(world, "clubperformance", year)
     assert ("CCs" in names and "Level 5s" in names) == (start <= 2019)
@@ -316,8 +351,11 @@ def test_figures_do_not_depend_on_the_day_on_which_they_are_asked_for() -> None:
 
 def test_club_numbers_have_eight_digits_and_belong_to_one_club_in_the_world() -> None:
     world = SampleWorld(TODAY, districts=100, clubs=30)
-    numbers = [row["Club"] for district in ("01", "02", "98", "F", "U")
-               for row in rows_of(world, f"districtperformance~{district}~6/30/2026~~", ProgramYear(2025))]
+    numbers = [
+        row["Club"]
+        for district in ("01", "02", "98", "F", "U")
+        for row in rows_of(world, f"districtperformance~{district}~6/30/2026~~", ProgramYear(2025))
+    ]
     assert all(re.fullmatch(r"\d{8}", number) for number in numbers)
     assert any(number.startswith("00") for number in numbers)
     assert max(Counter(numbers).values()) == 1
@@ -340,8 +378,12 @@ def test_the_summary_is_the_sum_of_the_club_rows(year: ProgramYear) -> None:
         district = line["DISTRICT"]
         clubs, paid = at_close("clubperformance", district, year), at_close("districtperformance", district, year)
         sums = {
-            "New Payments": "New", "Late Payments": "Late Ren.", "October Payments": "Oct. Ren.",
-            "April Payments": "Apr. Ren.", "Charter Payments": "Total Chart", "Total YTD Payments": "Total to Date",
+            "New Payments": "New",
+            "Late Payments": "Late Ren.",
+            "October Payments": "Oct. Ren.",
+            "April Payments": "Apr. Ren.",
+            "Charter Payments": "Total Chart",
+            "Total YTD Payments": "Total to Date",
         }
         for name, column in sums.items():
             assert int(line[name]) == sum(int(row[column]) for row in paid)
@@ -363,7 +405,8 @@ def test_a_year_begins_with_what_the_one_before_ended_with() -> None:
             if row["Club Number"] in ended:
                 assert row["Mem. Base"] == ended[row["Club Number"]]["Active Members"]
         assert not {row["Club Number"] for row in began} & {
-            number for number, row in ended.items() if row["Club Status"] == "Suspended"}
+            number for number, row in ended.items() if row["Club Status"] == "Suspended"
+        }
     before = {row["DISTRICT"]: row for row in at_close("districtsummary", SUMMARY, ProgramYear(2023))}
     for line in at_close("districtsummary", SUMMARY, CLOSED):
         assert line["Payment Base"] == before[line["DISTRICT"]]["Total YTD Payments"]
@@ -389,14 +432,20 @@ def test_codes_appear_in_april_and_are_what_the_numbers_earn() -> None:
                 earned = "" if row["Club Status"] == "Suspended" else level_earned(row, year.start)
                 assert row["Club Distinguished Status"] == earned
     march = CLOSED.month_end(3)
-    codes = {row["Club Distinguished Status"]
-             for d in WORLD.districts_of(CLOSED) for row in on_day("clubperformance", d, march, march)}
+    codes = {
+        row["Club Distinguished Status"]
+        for d in WORLD.districts_of(CLOSED)
+        for row in on_day("clubperformance", d, march, march)
+    }
     assert codes == {""}
 
 
 def test_every_level_is_reached_somewhere() -> None:
-    codes = {row["Club Distinguished Status"] for d in WORLD.districts_of(ProgramYear(2025))
-             for row in at_close("clubperformance", d, ProgramYear(2025))}
+    codes = {
+        row["Club Distinguished Status"]
+        for d in WORLD.districts_of(ProgramYear(2025))
+        for row in at_close("clubperformance", d, ProgramYear(2025))
+    }
     assert codes == {"", "D", "S", "P", "M"}
 
 
@@ -430,16 +479,21 @@ def test_new_clubs_are_unaligned_and_appear_with_their_charter() -> None:
                 found += 1
                 assert row["Distinguished Area"] == row["Distinguished Division"] == ""
                 chartered = datetime.strptime(note, "Charter %m/%d/%y").replace(tzinfo=UTC).date()
-                month_end = next(end for end in map(CLOSED.month_end, range(1, 13))
-                                 if chartered - DAY in WORLD.as_of_days(end))
+                month_end = next(
+                    end for end in map(CLOSED.month_end, range(1, 13)) if chartered - DAY in WORLD.as_of_days(end)
+                )
                 before = on_day("divisionperformance", district, month_end, chartered - DAY)
                 assert row["Club"] not in {other["Club"] for other in before}
     assert found
 
 
 def test_every_status_is_seen() -> None:
-    seen = {row["Club Status"] for year in WORLD.years[1:] for d in WORLD.districts_of(year)
-            for row in at_close("clubperformance", d, year)}
+    seen = {
+        row["Club Status"]
+        for year in WORLD.years[1:]
+        for d in WORLD.districts_of(year)
+        for row in at_close("clubperformance", d, year)
+    }
     assert seen == {"Active", "Low", "Ineligible", "Suspended"}
 
 

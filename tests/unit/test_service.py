@@ -73,8 +73,12 @@ class Service(BackfillService):
         self.clock, self.nudges = FakeClock(), list[int]()
         self.work, self.memory = FakeWork(PLAN), FakeStorage()
         super().__init__(
-            storage=self.memory, works={JobType.DATA_COLLECTION: self.work}, retention=timedelta(days=30),
-            now=self.clock, nudge=lambda: self.nudges.append(1))
+            storage=self.memory,
+            works={JobType.DATA_COLLECTION: self.work},
+            retention=timedelta(days=30),
+            now=self.clock,
+            nudge=lambda: self.nudges.append(1),
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # the service itself is frozen
@@ -95,15 +99,20 @@ class Service(BackfillService):
 # What is asked, and the rules that it must keep.
 
 
-@pytest.mark.parametrize(("start", "end", "fields"), [
-    (date(2024, 1, 31), date(2024, 1, 30), {"startDate"}),
-    (date(2024, 1, 31), NOW.date(), {"endDate"}),
-    (date(2024, 1, 31), NOW.date() + timedelta(days=1), {"endDate"}),
-    (FIRST_DAY - timedelta(days=1), date(2024, 1, 30), {"startDate"}),
-    (NOW.date() + timedelta(days=1), NOW.date(), {"startDate", "endDate"}),
-])
+@pytest.mark.parametrize(
+    ("start", "end", "fields"),
+    [
+        (date(2024, 1, 31), date(2024, 1, 30), {"startDate"}),
+        (date(2024, 1, 31), NOW.date(), {"endDate"}),
+        (date(2024, 1, 31), NOW.date() + timedelta(days=1), {"endDate"}),
+        (FIRST_DAY - timedelta(days=1), date(2024, 1, 30), {"startDate"}),
+        (NOW.date() + timedelta(days=1), NOW.date(), {"startDate", "endDate"}),
+    ],
+)
 def test_a_range_that_cannot_be_collected_is_refused_with_its_fields(
-    start: date, end: date, fields: set[str],
+    start: date,
+    end: date,
+    fields: set[str],
 ) -> None:
     """R4.3, R4.4"""
     with pytest.raises(InvalidDateRange) as refused:
@@ -118,9 +127,14 @@ def test_the_widest_range_is_from_the_first_day_of_the_dashboard_to_yesterday() 
     service.preview(replace(REQUEST, start_date=DAY, end_date=DAY))
 
 
-@pytest.mark.parametrize(("fields", "missing"), [
-    ({"start_date": None}, {"startDate"}), ({"end_date": None}, {"endDate"}),
-    ({"start_date": None, "end_date": None}, {"startDate", "endDate"})])
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({"start_date": None}, {"startDate"}),
+        ({"end_date": None}, {"endDate"}),
+        ({"start_date": None, "end_date": None}, {"startDate", "endDate"}),
+    ],
+)
 def test_a_collection_needs_both_dates(fields: dict[str, Any], missing: set[str]) -> None:
     """R4.1"""
     with pytest.raises(InvalidRequest, match="needed for data-collection") as refused:
@@ -163,10 +177,16 @@ def test_a_job_type_that_is_not_offered_is_refused() -> None:
 
 def test_equal_requests_have_equal_fingerprints_and_others_have_not() -> None:
     different = [
-        REQUEST, replace(REQUEST, start_date=date(2024, 1, 29)), replace(REQUEST, end_date=date(2024, 1, 30)),
-        replace(REQUEST, target_districts=("01",)), replace(REQUEST, target_districts=("02",)),
-        replace(REQUEST, cadence=Cadence.MONTH_ENDS), replace(REQUEST, skip_existing=False),
-        replace(REQUEST, plan_id="plan-1"), replace(REQUEST, job_type=JobType.ANALYTICS_GENERATION)]
+        REQUEST,
+        replace(REQUEST, start_date=date(2024, 1, 29)),
+        replace(REQUEST, end_date=date(2024, 1, 30)),
+        replace(REQUEST, target_districts=("01",)),
+        replace(REQUEST, target_districts=("02",)),
+        replace(REQUEST, cadence=Cadence.MONTH_ENDS),
+        replace(REQUEST, skip_existing=False),
+        replace(REQUEST, plan_id="plan-1"),
+        replace(REQUEST, job_type=JobType.ANALYTICS_GENERATION),
+    ]
     prints = [request.fingerprint() for request in different] + [REQUEST.fingerprint("a"), REQUEST.fingerprint("b")]
     assert len(set(prints)) == len(prints)
     assert replace(REQUEST).fingerprint() == REQUEST.fingerprint()
@@ -204,7 +224,11 @@ def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -
     assert started.is_new
     assert service.memory.jobs.rows == {job.id: job}
     assert (job.status, job.job_type, job.created_at, job.created_by) == (
-        Status.PENDING, JobType.DATA_COLLECTION, NOW, "ann")
+        Status.PENDING,
+        JobType.DATA_COLLECTION,
+        NOW,
+        "ann",
+    )
     assert job.progress == Progress(total_items=6, expected_skips=1)
     assert service.memory.jobs.plan(job.id).digest == PLAN.digest
     assert service.nudges == [1]
@@ -302,15 +326,23 @@ def test_a_start_runs_exactly_the_plan_that_was_previewed() -> None:
     assert service.memory.jobs.plan(job.id).digest == PLAN.digest
 
 
-@pytest.mark.parametrize(("plan", "after"), [
-    (a_plan(3), {"totalItems": 9, "skippedItems": 0, "estimatedRequests": 0}),
-    (replace(PLAN, skipped={SkipReason.STORED: 4}, requests=2),
-     {"totalItems": 6, "skippedItems": 4, "estimatedRequests": 2}),
-    (replace(PLAN, days=(replace(PLAN.days[0], date=date(2024, 1, 1)), PLAN.days[1])),
-     {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11}),
-])
+@pytest.mark.parametrize(
+    ("plan", "after"),
+    [
+        (a_plan(3), {"totalItems": 9, "skippedItems": 0, "estimatedRequests": 0}),
+        (
+            replace(PLAN, skipped={SkipReason.STORED: 4}, requests=2),
+            {"totalItems": 6, "skippedItems": 4, "estimatedRequests": 2},
+        ),
+        (
+            replace(PLAN, days=(replace(PLAN.days[0], date=date(2024, 1, 1)), PLAN.days[1])),
+            {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11},
+        ),
+    ],
+)
 def test_a_plan_that_changed_since_the_preview_is_not_started_and_says_what_changed(
-    plan: Plan, after: dict[str, int],
+    plan: Plan,
+    after: dict[str, int],
 ) -> None:
     """R11.4"""
     service = Service()
@@ -319,8 +351,10 @@ def test_a_plan_that_changed_since_the_preview_is_not_started_and_says_what_chan
     with pytest.raises(PlanChanged, match="has changed since the preview") as refused:
         service.begin(replace(REQUEST, plan_id=plan_id))
     assert refused.value.details == {
-        "before": {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11}, "now": after,
-        "planId": service.preview(REQUEST).plan_id}
+        "before": {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11},
+        "now": after,
+        "planId": service.preview(REQUEST).plan_id,
+    }
     assert service.memory.jobs.rows == {}
 
 
@@ -403,17 +437,21 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
     started = service.retry(failed.id, operator="bob")
     job = started.job
     assert started.is_new
-    assert (job.retry_of, job.created_by, job.status, job.progress.total_items) == (
-        failed.id, "bob", Status.PENDING, 3)
+    assert (job.retry_of, job.created_by, job.status, job.progress.total_items) == (failed.id, "bob", Status.PENDING, 3)
     assert all_items(service.memory.jobs.plan(job.id)) == [ITEMS[1], ITEMS[2], ITEMS[5]]
     assert (job.config.start_date, job.config.end_date) == (ITEMS[1].date, ITEMS[5].date)
     assert job.config.rate_limits == limits_of(max_requests_per_minute=30)
 
 
-@pytest.mark.parametrize(("narrowed", "items"), [
-    ({"codes": ["NO_ROWS"]}, [ITEMS[5]]), ({"codes": ["NO_ROWS", "TIMEOUT"]}, [ITEMS[1], ITEMS[2], ITEMS[5]]),
-    ({"districts": ["01"]}, [ITEMS[1]]), ({"districts": ["F"], "codes": ["TIMEOUT"]}, [ITEMS[2]]),
-])
+@pytest.mark.parametrize(
+    ("narrowed", "items"),
+    [
+        ({"codes": ["NO_ROWS"]}, [ITEMS[5]]),
+        ({"codes": ["NO_ROWS", "TIMEOUT"]}, [ITEMS[1], ITEMS[2], ITEMS[5]]),
+        ({"districts": ["01"]}, [ITEMS[1]]),
+        ({"districts": ["F"], "codes": ["TIMEOUT"]}, [ITEMS[2]]),
+    ],
+)
 def test_a_retry_may_be_narrowed_to_a_group(narrowed: dict[str, Any], items: list[WorkItem]) -> None:
     service = Service()
     job = service.retry(service.ended(*FAILED).id, operator="ann", **narrowed).job
@@ -425,8 +463,11 @@ def test_a_retry_of_more_failures_than_a_page_holds_has_them_all() -> None:
     service.work.planned = a_plan(30, (SUMMARY, *(f"{n:02d}" for n in range(1, 80))))
     items = all_items(service.work.planned)
     failed = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW), service.work.planned)
-    service.memory.jobs.update(failed.id, lambda job: job, segment=Segment(0, tuple(
-        an_outcome(item, OutcomeKind.FAILED, reason="TIMEOUT") for item in items)))
+    service.memory.jobs.update(
+        failed.id,
+        lambda job: job,
+        segment=Segment(0, tuple(an_outcome(item, OutcomeKind.FAILED, reason="TIMEOUT") for item in items)),
+    )
     job = service.retry(failed.id, operator="ann").job
     assert job.progress.total_items == len(items) == 2400
 
@@ -512,12 +553,18 @@ def test_a_pending_job_is_paused_resumed_and_its_limits_lowered() -> None:
         service.lower_limits(job.id, {"max_requests_per_minute": 0})
 
 
-@pytest.mark.parametrize("verb", [
-    lambda service: service.job(uuid4()), lambda service: service.cancel(uuid4()),
-    lambda service: service.pause(uuid4()), lambda service: service.resume(uuid4()),
-    lambda service: service.lower_limits(uuid4(), {}),
-    lambda service: service.items(uuid4(), OutcomeFilter(), limit=1, offset=0),
-], ids=["job", "cancel", "pause", "resume", "lower", "items"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda service: service.job(uuid4()),
+        lambda service: service.cancel(uuid4()),
+        lambda service: service.pause(uuid4()),
+        lambda service: service.resume(uuid4()),
+        lambda service: service.lower_limits(uuid4(), {}),
+        lambda service: service.items(uuid4(), OutcomeFilter(), limit=1, offset=0),
+    ],
+    ids=["job", "cancel", "pause", "resume", "lower", "items"],
+)
 def test_a_job_that_there_is_not_is_not_found(verb: Callable[[Service], object]) -> None:
     with pytest.raises(JobNotFound, match="There is no job"):
         verb(Service())
@@ -529,8 +576,10 @@ def test_a_job_that_there_is_not_is_not_found(verb: Callable[[Service], object])
 def test_jobs_are_listed_newest_first_and_by_status() -> None:
     """R1.6, R6.3"""
     service = Service()
-    jobs = [service.memory.jobs.put_in(a_job(status=status, created_at=NOW + timedelta(minutes=n), ended_at=NOW))
-            for n, status in enumerate([Status.COMPLETED, Status.FAILED, Status.CANCELLED])]
+    jobs = [
+        service.memory.jobs.put_in(a_job(status=status, created_at=NOW + timedelta(minutes=n), ended_at=NOW))
+        for n, status in enumerate([Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+    ]
     page = service.jobs(JobFilter(), limit=2, offset=0)
     assert ([job.id for job in page.rows], page.total) == ([jobs[2].id, jobs[1].id], 3)
     page = service.jobs(JobFilter(statuses=frozenset({Status.FAILED})), limit=20, offset=0)
@@ -548,8 +597,10 @@ def test_the_items_of_a_job_are_listed_in_the_order_in_which_they_were_settled()
 def test_a_stored_snapshot_is_found_and_another_one_is_not() -> None:
     service = Service()
     name = next(iter(a_snapshot(district=SUMMARY).reports))
-    summary = a_snapshot(district=SUMMARY, reports={name: a_report(
-        b'"REGION","DISTRICT"\r\n"01","02"\r\nMonth of Jan, As of 02/09/2024\r\n')})
+    summary = a_snapshot(
+        district=SUMMARY,
+        reports={name: a_report(b'"REGION","DISTRICT"\r\n"01","02"\r\nMonth of Jan, As of 02/09/2024\r\n')},
+    )
     service.memory.snapshots.put(summary)
     assert service.snapshot(DAY, SUMMARY) == summary
     assert service.rows(summary) == [{"REGION": "01", "DISTRICT": "02"}]

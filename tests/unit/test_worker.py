@@ -38,12 +38,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stored(storage: FakeStorage, **fields: object) -> Job:
     now = utc_now()
-    return storage.jobs.put_in(a_job(created_at=now, progressed_at=now, progress=Progress(
-        total_items=PLAN.total_items), **fields), PLAN)
+    return storage.jobs.put_in(
+        a_job(created_at=now, progressed_at=now, progress=Progress(total_items=PLAN.total_items), **fields), PLAN
+    )
 
 
 def worker_of(
-    storage: FakeStorage, execution: FakeExecution | None = None, *, retention: timedelta = timedelta(days=30),
+    storage: FakeStorage,
+    execution: FakeExecution | None = None,
+    *,
+    retention: timedelta = timedelta(days=30),
     now: Callable[[], datetime] = utc_now,
 ) -> Worker:
     works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
@@ -116,6 +120,7 @@ def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -
 
 def test_a_worker_that_stops_gives_the_lease_back() -> None:
     """R10.1"""
+
     def asks(item: WorkItem) -> Outcome:
         assert eventually(worker._stop.is_set)
         return an_outcome(item)
@@ -182,8 +187,10 @@ def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
     storage = FakeStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = replace(
-        job, config=replace(job.config, rate_limits=FAST),
-        progress=replace(job.progress, limiter=LimiterReport(requests_made=41)))
+        job,
+        config=replace(job.config, rate_limits=FAST),
+        progress=replace(job.progress, limiter=LimiterReport(requests_made=41)),
+    )
     with working(worker_of(storage)):
         assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     after = storage.jobs.rows[job.id]

@@ -16,8 +16,10 @@ _INTERRUPTED = 130
 
 
 class Command(BaseCommand):
-    help = ("Collect the history of the dashboards. Exit codes of --wait: 0 completed, 1 failed, "
-            "2 completed with failed items, 130 cancelled or no longer watched.")
+    help = (
+        "Collect the history of the dashboards. Exit codes of --wait: 0 completed, 1 failed, "
+        "2 completed with failed items, 130 cancelled or no longer watched."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,16 +39,19 @@ class Command(BaseCommand):
         items = verb("items", "List how each item of a job was settled.", _job(), _json(), _page())
         items.add_argument("--district", metavar="ID")
         items.add_argument("--outcome", help="processed, failed or skipped")
-        for name, sentence in (("cancel", "Cancel a job: no new item begins, those in flight are finished."),
-                               ("pause", "Pause a job."), ("resume", "Go on with a paused job.")):
+        for name, sentence in (
+            ("cancel", "Cancel a job: no new item begins, those in flight are finished."),
+            ("pause", "Pause a job."),
+            ("resume", "Go on with a paused job."),
+        ):
             verb(name, f"{sentence} Without JOB_ID the active one.", _job(is_optional=True), _json())
-        retry = verb("retry", "Start a job of exactly the failed items of an ended one.", _job(), _json(),
-                     _operator(), _wait())
+        retry = verb(
+            "retry", "Start a job of exactly the failed items of an ended one.", _job(), _json(), _operator(), _wait()
+        )
         retry.add_argument("--code", action="append", default=[], help="only failures of this cause; repeatable")
         retry.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable")
         limits = verb("rate-limit", "Show the limits that the next job takes, or change them.", _json(), _operator())
-        for flag in ("max-requests-per-minute", "max-concurrent", "min-delay-ms", "max-delay-ms",
-                     "backoff-multiplier"):
+        for flag in ("max-requests-per-minute", "max-concurrent", "min-delay-ms", "max-delay-ms", "backoff-multiplier"):
             limits.add_argument(f"--{flag}", metavar="N")
         verb("work", "Run the worker here until Ctrl-C or SIGTERM.")
         verb("prune", "Remove jobs that ended longer ago than BACKFILL_RETENTION_DAYS.")
@@ -60,8 +65,9 @@ class Command(BaseCommand):
         except BackfillError as exc:
             raise as_command_error(exc) from exc
         except KeyboardInterrupt:
-            raise CommandError("Interrupted. See what runs with: manage.py backfill status",
-                               returncode=_INTERRUPTED) from None
+            raise CommandError(
+                "Interrupted. See what runs with: manage.py backfill status", returncode=_INTERRUPTED
+            ) from None
         except BrokenPipeError:  # who read it has had enough, as with `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 0
@@ -91,20 +97,21 @@ def _everywhere() -> CommandParser:
         flags.add_argument(name, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     for name in ("--settings", "--pythonpath"):
         flags.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    flags.add_argument("-v", "--verbosity", type=int, choices=range(4), default=argparse.SUPPRESS,
-                       help=argparse.SUPPRESS)
+    flags.add_argument(
+        "-v", "--verbosity", type=int, choices=range(4), default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
     return flags
 
 
 def _plan() -> CommandParser:
     flags = _flags()
-    flags.add_argument("--type", default="data-collection", metavar="TYPE",
-                       help="data-collection (default) or analytics-generation")
+    flags.add_argument(
+        "--type", default="data-collection", metavar="TYPE", help="data-collection (default) or analytics-generation"
+    )
     flags.add_argument("--from", metavar="DAY", help="the first snapshot date, like 2024-01-31")
     flags.add_argument("--to", metavar="DAY", help="the last one")
     flags.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable; none means all")
-    flags.add_argument("--cadence", default="daily", metavar="CADENCE",
-                       help="daily (default), month-ends or year-ends")
+    flags.add_argument("--cadence", default="daily", metavar="CADENCE", help="daily (default), month-ends or year-ends")
     flags.add_argument("--no-skip-existing", action="store_true", help="fetch what is stored already, too")
     return flags
 

@@ -29,8 +29,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            world = SampleWorld(today=options["today"] or datetime.now(UTC).date(), seed=options["seed"],
-                                districts=options["districts"], clubs=options["clubs"])
+            world = SampleWorld(
+                today=options["today"] or datetime.now(UTC).date(),
+                seed=options["seed"],
+                districts=options["districts"],
+                clubs=options["clubs"],
+            )
         except ValueError as exc:
             raise CommandError(str(exc)) from exc
         latency_ms = options["latency_ms"]
@@ -39,8 +43,10 @@ class Command(BaseCommand):
         server = self._server(world, options["host"], options["port"], latency_ms / 1000)
         # A queue, since its put may be called from a signal handler at any point of the thread that waits in get.
         asked_to_stop: SimpleQueue[int] = SimpleQueue()
-        before = {number: signal.signal(number, lambda got, _frame: asked_to_stop.put(got))
-                  for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, lambda got, _frame: asked_to_stop.put(got))
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             with server:
                 self.stdout.write(f"Sample dashboard on {server.url}")

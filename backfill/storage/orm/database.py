@@ -36,7 +36,9 @@ def check_fence(fence: Fence | None) -> None:
         return
     row = (
         BackfillJob.objects.select_for_update(of=("self",))
-        .filter(pk=fence.job_id).values_list("token", "lease_owner").first()
+        .filter(pk=fence.job_id)
+        .values_list("token", "lease_owner")
+        .first()
     )
     if row is None or row[0] != fence.token or not row[1]:
         raise LeaseLost(f"Job {fence.job_id} has been taken over; nothing was written.")

@@ -44,14 +44,25 @@ _THE_ROW = 1
 def _columns_of(job: Job) -> dict[str, Any]:
     progress, detail = packing.progress_to_json(job.progress)
     return {
-        "job_type": str(job.job_type), "status": str(job.status), "config": packing.config_to_json(job.config),
-        "created_at": job.created_at, "created_by": job.created_by, "started_at": job.started_at,
-        "ended_at": job.ended_at, "cancelled_at": job.cancelled_at, "resumed_at": job.resumed_at,
-        "resume_count": job.resume_count, "retry_of": job.retry_of,
+        "job_type": str(job.job_type),
+        "status": str(job.status),
+        "config": packing.config_to_json(job.config),
+        "created_at": job.created_at,
+        "created_by": job.created_by,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "cancelled_at": job.cancelled_at,
+        "resumed_at": job.resumed_at,
+        "resume_count": job.resume_count,
+        "retry_of": job.retry_of,
         "lease_owner": job.lease.owner if job.lease else "",
         "lease_expires_at": job.lease.expires_at if job.lease else None,
-        "token": job.token, "progressed_at": job.progressed_at, "progress": progress, "detail": detail,
-        "error": packing.storable(job.error), "segments": job.segments,
+        "token": job.token,
+        "progressed_at": job.progressed_at,
+        "progress": progress,
+        "detail": detail,
+        "error": packing.storable(job.error),
+        "segments": job.segments,
         "idempotency_key": job.idempotency.key if job.idempotency else "",
         "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
         "revision": job.revision,
@@ -61,16 +72,27 @@ def _columns_of(job: Job) -> dict[str, Any]:
 def _job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
     try:
         return Job(
-            id=row.id, job_type=JobType(row.job_type), status=Status(row.status),
-            config=packing.config_from_json(row.config), created_at=row.created_at, created_by=row.created_by,
-            started_at=row.started_at, ended_at=row.ended_at, cancelled_at=row.cancelled_at,
-            resumed_at=row.resumed_at, resume_count=row.resume_count, retry_of=row.retry_of,
+            id=row.id,
+            job_type=JobType(row.job_type),
+            status=Status(row.status),
+            config=packing.config_from_json(row.config),
+            created_at=row.created_at,
+            created_by=row.created_by,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            cancelled_at=row.cancelled_at,
+            resumed_at=row.resumed_at,
+            resume_count=row.resume_count,
+            retry_of=row.retry_of,
             lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
-            token=row.token, progressed_at=row.progressed_at,
+            token=row.token,
+            progressed_at=row.progressed_at,
             progress=packing.progress_from_json(row.progress, row.detail if with_detail else None),
-            error=row.error, segments=row.segments,
+            error=row.error,
+            segments=row.segments,
             idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
-            if row.idempotency_key else None,
+            if row.idempotency_key
+            else None,
             revision=row.revision,
         )
     except (KeyError, TypeError, ValueError) as exc:
@@ -80,7 +102,9 @@ def _job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
 def _conflict(active: Job) -> JobConflict:
     return JobConflict(
         f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
-        "time: wait until it ends, or cancel it first.", details=conflict_details(active))
+        "time: wait until it ends, or cancel it first.",
+        details=conflict_details(active),
+    )
 
 
 class OrmJobStorage(JobStorage):
@@ -115,9 +139,16 @@ class OrmJobStorage(JobStorage):
             after = change(before)
             if segment is not None:
                 kinds = kinds_in(segment.outcomes)
-                Checkpoint.objects.update_or_create(job_id=job_id, number=segment.number, defaults={
-                    "processed": kinds[OutcomeKind.PROCESSED], "failed": kinds[OutcomeKind.FAILED],
-                    "skipped": kinds[OutcomeKind.SKIPPED], "outcomes": packing.pack_outcomes(segment.outcomes)})
+                Checkpoint.objects.update_or_create(
+                    job_id=job_id,
+                    number=segment.number,
+                    defaults={
+                        "processed": kinds[OutcomeKind.PROCESSED],
+                        "failed": kinds[OutcomeKind.FAILED],
+                        "skipped": kinds[OutcomeKind.SKIPPED],
+                        "outcomes": packing.pack_outcomes(segment.outcomes),
+                    },
+                )
             return before if after is before else self._write(row, after)
 
     @staticmethod
@@ -140,8 +171,12 @@ class OrmJobStorage(JobStorage):
 
     def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
         with answering():
-            row = (BackfillJob.objects.defer("plan").filter(idempotency_key=key, created_at__gte=since)
-                   .order_by("-created_at").first())
+            row = (
+                BackfillJob.objects.defer("plan")
+                .filter(idempotency_key=key, created_at__gte=since)
+                .order_by("-created_at")
+                .first()
+            )
         return _job_of(row) if row else None
 
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
@@ -155,7 +190,7 @@ class OrmJobStorage(JobStorage):
         if wanted.created_to:
             rows = rows.filter(created_at__lt=wanted.created_to)
         with answering():
-            return Page([_job_of(row, with_detail=False) for row in rows[offset:offset + limit]], rows.count())
+            return Page([_job_of(row, with_detail=False) for row in rows[offset : offset + limit]], rows.count())
 
     def plan(self, job_id: UUID) -> Plan:
         with answering():
@@ -178,18 +213,23 @@ class OrmJobStorage(JobStorage):
         rows = Checkpoint.objects.filter(job_id=job_id)
         counted = F(str(wanted.kind)) if wanted.kind else F("processed") + F("failed") + F("skipped")
         with answering():
-            counts = list(rows.annotate(count=counted).filter(count__gt=0).order_by("number")
-                          .values_list("number", "count"))
+            counts = list(
+                rows.annotate(count=counted).filter(count__gt=0).order_by("number").values_list("number", "count")
+            )
         if wanted.district is not None:  # which segments hold a district is not indexed: all are read
             numbers = [number for number, _ in counts]
-            matching = [outcome for segment in self._segments(rows.filter(number__in=numbers))
-                        for outcome in segment.outcomes if wanted.matches(outcome)]
-            return Page(matching[offset:offset + limit], len(matching))
+            matching = [
+                outcome
+                for segment in self._segments(rows.filter(number__in=numbers))
+                for outcome in segment.outcomes
+                if wanted.matches(outcome)
+            ]
+            return Page(matching[offset : offset + limit], len(matching))
         passed, found = 0, []
         for number, count in counts:
             if passed + count > offset and passed < offset + limit:
                 for segment in self._segments(rows.filter(number=number)):
-                    found += [o for o in segment.outcomes if wanted.matches(o)][max(offset - passed, 0):]
+                    found += [o for o in segment.outcomes if wanted.matches(o)][max(offset - passed, 0) :]
             passed += count
         return Page(found[:limit], passed)
 
@@ -207,7 +247,8 @@ class OrmJobStorage(JobStorage):
         with transacting():
             # The row is made before it is read: two first changes at once would else both begin from the defaults.
             row, _ = RateLimitConfig.objects.select_for_update().get_or_create(
-                pk=_THE_ROW, defaults=StoredLimits().limits.to_dict())
+                pk=_THE_ROW, defaults=StoredLimits().limits.to_dict()
+            )
             after = change(self._limits_of(row))
             for name, value in after.limits.to_dict().items():
                 setattr(row, name, value)
@@ -226,10 +267,14 @@ class OrmJobStorage(JobStorage):
         with transacting():
             check_fence(fence)
             row, _ = SourceTimeline.objects.select_for_update().get_or_create(pk=_THE_ROW)
-            after = change(Timeline(reserved_until=row.reserved_until, held_until=row.held_until,
-                                    hold_reason=row.hold_reason))
+            after = change(
+                Timeline(reserved_until=row.reserved_until, held_until=row.held_until, hold_reason=row.hold_reason)
+            )
             row.reserved_until, row.held_until, row.hold_reason = (
-                after.reserved_until, after.held_until, packing.storable(after.hold_reason))
+                after.reserved_until,
+                after.held_until,
+                packing.storable(after.hold_reason),
+            )
             row.save()
             return after
 

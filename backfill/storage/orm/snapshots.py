@@ -32,25 +32,44 @@ class _Joined(Aggregate):
 def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
     subject = f"snapshot {row.date}/{row.district}"
     try:
-        reports = (packing.unpack_reports(row.reports, bytes(row.content), subject) if with_content
-                   else packing.read_reports(row.reports))
+        reports = (
+            packing.unpack_reports(row.reports, bytes(row.content), subject)
+            if with_content
+            else packing.read_reports(row.reports)
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
-    return Snapshot(date=row.date, district=row.district, data_month=row.data_month, as_of=row.as_of,
-                    is_final=row.is_final, fetched_at=row.fetched_at, job_id=row.job_id, reports=reports)
+    return Snapshot(
+        date=row.date,
+        district=row.district,
+        data_month=row.data_month,
+        as_of=row.as_of,
+        is_final=row.is_final,
+        fetched_at=row.fetched_at,
+        job_id=row.job_id,
+        reports=reports,
+    )
 
 
 class OrmSnapshotStorage(SnapshotStorage):
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
         columns = {
-            "data_month": snapshot.data_month, "as_of": snapshot.as_of, "is_final": snapshot.is_final,
-            "content_hash": snapshot.content_hash, "fetched_at": snapshot.fetched_at, "job_id": snapshot.job_id,
-            "reports": packing.described_reports(snapshot.reports), "content": packing.pack_reports(snapshot.reports),
+            "data_month": snapshot.data_month,
+            "as_of": snapshot.as_of,
+            "is_final": snapshot.is_final,
+            "content_hash": snapshot.content_hash,
+            "fetched_at": snapshot.fetched_at,
+            "job_id": snapshot.job_id,
+            "reports": packing.described_reports(snapshot.reports),
+            "content": packing.pack_reports(snapshot.reports),
         }
         with transacting():
             check_fence(fence)
-            row, is_new = StoredSnapshot.objects.select_for_update().defer("content").get_or_create(
-                date=snapshot.date, district=snapshot.district, defaults=columns)
+            row, is_new = (
+                StoredSnapshot.objects.select_for_update()
+                .defer("content")
+                .get_or_create(date=snapshot.date, district=snapshot.district, defaults=columns)
+            )
             if is_new:
                 return True
             if not snapshot.supersedes(_snapshot_of(row, with_content=False)):
@@ -72,32 +91,47 @@ class OrmSnapshotStorage(SnapshotStorage):
         if wanted.district:
             rows = rows.filter(district=wanted.district)
         with answering():
-            return Page([_snapshot_of(row, with_content=False) for row in rows[offset:offset + limit]], rows.count())
+            return Page([_snapshot_of(row, with_content=False) for row in rows[offset : offset + limit]], rows.count())
 
     def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
         groups = (
             StoredSnapshot.objects.filter(date__gte=first, date__lte=last)
-            .values_list("date", "as_of", "is_final", "job_id").annotate(districts=_Joined("district"))
+            .values_list("date", "as_of", "is_final", "job_id")
+            .annotate(districts=_Joined("district"))
             .order_by("date", "as_of", "is_final", "job_id")
         )
         with answering():
             for day, as_of, is_final, job_id, districts in groups.iterator(chunk_size=500):
-                yield StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job_id,
-                                    districts=frozenset(districts.split(",")))
+                yield StoredEdition(
+                    date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts.split(","))
+                )
 
     def calendar(self, first: date, last: date) -> list[CalendarMonth]:
         with answering():
             rows = list(StoredCalendarMonth.objects.filter(month_end__range=(first, last)).order_by("month_end"))
-        return [CalendarMonth(
-            month_end=row.month_end, districts=tuple(row.districts),
-            as_of_days=tuple(date.fromisoformat(day) for day in row.as_of_days), is_archived=row.is_archived,
-            is_closed=row.is_closed, has_blank_close=row.has_blank_close, fetched_at=row.fetched_at,
-        ) for row in rows]
+        return [
+            CalendarMonth(
+                month_end=row.month_end,
+                districts=tuple(row.districts),
+                as_of_days=tuple(date.fromisoformat(day) for day in row.as_of_days),
+                is_archived=row.is_archived,
+                is_closed=row.is_closed,
+                has_blank_close=row.has_blank_close,
+                fetched_at=row.fetched_at,
+            )
+            for row in rows
+        ]
 
     def save_calendar(self, month: CalendarMonth) -> None:
         with transacting():
-            StoredCalendarMonth.objects.update_or_create(month_end=month.month_end, defaults={
-                "districts": list(month.districts), "as_of_days": [day.isoformat() for day in month.as_of_days],
-                "is_archived": month.is_archived, "is_closed": month.is_closed,
-                "has_blank_close": month.has_blank_close, "fetched_at": month.fetched_at,
-            })
+            StoredCalendarMonth.objects.update_or_create(
+                month_end=month.month_end,
+                defaults={
+                    "districts": list(month.districts),
+                    "as_of_days": [day.isoformat() for day in month.as_of_days],
+                    "is_archived": month.is_archived,
+                    "is_closed": month.is_closed,
+                    "has_blank_close": month.has_blank_close,
+                    "fetched_at": month.fetched_at,
+                },
+            )

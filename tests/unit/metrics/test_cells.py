@@ -9,21 +9,40 @@ import pytest
 from backfill.metrics.cells import club_number, is_blank, number, percent, percentage, points, rounded, share_ceiling
 
 
-@pytest.mark.parametrize(("cell", "value"), [
-    ("0", 0), ("42", 42), (" 42 ", 42), ("-3", -3), ("+3", 3), ("1,234", 1234), ("-1,234,567", -1234567), ("007", 7),
-])
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("0", 0),
+        ("42", 42),
+        (" 42 ", 42),
+        ("-3", -3),
+        ("+3", 3),
+        ("1,234", 1234),
+        ("-1,234,567", -1234567),
+        ("007", 7),
+    ],
+)
 def test_a_count_is_read_with_commas_signs_and_spaces(cell: str, value: int) -> None:
     assert number(cell) == value
 
 
-@pytest.mark.parametrize("cell", ["", " ", "N/A", "n/a", "12.5", "1,23", "1_000", "\u0664", "--1", "1e3", "nan", "9" * 5000])
+@pytest.mark.parametrize(
+    "cell", ["", " ", "N/A", "n/a", "12.5", "1,23", "1_000", "\u0664", "--1", "1e3", "nan", "9" * 5000]
+)
 def test_what_is_no_count_is_none_and_never_0(cell: str) -> None:
     assert number(cell) is None
 
 
-@pytest.mark.parametrize(("cell", "value"), [
-    ("28.97%", "28.97"), ("-13.79%", "-13.79"), ("1,234.50 %", "1234.50"), ("7", "7"), ("0.00%", "0"),
-])
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("28.97%", "28.97"),
+        ("-13.79%", "-13.79"),
+        ("1,234.50 %", "1234.50"),
+        ("7", "7"),
+        ("0.00%", "0"),
+    ],
+)
 def test_a_percentage_is_read_in_percent_points(cell: str, value: str) -> None:
     assert percent(cell) == Decimal(value)
 
@@ -37,16 +56,29 @@ def test_a_percentage_of_minus_nothing_is_written_as_nothing() -> None:
     assert str(points(percent("-0.00%"))) == "0.0"
 
 
-@pytest.mark.parametrize(("cell", "blank"), [("", True), ("  ", True), ("N/A", True), (" n/a", True), ("0", False),
-                                             ("-", False)])
+@pytest.mark.parametrize(
+    ("cell", "blank"), [("", True), ("  ", True), ("N/A", True), (" n/a", True), ("0", False), ("-", False)]
+)
 def test_only_the_empty_cell_and_not_available_are_blank(cell: str, blank: bool) -> None:
     assert is_blank(cell) is blank
 
 
-@pytest.mark.parametrize(("part", "whole", "digits", "value"), [
-    (5, 2, 0, 3.0), (-5, 2, 0, -3.0), (7, 2, 0, 4.0), (-7, 2, 0, -4.0), (1, 3, 2, 0.33), (2, 3, 1, 0.7),
-    (5, -2, 0, -3.0), (1, 8, 2, 0.13), (-1, 8, 2, -0.13), (2675, 1000, 2, 2.68), (0, 7, 1, 0.0),
-])
+@pytest.mark.parametrize(
+    ("part", "whole", "digits", "value"),
+    [
+        (5, 2, 0, 3.0),
+        (-5, 2, 0, -3.0),
+        (7, 2, 0, 4.0),
+        (-7, 2, 0, -4.0),
+        (1, 3, 2, 0.33),
+        (2, 3, 1, 0.7),
+        (5, -2, 0, -3.0),
+        (1, 8, 2, 0.13),
+        (-1, 8, 2, -0.13),
+        (2675, 1000, 2, 2.68),
+        (0, 7, 1, 0.0),
+    ],
+)
 def test_rounding_is_half_away_from_zero_to_the_digits_given(part: int, whole: int, digits: int, value: float) -> None:
     assert rounded(part, whole, digits) == value
 
@@ -68,9 +100,18 @@ def test_percentages_have_the_digits_given() -> None:
     assert percentage(1, 800, 2) == 0.13
 
 
-@pytest.mark.parametrize(("base", "percents", "least"), [
-    (100, 55, 55), (100, 45, 45), (101, 55, 56), (20, 55, 11), (175, 101, 177), (0, 60, 0), (1, 1, 1),
-])
+@pytest.mark.parametrize(
+    ("base", "percents", "least"),
+    [
+        (100, 55, 55),
+        (100, 45, 45),
+        (101, 55, 56),
+        (20, 55, 11),
+        (175, 101, 177),
+        (0, 60, 0),
+        (1, 1, 1),
+    ],
+)
 def test_a_share_is_rounded_up_exactly(base: int, percents: int, least: int) -> None:
     assert share_ceiling(base, percents) == least
 

@@ -20,19 +20,41 @@ from tests.unit.metrics.builders import (
 
 
 def test_clubs_are_counted_by_status() -> None:
-    result = result_of(AClub(number="1"), AClub(number="2"), AClub(number="3", status="Low"),
-                       AClub(number="4", status="Ineligible"), AClub(number="5", status="Suspended", name="Gone"))
+    result = result_of(
+        AClub(number="1"),
+        AClub(number="2"),
+        AClub(number="3", status="Low"),
+        AClub(number="4", status="Ineligible"),
+        AClub(number="5", status="Suspended", name="Gone"),
+    )
     assert result["clubs"] == {
-        "total": 5, "open": 4, "paid": 2, "low": 1, "ineligible": 1, "suspended": 1, "base": 4, "netGrowth": -2,
-        "chartered": 0, "suspendedClubs": [{"clubNumber": "5", "clubName": "Gone"}],
+        "total": 5,
+        "open": 4,
+        "paid": 2,
+        "low": 1,
+        "ineligible": 1,
+        "suspended": 1,
+        "base": 4,
+        "netGrowth": -2,
+        "chartered": 0,
+        "suspendedClubs": [{"clubNumber": "5", "clubName": "Gone"}],
     }
     assert result["quality"] == []
 
 
 def test_suspended_clubs_count_in_nothing_but_the_payments() -> None:
-    result = result_of(AClub(number="1", members="15", base="10", goals="3", paid={"New": "2", "Total to Date": "2"}),
-                       AClub(number="2", status="Suspended", members="30", base="40", goals="9", code="P",
-                             paid={"New": "5", "Total to Date": "5"}))
+    result = result_of(
+        AClub(number="1", members="15", base="10", goals="3", paid={"New": "2", "Total to Date": "2"}),
+        AClub(
+            number="2",
+            status="Suspended",
+            members="30",
+            base="40",
+            goals="9",
+            code="P",
+            paid={"New": "5", "Total to Date": "5"},
+        ),
+    )
     assert result["membership"] == {"total": 15, "base": 10, "netGrowth": 5, "averagePerClub": 15.0}
     assert result["payments"]["new"] == 7
     assert result["distinguished"]["reported"]["total"] == 0
@@ -48,13 +70,36 @@ def test_the_average_has_one_digit_and_is_rounded_half_away_from_zero() -> None:
 
 
 def test_payments_are_sums_over_the_rows_and_grow_against_the_base_of_the_summary() -> None:
-    paid = {"New": "3", "Late Ren.": "1", "Oct. Ren.": "1,020", "Apr. Ren.": "-2", "Total Chart": "20",
-            "Total to Date": "1,042"}
-    summary = {**SUMMARY, "New Payments": "3", "Late Payments": "1", "October Payments": "1,020",
-               "April Payments": "-2", "Total YTD Payments": "1,042", "Payment Base": "600", "Active Clubs": "1"}
+    paid = {
+        "New": "3",
+        "Late Ren.": "1",
+        "Oct. Ren.": "1,020",
+        "Apr. Ren.": "-2",
+        "Total Chart": "20",
+        "Total to Date": "1,042",
+    }
+    summary = {
+        **SUMMARY,
+        "New Payments": "3",
+        "Late Payments": "1",
+        "October Payments": "1,020",
+        "April Payments": "-2",
+        "Total YTD Payments": "1,042",
+        "Payment Base": "600",
+        "Active Clubs": "1",
+    }
     result = result_of(AClub(paid=paid), summary=summary)
-    assert result["payments"] == {"new": 3, "late": 1, "october": 1020, "april": -2, "charter": 20, "total": 1042,
-                                  "base": 600, "growth": 442, "growthPercent": 73.67}
+    assert result["payments"] == {
+        "new": 3,
+        "late": 1,
+        "october": 1020,
+        "april": -2,
+        "charter": 20,
+        "total": 1042,
+        "base": 600,
+        "growth": 442,
+        "growthPercent": 73.67,
+    }
     assert result["quality"] == []
 
 
@@ -63,18 +108,30 @@ def test_growth_on_a_payment_base_of_0_has_no_percentage() -> None:
     assert (result["payments"]["growth"], result["payments"]["growthPercent"]) == (5, None)
 
 
-@pytest.mark.parametrize(("cell", "counts"), [
-    ("Charter 07/01/23", 1), ("Charter 06/30/24", 1), ("Charter 06/30/23", 0), ("Charter 07/01/24", 0),
-    (" Susp 09/30/23", 0), ("Charter 13/45/23", 0), ("Charter soon", 0), ("", 0),
-])
+@pytest.mark.parametrize(
+    ("cell", "counts"),
+    [
+        ("Charter 07/01/23", 1),
+        ("Charter 06/30/24", 1),
+        ("Charter 06/30/23", 0),
+        ("Charter 07/01/24", 0),
+        (" Susp 09/30/23", 0),
+        ("Charter 13/45/23", 0),
+        ("Charter soon", 0),
+        ("", 0),
+    ],
+)
 def test_clubs_chartered_in_the_program_year_are_counted(cell: str, counts: int) -> None:
     assert result_of(AClub(charter=cell), year=2023)["clubs"]["chartered"] == counts
 
 
 def test_reports_are_matched_by_number_without_leading_zeros() -> None:
     clubs = [AClub(number="00000309")]
-    source = replace(a_source(clubs), districts=district_table([AClub(number="309")]),
-                     divisions=divisions_table([AClub(number=" 0309 ")]))
+    source = replace(
+        a_source(clubs),
+        districts=district_table([AClub(number="309")]),
+        divisions=divisions_table([AClub(number=" 0309 ")]),
+    )
     result = district_result(source)
     assert result["clubs"]["total"] == 1
     assert result["quality"] == []
@@ -87,8 +144,9 @@ def test_a_club_missing_from_a_report_is_kept_and_named() -> None:
     assert result["clubs"]["total"] == 3
     assert result["clubs"]["open"] == 2
     assert result["payments"]["new"] == 4
-    missing = [(note["clubNumber"], note["message"].split()[0]) for note in result["quality"]
-               if note["code"] == "CLUB_MISSING"]
+    missing = [
+        (note["clubNumber"], note["message"].split()[0]) for note in result["quality"] if note["code"] == "CLUB_MISSING"
+    ]
     assert missing == [("3", "clubperformance"), ("2", "districtperformance"), ("3", "divisionperformance")]
 
 
@@ -96,7 +154,7 @@ def test_a_club_without_a_number_is_kept_once_and_matched_by_its_name() -> None:
     result = result_of(AClub(number="1"), AClub(number="", name="Nameless  Speakers "))
     assert result["clubs"]["total"] == 2
     assert codes_of(result) == ["CLUB_WITHOUT_NUMBER"] * 3
-    assert 'Nameless Speakers' in result["quality"][0]["message"]
+    assert "Nameless Speakers" in result["quality"][0]["message"]
 
 
 def test_a_club_with_two_rows_keeps_both_and_is_noted() -> None:
@@ -108,10 +166,18 @@ def test_a_club_with_two_rows_keeps_both_and_is_noted() -> None:
 
 def test_an_unknown_status_counts_in_the_total_only() -> None:
     result = result_of(AClub(number="1"), AClub(number="2", status="Merged"), AClub(number="3", status=""))
-    assert [result["clubs"][name] for name in ("total", "open", "paid", "low", "ineligible", "suspended")] \
-        == [3, 1, 1, 0, 0, 0]
-    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] \
-        == [("UNKNOWN_STATUS", "2", "Merged"), ("UNKNOWN_STATUS", "3", "")]
+    assert [result["clubs"][name] for name in ("total", "open", "paid", "low", "ineligible", "suspended")] == [
+        3,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
+    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] == [
+        ("UNKNOWN_STATUS", "2", "Merged"),
+        ("UNKNOWN_STATUS", "3", ""),
+    ]
 
 
 def test_a_status_is_read_without_regard_to_case_and_spaces() -> None:
@@ -124,8 +190,9 @@ def test_an_unreadable_cell_is_left_out_and_noted_and_no_0() -> None:
     assert result["membership"]["averagePerClub"] == 24.0
     assert result["health"]["clubs"][0]["members"] is None
     assert result["health"]["clubs"][0]["category"] is None
-    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] \
-        == [("CELL_UNREADABLE", "1", "many")]
+    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] == [
+        ("CELL_UNREADABLE", "1", "many")
+    ]
 
 
 @pytest.mark.parametrize("cell", ["", "N/A"])
@@ -147,8 +214,9 @@ def test_a_missing_needed_column_fails_the_item_and_is_named() -> None:
     full = clubs_table([AClub()])
     keep = [at for at, name in enumerate(full.columns) if name not in ("Goals Met", "Mem. Base")]
     cut = Table(tuple(full.columns[at] for at in keep), [[row[at] for at in keep] for row in full.rows])
-    with pytest.raises(UnreadableSnapshot, match=r"clubperformance is without needed columns: Mem\. Base, Goals Met") \
-            as raised:
+    with pytest.raises(
+        UnreadableSnapshot, match=r"clubperformance is without needed columns: Mem\. Base, Goals Met"
+    ) as raised:
         district_result(a_source([AClub()], clubs=cut))
     assert raised.value.code == "UNREADABLE_SNAPSHOT"
 

@@ -10,20 +10,47 @@ from tests.unit.metrics.builders import SUMMARY, AClub, codes_of, result_of
 
 BOUNDARIES = [
     # year, goals, members, growth, level
-    (2021, 5, 20, -9, "D"), (2021, 4, 40, 9, ""), (2021, 5, 19, 4, ""), (2021, 5, 19, 5, "D"), (2021, 7, 19, 5, "S"),
-    (2021, 6, 20, 0, "D"), (2021, 8, 20, 0, "S"), (2021, 9, 20, 0, "P"), (2021, 9, 1, 5, "P"), (2021, 10, 25, 5, "P"),
-    (2008, 9, 19, 4, ""), (2008, 9, 19, 5, "P"),
-    (2022, 5, 19, 2, ""), (2022, 5, 19, 3, "D"), (2022, 9, 19, 3, "P"), (2022, 5, 20, 0, "D"),
-    (2024, 7, 19, 3, "S"), (2024, 7, 19, 2, ""), (2024, 10, 30, 9, "P"),
-    (2025, 5, 19, 2, ""), (2025, 5, 19, 3, "D"), (2025, 7, 19, 3, "D"), (2025, 7, 19, 4, "D"), (2025, 7, 19, 5, "S"),
-    (2025, 7, 20, 0, "S"), (2025, 9, 19, 9, "S"), (2025, 9, 20, 0, "P"), (2025, 10, 24, 9, "P"), (2025, 10, 25, 0, "M"),
-    (2025, 9, 25, 0, "P"), (2026, 10, 25, -3, "M"),
+    (2021, 5, 20, -9, "D"),
+    (2021, 4, 40, 9, ""),
+    (2021, 5, 19, 4, ""),
+    (2021, 5, 19, 5, "D"),
+    (2021, 7, 19, 5, "S"),
+    (2021, 6, 20, 0, "D"),
+    (2021, 8, 20, 0, "S"),
+    (2021, 9, 20, 0, "P"),
+    (2021, 9, 1, 5, "P"),
+    (2021, 10, 25, 5, "P"),
+    (2008, 9, 19, 4, ""),
+    (2008, 9, 19, 5, "P"),
+    (2022, 5, 19, 2, ""),
+    (2022, 5, 19, 3, "D"),
+    (2022, 9, 19, 3, "P"),
+    (2022, 5, 20, 0, "D"),
+    (2024, 7, 19, 3, "S"),
+    (2024, 7, 19, 2, ""),
+    (2024, 10, 30, 9, "P"),
+    (2025, 5, 19, 2, ""),
+    (2025, 5, 19, 3, "D"),
+    (2025, 7, 19, 3, "D"),
+    (2025, 7, 19, 4, "D"),
+    (2025, 7, 19, 5, "S"),
+    (2025, 7, 20, 0, "S"),
+    (2025, 9, 19, 9, "S"),
+    (2025, 9, 20, 0, "P"),
+    (2025, 10, 24, 9, "P"),
+    (2025, 10, 25, 0, "M"),
+    (2025, 9, 25, 0, "P"),
+    (2026, 10, 25, -3, "M"),
 ]
 
 
 @pytest.mark.parametrize(("year", "goals", "members", "growth", "code"), BOUNDARIES)
 def test_a_level_is_earned_by_the_rule_of_its_program_year(
-    year: int, goals: int, members: int, growth: int, code: str,
+    year: int,
+    goals: int,
+    members: int,
+    growth: int,
+    code: str,
 ) -> None:
     rule = rule_of(ProgramYear(year))
     earned = rule.earned(members, growth, goals, has_plan=True)
@@ -33,7 +60,7 @@ def test_a_level_is_earned_by_the_rule_of_its_program_year(
 @pytest.mark.parametrize("year", [2008, 2021, 2022, 2024, 2025, 2030])
 def test_each_level_takes_at_least_what_the_one_before_takes(year: int) -> None:
     rule = rule_of(ProgramYear(year))
-    for members in range(0, 30):
+    for members in range(30):
         for growth in range(-3, 8):
             met = [[step.is_met(members, growth, goals) for step in rule.steps] for goals in range(11)]
             assert all(flags == sorted(flags, reverse=True) for flags in met)
@@ -46,13 +73,22 @@ def test_before_2025_no_success_plan_is_asked_for() -> None:
 
 
 def test_from_2025_a_club_without_a_success_plan_earns_nothing_and_is_told_so() -> None:
-    result = result_of(AClub(number="1", goals="10", members="25", plan="N"),
-                       AClub(number="2", goals="10", members="25", plan="Y"), year=2025)
-    assert result["distinguished"]["qualifying"] == {"distinguished": 0, "select": 0, "presidents": 0, "smedley": 1,
-                                                     "total": 1}
+    result = result_of(
+        AClub(number="1", goals="10", members="25", plan="N"),
+        AClub(number="2", goals="10", members="25", plan="Y"),
+        year=2025,
+    )
+    assert result["distinguished"]["qualifying"] == {
+        "distinguished": 0,
+        "select": 0,
+        "presidents": 0,
+        "smedley": 1,
+        "total": 1,
+    }
     assert result["distinguished"]["toGo"] == [
         {"clubNumber": "1", "level": "distinguished", "goals": 0, "members": 0, "planMissing": True},
-        {"clubNumber": "2", "level": None, "goals": 0, "members": 0, "planMissing": False}]
+        {"clubNumber": "2", "level": None, "goals": 0, "members": 0, "planMissing": False},
+    ]
 
 
 def test_a_success_plan_that_cannot_be_read_is_none_and_noted() -> None:
@@ -68,16 +104,23 @@ def test_from_2025_a_report_without_success_plans_cannot_say_who_qualifies() -> 
     assert "COLUMN_MISSING" in codes_of(result)
 
 
-@pytest.mark.parametrize(("year", "members", "base", "goals", "line"), [
-    (2023, "18", "17", "3", ("distinguished", 2, 2)),
-    (2023, "18", "16", "3", ("distinguished", 2, 1)),
-    (2023, "20", "30", "5", ("select", 2, 0)),
-    (2023, "20", "30", "9", (None, 0, 0)),
-    (2021, "18", "17", "5", ("distinguished", 0, 2)),
-    (2021, "12", "10", "5", ("distinguished", 0, 3)),
-])
+@pytest.mark.parametrize(
+    ("year", "members", "base", "goals", "line"),
+    [
+        (2023, "18", "17", "3", ("distinguished", 2, 2)),
+        (2023, "18", "16", "3", ("distinguished", 2, 1)),
+        (2023, "20", "30", "5", ("select", 2, 0)),
+        (2023, "20", "30", "9", (None, 0, 0)),
+        (2021, "18", "17", "5", ("distinguished", 0, 2)),
+        (2021, "12", "10", "5", ("distinguished", 0, 3)),
+    ],
+)
 def test_the_next_level_and_what_is_missing_to_it(
-    year: int, members: str, base: str, goals: str, line: tuple[str | None, int, int],
+    year: int,
+    members: str,
+    base: str,
+    goals: str,
+    line: tuple[str | None, int, int],
 ) -> None:
     (to_go,) = result_of(AClub(members=members, base=base, goals=goals), year=year)["distinguished"]["toGo"]
     assert (to_go["level"], to_go["goals"], to_go["members"]) == line
@@ -85,10 +128,16 @@ def test_the_next_level_and_what_is_missing_to_it(
 
 def test_the_reported_levels_are_counted_by_code_and_set_against_the_base() -> None:
     clubs = [AClub(number=str(at), code=code) for at, code in enumerate("DDSPM ", start=1)]
-    result = result_of(*clubs, summary={**SUMMARY, "Paid Club Base": "7", "Active Clubs": "6",
-                                        "Total Distinguished Clubs": "5"})
-    assert result["distinguished"]["reported"] == {"distinguished": 2, "select": 1, "presidents": 1, "smedley": 1,
-                                                   "total": 5}
+    result = result_of(
+        *clubs, summary={**SUMMARY, "Paid Club Base": "7", "Active Clubs": "6", "Total Distinguished Clubs": "5"}
+    )
+    assert result["distinguished"]["reported"] == {
+        "distinguished": 2,
+        "select": 1,
+        "presidents": 1,
+        "smedley": 1,
+        "total": 5,
+    }
     assert result["distinguished"]["percentOfBase"] == 71.43
     assert "SUMMARY_DIFFERS" not in codes_of(result)
 
@@ -96,8 +145,9 @@ def test_the_reported_levels_are_counted_by_code_and_set_against_the_base() -> N
 def test_an_unknown_code_counts_in_no_level_and_is_noted() -> None:
     result = result_of(AClub(code="X"))
     assert result["distinguished"]["reported"]["total"] == 0
-    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] \
-        == [("UNKNOWN_LEVEL", "309", "X")]
+    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] == [
+        ("UNKNOWN_LEVEL", "309", "X")
+    ]
 
 
 def test_a_club_whose_goals_cannot_be_read_earns_nothing() -> None:

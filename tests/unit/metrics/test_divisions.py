@@ -15,25 +15,36 @@ def units(clubs: list[AClub], **cells: Any) -> dict[str, Any]:
 
 
 def test_an_area_is_known_by_its_division_and_its_number() -> None:
-    clubs = [AClub(number="1", division="A", area="01", members="20"), AClub(number="2", division="B", area="01"),
-             AClub(number="3", division="A", area="01", members="10", goals="0")]
+    clubs = [
+        AClub(number="1", division="A", area="01", members="20"),
+        AClub(number="2", division="B", area="01"),
+        AClub(number="3", division="A", area="01", members="10", goals="0"),
+    ]
     result = units(clubs)
-    assert [(area["id"], area["division"], area["area"], area["clubs"]) for area in result["areas"]] \
-        == [("A/01", "A", "01", 2), ("B/01", "B", "01", 1)]
+    assert [(area["id"], area["division"], area["area"], area["clubs"]) for area in result["areas"]] == [
+        ("A/01", "A", "01", 2),
+        ("B/01", "B", "01", 1),
+    ]
     assert result["areas"][0]["members"] == 30
     assert [division["id"] for division in result["divisions"]] == ["A", "B"]
 
 
-@pytest.mark.parametrize(("paid", "distinguished", "level", "gap"), [
-    (3, 3, None, {"paidClubs": 1, "distinguishedClubs": 0}),
-    (4, 1, None, {"paidClubs": 0, "distinguishedClubs": 1}),
-    (4, 2, "Distinguished", {"paidClubs": 0, "distinguishedClubs": 1}),
-    (4, 3, "Select Distinguished", {"paidClubs": 1, "distinguishedClubs": 0}),
-    (5, 2, "Distinguished", {"paidClubs": 0, "distinguishedClubs": 1}),
-    (5, 3, "President's Distinguished", None),
-])
+@pytest.mark.parametrize(
+    ("paid", "distinguished", "level", "gap"),
+    [
+        (3, 3, None, {"paidClubs": 1, "distinguishedClubs": 0}),
+        (4, 1, None, {"paidClubs": 0, "distinguishedClubs": 1}),
+        (4, 2, "Distinguished", {"paidClubs": 0, "distinguishedClubs": 1}),
+        (4, 3, "Select Distinguished", {"paidClubs": 1, "distinguishedClubs": 0}),
+        (5, 2, "Distinguished", {"paidClubs": 0, "distinguishedClubs": 1}),
+        (5, 3, "President's Distinguished", None),
+    ],
+)
 def test_a_level_takes_both_its_paid_and_its_distinguished_clubs(
-    paid: int, distinguished: int, level: str | None, gap: dict[str, int] | None,
+    paid: int,
+    distinguished: int,
+    level: str | None,
+    gap: dict[str, int] | None,
 ) -> None:
     cells = unit_cells(base=4, paid=paid, distinguished=distinguished, level="Distinguished")
     (area,) = units([AClub()], areas={("A", "01"): cells})["areas"]
@@ -53,13 +64,22 @@ def test_the_unaligned_get_no_level(division: str, area: str) -> None:
 
 
 def test_divisions_rank_by_distinguished_of_base_then_goals_per_club_and_share_ties() -> None:
-    clubs = [AClub(number=str(at), division=letter, goals=goals)
-             for at, (letter, goals) in enumerate([("A", "2"), ("B", "3"), ("C", "3"), ("D", "9"), ("E", "0")], start=1)]
-    cells = {letter: unit_cells(base=base, distinguished=distinguished)
-             for letter, base, distinguished in (("A", 4, 2), ("B", 2, 1), ("C", 6, 3), ("D", 4, 1), ("E", 3, 2))}
+    clubs = [
+        AClub(number=str(at), division=letter, goals=goals)
+        for at, (letter, goals) in enumerate([("A", "2"), ("B", "3"), ("C", "3"), ("D", "9"), ("E", "0")], start=1)
+    ]
+    cells = {
+        letter: unit_cells(base=base, distinguished=distinguished)
+        for letter, base, distinguished in (("A", 4, 2), ("B", 2, 1), ("C", 6, 3), ("D", 4, 1), ("E", 3, 2))
+    }
     result = units(clubs, divisions=cells)
-    assert {division["id"]: division["rank"] for division in result["divisions"]} \
-        == {"E": 1, "B": 2, "C": 2, "A": 4, "D": 5}
+    assert {division["id"]: division["rank"] for division in result["divisions"]} == {
+        "E": 1,
+        "B": 2,
+        "C": 2,
+        "A": 4,
+        "D": 5,
+    }
 
 
 def test_a_division_without_a_base_has_no_rank() -> None:

@@ -17,10 +17,19 @@ def achieved(**cells: str) -> list[int]:
     return [goal["goal"] for goal in goals if goal["achieved"]]
 
 
-@pytest.mark.parametrize(("column", "least", "goal"), [
-    ("Level 1s", 4, 1), ("Level 2s", 2, 2), ("Add. Level 2s", 2, 3), ("Level 3s", 2, 4), (FOURS, 1, 5),
-    (MORE_FOURS, 1, 6), ("New Members", 4, 7), ("Add. New Members", 4, 8),
-])
+@pytest.mark.parametrize(
+    ("column", "least", "goal"),
+    [
+        ("Level 1s", 4, 1),
+        ("Level 2s", 2, 2),
+        ("Add. Level 2s", 2, 3),
+        ("Level 3s", 2, 4),
+        (FOURS, 1, 5),
+        (MORE_FOURS, 1, 6),
+        ("New Members", 4, 7),
+        ("Add. New Members", 4, 8),
+    ],
+)
 def test_a_goal_is_met_at_its_own_column_s_number(column: str, least: int, goal: int) -> None:
     assert achieved(**{column: str(least)}) == [goal]
     assert achieved(**{column: str(least - 1)}) == []
@@ -31,19 +40,30 @@ def test_officer_training_takes_four_in_both_rounds() -> None:
     assert achieved(**{"Off. Trained Round 1": "7", "Off. Trained Round 2": "3"}) == []
 
 
-@pytest.mark.parametrize(("october", "april", "officers", "is_met"), [
-    ("1", "0", "1", True), ("0", "1", "2", True), ("1", "1", "0", False), ("0", "0", "1", False),
-])
+@pytest.mark.parametrize(
+    ("october", "april", "officers", "is_met"),
+    [
+        ("1", "0", "1", True),
+        ("0", "1", "2", True),
+        ("1", "1", "0", False),
+        ("0", "0", "1", False),
+    ],
+)
 def test_administration_takes_dues_once_and_the_officer_list(
-    october: str, april: str, officers: str, is_met: bool,
+    october: str,
+    april: str,
+    officers: str,
+    is_met: bool,
 ) -> None:
     cells = {"Mem. dues on time Oct": october, "Mem. dues on time Apr": april, "Off. List On Time": officers}
     assert achieved(**cells) == ([10] if is_met else [])
 
 
 def test_a_goal_s_percentage_is_of_the_open_clubs_with_one_digit() -> None:
-    clubs = [AClub(number=str(at), learned={"Level 1s": "4"} if at == 1 else {}, goals="1" if at == 1 else "0")
-             for at in range(1, 4)]
+    clubs = [
+        AClub(number=str(at), learned={"Level 1s": "4"} if at == 1 else {}, goals="1" if at == 1 else "0")
+        for at in range(1, 4)
+    ]
     result = result_of(*clubs, AClub(number="9", status="Suspended", learned={"Level 1s": "4"}))
     assert result["goals"][0] == {"goal": 1, "achieved": 1, "percent": 33.3}
     assert result["quality"] == []
@@ -52,8 +72,9 @@ def test_a_goal_s_percentage_is_of_the_open_clubs_with_one_digit() -> None:
 def test_goals_that_do_not_add_up_to_goals_met_are_noted_and_goals_met_stands() -> None:
     result = result_of(AClub(goals="2", learned={"Level 1s": "4"}))
     assert result["point"]["goals"] == 2
-    assert [(note["code"], note["clubNumber"], note["expected"], note["found"]) for note in result["quality"]] \
-        == [("GOALS_DIFFER", "309", 2, 1)]
+    assert [(note["code"], note["clubNumber"], note["expected"], note["found"]) for note in result["quality"]] == [
+        ("GOALS_DIFFER", "309", 2, 1)
+    ]
 
 
 def test_before_2020_the_columns_cannot_tell() -> None:
@@ -61,10 +82,15 @@ def test_before_2020_the_columns_cannot_tell() -> None:
     assert result_of(AClub(), year=2020)["goals"] is not None
 
 
-@pytest.mark.parametrize(("old", "new"), [
-    (FOURS, "Level 4s, Path Completions, or DTM Awards"), (MORE_FOURS, "Add. Level 4s, Path Completions, or DTM award"),
-    ("Level 2s", "Level 2s or EOM"), ("Add. Level 2s", "Add. Level 2s or EOM"),
-])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (FOURS, "Level 4s, Path Completions, or DTM Awards"),
+        (MORE_FOURS, "Add. Level 4s, Path Completions, or DTM award"),
+        ("Level 2s", "Level 2s or EOM"),
+        ("Add. Level 2s", "Add. Level 2s or EOM"),
+    ],
+)
 def test_the_columns_are_known_by_the_names_of_later_years_too(old: str, new: str) -> None:
     table = clubs_table([AClub(goals="1", learned={old: "2"})])
     renamed = Table(tuple(new if name == old else name for name in table.columns), table.rows)
@@ -76,7 +102,7 @@ def test_the_columns_are_known_by_the_names_of_later_years_too(old: str, new: st
 def test_a_goal_without_its_column_is_null_and_noted() -> None:
     full = clubs_table([AClub(learned={"Level 1s": "4"})])
     at = full.columns.index("Off. Trained Round 2")
-    cut = Table(full.columns[:at] + full.columns[at + 1:], [[*row[:at], *row[at + 1:]] for row in full.rows])
+    cut = Table(full.columns[:at] + full.columns[at + 1 :], [[*row[:at], *row[at + 1 :]] for row in full.rows])
     result = district_result(a_source([AClub()], clubs=cut))
     assert result["goals"][8] == {"goal": 9, "achieved": None, "percent": None}
     assert result["goals"][0]["achieved"] == 1

@@ -19,11 +19,20 @@ CELLS = st.one_of(COUNTS, st.sampled_from(["", "N/A", "-3", "1,234", " 7 ", "x",
 
 def clubs_with(cells: st.SearchStrategy[str], numbers: st.SearchStrategy[str]) -> st.SearchStrategy[list[AClub]]:
     club = st.builds(
-        AClub, number=numbers, name=st.sampled_from(["A", "B  b", ""]), division=st.sampled_from(["A", "B", "0D"]),
-        area=st.sampled_from(["01", "02", "0A"]), status=st.sampled_from(["Active", "Low", "Ineligible", "Suspended"]),
-        members=cells, base=cells, goals=cells, code=st.sampled_from(["", "D", "S", "P", "M"]),
-        plan=st.sampled_from(["Y", "N"]), learned=st.dictionaries(st.sampled_from(GOAL_COLUMNS), cells),
-        paid=st.dictionaries(st.sampled_from(PAYMENT_COLUMNS), cells))
+        AClub,
+        number=numbers,
+        name=st.sampled_from(["A", "B  b", ""]),
+        division=st.sampled_from(["A", "B", "0D"]),
+        area=st.sampled_from(["01", "02", "0A"]),
+        status=st.sampled_from(["Active", "Low", "Ineligible", "Suspended"]),
+        members=cells,
+        base=cells,
+        goals=cells,
+        code=st.sampled_from(["", "D", "S", "P", "M"]),
+        plan=st.sampled_from(["Y", "N"]),
+        learned=st.dictionaries(st.sampled_from(GOAL_COLUMNS), cells),
+        paid=st.dictionaries(st.sampled_from(PAYMENT_COLUMNS), cells),
+    )
     return st.lists(club, min_size=1, max_size=8)
 
 
@@ -76,8 +85,9 @@ def test_the_same_source_gives_the_same_bytes_and_no_cell_raises(clubs: list[ACl
 
 
 @given(UNTIDY, MOMENTS, st.data())
-def test_cells_of_any_text_anywhere_raise_nothing(clubs: list[AClub], moment: dict[str, int], data: st.DataObject
-                                                  ) -> None:
+def test_cells_of_any_text_anywhere_raise_nothing(
+    clubs: list[AClub], moment: dict[str, int], data: st.DataObject
+) -> None:
     source = a_source(clubs, **moment)
     spoiled = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
     summary = {name: data.draw(CELLS) for name in source.summary or {}}
@@ -85,12 +95,20 @@ def test_cells_of_any_text_anywhere_raise_nothing(clubs: list[AClub], moment: di
     assert json.loads(as_bytes(result)) == result
 
 
-@given(st.lists(st.tuples(st.sampled_from(["01", "1", "2", "91", "F", "X9", ""]), CELLS, CELLS, CELLS, CELLS), max_size=6))
+@given(
+    st.lists(st.tuples(st.sampled_from(["01", "1", "2", "91", "F", "X9", ""]), CELLS, CELLS, CELLS, CELLS), max_size=6)
+)
 def test_a_world_of_any_cells_gives_a_result_or_the_one_error(rows: list[tuple[str, ...]]) -> None:
     columns = ("DISTRICT", "REGION", "% Club Growth", "% Payment Growth", "Paid Clubs")
     source = a_source([AClub()])
-    world = WorldSource(date=source.date, data_month=source.date, as_of=source.date, is_final=False, source_hash="",
-                        summary=Table(columns, rows))
+    world = WorldSource(
+        date=source.date,
+        data_month=source.date,
+        as_of=source.date,
+        is_final=False,
+        source_hash="",
+        summary=Table(columns, rows),
+    )
     try:
         result = world_result(world)
     except UnreadableSnapshot as exc:

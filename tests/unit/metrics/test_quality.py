@@ -11,15 +11,32 @@ def test_a_district_that_reconciles_has_an_empty_list() -> None:
     assert result_of(AClub())["quality"] == []
 
 
-@pytest.mark.parametrize(("column", "found"), [
-    ("New Payments", 1), ("Late Payments", 2), ("October Payments", 3), ("April Payments", 4),
-    ("Total YTD Payments", 10), ("Active Clubs", 1), ("Total Distinguished Clubs", 1),
-])
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        ("New Payments", 1),
+        ("Late Payments", 2),
+        ("October Payments", 3),
+        ("April Payments", 4),
+        ("Total YTD Payments", 10),
+        ("Active Clubs", 1),
+        ("Total Distinguished Clubs", 1),
+    ],
+)
 def test_a_sum_that_differs_from_the_summary_is_noted_with_both_numbers(column: str, found: int) -> None:
-    club = AClub(code="D", paid={"New": "1", "Late Ren.": "2", "Oct. Ren.": "3", "Apr. Ren.": "4",
-                                 "Total to Date": "10"})
-    agreed = {**SUMMARY, "New Payments": "1", "Late Payments": "2", "October Payments": "3", "April Payments": "4",
-              "Total YTD Payments": "10", "Active Clubs": "1", "Total Distinguished Clubs": "1"}
+    club = AClub(
+        code="D", paid={"New": "1", "Late Ren.": "2", "Oct. Ren.": "3", "Apr. Ren.": "4", "Total to Date": "10"}
+    )
+    agreed = {
+        **SUMMARY,
+        "New Payments": "1",
+        "Late Payments": "2",
+        "October Payments": "3",
+        "April Payments": "4",
+        "Total YTD Payments": "10",
+        "Active Clubs": "1",
+        "Total Distinguished Clubs": "1",
+    }
     assert result_of(club, summary=agreed)["quality"] == []
     (note,) = result_of(club, summary={**agreed, column: "77"})["quality"]
     assert (note["code"], note["expected"], note["found"], note["clubNumber"]) == ("SUMMARY_DIFFERS", 77, found, None)

@@ -9,10 +9,16 @@ from backfill.metrics.rankings import borda, ranks
 from tests.unit.metrics.builders import a_world
 
 
-def row(district: str, clubs: str, payments: str = "0.00%", distinguished: str = "0.00%", region: str = "01"
-        ) -> dict[str, str]:
-    return {"DISTRICT": district, "REGION": region, "% Club Growth": clubs, "% Payment Growth": payments,
-            "% Distinguished Clubs": distinguished}
+def row(
+    district: str, clubs: str, payments: str = "0.00%", distinguished: str = "0.00%", region: str = "01"
+) -> dict[str, str]:
+    return {
+        "DISTRICT": district,
+        "REGION": region,
+        "% Club Growth": clubs,
+        "% Payment Growth": payments,
+        "% Distinguished Clubs": distinguished,
+    }
 
 
 def test_ties_share_a_rank_and_the_next_skips() -> None:
@@ -26,8 +32,12 @@ def test_borda_points_are_0_where_all_tie() -> None:
 
 def test_districts_are_ranked_by_their_three_percentages() -> None:
     """Worked by hand: four districts, a tie in club growth, all tied in distinguished clubs."""
-    world = a_world(row("01", "2.00%", "-3.50%"), row("02", "2.00%", "5.00%", region="02"),
-                    row("91", "-13.79%", "5.01%", region="02"), row("F", "0.00%", "-98.00%"))
+    world = a_world(
+        row("01", "2.00%", "-3.50%"),
+        row("02", "2.00%", "5.00%", region="02"),
+        row("91", "-13.79%", "5.01%", region="02"),
+        row("F", "0.00%", "-98.00%"),
+    )
     lines = world["districts"]
     assert list(lines) == ["01", "02", "91", "F"]
     assert [line["clubGrowthRank"] for line in lines.values()] == [1, 1, 4, 3]
@@ -52,8 +62,11 @@ def test_a_tie_of_scores_shares_the_overall_rank() -> None:
 @pytest.mark.parametrize("cell", ["N/A", "", "much"])
 def test_a_percentage_that_says_nothing_has_no_rank_and_no_points(cell: str) -> None:
     lines = a_world(row("01", cell), row("02", "1.00%"), row("03", "-1.00%"))["districts"]
-    assert (lines["01"]["clubGrowthPercent"], lines["01"]["clubGrowthRank"], lines["01"]["clubGrowthPoints"]) \
-        == (None, None, 0)
+    assert (lines["01"]["clubGrowthPercent"], lines["01"]["clubGrowthRank"], lines["01"]["clubGrowthPoints"]) == (
+        None,
+        None,
+        0,
+    )
     assert lines["02"]["clubGrowthRank"] == 1
 
 
@@ -63,9 +76,17 @@ def test_one_district_alone_is_first_without_points() -> None:
 
 
 def test_totals_are_sums_over_all_districts() -> None:
-    totals = a_world({"DISTRICT": "01", "Paid Clubs": "1,100", "Paid Club Base": "1,000", "Payment Base": "N/A"},
-                     {"DISTRICT": "02", "Paid Clubs": "20", "Paid Club Base": "100", "Payment Base": "300",
-                      "Total YTD Payments": "200", "Total Distinguished Clubs": "11"})["totals"]
+    totals = a_world(
+        {"DISTRICT": "01", "Paid Clubs": "1,100", "Paid Club Base": "1,000", "Payment Base": "N/A"},
+        {
+            "DISTRICT": "02",
+            "Paid Clubs": "20",
+            "Paid Club Base": "100",
+            "Payment Base": "300",
+            "Total YTD Payments": "200",
+            "Total Distinguished Clubs": "11",
+        },
+    )["totals"]
     assert totals["districts"] == 2
     assert (totals["paidClubs"], totals["paidClubBase"], totals["clubGrowthPercent"]) == (1120, 1100, 1.82)
     assert (totals["payments"], totals["paymentBase"], totals["paymentGrowthPercent"]) == (200, 300, -33.33)
@@ -79,8 +100,9 @@ def test_a_total_with_an_unreadable_part_is_null_rather_than_short() -> None:
     assert totals["clubGrowthPercent"] is None
 
 
-@pytest.mark.parametrize(("districts", "match"), [(("01", "1"), "two rows for district 01"),
-                                                  (("Total",), "no district")])
+@pytest.mark.parametrize(
+    ("districts", "match"), [(("01", "1"), "two rows for district 01"), (("Total",), "no district")]
+)
 def test_rows_that_cannot_be_told_apart_fail_the_item(districts: tuple[str, ...], match: str) -> None:
     with pytest.raises(UnreadableSnapshot, match=match):
         a_world(*({"DISTRICT": district} for district in districts))

@@ -9,11 +9,22 @@ from tests.unit.metrics.builders import AClub, a_world, result_of
 
 
 def test_a_point_has_the_figures_of_its_result() -> None:
-    result = result_of(AClub(number="1", members="25", goals="6", code="D", paid={"Total to Date": "30"}),
-                       AClub(number="2", members="13", goals="2", status="Low"),
-                       AClub(number="3", members="5", base="9", status="Ineligible"))
-    assert result["point"] == {"date": "2024-06-30", "members": 43, "payments": 30, "paidClubs": 1, "distinguished": 1,
-                               "goals": 8, "thriving": 1, "vulnerable": 1, "interventionRequired": 1}
+    result = result_of(
+        AClub(number="1", members="25", goals="6", code="D", paid={"Total to Date": "30"}),
+        AClub(number="2", members="13", goals="2", status="Low"),
+        AClub(number="3", members="5", base="9", status="Ineligible"),
+    )
+    assert result["point"] == {
+        "date": "2024-06-30",
+        "members": 43,
+        "payments": 30,
+        "paidClubs": 1,
+        "distinguished": 1,
+        "goals": 8,
+        "thriving": 1,
+        "vulnerable": 1,
+        "interventionRequired": 1,
+    }
 
 
 def test_a_year_is_compared_with_the_point_of_the_year_before() -> None:
@@ -34,11 +45,38 @@ def test_without_a_year_before_there_is_no_comparison() -> None:
 def test_the_result_names_what_it_is_of_in_a_fixed_order() -> None:
     result = result_of(AClub())
     assert list(result) == [
-        "date", "districtId", "programYear", "dataMonth", "asOf", "isFinal", "sourceHash", "schemaVersion", "clubs",
-        "membership", "payments", "health", "distinguished", "goals", "divisions", "areas", "targets", "rankings",
-        "point", "yearOverYear", "quality"]
+        "date",
+        "districtId",
+        "programYear",
+        "dataMonth",
+        "asOf",
+        "isFinal",
+        "sourceHash",
+        "schemaVersion",
+        "clubs",
+        "membership",
+        "payments",
+        "health",
+        "distinguished",
+        "goals",
+        "divisions",
+        "areas",
+        "targets",
+        "rankings",
+        "point",
+        "yearOverYear",
+        "quality",
+    ]
     assert [result[name] for name in list(result)[:8]] == [
-        "2024-06-30", "91", "2023-2024", "2024-06", "2024-06-30", True, "00ff", SCHEMA_VERSION]
+        "2024-06-30",
+        "91",
+        "2023-2024",
+        "2024-06",
+        "2024-06-30",
+        True,
+        "00ff",
+        SCHEMA_VERSION,
+    ]
     assert json.loads(json.dumps(result)) == result
 
 

@@ -26,13 +26,27 @@ def test_what_is_needed_is_the_exact_ceiling() -> None:
     assert needed(found["payments"]) == [9304, 9488, 9672, 9948]
     assert [level["percent"] for level in found["payments"]["levels"]] == [1, 3, 5, 8]
     assert [level["percent"] for level in found["distinguishedClubs"]["levels"]] == [45, 50, 55, 60]
-    assert [level["level"] for level in found["paidClubs"]["levels"]] \
-        == ["distinguished", "select", "presidents", "smedley"]
+    assert [level["level"] for level in found["paidClubs"]["levels"]] == [
+        "distinguished",
+        "select",
+        "presidents",
+        "smedley",
+    ]
 
 
-@pytest.mark.parametrize(("current", "level"), [("100", None), ("101", "distinguished"), ("102", "distinguished"),
-                                                ("103", "select"), ("105", "presidents"), ("107", "presidents"),
-                                                ("108", "smedley"), ("500", "smedley")])
+@pytest.mark.parametrize(
+    ("current", "level"),
+    [
+        ("100", None),
+        ("101", "distinguished"),
+        ("102", "distinguished"),
+        ("103", "select"),
+        ("105", "presidents"),
+        ("107", "presidents"),
+        ("108", "smedley"),
+        ("500", "smedley"),
+    ],
+)
 def test_the_achieved_level_is_the_highest_that_is_reached(current: str, level: str | None) -> None:
     found = targets(Paid_Club_Base="100", Paid_Clubs=current)["paidClubs"]
     assert (found["base"], found["current"], found["achieved"]) == (100, int(current), level)
