@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any, ClassVar
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -51,9 +51,6 @@ def _refuse_constant(name: str) -> None:
 
 class AnyAccept(BaseContentNegotiation):
     """For addresses that have one form only: what Accept says changes nothing."""
-
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        return next(iter(parsers), None)
 
     def select_renderer(  # type: ignore[override]
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, NoReturn
 
@@ -170,6 +170,6 @@ def _leaves(name: str, errors: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(errors, str):
         words = {"required": "is needed", "null": "must not be null"}
         yield name, words.get(getattr(errors, "code", ""), str(errors).rstrip("."))
-    elif isinstance(errors, Iterable):
+    else:
         for inner in errors:
             yield from _leaves(name, inner)

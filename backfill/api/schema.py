@@ -326,13 +326,21 @@ get_report = _operation(
     ],
 )
 
+_WRONG_HOST = OpenApiResponse(documents.Error, "The Host header names no host of this service")
 health = extend_schema(
-    operation_id="isAlive", tags=["Probes"], summary="Whether this process answers", responses={200: documents.Health}
+    operation_id="isAlive",
+    tags=["Probes"],
+    summary="Whether this process answers",
+    responses={200: documents.Health, 400: _WRONG_HOST},
 )
 readiness = extend_schema(
     operation_id="isReady",
     tags=["Probes"],
     summary="Whether the job store can be read and written",
-    responses={200: documents.Health, 503: OpenApiResponse(documents.Error, _WHY[503])},
+    responses={
+        200: documents.Health,
+        400: _WRONG_HOST,
+        503: OpenApiResponse(documents.Error, _WHY[503]),
+    },
 )
 hidden = extend_schema(exclude=True)

@@ -19,6 +19,7 @@ What bad input means. Nothing of it raises but what fails the item, and none of 
 | an empty cell or `N/A` where a figure belongs | null, left out of sums; CELL_BLANK |
 | a cell that holds what is no figure | null, left out of sums; CELL_UNREADABLE |
 | thousands commas, signs, spaces, `%`, negative figures | read as what they say |
+| a column in which no cell can be read | its sum is null, not 0; each cell is noted |
 | a club whose members, base or goals cannot be read | no health category and no level; its cell is noted |
 | a club missing from one report | kept, null from there; CLUB_MISSING |
 | a club without a number | kept, matched between reports by its name; CLUB_WITHOUT_NUMBER |

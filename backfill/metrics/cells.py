@@ -7,6 +7,7 @@ say, and for a division by zero; it is never turned into 0.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -67,6 +68,12 @@ def percentage(part: int | None, whole: int | None, digits: int) -> float | None
 def difference(left: int | None, right: int | None) -> int | None:
     """left - right; None where either is unknown."""
     return None if left is None or right is None else left - right
+
+
+def total(values: Sequence[int | None]) -> int | None:
+    """The sum of what is known; None where there are values and none of them is known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known or not values else None
 
 
 def share_ceiling(base: int, percents: int) -> int:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from backfill.domain import ProgramYear
 from backfill.metrics.cells import percentage
-from backfill.metrics.clubs import CLUBS, Club, Roster
 from backfill.metrics.quality import Notes
+from backfill.metrics.roster import CLUBS, Club, Roster
 
 LEVELS = {"D": "distinguished", "S": "select", "P": "presidents", "M": "smedley"}
 """The codes of the dashboard, lowest level first, and the names of the result."""

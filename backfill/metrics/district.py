@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from backfill.metrics.clubs import club_counts, membership, payments, read_roster, total
+from backfill.metrics.cells import total
+from backfill.metrics.clubs import club_counts, membership, payments
 from backfill.metrics.distinguished import distinguished
 from backfill.metrics.divisions import areas, divisions, read_units
 from backfill.metrics.goals import goals
 from backfill.metrics.health import health
 from backfill.metrics.quality import Notes, Summary, reconcile
+from backfill.metrics.roster import read_roster
 from backfill.metrics.series import point, year_over_year
 from backfill.metrics.source import DistrictSource
 from backfill.metrics.targets import targets

@@ -14,10 +14,10 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import Any
 
-from backfill.metrics.cells import number, words
-from backfill.metrics.clubs import DIVISIONS, Club, total
+from backfill.metrics.cells import number, total, words
 from backfill.metrics.quality import Code, Notes
 from backfill.metrics.rankings import ranks
+from backfill.metrics.roster import DIVISIONS, Club
 from backfill.metrics.source import Table
 
 UNALIGNED_DIVISION, UNALIGNED_AREA = "0D", "0A"
@@ -153,10 +153,10 @@ def areas(clubs: Sequence[Club], units: Mapping[Key, Unit]) -> list[dict[str, An
 
 
 def _order(line: Mapping[str, Any]) -> tuple[Fraction, Fraction] | None:
-    base, distinguished, clubs = line["base"], line["distinguished"], line["clubs"]
-    if line["id"] == UNALIGNED_DIVISION or not base or distinguished is None or not clubs:
+    base, distinguished, clubs, goals = line["base"], line["distinguished"], line["clubs"], line["goals"]
+    if line["id"] == UNALIGNED_DIVISION or not base or distinguished is None or not clubs or goals is None:
         return None
-    return Fraction(distinguished, base), Fraction(line["goals"], clubs)
+    return Fraction(distinguished, base), Fraction(goals, clubs)
 
 
 def _lines(clubs: Sequence[Club], units: Mapping[Key, Unit], width: int) -> list[dict[str, Any]]:

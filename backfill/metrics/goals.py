@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from backfill.domain import ProgramYear
-from backfill.metrics.cells import percentage
-from backfill.metrics.clubs import CLUBS, Roster
+from backfill.metrics.cells import percentage, total
 from backfill.metrics.quality import Code, Notes
+from backfill.metrics.roster import CLUBS, Roster
 
 FIRST_YEAR = ProgramYear(2020)
 
@@ -42,6 +42,7 @@ GOALS = (
 
 
 def _columns(roster: Roster, notes: Notes) -> dict[str, list[int | None]]:
+    """The columns that the goals look at, by the names in GOALS; without those that say nothing."""
     table, clubs = roster.open_rows, [club.number for club in roster.open]
     found: dict[str, list[int | None]] = {}
     missing = []
@@ -50,7 +51,9 @@ def _columns(roster: Roster, notes: Notes) -> dict[str, list[int | None]]:
         if at is None:
             missing.append(name)
         else:
-            found[name] = notes.numbers(table.columns[at], [row[at] for row in table.rows], clubs)
+            values = notes.numbers(table.columns[at], [row[at] for row in table.rows], clubs)
+            if total(values) is not None:
+                found[name] = values
     if missing:
         notes.column(CLUBS, *missing)
     return found
@@ -76,8 +79,8 @@ def _each(holds: Callable[[Iterable[bool]], bool], columns: list[list[bool]]) ->
 def goals(roster: Roster, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
     """How many open clubs have met each goal; None before program year 2020-2021.
 
-    A goal of which a column is missing is null. Clubs whose ten goals do not add up to Goals Met are noted: the
-    dashboard corrects by hand, and its figure is the one that counts.
+    A goal of which a column is missing, or has no cell that can be read, is null. Clubs whose ten goals do
+    not add up to Goals Met are noted: the dashboard corrects by hand, and its figure is the one that counts.
     """
     if year < FIRST_YEAR:
         return None

@@ -14,7 +14,7 @@ from backfill.metrics.cells import difference, percentage
 COMPARED = ("members", "payments", "paidClubs", "distinguished")
 
 
-def point(result: Mapping[str, Any], goals_met: int) -> dict[str, Any]:
+def point(result: Mapping[str, Any], goals_met: int | None) -> dict[str, Any]:
     """A result's place in the series; `goals_met` is the sum of Goals Met over the open clubs.
 
     Payments are the rows' own sum, paid clubs the counted ones, distinguished the reported ones.
@@ -38,6 +38,6 @@ def year_over_year(current: Mapping[str, Any], previous: Mapping[str, Any] | Non
     return None if previous is None else {name: _change(current[name], previous.get(name)) for name in COMPARED}
 
 
-def _change(current: int, previous: int | None) -> dict[str, Any]:
+def _change(current: int | None, previous: int | None) -> dict[str, Any]:
     change = difference(current, previous)
     return {"current": current, "previous": previous, "change": change, "percent": percentage(change, previous, 2)}

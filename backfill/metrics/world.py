@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backfill.domain import district_order
-from backfill.metrics.cells import difference, is_blank, number, percentage
+from backfill.metrics.cells import difference, is_blank, number, percentage, total
 from backfill.metrics.district import SCHEMA_VERSION
 from backfill.metrics.rankings import rankings
 from backfill.metrics.source import WorldSource, folded, folded_cells, summary_lines
@@ -73,12 +73,10 @@ def totals(lines: Iterable[Mapping[str, str]]) -> dict[str, Any]:
 
 
 def _sum(cells: list[str | None]) -> int | None:
-    known = 0
+    values = []
     for cell in cells:
-        if cell is None:
+        value = None if cell is None else number(cell)
+        if cell is None or (value is None and not is_blank(cell)):
             return None
-        value = number(cell)
-        if value is None and not is_blank(cell):
-            return None
-        known += value or 0
-    return known
+        values.append(value)
+    return total(values)

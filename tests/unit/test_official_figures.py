@@ -77,19 +77,15 @@ def read_closes() -> Iterator[Close]:
 
 
 def earned_and_reported(clubs: Table, year: ProgramYear) -> list[tuple[str, str]]:
-    """For each open club the code that its numbers earn, and the code that the report gives it."""
+    """For each club the code that its numbers earn, and the code that the report gives it."""
     rule = rule_of(year)
-    at = [
-        clubs.position(name)
-        for name in ("Club Status", "Active Members", "Mem. Base", "Goals Met", "Club Distinguished Status")
-    ]
+    at = clubs.needed("clubperformance", "Active Members", "Mem. Base", "Goals Met", "Club Distinguished Status")
     found = []
     for row in clubs.rows:
-        status, *figures, code = (row[position] for position in at if position is not None)
+        *figures, code = (row[position] for position in at)
         members, base, goals = (int(cell) for cell in figures)
-        if status != "Suspended":
-            steps = rule.earned(members, members - base, goals, has_plan=True)
-            found.append((rule.steps[steps - 1].code if steps else "", code))
+        steps = rule.earned(members, members - base, goals, has_plan=True)
+        found.append((rule.steps[steps - 1].code if steps else "", code))
     return found
 
 

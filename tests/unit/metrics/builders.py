@@ -183,11 +183,11 @@ SUMMARY = {
 }
 
 
-def a_source(clubs: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **over: Any) -> DistrictSource:
+def a_source(rows: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **over: Any) -> DistrictSource:
     """A district on the last day of a month of a program year, with a summary that agrees with its open clubs."""
     day = ProgramYear(year).month_end(month)
-    active = sum(club.status.strip().lower() in ("active", "low", "ineligible") for club in clubs)
-    distinguished = sum(club.code.strip() in tuple("DSPM") and club.status != "Suspended" for club in clubs)
+    active = sum(club.status.strip().lower() in ("active", "low", "ineligible") for club in rows)
+    distinguished = sum(club.code.strip() in tuple("DSPM") and club.status != "Suspended" for club in rows)
     source = DistrictSource(
         date=day,
         district="91",
@@ -196,9 +196,9 @@ def a_source(clubs: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **o
         as_of=day,
         is_final=True,
         source_hash="00ff",
-        clubs=clubs_table(clubs),
-        districts=district_table(clubs),
-        divisions=divisions_table(clubs),
+        clubs=clubs_table(rows),
+        districts=district_table(rows),
+        divisions=divisions_table(rows),
         summary={**SUMMARY, "Active Clubs": str(active), "Total Distinguished Clubs": str(distinguished)},
     )
     return replace(source, **over)

@@ -197,9 +197,24 @@ def test_an_unreadable_cell_is_left_out_and_noted_and_no_0() -> None:
 
 @pytest.mark.parametrize("cell", ["", "N/A"])
 def test_a_blank_cell_is_left_out_and_noted(cell: str) -> None:
-    result = result_of(AClub(paid={"New": cell}))
-    assert result["payments"]["new"] == 0
-    assert codes_of(result) == ["CELL_BLANK"]
+    result = result_of(AClub(number="1", paid={"New": cell}), AClub(number="2", paid={"New": "3"}))
+    assert result["payments"]["new"] == 3
+    assert [note["code"] for note in result["quality"] if note["clubNumber"]] == ["CELL_BLANK"]
+
+
+def test_a_column_in_which_nothing_can_be_read_sums_to_null_and_not_to_0() -> None:
+    result = result_of(AClub(members="N/A", goals="", paid={"New": "?"}, learned={"Level 1s": "-"}))
+    assert result["payments"]["new"] is None
+    assert result["membership"] == {"total": None, "base": 20, "netGrowth": None, "averagePerClub": None}
+    assert (result["point"]["members"], result["point"]["goals"]) == (None, None)
+    assert result["goals"][0] == {"goal": 1, "achieved": None, "percent": None}
+    assert codes_of(result) == ["CELL_BLANK", "CELL_BLANK", "CELL_UNREADABLE", "CELL_UNREADABLE"]
+
+
+def test_a_district_of_suspended_clubs_has_sums_of_0_and_no_average() -> None:
+    result = result_of(AClub(status="Suspended"))
+    assert result["membership"] == {"total": 0, "base": 0, "netGrowth": 0, "averagePerClub": None}
+    assert result["goals"][0] == {"goal": 1, "achieved": 0, "percent": None}
 
 
 @pytest.mark.parametrize("report", ["clubs", "districts", "divisions"])

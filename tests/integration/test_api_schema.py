@@ -1,0 +1,128 @@
+"""The OpenAPI document: whole, readable by anybody, and true of every answer."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+
+from backfill.domain import ReportName
+from backfill.service import BackfillService
+from tests.factories import SnapshotFactory, report_of
+from tests.integration.checked_client import CheckedClient, openapi, operations
+from tests.integration.fake_work import run_to_the_end
+from tests.integration.test_api_jobs import BODY, START, started
+from tests.integration.test_api_snapshots import CLUBS, HERE
+
+
+def test_the_document_is_valid_and_generated_without_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=io.StringIO(), file="/dev/null")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_document_names_every_address(db: None) -> None:
+    """R9.1"""
+    assert operations() >= {
+        (START, "post"),
+        (f"{START}/preview", "post"),
+        (f"{START}/jobs", "get"),
+        (f"{START}/{{jobId}}", "get"),
+        (f"{START}/{{jobId}}", "delete"),
+        (f"{START}/{{jobId}}", "patch"),
+        (f"{START}/{{jobId}}/pause", "post"),
+        (f"{START}/{{jobId}}/resume", "post"),
+        (f"{START}/{{jobId}}/items", "get"),
+        (f"{START}/{{jobId}}/retry", "post"),
+        (f"{START}/config/rate-limit", "get"),
+        (f"{START}/config/rate-limit", "put"),
+        (f"{START}/config/rate-limit", "patch"),
+        (HERE, "get"),
+        (f"{HERE}/{{date}}/{{district}}", "get"),
+        (f"{HERE}/{{date}}/{{district}}/{{report}}.csv", "get"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+    }
+    assert openapi()["openapi"].startswith("3.1")
+
+
+def test_every_operation_is_described() -> None:
+    ids = []
+    for path, method in operations():
+        operation = openapi()["paths"][path][method]
+        ids.append(operation["operationId"])
+        assert operation["summary"], path
+        assert re.fullmatch(r"[a-z]+[A-Za-z]+", operation["operationId"])
+        if path.startswith("/api/"):
+            assert {"401", "403", "503"} <= set(operation["responses"]), path
+        assert any(status.startswith("2") for status in operation["responses"]), path
+    assert len(ids) == len(set(ids))
+
+
+def test_every_operation_answers_as_the_document_says(api: CheckedClient, served: BackfillService) -> None:
+    """Each once with success; the client holds every answer against the document."""
+    served.storage.snapshots.put(
+        SnapshotFactory.build(
+            reports={name: report_of(CLUBS, rows=2) for name in ReportName if name is not ReportName.SUMMARY}
+        )
+    )
+    api.post(f"{START}/preview", BODY, format="json")
+    path = started(api)["links"]["self"]
+    api.patch(path, {"rateLimits": {"maxConcurrent": 1}}, format="json")
+    api.post(f"{path}/pause")
+    api.post(f"{path}/resume")
+    run_to_the_end(served, failing=["F"])
+    for address in (
+        path,
+        f"{path}/items",
+        f"{START}/jobs",
+        f"{START}/config/rate-limit",
+        HERE,
+        f"{HERE}/2024-01-31/01",
+        f"{HERE}/2024-01-31/01/clubperformance.csv",
+        "/healthz",
+        "/readyz",
+    ):
+        api.get(address)
+    retried = api.post(f"{path}/retry").json()
+    api.delete(retried["links"]["self"])
+    api.put(f"{START}/config/rate-limit", {"maxConcurrent": 2}, format="json")
+    api.patch(f"{START}/config/rate-limit", {"maxConcurrent": 1}, format="json")
+    ours = {
+        (path, method)
+        for path, method in operations()
+        if re.match(r"/api/(admin/backfill(?!/coverage)|snapshots)|/healthz|/readyz", path)
+    }
+    assert api.seen == ours
+
+
+def test_anybody_may_read_the_document() -> None:
+    for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}, {"Authorization": "Token nonsense"}):
+        response = Client().get("/api/schema?lang=%00&version=1%0A", headers=headers)
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+        assert response.json() == openapi()
+    response = Client().get("/api/schema", headers={"Accept": "application/vnd.oai.openapi"})
+    assert yaml.safe_load(response.content)["openapi"].startswith("3.1")
+
+
+def test_the_page_of_the_document_works_offline(db: None) -> None:
+    response = Client().get("/api/docs", headers={"Accept": "text/html", "Authorization": "Token nonsense"})
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "/api/schema" in page
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
+    needed = re.findall(r"""(?:src|href)=["'](/static/[^"']+)""", page)
+    assert len(needed) >= 3
+    for address in needed:
+        file = Client().get(address)
+        file.close()
+        assert file.status_code == 200, address
+
+
+def test_a_wrong_method_on_the_page_is_told_in_json() -> None:
+    for path in ("/api/docs", "/api/schema"):
+        response = CheckedClient().post(path)
+        assert (response.status_code, response.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
