@@ -41,7 +41,9 @@ class Starts:
         self._threads: list[threading.Thread] = []
 
     def begin(self, limiter: Limiter, threads: int = 3, *, lasts: float = 0.0, until: Callable[[], bool]) -> None:
-        self._threads += [threading.Thread(target=self._ask, args=(limiter, lasts, until)) for _ in range(threads)]
+        self._threads += [
+            threading.Thread(target=self._ask, args=(limiter, lasts, until), daemon=True) for _ in range(threads)
+        ]
         for thread in self._threads[-threads:]:
             thread.start()
 
@@ -84,7 +86,7 @@ def in_thread(do: Callable[[], Any]) -> Iterator[list[BaseException | None]]:
         else:
             ended.append(None)
 
-    thread = threading.Thread(target=call)
+    thread = threading.Thread(target=call, daemon=True)
     thread.start()
     try:
         yield ended

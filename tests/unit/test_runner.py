@@ -70,7 +70,7 @@ class Run:
         self.claim, self.stop, self.errors = claim, threading.Event(), list[BaseException]()
         self.limiter = Limiter(limits, lambda change: jobs.update_timeline(change, fence=claim.fence))
         self.runner = Runner(claim, execution, self.limiter, stop=self.stop, now=utc_now, disconnect=jobs.disconnect)
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         try:
