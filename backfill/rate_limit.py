@@ -134,11 +134,6 @@ class Limiter:
         if mine is not None:
             self._update_timeline(lambda timeline: timeline.given_back(mine, free))
 
-    @property
-    def is_holding(self) -> bool:
-        """Whether it waits for a known reason rather than for an answer."""
-        return self.report().waiting_until is not None
-
     def report(self) -> LimiterReport:
         with self._changed:
             now = self._clock()

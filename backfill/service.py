@@ -31,6 +31,7 @@ from backfill.domain import (
     Status,
     StoredLimits,
     conflict_details,
+    parsed_district,
 )
 from backfill.errors import (
     IdempotencyKeyReused,
@@ -137,6 +138,7 @@ class BackfillService:
         Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable.
         """
         job = self.job(job_id)
+        districts = {parsed_district(district, "districts") for district in districts}
         fingerprint = JobRequest(job_type=job.job_type, target_districts=tuple(sorted(districts))).fingerprint(
             str(job_id), *sorted(codes)
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
-from backfill.domain import CalendarMonth, ProgramYear, month_ends
+from backfill.domain import CalendarMonth, ProgramYear
 from backfill.errors import DashboardError, DashboardUnavailable, NotPublished, Throttled
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
@@ -25,13 +25,12 @@ class Calendars:
     def __init__(self, client: DashboardClient, snapshots: SnapshotStorage, new_limiter: Callable[[], Limiter]) -> None:
         self._client, self._snapshots, self._new_limiter = client, snapshots, new_limiter
 
-    def months(self, first: date, last: date, now: datetime) -> list[CalendarMonth]:
-        """The months that a range touches, oldest first, each with what is published of it.
+    def months(self, wanted: Sequence[date], now: datetime) -> list[CalendarMonth]:
+        """The months that end on the given days, which are in order, each with what is published of it.
 
         Every page is stored as soon as it is there, so a plan that could not be finished goes on where it was.
         Raises DashboardUnavailable where a page is needed and cannot be had.
         """
-        wanted = month_ends(first, last)
         stored = {month.month_end: month for month in self._snapshots.calendar(wanted[0], wanted[-1])}
         current = {end: month for end, month in stored.items() if month.is_current(now, MAX_AGE)}
         missing = [end for end in wanted if end not in current]

@@ -126,7 +126,8 @@ class Collection(Work):
         dates = [*planned_dates(first, last, config.cadence)]
         if not dates:
             return Plan(())
-        months = self._calendars.months(dates[0], dates[-1], now)
+        # Only the months that the cadence keeps: ten year-ends are ten pages, and not a hundred and twenty.
+        months = self._calendars.months(list(dict.fromkeys(map(month_end_of, dates))), now)
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:

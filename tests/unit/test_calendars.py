@@ -46,7 +46,7 @@ def test_a_stored_page_of_a_closed_month_is_never_asked_for_again() -> None:
     it = Asking()
     stored = a_month(JANUARY, date(2024, 2, 9), fetched_at=NOW - timedelta(days=900))
     it.storage.snapshots.save_calendar(stored)
-    assert it.calendars.months(JANUARY, JANUARY, NOW) == [stored]
+    assert it.calendars.months(month_ends(JANUARY, JANUARY), NOW) == [stored]
     assert (it.dashboard.asked_pages, it.limiters) == ([], [])
 
 
@@ -54,8 +54,8 @@ def test_a_stored_page_of_an_open_month_is_asked_for_again_after_a_while() -> No
     it = Asking().publishes(MARCH, date(2024, 3, 12), date(2024, 3, 13))
     young = a_month(MARCH, date(2024, 3, 12), is_closed=False, fetched_at=NOW - MAX_AGE + timedelta(seconds=1))
     it.storage.snapshots.save_calendar(young)
-    assert it.calendars.months(MARCH, MARCH, NOW) == [young]
-    (month,) = it.calendars.months(MARCH, MARCH, NOW + timedelta(seconds=1))
+    assert it.calendars.months(month_ends(MARCH, MARCH), NOW) == [young]
+    (month,) = it.calendars.months(month_ends(MARCH, MARCH), NOW + timedelta(seconds=1))
     assert month.as_of_days == (date(2024, 3, 12), date(2024, 3, 13))
     assert it.storage.snapshots.months[MARCH] == month
     assert it.dashboard.asked_pages == [(MARCH, False)]
@@ -69,7 +69,7 @@ def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored(
         .publishes(FEBRUARY, date(2024, 3, 8))
         .publishes(MARCH, date(2024, 3, 13))
     )
-    months = it.calendars.months(date(2024, 1, 5), date(2024, 3, 1), NOW)
+    months = it.calendars.months(month_ends(date(2024, 1, 5), date(2024, 3, 1)), NOW)
     assert [month.month_end for month in months] == [JANUARY, FEBRUARY, MARCH]
     assert [month.is_closed for month in months] == [True, True, False]
     assert it.dashboard.asked_pages == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
@@ -81,7 +81,7 @@ def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored(
 def test_a_closed_year_is_asked_for_under_its_name() -> None:
     june = date(2022, 6, 30)
     it = Asking().publishes(june, date(2022, 7, 20), is_archived=True, has_blank_close=True)
-    (month,) = it.calendars.months(june, june, NOW)
+    (month,) = it.calendars.months(month_ends(june, june), NOW)
     assert it.dashboard.asked_pages == [(june, True)]
     assert (month.is_archived, month.is_closed, month.has_blank_close) == (True, True, True)
 
@@ -93,7 +93,7 @@ def test_months_that_a_page_of_their_year_does_not_name_are_not_asked_for() -> N
     for month in (3, 4, 5, 6):
         it.publishes(year.month_end(month), date(2009, month, 9), is_archived=True, months=(3, 4, 5, 6))
     it.dashboard.pages[date(2008, 7, 31), True] = it.dashboard.pages[year.month_end(6), True]
-    months = it.calendars.months(date(2008, 7, 1), year.close, NOW)
+    months = it.calendars.months(month_ends(date(2008, 7, 1), year.close), NOW)
     assert [bool(month.as_of_days) for month in months] == [False] * 8 + [True] * 4
     assert it.dashboard.asked_pages == [
         (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))
@@ -105,9 +105,9 @@ def test_a_year_that_is_not_published_has_no_days_and_is_asked_for_again_later()
     end = date(2010, 1, 31)
     it = Asking()
     it.dashboard.pages[end, True] = [NotPublished("It leads to the error page.")]
-    (month,) = it.calendars.months(end, end, NOW)
+    (month,) = it.calendars.months(month_ends(end, end), NOW)
     assert (month.as_of_days, month.districts, month.is_closed) == ((), (), False)
-    it.calendars.months(end, end, NOW + MAX_AGE)
+    it.calendars.months(month_ends(end, end), NOW + MAX_AGE)
     assert len(it.dashboard.asked_pages) == 2
 
 
@@ -116,14 +116,14 @@ def test_a_year_that_has_begun_but_is_not_published_yet_has_no_days() -> None:
     july, now = date(2024, 7, 31), datetime(2024, 7, 10, tzinfo=UTC)
     it = Asking()
     it.dashboard.pages[july, False] = [a_page(date(2024, 6, 30), date(2024, 7, 9))]
-    (month,) = it.calendars.months(july, july, now)
+    (month,) = it.calendars.months(month_ends(july, july), now)
     assert (month.as_of_days, month.is_closed, month.is_archived) == ((), False, False)
 
 
 def test_in_july_the_year_before_may_still_be_live() -> None:
     june, now = date(2024, 6, 30), datetime(2024, 7, 10, tzinfo=UTC)
     it = Asking().publishes(june, date(2024, 7, 9), months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
-    (month,) = it.calendars.months(june, june, now)
+    (month,) = it.calendars.months(month_ends(june, june), now)
     assert (month.as_of_days, month.is_closed, month.is_archived) == ((date(2024, 7, 9),), False, False)
     assert it.dashboard.asked_pages == [(june, False)]
 
@@ -132,7 +132,7 @@ def test_in_july_the_year_before_is_asked_for_in_the_archive_once_the_new_one_is
     june, now = date(2024, 6, 30), datetime(2024, 7, 28, tzinfo=UTC)
     it = Asking().publishes(june, date(2024, 7, 20), is_archived=True, has_blank_close=True)
     it.dashboard.pages[june, False] = [a_page(date(2024, 7, 31), date(2024, 7, 27), months=(7,))]
-    (month,) = it.calendars.months(june, june, now)
+    (month,) = it.calendars.months(month_ends(june, june), now)
     assert (month.is_archived, month.has_blank_close) == (True, True)
     assert it.dashboard.asked_pages == [(june, False), (june, True)]
 
@@ -143,7 +143,7 @@ def test_in_july_the_year_before_is_asked_for_in_the_archive_once_the_new_one_is
 def test_trouble_is_tried_again() -> None:
     it = Asking().publishes(JANUARY, date(2024, 2, 9))
     it.dashboard.pages[JANUARY, False][:0] = [ServerError("502"), HtmlPage("a page")]
-    (month,) = it.calendars.months(JANUARY, JANUARY, NOW)
+    (month,) = it.calendars.months(month_ends(JANUARY, JANUARY), NOW)
     assert month.as_of_days == (date(2024, 2, 9),)
     assert [failures for failures, _ in it.limiters[0].back_offs] == [1, 2]
 
@@ -154,11 +154,11 @@ def test_a_calendar_that_cannot_be_had_says_what_to_do_and_keeps_what_was_there(
     it = Asking().publishes(JANUARY, date(2024, 2, 9))
     it.dashboard.pages[FEBRUARY, False] = [error]
     with pytest.raises(DashboardUnavailable, match="The calendar of February 2024 is needed and cannot be had: It"):
-        it.calendars.months(JANUARY, FEBRUARY, NOW)
+        it.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
     assert set(it.storage.snapshots.months) == {JANUARY}
     it.publishes(FEBRUARY, date(2024, 3, 8))
     it.dashboard.asked_pages.clear()
-    it.calendars.months(JANUARY, FEBRUARY, NOW)
+    it.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
     assert it.dashboard.asked_pages == [(FEBRUARY, False)]
 
 
@@ -167,7 +167,7 @@ def test_a_throttling_dashboard_holds_everybody_and_is_asked_again() -> None:
     it = Asking().publishes(JANUARY, date(2024, 2, 9))
     until = NOW + timedelta(seconds=2)
     it.dashboard.pages[JANUARY, False][:0] = [Throttled("Too many requests.", retry_at=until)]
-    assert len(it.calendars.months(JANUARY, JANUARY, NOW)) == 1
+    assert len(it.calendars.months(month_ends(JANUARY, JANUARY), NOW)) == 1
     assert it.limiters[0].holds == [(until, "Too many requests.")]
     assert it.limiters[0].back_offs == []
 
@@ -178,7 +178,7 @@ def test_a_dashboard_that_does_nothing_but_throttle_is_given_up(retry_at: dateti
     it = Asking()
     it.dashboard.pages[JANUARY, False] = [Throttled("Too many requests.", retry_at=retry_at)]
     with pytest.raises(DashboardUnavailable, match=r"cannot be had: Too many requests\. Nothing was created"):
-        it.calendars.months(JANUARY, JANUARY, NOW)
+        it.calendars.months(month_ends(JANUARY, JANUARY), NOW)
     assert len(it.dashboard.asked_pages) == len(it.limiters[0].holds) == 3
 
 
@@ -186,7 +186,7 @@ def test_a_store_that_is_away_is_told_as_such() -> None:
     it = Asking().publishes(JANUARY, date(2024, 2, 9))
     it.storage.store.is_down = True
     with pytest.raises(StorageUnavailable):
-        it.calendars.months(JANUARY, JANUARY, NOW)
+        it.calendars.months(month_ends(JANUARY, JANUARY), NOW)
 
 
 def test_the_pages_of_a_closed_year_are_asked_for_once_ever() -> None:
@@ -194,6 +194,13 @@ def test_the_pages_of_a_closed_year_are_asked_for_once_ever() -> None:
     it = Asking()
     for end in ends:
         it.publishes(end, end + timedelta(days=8), is_archived=True, months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
-    it.calendars.months(ends[0], ends[-1], NOW)
-    it.calendars.months(ends[0], ends[-1], NOW + timedelta(days=1))
+    it.calendars.months(month_ends(ends[0], ends[-1]), NOW)
+    it.calendars.months(month_ends(ends[0], ends[-1]), NOW + timedelta(days=1))
     assert it.dashboard.asked_pages == [(end, True) for end in ends]
+
+
+def test_a_month_between_those_that_are_wanted_costs_no_page() -> None:
+    it = Asking().publishes(JANUARY, JANUARY).publishes(MARCH, date(2024, 3, 13))
+    months = it.calendars.months([JANUARY, MARCH], NOW)
+    assert [month.month_end for month in months] == [JANUARY, MARCH]
+    assert [asked for asked, _ in it.dashboard.asked_pages] == [JANUARY, MARCH]

@@ -255,7 +255,7 @@ def test_one_that_backs_off_leaves_the_others_their_pace() -> None:
         assert eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
         report = limiter.report()
         assert report.reason == "It failed."
-        assert limiter.is_holding
+        assert report.waiting_until is not None
         starts.begin(limiter, 2, until=lambda: bool(ended))
     starts.end()
     assert ended == [None]

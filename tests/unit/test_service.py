@@ -449,6 +449,7 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
         ({"codes": ["NO_ROWS"]}, [ITEMS[5]]),
         ({"codes": ["NO_ROWS", "TIMEOUT"]}, [ITEMS[1], ITEMS[2], ITEMS[5]]),
         ({"districts": ["01"]}, [ITEMS[1]]),
+        ({"districts": ["1"]}, [ITEMS[1]]),
         ({"districts": ["F"], "codes": ["TIMEOUT"]}, [ITEMS[2]]),
     ],
 )
