@@ -40,6 +40,7 @@ class Tally:
         self._last_errors: dict[str, str] = {}
         self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
         self._minutes: Counter[datetime] = Counter()
+        self._quality: Counter[str] = Counter()
         self._last: Outcome | None = None
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -52,6 +53,8 @@ class Tally:
         )
         self._skipped.update(outcome.reason for outcome in outcomes if outcome.kind is OutcomeKind.SKIPPED)
         for outcome in outcomes:
+            if outcome.quality:  # of a million outcomes most have none
+                self._quality.update(outcome.quality)
             if outcome.kind is OutcomeKind.FAILED:
                 self._last_errors[outcome.item.district] = outcome.message
                 self._errors.appendleft(
@@ -95,6 +98,7 @@ class Tally:
             districts=districts,
             errors=tuple(self._errors),
             minutes=self._history(now),
+            quality=dict(self._quality),
         )
 
     def _history(self, now: datetime) -> tuple[tuple[datetime, int], ...]:

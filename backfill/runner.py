@@ -6,14 +6,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from backfill.domain import RENEW_AFTER, Job, LimiterState, Outcome, OutcomeKind, PlannedDay, Status, WorkItem
+from backfill.domain import RENEW_AFTER, Job, LimiterState, Outcome, PlannedDay, Status, WorkItem
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
 from backfill.manager import Claim
 from backfill.rate_limit import Limiter
-from backfill.work.base import Execution
+from backfill.work.base import Execution, unexpected
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,14 @@ _UNWRITTEN_LIMIT = 20_000
 
 _DRAINING = frozenset({Status.CANCELLING, Status.PAUSING})
 
-_Result = tuple[WorkItem, Outcome | BaseException]
+_Bundle = tuple[PlannedDay, tuple[WorkItem, ...]]
+"""Items of one day that are done together."""
+
+_Result = tuple[_Bundle, Sequence[Outcome] | BaseException]
+
+
+def _batched(items: Sequence[WorkItem], size: int) -> Iterator[Sequence[WorkItem]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 class _Agenda:
@@ -40,14 +47,14 @@ class _Agenda:
     def __init__(self, claim: Claim, execution: Execution) -> None:
         self._claim, self._execution = claim, execution
         self._next_day = 0
-        self._of_day: list[tuple[PlannedDay, WorkItem]] = []
+        self._of_day: list[_Bundle] = []
 
     @property
     def is_empty(self) -> bool:
         return not self._of_day and self._next_day >= len(self._claim.plan.days)
 
-    def next(self) -> tuple[PlannedDay, WorkItem] | None:
-        """The next item; None where a day needed no work, so that the caller can look up before the next.
+    def next(self) -> _Bundle | None:
+        """The next items; None where a day needed no work, so that the caller can look up before the next.
 
         After StorageUnavailable it is asked again and has lost nothing.
         """
@@ -55,17 +62,18 @@ class _Agenda:
             day = self._claim.plan.days[self._next_day]
             if any(item not in self._claim.settled for item in day.items()):
                 self._claim.note(self._execution.skips(day))
-            self._of_day = [(day, item) for item in day.items() if item not in self._claim.settled]
+            left = [item for item in day.items() if item not in self._claim.settled]
+            self._of_day = [(day, tuple(items)) for items in _batched(left, self._execution.bundle_size)]
             self._of_day.reverse()
             self._next_day += 1
         return self._of_day.pop() if self._of_day else None
 
-    def put_back(self, day: PlannedDay, item: WorkItem) -> None:
-        self._of_day.append((day, item))
+    def put_back(self, bundle: _Bundle) -> None:
+        self._of_day.append(bundle)
 
 
 class Runner:
-    """One run of one claimed job, in the thread that calls `run` and a thread for each item in flight."""
+    """One run of one claimed job, in the thread that calls `run` and a thread for each bundle in flight."""
 
     def __init__(
         self,
@@ -82,9 +90,9 @@ class Runner:
         self._stop, self._now, self._disconnect = stop, now, disconnect
         self._agenda = _Agenda(claim, execution)
         self._limits = claim.job.config.rate_limits
-        self._tasks: queue.SimpleQueue[tuple[PlannedDay, WorkItem] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Bundle | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
-        self._in_flight: dict[WorkItem, PlannedDay] = {}
+        self._in_flight: list[_Bundle] = []
         self._threads = 0
         self._last_record = self._last_look = 0.0
         self._recorded_limiter: tuple[int, LimiterState] | None = None
@@ -107,6 +115,7 @@ class Runner:
             self._limiter.stop()
             for _ in range(self._threads):
                 self._tasks.put(None)
+            self._execution.close()
 
     def _work(self) -> bool:
         """Whether the job came to its end; False where the process stops."""
@@ -135,7 +144,7 @@ class Runner:
             self._limiter.lower(limits)
 
     def _hand_out(self) -> None:
-        limit = self._limits.max_concurrent
+        limit = self._execution.concurrency(self._limits)
         until = time.monotonic() + _LOOK_AFTER  # days that need no work may be many
         while (
             self._is_storing
@@ -145,15 +154,14 @@ class Runner:
             and time.monotonic() < until
         ):
             try:
-                task = self._agenda.next()
+                bundle = self._agenda.next()
             except StorageUnavailable as exc:
                 self._not_storing(exc)
                 return
-            if task is None:
+            if bundle is None:
                 continue
-            day, item = task
-            self._in_flight[item] = day
-            self._tasks.put(task)
+            self._in_flight.append(bundle)
+            self._tasks.put(bundle)
             if self._threads < len(self._in_flight):
                 self._threads += 1
                 threading.Thread(target=self._do_items, name=f"backfill-item-{self._threads}", daemon=True).start()
@@ -161,13 +169,12 @@ class Runner:
     def _do_items(self) -> None:
         """The life of an item thread."""
         try:
-            while (task := self._tasks.get()) is not None:
-                day, item = task
+            while (bundle := self._tasks.get()) is not None:
                 try:
-                    result: Outcome | BaseException = self._execution.process(day, item)
+                    result: Sequence[Outcome] | BaseException = self._execution.process(*bundle)
                 except BaseException as exc:  # noqa: BLE001 - handed to the runner's thread, which decides
                     result = exc
-                self._results.put((item, result))
+                self._results.put((bundle, result))
         finally:
             self._disconnect()
 
@@ -184,34 +191,16 @@ class Runner:
             return
 
     def _take(self, result: _Result) -> None:
-        item, outcome = result
-        day = self._in_flight.pop(item)
-        if isinstance(outcome, Outcome):
-            self._claim.note([outcome])
-        elif isinstance(outcome, Stopped | StorageUnavailable):
-            self._agenda.put_back(day, item)
-        elif isinstance(outcome, LeaseLost):
-            raise outcome
+        bundle, outcomes = result
+        self._in_flight.remove(bundle)
+        if not isinstance(outcomes, BaseException):
+            self._claim.note(outcomes)
+        elif isinstance(outcomes, Stopped | StorageUnavailable):
+            self._agenda.put_back(bundle)
+        elif isinstance(outcomes, LeaseLost):
+            raise outcomes
         else:
-            logger.error(
-                "Item %s of job %s failed in a way that the service does not know.",
-                item.key,
-                self._claim.job.id,
-                exc_info=outcome,
-            )
-            self._claim.note(
-                [
-                    Outcome(
-                        item,
-                        OutcomeKind.FAILED,
-                        self._now(),
-                        "UNEXPECTED_ERROR",
-                        f"Unexpected error: {outcome!r}",
-                        attempts=1,
-                        is_retryable=True,
-                    )
-                ]
-            )
+            self._claim.note([unexpected(item, outcomes, self._now()) for item in bundle[1]])
 
     # Keeping the store and the lease.
 
@@ -235,7 +224,8 @@ class Runner:
     def _record(self) -> None:
         report = self._limiter.report()
         self._last_record = time.monotonic()
-        if self._try_storing(lambda: self._claim.record(self._in_flight, report, self._now())):
+        items = [item for _, items in self._in_flight for item in items]
+        if self._try_storing(lambda: self._claim.record(items, report, self._now())):
             self._recorded_limiter = report.requests_made, report.state
 
     def _try_storing(self, write: Callable[[], Job]) -> bool:

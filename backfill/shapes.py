@@ -104,6 +104,7 @@ def _progress(progress: Progress, *, with_detail: bool) -> Shape:
         "failedItems": progress.failed,
         "skippedItems": progress.skipped_items,
         "skipped": dict(progress.skipped),
+        "quality": dict(progress.quality),
         "percent": progress.percent,
         "currentItem": progress.current_item or None,
         "estimatedSecondsLeft": round(left.seconds) if left else None,
@@ -172,6 +173,7 @@ def _result(job: Job) -> Shape | None:
         "itemsProcessed": progress.processed,
         "itemsFailed": progress.failed,
         "itemsSkipped": progress.skipped_items,
+        "quality": dict(progress.quality),
         "duration": milliseconds(job.ended_at - (job.started_at or job.ended_at)),
         "requestsMade": progress.limiter.requests_made,
     }

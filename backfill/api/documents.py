@@ -119,6 +119,7 @@ class ListedProgress(Document):
     failedItems = IntegerField()
     skippedItems = IntegerField()
     skipped = _counts(help_text="Skipped items by reason.")
+    quality = _counts(help_text="Notes on the quality of computed results, by code.")
     percent = FloatField()
     currentItem = CharField(allow_null=True)
     estimatedSecondsLeft = IntegerField(allow_null=True)
@@ -141,6 +142,7 @@ class Result(Document):
     itemsProcessed = IntegerField()
     itemsFailed = IntegerField()
     itemsSkipped = IntegerField()
+    quality = _counts(help_text="Notes on the quality of computed results, by code.")
     duration = IntegerField(help_text="Milliseconds.")
     requestsMade = IntegerField()
 

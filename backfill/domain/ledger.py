@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from backfill.domain.plan import Plan, WorkItem
+
+_NOTHING_NOTED: Mapping[str, int] = MappingProxyType({})
 
 
 class OutcomeKind(StrEnum):
@@ -35,6 +38,8 @@ class Outcome(NamedTuple):
     attempts: int = 0
     is_retryable: bool = False
     """Of a failure: whether trying again may help."""
+    quality: Mapping[str, int] = _NOTHING_NOTED
+    """Of a computed result: how many notes on its quality it has, by their code."""
 
 
 @dataclass(frozen=True, slots=True)

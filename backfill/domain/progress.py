@@ -90,6 +90,8 @@ class Progress:
     """The newest ones, newest first."""
     minutes: tuple[tuple[datetime, int], ...] = ()
     """Items settled by work (not skipped) in each of the last minutes, oldest first."""
+    quality: Mapping[str, int] = field(default_factory=dict)
+    """Notes on the quality of the results that were computed, by their code."""
 
     @property
     def skipped_items(self) -> int:

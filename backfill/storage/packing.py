@@ -135,6 +135,7 @@ def pack_outcomes(outcomes: Iterable[Outcome]) -> bytes:
             outcome.message,
             outcome.attempts,
             outcome.is_retryable,
+            dict(outcome.quality),
         )
         for outcome in outcomes
     ]
@@ -146,12 +147,14 @@ def unpack_segment(number: int, packed: bytes, subject: str) -> Segment:
     if value == []:
         return Segment(number, ())
     try:
-        dates, districts, kinds, instants, *rest = value
+        dates, districts, kinds, instants, reasons, messages, attempts, retryable, *more = value
+        quality = more[0] if more else [{}] * len(dates)  # segments of before there were analytics have none
         days = {text: date.fromisoformat(text) for text in set(dates)}
         kind_of = {str(kind): kind for kind in OutcomeKind}
         items = [WorkItem(days[day], district) for day, district in zip(dates, districts, strict=True)]
         at = [datetime.fromtimestamp(seconds, UTC) for seconds in instants]
-        rows = zip(items, [kind_of[kind] for kind in kinds], at, *rest, strict=True)
+        columns = (items, [kind_of[kind] for kind in kinds], at, reasons, messages, attempts, retryable, quality)
+        rows = zip(*columns, strict=True)
         return Segment(number, tuple(map(Outcome._make, rows)))
     except (KeyError, TypeError, ValueError) as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
@@ -236,6 +239,7 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
             "reason": storable(limiter.reason),
         },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
+        "quality": dict(progress.quality),
     }
     detail = {
         "districts": {
@@ -283,4 +287,5 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         districts=districts,
         errors=errors,
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
+        quality=counts.get("quality", {}),
     )

@@ -20,6 +20,7 @@ from backfill.domain import (
     Plan,
     PlannedDay,
     ProgramYear,
+    RateLimits,
     Report,
     ReportName,
     SkipReason,
@@ -154,6 +155,9 @@ class _Collecting(Execution):
         self._job, self._fence, self._limiter = job, fence, limiter
         self._client, self._snapshots, self._now = client, snapshots, now
 
+    def concurrency(self, limits: RateLimits) -> int:
+        return limits.max_concurrent
+
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
         """What is stored already. What this very job stored, before it was killed, counts as processed by it."""
         outcomes = []
@@ -172,7 +176,10 @@ class _Collecting(Execution):
                 )
         return outcomes
 
-    def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
+    def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
+        return [self._collected(day, item) for item in items]
+
+    def _collected(self, day: PlannedDay, item: WorkItem) -> Outcome:
         edition = day.edition
         if edition is None:
             raise ValueError(f"{item.key} has no edition to fetch.")

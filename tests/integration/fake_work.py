@@ -8,7 +8,18 @@ import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from backfill.domain import Job, JobConfig, JobType, LimiterReport, Outcome, OutcomeKind, Plan, PlannedDay, WorkItem
+from backfill.domain import (
+    Job,
+    JobConfig,
+    JobType,
+    LimiterReport,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    RateLimits,
+    WorkItem,
+)
 from backfill.manager import Manager
 from backfill.rate_limit import Limiter
 from backfill.service import BackfillService
@@ -25,9 +36,12 @@ class FakeExecution(Execution):
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
         return ()
 
-    def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
+    def concurrency(self, limits: RateLimits) -> int:
+        return limits.max_concurrent
+
+    def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         time.sleep(self._seconds)
-        return outcome_of(item, is_failed=item.district in self._failing)
+        return [outcome_of(item, is_failed=item.district in self._failing) for item in items]
 
 
 class FakeWork(Work):

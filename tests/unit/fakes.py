@@ -497,13 +497,16 @@ class FakeExecution(Execution):
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
         return self._skips(day)
 
-    def process(self, day: PlannedDay, item: WorkItem) -> Outcome:
+    def concurrency(self, limits: RateLimits) -> int:
+        return limits.max_concurrent
+
+    def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         with self._lock:
-            self.started.append((time.monotonic(), item))
+            self.started += [(time.monotonic(), item) for item in items]
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            return self._do(item)
+            return [self._do(item) for item in items]
         finally:
             with self._lock:
                 self.in_flight -= 1

@@ -75,7 +75,8 @@ class Collecting:
         return self
 
     def do(self, item: WorkItem = ITEM) -> Outcome:
-        return self.execution.process(self.day, item)
+        (outcome,) = self.execution.process(self.day, [item])
+        return outcome
 
     @property
     def asked(self) -> list[ReportName]:
