@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     DISTRICT_REPORTS,
+    FIRST_DAY,
     SUMMARY,
     Cadence,
     CalendarMonth,
@@ -28,6 +29,7 @@ from backfill.domain import (
     StoredEdition,
     WorkItem,
     district_order,
+    is_month_end,
     month_end_of,
     reports_of,
 )
@@ -58,6 +60,26 @@ def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
         day = end + timedelta(days=1)
 
 
+def calendar_months(dates: Iterable[date]) -> list[date]:
+    """The ends of the months whose calendars say what the dates stand for, oldest first.
+
+    Early in a month a day has the figures of the month before, which is still closing.
+    """
+    ends = set()
+    for day in dates:
+        ends.add(month_end_of(day))
+        if not is_month_end(day) and (before := day.replace(day=1) - timedelta(days=1)) >= FIRST_DAY:
+            ends.add(before)
+    return sorted(ends)
+
+
+def edition_of(day: date, calendar: Mapping[date, CalendarMonth]) -> Edition | None:
+    """What is published of a date: of its own month, else of the month before; None where nothing is."""
+    ends = (month_end_of(day), day.replace(day=1) - timedelta(days=1))
+    editions = (calendar[end].edition(day) for end in ends if end in calendar)
+    return next((edition for edition in editions if edition is not None), None)
+
+
 def collection_plan(
     config: JobConfig,
     first: date,
@@ -73,12 +95,11 @@ def collection_plan(
     groups: dict[date, tuple[str, ...]] = {end: _districts_of(month, config) for end, month in calendar.items()}
     days, unpublished = [], 0
     for day in planned_dates(first, last, config.cadence):
-        month = calendar[month_end_of(day)]
-        edition = month.edition(day)
+        edition = edition_of(day, calendar)
         if edition is None:
             unpublished += 1
         else:
-            days.append(PlannedDay(day, groups[month.month_end], edition))
+            days.append(PlannedDay(day, groups[edition.month_end], edition))
     covered = _covered(days, stored) if config.skip_existing else {}
     skipped = sum(len(districts) for districts in covered.values())
     summaries = sum(SUMMARY not in covered.get(day.date, ()) for day in days)
@@ -128,7 +149,7 @@ class Collection(Work):
         if not dates:
             return Plan(())
         # Only the months that the cadence keeps: ten year-ends are ten pages, and not a hundred and twenty.
-        months = self._calendars.months(list(dict.fromkeys(map(month_end_of, dates))), now)
+        months = self._calendars.months(calendar_months(dates), now)
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:

@@ -27,9 +27,10 @@ from backfill.domain import (
 from backfill.errors import InvalidRequest
 from backfill.storage.packing import pack_plan, unpack_plan
 from backfill.work.calendars import Calendars
-from backfill.work.collection import Collection, collection_plan, planned_dates
+from backfill.work.collection import Collection, calendar_months, collection_plan, planned_dates
 from tests.unit.fakes import NOW, FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
 
+DECEMBER = a_month(date(2023, 12, 31), date(2024, 1, 5))
 JANUARY = a_month(date(2024, 1, 31), date(2024, 1, 30), date(2024, 2, 9))
 FEBRUARY = a_month(date(2024, 2, 29), date(2024, 2, 20), date(2024, 2, 22), date(2024, 3, 8), is_closed=False)
 
@@ -95,15 +96,57 @@ def test_a_month_end_is_the_close_and_its_neighbour_its_own_day() -> None:
 
 
 def test_days_of_which_nothing_is_published_are_no_items_but_are_counted() -> None:
-    """R11.2: 9 February saw only January's figures."""
+    """R11.2"""
     plan = plan_of(date(2024, 1, 30), date(2024, 2, 28), JANUARY, FEBRUARY)
     assert [day.date for day in plan.days] == [
         date(2024, 1, 30),
         date(2024, 1, 31),
+        date(2024, 2, 9),
         date(2024, 2, 20),
         date(2024, 2, 22),
     ]
-    assert plan.unpublished_dates == 26
+    assert plan.unpublished_dates == 25
+
+
+def test_early_in_a_month_a_day_has_the_figures_of_the_month_that_is_closing() -> None:
+    plan = plan_of(date(2024, 2, 1), date(2024, 2, 19), JANUARY, FEBRUARY)
+    (day,) = plan.days
+    assert day.edition is not None
+    assert (day.date, day.edition.month_end, day.edition.as_of) == (
+        date(2024, 2, 9),
+        date(2024, 1, 31),
+        date(2024, 2, 9),
+    )
+    assert not day.edition.is_final  # the close is the snapshot of the month's own end
+    assert plan.unpublished_dates == 18
+
+
+def test_early_in_july_a_day_is_of_the_program_year_before_and_its_districts() -> None:
+    june = a_month(date(2023, 6, 30), date(2023, 7, 5), date(2023, 7, 20), districts=("01", "51"), is_archived=True)
+    july = a_month(date(2023, 7, 31), date(2023, 7, 25), districts=("01", "87"))
+    old, new = (
+        plan_of(date(2023, 7, 4), date(2023, 7, 24), june, july).days[0],
+        plan_of(date(2023, 7, 21), date(2023, 7, 30), june, july).days[0],
+    )
+    assert (old.date, old.districts, old.edition and old.edition.is_archived) == (
+        date(2023, 7, 5),
+        (SUMMARY, "01", "51"),
+        True,
+    )
+    assert (new.date, new.districts) == (date(2023, 7, 25), (SUMMARY, "01", "87"))
+
+
+@given(st.dates(date(2012, 7, 1), date(2020, 6, 1)), st.integers(0, 500))
+def test_every_published_day_of_a_daily_calendar_is_an_item(first: date, length: int) -> None:
+    last = first + timedelta(days=length)
+    months, day = [], date(2012, 6, 1)
+    for end in month_ends(date(2012, 5, 1), last):
+        close = end + timedelta(days=1 + end.month)
+        months.append(a_month(end, *(day + timedelta(days=n) for n in range((close - day).days + 1))))
+        day = close + timedelta(days=1)
+    needed = set(calendar_months(planned_dates(first, last, Cadence.DAILY)))
+    plan = plan_of(first, last, *(month for month in months if month.month_end in needed))
+    assert (len(plan.days), plan.unpublished_dates) == (length + 1, 0)
 
 
 def test_a_month_of_which_nothing_is_published_yields_no_item() -> None:
@@ -206,6 +249,7 @@ def collection(storage: FakeStorage) -> tuple[Collection, ScriptedDashboard]:
 
 def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:
     storage = FakeStorage()
+    storage.snapshots.save_calendar(DECEMBER)
     storage.snapshots.save_calendar(JANUARY)
     storage.snapshots.put(a_snapshot(date(2024, 1, 31), "01"))
     work, dashboard = collection(storage)
@@ -216,6 +260,7 @@ def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:
 
 def test_a_district_that_the_dashboard_never_had_is_refused_by_name() -> None:
     storage = FakeStorage()
+    storage.snapshots.save_calendar(DECEMBER)
     storage.snapshots.save_calendar(JANUARY)
     work, _ = collection(storage)
     config = JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31), target_districts=("01", "77", "78"))
