@@ -118,7 +118,39 @@ class StoredSnapshot(models.Model):
         indexes = [
             # Covers the question "what is stored of these dates", which must not touch the packed reports.
             models.Index(fields=["date", "as_of", "is_final", "job_id", "district"], name="backfill_snapshot_keys"),
+            # Covers what analytics need to know of every snapshot.
+            models.Index(
+                fields=["date", "district", "data_month", "as_of", "is_final", "content_hash"],
+                name="backfill_snapshot_facts",
+            ),
             models.Index(fields=["district", "date"], name="backfill_snapshot_district"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.district}"
+
+
+class StoredResult(models.Model):
+    """What was computed for a district, or for the world, and a date."""
+
+    date = models.DateField()
+    district = models.CharField(max_length=8)
+    program_year = models.PositiveSmallIntegerField()
+    source_hash = models.CharField(max_length=64)
+    basis = models.CharField(max_length=64)
+    job_id = models.UUIDField()
+    computed_at = models.DateTimeField()
+    quality = models.JSONField()
+    point = models.JSONField(null=True)
+    body = models.BinaryField()
+
+    class Meta:
+        verbose_name = "result"
+        constraints = [models.UniqueConstraint(fields=["date", "district"], name="backfill_result_once")]
+        indexes = [
+            # Covers the question "what needs no computing", which must not touch the packed figures.
+            models.Index(fields=["date", "district", "basis", "source_hash", "job_id"], name="backfill_result_facts"),
+            models.Index(fields=["district", "program_year", "date"], name="backfill_result_series"),
         ]
 
     def __str__(self) -> str:

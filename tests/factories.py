@@ -22,9 +22,11 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     PlannedDay,
+    ProgramYear,
     Progress,
     Report,
     ReportName,
+    Result,
     Snapshot,
     WorkItem,
     month_end_of,
@@ -123,6 +125,24 @@ class SnapshotFactory(Factory[Snapshot]):
     fetched_at = NOW
     job_id = LazyFunction(uuid4)
     reports = LazyAttribute(lambda snapshot: reports_for(snapshot.district))
+
+
+class ResultFactory(Factory[Result]):
+    class Meta:
+        model = Result
+
+    date = DAY
+    district = "01"
+    program_year = LazyAttribute(lambda result: ProgramYear.of(result.date))
+    source_hash = "5" * 32
+    basis = "b" * 32
+    job_id = LazyFunction(uuid4)
+    computed_at = NOW
+    quality = {"GOALS_DIFFER": 2}
+    point = LazyAttribute(
+        lambda result: None if result.district == SUMMARY else {"date": f"{result.date}", "members": 20, "goals": None}
+    )
+    body = LazyAttribute(lambda result: f'{{"date":"{result.date}","districtId":"{result.district}"}}'.encode())
 
 
 class CalendarMonthFactory(Factory[CalendarMonth]):

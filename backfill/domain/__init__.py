@@ -41,6 +41,7 @@ from backfill.domain.progress import (
     Progress,
 )
 from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
+from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -86,15 +87,19 @@ __all__ = [
     "OutcomeKind",
     "Plan",
     "PlannedDay",
+    "Point",
     "ProgramYear",
     "Progress",
     "RateLimits",
     "Report",
     "ReportName",
+    "Result",
+    "ResultFacts",
     "Segment",
     "Settled",
     "SkipReason",
     "Snapshot",
+    "SnapshotFacts",
     "SnapshotFilter",
     "Status",
     "StoredEdition",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, TypeVar
@@ -16,8 +16,13 @@ from backfill.domain import (
     Outcome,
     OutcomeFilter,
     Plan,
+    Point,
+    ProgramYear,
+    Result,
+    ResultFacts,
     Segment,
     Snapshot,
+    SnapshotFacts,
     SnapshotFilter,
     StoredEdition,
     StoredLimits,
@@ -112,7 +117,7 @@ class JobStorage(ABC):
 
 
 class SnapshotStorage(ABC):
-    """Snapshots, and the calendar that says which there can be."""
+    """Snapshots, the calendar that says which there can be, and what was computed of them."""
 
     @abstractmethod
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
@@ -131,12 +136,44 @@ class SnapshotStorage(ABC):
         """What is stored of each date of a range, in date order, without reading the reports."""
 
     @abstractmethod
+    def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+        """Every snapshot of a range by date and district, without reading the reports."""
+
+    @abstractmethod
+    def span(self) -> tuple[date, date] | None:
+        """The first and the last date for which there is a snapshot."""
+
+    @abstractmethod
     def calendar(self, first: date, last: date) -> list[CalendarMonth]:
         """The stored calendar pages of the months that end in a range, oldest first."""
 
     @abstractmethod
     def save_calendar(self, month: CalendarMonth) -> None:
         """Store or replace a month's calendar page."""
+
+    @abstractmethod
+    def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
+        """Store results, each in the place of what was stored for its date and district; all of them or none."""
+
+    @abstractmethod
+    def result(self, day: date, district: str) -> Result | None:
+        """CorruptRecord where it cannot be unpacked."""
+
+    @abstractmethod
+    def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
+        """Every result of a range by date and district, without reading the figures."""
+
+    @abstractmethod
+    def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
+        """The points of those results of districts that there are, by date and district."""
+
+    @abstractmethod
+    def series(self, district: str, year: ProgramYear) -> list[Point]:
+        """The points of a district's results of a program year, oldest first."""
+
+    @abstractmethod
+    def latest_year(self, district: str) -> ProgramYear | None:
+        """The newest program year of which a district has a result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,20 @@ def unpack_reports(described: Mapping[str, Mapping[str, Any]], packed: bytes, su
     return reports
 
 
+# Results: JSON as it is answered.
+
+
+def pack_body(body: bytes) -> bytes:
+    return zlib.compress(body, _LEVEL)
+
+
+def unpack_body(packed: bytes, subject: str) -> bytes:
+    try:
+        return zlib.decompress(packed)
+    except zlib.error as exc:
+        raise CorruptRecord(f"The {subject} cannot be read: {exc}.") from exc
+
+
 # Jobs.
 
 

@@ -58,6 +58,9 @@ class Backend(ABC):
     @abstractmethod
     def damage_snapshot(self, day: date, district: str) -> None: ...
 
+    @abstractmethod
+    def damage_result(self, day: date, district: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class OrmBackend(Backend):
@@ -103,6 +106,11 @@ class OrmBackend(Backend):
         from backfill.models import StoredSnapshot
 
         assert StoredSnapshot.objects.filter(date=day, district=district).update(content=DAMAGE)
+
+    def damage_result(self, day: date, district: str) -> None:
+        from backfill.models import StoredResult
+
+        assert StoredResult.objects.filter(date=day, district=district).update(body=DAMAGE)
 
 
 @dataclass(frozen=True)

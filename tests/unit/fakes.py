@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -33,13 +33,17 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     PlannedDay,
+    Point,
     ProgramYear,
     Progress,
     RateLimits,
     Report,
     ReportName,
+    Result,
+    ResultFacts,
     Segment,
     Snapshot,
+    SnapshotFacts,
     SnapshotFilter,
     Status,
     StoredEdition,
@@ -369,6 +373,7 @@ class FakeSnapshots(SnapshotStorage):
         self.store, self.jobs = store, jobs
         self.rows: dict[tuple[date, str], Snapshot] = {}
         self.months: dict[date, CalendarMonth] = {}
+        self.results: dict[tuple[date, str], Result] = {}
         self.puts = 0
 
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
@@ -412,6 +417,46 @@ class FakeSnapshots(SnapshotStorage):
     def save_calendar(self, month: CalendarMonth) -> None:
         with self.store.answering():
             self.months[month.month_end] = month
+
+    def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+        with self.store.answering():
+            found = [s for (day, _), s in sorted(self.rows.items()) if first <= day <= last]
+        for s in found:
+            yield SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
+
+    def span(self) -> tuple[date, date] | None:
+        with self.store.answering():
+            days = [day for day, _ in self.rows]
+            return (min(days), max(days)) if days else None
+
+    def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
+        with self.store.answering():
+            self.jobs.check_fence(fence)
+            self.results |= {(result.date, result.district): result for result in results}
+
+    def result(self, day: date, district: str) -> Result | None:
+        with self.store.answering():
+            return self.results.get((day, district))
+
+    def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
+        with self.store.answering():
+            found = [r for (day, _), r in sorted(self.results.items()) if first <= day <= last]
+        for r in found:
+            yield ResultFacts(r.date, r.district, r.basis, r.source_hash, r.job_id)
+
+    def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
+        with self.store.answering():
+            found = {key: self.results[key] for key in keys if key in self.results}
+            return {key: Point(*key, r.source_hash, r.point) for key, r in found.items() if r.point is not None}
+
+    def series(self, district: str, year: ProgramYear) -> list[Point]:
+        with self.store.answering():
+            keys = [key for key, r in sorted(self.results.items()) if key[1] == district and r.program_year == year]
+        return list(self.points(keys).values())
+
+    def latest_year(self, district: str) -> ProgramYear | None:
+        with self.store.answering():
+            return max((r.program_year for (_, name), r in self.results.items() if name == district), default=None)
 
 
 class FakeStorage(Storage):

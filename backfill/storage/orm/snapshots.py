@@ -7,15 +7,16 @@ from datetime import date
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, TextField
+from django.db.models import Aggregate, Max, Min, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
-from backfill.domain import CalendarMonth, Snapshot, SnapshotFilter, StoredEdition
+from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredEdition
 from backfill.errors import CorruptRecord
 from backfill.models import StoredCalendarMonth, StoredSnapshot
 from backfill.storage import packing
-from backfill.storage.base import Fence, Page, SnapshotStorage
+from backfill.storage.base import Fence, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.orm.results import OrmResults
 
 
 class _Joined(Aggregate):
@@ -51,7 +52,7 @@ def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
     )
 
 
-class OrmSnapshotStorage(SnapshotStorage):
+class OrmSnapshotStorage(OrmResults):
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
         columns = {
             "data_month": snapshot.data_month,
@@ -105,6 +106,20 @@ class OrmSnapshotStorage(SnapshotStorage):
                 yield StoredEdition(
                     date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts.split(","))
                 )
+
+    def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+        rows = (
+            StoredSnapshot.objects.filter(date__range=(first, last))
+            .order_by("date", "district")
+            .values_list(*SnapshotFacts._fields)
+        )
+        with answering():
+            yield from map(SnapshotFacts._make, rows.iterator(chunk_size=2000))
+
+    def span(self) -> tuple[date, date] | None:
+        with answering():
+            ends = StoredSnapshot.objects.aggregate(first=Min("date"), last=Max("date"))
+        return None if ends["first"] is None else (ends["first"], ends["last"])
 
     def calendar(self, first: date, last: date) -> list[CalendarMonth]:
         with answering():

@@ -1,0 +1,92 @@
+"""Results in Django's database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from backfill.domain import Point, ProgramYear, Result, ResultFacts
+from backfill.models import StoredResult
+from backfill.storage import packing
+from backfill.storage.base import Fence, SnapshotStorage
+from backfill.storage.orm.database import answering, check_fence, transacting
+
+_KEY = ("date", "district")
+_VALUES = ("program_year", "source_hash", "basis", "job_id", "computed_at", "quality", "point", "body")
+_POINT = ("date", "district", "source_hash", "point")
+
+
+def _row_of(result: Result) -> StoredResult:
+    return StoredResult(
+        date=result.date,
+        district=result.district,
+        program_year=result.program_year.start,
+        source_hash=result.source_hash,
+        basis=result.basis,
+        job_id=result.job_id,
+        computed_at=result.computed_at,
+        quality=dict(result.quality),
+        point=None if result.point is None else dict(result.point),
+        body=packing.pack_body(result.body),
+    )
+
+
+class OrmResults(SnapshotStorage):
+    """The part of the port that is about results."""
+
+    def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
+        rows = [_row_of(result) for result in results]
+        with transacting():
+            check_fence(fence)
+            StoredResult.objects.bulk_create(
+                rows, update_conflicts=True, unique_fields=[*_KEY], update_fields=[*_VALUES]
+            )
+
+    def result(self, day: date, district: str) -> Result | None:
+        with answering():
+            row = StoredResult.objects.filter(date=day, district=district).first()
+        if row is None:
+            return None
+        return Result(
+            date=row.date,
+            district=row.district,
+            program_year=ProgramYear(row.program_year),
+            source_hash=row.source_hash,
+            basis=row.basis,
+            job_id=row.job_id,
+            computed_at=row.computed_at,
+            quality=row.quality,
+            point=row.point,
+            body=packing.unpack_body(bytes(row.body), f"result {day}/{district}"),
+        )
+
+    def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
+        rows = (
+            StoredResult.objects.filter(date__range=(first, last))
+            .order_by(*_KEY)
+            .values_list(*_KEY, "basis", "source_hash", "job_id")
+        )
+        with answering():
+            yield from map(ResultFacts._make, rows.iterator(chunk_size=2000))
+
+    def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
+        dates, districts = {day for day, _ in keys}, {district for _, district in keys}
+        rows = StoredResult.objects.filter(date__in=dates, district__in=districts, point__isnull=False)
+        found = {(point.date, point.district): point for point in _points(rows.values_list(*_POINT))}
+        return {key: found[key] for key in keys if key in found}
+
+    def series(self, district: str, year: ProgramYear) -> list[Point]:
+        rows = StoredResult.objects.filter(district=district, program_year=year.start, point__isnull=False)
+        return _points(rows.order_by("date").values_list(*_POINT))
+
+    def latest_year(self, district: str) -> ProgramYear | None:
+        rows = StoredResult.objects.filter(district=district).order_by("-program_year")
+        with answering():
+            start = rows.values_list("program_year", flat=True).first()
+        return None if start is None else ProgramYear(start)
+
+
+def _points(rows: Any) -> list[Point]:
+    with answering():
+        return [Point(*row) for row in rows]
