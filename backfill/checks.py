@@ -75,6 +75,15 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="backfill.E005",
             )
         )
+    if settings.BACKFILL_AUDIT_DAYS < settings.BACKFILL_RETENTION_DAYS:
+        found.append(
+            Error(
+                f"BACKFILL_AUDIT_DAYS is {settings.BACKFILL_AUDIT_DAYS}, less than BACKFILL_RETENTION_DAYS "
+                f"({settings.BACKFILL_RETENTION_DAYS}): it would not be known who started jobs that are still there.",
+                hint="Set it to BACKFILL_RETENTION_DAYS or more.",
+                id="backfill.E006",
+            )
+        )
     return found
 
 

@@ -87,6 +87,38 @@ class RateLimitConfig(models.Model):
         return f"{self.max_requests_per_minute} requests a minute"
 
 
+class AuditRecord(models.Model):
+    """What an operator did. Kept apart from jobs, which are removed earlier."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField()
+    operator = models.CharField(max_length=150)
+    door = models.CharField(max_length=16)
+    deed = models.CharField(max_length=32)
+    job_id = models.UUIDField(null=True)
+    changes = models.JSONField()
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="backfill_audit_newest"),
+            models.Index(fields=["job_id", "-at", "-id"], name="backfill_audit_job"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.deed} {self.job_id or ''}".rstrip()
+
+
+class WorkerSighting(models.Model):
+    """When a worker was last looking for jobs; one row."""
+
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"a worker looked for jobs at {self.at}"
+
+
 class SourceTimeline(models.Model):
     """How far ahead the time of the dashboard is given out; one row."""
 

@@ -13,6 +13,10 @@ from backfill.dashboard.csv import rows_as_objects
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
     SUMMARY,
+    Actor,
+    AuditEntry,
+    Changes,
+    Deed,
     IdempotencyKey,
     Job,
     JobConfig,
@@ -31,6 +35,8 @@ from backfill.domain import (
     Status,
     StoredLimits,
     conflict_details,
+    job_changes,
+    limit_changes,
     parsed_district,
 )
 from backfill.errors import (
@@ -102,6 +108,7 @@ class BackfillService:
     storage: Storage
     works: Mapping[JobType, Work]
     retention: timedelta
+    audit_retention: timedelta = timedelta(days=365)
     now: Callable[[], datetime] = _utc_now
     nudge: Callable[[], None] = field(default=nudge_here)
 
@@ -114,21 +121,21 @@ class BackfillService:
         config = request.config(self.storage.jobs.rate_limits().limits, now.date())
         return Preview(config=config, job_type=request.job_type, plan=work.plan(config, now))
 
-    def start(self, request: JobRequest, *, operator: str, idempotency_key: str = "") -> Started:
+    def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
         """Store a pending job, and tell the worker.
 
         Raises what `preview` does, and JobConflict, PlanChanged, IdempotencyKeyReused.
         """
         self._work(request.job_type)
         request.config(RateLimits(), self.now().date())  # what is wrong is said before what is busy
-        identity = self._identity(operator, idempotency_key, request.fingerprint())
-        return self._created(identity, lambda: self._checked_preview(request), operator=operator)
+        identity = self._identity(by, idempotency_key, request.fingerprint())
+        return self._created(identity, lambda: self._checked_preview(request), by=by)
 
     def retry(
         self,
         job_id: UUID,
         *,
-        operator: str,
+        by: Actor,
         codes: Collection[str] = (),
         districts: Collection[str] = (),
         idempotency_key: str = "",
@@ -142,10 +149,8 @@ class BackfillService:
         fingerprint = JobRequest(job_type=job.job_type, target_districts=tuple(sorted(districts))).fingerprint(
             str(job_id), *sorted(codes)
         )
-        identity = self._identity(operator, idempotency_key, fingerprint)
-        return self._created(
-            identity, lambda: self._retry_preview(job, codes, districts), operator=operator, retry_of=job_id
-        )
+        identity = self._identity(by, idempotency_key, fingerprint)
+        return self._created(identity, lambda: self._retry_preview(job, codes, districts), by=by, retry_of=job_id)
 
     def _work(self, job_type: JobType) -> Work:
         work = self.works.get(job_type)
@@ -213,10 +218,11 @@ class BackfillService:
             if len(failures) >= page.total or not page.rows:
                 return failures
 
-    def _identity(self, operator: str, key: str, fingerprint: str) -> IdempotencyKey | None:
+    def _identity(self, by: Actor, key: str, fingerprint: str) -> IdempotencyKey | None:
         if not key:
             return None
-        scoped = JobRequest(job_type=JobType.DATA_COLLECTION).fingerprint(operator, key)  # a key is its operator's own
+        # A key is its operator's own.
+        scoped = JobRequest(job_type=JobType.DATA_COLLECTION).fingerprint(by.operator, key)
         return IdempotencyKey(key=scoped, fingerprint=fingerprint)
 
     def _created(
@@ -224,7 +230,7 @@ class BackfillService:
         identity: IdempotencyKey | None,
         plan: Callable[[], Preview],
         *,
-        operator: str,
+        by: Actor,
         retry_of: UUID | None = None,
     ) -> Started:
         if (known := self._known(identity)) is not None:
@@ -237,14 +243,24 @@ class BackfillService:
             job_type=preview.job_type,
             config=preview.config,
             created_at=now,
-            created_by=operator,
+            created_by=by.operator,
             progressed_at=now,
             retry_of=retry_of,
             idempotency=identity,
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
+
+        def audit(displaced: Job | None) -> list[AuditEntry]:
+            deed = Deed.RETRIED if retry_of else Deed.STARTED
+            entries = [self._entry(by, deed, job_changes(None, job), job.id)]
+            if displaced is not None:
+                entries.append(self._entry(by, Deed.DISPLACED, {"displacedBy": (None, str(job.id))}, displaced.id))
+            return entries
+
         try:
-            created = self.storage.jobs.create(job, preview.plan, displace=lambda active: active.displaced(now))
+            created = self.storage.jobs.create(
+                job, preview.plan, displace=lambda active: active.displaced(now), audit=audit
+            )
         except JobConflict:
             if (known := self._known(identity)) is not None:
                 return Started(known, is_new=False)
@@ -291,7 +307,7 @@ class BackfillService:
 
     # Steering.
 
-    def cancel(self, job_id: UUID) -> Cancelled:
+    def cancel(self, job_id: UUID, *, by: Actor) -> Cancelled:
         """Raises JobNotFound, InvalidJobState once ended."""
         previous: list[Status] = []
 
@@ -299,36 +315,66 @@ class BackfillService:
             previous[:] = [job.status]
             return job.cancel_requested(self.now())
 
-        job = self._changed(job_id, change)
+        job = self._changed(job_id, change, Deed.CANCELLED, by)
         return Cancelled(job, previous[-1])
 
-    def pause(self, job_id: UUID) -> Job:
-        return self._changed(job_id, lambda job: job.pause_requested(self.now()))
+    def pause(self, job_id: UUID, *, by: Actor) -> Job:
+        return self._changed(job_id, lambda job: job.pause_requested(self.now()), Deed.PAUSED, by)
 
-    def resume(self, job_id: UUID) -> Job:
-        return self._changed(job_id, lambda job: job.resume_requested(self.now()))
+    def resume(self, job_id: UUID, *, by: Actor) -> Job:
+        return self._changed(job_id, lambda job: job.resume_requested(self.now()), Deed.RESUMED, by)
 
-    def lower_limits(self, job_id: UUID, changes: Mapping[str, float]) -> Job:
+    def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor) -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
-        return self._changed(job_id, lambda job: job.limits_lowered(job.config.rate_limits.changed(changes)))
 
-    def _changed(self, job_id: UUID, change: Callable[[Job], Job]) -> Job:
+        def change(job: Job) -> Job:
+            return job.limits_lowered(job.config.rate_limits.changed(changes))
+
+        return self._changed(job_id, change, Deed.LOWERED_LIMITS, by)
+
+    def _changed(self, job_id: UUID, change: Callable[[Job], Job], deed: Deed, by: Actor) -> Job:
         self.job(job_id)
-        job = self.storage.jobs.update(job_id, change)
+
+        def changed(job: Job) -> Job:
+            after = change(job)
+            return job if after == job else after  # what changes nothing leaves no trace
+
+        job = self.storage.jobs.update(
+            job_id,
+            changed,
+            audit=lambda before, after: self._entry(by, deed, job_changes(before, after), job_id),
+        )
         self.nudge()
         return job
+
+    # The audit trail.
+
+    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+        """Who did what, newest first; of one job also after it was removed. JobNotFound where there never was one."""
+        found = self.storage.jobs.audit(job_id, limit=limit, offset=offset)
+        if job_id is not None and not found.total:
+            self.job(job_id)
+        return found
+
+    def _entry(self, by: Actor, deed: Deed, changes: Changes, job_id: UUID | None) -> AuditEntry:
+        return AuditEntry(id=uuid4(), at=self.now(), actor=by, deed=deed, job_id=job_id, changes=changes)
 
     # Limits, snapshots, housekeeping.
 
     def rate_limits(self) -> StoredLimits:
         return self.storage.jobs.rate_limits()
 
-    def change_rate_limits(self, changes: Mapping[str, float], *, operator: str) -> StoredLimits:
+    def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
         """Any subset of the limits, for the next job. Raises InvalidRequest."""
+
+        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
+            return self._entry(by, Deed.CHANGED_LIMITS, limit_changes(before.limits, after.limits), None)
+
         return self.storage.jobs.save_rate_limits(
             lambda stored: StoredLimits(
-                limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=operator
-            )
+                limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=by.operator
+            ),
+            audit=audit,
         )
 
     def snapshot(self, day: date, district: str) -> Snapshot:
@@ -350,7 +396,8 @@ class BackfillService:
         return self.storage.snapshots.page(wanted, limit=limit, offset=offset)
 
     def prune(self) -> int:
-        """Remove jobs that ended longer ago than the retention; how many."""
+        """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
+        self.storage.jobs.delete_audit(self.now() - self.audit_retention)
         return self.storage.jobs.delete_finished(self.now() - self.retention)
 
     def ping(self) -> None:
@@ -358,7 +405,7 @@ class BackfillService:
         self.storage.jobs.ping()
 
     def new_worker(self) -> Worker:
-        return Worker(self.storage, self.works, retention=self.retention, now=self.now)
+        return Worker(self.storage, self.works, prune=self.prune, now=self.now)
 
 
 @cache
@@ -382,4 +429,5 @@ def backfill_service() -> BackfillService:
         storage=storage,
         works={JobType.DATA_COLLECTION: Collection(client, storage.snapshots, calendars, now=_utc_now)},
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
+        audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
     )

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from backfill.domain import (
     SUMMARY,
+    AuditEntry,
     Job,
     JobConfig,
     LimiterReport,
@@ -225,6 +226,18 @@ def item(outcome: Outcome) -> Shape:
         "attempts": outcome.attempts,
         "at": instant(outcome.at),
         "isRetryable": outcome.is_retryable if outcome.kind is OutcomeKind.FAILED else None,
+    }
+
+
+def audit_entry(value: AuditEntry) -> Shape:
+    return {
+        "entryId": str(value.id),
+        "at": instant(value.at),
+        "operator": value.actor.operator,
+        "door": str(value.actor.door),
+        "deed": str(value.deed),
+        "jobId": str(value.job_id) if value.job_id else None,
+        "changes": {name: {"from": was, "to": becomes} for name, (was, becomes) in value.changes.items()},
     }
 
 

@@ -27,6 +27,8 @@ _POLL = 1.0
 _AFTER_TROUBLE = 5.0
 """Seconds until the next look after one that failed."""
 
+_REPORT_EVERY = timedelta(seconds=30)
+
 _PRUNE_EVERY = timedelta(days=1)
 
 _STOP_WITHIN = 5.0
@@ -45,15 +47,17 @@ class Worker:
         storage: Storage,
         works: Mapping[JobType, Work],
         *,
-        retention: timedelta,
+        prune: Callable[[], int],
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
+        """`prune` removes what is kept no longer, and says how many jobs that were."""
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._storage, self._works, self._retention, self._now = storage, works, retention, now
+        self._storage, self._works, self._prune, self._now = storage, works, prune, now
         self._manager = Manager(storage.jobs)
         self._stop, self._nudged = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
+        self._last_report: datetime | None = None
 
     def start(self) -> None:
         """Work in a thread of its own, which ends with the process."""
@@ -98,6 +102,7 @@ class Worker:
 
     def _work_once(self) -> bool:
         """Whether there was a job."""
+        self._report()
         self._prune_daily()
         try:
             claim = self._manager.claim(self.owner, self._now())
@@ -129,13 +134,20 @@ class Worker:
             disconnect=jobs.disconnect,
         ).run()
 
+    def _report(self) -> None:
+        """Say now and then that a worker is there. While it runs a job, the lease says so."""
+        now = self._now()
+        if self._last_report is None or now - self._last_report >= _REPORT_EVERY:
+            self._storage.jobs.report_worker(now)
+            self._last_report = now
+
     def _prune_daily(self) -> None:
         now = self._now()
         if self._last_prune is None or now - self._last_prune >= _PRUNE_EVERY:
-            removed = self._storage.jobs.delete_finished(now - self._retention)
+            removed = self._prune()
             self._last_prune = now
             if removed:
-                logger.info("%d ended jobs were older than %d days and were removed.", removed, self._retention.days)
+                logger.info("%d ended jobs were older than the retention and were removed.", removed)
 
 
 _here: Worker | None = None

@@ -158,6 +158,7 @@ BACKFILL_DASHBOARD_URL = env.str("BACKFILL_DASHBOARD_URL", default="https://dash
 BACKFILL_CONTACT = env.str("BACKFILL_CONTACT", default="")
 BACKFILL_WORKER = env.str("BACKFILL_WORKER", default="auto")
 BACKFILL_RETENTION_DAYS = env.int("BACKFILL_RETENTION_DAYS", default=30)
+BACKFILL_AUDIT_DAYS = env.int("BACKFILL_AUDIT_DAYS", default=365)
 
 LOGGING = {
     "version": 1,

@@ -62,7 +62,9 @@ def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -
     """A job from start to end in this process, under limits that may be beyond what an operator can set."""
     from dataclasses import replace
 
-    job = service.start(request, operator="bench").job
+    from backfill.domain import Actor, Door
+
+    job = service.start(request, by=Actor("bench", Door.CLI)).job
     service.storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
     worker = service.new_worker()
     worker.start()

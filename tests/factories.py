@@ -13,7 +13,11 @@ from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFacto
 
 from backfill.domain import (
     SUMMARY,
+    Actor,
+    AuditEntry,
     CalendarMonth,
+    Deed,
+    Door,
     Edition,
     Job,
     JobConfig,
@@ -111,6 +115,18 @@ class OutcomeFactory(Factory[Outcome]):
     kind = OutcomeKind.PROCESSED
     at = NOW
     attempts = 1
+
+
+class AuditEntryFactory(Factory[AuditEntry]):
+    class Meta:
+        model = AuditEntry
+
+    id = LazyFunction(uuid4)
+    at = NOW
+    actor = Actor("operator", Door.API)
+    deed = Deed.PAUSED
+    job_id = LazyFunction(uuid4)
+    changes: Mapping[str, tuple[object, object]] = {"status": ("running", "pausing")}
 
 
 class SnapshotFactory(Factory[Snapshot]):

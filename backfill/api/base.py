@@ -22,6 +22,7 @@ from rest_framework.viewsets import ViewSetMixin
 from backfill import service, shapes
 from backfill.api.permissions import VIEW, MayDoThis
 from backfill.api.refusals import MalformedJson
+from backfill.domain import Actor, Door
 from backfill.service import BackfillService
 from backfill.shapes import Shape
 
@@ -82,6 +83,11 @@ class ApiView(APIView):
             answer["Cache-Control"] = PRIVATE
         patch_vary_headers(answer, ["Authorization", "Cookie"])
         return answer
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, for the verbs that change something."""
+        return Actor(self.request.user.get_username(), Door.API)
 
     @property
     def service(self) -> BackfillService:

@@ -24,7 +24,7 @@ from rest_framework.fields import (
     UUIDField,
 )
 
-from backfill.domain import Cadence, JobType, LimiterState, OutcomeKind, Status
+from backfill.domain import Cadence, Deed, Door, JobType, LimiterState, OutcomeKind, Status
 
 Document = serializers.Serializer[Any]
 
@@ -219,6 +219,22 @@ class Item(Document):
 
 class ItemPage(Page):
     items = Item(many=True)
+
+
+class AuditEntry(Document):
+    entryId = UUIDField()
+    at = DateTimeField()
+    operator = CharField()
+    door = _one_of(Door)
+    deed = _one_of(Deed)
+    jobId = UUIDField(allow_null=True, help_text="null for the limits of the next job.")
+    changes = DictField(
+        child=DictField(help_text="from and to."), help_text="What changed, under the names of a job's fields."
+    )
+
+
+class AuditPage(Page):
+    entries = AuditEntry(many=True)
 
 
 class DateRange(Document):

@@ -37,7 +37,7 @@ class Jobs(ApiViewSet):
         queries.query(request)
         started = self.service.start(
             bodies.job_request(request),
-            operator=request.user.get_username(),
+            by=self.actor,
             idempotency_key=bodies.idempotency_key(request),
         )
         return _begun(started)
@@ -65,26 +65,26 @@ class Jobs(ApiViewSet):
     @schema.cancel_job
     def destroy(self, request: Request, job_id: str) -> Response:
         queries.query(request)
-        cancelled = self.service.cancel(queries.job_id(job_id))
+        cancelled = self.service.cancel(queries.job_id(job_id), by=self.actor)
         return _shown(cancelled.job, previousStatus=str(cancelled.previous_status))
 
     @schema.change_job
     def partial_update(self, request: Request, job_id: str) -> Response:
         queries.query(request)
         wanted = queries.job_id(job_id)
-        return _shown(self.service.lower_limits(wanted, bodies.job_limit_changes(request)))
+        return _shown(self.service.lower_limits(wanted, bodies.job_limit_changes(request), by=self.actor))
 
     @schema.pause_job
     def pause(self, request: Request, job_id: str) -> Response:
         queries.query(request)
         bodies.nothing(request)
-        return _shown(self.service.pause(queries.job_id(job_id)))
+        return _shown(self.service.pause(queries.job_id(job_id), by=self.actor))
 
     @schema.resume_job
     def resume(self, request: Request, job_id: str) -> Response:
         queries.query(request)
         bodies.nothing(request)
-        return _shown(self.service.resume(queries.job_id(job_id)))
+        return _shown(self.service.resume(queries.job_id(job_id), by=self.actor))
 
     @schema.list_items
     def items(self, request: Request, job_id: str) -> Response:
@@ -101,7 +101,7 @@ class Jobs(ApiViewSet):
         return _begun(
             self.service.retry(
                 wanted,
-                operator=request.user.get_username(),
+                by=self.actor,
                 codes=codes,
                 districts=districts,
                 idempotency_key=bodies.idempotency_key(request),

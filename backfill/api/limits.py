@@ -34,7 +34,7 @@ class RateLimits(ApiView):
         changes = bodies.limit_changes(request)
         if not changes:
             return _shown(self.service.rate_limits())
-        return _shown(self.service.change_rate_limits(changes, operator=request.user.get_username()))
+        return _shown(self.service.change_rate_limits(changes, by=self.actor))
 
 
 def _shown(stored: StoredLimits) -> Response:

@@ -271,6 +271,26 @@ retry_job = _operation(
     ],
 )
 
+_AUDIT_ORDER = "Newest first. Entries are kept for BACKFILL_AUDIT_DAYS, also those of jobs that were removed."
+list_audit = _operation(
+    "Audit",
+    "listAudit",
+    "Who did what",
+    {200: documents.AuditPage},
+    errors=(400,),
+    description=_AUDIT_ORDER,
+    parameters=[*_PAGING, OpenApiParameter("jobId", OpenApiTypes.UUID, description="Of one job only.")],
+)
+list_job_audit = _operation(
+    "Audit",
+    "listJobAudit",
+    "Who did what to a job",
+    {200: documents.AuditPage},
+    errors=(400, 404),
+    description=_AUDIT_ORDER,
+    parameters=[_JOB_ID, *_PAGING],
+)
+
 get_rate_limits = _operation(
     "Rate limits", "getRateLimits", "The limits of the next job", {200: documents.RateLimitAnswer}, errors=(400,)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from backfill.api.audit import Audit, JobAudit
 from backfill.api.elsewhere import AnyMethod, Docs, Gone, OpenApi
 from backfill.api.jobs import Jobs
 from backfill.api.limits import RateLimits
@@ -17,10 +18,12 @@ urlpatterns = [
     path(f"{_BACKFILL}/preview", Jobs.as_view({"post": "preview"})),
     path(f"{_BACKFILL}/jobs", Jobs.as_view({"get": "list"})),
     path(f"{_BACKFILL}/config/rate-limit", RateLimits.as_view()),
+    path(f"{_BACKFILL}/audit", Audit.as_view()),
     path(_JOB, Jobs.as_view({"get": "retrieve", "delete": "destroy", "patch": "partial_update"})),
     path(f"{_JOB}/pause", Jobs.as_view({"post": "pause"})),
     path(f"{_JOB}/resume", Jobs.as_view({"post": "resume"})),
     path(f"{_JOB}/items", Jobs.as_view({"get": "items"})),
+    path(f"{_JOB}/audit", JobAudit.as_view()),
     path(f"{_JOB}/retry", Jobs.as_view({"post": "retry"})),
     path("snapshots", Snapshots.as_view()),
     path("snapshots/<str:date>/<str:district>", OneSnapshot.as_view()),

@@ -1,5 +1,6 @@
 """Frozen values and every rule. Time comes in as an argument; nothing here reads a clock, a file or a database."""
 
+from backfill.domain.audit import Actor, AuditEntry, Changes, Deed, Door, job_changes, limit_changes
 from backfill.domain.calendar import (
     FIRST_DAY,
     CalendarMonth,
@@ -67,9 +68,14 @@ __all__ = [
     "STALE_AFTER",
     "SUMMARY",
     "TRANSITIONS",
+    "Actor",
+    "AuditEntry",
     "Cadence",
     "CalendarMonth",
+    "Changes",
+    "Deed",
     "DistrictProgress",
+    "Door",
     "Edition",
     "Estimate",
     "IdempotencyKey",
@@ -111,7 +117,9 @@ __all__ = [
     "conflict_details",
     "district_order",
     "is_month_end",
+    "job_changes",
     "kinds_in",
+    "limit_changes",
     "month_end_of",
     "month_ends",
     "normalised_district",

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError
 
-from backfill.domain import BOUNDS, Cadence, JobRequest, parsed_district, parsed_job_type
+from backfill.domain import BOUNDS, Actor, Cadence, Door, JobRequest, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
 
 Options = Mapping[str, Any]
@@ -110,7 +110,7 @@ def request(options: Options) -> JobRequest:
     )
 
 
-def operator(options: Options) -> str:
+def actor(options: Options) -> Actor:
     """Who is said to have done it: --operator, else the login name of the shell's user."""
     name = (options["operator"] or "").strip()
     if not name:
@@ -120,7 +120,7 @@ def operator(options: Options) -> str:
             name = "command line"
     if len(name) > _OPERATOR_LENGTH:
         raise CommandError(f"--operator must not be longer than {_OPERATOR_LENGTH} characters.")
-    return name
+    return Actor(name, Door.CLI)
 
 
 def as_command_error(exc: BackfillError) -> CommandError:

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from backfill.domain import LIMIT_NAMES, Job, Outcome, OutcomeKind, StoredLimits
+from backfill.domain import LIMIT_NAMES, AuditEntry, Job, Outcome, OutcomeKind, StoredLimits
 from backfill.management import wording
 from backfill.management.progress_bar import bar, status_text
 from backfill.management.wording import COMMAND, printable
@@ -76,6 +76,23 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
             str(outcome.attempts),
             wording.instant(outcome.at),
             printable(outcome.message),
+        )
+    return table
+
+
+def audit_table(entries: Iterable[AuditEntry], console: Console) -> Table:
+    table = _table(console)
+    for name in ("At (UTC)", "Who", "Door", "What", "Job"):
+        table.add_column(name, no_wrap=name != "Who", overflow="fold")
+    table.add_column("Changes", overflow="fold")
+    for entry in entries:
+        table.add_row(
+            wording.instant(entry.at),
+            printable(entry.actor.operator),
+            str(entry.actor.door),
+            str(entry.deed),
+            str(entry.job_id or ""),
+            wording.changes(entry),
         )
     return table
 

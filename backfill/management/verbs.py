@@ -35,7 +35,7 @@ class Verbs:
     def start(self) -> int:
         started = self._service.start(
             arguments.request(self._options),
-            operator=arguments.operator(self._options),
+            by=arguments.actor(self._options),
             idempotency_key=self._options["idempotency_key"] or "",
         )
         return self._begun(started)
@@ -43,7 +43,7 @@ class Verbs:
     def retry(self) -> int:
         started = self._service.retry(
             arguments.job_id(self._options["job_id"]),
-            operator=arguments.operator(self._options),
+            by=arguments.actor(self._options),
             codes=self._options["code"],
             districts=arguments.districts(self._options["district"]),
         )
@@ -151,6 +151,21 @@ class Verbs:
             self._say_which(len(page.rows), offset, page.total, "item")
         return 0
 
+    def audit(self) -> int:
+        limit, offset = arguments.page(self._options)
+        named = self._options["job_id"]
+        page = self._service.audit(arguments.job_id(named) if named else None, limit=limit, offset=offset)
+        if self._terminal.is_json:
+            self._terminal.json(
+                shapes.page("entries", page, shapes.audit_entry, limit=limit, offset=offset, now=datetime.now(UTC))
+            )
+        elif not page.total:
+            self._terminal.say("Nobody has done anything yet.")
+        else:
+            self._terminal.say(tables.audit_table(page.rows, self._terminal.out))
+            self._say_which(len(page.rows), offset, page.total, "deed")
+        return 0
+
     def _say_which(self, shown: int, offset: int, total: int, name: str) -> None:
         if shown < total:
             stretch = f"{offset + 1:,} to {offset + shown:,}" if shown else "none"
@@ -159,7 +174,7 @@ class Verbs:
     # Steering.
 
     def cancel(self) -> int:
-        cancelled = self._service.cancel(self._target())
+        cancelled = self._service.cancel(self._target(), by=arguments.actor(self._options))
         if self._terminal.is_json:
             self._show(cancelled.job, previousStatus=str(cancelled.previous_status))
         else:
@@ -177,8 +192,8 @@ class Verbs:
     def resume(self) -> int:
         return self._steered(self._service.resume, "A worker goes on with it. Watch it with: {command} status {job}")
 
-    def _steered(self, steer: Callable[[UUID], Job], follows: str) -> int:
-        job = steer(self._target())
+    def _steered(self, steer: Callable[..., Job], follows: str) -> int:
+        job = steer(self._target(), by=arguments.actor(self._options))
         if self._terminal.is_json:
             self._show(job)
         else:
@@ -190,7 +205,7 @@ class Verbs:
     def rate_limit(self) -> int:
         changes = arguments.limit_changes(self._options)
         if changes:
-            stored = self._service.change_rate_limits(changes, operator=arguments.operator(self._options))
+            stored = self._service.change_rate_limits(changes, by=arguments.actor(self._options))
         else:
             stored = self._service.rate_limits()
         if self._terminal.is_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import Job, JobConfig, Progress, Status
+from backfill.domain import AuditEntry, Deed, Job, JobConfig, Progress, Status
 
 COMMAND = "manage.py backfill"
 
@@ -74,6 +74,14 @@ def why(job: Job) -> str:
     reason = job.progress.limiter.reason
     until = job.progress.limiter.waiting_until
     return printable(reason + (f" (until {instant(until)} UTC)" if until else ""))
+
+
+def changes(entry: AuditEntry) -> str:
+    """What changed, as `status running to cancelling`; of a new job only its range, since all of it is new."""
+    if entry.deed in {Deed.STARTED, Deed.RETRIED}:
+        first, last = (entry.changes.get(name, (None, None))[1] for name in ("startDate", "endDate"))
+        return f"{first or 'the first'} to {last or 'the newest'}"
+    return printable(", ".join(f"{name} {was} to {becomes}" for name, (was, becomes) in entry.changes.items()))
 
 
 def dates(config: JobConfig) -> str:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from backfill.domain import (
+    AuditEntry,
     CalendarMonth,
     Job,
     JobFilter,
@@ -51,20 +52,40 @@ class Fence:
 class JobStorage(ABC):
     """Jobs, their plans and ledgers, and what is kept beside them."""
 
+    # Where a change takes `audit`, what that makes of it is appended to the audit trail in the transaction of the
+    # change. Like a change it is pure, and may be called more than once.
+
     @abstractmethod
-    def create(self, job: Job, plan: Plan, *, displace: Callable[[Job], Job | None]) -> Job:
+    def create(
+        self,
+        job: Job,
+        plan: Plan,
+        *,
+        displace: Callable[[Job], Job | None],
+        audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
+    ) -> Job:
         """Store a pending job, atomically: at most one job is active in the world.
 
         Where another is active, `displace` is asked for what to make of it: the ended job that makes room, or None,
-        and then JobConflict is raised. Of any number of concurrent calls one succeeds.
+        and then JobConflict is raised. Of any number of concurrent calls one succeeds. `audit` is given the ended
+        job, or None where there was room.
         """
 
     @abstractmethod
-    def update(self, job_id: UUID, change: Callable[[Job], Job], *, segment: Segment | None = None) -> Job:
+    def update(
+        self,
+        job_id: UUID,
+        change: Callable[[Job], Job],
+        *,
+        segment: Segment | None = None,
+        audit: Callable[[Job, Job], AuditEntry] | None = None,
+    ) -> Job:
         """Replace a job by `change` of it, and write a segment of its ledger, in one transaction.
 
         `change` is pure, may be called more than once, and may raise to leave everything as it was. A segment that is
-        written again under its number is replaced. JobNotFound where there is no such job.
+        written again under its number is replaced. JobNotFound where there is no such job. `audit` is given the job
+        before and after; where `change` returned the very job that it was given, nothing is written and it is not
+        asked.
         """
 
     @abstractmethod
@@ -101,7 +122,28 @@ class JobStorage(ABC):
     def rate_limits(self) -> StoredLimits: ...
 
     @abstractmethod
-    def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits: ...
+    def save_rate_limits(
+        self,
+        change: Callable[[StoredLimits], StoredLimits],
+        *,
+        audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
+    ) -> StoredLimits: ...
+
+    @abstractmethod
+    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+        """The audit trail of one job, whether it is still stored or not, or of everything; newest first."""
+
+    @abstractmethod
+    def delete_audit(self, before: datetime) -> int:
+        """Remove the entries that are older than that; how many."""
+
+    @abstractmethod
+    def report_worker(self, at: datetime) -> None:
+        """Note that a worker is looking for jobs; an earlier moment than the noted one changes nothing."""
+
+    @abstractmethod
+    def worker_seen_at(self) -> datetime | None:
+        """The latest moment at which a worker was looking for jobs; None where none ever was."""
 
     @abstractmethod
     def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:

@@ -83,6 +83,8 @@ def test_every_operation_answers_as_the_document_says(api: CheckedClient, served
         HERE,
         f"{HERE}/2024-01-31/01",
         f"{HERE}/2024-01-31/01/clubperformance.csv",
+        f"{START}/audit",
+        f"{path}/audit",
         "/healthz",
         "/readyz",
     ):

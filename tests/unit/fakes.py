@@ -21,6 +21,7 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     SUMMARY,
+    AuditEntry,
     CalendarMonth,
     Edition,
     Job,
@@ -234,22 +235,40 @@ class FakeJobs(JobStorage):
         self.ledgers: dict[UUID, dict[int, bytes]] = defaultdict(dict)
         self.timeline = Timeline()
         self.limits = StoredLimits()
+        self.trail: list[AuditEntry] = []
+        self.seen_at: datetime | None = None
         self.updates = 0
         self.segment_writes: list[tuple[float, int, int]] = []
         """When (by the monotonic clock), which segment, how many outcomes."""
 
-    def create(self, job: Job, plan: Plan, *, displace: Callable[[Job], Job | None]) -> Job:
+    def create(
+        self,
+        job: Job,
+        plan: Plan,
+        *,
+        displace: Callable[[Job], Job | None],
+        audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
+    ) -> Job:
         with self.store.answering():
-            active = self._active()
+            active, displaced = self._active(), None
             if active is not None:
                 ended = displace(active)
                 if ended is None:
                     raise JobConflict(f"Job {active.id} is {active.status}.", details=conflict_details(active))
-                self._write(ended)
+                displaced = self._write(ended)
             self.rows[job.id], self.plans[job.id] = job, pack_plan(plan)
+            if audit is not None:
+                self.trail += audit(displaced)
             return job
 
-    def update(self, job_id: UUID, change: Callable[[Job], Job], *, segment: Segment | None = None) -> Job:
+    def update(
+        self,
+        job_id: UUID,
+        change: Callable[[Job], Job],
+        *,
+        segment: Segment | None = None,
+        audit: Callable[[Job, Job], AuditEntry] | None = None,
+    ) -> Job:
         with self.store.answering():
             if job_id not in self.rows:
                 raise JobNotFound(f"There is no job {job_id}.")
@@ -260,7 +279,11 @@ class FakeJobs(JobStorage):
                 self.ledgers[job_id][segment.number] = pack_outcomes(segment.outcomes)
                 self.segment_writes.append((time.monotonic(), segment.number, len(segment.outcomes)))
             self.updates += 1
-            return before if after is before else self._write(after)
+            if after is before:
+                return before
+            if audit is not None:
+                self.trail.append(audit(before, after))
+            return self._write(after)
 
     def _write(self, job: Job) -> Job:
         self.rows[job.id] = replace(job, revision=self.rows[job.id].revision + 1)
@@ -335,10 +358,37 @@ class FakeJobs(JobStorage):
         with self.store.answering():
             return self.limits
 
-    def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits:
+    def save_rate_limits(
+        self,
+        change: Callable[[StoredLimits], StoredLimits],
+        *,
+        audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
+    ) -> StoredLimits:
         with self.store.answering():
-            self.limits = change(self.limits)
+            before, self.limits = self.limits, change(self.limits)
+            if audit is not None:
+                self.trail.append(audit(before, self.limits))
             return self.limits
+
+    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+        with self.store.answering():
+            found = [entry for entry in self.trail if job_id is None or entry.job_id == job_id]
+            found.sort(key=lambda entry: (entry.at, entry.id), reverse=True)
+            return Page(found[offset : offset + limit], len(found))
+
+    def delete_audit(self, before: datetime) -> int:
+        with self.store.answering():
+            kept = [entry for entry in self.trail if entry.at >= before]
+            removed, self.trail = len(self.trail) - len(kept), kept
+            return removed
+
+    def report_worker(self, at: datetime) -> None:
+        with self.store.answering():
+            self.seen_at = max(self.seen_at or at, at)
+
+    def worker_seen_at(self) -> datetime | None:
+        with self.store.answering():
+            return self.seen_at
 
     def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
         with self.store.answering():

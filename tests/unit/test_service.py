@@ -13,7 +13,9 @@ import pytest
 from backfill.domain import (
     FIRST_DAY,
     SUMMARY,
+    Actor,
     Cadence,
+    Door,
     Job,
     JobFilter,
     JobRequest,
@@ -63,6 +65,7 @@ from tests.unit.fakes import (
 )
 
 PLAN = replace(a_plan(2, (SUMMARY, "01", "F")), skipped={SkipReason.STORED: 1}, requests=11, unpublished_dates=3)
+ANN, BOB = Actor("ann", Door.API), Actor("bob", Door.CLI)
 REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 30), end_date=DAY)
 
 
@@ -83,8 +86,8 @@ class Service(BackfillService):
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # the service itself is frozen
 
-    def begin(self, request: JobRequest = REQUEST, operator: str = "ann", key: str = "") -> Job:
-        return self.start(request, operator=operator, idempotency_key=key).job
+    def begin(self, request: JobRequest = REQUEST, by: Actor = ANN, key: str = "") -> Job:
+        return self.start(request, by=by, idempotency_key=key).job
 
     def ended(self, *outcomes: tuple[WorkItem, str], status: Status = Status.COMPLETED, **fields: Any) -> Job:
         """A job that ended with these failures, by item and code."""
@@ -170,7 +173,7 @@ def test_a_job_type_that_is_not_offered_is_refused() -> None:
     """R2.1"""
     request = JobRequest(job_type=JobType.ANALYTICS_GENERATION)
     service = Service()
-    for ask in (service.preview, lambda wanted: service.start(wanted, operator="ann")):
+    for ask in (service.preview, lambda wanted: service.start(wanted, by=ANN)):
         with pytest.raises(InvalidJobType, match="analytics-generation is not offered by this version; use data-coll"):
             ask(request)
 
@@ -209,7 +212,7 @@ def test_a_preview_shows_the_plan_and_creates_nothing() -> None:
 def test_without_a_limit_worth_the_name_the_dashboard_itself_sets_the_pace() -> None:
     """R11.3"""
     service = Service()
-    service.change_rate_limits({"max_requests_per_minute": 6000, "min_delay_ms": 0}, operator="ann")
+    service.change_rate_limits({"max_requests_per_minute": 6000, "min_delay_ms": 0}, by=ANN)
     assert service.preview(REQUEST).estimated_duration == 11 * timedelta(seconds=0.1)
 
 
@@ -219,7 +222,7 @@ def test_without_a_limit_worth_the_name_the_dashboard_itself_sets_the_pace() -> 
 def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -> None:
     """R1.2, R2.4"""
     service = Service()
-    started = service.start(REQUEST, operator="ann")
+    started = service.start(REQUEST, by=ANN)
     job = started.job
     assert started.is_new
     assert service.memory.jobs.rows == {job.id: job}
@@ -237,14 +240,14 @@ def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -
 def test_a_job_carries_a_copy_of_the_limits_of_the_moment() -> None:
     """R12.2, R12.3, R12.5"""
     service = Service()
-    stored = service.change_rate_limits({"max_requests_per_minute": 30}, operator="ann")
+    stored = service.change_rate_limits({"max_requests_per_minute": 30}, by=ANN)
     assert (stored.updated_at, stored.updated_by) == (NOW, "ann")
     job = service.begin()
-    service.change_rate_limits({"max_concurrent": 1}, operator="bob")
+    service.change_rate_limits({"max_concurrent": 1}, by=BOB)
     assert service.job(job.id).config.rate_limits == limits_of(max_requests_per_minute=30)
     assert service.rate_limits().limits == limits_of(max_requests_per_minute=30, max_concurrent=1)
     with pytest.raises(InvalidRequest):
-        service.change_rate_limits({"max_concurrent": 0}, operator="bob")
+        service.change_rate_limits({"max_concurrent": 0}, by=BOB)
     assert service.rate_limits().updated_by == "bob"
     assert service.rate_limits().limits.max_concurrent == 1
 
@@ -371,9 +374,9 @@ def test_what_is_no_plan_id_is_refused(plan_id: str) -> None:
 def test_the_same_key_and_request_are_the_same_job_also_while_it_runs_and_after() -> None:
     service = Service()
     job = service.begin(key="k")
-    again = service.start(REQUEST, operator="ann", idempotency_key="k")
+    again = service.start(REQUEST, by=ANN, idempotency_key="k")
     assert (again.job.id, again.is_new, service.nudges) == (job.id, False, [1])
-    service.cancel(job.id)
+    service.cancel(job.id, by=ANN)
     assert service.begin(key="k").id == job.id
     assert len(service.work.asked) == 1
 
@@ -384,31 +387,31 @@ def test_the_same_key_with_another_request_is_refused() -> None:
     with pytest.raises(IdempotencyKeyReused, match=f"created job {job.id}. Use a new key"):
         service.begin(replace(REQUEST, skip_existing=False), key="k")
     with pytest.raises(IdempotencyKeyReused):
-        service.retry(job.id, operator="ann", idempotency_key="k")
+        service.retry(job.id, by=ANN, idempotency_key="k")
 
 
 def test_a_key_is_its_operators_own() -> None:
     service = Service()
     job = service.begin(key="k")
     with pytest.raises(JobConflict):
-        service.begin(operator="bob", key="k")
-    service.cancel(job.id)
-    assert service.begin(operator="bob", key="k").id != job.id
+        service.begin(by=BOB, key="k")
+    service.cancel(job.id, by=ANN)
+    assert service.begin(by=BOB, key="k").id != job.id
     with pytest.raises(IdempotencyKeyReused):
-        service.begin(replace(REQUEST, skip_existing=False), operator="ann", key="k")
+        service.begin(replace(REQUEST, skip_existing=False), by=ANN, key="k")
 
 
 def test_without_a_key_each_start_is_its_own() -> None:
     service = Service()
     first = service.begin()
-    service.cancel(first.id)
+    service.cancel(first.id, by=ANN)
     assert service.begin().id != first.id
 
 
 def test_a_key_is_free_again_after_a_day() -> None:
     service = Service()
     first = service.begin(key="k")
-    service.cancel(first.id)
+    service.cancel(first.id, by=ANN)
     service.clock.forward(hours=24)
     assert service.begin(key="k").id == first.id
     service.clock.forward(seconds=1)
@@ -420,7 +423,7 @@ def test_of_two_equal_starts_at_one_time_the_slower_one_gets_the_job_of_the_quic
     service = Service()
     quick = list[Job]()
     service.work.meanwhile = lambda: quick.append(service.begin(key="k"))
-    slow = service.start(REQUEST, operator="ann", idempotency_key="k")
+    slow = service.start(REQUEST, by=ANN, idempotency_key="k")
     assert (slow.job.id, slow.is_new) == (quick[0].id, False)
 
 
@@ -433,8 +436,8 @@ FAILED = ((ITEMS[1], "TIMEOUT"), (ITEMS[2], "TIMEOUT"), (ITEMS[5], "NO_ROWS"))
 def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
     service = Service()
     failed = service.ended(*FAILED)
-    service.change_rate_limits({"max_requests_per_minute": 30}, operator="ann")
-    started = service.retry(failed.id, operator="bob")
+    service.change_rate_limits({"max_requests_per_minute": 30}, by=ANN)
+    started = service.retry(failed.id, by=BOB)
     job = started.job
     assert started.is_new
     assert (job.retry_of, job.created_by, job.status, job.progress.total_items) == (failed.id, "bob", Status.PENDING, 3)
@@ -455,7 +458,7 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
 )
 def test_a_retry_may_be_narrowed_to_a_group(narrowed: dict[str, Any], items: list[WorkItem]) -> None:
     service = Service()
-    job = service.retry(service.ended(*FAILED).id, operator="ann", **narrowed).job
+    job = service.retry(service.ended(*FAILED).id, by=ANN, **narrowed).job
     assert all_items(service.memory.jobs.plan(job.id)) == items
 
 
@@ -469,7 +472,7 @@ def test_a_retry_of_more_failures_than_a_page_holds_has_them_all() -> None:
         lambda job: job,
         segment=Segment(0, tuple(an_outcome(item, OutcomeKind.FAILED, reason="TIMEOUT") for item in items)),
     )
-    job = service.retry(failed.id, operator="ann").job
+    job = service.retry(failed.id, by=ANN).job
     assert job.progress.total_items == len(items) == 2400
 
 
@@ -477,7 +480,7 @@ def test_the_retry_of_an_active_job_is_refused() -> None:
     service = Service()
     job = service.memory.jobs.put_in(a_running_job(progressed_at=NOW - timedelta(minutes=11)))  # stale, so not busy
     with pytest.raises(InvalidJobState, match="can be retried once it has ended"):
-        service.retry(job.id, operator="ann")
+        service.retry(job.id, by=ANN)
 
 
 def test_the_retry_of_a_job_beside_a_running_one_is_refused() -> None:
@@ -486,7 +489,7 @@ def test_the_retry_of_a_job_beside_a_running_one_is_refused() -> None:
     failed = service.ended(*FAILED)
     running = service.memory.jobs.put_in(a_running_job())
     with pytest.raises(JobConflict, match=str(running.id)):
-        service.retry(failed.id, operator="ann")
+        service.retry(failed.id, by=ANN)
 
 
 @pytest.mark.parametrize("narrowed", [{}, {"codes": ["HTML_PAGE"]}, {"districts": ["99"]}])
@@ -494,7 +497,7 @@ def test_where_nothing_failed_there_is_nothing_to_retry(narrowed: dict[str, Any]
     service = Service()
     ended = service.ended(*(FAILED if narrowed else ()))
     with pytest.raises(NothingToRetry, match=f"Job {ended.id} has no failed item of that kind"):
-        service.retry(ended.id, operator="ann", **narrowed)
+        service.retry(ended.id, by=ANN, **narrowed)
 
 
 def test_failed_items_that_the_dashboard_no_longer_publishes_cannot_be_retried() -> None:
@@ -502,12 +505,12 @@ def test_failed_items_that_the_dashboard_no_longer_publishes_cannot_be_retried()
     ended = service.ended(*FAILED)
     service.work.planned = Plan((PlannedDay(date(2024, 1, 1), ("01",)),))
     with pytest.raises(NothingToRetry, match="publishes nothing any more"):
-        service.retry(ended.id, operator="ann")
+        service.retry(ended.id, by=ANN)
 
 
 def test_the_retry_of_a_job_that_there_is_not_is_refused() -> None:
     with pytest.raises(JobNotFound):
-        Service().retry(uuid4(), operator="ann")
+        Service().retry(uuid4(), by=ANN)
 
 
 def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
@@ -515,7 +518,7 @@ def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
     failed = service.ended(*FAILED)
 
     def retry(**narrowed: list[str]) -> Job:
-        return service.retry(failed.id, operator="ann", idempotency_key="k", **narrowed).job
+        return service.retry(failed.id, by=ANN, idempotency_key="k", **narrowed).job
 
     job = retry(codes=["TIMEOUT"], districts=["01", "F"])
     assert retry(districts=["F", "01"], codes=["TIMEOUT"]).id == job.id
@@ -530,38 +533,38 @@ def test_a_cancel_says_what_the_job_was_and_tells_the_worker() -> None:
     """R7.3"""
     service = Service()
     job = service.memory.jobs.put_in(a_running_job())
-    cancelled = service.cancel(job.id)
+    cancelled = service.cancel(job.id, by=ANN)
     assert (cancelled.job.status, cancelled.previous_status) == (Status.CANCELLING, Status.RUNNING)
     assert service.nudges == [1]
     service.clock.forward(seconds=15)
-    cancelled = service.cancel(job.id)
+    cancelled = service.cancel(job.id, by=ANN)
     assert (cancelled.job.status, cancelled.previous_status) == (Status.CANCELLED, Status.CANCELLING)
     assert cancelled.job.cancelled_at == NOW
     with pytest.raises(InvalidJobState):
-        service.cancel(job.id)
+        service.cancel(job.id, by=ANN)
 
 
 def test_a_pending_job_is_paused_resumed_and_its_limits_lowered() -> None:
     service = Service()
     job = service.begin()
-    assert service.pause(job.id).status is Status.PAUSED
-    assert service.resume(job.id).status is Status.PENDING
-    lowered = service.lower_limits(job.id, {"max_requests_per_minute": 10})
+    assert service.pause(job.id, by=ANN).status is Status.PAUSED
+    assert service.resume(job.id, by=ANN).status is Status.PENDING
+    lowered = service.lower_limits(job.id, {"max_requests_per_minute": 10}, by=ANN)
     assert lowered.config.rate_limits == limits_of(max_requests_per_minute=10)
     with pytest.raises(InvalidJobState, match="can only be lowered"):
-        service.lower_limits(job.id, {"max_requests_per_minute": 11})
+        service.lower_limits(job.id, {"max_requests_per_minute": 11}, by=ANN)
     with pytest.raises(InvalidRequest):
-        service.lower_limits(job.id, {"max_requests_per_minute": 0})
+        service.lower_limits(job.id, {"max_requests_per_minute": 0}, by=ANN)
 
 
 @pytest.mark.parametrize(
     "verb",
     [
         lambda service: service.job(uuid4()),
-        lambda service: service.cancel(uuid4()),
-        lambda service: service.pause(uuid4()),
-        lambda service: service.resume(uuid4()),
-        lambda service: service.lower_limits(uuid4(), {}),
+        lambda service: service.cancel(uuid4(), by=ANN),
+        lambda service: service.pause(uuid4(), by=ANN),
+        lambda service: service.resume(uuid4(), by=ANN),
+        lambda service: service.lower_limits(uuid4(), {}, by=ANN),
         lambda service: service.items(uuid4(), OutcomeFilter(), limit=1, offset=0),
     ],
     ids=["job", "cancel", "pause", "resume", "lower", "items"],

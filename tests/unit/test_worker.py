@@ -51,7 +51,7 @@ def worker_of(
     now: Callable[[], datetime] = utc_now,
 ) -> Worker:
     works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
-    return Worker(storage, works, retention=retention, now=now)
+    return Worker(storage, works, prune=lambda: storage.jobs.delete_finished(now() - retention), now=now)
 
 
 @contextmanager

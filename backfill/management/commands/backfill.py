@@ -44,12 +44,19 @@ class Command(BaseCommand):
             ("pause", "Pause a job."),
             ("resume", "Go on with a paused job."),
         ):
-            verb(name, f"{sentence} Without JOB_ID the active one.", _job(is_optional=True), _json())
+            verb(name, f"{sentence} Without JOB_ID the active one.", _job(is_optional=True), _json(), _operator())
         retry = verb(
             "retry", "Start a job of exactly the failed items of an ended one.", _job(), _json(), _operator(), _wait()
         )
         retry.add_argument("--code", action="append", default=[], help="only failures of this cause; repeatable")
         retry.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable")
+        verb(
+            "audit",
+            "List who did what, the newest first: to a job, or at all.",
+            _job(is_optional=True),
+            _json(),
+            _page(),
+        )
         limits = verb("rate-limit", "Show the limits that the next job takes, or change them.", _json(), _operator())
         for flag in ("max-requests-per-minute", "max-concurrent", "min-delay-ms", "max-delay-ms", "backoff-multiplier"):
             limits.add_argument(f"--{flag}", metavar="N")

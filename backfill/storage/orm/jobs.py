@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,10 @@ from backfill.domain import (
     ACTIVE,
     ENDED,
     LIMIT_NAMES,
+    Actor,
+    AuditEntry,
+    Deed,
+    Door,
     IdempotencyKey,
     Job,
     JobFilter,
@@ -32,7 +36,7 @@ from backfill.domain import (
     kinds_in,
 )
 from backfill.errors import CorruptRecord, JobConflict, JobNotFound, StorageUnavailable
-from backfill.models import BackfillJob, Checkpoint, RateLimitConfig, SourceTimeline
+from backfill.models import AuditRecord, BackfillJob, Checkpoint, RateLimitConfig, SourceTimeline, WorkerSighting
 from backfill.storage import packing
 from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
@@ -99,6 +103,20 @@ def _job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
         raise CorruptRecord(f"Job {row.id} cannot be read: {exc!r}.") from exc
 
 
+def _entry_of(row: AuditRecord) -> AuditEntry:
+    try:
+        return AuditEntry(
+            id=row.id,
+            at=row.at,
+            actor=Actor(row.operator, Door(row.door)),
+            deed=Deed(row.deed),
+            job_id=row.job_id,
+            changes={name: (was, becomes) for name, (was, becomes) in row.changes.items()},
+        )
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise CorruptRecord(f"Audit entry {row.id} cannot be read: {exc!r}.") from exc
+
+
 def _conflict(active: Job) -> JobConflict:
     return JobConflict(
         f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
@@ -108,11 +126,20 @@ def _conflict(active: Job) -> JobConflict:
 
 
 class OrmJobStorage(JobStorage):
-    def create(self, job: Job, plan: Plan, *, displace: Callable[[Job], Job | None]) -> Job:
+    def create(
+        self,
+        job: Job,
+        plan: Plan,
+        *,
+        displace: Callable[[Job], Job | None],
+        audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
+    ) -> Job:
         try:
             with transacting():
-                self._make_room(displace)
+                displaced = self._make_room(displace)
                 BackfillJob.objects.create(id=job.id, plan=packing.pack_plan(plan), **_columns_of(job))
+                if audit is not None:
+                    self._append(audit(displaced))
         except StorageUnavailable as exc:
             winner = self.active() if isinstance(exc.__cause__, IntegrityError) else None
             if winner is None:
@@ -120,17 +147,24 @@ class OrmJobStorage(JobStorage):
             raise _conflict(winner) from exc  # a concurrent create was first, and the constraint told us so
         return job
 
-    def _make_room(self, displace: Callable[[Job], Job | None]) -> None:
+    def _make_room(self, displace: Callable[[Job], Job | None]) -> Job | None:
         row = BackfillJob.objects.select_for_update().defer("plan").filter(status__in=ACTIVE).first()
         if row is None:
-            return
+            return None
         active = _job_of(row)
         ended = displace(active)
         if ended is None:
             raise _conflict(active)
-        self._write(row, ended)
+        return self._write(row, ended)
 
-    def update(self, job_id: UUID, change: Callable[[Job], Job], *, segment: Segment | None = None) -> Job:
+    def update(
+        self,
+        job_id: UUID,
+        change: Callable[[Job], Job],
+        *,
+        segment: Segment | None = None,
+        audit: Callable[[Job, Job], AuditEntry] | None = None,
+    ) -> Job:
         with transacting():
             row = BackfillJob.objects.select_for_update().defer("plan").filter(pk=job_id).first()
             if row is None:
@@ -149,7 +183,11 @@ class OrmJobStorage(JobStorage):
                         "outcomes": packing.pack_outcomes(segment.outcomes),
                     },
                 )
-            return before if after is before else self._write(row, after)
+            if after is before:
+                return before
+            if audit is not None:
+                self._append([audit(before, after)])
+            return self._write(row, after)
 
     @staticmethod
     def _write(row: BackfillJob, job: Job) -> Job:
@@ -158,6 +196,21 @@ class OrmJobStorage(JobStorage):
             setattr(row, name, value)
         row.save(update_fields=list(columns))
         return _job_of(row)
+
+    @staticmethod
+    def _append(entries: Iterable[AuditEntry]) -> None:
+        AuditRecord.objects.bulk_create(
+            AuditRecord(
+                id=entry.id,
+                at=entry.at,
+                operator=entry.actor.operator,
+                door=str(entry.actor.door),
+                deed=str(entry.deed),
+                job_id=entry.job_id,
+                changes={name: list(pair) for name, pair in entry.changes.items()},
+            )
+            for entry in entries
+        )
 
     def get(self, job_id: UUID) -> Job | None:
         with answering():
@@ -243,13 +296,21 @@ class OrmJobStorage(JobStorage):
             row = RateLimitConfig.objects.filter(pk=_THE_ROW).first()
         return self._limits_of(row)
 
-    def save_rate_limits(self, change: Callable[[StoredLimits], StoredLimits]) -> StoredLimits:
+    def save_rate_limits(
+        self,
+        change: Callable[[StoredLimits], StoredLimits],
+        *,
+        audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
+    ) -> StoredLimits:
         with transacting():
             # The row is made before it is read: two first changes at once would else both begin from the defaults.
             row, _ = RateLimitConfig.objects.select_for_update().get_or_create(
                 pk=_THE_ROW, defaults=StoredLimits().limits.to_dict()
             )
-            after = change(self._limits_of(row))
+            before = self._limits_of(row)
+            after = change(before)
+            if audit is not None:
+                self._append([audit(before, after)])
             for name, value in after.limits.to_dict().items():
                 setattr(row, name, value)
             row.updated_at, row.updated_by = after.updated_at, after.updated_by
@@ -262,6 +323,28 @@ class OrmJobStorage(JobStorage):
             return StoredLimits()
         limits = RateLimits(**{name: getattr(row, name) for name in LIMIT_NAMES})
         return StoredLimits(limits=limits, updated_at=row.updated_at, updated_by=row.updated_by)
+
+    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+        rows = AuditRecord.objects.order_by("-at", "-id")
+        if job_id is not None:
+            rows = rows.filter(job_id=job_id)
+        with answering():
+            return Page([_entry_of(row) for row in rows[offset : offset + limit]], rows.count())
+
+    def delete_audit(self, before: datetime) -> int:
+        with transacting():
+            return AuditRecord.objects.filter(at__lt=before).delete()[0]
+
+    def report_worker(self, at: datetime) -> None:
+        with transacting():
+            row, is_new = WorkerSighting.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"at": at})
+            if not is_new and row.at < at:
+                row.at = at
+                row.save()
+
+    def worker_seen_at(self) -> datetime | None:
+        with answering():
+            return WorkerSighting.objects.filter(pk=_THE_ROW).values_list("at", flat=True).first()
 
     def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
         with transacting():

@@ -1,0 +1,86 @@
+"""Who did what, through which door, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from backfill.domain.job import Job
+from backfill.domain.limits import RateLimits, camel
+
+Changes = Mapping[str, tuple[object, object]]
+"""Name of what changed, as the API writes it, to what it was and what it became; None where there was nothing."""
+
+
+class Door(StrEnum):
+    API = "api"
+    ADMIN = "admin"
+    CLI = "cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it, and through which door. Every verb that changes something takes one."""
+
+    operator: str
+    door: Door
+
+
+class Deed(StrEnum):
+    STARTED = "started"
+    RETRIED = "retried"
+    DISPLACED = "displaced"  # a stale job, by starting a new one
+    CANCELLED = "cancelled"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    LOWERED_LIMITS = "lowered-limits"  # of an active job
+    CHANGED_LIMITS = "changed-limits"  # of the next job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Written in the transaction of the change that it tells of: neither is there without the other."""
+
+    id: UUID
+    at: datetime
+    actor: Actor
+    deed: Deed
+    job_id: UUID | None
+    """None for the limits of the next job."""
+    changes: Changes
+
+
+def job_changes(before: Job | None, after: Job) -> Changes:
+    """Of what an operator can change; of a new job, all that it was started with."""
+    return _differences(_facts_of(before) if before else {}, _facts_of(after))
+
+
+def limit_changes(before: RateLimits, after: RateLimits) -> Changes:
+    return _differences(_limits(before), _limits(after))
+
+
+def _facts_of(job: Job) -> dict[str, object]:
+    config = job.config
+    return {
+        "status": str(job.status),
+        "jobType": str(job.job_type),
+        "startDate": config.start_date.isoformat() if config.start_date else None,
+        "endDate": config.end_date.isoformat() if config.end_date else None,
+        "targetDistricts": list(config.target_districts),
+        "cadence": str(config.cadence),
+        "skipExisting": config.skip_existing,
+        "retryOf": str(job.retry_of) if job.retry_of else None,
+        **_limits(config.rate_limits),
+    }
+
+
+def _limits(limits: RateLimits) -> dict[str, object]:
+    return {camel(name): value for name, value in limits.to_dict().items()}
+
+
+def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> Changes:
+    pairs = {name: (before.get(name), value) for name, value in after.items()}
+    return {name: (was, becomes) for name, (was, becomes) in pairs.items() if was != becomes}

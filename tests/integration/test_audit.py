@@ -1,0 +1,135 @@
+"""The audit trail over both doors: who did what, through which of them, and what it changed."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from backfill.domain import Actor, Door
+from backfill.service import BackfillService
+from tests.integration.checked_client import CheckedClient
+from tests.integration.test_api_jobs import started
+from tests.integration.test_api_limits import LIMITS
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+AUDIT = "/api/admin/backfill/audit"
+
+
+def entries(api: CheckedClient, query: str = "", path: str = AUDIT) -> list[dict[str, Any]]:
+    response = api.get(f"{path}{query}")
+    assert response.status_code == 200, response.content
+    found: list[dict[str, Any]] = response.json()["entries"]
+    return found
+
+
+def told(*arguments: str) -> Any:
+    out = StringIO()
+    call_command("backfill", *arguments, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_every_verb_that_changes_something_leaves_who_did_it(api: CheckedClient) -> None:
+    job = started(api)
+    here = job["links"]["self"]
+    api.post(f"{here}/pause")
+    api.post(f"{here}/resume")
+    api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 20}}, format="json")
+    api.put(LIMITS, {"maxConcurrent": 1}, format="json")
+    api.delete(here)
+    found = entries(api)
+    assert {(entry["operator"], entry["door"]) for entry in found} == {("alice", "api")}
+    assert [(entry["deed"], entry["jobId"]) for entry in found] == [
+        ("cancelled", job["jobId"]),
+        ("changed-limits", None),
+        ("lowered-limits", job["jobId"]),
+        ("resumed", job["jobId"]),
+        ("paused", job["jobId"]),
+        ("started", job["jobId"]),
+    ]
+    changes = [entry["changes"] for entry in found[:5]]
+    assert changes == [
+        {"status": {"from": "pending", "to": "cancelled"}},
+        {"maxConcurrent": {"from": 3, "to": 1}},
+        {"maxRequestsPerMinute": {"from": 60, "to": 20}},
+        {"status": {"from": "paused", "to": "pending"}},
+        {"status": {"from": "pending", "to": "paused"}},
+    ]
+    assert found[5]["changes"]["startDate"] == {"from": None, "to": job["config"]["startDate"]}
+
+
+def test_what_is_refused_or_changes_nothing_leaves_no_entry(api: CheckedClient) -> None:
+    job = started(api)
+    here = job["links"]["self"]
+    api.post(f"{here}/resume")  # 409: it is not paused
+    api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 61}}, format="json")  # 409: that would raise it
+    api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 60}}, format="json")  # as it is
+    api.post(f"{here}/pause")
+    api.post(f"{here}/pause")
+    assert [entry["deed"] for entry in entries(api)] == ["paused", "started"]
+
+
+def test_the_trail_is_paged_and_narrowed_to_a_job(api: CheckedClient) -> None:
+    first = started(api)
+    api.delete(first["links"]["self"])
+    second = started(api)
+    assert [entry["deed"] for entry in entries(api, "?limit=1&offset=1")] == ["cancelled"]
+    assert api.get(f"{AUDIT}?limit=1").json()["total"] == 3
+    of_first = entries(api, f"?jobId={first['jobId']}")
+    assert [entry["deed"] for entry in of_first] == ["cancelled", "started"]
+    assert entries(api, path=f"{first['links']['self']}/audit") == of_first
+    assert [entry["jobId"] for entry in entries(api, path=f"{second['links']['self']}/audit")] == [second["jobId"]]
+    assert [entry["deed"] for entry in entries(api, "?limit=1", f"{first['links']['self']}/audit")] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        (f"/api/admin/backfill/{NOBODY}/audit", 404, "JOB_NOT_FOUND"),
+        ("/api/admin/backfill/nothing/audit", 404, "JOB_NOT_FOUND"),
+        (f"{AUDIT}?jobId={NOBODY}", 404, "JOB_NOT_FOUND"),
+        (f"{AUDIT}?limit=101", 400, "VALIDATION_ERROR"),
+        (f"{AUDIT}?operator=alice", 400, "VALIDATION_ERROR"),
+    ],
+)
+def test_what_there_is_not_is_refused(api: CheckedClient, path: str, status: int, code: str) -> None:
+    refused = api.get(path)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+
+
+def test_who_may_see_no_job_sees_no_trail(client_for: Any) -> None:
+    assert client_for().get(AUDIT).status_code == 403
+    assert client_for("view_backfilljob").get(AUDIT).status_code == 200
+
+
+def test_the_command_line_is_a_door_of_its_own(served: BackfillService) -> None:
+    job = told("start", "--from", "2024-01-01", "--to", "2024-01-02", "--operator", "bob")
+    for verb in ("pause", "resume", "cancel"):
+        told(verb, "--operator", "carol")
+    told("rate-limit", "--max-concurrent", "2", "--operator", "dave")
+    found = told("audit")["entries"]
+    assert {entry["door"] for entry in found} == {"cli"}
+    assert [(entry["operator"], entry["deed"]) for entry in found] == [
+        ("dave", "changed-limits"),
+        ("carol", "cancelled"),
+        ("carol", "resumed"),
+        ("carol", "paused"),
+        ("bob", "started"),
+    ]
+    assert told("audit", job["jobId"], "--limit", "1", "--offset", "1")["entries"] == [found[2]]
+    with pytest.raises(CommandError, match="There is no job"):
+        call_command("backfill", "audit", NOBODY)
+
+
+def test_the_command_line_shows_the_trail_to_people(served: BackfillService) -> None:
+    out = StringIO()
+    call_command("backfill", "audit", stdout=out)
+    assert "Nobody has done anything yet." in out.getvalue()
+    served.change_rate_limits({"max_concurrent": 1}, by=Actor("eve", Door.ADMIN))
+    out = StringIO()
+    call_command("backfill", "audit", stdout=out)
+    assert all(word in out.getvalue() for word in ("eve", "admin", "changed-limits", "maxConcurrent 3 to 1"))
