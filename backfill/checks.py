@@ -10,6 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from backfill.storage import ADAPTERS
+from backfill.work.executors import EXECUTORS
 
 
 @register(Tags.database)
@@ -56,6 +57,14 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 f"BACKFILL_WORKER is {settings.BACKFILL_WORKER!r}.", hint="Set it to auto or off.", id="backfill.E003"
+            )
+        )
+    if settings.BACKFILL_EXECUTOR not in EXECUTORS:
+        found.append(
+            Error(
+                f"BACKFILL_EXECUTOR is {settings.BACKFILL_EXECUTOR!r}.",
+                hint=f"Set it to one of: {', '.join(EXECUTORS)}.",
+                id="backfill.E006",
             )
         )
     address = urlsplit(settings.BACKFILL_DASHBOARD_URL)

@@ -169,6 +169,7 @@ class StoredResult(models.Model):
     district = models.CharField(max_length=8)
     program_year = models.PositiveSmallIntegerField()
     source_hash = models.CharField(max_length=64)
+    schema_version = models.PositiveIntegerField()
     basis = models.CharField(max_length=64)
     job_id = models.UUIDField()
     computed_at = models.DateTimeField()
@@ -181,7 +182,10 @@ class StoredResult(models.Model):
         constraints = [models.UniqueConstraint(fields=["date", "district"], name="backfill_result_once")]
         indexes = [
             # Covers the question "what needs no computing", which must not touch the packed figures.
-            models.Index(fields=["date", "district", "basis", "source_hash", "job_id"], name="backfill_result_facts"),
+            models.Index(
+                fields=["date", "district", "basis", "source_hash", "schema_version", "job_id"],
+                name="backfill_result_facts",
+            ),
             models.Index(fields=["district", "program_year", "date"], name="backfill_result_series"),
         ]
 

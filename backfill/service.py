@@ -59,8 +59,8 @@ _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 _SECONDS_A_REQUEST = 0.3
 """What a request is taken to last before any was measured."""
 
-_PATIENCE = 70.0
-"""Seconds that a preview waits for one request to start; with the gentlest limit, one a minute, it still may."""
+_SECONDS_A_RESULT = 0.005
+"""What the computing of a result is taken to last."""
 
 _RETRY_PAGE = 1000
 
@@ -82,6 +82,8 @@ class Preview:
     @property
     def estimated_duration(self) -> timedelta:
         limits = self.config.rate_limits
+        if self.job_type is JobType.ANALYTICS_GENERATION:
+            return (self.plan.total_items - self.plan.skipped_items) * timedelta(seconds=_SECONDS_A_RESULT)
         return self.plan.requests * max(limits.interval, timedelta(seconds=_SECONDS_A_REQUEST / limits.max_concurrent))
 
 
@@ -414,20 +416,13 @@ def backfill_service() -> BackfillService:
     from django.conf import settings
 
     from backfill.dashboard.client import DashboardClient
-    from backfill.rate_limit import Limiter
-    from backfill.work.calendars import Calendars
-    from backfill.work.collection import Collection
+    from backfill.work.composition import works_over
 
     storage = open_storage(settings.BACKFILL_STORAGE)
     client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
-
-    def limiter_of_a_preview() -> Limiter:
-        return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_timeline, patience=_PATIENCE)
-
-    calendars = Calendars(client, storage.snapshots, limiter_of_a_preview)
     return BackfillService(
         storage=storage,
-        works={JobType.DATA_COLLECTION: Collection(client, storage.snapshots, calendars, now=_utc_now)},
+        works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=_utc_now),
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
         audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
     )

@@ -151,6 +151,7 @@ class ResultFactory(Factory[Result]):
     district = "01"
     program_year = LazyAttribute(lambda result: ProgramYear.of(result.date))
     source_hash = "5" * 32
+    schema_version = 3
     basis = "b" * 32
     job_id = LazyFunction(uuid4)
     computed_at = NOW

@@ -66,6 +66,8 @@ class Plan:
     """How many items are expected to be skipped, by reason."""
     requests: int = 0
     """How many requests to the dashboard it takes, if each succeeds at once."""
+    stale: int = field(default=0, compare=False)
+    """Items that were done before and are done anew, since what they rest on has changed; told by a preview only."""
 
     @cached_property
     def total_items(self) -> int:

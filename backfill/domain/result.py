@@ -30,6 +30,7 @@ class ResultFacts(NamedTuple):
     district: str
     basis: str
     source_hash: str
+    schema_version: int
     job_id: UUID
 
 
@@ -42,8 +43,10 @@ class Result:
     program_year: ProgramYear
     source_hash: str
     """The content hash of the snapshot that it was computed from."""
+    schema_version: int
+    """Of the rules that it was computed by."""
     basis: str
-    """A digest of all that it was computed from, the rules' version included: an equal one needs no computing."""
+    """A digest of all that it rests on, rules and neighbours included: an equal one needs no computing."""
     job_id: UUID
     computed_at: dt.datetime
     quality: Mapping[str, int]
@@ -55,9 +58,10 @@ class Result:
 
 
 class Point(NamedTuple):
-    """A result's place in the series of its district, and the snapshot that it came from."""
+    """A result's place in the series of its district, and what it came from."""
 
     date: dt.date
     district: str
     source_hash: str
+    schema_version: int
     figures: Mapping[str, Any]

@@ -33,6 +33,9 @@ from backfill.errors import CorruptRecord
 _LEVEL = 6
 """Of zlib: three reports of 110 clubs in one stream shrink to 15 % in a millisecond; higher levels gain 1 %."""
 
+_LEVEL_OF_RESULTS = 3
+"""A result of 110 clubs shrinks to 6 KB; level 6 would save another 10 % and take three times as long."""
+
 
 def pack_json(value: object) -> bytes:
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
@@ -198,7 +201,7 @@ def unpack_reports(described: Mapping[str, Mapping[str, Any]], packed: bytes, su
 
 
 def pack_body(body: bytes) -> bytes:
-    return zlib.compress(body, _LEVEL)
+    return zlib.compress(body, _LEVEL_OF_RESULTS)
 
 
 def unpack_body(packed: bytes, subject: str) -> bytes:

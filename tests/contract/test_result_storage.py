@@ -27,7 +27,7 @@ def results_of(keys: Iterable[tuple[date, str]]) -> list[Result]:
 
 def point_of(result: Result) -> Point:
     assert result.point is not None
-    return Point(result.date, result.district, result.source_hash, result.point)
+    return Point(result.date, result.district, result.source_hash, result.schema_version, result.point)
 
 
 # Snapshots without their reports
@@ -107,7 +107,7 @@ def test_the_facts_of_results_are_in_the_order_of_dates_and_districts(storage: S
     put(storage, *results)
     in_order = sorted(results[:4], key=lambda result: (result.date, result.district))
     assert list(storage.snapshots.result_facts(DAY, NEXT)) == [
-        ResultFacts(r.date, r.district, r.basis, r.source_hash, r.job_id) for r in in_order
+        ResultFacts(r.date, r.district, r.basis, r.source_hash, r.schema_version, r.job_id) for r in in_order
     ]
 
 

@@ -492,12 +492,16 @@ class FakeSnapshots(SnapshotStorage):
         with self.store.answering():
             found = [r for (day, _), r in sorted(self.results.items()) if first <= day <= last]
         for r in found:
-            yield ResultFacts(r.date, r.district, r.basis, r.source_hash, r.job_id)
+            yield ResultFacts(r.date, r.district, r.basis, r.source_hash, r.schema_version, r.job_id)
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
         with self.store.answering():
             found = {key: self.results[key] for key in keys if key in self.results}
-            return {key: Point(*key, r.source_hash, r.point) for key, r in found.items() if r.point is not None}
+            return {
+                key: Point(*key, r.source_hash, r.schema_version, r.point)
+                for key, r in found.items()
+                if r.point is not None
+            }
 
     def series(self, district: str, year: ProgramYear) -> list[Point]:
         with self.store.answering():

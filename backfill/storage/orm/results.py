@@ -13,8 +13,18 @@ from backfill.storage.base import Fence, SnapshotStorage
 from backfill.storage.orm.database import answering, check_fence, transacting
 
 _KEY = ("date", "district")
-_VALUES = ("program_year", "source_hash", "basis", "job_id", "computed_at", "quality", "point", "body")
-_POINT = ("date", "district", "source_hash", "point")
+_VALUES = (
+    "program_year",
+    "source_hash",
+    "schema_version",
+    "basis",
+    "job_id",
+    "computed_at",
+    "quality",
+    "point",
+    "body",
+)
+_POINT = ("date", "district", "source_hash", "schema_version", "point")
 
 
 def _row_of(result: Result) -> StoredResult:
@@ -23,6 +33,7 @@ def _row_of(result: Result) -> StoredResult:
         district=result.district,
         program_year=result.program_year.start,
         source_hash=result.source_hash,
+        schema_version=result.schema_version,
         basis=result.basis,
         job_id=result.job_id,
         computed_at=result.computed_at,
@@ -53,6 +64,7 @@ class OrmResults(SnapshotStorage):
             district=row.district,
             program_year=ProgramYear(row.program_year),
             source_hash=row.source_hash,
+            schema_version=row.schema_version,
             basis=row.basis,
             job_id=row.job_id,
             computed_at=row.computed_at,
@@ -62,11 +74,7 @@ class OrmResults(SnapshotStorage):
         )
 
     def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
-        rows = (
-            StoredResult.objects.filter(date__range=(first, last))
-            .order_by(*_KEY)
-            .values_list(*_KEY, "basis", "source_hash", "job_id")
-        )
+        rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*ResultFacts._fields)
         with answering():
             yield from map(ResultFacts._make, rows.iterator(chunk_size=2000))
 

@@ -1,0 +1,330 @@
+"""analytics-generation: from stored snapshots to results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import groupby
+from typing import TypeVar
+
+from backfill.domain import (
+    FIRST_DAY,
+    SUMMARY,
+    Cadence,
+    Job,
+    JobConfig,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    PlannedDay,
+    Point,
+    ProgramYear,
+    RateLimits,
+    Result,
+    ResultFacts,
+    SkipReason,
+    Snapshot,
+    SnapshotFacts,
+    WorkItem,
+    district_order,
+    is_month_end,
+    month_end_of,
+)
+from backfill.errors import BackfillError, CorruptRecord, DashboardError, InvalidRequest, SnapshotNotFound
+from backfill.metrics import SCHEMA_VERSION, UnreadableSnapshot
+from backfill.rate_limit import Limiter
+from backfill.storage import Fence, SnapshotStorage
+from backfill.work.base import Execution, Work, unexpected
+from backfill.work.computing import Computed, Source, World, world_of
+from backfill.work.executors import Computer
+
+_LONGEST_CLOSING = timedelta(days=45)
+"""A month's figures carry dates up to this long after its end: June closes in the last days of July."""
+
+_A_YEAR_BEFORE = timedelta(days=366 + 31) + _LONGEST_CLOSING
+"""What is computed of a date rests on no snapshot that is older than this."""
+
+T = TypeVar("T", SnapshotFacts, ResultFacts)
+MonthKey = tuple[date, str]
+"""A data month and a district."""
+
+
+def basis_of(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
+    """A digest of all that a result rests on: its snapshot, the date's summary, the snapshot of the year before."""
+    beside = (summary and summary.content_hash, previous and (previous.date, previous.content_hash))
+    rests_on = (SCHEMA_VERSION, own.content_hash, own.data_month, own.as_of, own.is_final, beside)
+    return blake2b(repr(rests_on).encode(), digest_size=16).hexdigest()
+
+
+def year_before(month_end: date) -> date:
+    """The end of the same month a year earlier."""
+    return month_end_of(date(month_end.year - 1, month_end.month, 1))
+
+
+class LastOfMonth:
+    """The last snapshot of each data month and district: the close, else the newest as-of."""
+
+    def __init__(self, facts: Iterable[SnapshotFacts] = ()) -> None:
+        self._last: dict[MonthKey, SnapshotFacts] = {}
+        self.add(facts)
+
+    def add(self, facts: Iterable[SnapshotFacts]) -> None:
+        for one in facts:
+            last = self._last.get((one.data_month, one.district))
+            if last is None or (one.is_final, one.as_of, one.date) > (last.is_final, last.as_of, last.date):
+                self._last[one.data_month, one.district] = one
+
+    def before(self, own: SnapshotFacts) -> SnapshotFacts | None:
+        """What a snapshot is compared with: the same data month's last of the program year before."""
+        if own.district == SUMMARY:
+            return None
+        return self._last.get((year_before(own.data_month), own.district))
+
+
+@dataclass(frozen=True, slots=True)
+class DayFacts:
+    """The snapshots of a date with what stands beside each, and what was computed of them before."""
+
+    snapshots: Mapping[str, SnapshotFacts]
+    """By district."""
+    results: Mapping[str, ResultFacts]
+    previous: LastOfMonth
+
+    def basis(self, district: str) -> str:
+        own = self.snapshots[district]
+        summary = self.snapshots.get(SUMMARY) if district != SUMMARY else None
+        return basis_of(own, summary, self.previous.before(own))
+
+    def is_done(self, district: str) -> bool:
+        stored = self.results.get(district)
+        return stored is not None and stored.basis == self.basis(district)
+
+
+def is_kept(day: date, cadence: Cadence) -> bool:
+    """Whether a snapshot date is one that the cadence keeps."""
+    if cadence is Cadence.DAILY:
+        return True
+    return is_month_end(day) and (cadence is Cadence.MONTH_ENDS or day == ProgramYear.of(day).close)
+
+
+def analytics_plan(
+    config: JobConfig, first: date, last: date, facts: Iterable[SnapshotFacts], results: Iterable[ResultFacts]
+) -> Plan:
+    """The items of a range: every stored snapshot, the world first for its date.
+
+    `facts` is in date order and begins a year and some before `first`, for what is compared with; `results` is in date
+    order.
+    """
+    days: list[PlannedDay] = []
+    groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+    done = stale = 0
+    previous = LastOfMonth()
+    for day, snapshots, computed in _by_date(facts, results):
+        previous.add(snapshots)
+        if not (first <= day <= last and is_kept(day, config.cadence)):
+            continue
+        of_day = DayFacts({s.district: s for s in snapshots}, {r.district: r for r in computed}, previous)
+        wanted = [d for d in of_day.snapshots if d == SUMMARY or _is_wanted(d, config.target_districts)]
+        districts = tuple(sorted(wanted, key=district_order))
+        if not districts:
+            continue
+        days.append(PlannedDay(day, groups.setdefault(districts, districts)))
+        if config.skip_existing:
+            done_here = sum(map(of_day.is_done, districts))
+            done += done_here
+            stale += sum(d in of_day.results for d in districts) - done_here
+    return Plan(tuple(days), skipped={SkipReason.UNCHANGED: done} if done else {}, stale=stale)
+
+
+def _is_wanted(district: str, targets: Collection[str]) -> bool:
+    return not targets or district in targets
+
+
+def _by_date(
+    facts: Iterable[SnapshotFacts], results: Iterable[ResultFacts]
+) -> Iterator[tuple[date, list[SnapshotFacts], list[ResultFacts]]]:
+    """Both side by side, a date of snapshots at a time."""
+    computed = _grouped(results)
+    ahead = next(computed, None)
+    for day, snapshots in _grouped(facts):
+        while ahead is not None and ahead[0] < day:
+            ahead = next(computed, None)
+        yield day, snapshots, ahead[1] if ahead is not None and ahead[0] == day else []
+
+
+def _grouped(rows: Iterable[T]) -> Iterator[tuple[date, list[T]]]:
+    return ((day, list(group)) for day, group in groupby(rows, key=lambda row: row.date))
+
+
+class Analytics(Work):
+    """Computes what the stored snapshots say."""
+
+    def __init__(
+        self, snapshots: SnapshotStorage, new_computer: Callable[[], Computer], *, now: Callable[[], datetime]
+    ) -> None:
+        self._snapshots, self._new_computer, self._now = snapshots, new_computer, now
+
+    def plan(self, config: JobConfig, now: datetime) -> Plan:
+        first, last = config.start_date or FIRST_DAY, config.end_date or now.date()
+        facts = self._snapshots.facts(max(first, FIRST_DAY) - _A_YEAR_BEFORE, last)
+        plan = analytics_plan(config, first, last, facts, self._snapshots.result_facts(first, last))
+        unknown = [district for district in config.target_districts if district not in plan.district_totals]
+        if unknown and plan.days:
+            raise InvalidRequest(
+                {
+                    "targetDistricts": [
+                        f"No snapshot of district {', '.join(unknown)} is stored for these dates; collect it first."
+                    ]
+                }
+            )
+        return plan
+
+    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:  # noqa: ARG002 - nothing is requested
+        return _Generating(job, fence, self._snapshots, self._new_computer(), now=self._now)
+
+
+class _Generating(Execution):
+    bundle_size = 16
+
+    def __init__(
+        self,
+        job: Job,
+        fence: Fence,
+        snapshots: SnapshotStorage,
+        computer: Computer,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._job, self._fence, self._now = job, fence, now
+        self._snapshots, self._computer = snapshots, computer
+        # A few days are in work at a time; no snapshot changes meanwhile, since no other job runs.
+        self._facts_of = lru_cache(maxsize=4)(self._read_facts)
+        self._world_of = lru_cache(maxsize=4)(self._read_world)
+        self._last_of_month = lru_cache(maxsize=4)(self._read_month)
+
+    def concurrency(self, limits: RateLimits) -> int:  # noqa: ARG002
+        """Whatever the limits: they are of the dashboard, which is not asked for anything."""
+        return self._computer.concurrency
+
+    def close(self) -> None:
+        self._computer.close()
+
+    def skips(self, day: PlannedDay) -> Sequence[Outcome]:
+        """What is computed already. What this very job stored, before it was killed, counts as processed by it."""
+        facts = self._facts_of(day.date)
+        outcomes = []
+        for district in day.districts:
+            if district not in facts.snapshots or not facts.is_done(district):
+                continue
+            item = WorkItem(day.date, district)
+            if facts.results[district].job_id == self._job.id:
+                stored = self._snapshots.result(day.date, district)
+                quality = stored.quality if stored else {}
+                outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=quality))
+            elif self._job.config.skip_existing:
+                outcomes.append(Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.UNCHANGED))
+        return outcomes
+
+    def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
+        points = self._points_before(day.date, items)
+        found = [self._source(item, points) for item in items]
+        sources = [source for source in found if isinstance(source, Source)]
+        computed = iter(self._computer.compute(sources))
+        ends = [next(computed) if isinstance(one, Source) else one for one in found]
+        settled = list(zip(items, ends, strict=True))
+        results = [self._result(item, end) for item, end in settled if isinstance(end, Computed)]
+        self._snapshots.put_results(results, fence=self._fence)
+        return [self._outcome(item, end) for item, end in settled]
+
+    def _points_before(self, day: date, items: Sequence[WorkItem]) -> Mapping[tuple[date, str], Point]:
+        """The points of the year before of a bundle, asked for together."""
+        facts = self._facts_of(day)
+        own = [facts.snapshots[item.district] for item in items if item.district in facts.snapshots]
+        before = [last for last in map(facts.previous.before, own) if last is not None]
+        return self._snapshots.points([(last.date, last.district) for last in before])
+
+    def _source(self, item: WorkItem, points: Mapping[tuple[date, str], Point]) -> Source | BackfillError:
+        """What the item is computed from, or why it cannot be read."""
+        try:
+            snapshot = self._snapshot(item.date, item.district)
+            previous = self._previous(item, points)
+        except (CorruptRecord, SnapshotNotFound) as exc:
+            return exc
+        world = self._world_of(item.date)
+        if item.district == SUMMARY or world is None:
+            return Source(snapshot=snapshot, previous=previous)
+        return Source(
+            snapshot=snapshot,
+            summary=world.rows.get(item.district),
+            world_line=world.lines.get(item.district),
+            previous=previous,
+        )
+
+    def _snapshot(self, day: date, district: str) -> Snapshot:
+        snapshot = self._snapshots.get(day, district)
+        if snapshot is None:
+            raise SnapshotNotFound(f"The snapshot {day}/{district} is not stored any more; collect it anew.")
+        return snapshot
+
+    def _previous(
+        self, item: WorkItem, points: Mapping[tuple[date, str], Point]
+    ) -> Mapping[str, object] | Snapshot | None:
+        """The point of the year before where a current result has it, else the snapshot to compute it from."""
+        facts = self._facts_of(item.date)
+        previous = facts.previous.before(facts.snapshots[item.district])
+        if previous is None:
+            return None
+        point = points.get((previous.date, previous.district))
+        if point is not None and (point.source_hash, point.schema_version) == (previous.content_hash, SCHEMA_VERSION):
+            return point.figures
+        return self._snapshot(previous.date, previous.district)
+
+    def _outcome(self, item: WorkItem, computed: Computed | Exception) -> Outcome:
+        if isinstance(computed, Computed):
+            return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=computed.quality)
+        if isinstance(computed, BackfillError):
+            return Outcome(item, OutcomeKind.FAILED, self._now(), computed.code, computed.message, attempts=1)
+        return unexpected(item, computed, self._now())
+
+    def _result(self, item: WorkItem, computed: Computed) -> Result:
+        facts = self._facts_of(item.date)
+        own = facts.snapshots[item.district]
+        return Result(
+            date=item.date,
+            district=item.district,
+            program_year=ProgramYear.of(own.data_month),
+            source_hash=own.content_hash,
+            schema_version=SCHEMA_VERSION,
+            basis=facts.basis(item.district),
+            job_id=self._job.id,
+            computed_at=self._now(),
+            quality=computed.quality,
+            point=computed.point,
+            body=computed.body,
+        )
+
+    # What is read once for all items of a date.
+
+    def _read_facts(self, day: date) -> DayFacts:
+        snapshots = {facts.district: facts for facts in self._snapshots.facts(day, day)}
+        results = {facts.district: facts for facts in self._snapshots.result_facts(day, day)}
+        months = {year_before(facts.data_month) for facts in snapshots.values()}
+        previous = LastOfMonth(facts for month in sorted(months) for facts in self._last_of_month(month))
+        return DayFacts(snapshots, results, previous)
+
+    def _read_month(self, month_end: date) -> Sequence[SnapshotFacts]:
+        stored = self._snapshots.facts(month_end.replace(day=1), month_end + _LONGEST_CLOSING)
+        return [facts for facts in stored if facts.data_month == month_end]
+
+    def _read_world(self, day: date) -> World | None:
+        """None where the date's summary is missing or cannot be read: its own item says so."""
+        summary = self._facts_of(day).snapshots.get(SUMMARY)
+        if summary is None:
+            return None
+        try:
+            return world_of(self._snapshot(day, SUMMARY))
+        except (CorruptRecord, DashboardError, SnapshotNotFound, UnreadableSnapshot):
+            return None

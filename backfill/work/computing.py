@@ -1,0 +1,118 @@
+"""From a snapshot to its result: pure functions over values that can be sent to another process."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backfill.dashboard.csv import parse
+from backfill.domain import SUMMARY, ReportName, Snapshot
+from backfill.errors import BackfillError
+from backfill.metrics import DistrictSource, Table, WorldSource, district_result, summary_lines, world_result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A snapshot and what stands beside it."""
+
+    snapshot: Snapshot
+    """With the bytes of its reports."""
+    summary: Mapping[str, str] | None = None
+    """The district's row of the date's summary."""
+    world_line: Mapping[str, Any] | None = None
+    """The district's line of the date's world result."""
+    previous: Mapping[str, Any] | Snapshot | None = None
+    """The point of the program year before, or the snapshot to compute it from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A result as JSON, and what of it is looked up without reading it."""
+
+    body: bytes
+    point: Mapping[str, Any] | None
+    quality: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A date's summary, read once for all its districts."""
+
+    rows: Mapping[str, Mapping[str, str]]
+    result: Mapping[str, Any]
+
+    @property
+    def lines(self) -> Mapping[str, Mapping[str, Any]]:
+        districts: Mapping[str, Mapping[str, Any]] = self.result["districts"]
+        return districts
+
+
+def compute(sources: Sequence[Source]) -> list[Computed | Exception]:
+    """The result of each, or why there is none: a BackfillError that says it, else a fault of this program."""
+    return [_attempted(source) for source in sources]
+
+
+def _attempted(source: Source) -> Computed | Exception:
+    try:
+        return _computed(source)
+    except BackfillError as exc:
+        return exc
+    except Exception as exc:  # noqa: BLE001 - one item must not take along its bundle; the caller reports it
+        return exc
+
+
+def _computed(source: Source) -> Computed:
+    if source.snapshot.district == SUMMARY:
+        return Computed(_as_json(world_of(source.snapshot).result), None, {})
+    previous = source.previous
+    if isinstance(previous, Snapshot):
+        previous = _district(Source(snapshot=previous), None)["point"]
+    result = _district(source, previous)
+    return Computed(_as_json(result), result["point"], dict(Counter(note["code"] for note in result["quality"])))
+
+
+def world_of(snapshot: Snapshot) -> World:
+    """Raises DashboardError or UnreadableSnapshot where the summary cannot be read."""
+    summary = _table(snapshot, ReportName.SUMMARY)
+    source = WorldSource(
+        date=snapshot.date,
+        data_month=snapshot.data_month,
+        as_of=snapshot.as_of,
+        is_final=snapshot.is_final,
+        source_hash=snapshot.content_hash,
+        summary=summary,
+    )
+    return World(summary_lines(summary), world_result(source))
+
+
+def _district(source: Source, previous: Mapping[str, Any] | None) -> dict[str, Any]:
+    snapshot = source.snapshot
+    return district_result(
+        DistrictSource(
+            date=snapshot.date,
+            district=snapshot.district,
+            program_year=snapshot.program_year,
+            data_month=snapshot.data_month,
+            as_of=snapshot.as_of,
+            is_final=snapshot.is_final,
+            source_hash=snapshot.content_hash,
+            clubs=_table(snapshot, ReportName.CLUBS),
+            districts=_table(snapshot, ReportName.DISTRICT),
+            divisions=_table(snapshot, ReportName.DIVISIONS),
+            summary=source.summary,
+            world_line=source.world_line,
+            previous=previous,
+        )
+    )
+
+
+def _table(snapshot: Snapshot, name: ReportName) -> Table:
+    parsed = parse(snapshot.reports[name].content, subject=f"{name} of snapshot {snapshot.date}/{snapshot.district}")
+    return Table(parsed.columns, parsed.rows)
+
+
+def _as_json(result: Mapping[str, Any]) -> bytes:
+    return json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
