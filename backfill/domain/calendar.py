@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -123,3 +124,18 @@ class CalendarMonth:
             is_archived=self.is_archived,
             asks_blank=self.has_blank_close and day == newest,
         )
+
+
+def calendar_ends(day: date) -> tuple[date, ...]:
+    """The ends of the months whose calendars say what a date stands for, the nearest first.
+
+    Early in a month a day has the figures of the month before, which is still closing; a month's own end never has.
+    """
+    end, before = month_end_of(day), day.replace(day=1) - timedelta(days=1)
+    return (end,) if day == end or before < FIRST_DAY else (end, before)
+
+
+def edition_of(day: date, calendar: Mapping[date, CalendarMonth]) -> Edition | None:
+    """What is published of a date: of its own month, else of the month before; None where nothing is."""
+    editions = (calendar[end].edition(day) for end in calendar_ends(day) if end in calendar)
+    return next((edition for edition in editions if edition is not None), None)

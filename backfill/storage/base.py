@@ -25,6 +25,7 @@ from backfill.domain import (
     Snapshot,
     SnapshotFacts,
     SnapshotFilter,
+    StoredDay,
     StoredEdition,
     StoredLimits,
     Timeline,
@@ -180,6 +181,10 @@ class SnapshotStorage(ABC):
     @abstractmethod
     def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
         """Every snapshot of a range by date and district, without reading the reports."""
+
+    @abstractmethod
+    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+        """What is stored and computed of each date of a range that has a snapshot, in date order."""
 
     @abstractmethod
     def span(self) -> tuple[date, date] | None:

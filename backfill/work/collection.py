@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     DISTRICT_REPORTS,
-    FIRST_DAY,
     SUMMARY,
     Cadence,
     CalendarMonth,
@@ -28,8 +27,9 @@ from backfill.domain import (
     Snapshot,
     StoredEdition,
     WorkItem,
+    calendar_ends,
     district_order,
-    is_month_end,
+    edition_of,
     month_end_of,
     reports_of,
 )
@@ -58,26 +58,6 @@ def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
         if end <= last and (cadence is Cadence.MONTH_ENDS or end == ProgramYear.of(end).close):
             yield end
         day = end + timedelta(days=1)
-
-
-def calendar_months(dates: Iterable[date]) -> list[date]:
-    """The ends of the months whose calendars say what the dates stand for, oldest first.
-
-    Early in a month a day has the figures of the month before, which is still closing.
-    """
-    ends = set()
-    for day in dates:
-        ends.add(month_end_of(day))
-        if not is_month_end(day) and (before := day.replace(day=1) - timedelta(days=1)) >= FIRST_DAY:
-            ends.add(before)
-    return sorted(ends)
-
-
-def edition_of(day: date, calendar: Mapping[date, CalendarMonth]) -> Edition | None:
-    """What is published of a date: of its own month, else of the month before; None where nothing is."""
-    ends = (month_end_of(day), day.replace(day=1) - timedelta(days=1))
-    editions = (calendar[end].edition(day) for end in ends if end in calendar)
-    return next((edition for edition in editions if edition is not None), None)
 
 
 def collection_plan(
@@ -149,7 +129,7 @@ class Collection(Work):
         if not dates:
             return Plan(())
         # Only the months that the cadence keeps: ten year-ends are ten pages, and not a hundred and twenty.
-        months = self._calendars.months(calendar_months(dates), now)
+        months = self._calendars.months(sorted({end for day in dates for end in calendar_ends(day)}), now)
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from backfill.domain import SUMMARY, Point, ProgramYear, Result, ResultFacts, SnapshotFacts
+from backfill.domain import SUMMARY, Point, ProgramYear, Result, ResultFacts, SnapshotFacts, StoredDay
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.storage import Fence, Storage
 from tests.contract.backends import Backend
@@ -63,6 +63,27 @@ def test_the_span_is_from_the_first_to_the_last_date_that_is_stored(storage: Sto
     assert storage.snapshots.span() == (NEXT, NEXT)
     storage.snapshots.put(SnapshotFactory.build())
     assert storage.snapshots.span() == (DAY, NEXT)
+
+
+def test_the_days_say_what_is_stored_final_and_computed_of_each_date(storage: Storage) -> None:
+    """A result that was computed from a snapshot as it was before does not count."""
+    close, day = SnapshotFactory.build(), SnapshotFactory.build(date=NEXT, district="F", is_final=False)
+    for snapshot in [close, day, SnapshotFactory.build(district="02"), SnapshotFactory.build(date=DAY - timedelta(1))]:
+        storage.snapshots.put(snapshot)
+    put(
+        storage,
+        ResultFactory.build(source_hash=close.content_hash),
+        ResultFactory.build(district="02", source_hash="of another content"),
+        ResultFactory.build(date=NEXT, district="F", source_hash=day.content_hash),
+        ResultFactory.build(district="77"),
+    )
+    assert list(storage.snapshots.days(DAY, NEXT)) == [
+        StoredDay(
+            date=DAY, snapshots=frozenset({"01", "02"}), final=frozenset({"01", "02"}), analysed=frozenset({"01"})
+        ),
+        StoredDay(date=NEXT, snapshots=frozenset({"F"}), final=frozenset(), analysed=frozenset({"F"})),
+    ]
+    assert list(storage.snapshots.days(NEXT + timedelta(days=1), NEXT + timedelta(days=9))) == []
 
 
 # Results
@@ -155,6 +176,7 @@ def test_a_store_out_of_reach_says_so_of_results(storage: Storage, backend: Back
     put(storage, ResultFactory.build())
     asks: list[Callable[[], object]] = [
         lambda: list(storage.snapshots.facts(DAY, DAY)),
+        lambda: list(storage.snapshots.days(DAY, DAY)),
         storage.snapshots.span,
         lambda: put(storage, ResultFactory.build()),
         lambda: storage.snapshots.result(DAY, "01"),

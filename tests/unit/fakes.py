@@ -47,6 +47,7 @@ from backfill.domain import (
     SnapshotFacts,
     SnapshotFilter,
     Status,
+    StoredDay,
     StoredEdition,
     StoredLimits,
     Timeline,
@@ -473,6 +474,21 @@ class FakeSnapshots(SnapshotStorage):
             found = [s for (day, _), s in sorted(self.rows.items()) if first <= day <= last]
         for s in found:
             yield SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
+
+    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+        by_day: dict[date, list[Snapshot]] = defaultdict(list)
+        with self.store.answering():
+            for (day, _), snapshot in sorted(self.rows.items()):
+                if first <= day <= last:
+                    by_day[day].append(snapshot)
+            computed = {key: result.source_hash for key, result in self.results.items()}
+        for day, found in by_day.items():
+            yield StoredDay(
+                date=day,
+                snapshots=frozenset(s.district for s in found),
+                final=frozenset(s.district for s in found if s.is_final),
+                analysed=frozenset(s.district for s in found if computed.get((day, s.district)) == s.content_hash),
+            )
 
     def span(self) -> tuple[date, date] | None:
         with self.store.answering():

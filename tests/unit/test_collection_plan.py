@@ -20,6 +20,7 @@ from backfill.domain import (
     ProgramYear,
     SkipReason,
     StoredEdition,
+    calendar_ends,
     is_month_end,
     month_end_of,
     month_ends,
@@ -27,7 +28,7 @@ from backfill.domain import (
 from backfill.errors import InvalidRequest
 from backfill.storage.packing import pack_plan, unpack_plan
 from backfill.work.calendars import Calendars
-from backfill.work.collection import Collection, calendar_months, collection_plan, planned_dates
+from backfill.work.collection import Collection, collection_plan, planned_dates
 from tests.unit.fakes import NOW, FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
 
 DECEMBER = a_month(date(2023, 12, 31), date(2024, 1, 5))
@@ -144,7 +145,7 @@ def test_every_published_day_of_a_daily_calendar_is_an_item(first: date, length:
         close = end + timedelta(days=1 + end.month)
         months.append(a_month(end, *(day + timedelta(days=n) for n in range((close - day).days + 1))))
         day = close + timedelta(days=1)
-    needed = set(calendar_months(planned_dates(first, last, Cadence.DAILY)))
+    needed = {end for day in planned_dates(first, last, Cadence.DAILY) for end in calendar_ends(day)}
     plan = plan_of(first, last, *(month for month in months if month.month_end in needed))
     assert (len(plan.days), plan.unpublished_dates) == (length + 1, 0)
 

@@ -7,12 +7,12 @@ from datetime import date
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, Max, Min, TextField
+from django.db.models import Aggregate, Exists, Max, Min, OuterRef, QuerySet, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
-from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredEdition
+from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
-from backfill.models import StoredCalendarMonth, StoredSnapshot
+from backfill.models import StoredCalendarMonth, StoredResult, StoredSnapshot
 from backfill.storage import packing
 from backfill.storage.base import Fence, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
@@ -50,6 +50,12 @@ def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
         job_id=row.job_id,
         reports=reports,
     )
+
+
+def _by_date(dates: QuerySet[Any, tuple[date]]) -> dict[date, frozenset[str]]:
+    """The districts of each date, a row a date."""
+    rows = dates.annotate(districts=_Joined("district")).order_by("date")
+    return {day: frozenset(districts.split(",")) for day, districts in rows}
 
 
 class OrmSnapshotStorage(OrmResults):
@@ -115,6 +121,27 @@ class OrmSnapshotStorage(OrmResults):
         )
         with answering():
             yield from map(SnapshotFacts._make, rows.iterator(chunk_size=2000))
+
+    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+        snapshots = StoredSnapshot.objects.filter(date__range=(first, last))
+        computed = StoredResult.objects.filter(
+            Exists(
+                snapshots.filter(
+                    date=OuterRef("date"), district=OuterRef("district"), content_hash=OuterRef("source_hash")
+                )
+            ),
+            date__range=(first, last),
+        )
+        with answering():
+            analysed = _by_date(computed.values_list("date"))
+            final = _by_date(snapshots.filter(is_final=True).values_list("date"))
+            for day, districts in _by_date(snapshots.values_list("date")).items():
+                yield StoredDay(
+                    date=day,
+                    snapshots=districts,
+                    final=final.get(day, frozenset()),
+                    analysed=analysed.get(day, frozenset()),
+                )
 
     def span(self) -> tuple[date, date] | None:
         with answering():

@@ -1,0 +1,171 @@
+"""What history there is, and where the gaps are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+
+from backfill.domain.calendar import CalendarMonth, calendar_ends, edition_of, month_end_of, month_ends
+from backfill.domain.plan import SUMMARY, district_order
+
+_LONGEST_CLOSING = dt.timedelta(days=45)
+"""So long after its end at the latest a month is closed, whether its calendar is known or not."""
+
+
+class Cell(StrEnum):
+    """What there is of a district and a date, or of a district and the close of a month."""
+
+    NONE = "none"
+    SNAPSHOT = "snapshot"
+    FINAL = "final"
+    """The close of a month that is closed: it will not change any more."""
+    ANALYTICS = "analytics"
+    """With a result that was computed from the snapshot as it is stored."""
+    UNPUBLISHED = "unpublished"
+    """The dashboard has nothing of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDay:
+    """The districts that are stored of a date, the summary (`all`) among them."""
+
+    date: dt.date
+    snapshots: frozenset[str]
+    final: frozenset[str]
+    """Those whose snapshot is a month's close that will not change any more."""
+    analysed: frozenset[str]
+    """Those with a result that was computed from the snapshot as it is stored."""
+
+    def cell(self, district: str) -> Cell:
+        if district in self.analysed:
+            return Cell.ANALYTICS
+        if district in self.final:
+            return Cell.FINAL
+        return Cell.SNAPSHOT if district in self.snapshots else Cell.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredDay:
+    date: dt.date
+    cells: Mapping[str, Cell]
+    """By district."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveredMonth:
+    """A month by district. The cell is that of its close; where that is missing, `snapshot` says that days of it are
+    stored."""
+
+    month_end: dt.date
+    cells: Mapping[str, Cell]
+    snapshots: Mapping[str, int]
+    """Stored dates by district."""
+    results: Mapping[str, int]
+    """Dates with analytics by district."""
+    missing: frozenset[str]
+    """Districts whose close should be stored and is not, or was stored before the month had closed."""
+
+    @property
+    def unanalysed(self) -> int:
+        """Snapshots without analytics."""
+        return sum(self.snapshots.values()) - sum(self.results.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Months in a row of which the closes of the same districts are missing."""
+
+    first: dt.date
+    """The first day of its first month."""
+    last: dt.date
+    """The last day of its last month."""
+    districts: tuple[str, ...]
+    months: int
+
+    @property
+    def closes(self) -> int:
+        """How many closes are missing."""
+        return self.months * len(self.districts)
+
+
+def covered_days(
+    first: dt.date, last: dt.date, calendar: Iterable[CalendarMonth], stored: Iterable[StoredDay]
+) -> Iterator[CoveredDay]:
+    """Each date of a range with every district that is known of it. `calendar` begins a month before `first`."""
+    months = {month.month_end: month for month in calendar}
+    days = {day.date: day for day in stored}
+    known = _known(months.values(), days.values())
+    for n in range((last - first).days + 1):
+        date = first + dt.timedelta(days=n)
+        day = days.get(date) or _nothing(date)
+        edition = edition_of(date, months)
+        published: Collection[str] = _published(months[edition.month_end]) if edition else ()
+        if edition is None and any(end not in months for end in calendar_ends(date)):
+            published = known
+        yield CoveredDay(date, {d: _cell(day, d, published) for d in sorted(known, key=district_order)})
+
+
+def covered_months(
+    first: dt.date, last: dt.date, calendar: Iterable[CalendarMonth], stored: Iterable[StoredDay], today: dt.date
+) -> list[CoveredMonth]:
+    """Each month that a range touches, oldest first. `stored` is in date order, of whole months."""
+    months = {month.month_end: month for month in calendar}
+    by_month = {end: list(days) for end, days in groupby(stored, key=lambda day: month_end_of(day.date))}
+    known = sorted(_known(months.values(), (day for days in by_month.values() for day in days)), key=district_order)
+    return [_month(end, months.get(end), by_month.get(end, ()), known, today) for end in month_ends(first, last)]
+
+
+def gaps(months: Sequence[CoveredMonth]) -> list[Gap]:
+    """What is missing, largest first; months in a row that miss the same districts are one gap."""
+    found = []
+    for districts, run in groupby(months, key=lambda month: month.missing):
+        ends = [month.month_end for month in run]
+        if districts:
+            names = tuple(sorted(districts, key=district_order))
+            found.append(Gap(ends[0].replace(day=1), ends[-1], names, len(ends)))
+    return sorted(found, key=lambda gap: (-gap.closes, gap.first))
+
+
+def _month(
+    end: dt.date, month: CalendarMonth | None, days: Sequence[StoredDay], known: Collection[str], today: dt.date
+) -> CoveredMonth:
+    close = next((day for day in days if day.date == end), _nothing(end))
+    # A calendar that had nothing of the month while it was ahead says nothing of it any more.
+    is_outdated = month is not None and not month.as_of_days and not month.is_closed and end < today
+    published = known if month is None or is_outdated else _published(month)
+    snapshots = Counter(district for day in days for district in day.snapshots)
+    cells = {}
+    for district in known:
+        cell = _cell(close, district, published)
+        cells[district] = Cell.SNAPSHOT if cell is Cell.NONE and snapshots[district] else cell
+    is_over = (month is not None and month.is_closed) or today - end > _LONGEST_CLOSING
+    wanted = close.final if is_over else close.snapshots
+    return CoveredMonth(
+        month_end=end,
+        cells=cells,
+        snapshots=snapshots,
+        results=Counter(district for day in days for district in day.analysed),
+        missing=frozenset(published) - wanted if end < today else frozenset(),
+    )
+
+
+def _cell(day: StoredDay, district: str, published: Collection[str]) -> Cell:
+    cell = day.cell(district)
+    return Cell.UNPUBLISHED if cell is Cell.NONE and district not in published else cell
+
+
+def _known(months: Iterable[CalendarMonth], days: Iterable[StoredDay]) -> frozenset[str]:
+    calendars = (_published(month) for month in months if month.as_of_days)
+    return frozenset().union(*calendars, *(day.snapshots for day in days))
+
+
+def _published(month: CalendarMonth) -> frozenset[str]:
+    return frozenset((SUMMARY, *month.districts)) if month.as_of_days else frozenset()
+
+
+def _nothing(date: dt.date) -> StoredDay:
+    return StoredDay(date=date, snapshots=frozenset(), final=frozenset(), analysed=frozenset())
