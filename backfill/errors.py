@@ -60,6 +60,12 @@ class SnapshotNotFound(BackfillError):
     code = "SNAPSHOT_NOT_FOUND"
 
 
+class AnalyticsNotFound(BackfillError):
+    """Nothing was computed of that; the message says which job computes it."""
+
+    code = "ANALYTICS_NOT_FOUND"
+
+
 class JobConflict(BackfillError):
     """Another job is active; `details` names it and its progress."""
 

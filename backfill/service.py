@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from uuid import UUID, uuid4
 
-from backfill.dashboard.csv import rows_as_objects
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
-    SUMMARY,
     Actor,
     AuditEntry,
     Changes,
@@ -29,9 +27,6 @@ from backfill.domain import (
     Plan,
     Progress,
     RateLimits,
-    ReportName,
-    Snapshot,
-    SnapshotFilter,
     Status,
     StoredLimits,
     conflict_details,
@@ -48,8 +43,8 @@ from backfill.errors import (
     JobNotFound,
     NothingToRetry,
     PlanChanged,
-    SnapshotNotFound,
 )
+from backfill.history import History
 from backfill.storage import Page, Storage, open_storage
 from backfill.work.base import Work
 from backfill.worker import Worker, nudge_here
@@ -113,6 +108,11 @@ class BackfillService:
     audit_retention: timedelta = timedelta(days=365)
     now: Callable[[], datetime] = _utc_now
     nudge: Callable[[], None] = field(default=nudge_here)
+
+    @property
+    def history(self) -> History:
+        """What was collected and computed."""
+        return History(self.storage.snapshots)
 
     # Planning and starting.
 
@@ -361,7 +361,7 @@ class BackfillService:
     def _entry(self, by: Actor, deed: Deed, changes: Changes, job_id: UUID | None) -> AuditEntry:
         return AuditEntry(id=uuid4(), at=self.now(), actor=by, deed=deed, job_id=job_id, changes=changes)
 
-    # Limits, snapshots, housekeeping.
+    # Limits, housekeeping.
 
     def rate_limits(self) -> StoredLimits:
         return self.storage.jobs.rate_limits()
@@ -378,24 +378,6 @@ class BackfillService:
             ),
             audit=audit,
         )
-
-    def snapshot(self, day: date, district: str) -> Snapshot:
-        """With the exact bytes of its reports."""
-        snapshot = self.storage.snapshots.get(day, district)
-        if snapshot is None:
-            raise SnapshotNotFound(
-                f"Nothing is stored for {district} on {day}. A data-collection job over that date "
-                "collects it, where the dashboard has it."
-            )
-        return snapshot
-
-    def rows(self, snapshot: Snapshot) -> list[dict[str, str]]:
-        """The rows of a district's club report, or of the summary, under the report's own column names."""
-        name = ReportName.SUMMARY if snapshot.district == SUMMARY else ReportName.CLUBS
-        return rows_as_objects(snapshot.reports[name].content)
-
-    def snapshots(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
-        return self.storage.snapshots.page(wanted, limit=limit, offset=offset)
 
     def prune(self) -> int:
         """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""

@@ -28,7 +28,7 @@ class Snapshots(ApiView):
     def get(self, request: Request) -> Response:
         given = queries.query(request, *queries.PAGING, "from", "to", "district")
         limit, offset = queries.page(given)
-        found = self.service.snapshots(queries.snapshot_filter(given), limit=limit, offset=offset)
+        found = self.service.history.page(queries.snapshot_filter(given), limit=limit, offset=offset)
         return Response(shapes.page("snapshots", found, shapes.listed_snapshot, limit=limit, offset=offset, now=now()))
 
 
@@ -36,12 +36,12 @@ class OneSnapshot(ApiView):
     @schema.get_snapshot
     def get(self, request: Request, date: str, district: str) -> Response:
         queries.query(request)
-        snapshot = self.service.snapshot(*queries.snapshot_key(date, district))
+        snapshot = self.service.history.snapshot(*queries.snapshot_key(date, district))
         etag = etag_of(snapshot)
         if is_known(request, etag):
             return unchanged(etag)
         try:
-            rows = self.service.rows(snapshot)
+            rows = self.service.history.rows(snapshot)
         except DashboardError as exc:  # it was read when it was stored, so the store has damaged it
             raise CorruptRecord(
                 f"The stored snapshot {date}/{district} cannot be read: {exc.message} "
@@ -58,7 +58,7 @@ class OneReport(ApiView):
         queries.query(request)
         day, name = queries.snapshot_key(date, district)
         wanted = queries.report_name(report)
-        snapshot = self.service.snapshot(day, name)
+        snapshot = self.service.history.snapshot(day, name)
         found = snapshot.reports.get(wanted)
         if found is None:
             raise SnapshotNotFound(

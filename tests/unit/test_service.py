@@ -606,11 +606,11 @@ def test_a_stored_snapshot_is_found_and_another_one_is_not() -> None:
         reports={name: a_report(b'"REGION","DISTRICT"\r\n"01","02"\r\nMonth of Jan, As of 02/09/2024\r\n')},
     )
     service.memory.snapshots.put(summary)
-    assert service.snapshot(DAY, SUMMARY) == summary
-    assert service.rows(summary) == [{"REGION": "01", "DISTRICT": "02"}]
-    assert service.snapshots(SnapshotFilter(), limit=5, offset=0).total == 1
+    assert service.history.snapshot(DAY, SUMMARY) == summary
+    assert service.history.rows(summary) == [{"REGION": "01", "DISTRICT": "02"}]
+    assert service.history.page(SnapshotFilter(), limit=5, offset=0).total == 1
     with pytest.raises(SnapshotNotFound, match="Nothing is stored for 01 on 2024-01-31"):
-        service.snapshot(DAY, "01")
+        service.history.snapshot(DAY, "01")
 
 
 def test_jobs_are_pruned_after_the_retention() -> None:

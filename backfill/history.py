@@ -1,0 +1,138 @@
+"""The reader's verbs: what was collected, what was computed of it, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from backfill.dashboard.csv import rows_as_objects
+from backfill.domain import (
+    FIRST_DAY,
+    SUMMARY,
+    CoveredDay,
+    CoveredMonth,
+    Gap,
+    Point,
+    ProgramYear,
+    ReportName,
+    Result,
+    Snapshot,
+    SnapshotFilter,
+    covered_days,
+    covered_months,
+    gaps,
+    month_end_of,
+)
+from backfill.errors import AnalyticsNotFound, InvalidDateRange, SnapshotNotFound
+from backfill.storage import Page, SnapshotStorage
+
+LONGEST_COVERAGE = timedelta(days=1100)
+"""Of days; of months there may be as many as there are."""
+
+_USUAL_COVERAGE = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A range by months, and the closes that are missing in it, largest gap first."""
+
+    first: date
+    last: date
+    months: list[CoveredMonth]
+    gaps: list[Gap]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The trend of a district over a program year."""
+
+    district: str
+    program_year: ProgramYear
+    points: list[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    snapshots: SnapshotStorage
+
+    # Snapshots.
+
+    def snapshot(self, day: date, district: str) -> Snapshot:
+        """With the exact bytes of its reports."""
+        snapshot = self.snapshots.get(day, district)
+        if snapshot is None:
+            raise SnapshotNotFound(
+                f"Nothing is stored for {district} on {day}. A data-collection job over that date "
+                "collects it, where the dashboard has it."
+            )
+        return snapshot
+
+    def rows(self, snapshot: Snapshot) -> list[dict[str, str]]:
+        """The rows of a district's club report, or of the summary, under the report's own column names."""
+        name = ReportName.SUMMARY if snapshot.district == SUMMARY else ReportName.CLUBS
+        return rows_as_objects(snapshot.reports[name].content)
+
+    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+        return self.snapshots.page(wanted, limit=limit, offset=offset)
+
+    # Results.
+
+    def result(self, day: date, district: str) -> Result:
+        """Of a district, or of the world (`all`). Raises AnalyticsNotFound, which says how to get there."""
+        result = self.snapshots.result(day, district)
+        if result is None:
+            raise self._no_result(day, district)
+        return result
+
+    def series(self, district: str, year: ProgramYear | None = None) -> Series:
+        """Oldest first; of the newest program year with results where none is named. Raises AnalyticsNotFound."""
+        wanted = year or self.snapshots.latest_year(district)
+        points = self.snapshots.series(district, wanted) if wanted else []
+        if wanted is None or not points:
+            of_year = f" of {wanted}" if wanted else ""
+            raise AnalyticsNotFound(
+                f"There are no analytics of district {district}{of_year}. Start an analytics-generation job over those "
+                "dates; what it computes from must have been collected before."
+            )
+        return Series(district, wanted, points)
+
+    def _no_result(self, day: date, district: str) -> AnalyticsNotFound:
+        name = "the world" if district == SUMMARY else f"district {district}"
+        stored = next((facts for facts in self.snapshots.facts(day, day) if facts.district == district), None)
+        first = "" if stored else "its snapshot is not collected yet: first a data-collection job over that date, then "
+        return AnalyticsNotFound(
+            f"There are no analytics of {name} on {day}; {first}an analytics-generation job makes them: "
+            f"manage.py backfill start --type analytics-generation --from {day} --to {day}"
+        )
+
+    # Coverage.
+
+    def days(self, first: date | None, last: date | None, today: date) -> Iterator[CoveredDay]:
+        """Each date of a range; the last year where none is given. Raises InvalidDateRange."""
+        last = last or (first + _USUAL_COVERAGE if first else today - timedelta(days=1))
+        first = first or max(last - _USUAL_COVERAGE, FIRST_DAY)
+        _check_range(first, last)
+        if last - first > LONGEST_COVERAGE:
+            raise InvalidDateRange(
+                {"from": [f"At most {LONGEST_COVERAGE.days:,} days are answered at once; ask for the rest separately."]}
+            )
+        calendar = self.snapshots.calendar(first.replace(day=1) - timedelta(days=1), month_end_of(last))
+        return covered_days(first, last, calendar, self.snapshots.days(first, last))
+
+    def coverage(self, first: date | None, last: date | None, today: date) -> Coverage:
+        """Whole months, as far as anything is stored where no range is given."""
+        span = self.snapshots.span()
+        first = first or (span[0] if span else today)
+        last = last or max(span[1] if span else today, first)
+        _check_range(first, last)
+        begin, end = first.replace(day=1), month_end_of(last)
+        months = covered_months(begin, end, self.snapshots.calendar(begin, end), self.snapshots.days(begin, end), today)
+        return Coverage(begin, end, months, gaps(months))
+
+
+def _check_range(first: date, last: date) -> None:
+    if first < FIRST_DAY:
+        raise InvalidDateRange({"from": [f"from must not be before {FIRST_DAY}, the first day the dashboard knows."]})
+    if first > last:
+        raise InvalidDateRange({"from": [f"from ({first}) must not be after to ({last})."]})
