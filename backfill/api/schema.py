@@ -277,7 +277,7 @@ list_audit = _operation(
     "listAudit",
     "Who did what",
     {200: documents.AuditPage},
-    errors=(400,),
+    errors=(400, 404),
     description=_AUDIT_ORDER,
     parameters=[*_PAGING, OpenApiParameter("jobId", OpenApiTypes.UUID, description="Of one job only.")],
 )
