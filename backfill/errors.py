@@ -132,6 +132,8 @@ class DashboardError(BackfillError):
     """An answer that cannot be kept. `is_retryable` says whether asking the same again may help."""
 
     code = "DASHBOARD_ERROR"
+    status: int | None = None
+    """The HTTP status of the answer, where that is what is wrong with it."""
 
 
 class DashboardUnavailable(DashboardError):

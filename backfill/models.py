@@ -19,7 +19,11 @@ class BackfillJob(models.Model):
     cancelled_at = models.DateTimeField(null=True)
     resumed_at = models.DateTimeField(null=True)
     resume_count = models.PositiveIntegerField(default=0)
+    takeovers = models.PositiveIntegerField(default=0)
+    takeover_seconds = models.FloatField(default=0)
     retry_of = models.UUIDField(null=True)
+    notices = models.JSONField(default=dict)
+    notice_due_at = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True)
     token = models.PositiveBigIntegerField(default=0)
@@ -45,6 +49,7 @@ class BackfillJob(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="backfill_job_newest"),
             models.Index(fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="backfill_job_key"),
+            models.Index(fields=["notice_due_at"], name="backfill_job_notice"),
         ]
 
     def __str__(self) -> str:
@@ -85,6 +90,15 @@ class RateLimitConfig(models.Model):
 
     def __str__(self) -> str:
         return f"{self.max_requests_per_minute} requests a minute"
+
+
+class ServiceTotals(models.Model):
+    """What all jobs that ended came to; one row."""
+
+    value = models.JSONField()
+
+    def __str__(self) -> str:
+        return "totals"
 
 
 class AuditRecord(models.Model):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline, Turn
-from backfill.errors import DashboardUnavailable, Stopped, StorageUnavailable
+from backfill.errors import DashboardError, DashboardUnavailable, Stopped, StorageUnavailable
 
 TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
 """Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
@@ -44,11 +44,14 @@ class Limiter:
         update_timeline: TimelineChange,
         *,
         patience: float | None = None,
-        requests_made: int = 0,
+        before: LimiterReport | None = None,
         now: Callable[[], datetime] = _utc_now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`patience`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes."""
+        """`patience`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes.
+
+        `before`: what was counted for the same job before this limiter took over.
+        """
         self._limits, self._update_timeline, self._patience = limits, update_timeline, patience
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
@@ -59,7 +62,11 @@ class Limiter:
         self._store_trouble = ""
         self._in_flight = self._waiting_starts = 0
         self._backing_off: dict[int, tuple[float, str]] = {}
-        self._made = requests_made
+        before = before or LimiterReport()
+        self._made = before.requests_made
+        self._answers: Counter[str] = Counter(before.answers)
+        self._waited: dict[str, float] = dict(before.waited)
+        self._last_state: tuple[float, LimiterState] | None = None
         self._starts: deque[float] = deque()
 
     # What requests do.
@@ -72,10 +79,16 @@ class Limiter:
         wait would be more than the pace.
         """
         self._acquire(is_first=is_first)
+        answer = "UNKNOWN"
         try:
             yield
+            answer = "200"
+        except DashboardError as exc:
+            answer = str(exc.status or exc.code)
+            raise
         finally:
             with self._changed:
+                self._answers[answer] += 1
                 self._in_flight -= 1
                 self._changed.notify_all()
 
@@ -140,13 +153,23 @@ class Limiter:
             while self._starts and self._starts[0] <= now - 60:
                 self._starts.popleft()
             state, until, reason = self._situation(now)
+            self._count_wait(state if until is not None else None, now)
             return LimiterReport(
                 state=state,
                 requests_made=self._made,
                 requests_this_minute=len(self._starts),
+                answers=dict(self._answers),
+                waited=dict(self._waited),
                 reason=reason,
                 waiting_until=self._now() + timedelta(seconds=until - now) if until is not None else None,
             )
+
+    def _count_wait(self, state: LimiterState | None, now: float) -> None:
+        """What it waited for at the last look, it has waited for since."""
+        if self._last_state is not None:
+            since, waited_for = self._last_state
+            self._waited[waited_for] = self._waited.get(waited_for, 0.0) + now - since
+        self._last_state = (now, state) if state is not None else None
 
     def _situation(self, now: float) -> tuple[LimiterState, float | None, str]:
         limit = f"{self._limits.max_requests_per_minute:,} requests a minute"

@@ -122,7 +122,7 @@ class Worker:
         limiter = Limiter(
             job.config.rate_limits,
             lambda change: jobs.update_timeline(change, fence=claim.fence),
-            requests_made=job.progress.limiter.requests_made,
+            before=job.progress.limiter,
             now=self._now,
         )
         Runner(

@@ -114,7 +114,11 @@ class DashboardClient:
         url = f"{self._base_url}{path}"
         try:
             with self._session.get(url, stream=True, timeout=self._timeouts, allow_redirects=False) as response:
-                self._guard_status(response, subject)
+                try:
+                    self._guard_status(response, subject)
+                except DashboardError as exc:
+                    exc.status = response.status_code
+                    raise
                 return self._body(response, subject)
         except (requests.RequestException, HTTPError) as exc:
             raise _translated(exc, subject) from exc

@@ -33,6 +33,7 @@ from backfill.domain.job import (
 )
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, Timeline, Turn, camel
+from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import (
     ERRORS_KEPT,
@@ -55,6 +56,7 @@ from backfill.domain.snapshot import (
     StoredEdition,
     reports_of,
 )
+from backfill.domain.totals import Totals
 
 __all__ = [
     "ACTIVE",
@@ -63,7 +65,9 @@ __all__ = [
     "ENDED",
     "ERRORS_KEPT",
     "FIRST_DAY",
+    "GIVEN_UP_AFTER",
     "HISTORY",
+    "HOLD_TOLD_AFTER",
     "IDEMPOTENCY_WINDOW",
     "LEASE",
     "LIMIT_NAMES",
@@ -84,6 +88,7 @@ __all__ = [
     "Door",
     "Edition",
     "Estimate",
+    "Event",
     "Gap",
     "IdempotencyKey",
     "ItemError",
@@ -95,6 +100,8 @@ __all__ = [
     "Lease",
     "LimiterReport",
     "LimiterState",
+    "Notice",
+    "Notices",
     "Outcome",
     "OutcomeFilter",
     "OutcomeKind",
@@ -119,6 +126,7 @@ __all__ = [
     "StoredEdition",
     "StoredLimits",
     "Timeline",
+    "Totals",
     "Turn",
     "WorkItem",
     "calendar_ends",

@@ -12,7 +12,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from backfill.domain.limits import RateLimits
-from backfill.domain.progress import LimiterReport, Progress
+from backfill.domain.notice import Event, Notice, Notices
+from backfill.domain.progress import LimiterState, Progress
 from backfill.errors import InvalidJobState, LeaseLost
 
 LEASE = timedelta(seconds=15)
@@ -135,7 +136,12 @@ class Job:
     """When the cancel was asked for."""
     resumed_at: datetime | None = None
     resume_count: int = 0
+    takeovers: int = 0
+    """How often a worker went on where another had died."""
+    takeover_seconds: float = 0.0
+    """How long it lay still before that, all told: from the last sign of life to the claim."""
     retry_of: UUID | None = None
+    notices: Notices = field(default_factory=Notices)
     error: str = ""
     segments: int = 0
     """How many segments its ledger has."""
@@ -213,6 +219,7 @@ class Job:
         runs_on = self.status in {Status.PENDING, Status.RUNNING}  # else it is only brought to its end
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
+        silence = (now - self.lease.expires_at + LEASE).total_seconds() if self.lease else 0.0
         return replace(
             claimed,
             lease=Lease(owner=owner, expires_at=now + LEASE),
@@ -220,6 +227,8 @@ class Job:
             started_at=self.started_at or now,
             resumed_at=now if is_resumed else self.resumed_at,
             resume_count=self.resume_count + is_resumed,
+            takeovers=self.takeovers + (self.lease is not None),
+            takeover_seconds=self.takeover_seconds + silence,
             progressed_at=now,
             progress=progress or self.progress,
         )
@@ -233,8 +242,18 @@ class Job:
             lease=lease,
             progress=progress,
             segments=max(self.segments, segments),
+            notices=self._noticed(progress, now),
             progressed_at=now if moves else self.progressed_at,
         )
+
+    def _noticed(self, progress: Progress, now: datetime) -> Notices:
+        """It is held up from when the limiter backs off until an item is settled."""
+        limiter = progress.limiter
+        if progress.settled_items > self.progress.settled_items:
+            return self.notices.moving()
+        if limiter.state is LimiterState.BACKING_OFF:
+            return self.notices.holding(limiter.reason, limiter.waiting_until, now)
+        return self.notices
 
     def released(self, token: int, now: datetime) -> Job:
         """The lease given back, so that any worker may go on at once."""
@@ -280,16 +299,22 @@ def _at_rest(job: Job, status: Status) -> Job:
         name: replace(district, is_in_progress=False) if district.is_in_progress else district
         for name, district in progress.districts.items()
     }
-    limiter = LimiterReport(requests_made=progress.limiter.requests_made)
     return replace(
         _moved(job, status),
         lease=None,
-        progress=replace(progress, current_item="", districts=districts, limiter=limiter),
+        progress=replace(progress, current_item="", districts=districts, limiter=progress.limiter.at_rest()),
+        notices=job.notices.moving() if status is Status.PAUSED else job.notices,
     )
 
 
 def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
-    return replace(_at_rest(job, status), ended_at=now, error=error)
+    counts = job.progress
+    sentence = (
+        f"Job {job.id} is {status}: {counts.processed:,} items processed, {counts.skipped_items:,} skipped, "
+        f"{counts.failed:,} failed of {counts.total_items:,}. {error}".rstrip()
+    )
+    notice = Notice(event=Event.ENDED, at=now, sentence=sentence, due_at=now)
+    return replace(_at_rest(job, status), ended_at=now, error=error, notices=Notices(ended=notice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,14 @@ class LimiterReport:
     requests_this_minute: int = 0
     waiting_until: datetime | None = None
     reason: str = "No requests are being made."
+    answers: Mapping[str, int] = field(default_factory=dict)
+    """Requests by what came back: the HTTP status, or the code of the error where that says more."""
+    waited: Mapping[str, float] = field(default_factory=dict)
+    """Seconds in which it waited, by its state meanwhile."""
+
+    def at_rest(self) -> LimiterReport:
+        """With what was counted, and nothing going on."""
+        return LimiterReport(requests_made=self.requests_made, answers=self.answers, waited=self.waited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from backfill.domain import (
     StoredEdition,
     StoredLimits,
     Timeline,
+    Totals,
 )
 
 T = TypeVar("T")
@@ -118,6 +119,14 @@ class JobStorage(ABC):
     @abstractmethod
     def delete_finished(self, before: datetime) -> int:
         """Remove jobs that ended before then, with their plans and ledgers; how many."""
+
+    @abstractmethod
+    def with_notice_due(self, now: datetime) -> list[Job]:
+        """Jobs that have a notice which is due, the longest due first; their progress may come without detail."""
+
+    @abstractmethod
+    def totals(self) -> Totals:
+        """What all jobs that ended came to. Added to by `create` and `update` in the transaction that ends a job."""
 
     @abstractmethod
     def rate_limits(self) -> StoredLimits: ...

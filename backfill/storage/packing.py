@@ -13,10 +13,13 @@ from backfill.domain import (
     Cadence,
     DistrictProgress,
     Edition,
+    Event,
     ItemError,
     JobConfig,
     LimiterReport,
     LimiterState,
+    Notice,
+    Notices,
     Outcome,
     OutcomeKind,
     Plan,
@@ -26,6 +29,7 @@ from backfill.domain import (
     Report,
     ReportName,
     Segment,
+    Totals,
     WorkItem,
 )
 from backfill.errors import CorruptRecord
@@ -211,7 +215,56 @@ def unpack_body(packed: bytes, subject: str) -> bytes:
         raise CorruptRecord(f"The {subject} cannot be read: {exc}.") from exc
 
 
-# Jobs.
+# Jobs, and what they came to.
+
+
+def notices_to_json(notices: Notices) -> dict[str, Any]:
+    return {
+        "ended": _notice_to_json(notices.ended),
+        "held": _notice_to_json(notices.held),
+        "heldSince": _text(notices.held_since),
+    }
+
+
+def notices_from_json(value: Mapping[str, Any]) -> Notices:
+    """Of jobs from before there were notices, `value` is empty."""
+    return Notices(
+        ended=_notice_from_json(value.get("ended")),
+        held=_notice_from_json(value.get("held")),
+        held_since=_instant(value.get("heldSince")),
+    )
+
+
+def _notice_to_json(notice: Notice | None) -> dict[str, Any] | None:
+    if notice is None:
+        return None
+    return {
+        "event": str(notice.event),
+        "at": notice.at.isoformat(),
+        "sentence": storable(notice.sentence),
+        "dueAt": _text(notice.due_at),
+        "attempts": notice.attempts,
+    }
+
+
+def _notice_from_json(value: Mapping[str, Any] | None) -> Notice | None:
+    if value is None:
+        return None
+    return Notice(
+        event=Event(value["event"]),
+        at=datetime.fromisoformat(value["at"]),
+        sentence=value["sentence"],
+        due_at=_instant(value["dueAt"]),
+        attempts=value["attempts"],
+    )
+
+
+def totals_to_json(totals: Totals) -> dict[str, Any]:
+    return asdict(totals)
+
+
+def totals_from_json(value: Mapping[str, Any]) -> Totals:
+    return Totals(**value)
 
 
 def config_to_json(config: JobConfig) -> dict[str, Any]:

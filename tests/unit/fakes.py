@@ -51,6 +51,7 @@ from backfill.domain import (
     StoredEdition,
     StoredLimits,
     Timeline,
+    Totals,
     WorkItem,
     conflict_details,
     month_end_of,
@@ -238,6 +239,7 @@ class FakeJobs(JobStorage):
         self.limits = StoredLimits()
         self.trail: list[AuditEntry] = []
         self.seen_at: datetime | None = None
+        self.sums = Totals()
         self.updates = 0
         self.segment_writes: list[tuple[float, int, int]] = []
         """When (by the monotonic clock), which segment, how many outcomes."""
@@ -287,6 +289,8 @@ class FakeJobs(JobStorage):
             return self._write(after)
 
     def _write(self, job: Job) -> Job:
+        if self.rows[job.id].status.is_active and not job.status.is_active:
+            self.sums = self.sums.plus(job)
         self.rows[job.id] = replace(job, revision=self.rows[job.id].revision + 1)
         return self.rows[job.id]
 
@@ -354,6 +358,16 @@ class FakeJobs(JobStorage):
                 self.plans.pop(job_id, None)
                 self.ledgers.pop(job_id, None)
             return len(old)
+
+    def with_notice_due(self, now: datetime) -> list[Job]:
+        with self.store.answering():
+            due = [(job.notices.due_at, job) for job in self.rows.values()]
+            found = [(at, job) for at, job in due if at is not None and at <= now]
+            return [_without_detail(job) for _, job in sorted(found, key=lambda pair: pair[0])]
+
+    def totals(self) -> Totals:
+        with self.store.answering():
+            return self.sums
 
     def rate_limits(self) -> StoredLimits:
         with self.store.answering():

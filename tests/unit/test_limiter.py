@@ -13,8 +13,16 @@ from typing import Any
 import pytest
 
 from backfill import rate_limit
-from backfill.domain import LimiterState, RateLimits, Timeline
-from backfill.errors import BackfillError, DashboardUnavailable, LeaseLost, Stopped, StorageUnavailable
+from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline
+from backfill.errors import (
+    BackfillError,
+    DashboardUnavailable,
+    HtmlPage,
+    LeaseLost,
+    ServerError,
+    Stopped,
+    StorageUnavailable,
+)
 from backfill.rate_limit import Limiter
 from tests.unit.fakes import FAST, FakeClock, FakeStorage, eventually, limits_of, utc_now
 
@@ -382,7 +390,7 @@ def test_a_preview_gives_up_once_it_is_held_for_longer_than_its_patience() -> No
 
 def test_it_says_what_it_does_and_why_it_waits() -> None:
     """R5.5, R12.4"""
-    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6), requests_made=40)
+    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6), before=LimiterReport(requests_made=40))
     idle = limiter.report()
     assert (idle.state, idle.requests_made, idle.requests_this_minute) == (LimiterState.IDLE, 40, 0)
     assert (idle.reason, idle.waiting_until) == ("No requests are being made.", None)
@@ -417,3 +425,32 @@ def test_a_source_that_does_not_say_when_is_asked_again_after_a_backoff() -> Non
     clock = FakeClock()
     limiter = limiter_of(FakeStorage(), RateLimits(), now=clock)
     assert timedelta(seconds=2) <= limiter.backoff_until(3) - clock() <= timedelta(seconds=4)
+
+
+# What it counts.
+
+
+def test_requests_are_counted_by_status_or_by_what_was_wrong_with_the_answer() -> None:
+    limiter = limiter_of(FakeStorage(), before=LimiterReport(requests_made=3, answers={"200": 2, "TIMEOUT": 1}))
+    unavailable = ServerError("The dashboard answered 503.")
+    unavailable.status = 503
+    ask(limiter)
+    for error in (unavailable, HtmlPage("A page came.")):
+        with pytest.raises(type(error)), limiter.request():
+            raise error
+    report = limiter.report()
+    assert report.answers == {"200": 3, "TIMEOUT": 1, "503": 1, "HTML_PAGE": 1}
+    assert sum(report.answers.values()) == report.requests_made
+
+
+def test_the_time_in_which_it_waits_is_counted_by_what_it_waits_for() -> None:
+    clock = [100.0]
+    wall = FakeClock()
+    limiter = limiter_of(
+        FakeStorage(), before=LimiterReport(waited={"backing-off": 1.0}), now=wall, clock=lambda: clock[0]
+    )
+    limiter.hold(wall() + timedelta(seconds=10), "The dashboard asked to wait.")
+    for _ in range(24):
+        limiter.report()
+        clock[0] += 0.5
+    assert limiter.report().waited["backing-off"] == pytest.approx(1.0 + 10.0, abs=0.51)

@@ -32,11 +32,20 @@ from backfill.domain import (
     Status,
     StoredLimits,
     Timeline,
+    Totals,
     conflict_details,
     kinds_in,
 )
 from backfill.errors import CorruptRecord, JobConflict, JobNotFound, StorageUnavailable
-from backfill.models import AuditRecord, BackfillJob, Checkpoint, RateLimitConfig, SourceTimeline, WorkerSighting
+from backfill.models import (
+    AuditRecord,
+    BackfillJob,
+    Checkpoint,
+    RateLimitConfig,
+    ServiceTotals,
+    SourceTimeline,
+    WorkerSighting,
+)
 from backfill.storage import packing
 from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
@@ -58,7 +67,11 @@ def _columns_of(job: Job) -> dict[str, Any]:
         "cancelled_at": job.cancelled_at,
         "resumed_at": job.resumed_at,
         "resume_count": job.resume_count,
+        "takeovers": job.takeovers,
+        "takeover_seconds": job.takeover_seconds,
         "retry_of": job.retry_of,
+        "notices": packing.notices_to_json(job.notices),
+        "notice_due_at": job.notices.due_at,
         "lease_owner": job.lease.owner if job.lease else "",
         "lease_expires_at": job.lease.expires_at if job.lease else None,
         "token": job.token,
@@ -87,7 +100,10 @@ def _job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             cancelled_at=row.cancelled_at,
             resumed_at=row.resumed_at,
             resume_count=row.resume_count,
+            takeovers=row.takeovers,
+            takeover_seconds=row.takeover_seconds,
             retry_of=row.retry_of,
+            notices=packing.notices_from_json(row.notices),
             lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
             token=row.token,
             progressed_at=row.progressed_at,
@@ -155,6 +171,7 @@ class OrmJobStorage(JobStorage):
         ended = displace(active)
         if ended is None:
             raise _conflict(active)
+        self._count(active, ended)
         return self._write(row, ended)
 
     def update(
@@ -187,7 +204,16 @@ class OrmJobStorage(JobStorage):
                 return before
             if audit is not None:
                 self._append([audit(before, after)])
+            self._count(before, after)
             return self._write(row, after)
+
+    @staticmethod
+    def _count(before: Job, after: Job) -> None:
+        """Add what a job came to, when it ends."""
+        if before.status.is_active and not after.status.is_active:
+            row, _ = ServiceTotals.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"value": {}})
+            row.value = packing.totals_to_json(packing.totals_from_json(row.value).plus(after))
+            row.save()
 
     @staticmethod
     def _write(row: BackfillJob, job: Job) -> Job:
@@ -290,6 +316,16 @@ class OrmJobStorage(JobStorage):
         with transacting():
             _, counts = BackfillJob.objects.only("id").filter(status__in=ENDED, ended_at__lt=before).delete()
             return counts.get("backfill.BackfillJob", 0)
+
+    def with_notice_due(self, now: datetime) -> list[Job]:
+        rows = BackfillJob.objects.defer("plan", "detail").filter(notice_due_at__lte=now).order_by("notice_due_at")
+        with answering():
+            return [_job_of(row, with_detail=False) for row in rows]
+
+    def totals(self) -> Totals:
+        with answering():
+            value = ServiceTotals.objects.filter(pk=_THE_ROW).values_list("value", flat=True).first()
+        return packing.totals_from_json(value or {})
 
     def rate_limits(self) -> StoredLimits:
         with answering():

@@ -1,0 +1,93 @@
+"""What the world outside is told of a job: that it ended, that it is held up. Kept with it until it is delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+HOLD_TOLD_AFTER = timedelta(minutes=5)
+"""A job that is held up for longer than this is worth a message."""
+
+GIVEN_UP_AFTER = timedelta(hours=24)
+"""A message that could not be delivered for so long is no news any more."""
+
+_FIRST_PAUSE = timedelta(seconds=15)
+_LONGEST_PAUSE = timedelta(hours=1)
+
+
+class Event(StrEnum):
+    ENDED = "job.ended"
+    HELD = "job.held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A message that is to be delivered, at least once.
+
+    An attempt is claimed before it is made, and the claim says when the next is due: so of many processes one tries
+    at a time, and one that is killed in the attempt loses nothing.
+    """
+
+    event: Event
+    at: datetime
+    """When it happened: the end of the job, the beginning of the hold."""
+    sentence: str
+    due_at: datetime | None
+    """When the next attempt may be made; None where it was delivered or given up."""
+    attempts: int = 0
+
+    def id_for(self, job_id: UUID) -> UUID:
+        """The same at every attempt, so that the receiver can tell a repetition."""
+        return uuid5(job_id, f"{self.event} {self.at.isoformat()}")
+
+    def is_due(self, now: datetime) -> bool:
+        return self.due_at is not None and self.due_at <= now
+
+    def is_old(self, now: datetime) -> bool:
+        return now - self.at > GIVEN_UP_AFTER
+
+    def attempted(self, now: datetime) -> Notice:
+        pause = min(_FIRST_PAUSE * 2 ** min(self.attempts, 16), _LONGEST_PAUSE)
+        return replace(self, attempts=self.attempts + 1, due_at=now + pause)
+
+    def settled(self) -> Notice:
+        """Delivered, or given up."""
+        return replace(self, due_at=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notices:
+    """Of one job: its end, its newest hold, and since when it is held up."""
+
+    ended: Notice | None = None
+    held: Notice | None = None
+    held_since: datetime | None = None
+
+    def all(self) -> tuple[Notice, ...]:
+        return tuple(notice for notice in (self.ended, self.held) if notice is not None)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the first of them is due."""
+        return min((notice.due_at for notice in self.all() if notice.due_at is not None), default=None)
+
+    def replaced(self, notice: Notice) -> Notices:
+        """With that notice in the place of the one of its event."""
+        return replace(self, ended=notice) if notice.event is Event.ENDED else replace(self, held=notice)
+
+    def find(self, event: Event) -> Notice | None:
+        return self.ended if event is Event.ENDED else self.held
+
+    def holding(self, sentence: str, until: datetime | None, now: datetime) -> Notices:
+        """The job is held up; told once, when that lasts or is known to last."""
+        since = self.held_since or now
+        if max(now, until or now) - since < HOLD_TOLD_AFTER or (self.held is not None and self.held.at == since):
+            return self if since == self.held_since else replace(self, held_since=since)
+        notice = Notice(event=Event.HELD, at=since, sentence=sentence, due_at=now)
+        return replace(self, held=notice, held_since=since)
+
+    def moving(self) -> Notices:
+        """It is not held up any more; a hold that nobody was told of is no news then."""
+        return self if self.held_since is None else replace(self, held=None, held_since=None)
