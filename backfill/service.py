@@ -33,6 +33,7 @@ from backfill.domain import (
     job_changes,
     limit_changes,
     parsed_district,
+    waiting_for_worker,
 )
 from backfill.errors import (
     IdempotencyKeyReused,
@@ -46,6 +47,7 @@ from backfill.errors import (
 )
 from backfill.history import History
 from backfill.storage import Page, Storage, open_storage
+from backfill.vitals import Vitals, vitals, worker_seen_at
 from backfill.work.base import Work
 from backfill.worker import Worker, nudge_here
 
@@ -268,7 +270,7 @@ class BackfillService:
                 return Started(known, is_new=False)
             raise
         self.nudge()
-        return Started(created, is_new=True)
+        return Started(self._told(created), is_new=True)
 
     def _known(self, identity: IdempotencyKey | None) -> Job | None:
         if identity is None:
@@ -292,13 +294,20 @@ class BackfillService:
     # Watching.
 
     def job(self, job_id: UUID) -> Job:
+        """A pending one says as its limiter's reason whether a worker is there."""
         job = self.storage.jobs.get(job_id)
         if job is None:
             raise JobNotFound(f"There is no job {job_id}. List the jobs to find the one you mean.")
-        return job
+        return self._told(job)
+
+    def _told(self, job: Job) -> Job:
+        if job.status is not Status.PENDING:
+            return job
+        return job.waiting(waiting_for_worker(self.storage.jobs.worker_seen_at(), self.now()))
 
     def active(self) -> Job | None:
-        return self.storage.jobs.active()
+        active = self.storage.jobs.active()
+        return self._told(active) if active else None
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         return self.storage.jobs.page(wanted, limit=limit, offset=offset)
@@ -347,7 +356,7 @@ class BackfillService:
             audit=lambda before, after: self._entry(by, deed, job_changes(before, after), job_id),
         )
         self.nudge()
-        return job
+        return self._told(job)
 
     # The audit trail.
 
@@ -383,6 +392,14 @@ class BackfillService:
         """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
         self.storage.jobs.delete_audit(self.now() - self.audit_retention)
         return self.storage.jobs.delete_finished(self.now() - self.retention)
+
+    def vitals(self) -> Vitals:
+        """For those who watch over the service."""
+        return vitals(self.storage.jobs, self.now())
+
+    def worker_seen_at(self) -> datetime | None:
+        """When a worker last gave a sign of life; None where none ever did."""
+        return worker_seen_at(self.storage.jobs, self.storage.jobs.active())
 
     def ping(self) -> None:
         """Raise StorageUnavailable where the job store does not answer."""

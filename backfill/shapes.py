@@ -149,6 +149,8 @@ def _limiter(report: LimiterReport) -> Shape:
         "requestsMade": report.requests_made,
         "requestsThisMinute": report.requests_this_minute,
         "state": str(report.state),
+        "requestsByStatus": dict(report.answers),
+        "waitedSeconds": {state: round(seconds) for state, seconds in report.waited.items()},
         "waitingUntil": instant(report.waiting_until),
         "reason": report.reason,
     }

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import JobType
+from backfill.domain import REPORTS_EVERY, JobType
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.manager import Claim, Manager
 from backfill.rate_limit import Limiter
@@ -26,8 +26,6 @@ _POLL = 1.0
 
 _AFTER_TROUBLE = 5.0
 """Seconds until the next look after one that failed."""
-
-_REPORT_EVERY = timedelta(seconds=30)
 
 _PRUNE_EVERY = timedelta(days=1)
 
@@ -137,7 +135,7 @@ class Worker:
     def _report(self) -> None:
         """Say now and then that a worker is there. While it runs a job, the lease says so."""
         now = self._now()
-        if self._last_report is None or now - self._last_report >= _REPORT_EVERY:
+        if self._last_report is None or now - self._last_report >= REPORTS_EVERY:
             self._storage.jobs.report_worker(now)
             self._last_report = now
 

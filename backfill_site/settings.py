@@ -25,7 +25,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes come from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside, without TLS
 X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [
@@ -150,6 +150,7 @@ SPECTACULAR_SETTINGS = {
         "JobType": "backfill.domain.JobType",
         "JobStatus": "backfill.domain.Status",
         "LimiterState": "backfill.domain.LimiterState",
+        "ProbeStatus": ["ok"],
     },
 }
 

@@ -4,10 +4,12 @@ from django.contrib import admin
 from django.urls import include, path
 
 from backfill.api.elsewhere import Health, Readiness
+from backfill.api.prometheus import Metrics
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("backfill.api.urls")),
     path("healthz", Health.as_view()),
     path("readyz", Readiness.as_view()),
+    path("metrics", Metrics.as_view()),
 ]

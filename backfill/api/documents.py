@@ -150,6 +150,8 @@ class Result(Document):
 class RateLimiter(Document):
     requestsMade = IntegerField()
     requestsThisMinute = IntegerField()
+    requestsByStatus = _counts(help_text="By the HTTP status of the answer, or the code of what was wrong with it.")
+    waitedSeconds = _counts(help_text="Time in which it waited, by its state meanwhile.")
     state = _one_of(LimiterState)
     waitingUntil = DateTimeField(allow_null=True)
     reason = CharField()
@@ -318,3 +320,10 @@ class Snapshot(ListedSnapshot):
 
 class Health(Document):
     status = ChoiceField(choices=["ok"])
+
+
+class Ready(Health):
+    workerSeenAt = DateTimeField(
+        allow_null=True,
+        help_text="When a worker last gave a sign of life; each does so twice a minute.",
+    )

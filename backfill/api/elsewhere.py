@@ -14,6 +14,7 @@ from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNeg
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backfill import shapes
 from backfill.api import schema
 from backfill.api.base import OpenView
 from backfill.api.errors import not_found
@@ -33,7 +34,8 @@ class Readiness(OpenView):
     @schema.readiness
     def get(self, request: Request) -> Response:
         self.service.ping()
-        return Response(_OK, headers=_FRESH)
+        seen_at = shapes.instant(self.service.worker_seen_at())
+        return Response({**_OK, "workerSeenAt": seen_at}, headers=_FRESH)
 
 
 class AnyMethod(OpenView):

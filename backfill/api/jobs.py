@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -9,15 +11,17 @@ from backfill import shapes
 from backfill.api import bodies, queries, schema
 from backfill.api.base import ApiViewSet, is_known, now, unchanged, with_metadata
 from backfill.api.permissions import START, STEER
-from backfill.domain import Job
+from backfill.domain import Job, Status
 from backfill.service import Started
 
-_SHAPE = 1
+_SHAPE = 2
 """Part of a job's ETag: counts the changes of its JSON, so that no client keeps one of an older version."""
 
 
 def etag_of(job: Job) -> str:
-    return f'"{job.id}-{job.revision}-v{_SHAPE}"'
+    # While it waits for a worker, what it says of that changes without a write.
+    pending = f"-{crc32(job.progress.limiter.reason.encode()):x}" if job.status is Status.PENDING else ""
+    return f'"{job.id}-{job.revision}-v{_SHAPE}{pending}"'
 
 
 class Jobs(ApiViewSet):

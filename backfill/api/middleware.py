@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from backfill import shapes
 from backfill.api import refusals
 
-_PATHS_OF_PROGRAMS = ("/api/", "/healthz", "/readyz")
+_PATHS_OF_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
 _HEADERS_KEPT = ("Allow", "Retry-After")
 
 

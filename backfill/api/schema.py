@@ -358,7 +358,17 @@ readiness = extend_schema(
     tags=["Probes"],
     summary="Whether the job store can be read and written",
     responses={
-        200: documents.Health,
+        200: documents.Ready,
+        400: _WRONG_HOST,
+        503: OpenApiResponse(documents.Error, _WHY[503]),
+    },
+)
+metrics = extend_schema(
+    operation_id="getMetrics",
+    tags=["Probes"],
+    summary="Figures for Prometheus, the same from every process",
+    responses={
+        (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
         503: OpenApiResponse(documents.Error, _WHY[503]),
     },

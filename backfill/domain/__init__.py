@@ -47,6 +47,7 @@ from backfill.domain.progress import (
 )
 from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
+from backfill.domain.sightings import REPORTS_EVERY, is_there, waiting_for_worker
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -72,6 +73,7 @@ __all__ = [
     "LEASE",
     "LIMIT_NAMES",
     "RENEW_AFTER",
+    "REPORTS_EVERY",
     "STALE_AFTER",
     "SUMMARY",
     "TRANSITIONS",
@@ -138,6 +140,7 @@ __all__ = [
     "edition_of",
     "gaps",
     "is_month_end",
+    "is_there",
     "job_changes",
     "kinds_in",
     "limit_changes",
@@ -147,4 +150,5 @@ __all__ = [
     "parsed_district",
     "parsed_job_type",
     "reports_of",
+    "waiting_for_worker",
 ]

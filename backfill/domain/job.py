@@ -104,6 +104,11 @@ class Lease:
     owner: str
     expires_at: datetime
 
+    @property
+    def renewed_at(self) -> datetime:
+        """The last sign of life of its owner."""
+        return self.expires_at - LEASE
+
     def is_live(self, now: datetime) -> bool:
         return now < self.expires_at
 
@@ -165,6 +170,10 @@ class Job:
         """Whether a worker should take it: to run it, or to bring a cancel or a pause to its end."""
         return self.status.is_active and self.status is not Status.PAUSED and not self.is_held(now)
 
+    def waiting(self, sentence: str) -> Job:
+        """With the reason why nothing is asked for; to be shown, not to be stored."""
+        return replace(self, progress=replace(self.progress, limiter=replace(self.progress.limiter, reason=sentence)))
+
     # What an operator does.
 
     def cancel_requested(self, now: datetime) -> Job:
@@ -219,7 +228,7 @@ class Job:
         runs_on = self.status in {Status.PENDING, Status.RUNNING}  # else it is only brought to its end
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
-        silence = (now - self.lease.expires_at + LEASE).total_seconds() if self.lease else 0.0
+        silence = (now - self.lease.renewed_at).total_seconds() if self.lease else 0.0
         return replace(
             claimed,
             lease=Lease(owner=owner, expires_at=now + LEASE),

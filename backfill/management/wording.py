@@ -67,8 +67,6 @@ def pace(progress: Progress) -> str:
 
 def why(job: Job) -> str:
     """Why it does what it does right now, in a sentence."""
-    if job.status is Status.PENDING:
-        return "It waits for a worker."
     if job.status is Status.PAUSED:
         return f"It is paused. Go on with: {COMMAND} resume {job.id}"
     reason = job.progress.limiter.reason

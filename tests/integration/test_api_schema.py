@@ -45,6 +45,7 @@ def test_the_document_names_every_address(db: None) -> None:
         (f"{HERE}/{{date}}/{{district}}/{{report}}.csv", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),
+        ("/metrics", "get"),
     }
     assert openapi()["openapi"].startswith("3.1")
 
@@ -87,6 +88,7 @@ def test_every_operation_answers_as_the_document_says(api: CheckedClient, served
         f"{path}/audit",
         "/healthz",
         "/readyz",
+        "/metrics",
     ):
         api.get(address)
     retried = api.post(f"{path}/retry").json()
@@ -96,7 +98,7 @@ def test_every_operation_answers_as_the_document_says(api: CheckedClient, served
     ours = {
         (path, method)
         for path, method in operations()
-        if re.match(r"/api/(admin/backfill(?!/coverage)|snapshots)|/healthz|/readyz", path)
+        if re.match(r"/api/(admin/backfill(?!/coverage)|snapshots)|/healthz|/readyz|/metrics", path)
     }
     assert api.seen == ours
 

@@ -225,14 +225,15 @@ def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -
     started = service.start(REQUEST, by=ANN)
     job = started.job
     assert started.is_new
-    assert service.memory.jobs.rows == {job.id: job}
+    (stored,) = service.memory.jobs.rows.values()
+    assert service.job(stored.id) == job
     assert (job.status, job.job_type, job.created_at, job.created_by) == (
         Status.PENDING,
         JobType.DATA_COLLECTION,
         NOW,
         "ann",
     )
-    assert job.progress == Progress(total_items=6, expected_skips=1)
+    assert stored.progress == Progress(total_items=6, expected_skips=1)
     assert service.memory.jobs.plan(job.id).digest == PLAN.digest
     assert service.nudges == [1]
 

@@ -244,3 +244,17 @@ def test_a_process_has_one_worker_and_a_forked_one_gets_its_own(monkeypatch: pyt
     assert made[1]._thread is not None
     for worker in made:
         worker.stop()
+
+
+def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
+    storage, clock = FakeStorage(), FakeClock()
+    worker = worker_of(storage, now=clock)
+    worker._work_once()
+    first = storage.jobs.seen_at
+    assert first == clock()
+    clock.forward(seconds=29)
+    worker._work_once()
+    assert storage.jobs.seen_at == first
+    clock.forward(seconds=1)
+    worker._work_once()
+    assert storage.jobs.seen_at == clock()

@@ -1,0 +1,101 @@
+"""What Prometheus is told.
+
+Nothing is counted in this process. Prometheus may be answered by any worker of any server, and each would know its own
+share only; prometheus_client's multiprocess mode adds up the workers of one server, loses what a killed one had not
+written, and knows nothing of the other servers. What the store has is right for all of them, survives every kill, and
+costs a few small reads a scrape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.http import HttpResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+from rest_framework.request import Request
+
+from backfill.api import schema
+from backfill.api.base import OpenView
+from backfill.domain import ACTIVE, ENDED, JobType, LimiterState, OutcomeKind
+from backfill.vitals import Vitals
+
+_WAITING = (LimiterState.THROTTLED, LimiterState.BACKING_OFF)
+
+
+class Metrics(OpenView):
+    @schema.metrics
+    def get(self, request: Request) -> HttpResponse:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Vitals(self.service.vitals()))
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return HttpResponse(encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"})
+
+
+class _Vitals(Collector):
+    def __init__(self, vitals: Vitals) -> None:
+        self._vitals = vitals
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._counters()
+        yield from self._gauges()
+
+    def _counters(self) -> Iterable[Metric]:
+        totals = self._vitals.totals
+        items = {f"{kind} {outcome}": 0 for kind in JobType for outcome in OutcomeKind}
+        yield _counter("backfill_items", "Items settled.", ("job_type", "outcome"), {**items, **totals.items})
+        jobs = {f"{kind} {status}": 0 for kind in JobType for status in sorted(ENDED)}
+        yield _counter("backfill_jobs_ended", "Jobs ended.", ("job_type", "status"), {**jobs, **totals.jobs})
+        yield _counter(
+            "backfill_dashboard_requests",
+            "Requests of jobs to the dashboard, by the status of the answer, or by the code of what was wrong with it.",
+            ("status",),
+            {"200": 0, **totals.answers},
+        )
+        yield _counter(
+            "backfill_waited_seconds",
+            "Time in which jobs waited before they could ask the dashboard, by what for.",
+            ("reason",),
+            {**dict.fromkeys(map(str, _WAITING), 0.0), **totals.waited},
+        )
+        takeovers = SummaryMetricFamily(
+            "backfill_takeover_seconds", "From the last sign of life of a worker that died until another went on."
+        )
+        takeovers.add_metric((), totals.takeovers, totals.takeover_seconds)
+        yield takeovers
+
+    def _gauges(self) -> Iterable[Metric]:
+        now, job, seen_at = self._vitals.at, self._vitals.active, self._vitals.worker_seen_at
+        status = GaugeMetricFamily("backfill_job_status", "1 for the status of the active job.", labels=("status",))
+        for one in sorted(ACTIVE):
+            status.add_metric((str(one),), float(job is not None and job.status is one))
+        yield status
+        lease = job.lease if job else None
+        instants: Mapping[str, tuple[str, datetime | None]] = {
+            "backfill_worker_age_seconds": ("Since a worker gave a sign of life.", seen_at),
+            "backfill_job_age_seconds": ("Since the active job was created.", job.created_at if job else None),
+            "backfill_job_lease_age_seconds": ("Since its lease was renewed.", lease.renewed_at if lease else None),
+            "backfill_job_progress_age_seconds": ("Since it last moved.", job.progressed_at if job else None),
+            "backfill_job_held_seconds": ("Since it is held up.", job.notices.held_since if job else None),
+        }
+        for name, (sentence, instant) in instants.items():
+            gauge = GaugeMetricFamily(name, sentence)
+            if instant is not None:  # what there is not has no age, and none is shown
+                gauge.add_metric((), max((now - instant).total_seconds(), 0.0))
+            yield gauge
+        progress = GaugeMetricFamily("backfill_job_items", "Items of the active job.", labels=("state",))
+        if job is not None:
+            progress.add_metric(("settled",), job.progress.settled_items)
+            progress.add_metric(("total",), job.progress.total_items)
+        yield progress
+
+
+def _counter(name: str, sentence: str, labels: tuple[str, ...], counts: Mapping[str, float]) -> Metric:
+    """`counts` has its label values as words."""
+    family = CounterMetricFamily(name, sentence, labels=labels)
+    for words, count in sorted(counts.items()):
+        family.add_metric(words.split(" "), count)
+    return family

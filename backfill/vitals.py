@@ -1,0 +1,42 @@
+"""What those who watch over the service ask: how much was done, what goes on, whether a worker is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from backfill.domain import Job, Totals
+from backfill.storage import JobStorage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """As the store has it, so that every process of every server says the same."""
+
+    at: datetime
+    totals: Totals
+    """Of all jobs there ever were, the active one included: no figure of it ever falls."""
+    active: Job | None
+    worker_seen_at: datetime | None
+
+
+def vitals(jobs: JobStorage, now: datetime) -> Vitals:
+    """Read without a lock: where a job ended or began between the reads, they are done anew."""
+    active = jobs.active()
+    while True:
+        totals = jobs.totals()
+        before, active = active, jobs.active()
+        if (before.id if before else None) == (active.id if active else None):
+            break
+    return Vitals(
+        at=now,
+        totals=totals.plus(active) if active else totals,
+        active=active,
+        worker_seen_at=worker_seen_at(jobs, active),
+    )
+
+
+def worker_seen_at(jobs: JobStorage, active: Job | None) -> datetime | None:
+    """When a worker last gave a sign of life: a report while it was idle, a renewed lease while it was not."""
+    signs = [jobs.worker_seen_at(), active.lease.renewed_at if active and active.lease else None]
+    return max((sign for sign in signs if sign is not None), default=None)

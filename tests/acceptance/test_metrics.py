@@ -1,0 +1,74 @@
+"""What Prometheus is told by a server of several workers, through a kill and a trouble of the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.acceptance.harness import Client, Dashboard, Site, kill_group
+from tests.acceptance.test_recovery import LIMITS, RANGE
+
+pytestmark = pytest.mark.acceptance
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+PROCESSED: Sample = (
+    "backfill_items_total",
+    frozenset({("job_type", "data-collection"), ("outcome", "processed")}),
+)
+
+
+def scraped(client: Client) -> dict[Sample, float]:
+    """Over a connection of its own, so that any of the workers may take it."""
+    response = requests.get(f"{client.url}/metrics", timeout=10)
+    assert response.status_code == 200, response.text
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+        if family.type in {"counter", "summary"}
+    }
+
+
+def counted(samples: dict[Sample, float], name: str, **labels: str) -> float:
+    return samples.get((name, frozenset(labels.items())), 0.0)
+
+
+def test_every_worker_answers_alike_and_no_counter_falls_through_a_kill(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    database_url: str,
+) -> None:
+    site = new_site(sample, database_url)
+    client = site.serve(workers=2)
+    client.set_limits(**LIMITS)
+    sample.play({"kind": "500", "times": 2, "match": "clubperformance"})
+    job = client.start(*RANGE, cadence="month-ends")
+    seen = [scraped(client)]
+
+    def has_settled(count: int) -> bool:
+        seen.append(scraped(client))
+        return seen[-1].get(PROCESSED, 0) >= count
+
+    client.wait_for(job["jobId"], lambda _: has_settled(12), 30, "items settle")
+    kill_group(client.process)
+    client = site.serve(workers=2)
+    client.wait_for(job["jobId"], lambda job: has_settled(0) and job["completedAt"], 90, "the job ends")
+    ended = client.job(job["jobId"])
+    for before, after in pairwise(seen):
+        assert [name for name, value in before.items() if after[name] < value] == []
+
+    last = [scraped(client) for _ in range(20)]
+    assert all(samples == last[0] for samples in last)
+    assert last[0][PROCESSED] == ended["progress"]["processedItems"] == ended["progress"]["totalItems"]
+    assert counted(last[0], "backfill_jobs_ended_total", job_type="data-collection", status="completed") == 1
+    assert counted(last[0], "backfill_dashboard_requests_total", status="500") == 2
+    assert counted(last[0], "backfill_takeover_seconds_count") == 1
+    assert 0 < counted(last[0], "backfill_takeover_seconds_sum") < 20
+    made = sum(value for (name, _), value in last[0].items() if name == "backfill_dashboard_requests_total")
+    asked = len(sample.exports())
+    # A kill loses what its runner had not reported: the requests of its last second or so.
+    assert ended["rateLimiter"]["requestsMade"] - LIMITS["maxConcurrent"] <= made <= asked

@@ -1,0 +1,156 @@
+"""What Prometheus is told: the same by every process, and no counter of it ever falls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from backfill.domain import Job, LimiterReport, LimiterState, Progress, Totals
+from backfill.errors import StorageUnavailable
+from backfill.service import BackfillService
+from tests.factories import NOW, JobFactory, PlanFactory
+from tests.integration.checked_client import CheckedClient
+from tests.integration.fake_work import run_to_the_end
+from tests.integration.test_api_jobs import refused, started
+
+Samples = dict[str, float]
+
+
+def scraped() -> Samples:
+    """Without a sign-in, as Prometheus asks."""
+    response = CheckedClient().get("/metrics")
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/plain")
+    assert response["Cache-Control"] == "no-store"
+    samples = {}
+    for family in text_string_to_metric_families(response.content.decode()):
+        assert family.documentation.endswith(".")
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            samples[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return samples
+
+
+def test_before_there_was_a_job_every_counter_is_there_and_zero(served: BackfillService) -> None:
+    samples = scraped()
+    assert samples["backfill_items_total{job_type=data-collection,outcome=processed}"] == 0
+    assert samples["backfill_jobs_ended_total{job_type=analytics-generation,status=completed}"] == 0
+    assert samples["backfill_dashboard_requests_total{status=200}"] == 0
+    assert samples["backfill_waited_seconds_total{reason=throttled}"] == 0
+    assert samples["backfill_takeover_seconds_count"] == samples["backfill_takeover_seconds_sum"] == 0
+    assert samples["backfill_job_status{status=running}"] == 0
+    assert not any("age" in name for name in samples)
+
+
+def test_a_job_that_ran_is_counted_by_outcome(api: CheckedClient, served: BackfillService) -> None:
+    job = started(api)
+    assert scraped()["backfill_job_status{status=pending}"] == 1
+    run_to_the_end(served, failing=["F"])
+    progress = api.get(job["links"]["self"]).json()["progress"]
+    samples = scraped()
+    for outcome in ("processed", "failed", "skipped"):
+        name = f"backfill_items_total{{job_type=data-collection,outcome={outcome}}}"
+        assert samples[name] == progress[f"{outcome}Items"]
+    assert samples["backfill_items_total{job_type=data-collection,outcome=failed}"] > 0
+    assert samples["backfill_jobs_ended_total{job_type=data-collection,status=completed}"] == 1
+    assert samples["backfill_job_status{status=pending}"] == 0
+
+
+def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: BackfillService) -> None:
+    progress = Progress(
+        total_items=9,
+        processed=4,
+        failed=1,
+        limiter=LimiterReport(
+            state=LimiterState.BACKING_OFF, answers={"200": 4, "503": 2}, waited={"backing-off": 3.5}, requests_made=6
+        ),
+    )
+    jobs = served.storage.jobs
+    seen: list[Samples] = [scraped()]
+    job = jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    seen.append(scraped())
+    held = jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, moves=True))
+    seen.append(scraped())
+    taken = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16)))
+    seen.append(scraped())
+    jobs.update(job.id, lambda job: job.broken(taken.token, "Its plan cannot be read.", NOW))
+    seen.append(scraped())
+    assert jobs.delete_finished(NOW + timedelta(days=1)) == 1
+    seen.append(scraped())
+    counters = [name for name in seen[-1] if "_total" in name or name.endswith(("_count", "_sum"))]
+    for name in counters:
+        values = [samples.get(name, 0.0) for samples in seen]
+        assert values == sorted(values), name
+    last = seen[-1]
+    assert last["backfill_items_total{job_type=data-collection,outcome=processed}"] == 4
+    assert last["backfill_dashboard_requests_total{status=503}"] == 2
+    assert last["backfill_waited_seconds_total{reason=backing-off}"] == 3.5
+    assert (last["backfill_takeover_seconds_count"], last["backfill_takeover_seconds_sum"]) == (1, 16)
+    assert last["backfill_jobs_ended_total{job_type=data-collection,status=failed}"] == 1
+
+
+def test_a_running_job_shows_its_ages_and_how_far_it_is(served: BackfillService) -> None:
+    job = JobFactory.build(created_at=served.now() - timedelta(minutes=5))
+    job = served.storage.jobs.create(job, PlanFactory.build(), displace=lambda _: None)
+    served.storage.jobs.update(job.id, lambda job: job.claimed("host-1", served.now() - timedelta(seconds=3)))
+    samples = scraped()
+    assert samples["backfill_job_age_seconds"] == pytest.approx(300, abs=30)
+    assert samples["backfill_job_lease_age_seconds"] == pytest.approx(3, abs=30)
+    assert samples["backfill_job_progress_age_seconds"] == pytest.approx(3, abs=30)
+    assert samples["backfill_worker_age_seconds"] == pytest.approx(3, abs=30)
+    assert (samples["backfill_job_items{state=settled}"], samples["backfill_job_items{state=total}"]) == (0, 6)
+    assert "backfill_job_held_seconds" not in samples
+
+
+def test_a_job_that_ends_between_two_reads_is_counted_once(
+    served: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = served.storage.jobs
+    job = jobs.create(
+        JobFactory.build(progress=Progress(total_items=6, processed=4)), PlanFactory.build(), displace=lambda _: None
+    )
+    read = jobs.totals
+
+    def ends_meanwhile() -> Totals:
+        monkeypatch.undo()
+        before = read()
+        jobs.update(job.id, lambda job: job.cancel_requested(NOW))
+        return before
+
+    monkeypatch.setattr(jobs, "totals", ends_meanwhile)
+    found = served.vitals()
+    assert (found.active, found.totals.items["data-collection processed"]) == (None, 4)
+
+
+def test_a_service_without_its_store_has_no_figures(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Job:
+        raise StorageUnavailable("The job store does not answer.")
+
+    monkeypatch.setattr(served.storage.jobs, "active", fail)
+    refused(CheckedClient().get("/metrics"), 503, "STORAGE_UNAVAILABLE")
+
+
+def test_readiness_says_when_a_worker_was_last_there(served: BackfillService) -> None:
+    assert CheckedClient().get("/readyz").json()["workerSeenAt"] is None
+    served.storage.jobs.report_worker(NOW)
+    assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-14T09:26:53.589793Z"
+    job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    served.storage.jobs.update(job.id, lambda job: replace(job.claimed("host-1", NOW + timedelta(days=1))))
+    assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-15T09:26:53.589793Z"
+
+
+def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
+    api: CheckedClient, served: BackfillService
+) -> None:
+    here = started(api)["links"]["self"]
+    first = api.get(here)
+    assert first.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; none has ever reported.")
+    assert api.get(here, headers={"If-None-Match": first["ETag"]}).status_code == 304
+    served.storage.jobs.report_worker(served.now())
+    second = api.get(here, headers={"If-None-Match": first["ETag"]})
+    assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is there")
