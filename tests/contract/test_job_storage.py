@@ -33,6 +33,7 @@ from backfill.domain import (
     OutcomeFilter,
     OutcomeKind,
     Plan,
+    ProgramYear,
     Progress,
     RateLimits,
     Segment,
@@ -52,6 +53,7 @@ from tests.factories import (
     OutcomeFactory,
     PlanFactory,
     ProgressFactory,
+    ResultFactory,
     SnapshotFactory,
     named_job,
 )
@@ -782,6 +784,15 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "snapshots.keys": lambda storage: list(storage.snapshots.keys(DAY, DAY)),
     "snapshots.calendar": lambda storage: storage.snapshots.calendar(DAY, DAY),
     "snapshots.save_calendar": lambda storage: storage.snapshots.save_calendar(CalendarMonthFactory.build()),
+    "snapshots.facts": lambda storage: list(storage.snapshots.facts(DAY, DAY)),
+    "snapshots.days": lambda storage: list(storage.snapshots.days(DAY, DAY)),
+    "snapshots.span": lambda storage: storage.snapshots.span(),
+    "snapshots.put_results": lambda storage: storage.snapshots.put_results([ResultFactory.build()]),
+    "snapshots.result": lambda storage: storage.snapshots.result(DAY, "01"),
+    "snapshots.result_facts": lambda storage: list(storage.snapshots.result_facts(DAY, DAY)),
+    "snapshots.points": lambda storage: storage.snapshots.points([(DAY, "01")]),
+    "snapshots.series": lambda storage: storage.snapshots.series("01", ProgramYear.of(DAY)),
+    "snapshots.latest_year": lambda storage: storage.snapshots.latest_year("01"),
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import pytest
 
 from backfill.domain import SUMMARY, Point, ProgramYear, Result, ResultFacts, SnapshotFacts, StoredDay
-from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
+from backfill.errors import CorruptRecord, LeaseLost
 from backfill.storage import Fence, Storage
 from tests.contract.backends import Backend
 from tests.factories import CLOSE, DAY, NOW, JobFactory, PlanFactory, ResultFactory, SnapshotFactory
@@ -168,25 +168,4 @@ def test_an_unreadable_result_is_named_and_does_not_hide_the_others(storage: Sto
         storage.snapshots.result(DAY, "01")
     assert len(list(storage.snapshots.result_facts(DAY, DAY))) == 2
     put(storage, ResultFactory.build())
-    assert storage.snapshots.result(DAY, "01") is not None
-
-
-def test_a_store_out_of_reach_says_so_of_results(storage: Storage, backend: Backend) -> None:
-    """R1.1: nothing of the driver passes the port."""
-    put(storage, ResultFactory.build())
-    asks: list[Callable[[], object]] = [
-        lambda: list(storage.snapshots.facts(DAY, DAY)),
-        lambda: list(storage.snapshots.days(DAY, DAY)),
-        storage.snapshots.span,
-        lambda: put(storage, ResultFactory.build()),
-        lambda: storage.snapshots.result(DAY, "01"),
-        lambda: list(storage.snapshots.result_facts(DAY, DAY)),
-        lambda: storage.snapshots.points([(DAY, "01")]),
-        lambda: storage.snapshots.series("01", YEAR),
-        lambda: storage.snapshots.latest_year("01"),
-    ]
-    with backend.out_of_reach():
-        for ask in asks:
-            with pytest.raises(StorageUnavailable):
-                ask()
     assert storage.snapshots.result(DAY, "01") is not None
