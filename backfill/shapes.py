@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from backfill.domain import (
     SUMMARY,
     AuditEntry,
+    CoveredDay,
+    Gap,
     Job,
     JobConfig,
+    JobType,
     LimiterReport,
     Outcome,
     OutcomeKind,
@@ -22,6 +26,7 @@ from backfill.domain import (
     camel,
 )
 from backfill.errors import BackfillError
+from backfill.history import Coverage, Series
 from backfill.service import Preview
 from backfill.storage import Page
 
@@ -29,6 +34,12 @@ T = TypeVar("T")
 Shape = dict[str, Any]
 
 API = "/api/admin/backfill"
+
+_IDS_SHOWN = 1000
+"""Of the snapshots of a plan, the first ones; `totalItems` counts all of them."""
+
+_DISTRICTS_NAMED = 10
+"""Of a gap in the command that fills it, at most."""
 
 
 def instant(at: datetime | None) -> str | None:
@@ -252,11 +263,24 @@ def preview(value: Preview) -> Shape:
         "affectedDistricts": [name for name in plan.district_totals if name != SUMMARY],
         "estimatedDuration": milliseconds(value.estimated_duration),
         "estimatedRequests": plan.requests,
-        "itemBreakdown": {"dates": [day.date.isoformat() for day in plan.days]},
+        "itemBreakdown": _breakdown(value),
         "skipped": dict(plan.skipped),
         "unpublishedDates": plan.unpublished_dates,
         "planId": value.plan_id,
         "rateLimits": rate_limits(config.rate_limits),
+    }
+
+
+def _breakdown(value: Preview) -> Shape:
+    plan = value.plan
+    if value.job_type is JobType.DATA_COLLECTION:
+        return {"dates": [day.date.isoformat() for day in plan.days]}
+    items = islice((item.key for day in plan.days for item in day.items()), _IDS_SHOWN)
+    return {
+        "snapshotIds": list(items),
+        "missing": plan.total_items - plan.skipped_items - plan.stale,
+        "stale": plan.stale,
+        "done": plan.skipped_items,
     }
 
 
@@ -281,3 +305,60 @@ def listed_snapshot(value: Snapshot) -> Shape:
 def snapshot(value: Snapshot, rows: Sequence[Mapping[str, str]]) -> Shape:
     """One snapshot with the rows of its club report, or of the summary."""
     return {**listed_snapshot(value), "districts" if value.district == SUMMARY else "clubs": list(rows)}
+
+
+# Results and coverage.
+
+
+def series(value: Series) -> Shape:
+    return {
+        "districtId": value.district,
+        "programYear": str(value.program_year),
+        "points": [dict(point.figures) for point in value.points],
+    }
+
+
+def covered_days(days: Sequence[CoveredDay]) -> Shape:
+    return {
+        "startDate": _date(days[0].date),
+        "endDate": _date(days[-1].date),
+        "dates": [
+            {"date": day.date.isoformat(), "districts": {name: str(cell) for name, cell in day.cells.items()}}
+            for day in days
+        ],
+    }
+
+
+def coverage(value: Coverage) -> Shape:
+    """By months, with the gaps and what fills each."""
+    return {
+        "startDate": _date(value.first),
+        "endDate": _date(value.last),
+        "months": [
+            {
+                "month": month.month_end.isoformat()[:7],
+                "districts": {name: str(cell) for name, cell in month.cells.items()},
+                "snapshots": dict(month.snapshots),
+                "analytics": dict(month.results),
+            }
+            for month in value.months
+        ],
+        "gaps": [
+            {
+                "startDate": _date(gap.first),
+                "endDate": _date(gap.last),
+                "districts": list(gap.districts),
+                "months": gap.months,
+                "missingCloses": gap.closes,
+                "command": filling_command(gap),
+            }
+            for gap in value.gaps
+        ],
+    }
+
+
+def filling_command(gap: Gap) -> str:
+    """What is stored is skipped, so many districts need not be named."""
+    districts = [name for name in gap.districts if name != SUMMARY]
+    named = "".join(f" --district {name}" for name in districts) if len(districts) <= _DISTRICTS_NAMED else ""
+    return f"manage.py backfill start --from {gap.first} --to {gap.last} --cadence month-ends{named}"

@@ -29,11 +29,11 @@ from backfill.domain import Cadence, Deed, Door, JobType, LimiterState, OutcomeK
 Document = serializers.Serializer[Any]
 
 
-def _one_of(kind: type[StrEnum], **options: Any) -> ChoiceField:
+def one_of(kind: type[StrEnum], **options: Any) -> ChoiceField:
     return ChoiceField(choices=[(member.value, member.name) for member in kind], **options)
 
 
-def _counts(**options: Any) -> DictField:
+def counts(**options: Any) -> DictField:
     return DictField(child=IntegerField(), **options)
 
 
@@ -72,7 +72,7 @@ class JobConfig(Document):
     startDate = DateField(allow_null=True)
     endDate = DateField(allow_null=True)
     targetDistricts = ListField(child=CharField(), help_text="Empty for all districts.")
-    cadence = _one_of(Cadence)
+    cadence = one_of(Cadence)
     skipExisting = BooleanField()
     rateLimits = RateLimits()
 
@@ -118,8 +118,8 @@ class ListedProgress(Document):
     processedItems = IntegerField()
     failedItems = IntegerField()
     skippedItems = IntegerField()
-    skipped = _counts(help_text="Skipped items by reason.")
-    quality = _counts(help_text="Notes on the quality of computed results, by code.")
+    skipped = counts(help_text="Skipped items by reason.")
+    quality = counts(help_text="Notes on the quality of computed results, by code.")
     percent = FloatField()
     currentItem = CharField(allow_null=True)
     estimatedSecondsLeft = IntegerField(allow_null=True)
@@ -142,7 +142,7 @@ class Result(Document):
     itemsProcessed = IntegerField()
     itemsFailed = IntegerField()
     itemsSkipped = IntegerField()
-    quality = _counts(help_text="Notes on the quality of computed results, by code.")
+    quality = counts(help_text="Notes on the quality of computed results, by code.")
     duration = IntegerField(help_text="Milliseconds.")
     requestsMade = IntegerField()
 
@@ -150,9 +150,9 @@ class Result(Document):
 class RateLimiter(Document):
     requestsMade = IntegerField()
     requestsThisMinute = IntegerField()
-    requestsByStatus = _counts(help_text="By the HTTP status of the answer, or the code of what was wrong with it.")
-    waitedSeconds = _counts(help_text="Time in which it waited, by its state meanwhile.")
-    state = _one_of(LimiterState)
+    requestsByStatus = counts(help_text="By the HTTP status of the answer, or the code of what was wrong with it.")
+    waitedSeconds = counts(help_text="Time in which it waited, by its state meanwhile.")
+    state = one_of(LimiterState)
     waitingUntil = DateTimeField(allow_null=True)
     reason = CharField()
 
@@ -167,8 +167,8 @@ class Links(Document):
 
 class ListedJob(Document):
     jobId = UUIDField()
-    jobType = _one_of(JobType)
-    status = _one_of(Status)
+    jobType = one_of(JobType)
+    status = one_of(Status)
     config = JobConfig()
     progress = ListedProgress()
     checkpoint = Checkpoint(allow_null=True)
@@ -192,7 +192,7 @@ class Job(ListedJob):
 
 
 class CancelledJob(Job):
-    previousStatus = _one_of(Status)
+    previousStatus = one_of(Status)
 
 
 @extend_schema_serializer(many=False)  # the list is one of its properties
@@ -211,7 +211,7 @@ class Item(Document):
     itemId = CharField()
     date = DateField()
     districtId = CharField()
-    outcome = _one_of(OutcomeKind)
+    outcome = one_of(OutcomeKind)
     reason = CharField(allow_null=True)
     message = CharField(allow_null=True)
     attempts = IntegerField()
@@ -227,8 +227,8 @@ class AuditEntry(Document):
     entryId = UUIDField()
     at = DateTimeField()
     operator = CharField()
-    door = _one_of(Door)
-    deed = _one_of(Deed)
+    door = one_of(Door)
+    deed = one_of(Deed)
     jobId = UUIDField(allow_null=True, help_text="null for the limits of the next job.")
     changes = DictField(
         child=DictField(help_text="from and to."), help_text="What changed, under the names of a job's fields."
@@ -246,18 +246,21 @@ class DateRange(Document):
 
 class ItemBreakdown(Document):
     dates = ListField(child=DateField(), required=False)
-    snapshotIds = ListField(child=CharField(), required=False)
+    snapshotIds = ListField(child=CharField(), required=False, help_text="Of analytics: the first 1,000.")
+    missing = IntegerField(required=False, help_text="Of analytics: snapshots without a result.")
+    stale = IntegerField(required=False, help_text="Of analytics: results that rest on what has changed since.")
+    done = IntegerField(required=False, help_text="Of analytics: results that need no computing.")
 
 
 class Preview(Document):
-    jobType = _one_of(JobType)
+    jobType = one_of(JobType)
     totalItems = IntegerField()
     dateRange = DateRange()
     affectedDistricts = ListField(child=CharField())
     estimatedDuration = IntegerField(help_text="Milliseconds.")
     estimatedRequests = IntegerField()
     itemBreakdown = ItemBreakdown()
-    skipped = _counts(help_text="Items that will be skipped, by reason.")
+    skipped = counts(help_text="Items that will be skipped, by reason.")
     unpublishedDates = IntegerField(help_text="Days of the range for which the dashboard has nothing.")
     planId = CharField()
     rateLimits = RateLimits()

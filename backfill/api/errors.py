@@ -24,6 +24,7 @@ from rest_framework.response import Response
 from backfill import shapes
 from backfill.api import refusals
 from backfill.errors import (
+    AnalyticsNotFound,
     BackfillError,
     CorruptRecord,
     DashboardError,
@@ -44,6 +45,7 @@ STATUSES: Mapping[type[BackfillError], int] = {
     InvalidRequest: 400,
     JobNotFound: 404,
     SnapshotNotFound: 404,
+    AnalyticsNotFound: 404,
     JobConflict: 409,
     PlanChanged: 409,
     InvalidJobState: 409,

@@ -12,16 +12,18 @@ from rest_framework.request import Request
 
 from backfill.api.fields import parsed_day, shown
 from backfill.domain import (
+    SUMMARY,
     JobFilter,
     JobType,
     OutcomeFilter,
     OutcomeKind,
+    ProgramYear,
     ReportName,
     SnapshotFilter,
     Status,
     parsed_district,
 )
-from backfill.errors import InvalidDateRange, InvalidRequest, JobNotFound, SnapshotNotFound
+from backfill.errors import AnalyticsNotFound, InvalidDateRange, InvalidRequest, JobNotFound, SnapshotNotFound
 
 LARGEST_PAGE = 100
 USUAL_PAGE = 20
@@ -30,6 +32,13 @@ PAGING = ("limit", "offset")
 
 E = TypeVar("E", bound=StrEnum)
 Query = Mapping[str, str]
+
+
+class Resolution(StrEnum):
+    """Of coverage."""
+
+    DAY = "day"
+    MONTH = "month"
 
 
 def query(request: Request, *known: str) -> Query:
@@ -66,10 +75,16 @@ def outcome_filter(given: Query) -> OutcomeFilter:
     return OutcomeFilter(district=_district(given), kind=None if kind is None else _one(OutcomeKind, kind, "outcome"))
 
 
-def snapshot_filter(given: Query) -> SnapshotFilter:
+def span(given: Query) -> tuple[date | None, date | None]:
+    """`from` and `to`."""
     first, last = _day(given, "from"), _day(given, "to")
     if first is not None and last is not None and first > last:
         raise InvalidDateRange({"from": [f"from ({first}) must not be after to ({last})."]})
+    return first, last
+
+
+def snapshot_filter(given: Query) -> SnapshotFilter:
+    first, last = span(given)
     return SnapshotFilter(first=first, last=last, district=_district(given))
 
 
@@ -89,6 +104,40 @@ def snapshot_key(day: str, district: str) -> tuple[date, str]:
         return parsed_day(day, "date"), parsed_district(district)
     except InvalidRequest as exc:
         raise SnapshotNotFound(f"Nothing is stored there. {exc.message} /api/snapshots lists what is stored.") from exc
+
+
+def result_key(day: str, district: str) -> tuple[date, str]:
+    """AnalyticsNotFound for what is no date or no district, since nothing can have been computed for it."""
+    try:
+        return parsed_day(day, "date"), parsed_district(district, may_be_summary=False)
+    except InvalidRequest as exc:
+        raise AnalyticsNotFound(f"There are no analytics there. {exc.message} The world's are at .../world.") from exc
+
+
+def world_key(day: str) -> tuple[date, str]:
+    try:
+        return parsed_day(day, "date"), SUMMARY
+    except InvalidRequest as exc:
+        raise AnalyticsNotFound(f"There are no analytics there. {exc.message}") from exc
+
+
+def series_district(text: str) -> str:
+    try:
+        return parsed_district(text, may_be_summary=False)
+    except InvalidRequest as exc:
+        raise AnalyticsNotFound(f"There is no such series. {exc.message}") from exc
+
+
+def program_year(given: Query) -> ProgramYear | None:
+    text = given.get("programYear")
+    try:
+        return None if text is None else ProgramYear.parse(text)
+    except ValueError as exc:
+        raise InvalidRequest({"programYear": [f"programYear must be like 2022-2023; it was {text!r:.40}."]}) from exc
+
+
+def is_monthly(given: Query) -> bool:
+    return _one(Resolution, given.get("resolution", Resolution.DAY), "resolution") is Resolution.MONTH
 
 
 def report_name(text: str) -> ReportName:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
-from backfill.api import bodies, documents
-from backfill.api.queries import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE
+from backfill.api import bodies, documents, result_documents
+from backfill.api.queries import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Resolution
 from backfill.domain import JobType, OutcomeKind, ReportName, Status
 
 F = TypeVar("F")
@@ -343,6 +343,54 @@ get_report = _operation(
         OpenApiParameter("report", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(ReportName)),
         _IF_NONE_MATCH,
         _ETAG,
+    ],
+)
+
+_NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message says which job makes them"}
+_RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
+_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, or F.")
+get_result = _operation(
+    "Analytics",
+    "getResult",
+    "What was computed for a district and a date",
+    {200: result_documents.DistrictResult, 304: _UNCHANGED},
+    errors=(400, 404),
+    why=_NO_RESULT,
+    parameters=[_RESULT_DATE, _RESULT_DISTRICT, _IF_NONE_MATCH, _ETAG],
+)
+get_world_result = _operation(
+    "Analytics",
+    "getWorldResult",
+    "Every district of a date, ranked",
+    {200: result_documents.WorldResult, 304: _UNCHANGED},
+    errors=(400, 404),
+    why=_NO_RESULT,
+    parameters=[_RESULT_DATE, _IF_NONE_MATCH, _ETAG],
+)
+get_series = _operation(
+    "Analytics",
+    "getSeries",
+    "The trend of a district over a program year",
+    {200: result_documents.SeriesAnswer, 304: _UNCHANGED},
+    errors=(400, 404),
+    why=_NO_RESULT,
+    parameters=[
+        _RESULT_DISTRICT,
+        OpenApiParameter("programYear", OpenApiTypes.STR, description="Like 2022-2023; none for the newest."),
+        _IF_NONE_MATCH,
+        _ETAG,
+    ],
+)
+get_coverage = _operation(
+    "Coverage",
+    "getCoverage",
+    "What is stored of each date and district, or of each month with the gaps",
+    {200: result_documents.CoverageAnswer},
+    errors=(400,),
+    parameters=[
+        OpenApiParameter("from", OpenApiTypes.DATE),
+        OpenApiParameter("to", OpenApiTypes.DATE, description="Of days, at most 1,100 after from."),
+        OpenApiParameter("resolution", OpenApiTypes.STR, enum=list(Resolution), description="day where none is given."),
     ],
 )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from backfill.api.analytics import OneResult, Series, WorldResult
 from backfill.api.audit import Audit, JobAudit
+from backfill.api.coverage import Coverage
 from backfill.api.elsewhere import AnyMethod, Docs, Gone, OpenApi
 from backfill.api.jobs import Jobs
 from backfill.api.limits import RateLimits
@@ -18,6 +20,7 @@ urlpatterns = [
     path(f"{_BACKFILL}/preview", Jobs.as_view({"post": "preview"})),
     path(f"{_BACKFILL}/jobs", Jobs.as_view({"get": "list"})),
     path(f"{_BACKFILL}/config/rate-limit", RateLimits.as_view()),
+    path(f"{_BACKFILL}/coverage", Coverage.as_view()),
     path(f"{_BACKFILL}/audit", Audit.as_view()),
     path(_JOB, Jobs.as_view({"get": "retrieve", "delete": "destroy", "patch": "partial_update"})),
     path(f"{_JOB}/pause", Jobs.as_view({"post": "pause"})),
@@ -28,6 +31,9 @@ urlpatterns = [
     path("snapshots", Snapshots.as_view()),
     path("snapshots/<str:date>/<str:district>", OneSnapshot.as_view()),
     path("snapshots/<str:date>/<str:district>/<str:report>.csv", OneReport.as_view()),
+    path("analytics/series/<str:district>", Series.as_view()),
+    path("analytics/<str:date>/world", WorldResult.as_view()),
+    path("analytics/<str:date>/<str:district>", OneResult.as_view()),
     path("schema", OpenApi.as_view(), name="openapi"),
     path("docs", Docs.as_view()),
     re_path(r"^districts/backfill(?:/|\Z)", Gone.as_view()),

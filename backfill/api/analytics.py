@@ -1,0 +1,46 @@
+"""What was computed, over HTTP: byte for byte as it was stored."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backfill import shapes
+from backfill.api import queries, schema
+from backfill.api.base import ApiView, is_known, unchanged
+
+
+class OneResult(ApiView):
+    """Of a district on a date."""
+
+    @schema.get_result
+    def get(self, request: Request, date: str, district: str) -> Response | HttpResponse:
+        queries.query(request)
+        return _answer(request, self.service.history.result(*queries.result_key(date, district)).body)
+
+
+class WorldResult(ApiView):
+    @schema.get_world_result
+    def get(self, request: Request, date: str) -> Response | HttpResponse:
+        queries.query(request)
+        return _answer(request, self.service.history.result(*queries.world_key(date)).body)
+
+
+class Series(ApiView):
+    @schema.get_series
+    def get(self, request: Request, district: str) -> Response | HttpResponse:
+        given = queries.query(request, "programYear")
+        series = self.service.history.series(queries.series_district(district), queries.program_year(given))
+        return _answer(request, json.dumps(shapes.series(series), separators=(",", ":")).encode())
+
+
+def _answer(request: Request, body: bytes) -> Response | HttpResponse:
+    """Without the metadata of other answers, which differs each time: equal results are equal bytes."""
+    etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
+    if is_known(request, etag):
+        return unchanged(etag)
+    return HttpResponse(body, content_type="application/json", headers={"ETag": etag})
