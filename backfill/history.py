@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -120,19 +120,20 @@ class History:
         calendar = self.snapshots.calendar(first.replace(day=1) - timedelta(days=1), month_end_of(last))
         return covered_days(first, last, calendar, self.snapshots.days(first, last))
 
-    def coverage(self, first: date | None, last: date | None, today: date) -> Coverage:
-        """Whole months, as far as anything is stored where no range is given."""
+    def coverage(self, first: date | None, last: date | None, today: date, districts: Collection[str] = ()) -> Coverage:
+        """Whole months, as far as anything is stored where no range is given; of all districts where none is named."""
         span = self.snapshots.span()
         first = first or (span[0] if span else today)
         last = last or max(span[1] if span else today, first)
         _check_range(first, last)
         begin, end = first.replace(day=1), month_end_of(last)
-        months = covered_months(begin, end, self.snapshots.calendar(begin, end), self.snapshots.days(begin, end), today)
+        calendar, stored = self.snapshots.calendar(begin, end), self.snapshots.days(begin, end)
+        months = covered_months(begin, end, calendar, stored, today=today, districts=districts)
         return Coverage(begin, end, months, gaps(months))
 
 
 def _check_range(first: date, last: date) -> None:
     if first < FIRST_DAY:
-        raise InvalidDateRange({"from": [f"from must not be before {FIRST_DAY}, the first day the dashboard knows."]})
+        raise InvalidDateRange({"from": [f"The first day must not be before {FIRST_DAY}, where the dashboard begins."]})
     if first > last:
-        raise InvalidDateRange({"from": [f"from ({first}) must not be after to ({last})."]})
+        raise InvalidDateRange({"from": [f"The first day ({first}) must not be after the last ({last})."]})

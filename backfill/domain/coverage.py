@@ -110,12 +110,22 @@ def covered_days(
 
 
 def covered_months(
-    first: dt.date, last: dt.date, calendar: Iterable[CalendarMonth], stored: Iterable[StoredDay], today: dt.date
+    first: dt.date,
+    last: dt.date,
+    calendar: Iterable[CalendarMonth],
+    stored: Iterable[StoredDay],
+    *,
+    today: dt.date,
+    districts: Collection[str] = (),
 ) -> list[CoveredMonth]:
-    """Each month that a range touches, oldest first. `stored` is in date order, of whole months."""
+    """Each month that a range touches, oldest first; of some districts only, or of all that are known.
+
+    `stored` is in date order, of whole months.
+    """
     months = {month.month_end: month for month in calendar}
     by_month = {end: list(days) for end, days in groupby(stored, key=lambda day: month_end_of(day.date))}
-    known = sorted(_known(months.values(), (day for days in by_month.values() for day in days)), key=district_order)
+    every = _known(months.values(), (day for days in by_month.values() for day in days))
+    known = sorted(every.intersection(districts) if districts else every, key=district_order)
     return [_month(end, months.get(end), by_month.get(end, ()), known, today) for end in month_ends(first, last)]
 
 
@@ -137,20 +147,25 @@ def _month(
     # A calendar that had nothing of the month while it was ahead says nothing of it any more.
     is_outdated = month is not None and not month.as_of_days and not month.is_closed and end < today
     published = known if month is None or is_outdated else _published(month)
-    snapshots = Counter(district for day in days for district in day.snapshots)
+    snapshots = _counted(known, (day.snapshots for day in days))
     cells = {}
     for district in known:
         cell = _cell(close, district, published)
-        cells[district] = Cell.SNAPSHOT if cell is Cell.NONE and snapshots[district] else cell
+        cells[district] = Cell.SNAPSHOT if cell is Cell.NONE and district in snapshots else cell
     is_over = (month is not None and month.is_closed) or today - end > _LONGEST_CLOSING
     wanted = close.final if is_over else close.snapshots
     return CoveredMonth(
         month_end=end,
         cells=cells,
         snapshots=snapshots,
-        results=Counter(district for day in days for district in day.analysed),
-        missing=frozenset(published) - wanted if end < today else frozenset(),
+        results=_counted(known, (day.analysed for day in days)),
+        missing=frozenset(published).intersection(known) - wanted if end < today else frozenset(),
     )
+
+
+def _counted(known: Iterable[str], sets: Iterable[Collection[str]]) -> Mapping[str, int]:
+    counts = Counter(district for districts in sets for district in districts)
+    return {district: counts[district] for district in known if counts[district]}
 
 
 def _cell(day: StoredDay, district: str, published: Collection[str]) -> Cell:

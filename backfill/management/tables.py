@@ -30,7 +30,7 @@ _NAMES_SHOWN = 12
 
 def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
     is_wide, is_narrow = console.width >= _WIDE, console.width < _NARROW
-    table = _table(console)
+    table = plain_table(console)
     table.add_column("Job", no_wrap=True, min_width=36)
     for name in ("Status", "Created (UTC)"):
         table.add_column(name, no_wrap=True)
@@ -60,7 +60,7 @@ def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
 
 
 def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
-    table = _table(console)
+    table = plain_table(console)
     table.add_column("Item", no_wrap=True)
     table.add_column("Outcome", no_wrap=True)
     table.add_column("Reason", overflow="fold")
@@ -81,7 +81,7 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
 
 
 def audit_table(entries: Iterable[AuditEntry], console: Console) -> Table:
-    table = _table(console)
+    table = plain_table(console)
     for name in ("At (UTC)", "Who", "Door", "What", "Job"):
         table.add_column(name, no_wrap=name != "Who", overflow="fold")
     table.add_column("Changes", overflow="fold")
@@ -141,8 +141,11 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
         + (f" (and {plan.unpublished_dates:,} for which nothing is published)" if plan.unpublished_dates else ""),
         "districts": f"{len(names):,}" + (f": {shown}" if names else ""),
         "items": f"{plan.total_items:,}"
-        + (f", of them to be skipped: {wording.reasons(plan.skipped)}" if plan.skipped_items else ""),
-        "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute",
+        + (f", of them to be skipped: {wording.reasons(plan.skipped)}" if plan.skipped_items else "")
+        + (f", and {plan.stale:,} to be computed anew" if plan.stale else ""),
+        "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute"
+        if plan.requests
+        else "none",
         "duration": f"about {wording.length(preview.estimated_duration)}",
         "plan": preview.plan_id,
     }
@@ -187,7 +190,7 @@ def _causes(failures: Sequence[Outcome], console: Console) -> Table:
     by_code: dict[str, list[Outcome]] = {}
     for failure in failures:
         by_code.setdefault(failure.reason, []).append(failure)
-    table = _table(console)
+    table = plain_table(console)
     table.add_column("Code", no_wrap=True)
     table.add_column("Items", justify="right")
     table.add_column("A retry", no_wrap=True)
@@ -208,7 +211,7 @@ def _errors(job: Job, console: Console) -> list[RenderableType]:
     errors = job.progress.errors[:_ERRORS_SHOWN]
     if not errors:
         return []
-    table = _table(console)
+    table = plain_table(console)
     table.add_column("Item", no_wrap=True)
     table.add_column("Code", no_wrap=True)
     table.add_column("Message", overflow="fold")
@@ -227,7 +230,7 @@ def _facts(rows: Mapping[str, str]) -> Table:
     return grid
 
 
-def _table(console: Console) -> Table:
+def plain_table(console: Console) -> Table:
     """Lines only where a human looks at them."""
     gap = 0 if console.width < _NARROW else 1
     if console.is_terminal:  # where the box itself parts columns by a blank

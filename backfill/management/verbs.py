@@ -12,6 +12,7 @@ from backfill import shapes
 from backfill.domain import Job, JobFilter, JobType, OutcomeFilter, OutcomeKind, Status, parsed_district
 from backfill.management import arguments, tables, wording
 from backfill.management.arguments import Options
+from backfill.management.coverage_table import coverage_view
 from backfill.management.following import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.management.stop_signals import StopSignals
 from backfill.management.terminal import Terminal
@@ -164,6 +165,17 @@ class Verbs:
         else:
             self._terminal.say(tables.audit_table(page.rows, self._terminal.out))
             self._say_which(len(page.rows), offset, page.total, "deed")
+        return 0
+
+    def coverage(self) -> int:
+        first, last = arguments.day(self._options["from"], "--from"), arguments.day(self._options["to"], "--to")
+        now = datetime.now(UTC)
+        districts = arguments.districts(self._options["district"])
+        coverage = self._service.history.coverage(first, last, now.date(), districts)
+        if self._terminal.is_json:
+            self._terminal.json({"coverage": shapes.coverage(coverage), "metadata": shapes.metadata(now)})
+        else:
+            self._terminal.say(*coverage_view(coverage, self._terminal.out))
         return 0
 
     def _say_which(self, shown: int, offset: int, total: int, name: str) -> None:

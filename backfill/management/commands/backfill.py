@@ -60,6 +60,12 @@ class Command(BaseCommand):
         limits = verb("rate-limit", "Show the limits that the next job takes, or change them.", _json(), _operator())
         for flag in ("max-requests-per-minute", "max-concurrent", "min-delay-ms", "max-delay-ms", "backoff-multiplier"):
             limits.add_argument(f"--{flag}", metavar="N")
+        coverage = verb("coverage", "Show what history is stored, where the gaps are, and what fills them.", _json())
+        coverage.add_argument("--from", metavar="DAY", help="the first day; whole months are shown")
+        coverage.add_argument("--to", metavar="DAY", help="the last one")
+        coverage.add_argument(
+            "--district", action="append", default=[], metavar="ID", help="repeatable; none means all"
+        )
         verb("work", "Run the worker here until Ctrl-C or SIGTERM.")
         verb("prune", "Remove jobs that ended longer ago than BACKFILL_RETENTION_DAYS.")
 

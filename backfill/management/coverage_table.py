@@ -1,0 +1,86 @@
+"""What history there is, as a map of districts and months that fits a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from backfill.domain import Cell, CoveredMonth, ProgramYear, district_order
+from backfill.history import Coverage
+from backfill.management import wording
+from backfill.management.tables import plain_table
+from backfill.management.wording import COMMAND
+from backfill.shapes import filling_command
+
+SYMBOLS = {Cell.ANALYTICS: "A", Cell.FINAL: "#", Cell.SNAPSHOT: "o", Cell.NONE: ".", Cell.UNPUBLISHED: " "}
+_LEGEND = "Of each month's close: A with analytics, # final, o not final, . missing, blank not published."
+
+_YEAR_WIDTH = 12 + 3
+"""Columns that a program year takes: one a month, and what parts it from the next."""
+
+_REST_WIDTH = 36
+"""Columns of the district and the counts."""
+
+_GAPS_SHOWN = 10
+
+
+def coverage_view(coverage: Coverage, console: Console) -> list[RenderableType]:
+    """The map in as many tables as the width needs, the gaps, and the commands that fill them."""
+    months = coverage.months
+    shown = sorted({district for month in months for district in month.cells}, key=district_order)
+    if not shown:
+        return [f"Nothing is stored from {coverage.first} to {coverage.last}. Begin with: {COMMAND} preview --from DAY"]
+    years = [list(group) for _, group in groupby(months, key=lambda month: ProgramYear.of(month.month_end))]
+    at_once = max((console.width - _REST_WIDTH) // _YEAR_WIDTH, 1)
+    tables = [_table(years[n : n + at_once], shown, console) for n in range(0, len(years), at_once)]
+    return [*tables, _LEGEND, *_gaps(coverage), *_analytics(months)]
+
+
+def _table(years: Sequence[Sequence[CoveredMonth]], districts: Sequence[str], console: Console) -> Table:
+    table = plain_table(console)
+    table.add_column("District", no_wrap=True)
+    for months in years:
+        table.add_column(str(ProgramYear.of(months[0].month_end)), no_wrap=True, min_width=12)
+    table.add_column("Snapshots", justify="right", no_wrap=True)
+    table.add_column("Analytics", justify="right", no_wrap=True)
+    flat = [month for months in years for month in months]
+    for district in districts:
+        table.add_row(
+            district,
+            *(_year(months, district) for months in years),
+            f"{sum(month.snapshots.get(district, 0) for month in flat):,}",
+            f"{sum(month.results.get(district, 0) for month in flat):,}",
+        )
+    return table
+
+
+def _year(months: Sequence[CoveredMonth], district: str) -> str:
+    """July first; a range that begins later leaves the months before it blank."""
+    before = (months[0].month_end.month - 7) % 12
+    return " " * before + "".join(SYMBOLS[month.cells.get(district, Cell.UNPUBLISHED)] for month in months)
+
+
+def _gaps(coverage: Coverage) -> list[RenderableType]:
+    if not coverage.gaps:
+        return ["No close is missing."]
+    lines: list[RenderableType] = ["Gaps, the largest first:"]
+    for gap in coverage.gaps[:_GAPS_SHOWN]:
+        names = " ".join(gap.districts[:6]) + (" ..." if len(gap.districts) > 6 else "")
+        lines.append(
+            f"  {gap.first:%b %Y} to {gap.last:%b %Y}: {wording.count(gap.closes, 'close')} of "
+            f"{wording.count(len(gap.districts), 'district')} ({names})\n    {filling_command(gap)}"
+        )
+    if len(coverage.gaps) > _GAPS_SHOWN:
+        lines.append(f"  and {wording.count(len(coverage.gaps) - _GAPS_SHOWN, 'smaller gap')}; all with --json")
+    return lines
+
+
+def _analytics(months: Sequence[CoveredMonth]) -> list[RenderableType]:
+    lacking = sum(month.unanalysed for month in months)
+    if not lacking:
+        return []
+    command = f"{COMMAND} start --type analytics-generation"
+    return [f"{wording.count(lacking, 'snapshot')} without analytics; compute them with: {command}"]
