@@ -110,30 +110,31 @@ class History:
 
     def days(self, first: date | None, last: date | None, today: date) -> Iterator[CoveredDay]:
         """Each date of a range; the last year where none is given. Raises InvalidDateRange."""
-        last = last or (first + _USUAL_COVERAGE if first else today - timedelta(days=1))
-        first = first or max(last - _USUAL_COVERAGE, FIRST_DAY)
-        _check_range(first, last)
-        if last - first > LONGEST_COVERAGE:
+        begin, end = _range(first, last, today, usual=(today - _USUAL_COVERAGE, today - timedelta(days=1)))
+        if end - begin > LONGEST_COVERAGE:
             raise InvalidDateRange(
                 {"from": [f"At most {LONGEST_COVERAGE.days:,} days are answered at once; ask for the rest separately."]}
             )
-        calendar = self.snapshots.calendar(first.replace(day=1) - timedelta(days=1), month_end_of(last))
-        return covered_days(first, last, calendar, self.snapshots.days(first, last))
+        calendar = self.snapshots.calendar(begin.replace(day=1) - timedelta(days=1), month_end_of(end))
+        return covered_days(begin, end, calendar, self.snapshots.days(begin, end))
 
     def coverage(self, first: date | None, last: date | None, today: date, districts: Collection[str] = ()) -> Coverage:
         """Whole months, as far as anything is stored where no range is given; of all districts where none is named."""
-        span = self.snapshots.span()
-        first = first or (span[0] if span else today)
-        last = last or max(span[1] if span else today, first)
-        _check_range(first, last)
-        begin, end = first.replace(day=1), month_end_of(last)
+        begin, end = _range(first, last, today, usual=self.snapshots.span() or (today, today))
+        begin, end = begin.replace(day=1), month_end_of(end)
         calendar, stored = self.snapshots.calendar(begin, end), self.snapshots.days(begin, end)
         months = covered_months(begin, end, calendar, stored, today=today, districts=districts)
         return Coverage(begin, end, months, gaps(months))
 
 
-def _check_range(first: date, last: date) -> None:
-    if first < FIRST_DAY:
-        raise InvalidDateRange({"from": [f"The first day must not be before {FIRST_DAY}, where the dashboard begins."]})
-    if first > last:
-        raise InvalidDateRange({"from": [f"The first day ({first}) must not be after the last ({last})."]})
+def _range(first: date | None, last: date | None, today: date, *, usual: tuple[date, date]) -> tuple[date, date]:
+    """Both ends, as far as today. Raises InvalidDateRange."""
+    begin = first or min(usual[0], last or usual[0])
+    end = min(last or max(usual[1], begin), today)
+    if begin < FIRST_DAY or begin > today:
+        raise InvalidDateRange(
+            {"from": [f"The first day must be from {FIRST_DAY} to today ({today}); it was {begin}."]}
+        )
+    if begin > end:
+        raise InvalidDateRange({"from": [f"The first day ({begin}) must not be after the last ({end})."]})
+    return begin, end

@@ -172,7 +172,7 @@ class Analytics(Work):
         facts = self._snapshots.facts(max(first, FIRST_DAY) - _A_YEAR_BEFORE, last)
         plan = analytics_plan(config, first, last, facts, self._snapshots.result_facts(first, last))
         unknown = [district for district in config.target_districts if district not in plan.district_totals]
-        if unknown and plan.days:
+        if unknown:
             raise InvalidRequest(
                 {
                     "targetDistricts": [

@@ -203,9 +203,13 @@ class Client:
         return answer
 
     def start(self, first: str, last: str, **fields: object) -> Json:
-        response = self.ask(
-            "POST", "/api/admin/backfill", {"jobType": "data-collection", "startDate": first, "endDate": last, **fields}
-        )
+        return self.created({"jobType": "data-collection", "startDate": first, "endDate": last, **fields})
+
+    def start_analytics(self, **fields: object) -> Json:
+        return self.created({"jobType": "analytics-generation", **fields})
+
+    def created(self, body: Json) -> Json:
+        response = self.ask("POST", "/api/admin/backfill", body)
         assert response.status_code == 201, response.text
         job: Json = response.json()
         return job

@@ -38,7 +38,19 @@ JOBS = ANYTHING | st.fixed_dictionaries({}, optional={name: value | ANYTHING for
 LIMITS_BODIES = ANYTHING | st.dictionaries(
     st.sampled_from(["maxRequestsPerMinute", "maxConcurrent", "minDelayMs", "maxDelayMs", "backoffMultiplier"]), SCALARS
 )
-NAMES = ["limit", "offset", "status", "jobType", "createdFrom", "createdTo", "district", "outcome", "from", "to"]
+NAMES = [
+    "limit",
+    "offset",
+    "status",
+    "jobType",
+    "createdFrom",
+    "createdTo",
+    "district",
+    "outcome",
+    "from",
+    "to",
+    "resolution",
+]
 QUERIES = st.binary(max_size=40).map(quote) | st.lists(
     st.tuples(
         st.sampled_from(NAMES),
@@ -100,6 +112,10 @@ def test_any_query(api: CheckedClient, served: BackfillService, query: str) -> N
         LIMITS,
         "/api/snapshots",
         "/api/snapshots/2024-01-31/91",
+        f"{START}/coverage",
+        "/api/analytics/2024-01-31/91",
+        "/api/analytics/2024-01-31/world",
+        "/api/analytics/series/91",
         "/api/schema",
         "/api/docs",
     ):
@@ -128,7 +144,7 @@ def test_any_bytes(api: CheckedClient, raw: bytes, kind: str) -> None:
     parts=st.lists(st.binary(min_size=1, max_size=12).map(lambda part: quote(part, safe="")), min_size=1, max_size=3)
 )
 def test_any_path(api: CheckedClient, parts: list[str]) -> None:
-    for root in (START, "/api/snapshots", "/api", "/api/districts/backfill"):
+    for root in (START, "/api/snapshots", "/api/analytics", "/api", "/api/districts/backfill"):
         for method in ("GET", "POST", "DELETE"):
             check(api.generic(method, "/".join([root, *parts])))
 

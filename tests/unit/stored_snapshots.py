@@ -1,0 +1,51 @@
+"""Snapshots as they are stored, written as what their reports say."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from datetime import date
+from io import StringIO
+from typing import Any
+
+from backfill.domain import SUMMARY, Report, ReportName, Snapshot, month_end_of
+from backfill.metrics import Table
+from tests.unit.fakes import DAY, a_report, a_snapshot
+from tests.unit.metrics.builders import SUMMARY as SUMMARY_ROW
+from tests.unit.metrics.builders import AClub, clubs_table, district_table, divisions_table, some_clubs
+
+BROKEN = b'"District","Club Number"\r\n"91"\r\nMonth of Jan, As of 02/09/2024\r\n'
+
+
+def as_report(table: Table) -> Report:
+    """As the dashboard exports it."""
+    text = StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([table.columns, *table.rows])
+    return a_report(text.getvalue().encode() + b"Month of Jan, As of 02/09/2024\r\n", rows=len(table.rows))
+
+
+def a_district(
+    day: date = DAY, district: str = "91", *, clubs: Sequence[AClub] | None = None, **fields: Any
+) -> Snapshot:
+    """Of twenty members in each of four clubs, where nothing else is said."""
+    rows = some_clubs(4) if clubs is None else clubs
+    reports = {
+        ReportName.CLUBS: as_report(clubs_table(rows)),
+        ReportName.DISTRICT: as_report(district_table(rows)),
+        ReportName.DIVISIONS: as_report(divisions_table(rows)),
+    }
+    return a_snapshot(day, district, **{"data_month": month_end_of(day), "reports": reports, **fields})
+
+
+def a_summary(day: date = DAY, *rows: Mapping[str, str], **fields: Any) -> Snapshot:
+    """Of districts that are given by what differs from an ordinary row."""
+    lines = [{**SUMMARY_ROW, **row} for row in rows or ({},)]
+    table = Table(tuple(SUMMARY_ROW), [[line[name] for name in SUMMARY_ROW] for line in lines])
+    return a_snapshot(day, SUMMARY, **{"reports": {ReportName.SUMMARY: as_report(table)}, **fields})
+
+
+def broken(snapshot: Snapshot) -> Snapshot:
+    """With a club report whose rows are not as long as its header."""
+    return a_snapshot(
+        snapshot.date, snapshot.district, reports={**snapshot.reports, ReportName.CLUBS: a_report(BROKEN)}
+    )

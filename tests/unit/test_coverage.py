@@ -1,0 +1,196 @@
+"""What there is of each date and month, and where the gaps are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+import pytest
+
+from backfill.domain import (
+    SUMMARY,
+    CalendarMonth,
+    Cell,
+    CoveredMonth,
+    Gap,
+    StoredDay,
+    covered_days,
+    covered_months,
+    gaps,
+    month_ends,
+)
+from backfill.errors import InvalidDateRange
+from backfill.history import LONGEST_COVERAGE, History
+from backfill.shapes import filling_command
+from tests.unit.fakes import DAY, FakeStorage, a_month
+from tests.unit.stored_snapshots import a_district, a_summary
+
+TODAY = date(2024, 4, 20)
+JANUARY = a_month(DAY, date(2024, 1, 30), date(2024, 2, 9), districts=("01", "02"))
+
+
+def stored(day: date, snapshots: Iterable[str], final: Iterable[str] = (), analysed: Iterable[str] = ()) -> StoredDay:
+    return StoredDay(date=day, snapshots=frozenset(snapshots), final=frozenset(final), analysed=frozenset(analysed))
+
+
+def month_of(*days: StoredDay, calendar: tuple[CalendarMonth, ...] = (JANUARY,), today: date = TODAY) -> CoveredMonth:
+    (month,) = covered_months(DAY.replace(day=1), DAY, calendar, days, today=today)
+    return month
+
+
+# Days
+
+
+def test_each_date_says_of_each_district_what_there_is() -> None:
+    days = [stored(DAY, ["01", "02", SUMMARY], final=["01", "02", SUMMARY], analysed=["01"])]
+    of = {day.date: day.cells for day in covered_days(date(2024, 1, 29), DAY, [JANUARY], days)}
+    assert of[DAY] == {SUMMARY: Cell.FINAL, "01": Cell.ANALYTICS, "02": Cell.FINAL}
+    assert of[date(2024, 1, 30)] == dict.fromkeys((SUMMARY, "01", "02"), Cell.NONE)
+
+
+def test_a_date_of_which_the_calendar_has_nothing_is_unpublished_and_else_it_is_missing() -> None:
+    before = a_month(date(2023, 12, 31), date(2024, 1, 5), districts=("01", "02"))
+    (known,) = covered_days(date(2024, 1, 29), date(2024, 1, 29), [before, JANUARY], [])
+    assert set(known.cells.values()) == {Cell.UNPUBLISHED}
+    # The month before may still have been closing, and its calendar is not known.
+    (unknown,) = covered_days(date(2024, 1, 29), date(2024, 1, 29), [JANUARY], [])
+    assert set(unknown.cells.values()) == {Cell.NONE}
+
+
+def test_early_in_a_month_a_date_is_published_by_the_month_that_is_closing() -> None:
+    (day,) = covered_days(date(2024, 2, 9), date(2024, 2, 9), [JANUARY], [stored(date(2024, 2, 9), ["01"])])
+    assert day.cells == {SUMMARY: Cell.NONE, "01": Cell.SNAPSHOT, "02": Cell.NONE}
+
+
+def test_a_district_that_a_year_did_not_have_is_unpublished_in_it() -> None:
+    july = a_month(date(2024, 7, 31), date(2024, 8, 5), districts=("01", "87"))
+    first, *_, last = covered_days(DAY, date(2024, 7, 31), [JANUARY, july], [])
+    assert (first.cells["87"], first.cells["02"]) == (Cell.UNPUBLISHED, Cell.NONE)
+    assert (last.cells["87"], last.cells["02"]) == (Cell.NONE, Cell.UNPUBLISHED)
+
+
+# Months
+
+
+def test_a_month_shows_its_close_and_counts_its_dates() -> None:
+    month = month_of(
+        stored(date(2024, 1, 30), ["01", "02"], analysed=["02"]),
+        stored(DAY, ["01", SUMMARY], final=["01", SUMMARY], analysed=["01"]),
+    )
+    assert month.cells == {SUMMARY: Cell.FINAL, "01": Cell.ANALYTICS, "02": Cell.SNAPSHOT}
+    assert (month.snapshots, month.results) == ({SUMMARY: 1, "01": 2, "02": 1}, {"01": 1, "02": 1})
+    assert month.missing == {"02"}
+    assert month.unanalysed == 2
+
+
+def test_a_close_that_was_collected_before_the_month_had_closed_is_missing_once_it_has() -> None:
+    early = stored(DAY, [SUMMARY, "01", "02"])
+    still_open = a_month(DAY, date(2024, 2, 5), districts=("01", "02"), is_closed=False)
+    assert month_of(early, calendar=(still_open,), today=date(2024, 2, 6)).missing == frozenset()
+    assert month_of(early, calendar=(JANUARY,), today=date(2024, 2, 12)).missing == {SUMMARY, "01", "02"}
+    assert month_of(early, calendar=(still_open,), today=DAY + timedelta(days=46)).missing == {SUMMARY, "01", "02"}
+    assert month_of(early, calendar=(), today=DAY + timedelta(days=45)).missing == frozenset()
+
+
+def test_the_month_that_runs_lacks_nothing_yet() -> None:
+    assert month_of(today=DAY).missing == frozenset()
+    assert month_of(today=DAY + timedelta(days=1)).missing == {SUMMARY, "01", "02"}
+
+
+def test_a_closed_month_of_which_nothing_was_published_lacks_nothing() -> None:
+    empty = a_month(DAY, districts=("01",))
+    month = month_of(calendar=(empty, a_month(date(2023, 12, 31), date(2024, 1, 5))))
+    assert set(month.cells.values()) == {Cell.UNPUBLISHED}
+    assert month.missing == frozenset()
+
+
+def test_a_calendar_from_before_the_month_began_says_nothing_of_it() -> None:
+    ahead = a_month(DAY, districts=("01",), is_closed=False)
+    month = month_of(calendar=(ahead, a_month(date(2023, 12, 31), date(2024, 1, 5), districts=("01",))))
+    assert month.missing == {SUMMARY, "01"}
+
+
+def test_some_districts_can_be_looked_at_alone() -> None:
+    days = [stored(DAY, ["01", "02"], final=["01"])]
+    (month,) = covered_months(DAY, DAY, [JANUARY], days, today=TODAY, districts=("02", "77"))
+    assert month.cells == {"02": Cell.SNAPSHOT}
+    assert month.snapshots == {"02": 1}
+    assert month.missing == {"02"}
+
+
+# Gaps
+
+
+def lacking(end: date, *districts: str) -> CoveredMonth:
+    return CoveredMonth(month_end=end, cells={}, snapshots={}, results={}, missing=frozenset(districts))
+
+
+def test_months_in_a_row_that_lack_the_same_districts_are_one_gap_and_the_largest_is_first() -> None:
+    ends = month_ends(date(2023, 1, 1), date(2023, 6, 30))
+    months = [
+        lacking(ends[0], "91"),
+        lacking(ends[1]),
+        lacking(ends[2], "F", "02", "10"),
+        lacking(ends[3], "10", "F", "02"),
+        lacking(ends[4], "02"),
+        lacking(ends[5]),
+    ]
+    assert gaps(months) == [
+        Gap(date(2023, 3, 1), date(2023, 4, 30), ("02", "10", "F"), 2),
+        Gap(date(2023, 1, 1), date(2023, 1, 31), ("91",), 1),
+        Gap(date(2023, 5, 1), date(2023, 5, 31), ("02",), 1),
+    ]
+    assert [gap.closes for gap in gaps(months)] == [6, 1, 1]
+
+
+def test_a_gap_names_the_command_that_fills_it() -> None:
+    few = Gap(date(2023, 3, 1), date(2023, 4, 30), (SUMMARY, "02", "F"), 2)
+    assert filling_command(few) == (
+        "manage.py backfill start --from 2023-03-01 --to 2023-04-30 --cadence month-ends --district 02 --district F"
+    )
+    many = Gap(date(2023, 3, 1), date(2023, 3, 31), tuple(f"{n:02d}" for n in range(1, 60)), 1)
+    assert filling_command(many).endswith("--cadence month-ends")
+
+
+# The verbs
+
+
+def history() -> History:
+    storage = FakeStorage()
+    for snapshot in (a_district(), a_summary(), a_district(date(2023, 11, 30))):
+        storage.snapshots.rows[snapshot.date, snapshot.district] = snapshot
+    return History(storage.snapshots)
+
+
+def test_coverage_reaches_as_far_as_anything_is_stored() -> None:
+    coverage = history().coverage(None, None, TODAY)
+    assert (coverage.first, coverage.last, len(coverage.months)) == (date(2023, 11, 1), DAY, 3)
+    assert [gap.closes for gap in coverage.gaps] == [2, 1]
+    some = history().coverage(date(2024, 1, 15), date(2024, 2, 3), TODAY)
+    assert (some.first, some.last) == (date(2024, 1, 1), date(2024, 2, 29))
+
+
+def test_coverage_of_an_empty_store_is_that_of_this_month() -> None:
+    coverage = History(FakeStorage().snapshots).coverage(None, None, TODAY)
+    assert (coverage.first, coverage.last, coverage.gaps) == (date(2024, 4, 1), date(2024, 4, 30), [])
+
+
+def test_days_are_those_of_the_last_year_where_no_range_is_given() -> None:
+    days = list(history().days(None, None, TODAY))
+    assert (days[0].date, days[-1].date) == (date(2023, 4, 21), date(2024, 4, 19))
+    assert len(list(history().days(date(2024, 4, 1), None, TODAY))) == 19
+    assert [day.date for day in history().days(date(2024, 4, 19), date.max, TODAY)] == [date(2024, 4, 19), TODAY]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "sentence"),
+    [
+        (date(2024, 2, 1), DAY, r"first day \(2024-02-01\) must not be after the last \(2024-01-31\)"),
+        (date(2008, 6, 30), DAY, r"must be from 2008-07-01 to today \(2024-04-20\); it was 2008-06-30"),
+        (date.max, date.max, "to today"),
+        (DAY - LONGEST_COVERAGE - timedelta(days=1), DAY, "At most 1,100 days"),
+    ],
+)
+def test_a_range_that_cannot_be_answered_is_refused(first: date, last: date, sentence: str) -> None:
+    with pytest.raises(InvalidDateRange, match=sentence):
+        history().days(first, last, TODAY)
