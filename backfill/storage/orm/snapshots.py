@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, Exists, Max, Min, OuterRef, QuerySet, TextField
+from django.db.models import Aggregate, Max, Min, QuerySet, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
 
 from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
@@ -52,10 +55,19 @@ def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
     )
 
 
-def _by_date(dates: QuerySet[Any, tuple[date]]) -> dict[date, frozenset[str]]:
-    """The districts of each date, a row a date."""
-    rows = dates.annotate(districts=_Joined("district")).order_by("date")
-    return {day: frozenset(districts.split(",")) for day, districts in rows}
+def _joined(rows: QuerySet[Any, Any], expression: Combinable | str) -> dict[date, str]:
+    """What an expression gives for the rows of each date, a row a date."""
+    return dict(rows.values_list("date").annotate(joined=_Joined(expression)).order_by("date"))
+
+
+def _stamped(hash_column: str) -> Combinable:
+    return Concat("district", Value("/"), hash_column)
+
+
+def _analysed(snapshots: str, results: str) -> frozenset[str]:
+    """The districts whose result has the hash of the snapshot."""
+    current = set(snapshots.split(",")).intersection(results.split(","))
+    return frozenset(stamp.partition("/")[0] for stamp in current)
 
 
 class OrmSnapshotStorage(OrmResults):
@@ -123,25 +135,22 @@ class OrmSnapshotStorage(OrmResults):
             yield from map(SnapshotFacts._make, rows.iterator(chunk_size=2000))
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
+        # Each question is answered by an index alone. A join of results with snapshots would look up the row of every
+        # snapshot, with its packed reports; so the hashes of both are read, and held against each other here.
         snapshots = StoredSnapshot.objects.filter(date__range=(first, last))
-        computed = StoredResult.objects.filter(
-            Exists(
-                snapshots.filter(
-                    date=OuterRef("date"), district=OuterRef("district"), content_hash=OuterRef("source_hash")
-                )
-            ),
-            date__range=(first, last),
-        )
+        results = StoredResult.objects.filter(date__range=(first, last))
+        split = cache(lambda districts: frozenset(districts.split(",")))  # most dates have the same
         with answering():
-            analysed = _by_date(computed.values_list("date"))
-            final = _by_date(snapshots.filter(is_final=True).values_list("date"))
-            for day, districts in _by_date(snapshots.values_list("date")).items():
-                yield StoredDay(
-                    date=day,
-                    snapshots=districts,
-                    final=final.get(day, frozenset()),
-                    analysed=analysed.get(day, frozenset()),
-                )
+            stored, final = _joined(snapshots, "district"), _joined(snapshots.filter(is_final=True), "district")
+            sources, computed = _joined(snapshots, _stamped("content_hash")), _joined(results, _stamped("source_hash"))
+        for day, districts in stored.items():
+            is_all_analysed = sources[day] == computed.get(day)
+            yield StoredDay(
+                date=day,
+                snapshots=split(districts),
+                final=split(final[day]) if day in final else frozenset(),
+                analysed=split(districts) if is_all_analysed else _analysed(sources[day], computed.get(day, "")),
+            )
 
     def span(self) -> tuple[date, date] | None:
         with answering():
