@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from backfill.domain import AllowedHours
 from backfill.storage import ADAPTERS
 from backfill.work.executors import EXECUTORS
 
@@ -94,6 +95,17 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def check_hours(**_: Any) -> list[CheckMessage]:
+    """The hours in which jobs may ask, and the zone whose clock they are read by."""
+    try:
+        AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE)
+    except ValueError as exc:
+        hint = "Correct BACKFILL_ALLOWED_HOURS or BACKFILL_TIME_ZONE."
+        return [Error(f"The allowed hours cannot be read: {exc}", hint=hint, id="backfill.E007")]
+    return []
 
 
 @register(deploy=True)

@@ -125,6 +125,12 @@ class Stopped(BackfillError):
     code = "STOPPED"
 
 
+class GivenUp(BackfillError):
+    """The item has failed as often as it may, while the source answered others."""
+
+    code = "GIVEN_UP"
+
+
 # What the dashboard may answer. Its own code for every refusal, since an operator acts on each differently.
 
 
@@ -154,6 +160,10 @@ class ServerError(TransientDashboardError):
     """The dashboard answered 5xx."""
 
     code = "SERVER_ERROR"
+
+
+class Overloaded(ServerError):
+    """The dashboard answered 503, without saying when to come back: it has more to do than it can."""
 
 
 class Throttled(TransientDashboardError):

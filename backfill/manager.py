@@ -212,7 +212,7 @@ class Manager:
         for segment in self._jobs.segments(job.id):
             tally.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
-        limiter = job.progress.limiter.at_rest()
+        limiter = job.progress.limiter.at_rest(goes_on=True)
         progress = tally.progress((), limiter, now)
         job = self._jobs.update(job.id, lambda held: held.recorded(job.token, progress, number, now, moves=True))
         return Claim(self._jobs, job, plan, settled, tally)

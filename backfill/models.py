@@ -134,11 +134,13 @@ class WorkerSighting(models.Model):
 
 
 class SourceTimeline(models.Model):
-    """How far ahead the time of the dashboard is given out; one row."""
+    """How far ahead the time of the dashboard is given out, and at which pace; one row."""
 
     reserved_until = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
     hold_reason = models.TextField(blank=True)
+    slowed_to = models.FloatField(default=1)
+    slowed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"reserved until {self.reserved_until}"

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline, Turn
-from backfill.errors import DashboardError, DashboardUnavailable, Stopped, StorageUnavailable
+from backfill.domain import (
+    AllowedHours,
+    LimiterReport,
+    LimiterState,
+    Pace,
+    RateLimits,
+    SourceHealth,
+    Timeline,
+    Turn,
+    WaitReason,
+)
+from backfill.errors import (
+    DashboardError,
+    DashboardUnavailable,
+    GivenUp,
+    NoRows,
+    Overloaded,
+    RefusedAnswer,
+    Stopped,
+    StorageUnavailable,
+    Throttled,
+)
+
+logger = logging.getLogger(__name__)
 
 TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
 """Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
@@ -22,6 +47,11 @@ _TURN = 2.0
 _NOTABLE = 2.0
 """Seconds; a shorter wait for the next start is the pace itself, and no reason worth telling."""
 
+_LATENCY_OF = 20
+"""How many of the last requests the latency is told of, roughly."""
+
+_HOLDING = frozenset({WaitReason.STORE, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT})
+
 _RETRY_STORE = 1.0
 """Seconds between two attempts to reach the store."""
 
@@ -30,12 +60,33 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class _Situation(NamedTuple):
+    """What it waits for, if it does, until when by the clock, and what it says of it."""
+
+    waits_for: WaitReason | None
+    state: LimiterState
+    until: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A request that was let go."""
+
+    item: str
+    at: datetime
+    is_probe: bool
+    asks_for_known: bool
+
+
 class Limiter:
     """Lets threads start requests evenly, within the limits and within the turns that the shared timeline gives.
 
     A request starts inside a reserved turn, at least one interval after the last and at least one before the turn
     ends. Turns do not overlap, whoever reserves them, so starts are an interval apart over all processes, and no 60
     seconds ever see more than the limit.
+
+    How requests end passes through it too, so that it finds the rate that the source bears, and whether it is down.
     """
 
     def __init__(
@@ -45,47 +96,70 @@ class Limiter:
         *,
         patience: float | None = None,
         before: LimiterReport | None = None,
+        hours: AllowedHours | None = None,
         now: Callable[[], datetime] = _utc_now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`patience`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes.
 
-        `before`: what was counted for the same job before this limiter took over.
+        `before` is the last report of the runner before this one. `hours` outside which nothing is asked; None is any.
         """
-        self._limits, self._update_timeline, self._patience = limits, update_timeline, patience
+        before = before or LimiterReport()
+        self._limits, self._update_timeline, self._patience, self._hours = limits, update_timeline, patience, hours
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
-        self._turn_ends = self._next_start = self._hold_ends = -1.0
+        self._turn_ends = self._next_start = self._last_start = self._hold_ends = -1.0
         self._hold_reason = ""
+        self._down_reason = "The dashboard was in trouble when it was asked last; one request finds out."
         self._reserved_until: datetime | None = None
         self._is_reserving = self._is_stopped = self._is_draining = False
         self._store_trouble = ""
         self._in_flight = self._waiting_starts = 0
         self._backing_off: dict[int, tuple[float, str]] = {}
-        before = before or LimiterReport()
         self._made = before.requests_made
-        self._answers: Counter[str] = Counter(before.answers)
-        self._waited: dict[str, float] = dict(before.waited)
-        self._last_state: tuple[float, LimiterState] | None = None
         self._starts: deque[float] = deque()
+        self._pace = Pace()
+        self._health = SourceHealth(before.down_since)
+        self._throttled_in_row = 0
+        self._latency = before.latency
+        self._answers = Counter(before.answers)
+        self._waited = dict(before.waited)
+        self._last_wait: tuple[float, WaitReason] | None = None
 
     # What requests do.
 
     @contextmanager
-    def request(self, *, is_first: bool = False) -> Iterator[None]:
-        """Wait until a request may start, and count it as in flight inside the block.
-
-        `is_first`: of an item. Raises Stopped after `stop`, and after `drain` where the item had not begun or the
-        wait would be more than the pace.
-        """
-        self._acquire(is_first=is_first)
-        answer = "UNKNOWN"
+    def item(self, item: str) -> Iterator[None]:
+        """An item is being asked for inside the block: its failures are kept apart from those of the source."""
+        with self._changed:
+            self._health.begin(item)
         try:
             yield
+        finally:
+            with self._changed:
+                self._health.forget(item, self._now())
+                self._changed.notify_all()
+
+    @contextmanager
+    def request(self, item: str = "", *, is_first: bool = False) -> Iterator[bool]:
+        """Wait until a request may start, and count it as in flight inside the block; how that ends is taken in.
+
+        True where the block is to ask for something that the source has answered before, and not for the item: then
+        no DashboardError leaves it. `is_first`: of an item. Raises GivenUp where the item has failed as often as it
+        may; Stopped after `stop`, and after `drain` where the item had not begun or the wait would be more than the
+        pace.
+        """
+        start, began = self._acquire(item, is_first=is_first), self._clock()
+        answer = "UNKNOWN"
+        try:
+            yield start.asks_for_known
             answer = "200"
+            self._note_answer(self._clock() - began)
         except DashboardError as exc:
             answer = str(exc.status or exc.code)
-            raise
+            self._note_trouble(exc, start)
+            if not start.asks_for_known:
+                raise
         finally:
             with self._changed:
                 self._answers[answer] += 1
@@ -102,21 +176,37 @@ class Limiter:
         self._store(lambda timeline: timeline.held(until, reason, self._now()))
 
     def back_off(self, failures: int, reason: str) -> None:
-        """Let this item wait after its failures, longer each time. Raises Stopped where it is not to go on."""
-        me = threading.get_ident()
+        """Wait after failures in a row, longer each time. Raises Stopped where it is not to go on."""
         with self._changed:
-            ends = self._clock() + self._limits.backoff(failures, random.random()).total_seconds()
-            self._backing_off[me] = (ends, reason)
-            try:
-                while (left := ends - self._clock()) > 0:
-                    self._check_going(is_pace=False)
-                    self._wait(left)
-            finally:
-                del self._backing_off[me]
+            self._back_off(failures, reason, lambda: False)
 
-    def backoff_until(self, failures: int) -> datetime:
-        """When a source that asked for fewer requests without saying when is asked again."""
-        return self._now() + self._limits.backoff(failures, random.random())
+    def wait_after_failure(self, item: str, reason: str) -> None:
+        """Let an item wait after its failures, longer each time. Raises Stopped where it is not to go on.
+
+        Where the source is down, the probes set the distance. An item whose last attempt was made waits until it is
+        known whether the failures are its own.
+        """
+        with self._changed:
+            health = self._health
+            self._back_off(health.failures(item), reason, lambda: health.is_down or health.has_failed(item))
+            while health.awaits_verdict(item):
+                self._back_off(health.failures(item), reason, lambda: not health.awaits_verdict(item))
+
+    def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
+        me = threading.get_ident()
+        ends = self._clock() + self._limits.backoff(failures, random.random()).total_seconds()
+        self._backing_off[me] = (ends, reason)
+        try:
+            while (left := ends - self._clock()) > 0 and not is_over():
+                self._check_going(is_pace=False)
+                self._wait(left)
+        finally:
+            del self._backing_off[me]
+
+    def failures(self, item: str) -> int:
+        """That count against an item."""
+        with self._changed:
+            return self._health.counted(item)
 
     # What the runner does.
 
@@ -147,62 +237,155 @@ class Limiter:
         if mine is not None:
             self._update_timeline(lambda timeline: timeline.given_back(mine, free))
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether it waits for more than the pace, so that no item can be at work."""
+        with self._changed:
+            return self._situation(self._clock()).waits_for in _HOLDING
+
     def report(self) -> LimiterReport:
         with self._changed:
             now = self._clock()
             while self._starts and self._starts[0] <= now - 60:
                 self._starts.popleft()
-            state, until, reason = self._situation(now)
-            self._count_wait(state if until is not None else None, now)
+            situation = self._situation(now)
+            self._count_wait(situation.waits_for, now)
+            until = situation.until
             return LimiterReport(
-                state=state,
+                state=situation.state,
                 requests_made=self._made,
                 requests_this_minute=len(self._starts),
                 answers=dict(self._answers),
                 waited=dict(self._waited),
-                reason=reason,
+                reason=situation.sentence,
                 waiting_until=self._now() + timedelta(seconds=until - now) if until is not None else None,
+                pace=60 / self._interval(),
+                latency=self._latency,
+                down_since=self._health.down_since,
             )
 
-    def _count_wait(self, state: LimiterState | None, now: float) -> None:
+    def _count_wait(self, reason: WaitReason | None, now: float) -> None:
         """What it waited for at the last look, it has waited for since."""
-        if self._last_state is not None:
-            since, waited_for = self._last_state
+        if self._last_wait is not None:
+            since, waited_for = self._last_wait
             self._waited[waited_for] = self._waited.get(waited_for, 0.0) + now - since
-        self._last_state = (now, state) if state is not None else None
+        self._last_wait = (now, reason) if reason is not None else None
 
-    def _situation(self, now: float) -> tuple[LimiterState, float | None, str]:
-        limit = f"{self._limits.max_requests_per_minute:,} requests a minute"
+    def _situation(self, now: float) -> _Situation:
+        """The strongest reason to wait decides."""
+        holds_until = self._hold_ends if self._hold_ends > now else None
+        backing_off, throttled = LimiterState.BACKING_OFF, LimiterState.THROTTLED
         if self._store_trouble:
-            return LimiterState.BACKING_OFF, now + _RETRY_STORE, self._store_trouble
-        if self._hold_ends > now:
-            return LimiterState.BACKING_OFF, self._hold_ends, self._hold_reason
-        waiting = len(self._backing_off)
-        if waiting and not self._in_flight and not self._waiting_starts:
-            ends, reason = min(self._backing_off.values())
-            return LimiterState.BACKING_OFF, ends, reason
+            return _Situation(WaitReason.STORE, backing_off, now + _RETRY_STORE, self._store_trouble)
+        if self._health.is_down:
+            return _Situation(WaitReason.DOWN, backing_off, holds_until, self._down_reason)
+        if self._waiting_starts and (closed_for := self._closed_for()):
+            sentence = f"The dashboard is asked only within the allowed hours, {self._hours}."
+            return _Situation(WaitReason.OUTSIDE_HOURS, throttled, now + closed_for, sentence)
+        if holds_until is not None:
+            return _Situation(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, self._hold_reason)
+        if self._backing_off and not self._in_flight and not self._waiting_starts:
+            ends, sentence = min(self._backing_off.values())
+            return _Situation(WaitReason.RETRY, backing_off, max(ends, now), sentence)
+        return self._going_on(now)
+
+    def _going_on(self, now: float) -> _Situation:
+        limit = pace = f"{self._limits.max_requests_per_minute:,} requests a minute"
+        slowed = None
+        if self._pace.share(self._now()) < 1:
+            slowed = WaitReason.SLOWED
+            pace = (
+                f"{60 / self._interval():,.3g} requests a minute, since the dashboard asked for fewer than the limit "
+                f"of {limit}; it grows back by a tenth of that each minute"
+            )
         if self._waiting_starts and self._next_start - now >= _NOTABLE:
-            return LimiterState.THROTTLED, self._next_start, f"Waiting for the next start to keep to {limit}."
+            sentence = f"Waiting for the next start to keep to {pace}."
+            return _Situation(slowed or WaitReason.PACE, LimiterState.THROTTLED, self._next_start, sentence)
         if self._in_flight or self._waiting_starts:
-            return LimiterState.RUNNING, None, f"The dashboard answers; the limit of {limit} sets the pace."
-        return LimiterState.IDLE, None, "No requests are being made."
+            return _Situation(slowed, LimiterState.RUNNING, None, f"The dashboard answers; the pace is {pace}.")
+        return _Situation(slowed, LimiterState.IDLE, None, "No requests are being made.")
+
+    # How requests end.
+
+    def _note_answer(self, seconds: float) -> None:
+        with self._changed:
+            self._latency = (
+                seconds if self._latency is None else self._latency + (seconds - self._latency) / _LATENCY_OF
+            )
+            self._answered()
+
+    def _answered(self) -> None:
+        if self._health.is_down:
+            logger.info("The dashboard answers again.")
+        self._health.answered()
+        self._throttled_in_row = 0
+        self._changed.notify_all()
+
+    def _note_trouble(self, exc: DashboardError, start: _Start) -> None:
+        if isinstance(exc, Throttled | Overloaded):
+            self._slow(start.at)
+        if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
+            self.hold(exc.retry_at, exc.message)
+            return
+        with self._changed:
+            if isinstance(exc, NoRows | RefusedAnswer):
+                self._answered()
+                self._health.charge(start.item)
+                return
+            if not exc.is_retryable:  # it could not even be asked
+                return
+            was_down = self._health.is_down
+            if start.is_probe:
+                self._health.probe_failed()
+            elif start.item:
+                self._health.failed(start.item, self._now())
+            self._throttled_in_row += isinstance(exc, Throttled)
+            goes_down = self._health.is_down and not was_down
+            is_held = start.is_probe or goes_down or isinstance(exc, Throttled)
+            distance = self._health.probes + 1 if self._health.is_down else self._throttled_in_row
+            until = self._now() + self._limits.backoff(distance, random.random())
+            sentence = exc.message
+            if self._health.is_down:
+                sentence = self._down_reason = self._down_sentence(exc.message, until)
+            self._changed.notify_all()
+        if goes_down:
+            logger.warning("%s", sentence)
+        if is_held:
+            self.hold(until, sentence)
+
+    def _slow(self, asked_at: datetime) -> None:
+        """At half the pace, in every process."""
+        stored = self._store(lambda timeline: timeline.slowed(asked_at, self._now()))
+        with self._changed:
+            if stored is None:
+                self._pace = self._pace.slowed(asked_at, self._now())
+            self._next_start = max(self._next_start, self._last_start + self._interval())
+
+    def _down_sentence(self, last: str, until: datetime) -> str:
+        since = f"{self._health.down_since:%H:%M:%S} UTC"
+        return (
+            f"The dashboard has answered nothing since {since}; the last failure: {last} It is asked again at "
+            f"{until:%H:%M:%S} UTC, one request at a time. No item is charged for it, and the job goes on by itself."
+        )
 
     # How a start is found.
 
-    def _acquire(self, *, is_first: bool) -> None:
+    def _acquire(self, item: str, *, is_first: bool) -> _Start:
         began = self._clock()
         with self._changed:
             self._waiting_starts += 1
             try:
                 while True:
-                    self._check_going(is_pace=not is_first)
+                    self._check_going(is_pace=not is_first and not self._health.is_down)
+                    if self._health.has_failed(item):
+                        raise GivenUp(f"{item} has failed as often as it may.")
                     now = self._clock()
                     self._check_patience(began, now)
-                    if self._hold_ends > now:
+                    if (closed_for := self._closed_for()) > 0 or self._hold_ends > now:
                         if self._is_draining:
-                            raise Stopped("The dashboard asked to wait; the item is left undone.")
-                        self._wait(self._hold_ends - now)
-                    elif self._in_flight >= self._limits.max_concurrent:
+                            raise Stopped("The dashboard is left alone for longer; the item is left undone.")
+                        self._wait(max(closed_for, self._hold_ends - now))
+                    elif self._in_flight >= (1 if self._health.is_down else self._limits.max_concurrent):
                         self._wait(None)
                     elif self._may_start(now):
                         break
@@ -210,27 +393,35 @@ class Limiter:
                         self._reserve()
                     else:
                         self._wait(self._next_start - now if self._next_start > now else None)
-                interval = self._limits.interval.total_seconds()
-                self._next_start = now + interval
+                self._last_start, self._next_start = now, now + self._interval()
                 self._in_flight += 1
                 self._made += 1
                 self._starts.append(now)
                 self._changed.notify_all()
+                is_probe = bool(item) and self._health.is_down
+                return _Start(item, self._now(), is_probe, is_probe and self._health.asks_for_known)
             finally:
                 self._waiting_starts -= 1
 
+    def _closed_for(self) -> float:
+        """Seconds until the allowed hours begin; 0 inside them."""
+        if self._hours is None or self._hours.is_open(now := self._now()):
+            return 0.0
+        return (self._hours.opens_at(now) - now).total_seconds()
+
+    def _interval(self) -> float:
+        return self._limits.interval_at(self._pace.share(self._now())).total_seconds()
+
     def _may_start(self, now: float) -> bool:
-        interval = self._limits.interval.total_seconds()
-        return self._next_start <= now <= self._turn_ends - interval * 0.999
+        return self._next_start <= now <= self._turn_ends - self._interval() * 0.999
 
     def _needs_turn(self, now: float) -> bool:
         """Whether the reserved time ends soon: the next turn is taken early, so that it follows without a gap."""
-        interval = self._limits.interval.total_seconds()
-        return self._turn_ends - max(now, self._next_start) < max(interval, _TURN / 2)
+        return self._turn_ends - max(now, self._next_start) < max(self._interval(), _TURN / 2)
 
     def _reserve(self) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""
-        interval = self._limits.interval.total_seconds()
+        interval = self._interval()
         length = timedelta(seconds=interval * max(1, round(_TURN / interval)))
         turns: list[Turn] = []
 
@@ -275,7 +466,7 @@ class Limiter:
                 raise
             self._store_trouble = f"{exc.message} It is tried again every second; nothing is lost."
             return None
-        self._store_trouble = ""
+        self._store_trouble, self._pace = "", timeline.pace
         return timeline
 
     def _busy_sentence(self, timeline: Timeline, wall: datetime) -> str:

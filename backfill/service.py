@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
     Actor,
+    AllowedHours,
     AuditEntry,
     Changes,
     Deed,
@@ -108,6 +109,8 @@ class BackfillService:
     works: Mapping[JobType, Work]
     retention: timedelta
     audit_retention: timedelta = timedelta(days=365)
+    hours: AllowedHours | None = None
+    """Outside which no job asks the dashboard; None is any."""
     now: Callable[[], datetime] = _utc_now
     nudge: Callable[[], None] = field(default=nudge_here)
 
@@ -406,7 +409,7 @@ class BackfillService:
         self.storage.jobs.ping()
 
     def new_worker(self) -> Worker:
-        return Worker(self.storage, self.works, prune=self.prune, now=self.now)
+        return Worker(self.storage, self.works, prune=self.prune, hours=self.hours, now=self.now)
 
 
 @cache
@@ -424,4 +427,5 @@ def backfill_service() -> BackfillService:
         works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=_utc_now),
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
         audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
+        hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),
     )

@@ -161,9 +161,12 @@ def _limiter(report: LimiterReport) -> Shape:
         "requestsThisMinute": report.requests_this_minute,
         "state": str(report.state),
         "requestsByStatus": dict(report.answers),
-        "waitedSeconds": {state: round(seconds) for state, seconds in report.waited.items()},
+        "waitedSeconds": {reason: round(seconds) for reason, seconds in report.waited.items()},
         "waitingUntil": instant(report.waiting_until),
         "reason": report.reason,
+        "requestsPerMinute": round(report.pace, 1) if report.pace is not None else None,
+        "latencyMs": round(1000 * report.latency) if report.latency is not None else None,
+        "downSince": instant(report.down_since),
     }
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import REPORTS_EVERY, JobType
+from backfill.domain import REPORTS_EVERY, AllowedHours, JobType
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.manager import Claim, Manager
 from backfill.rate_limit import Limiter
@@ -46,11 +46,15 @@ class Worker:
         works: Mapping[JobType, Work],
         *,
         prune: Callable[[], int],
+        hours: AllowedHours | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """`prune` removes what is kept no longer, and says how many jobs that were."""
+        """`prune` removes what is kept no longer, and says how many jobs that were.
+
+        `hours` outside which no job asks the dashboard; None is any.
+        """
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._storage, self._works, self._prune, self._now = storage, works, prune, now
+        self._storage, self._works, self._prune, self._hours, self._now = storage, works, prune, hours, now
         self._manager = Manager(storage.jobs)
         self._stop, self._nudged = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -121,6 +125,7 @@ class Worker:
             job.config.rate_limits,
             lambda change: jobs.update_timeline(change, fence=claim.fence),
             before=job.progress.limiter,
+            hours=self._hours,
             now=self._now,
         )
         Runner(

@@ -157,6 +157,8 @@ SPECTACULAR_SETTINGS = {
 BACKFILL_STORAGE = env.str("BACKFILL_STORAGE", default="orm")
 BACKFILL_DASHBOARD_URL = env.str("BACKFILL_DASHBOARD_URL", default="https://dashboards.toastmasters.org")
 BACKFILL_CONTACT = env.str("BACKFILL_CONTACT", default="")
+BACKFILL_ALLOWED_HOURS = env.str("BACKFILL_ALLOWED_HOURS", default="")
+BACKFILL_TIME_ZONE = env.str("BACKFILL_TIME_ZONE", default="UTC")
 BACKFILL_WORKER = env.str("BACKFILL_WORKER", default="auto")
 BACKFILL_EXECUTOR = env.str("BACKFILL_EXECUTOR", default="threads")
 BACKFILL_RETENTION_DAYS = env.int("BACKFILL_RETENTION_DAYS", default=30)

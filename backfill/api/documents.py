@@ -151,10 +151,20 @@ class RateLimiter(Document):
     requestsMade = IntegerField()
     requestsThisMinute = IntegerField()
     requestsByStatus = counts(help_text="By the HTTP status of the answer, or the code of what was wrong with it.")
-    waitedSeconds = counts(help_text="Time in which it waited, by its state meanwhile.")
+    waitedSeconds = counts(
+        help_text="For how long the job was held back, by what held it: pace (the limits), slowed (the dashboard asked "
+        "for fewer), asked-to-wait, down, retry, outside-hours, store."
+    )
     state = one_of(LimiterState)
     waitingUntil = DateTimeField(allow_null=True)
     reason = CharField()
+    requestsPerMinute = FloatField(
+        allow_null=True, help_text="That may start as things are; below the limit where the dashboard asked for fewer."
+    )
+    latencyMs = IntegerField(allow_null=True, help_text="How long the last requests lasted.")
+    downSince = DateTimeField(
+        allow_null=True, help_text="Since when the dashboard answers nothing; null where it does."
+    )
 
 
 class Links(Document):

@@ -30,6 +30,7 @@ from backfill.errors import (
     ConnectionFailed,
     DashboardError,
     NotPublished,
+    Overloaded,
     ServerError,
     Throttled,
     TimedOut,
@@ -131,6 +132,8 @@ class DashboardClient:
         retry_after = response.headers.get("Retry-After")
         if status == 429 or (status == 503 and retry_after is not None):
             raise Throttled(f"{answered}: it asks for fewer requests.", retry_at=_retry_at(retry_after, self._now()))
+        if status == 503:
+            raise Overloaded(f"{answered}.")
         if status >= 500:
             raise ServerError(f"{answered}.")
         if response.is_redirect:

@@ -13,6 +13,8 @@ from backfill.domain.calendar import (
     month_ends,
 )
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
+from backfill.domain.health import ATTEMPTS, DOWN_AFTER, SourceHealth
+from backfill.domain.hours import AllowedHours
 from backfill.domain.job import (
     ACTIVE,
     ENDED,
@@ -32,7 +34,7 @@ from backfill.domain.job import (
     conflict_details,
 )
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
-from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, Timeline, Turn, camel
+from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import (
@@ -44,6 +46,7 @@ from backfill.domain.progress import (
     LimiterReport,
     LimiterState,
     Progress,
+    WaitReason,
 )
 from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
@@ -57,12 +60,15 @@ from backfill.domain.snapshot import (
     StoredEdition,
     reports_of,
 )
+from backfill.domain.timeline import Pace, Timeline, Turn
 from backfill.domain.totals import Totals
 
 __all__ = [
     "ACTIVE",
+    "ATTEMPTS",
     "BOUNDS",
     "DISTRICT_REPORTS",
+    "DOWN_AFTER",
     "ENDED",
     "ERRORS_KEPT",
     "FIRST_DAY",
@@ -78,6 +84,7 @@ __all__ = [
     "SUMMARY",
     "TRANSITIONS",
     "Actor",
+    "AllowedHours",
     "AuditEntry",
     "Cadence",
     "CalendarMonth",
@@ -107,6 +114,7 @@ __all__ = [
     "Outcome",
     "OutcomeFilter",
     "OutcomeKind",
+    "Pace",
     "Plan",
     "PlannedDay",
     "Point",
@@ -123,6 +131,7 @@ __all__ = [
     "Snapshot",
     "SnapshotFacts",
     "SnapshotFilter",
+    "SourceHealth",
     "Status",
     "StoredDay",
     "StoredEdition",
@@ -130,6 +139,7 @@ __all__ = [
     "Timeline",
     "Totals",
     "Turn",
+    "WaitReason",
     "WorkItem",
     "calendar_ends",
     "camel",

@@ -308,10 +308,11 @@ def _at_rest(job: Job, status: Status) -> Job:
         name: replace(district, is_in_progress=False) if district.is_in_progress else district
         for name, district in progress.districts.items()
     }
+    limiter = progress.limiter.at_rest(goes_on=status is Status.PENDING)
     return replace(
         _moved(job, status),
         lease=None,
-        progress=replace(progress, current_item="", districts=districts, limiter=progress.limiter.at_rest()),
+        progress=replace(progress, current_item="", districts=districts, limiter=limiter),
         notices=job.notices.moving() if status is Status.PAUSED else job.notices,
     )
 

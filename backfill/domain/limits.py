@@ -1,4 +1,4 @@
-"""How hard the dashboard may be pressed: the limits an operator sets, and the timeline that all processes share."""
+"""How hard the dashboard may be pressed: the limits an operator sets."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
 _EVENNESS = 1.005
 """Starts are this much further apart than the limit asks, so that what the network shifts still keeps to it."""
 
-_LONGEST_RESERVATION = timedelta(minutes=5)
-"""A timeline that is reserved further ahead was reserved under a clock that has been set back since."""
+_FAILURES_THAT_MATTER = 60
+"""Any backoff that grows at all is at its longest by then; more would only overflow."""
 
-LONGEST_HOLD = timedelta(hours=24)
-"""A dashboard that asks to wait longer is asked again after this time."""
+_SLOWEST = timedelta(minutes=1)
+"""However often the dashboard asks for less, one request a minute is little enough."""
 
 
 def camel(name: str) -> str:
@@ -49,13 +49,17 @@ class RateLimits:
         pace = timedelta(minutes=_EVENNESS / self.max_requests_per_minute)
         return max(pace, timedelta(milliseconds=self.min_delay_ms))
 
+    def interval_at(self, share: float) -> timedelta:
+        """Between the starts of two requests at a share of the pace; a share below 1 makes it a minute at most."""
+        return max(self.interval, min(self.interval / share, _SLOWEST))
+
     def backoff(self, failures: int, jitter: float) -> timedelta:
         """How long to wait after the given number of failures in a row; `jitter` is between 0 and 1.
 
         Exponential from the shortest to the longest delay, of which at least half is kept.
         """
-        shortest = max(self.min_delay_ms, 100)
-        delay = min(shortest * self.backoff_multiplier**failures, max(self.max_delay_ms, shortest))
+        growth = self.backoff_multiplier ** min(failures, _FAILURES_THAT_MATTER)
+        delay = min(max(self.min_delay_ms, 100) * growth, self.max_delay_ms)
         return timedelta(milliseconds=max(delay * (0.5 + jitter / 2), self.min_delay_ms))
 
     def changed(self, changes: Mapping[str, float]) -> RateLimits:
@@ -99,56 +103,3 @@ class StoredLimits:
     limits: RateLimits = RateLimits()
     updated_at: datetime | None = None
     updated_by: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A stretch of the shared timeline in which one process, and no other, may start requests."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """How far ahead the time of the dashboard is given out, and until when it must be left alone.
-
-    It is stored, and a turn is reserved before it is used: so two servers, a preview beside a job, or a runner that
-    comes back from the dead never press the dashboard together harder than one may.
-    """
-
-    reserved_until: datetime | None = None
-    held_until: datetime | None = None
-    hold_reason: str = ""
-
-    def free_at(self, now: datetime) -> datetime:
-        """When the next turn would start."""
-        start = self.hold(now) or now
-        if self.reserved_until is not None and self.reserved_until - start <= _LONGEST_RESERVATION:
-            start = max(start, self.reserved_until)
-        return start
-
-    def reserved(self, length: timedelta, now: datetime) -> tuple[Timeline, Turn]:
-        """The next free turn of that length."""
-        starts_at = self.free_at(now)
-        turn = Turn(starts_at=starts_at, ends_at=starts_at + length)
-        return replace(self, reserved_until=turn.ends_at), turn
-
-    def given_back(self, reserved_until: datetime, free: datetime) -> Timeline:
-        """With the rest of a turn returned, where nobody has reserved behind it."""
-        if self.reserved_until != reserved_until:
-            return self
-        return replace(self, reserved_until=min(reserved_until, free))
-
-    def held(self, until: datetime, reason: str, now: datetime) -> Timeline:
-        """Left alone until then, or longer where it was held longer already."""
-        until = min(until, now + LONGEST_HOLD)
-        if self.held_until is not None and self.held_until >= until:
-            return self
-        return replace(self, held_until=until, hold_reason=reason)
-
-    def hold(self, now: datetime) -> datetime | None:
-        """Until when nothing may be asked, None where nothing holds."""
-        if self.held_until is None or not now < self.held_until <= now + LONGEST_HOLD:
-            return None
-        return self.held_until

@@ -106,6 +106,10 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     requests = f"{limiter.requests_made:,} made"
     if job.status.is_active:
         requests += f", {limiter.requests_this_minute:,} this minute; {limiter.state}"
+        if limiter.pace is not None:
+            requests += f"; {limiter.pace:,.3g} a minute may start"
+    if held_back := wording.held_back(limiter):
+        requests += f"; {held_back}"
     rows = {
         "type": str(job.job_type),
         "range": f"{wording.dates(config)}, {config.cadence}, {wording.districts(config)}",

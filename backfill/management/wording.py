@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import AuditEntry, Deed, Job, JobConfig, Progress, Status
+from backfill.domain import AuditEntry, Deed, Job, JobConfig, LimiterReport, Progress, Status
 
 COMMAND = "manage.py backfill"
 
@@ -80,6 +80,12 @@ def changes(entry: AuditEntry) -> str:
         first, last = (entry.changes.get(name, (None, None))[1] for name in ("startDate", "endDate"))
         return f"{first or 'the first'} to {last or 'the newest'}"
     return printable(", ".join(f"{name} {was} to {becomes}" for name, (was, becomes) in entry.changes.items()))
+
+
+def held_back(limiter: LimiterReport) -> str:
+    """For how long it was held back, and by what; empty where it was not."""
+    parts = [f"{length(timedelta(seconds=seconds))} {by}" for by, seconds in sorted(limiter.waited.items()) if seconds]
+    return f"held back for {', '.join(parts)}" if parts else ""
 
 
 def dates(config: JobConfig) -> str:

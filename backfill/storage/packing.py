@@ -306,6 +306,7 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
             **asdict(limiter),
             "state": str(limiter.state),
             "waiting_until": _text(limiter.waiting_until),
+            "down_since": _text(limiter.down_since),
             "reason": storable(limiter.reason),
         },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
@@ -329,6 +330,7 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         **counts["limiter"],
         "state": LimiterState(counts["limiter"]["state"]),
         "waiting_until": _instant(counts["limiter"]["waiting_until"]),
+        "down_since": _instant(counts["limiter"].get("down_since")),
     }
     names = ("total", "processed", "failed", "skipped", "last_error", "is_in_progress")
     districts = (

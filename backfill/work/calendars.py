@@ -96,14 +96,12 @@ class Calendars:
                 raise
             except DashboardError as exc:
                 failures += 1
-                if isinstance(exc, Throttled):  # everybody waits, also where this one gives up
-                    limiter.hold(exc.retry_at or limiter.backoff_until(failures), exc.message)
                 if not exc.is_retryable or failures >= _ATTEMPTS:
                     raise DashboardUnavailable(
                         f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
                         "Nothing was created; try again later."
                     ) from exc
-                if not isinstance(exc, Throttled):
+                if not isinstance(exc, Throttled):  # which holds everybody anyway
                     limiter.back_off(failures, exc.message)
 
 

@@ -33,14 +33,19 @@ from backfill.domain import (
     month_end_of,
     reports_of,
 )
-from backfill.errors import DashboardError, InvalidRequest, NoRows, StorageUnavailable, Throttled
+from backfill.errors import (
+    BackfillError,
+    DashboardError,
+    GivenUp,
+    InvalidRequest,
+    NoRows,
+    StorageUnavailable,
+    Throttled,
+)
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work
 from backfill.work.calendars import Calendars
-
-ATTEMPTS = 5
-"""Of an item, before it is recorded as failed."""
 
 _EMPTY_ANSWERS = 2
 """A report that the calendar promises and that comes without rows is asked for again; then it is believed."""
@@ -142,6 +147,14 @@ class Collection(Work):
         return _Collecting(job, fence, limiter, client=self._client, snapshots=self._snapshots, now=self._now)
 
 
+class _Unsuccessful(Exception):
+    """An item is settled, and nothing of it is stored."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
 class _Collecting(Execution):
     def __init__(
         self,
@@ -155,6 +168,7 @@ class _Collecting(Execution):
     ) -> None:
         self._job, self._fence, self._limiter = job, fence, limiter
         self._client, self._snapshots, self._now = client, snapshots, now
+        self._known: ReportRequest | None = None
 
     def concurrency(self, limits: RateLimits) -> int:
         return limits.max_concurrent
@@ -181,46 +195,62 @@ class _Collecting(Execution):
         return [self._collected(day, item) for item in items]
 
     def _collected(self, day: PlannedDay, item: WorkItem) -> Outcome:
-        edition = day.edition
-        if edition is None:
+        if day.edition is None:
             raise ValueError(f"{item.key} has no edition to fetch.")
-        failures = 0
-        empty_answers = 0
         reports: dict[ReportName, Report] = {}
-        while True:
+        with self._limiter.item(item.key):
             try:
-                self._fetch(item, edition, reports)
-                break
-            except Throttled as exc:
-                if exc.retry_at is not None:  # the source asked for time: that is no failure of this item
-                    self._limiter.hold(exc.retry_at, exc.message)
-                    continue
-                failure: DashboardError = exc
-                self._limiter.hold(self._limiter.backoff_until(failures + 1), exc.message)
+                self._fetch(day, item, day.edition, reports)
+            except _Unsuccessful as exc:
+                return exc.outcome
+            attempts = self._limiter.failures(item.key) + 1
+        self._store(item, day.edition, reports)
+        return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=attempts)
+
+    def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
+        """Fetch into `reports` every report of an item; what an earlier attempt brought is not asked for again."""
+        empty_answers = 0
+        failure: DashboardError | None = None
+        while missing := [name for name in reports_of(item.district) if name not in reports]:
+            request = ReportRequest(report=missing[0], district=item.district, edition=edition)
+            try:
+                with self._limiter.request(item.key, is_first=not reports) as asks_for_known:
+                    if asks_for_known:
+                        self._ask_for_known(day, edition)
+                    else:
+                        reports[request.report] = self._client.report(request)
+                        self._known = request
+            except GivenUp as exc:
+                raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
             except DashboardError as exc:
                 failure = exc
-            failures += 1
-            if isinstance(failure, NoRows):
-                empty_answers += 1
+                if isinstance(exc, Throttled) and exc.retry_at is not None:
+                    continue  # the source asked for time: that is no failure of this item
+                empty_answers += isinstance(exc, NoRows)
                 if empty_answers >= _EMPTY_ANSWERS and not reports:
-                    return Outcome(
-                        item, OutcomeKind.SKIPPED, self._now(), SkipReason.NOT_PUBLISHED, failure.message, failures
-                    )
-            if not failure.is_retryable or failures >= ATTEMPTS:
-                return Outcome(
-                    item, OutcomeKind.FAILED, self._now(), failure.code, failure.message, failures, failure.is_retryable
-                )
-            self._limiter.back_off(failures, failure.message)
-        self._store(item, edition, reports)
-        return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=failures + 1)
+                    raise self._not_published(item, exc) from exc
+                if not exc.is_retryable:
+                    raise self._failed(item, exc, self._limiter.failures(item.key)) from exc
+                self._limiter.wait_after_failure(item.key, exc.message)
 
-    def _fetch(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
-        """Fetch into `reports` what it lacks; what an earlier attempt brought is not asked for again."""
-        for name in reports_of(item.district):
-            if name not in reports:
-                request = ReportRequest(report=name, district=item.district, edition=edition)
-                with self._limiter.request(is_first=not reports):
-                    reports[name] = self._client.report(request)
+    def _ask_for_known(self, day: PlannedDay, edition: Edition) -> None:
+        """Ask for what was answered before: the last report, one that is stored of this day, else its calendar page."""
+        if self._known is None:
+            stored = (held.districts for held in self._snapshots.keys(day.date, day.date) if held.covers(edition))
+            for district in sorted(frozenset().union(*stored).intersection(day.districts), key=district_order):
+                self._known = ReportRequest(report=reports_of(district)[0], district=district, edition=edition)
+        if self._known is None:
+            self._client.calendar_page(edition.month_end, is_archived=edition.is_archived)
+        else:
+            self._client.report(self._known)
+
+    def _failed(self, item: WorkItem, failure: BackfillError, attempts: int) -> _Unsuccessful:
+        kind, at = OutcomeKind.FAILED, self._now()
+        return _Unsuccessful(Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable))
+
+    def _not_published(self, item: WorkItem, failure: BackfillError) -> _Unsuccessful:
+        kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)
+        return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, failure.message, attempts))
 
     def _store(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
         snapshot = Snapshot(

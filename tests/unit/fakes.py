@@ -582,7 +582,7 @@ class ScriptedDashboard(DashboardClient):
     def calendar_page(self, month_end: date, *, is_archived: bool) -> CalendarPage:
         """The last answer of a page is given again and again."""
         self.asked_pages.append((month_end, is_archived))
-        told = self.pages[month_end, is_archived]
+        told = self.pages[month_end, is_archived] or [a_page(month_end, month_end)]
         answer = told.pop(0) if len(told) > 1 else told[0]
         if isinstance(answer, Exception):
             raise answer
@@ -597,8 +597,9 @@ class RecordingLimiter(Limiter):
         self.back_offs: list[tuple[int, str]] = []
         self.holds: list[tuple[datetime, str]] = []
 
-    def back_off(self, failures: int, reason: str) -> None:
-        self.back_offs.append((failures, reason))
+    def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
+        if not is_over():
+            self.back_offs.append((failures, reason))
 
     def hold(self, until: datetime, reason: str) -> None:
         self.holds.append((until, reason))

@@ -30,6 +30,7 @@ from backfill.errors import (
     HtmlPage,
     NotCsv,
     NotPublished,
+    Overloaded,
     ServerError,
     Throttled,
     TimedOut,
@@ -197,7 +198,8 @@ def test_an_encoding_that_was_not_asked_for_is_named() -> None:
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_trouble_of_the_server_may_pass(status: int) -> None:
     error = report_answered_with(status=status, body="URL Rewrite Module Error.")
-    assert (type(error), error.is_retryable) == (ServerError, True)
+    assert (type(error), error.is_retryable) == (Overloaded if status == 503 else ServerError, True)
+    assert error.code == "SERVER_ERROR"
     assert error.message.startswith(f'The dashboard answered "{status} ')
     assert error.message.endswith(f'" to {ASKED}.')
 

@@ -79,16 +79,15 @@ def test_an_interval_keeps_to_the_pace_and_to_the_shortest_delay(limits: RateLim
     assert limits.interval <= max(pace * 1.01, timedelta(milliseconds=limits.min_delay_ms))
 
 
-@given(LIMITS, st.integers(1, 60), st.floats(0, 1))
+@given(LIMITS, st.integers(1, 10_000), st.floats(0, 1))
 def test_a_backoff_stays_between_the_shortest_and_the_longest_delay(
     limits: RateLimits,
     failures: int,
     jitter: float,
 ) -> None:
-    """At least 50 ms and at most 100 ms pass even where the longest delay is shorter than that."""
     wait = limits.backoff(failures, jitter)
-    assert wait >= timedelta(milliseconds=max(limits.min_delay_ms, 50))
-    assert wait <= timedelta(milliseconds=max(limits.max_delay_ms, 100))
+    assert wait >= timedelta(milliseconds=max(limits.min_delay_ms, min(limits.max_delay_ms, 100) / 2))
+    assert wait <= timedelta(milliseconds=limits.max_delay_ms)
 
 
 @given(LIMITS, st.integers(1, 60), st.floats(0, 1))

@@ -26,6 +26,7 @@ from backfill.domain import (
     Outcome,
     OutcomeFilter,
     OutcomeKind,
+    Pace,
     Plan,
     RateLimits,
     Segment,
@@ -387,13 +388,16 @@ class OrmJobStorage(JobStorage):
             check_fence(fence)
             row, _ = SourceTimeline.objects.select_for_update().get_or_create(pk=_THE_ROW)
             after = change(
-                Timeline(reserved_until=row.reserved_until, held_until=row.held_until, hold_reason=row.hold_reason)
+                Timeline(
+                    reserved_until=row.reserved_until,
+                    held_until=row.held_until,
+                    hold_reason=row.hold_reason,
+                    pace=Pace(slowed_to=row.slowed_to, slowed_at=row.slowed_at),
+                )
             )
-            row.reserved_until, row.held_until, row.hold_reason = (
-                after.reserved_until,
-                after.held_until,
-                packing.storable(after.hold_reason),
-            )
+            row.reserved_until, row.held_until = after.reserved_until, after.held_until
+            row.hold_reason = packing.storable(after.hold_reason)
+            row.slowed_to, row.slowed_at = after.pace.slowed_to, after.pace.slowed_at
             row.save()
             return after
 

@@ -1,0 +1,317 @@
+"""Outages, a pace that was lowered, and allowed hours, with real threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import time as time_of_day
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from backfill.domain import AllowedHours, LimiterReport, LimiterState, RateLimits, WaitReason
+from backfill.errors import (
+    ConnectionFailed,
+    DashboardError,
+    GivenUp,
+    NotPublished,
+    Overloaded,
+    ServerError,
+    Stopped,
+    Throttled,
+)
+from backfill.rate_limit import Limiter
+from tests.unit.fakes import FAST, NOW, FakeClock, FakeStorage, eventually, utc_now
+
+LIMITS = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=400)
+
+
+class Source:
+    """Items that are asked for until they are answered or given up, each in a thread, of a source that may be down."""
+
+    def __init__(self, limiter: Limiter, items: str, *, broken: str = "", is_known_good: bool = True) -> None:
+        self.limiter, self.items, self.broken = limiter, items, broken
+        self.is_down, self.is_known_good = False, is_known_good
+        self.failed_at: list[float] = []
+        self.ended: dict[str, str] = {}
+        self.known_asked = self.in_flight = self.most_while_down = 0
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._do, args=(item,), daemon=True) for item in items]
+
+    def begin(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, within: float = 15) -> None:
+        deadline = time.monotonic() + within
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        assert not any(thread.is_alive() for thread in self._threads)
+
+    def _do(self, item: str) -> None:
+        with self.limiter.item(item):
+            while item not in self.ended:
+                try:
+                    with self.limiter.request(item) as asks_for_known:
+                        self._ask(item, asks_for_known=asks_for_known)
+                        if not asks_for_known:
+                            self.ended[item] = f"done after {self.limiter.failures(item)}"
+                except (GivenUp, Stopped) as exc:
+                    self.ended[item] = f"{exc.code} after {self.limiter.failures(item)}"
+                except DashboardError as exc:
+                    try:
+                        self.limiter.wait_after_failure(item, exc.message)
+                    except Stopped:
+                        self.ended[item] = "STOPPED"
+
+    def _ask(self, item: str, *, asks_for_known: bool) -> None:
+        with self._lock:
+            self.in_flight += 1
+            self.known_asked += asks_for_known
+            if self.limiter.report().down_since:
+                self.most_while_down = max(self.most_while_down, self.in_flight)
+        time.sleep(0.01)
+        with self._lock:
+            self.in_flight -= 1
+            is_broken = not self.is_known_good if asks_for_known else item in self.broken
+            if self.is_down or is_broken:
+                self.failed_at.append(time.monotonic())
+                raise ConnectionFailed("Connection refused.")
+
+
+def limiter_of(storage: FakeStorage, limits: RateLimits = LIMITS, **options: object) -> Limiter:
+    return Limiter(limits, storage.jobs.update_timeline, **options)  # type: ignore[arg-type]
+
+
+def refused(limiter: Limiter, error: Exception) -> None:
+    with pytest.raises(type(error)), limiter.request():
+        raise error
+
+
+# Outages.
+
+
+def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is_charged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "backfill.rate_limit")
+    limiter = limiter_of(FakeStorage())
+    source = Source(limiter, "ABCDEF")
+    source.is_down = True
+    source.begin()
+    assert eventually(lambda: limiter.report().down_since is not None)
+    assert eventually(lambda: len(source.failed_at) >= 10)
+    assert eventually(lambda: limiter.report().waiting_until is not None)
+    report = limiter.report()
+    assert report.state is LimiterState.BACKING_OFF
+    assert report.reason.startswith(f"The dashboard has answered nothing since {report.down_since:%H:%M:%S} UTC; the ")
+    assert "Connection refused. It is asked again at " in report.reason
+    assert limiter.is_holding
+    source.is_down = False
+    source.join()
+    assert set(source.ended.values()) == {"done after 0"}
+    assert source.most_while_down == 1
+    after = limiter.report()
+    assert (after.down_since, after.state) == (None, LimiterState.IDLE)
+    assert after.waited[WaitReason.DOWN] > 0.5
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.partition(" since")[0] for message in messages] == [
+        "The dashboard has answered nothing",
+        "The dashboard answers again.",
+    ]
+
+
+def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
+    limits = RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=1600)
+    limiter = limiter_of(FakeStorage(), limits)
+    source = Source(limiter, "ABC", is_known_good=False)
+    source.is_down = True
+    source.begin()
+    assert eventually(lambda: limiter.report().down_since is not None and not source.in_flight)
+    before = len(source.failed_at)
+    assert eventually(lambda: len(source.failed_at) >= before + 6, within=15)
+    source.is_down = False
+    source.join()
+    gaps = [later - sooner for sooner, later in pairwise(source.failed_at[before - 1 :])]
+    # Each backoff keeps at least half of 200, 400, 800, 1600, 1600, ... ms.
+    assert all(gap >= shortest for gap, shortest in zip(gaps, (0.1, 0.2, 0.4, 0.8, 0.8), strict=False)), gaps
+
+
+def test_an_item_that_fails_while_others_succeed_is_given_up_after_five_attempts() -> None:
+    source = Source(limiter_of(FakeStorage()), "ABCDEFGH", broken="C")
+    source.begin()
+    source.join()
+    assert source.ended.pop("C") == "GIVEN_UP after 5"
+    assert set(source.ended.values()) == {"done after 0"}
+
+
+@pytest.mark.parametrize("items", ["A", "ABC", "ABCDEFG"])
+def test_items_that_are_all_broken_are_given_up_where_something_known_is_still_answered(items: str) -> None:
+    source = Source(limiter_of(FakeStorage()), items, broken=items)
+    source.begin()
+    source.join()
+    assert source.ended == dict.fromkeys(items, "GIVEN_UP after 5")
+    assert source.known_asked >= 1
+
+
+def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
+    limiter = limiter_of(FakeStorage())
+    source = Source(limiter, "A")
+    source.is_down = True
+    source.begin()
+    assert eventually(lambda: len(source.failed_at) >= 9)
+    source.is_down = False
+    source.join()
+    assert source.ended == {"A": "done after 0"}
+
+
+def test_a_drain_ends_an_outage_at_once() -> None:
+    """R7.2"""
+    limiter = limiter_of(FakeStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=60_000))
+    source = Source(limiter, "ABCDE")
+    source.is_down = True
+    source.begin()
+    assert eventually(lambda: limiter.report().down_since is not None)
+    limiter.drain()
+    source.join(1)
+    assert {ended.partition(" ")[0] for ended in source.ended.values()} == {"STOPPED"}
+
+
+def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
+    limiter = limiter_of(FakeStorage())
+    for _ in range(9):
+        with limiter.item("A"):
+            with pytest.raises(NotPublished), limiter.request("A"):
+                raise NotPublished("Nothing there.")
+            assert limiter.failures("A") == 1
+    assert limiter.report().down_since is None
+
+
+def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_probes_alone() -> None:
+    storage = FakeStorage()
+    first = limiter_of(storage)
+    first.hold(utc_now() + timedelta(seconds=0.3), "It is down.")
+    began = time.monotonic()
+    second = limiter_of(storage, before=LimiterReport(down_since=utc_now(), requests_made=7))
+    source = Source(second, "ABC")
+    source.begin()
+    assert eventually(lambda: second.report().state is LimiterState.BACKING_OFF)
+    assert second.report().reason.startswith("The dashboard was in trouble when it was asked last")
+    source.join()
+    assert time.monotonic() - began >= 0.29
+    assert source.most_while_down == 1
+    assert second.report().requests_made == 10
+
+
+# The rate.
+
+
+@pytest.mark.parametrize("error", [Throttled("429"), Overloaded("503"), Throttled("429", retry_at=NOW)])
+def test_a_source_that_asks_for_fewer_requests_halves_the_pace_of_every_process(error: Exception) -> None:
+    storage = FakeStorage()
+    one, other = limiter_of(storage), limiter_of(storage)
+    full = one.report().pace
+    assert full is not None
+    assert full == pytest.approx(60 / LIMITS.interval.total_seconds())
+    refused(one, error)
+    assert one.report().pace == pytest.approx(full / 2, rel=0.05)
+    with other.request():  # whoever asks next, learns of it
+        pass
+    assert other.report().pace == pytest.approx(full / 2, rel=0.05)
+
+
+def test_other_trouble_does_not_lower_the_pace() -> None:
+    limiter = limiter_of(FakeStorage())
+    refused(limiter, ServerError("500"))
+    assert limiter.report().pace == pytest.approx(60 / LIMITS.interval.total_seconds())
+
+
+def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
+    clock, wall = [100.0], FakeClock()
+    limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=0), now=wall, clock=lambda: clock[0])
+    refused(limiter, Overloaded("503"))
+    limiter.report()
+    wall.forward(seconds=60)
+    clock[0] += 60
+    report = limiter.report()
+    assert report.pace == pytest.approx(60 * 0.6 / 1.005)
+    assert report.waited == {WaitReason.SLOWED: 60}
+    wall.forward(seconds=10)
+    clock[0] += 10
+    with limiter.request():
+        reason = limiter.report().reason
+    assert reason == (
+        "The dashboard answers; the pace is 36.8 requests a minute, since the dashboard asked for fewer than the limit "
+        "of 60 requests a minute; it grows back by a tenth of that each minute."
+    )
+    wall.forward(seconds=300)
+    clock[0] += 300
+    assert limiter.report().pace == pytest.approx(60 / 1.005)
+
+
+def test_the_starts_after_a_refusal_are_twice_as_far_apart() -> None:
+    limiter = limiter_of(FakeStorage(), FAST.changed({"max_requests_per_minute": 1200}))
+    refused(limiter, Overloaded("503"))
+    for _ in range(6):
+        with limiter.request():
+            pass
+    starts = list(limiter._starts)
+    assert min(later - sooner for sooner, later in pairwise(starts)) >= 0.095
+
+
+def test_what_held_the_job_back_before_is_counted_on() -> None:
+    before = LimiterReport(waited={WaitReason.DOWN: 12.0}, latency=0.5, requests_made=3)
+    report = limiter_of(FakeStorage(), before=before).report()
+    assert (report.waited, report.latency, report.requests_made) == ({WaitReason.DOWN: 12.0}, 0.5, 3)
+
+
+def test_the_latency_is_measured() -> None:
+    limiter = limiter_of(FakeStorage())
+    assert limiter.report().latency is None
+    with limiter.request():
+        time.sleep(0.05)
+    latency = limiter.report().latency
+    assert latency is not None
+    assert latency >= 0.05
+
+
+# Allowed hours.
+
+
+def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> None:
+    wall = FakeClock()  # 09:26
+    limiter = limiter_of(FakeStorage(), now=wall, hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    source = Source(limiter, "AB")
+    source.begin()
+    assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
+    report = limiter.report()
+    assert report.reason == "The dashboard is asked only within the allowed hours, 22:00-06:00 UTC."
+    assert report.waiting_until is not None
+    assert abs(report.waiting_until - NOW.replace(hour=22, minute=0, second=0, microsecond=0)) < timedelta(seconds=1)
+    assert limiter.is_holding
+    assert report.requests_made == 0
+    wall.at = NOW.replace(hour=23)
+    limiter.drain(on=False)  # wakes who waits
+    source.join()
+    assert set(source.ended.values()) == {"done after 0"}
+    assert WaitReason.OUTSIDE_HOURS in limiter.report().waited
+
+
+def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
+    """R7.2"""
+    limiter = limiter_of(FakeStorage(), now=FakeClock(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    source = Source(limiter, "AB")
+    source.begin()
+    assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
+    limiter.drain()
+    source.join(1)
+    assert set(source.ended.values()) == {"STOPPED after 0"}
+
+
+def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
+    """As of a job that computes."""
+    limiter = limiter_of(FakeStorage(), now=FakeClock(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    assert limiter.report().state is LimiterState.IDLE
+    assert not limiter.is_holding
