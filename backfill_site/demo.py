@@ -1,7 +1,8 @@
 """The service at work in half a minute: `make run`.
 
-Sets up a database of its own, starts the sample dashboard, collects two program years under a live progress bar, and
-then serves. Nothing here touches the real dashboard, or a database that holds real history.
+Sets up a database of its own, starts the sample dashboard, collects two program years under a live progress bar,
+computes their analytics, and then serves. Nothing here touches the real dashboard, or a database that holds real
+history.
 """
 
 from __future__ import annotations
@@ -75,13 +76,17 @@ def main() -> int:
             OPERATOR,
             "--wait",
         )
+        print("\nComputing the analytics of what was collected.", flush=True)
+        manage("backfill", "start", "--type", "analytics-generation", "--operator", OPERATOR, "--wait")
+        manage("backfill", "coverage")
+        result = f"/api/analytics/{this_year - 2}-06-30/world"
         address = f"http://127.0.0.1:{port}"
         print(
             f"\nServing at {address}\n"
             f"  Admin:     {address}/admin/  (sign in as {OPERATOR}, password {OPERATOR})\n"
             f"  API page:  {address}/api/docs\n"
             f"  API:       curl -H 'Authorization: Token {token}' {address}/api/admin/backfill/jobs\n"
-            f"             curl -H 'Authorization: Token {token}' {address}/api/snapshots\n"
+            f"             curl -H 'Authorization: Token {token}' {address}{result}\n"
             "Stop with Ctrl-C.\n",
             flush=True,
         )

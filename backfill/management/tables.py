@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from backfill.domain import LIMIT_NAMES, AuditEntry, Job, Outcome, OutcomeKind, StoredLimits
+from backfill.domain import LIMIT_NAMES, AuditEntry, Job, JobType, Outcome, OutcomeKind, StoredLimits
 from backfill.management import wording
 from backfill.management.progress_bar import bar, status_text
 from backfill.management.wording import COMMAND, printable
@@ -127,6 +127,8 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
         rows["ended"] = f"{wording.instant(job.ended_at)} UTC, after {wording.length(wording.duration(job, now))}"
     if job.error:
         rows["error"] = printable(job.error)
+    if progress.quality:
+        rows["quality"] = f"what does not add up, listed in the results: {wording.reasons(progress.quality)}"
     if progress.districts:
         states = Counter(district.status for district in progress.districts.values())
         rows["districts"] = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
@@ -178,8 +180,12 @@ def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: d
     ]
     if job.error:
         lines.append(printable(job.error))
+    if progress.quality:
+        lines.append(f"What does not add up is listed in the results: {wording.reasons(progress.quality)}.")
     if not progress.total_items:
-        lines.append("It had no items: there is nothing to be had for its dates.")
+        is_collection = job.job_type is JobType.DATA_COLLECTION
+        why = "there is nothing to be had" if is_collection else "nothing is collected yet"
+        lines.append(f"It had no items: {why} for its dates.")
     if failures:
         some = f" (of the first {len(failures):,})" if len(failures) < progress.failed else ""
         lines += [
