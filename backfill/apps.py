@@ -51,14 +51,18 @@ class BackfillConfig(AppConfig):
         if not is_loaded_to_serve and not _is_runserver():
             return
         from backfill.service import backfill_service
-        from backfill.worker import restart_after_fork, start_here
+        from backfill.webhooks import new_worker
+        from backfill.worker import Worker, restart_after_fork, start_here
+
+        def worker_here() -> Worker:
+            return new_worker(backfill_service())
 
         in_gunicorn = any(name.startswith("gunicorn.") for name in callers)
         in_gunicorn_worker = any(name.startswith("gunicorn.workers.") for name in callers)
         if in_gunicorn and not in_gunicorn_worker:
-            os.register_at_fork(after_in_child=lambda: restart_after_fork(backfill_service().new_worker))
+            os.register_at_fork(after_in_child=lambda: restart_after_fork(worker_here))
             return
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             # As a Ctrl-C does: the exit handlers run, and the worker gives its lease back.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        start_here(backfill_service().new_worker)
+        start_here(worker_here)

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from backfill.domain import AllowedHours
 from backfill.storage import ADAPTERS
+from backfill.webhooks import key_of
 from backfill.work.executors import EXECUTORS
 
 
@@ -42,6 +43,14 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def _is_web_address(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        return False
+    return address.scheme in {"http", "https"} and bool(address.hostname)
+
+
 @register()
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Settings that hold one of a few values, and the address of the dashboard."""
@@ -68,8 +77,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="backfill.E006",
             )
         )
-    address = urlsplit(settings.BACKFILL_DASHBOARD_URL)
-    if address.scheme not in {"http", "https"} or not address.hostname:
+    if not _is_web_address(settings.BACKFILL_DASHBOARD_URL):
         found.append(
             Error(
                 f"BACKFILL_DASHBOARD_URL is {settings.BACKFILL_DASHBOARD_URL!r}, which is no web address.",
@@ -91,7 +99,35 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 f"BACKFILL_AUDIT_DAYS is {settings.BACKFILL_AUDIT_DAYS}, less than BACKFILL_RETENTION_DAYS "
                 f"({settings.BACKFILL_RETENTION_DAYS}): it would not be known who started jobs that are still there.",
                 hint="Set it to BACKFILL_RETENTION_DAYS or more.",
-                id="backfill.E006",
+                id="backfill.E007",
+            )
+        )
+    return found
+
+
+@register()
+def check_webhook(**_: Any) -> list[CheckMessage]:
+    """Where there is a receiver, it must be one, and able to tell our messages from forged ones."""
+    url = settings.BACKFILL_WEBHOOK_URL
+    if not url:
+        return []
+    found: list[CheckMessage] = []
+    if not _is_web_address(url):
+        found.append(
+            Error(
+                f"BACKFILL_WEBHOOK_URL is {url!r}, which is no web address.",
+                hint="Set it to an address like https://hooks.example.org/backfill, or to nothing.",
+                id="backfill.E008",
+            )
+        )
+    try:
+        key_of(settings.BACKFILL_WEBHOOK_SECRET)
+    except ValueError as exc:
+        found.append(
+            Error(
+                str(exc),
+                hint="Set it to a long random text that the receiver knows too, or to whsec_ and base64.",
+                id="backfill.E009",
             )
         )
     return found

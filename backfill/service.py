@@ -50,7 +50,7 @@ from backfill.history import History
 from backfill.storage import Page, Storage, open_storage
 from backfill.vitals import Vitals, vitals, worker_seen_at
 from backfill.work.base import Work
-from backfill.worker import Worker, nudge_here
+from backfill.worker import Companion, Worker, nudge_here
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 
@@ -408,8 +408,8 @@ class BackfillService:
         """Raise StorageUnavailable where the job store does not answer."""
         self.storage.jobs.ping()
 
-    def new_worker(self) -> Worker:
-        return Worker(self.storage, self.works, prune=self.prune, hours=self.hours, now=self.now)
+    def new_worker(self, *, beside: Companion | None = None) -> Worker:
+        return Worker(self.storage, self.works, prune=self.prune, hours=self.hours, now=self.now, beside=beside)
 
 
 @cache

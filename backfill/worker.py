@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from backfill.domain import REPORTS_EVERY, AllowedHours, JobType
 from backfill.errors import LeaseLost, StorageUnavailable
@@ -37,6 +38,17 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Companion(Protocol):
+    """What lives and ends with a worker, in a thread of its own."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def nudge(self) -> None:
+        """A job may have ended."""
+
+
 class Worker:
     """Claims the job that needs a runner, runs it, and looks for the next."""
 
@@ -48,6 +60,7 @@ class Worker:
         prune: Callable[[], int],
         hours: AllowedHours | None = None,
         now: Callable[[], datetime] = _utc_now,
+        beside: Companion | None = None,
     ) -> None:
         """`prune` removes what is kept no longer, and says how many jobs that were.
 
@@ -56,6 +69,7 @@ class Worker:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._storage, self._works, self._prune, self._hours, self._now = storage, works, prune, hours, now
         self._manager = Manager(storage.jobs)
+        self._beside = beside
         self._stop, self._nudged = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
@@ -65,6 +79,8 @@ class Worker:
         """Work in a thread of its own, which ends with the process."""
         self._thread = threading.Thread(target=self.work, name="backfill-worker", daemon=True)
         self._thread.start()
+        if self._beside is not None:
+            self._beside.start()
         atexit.register(self.stop)
 
     def stop(self, within: float = _STOP_WITHIN) -> None:
@@ -73,6 +89,8 @@ class Worker:
         self._nudged.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(within)
+        if self._beside is not None:
+            self._beside.stop()
 
     def nudge(self) -> None:
         """There may be something to do."""
@@ -113,6 +131,8 @@ class Worker:
         if claim is None:
             return False
         self._run(claim)
+        if self._beside is not None:
+            self._beside.nudge()
         return True
 
     def _run(self, claim: Claim) -> None:

@@ -170,6 +170,10 @@ class Job:
         """Whether a worker should take it: to run it, or to bring a cancel or a pause to its end."""
         return self.status.is_active and self.status is not Status.PAUSED and not self.is_held(now)
 
+    def noticed(self, notice: Notice) -> Job:
+        """With that notice in the place of the one of its event."""
+        return replace(self, notices=self.notices.replaced(notice))
+
     def waiting(self, sentence: str) -> Job:
         """With the reason why nothing is asked for; to be shown, not to be stored."""
         return replace(self, progress=replace(self.progress, limiter=replace(self.progress.limiter, reason=sentence)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from backfill import webhooks
 from backfill.domain import Job, Outcome, OutcomeFilter, OutcomeKind, Status
 from backfill.errors import StorageUnavailable
 from backfill.management.progress_bar import ProgressDisplay, progress_display
@@ -44,7 +45,7 @@ def follow(service: BackfillService, terminal: Terminal, job: Job, *, is_verbose
     if not job.status.is_active:
         return job
     with StopSignals() as stop, _quiet(is_verbose):
-        worker = service.new_worker()
+        worker = webhooks.new_worker(service)
         worker.start()
         try:
             with progress_display(terminal.watching) as display:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError
 
-from backfill import shapes
+from backfill import shapes, webhooks
 from backfill.domain import Job, JobFilter, JobType, OutcomeFilter, OutcomeKind, Status, parsed_district
 from backfill.management import arguments, tables, wording
 from backfill.management.arguments import Options
@@ -230,7 +230,7 @@ class Verbs:
 
     def work(self) -> int:
         with StopSignals() as stop:
-            worker = self._service.new_worker()
+            worker = webhooks.new_worker(self._service)
             worker.start()
             self._terminal.note("The worker runs. Ctrl-C or SIGTERM stops it; a job it runs is left to the next one.")
             stop.wait()

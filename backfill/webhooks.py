@@ -1,0 +1,183 @@
+"""Tells a receiver outside that a job ended or is held up, beside the work and never in its way.
+
+Messages are signed as https://www.standardwebhooks.com describes, so that a receiver has a library to check them with.
+What is to be told is kept with the job: a kill between its end and the delivery loses nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import UUID
+
+import requests
+
+from backfill import shapes
+from backfill.domain import Job, Notice
+from backfill.errors import JobNotFound, StorageUnavailable
+from backfill.service import BackfillService
+from backfill.storage import JobStorage
+from backfill.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY = 5.0
+"""Seconds between two looks for what is to be told."""
+
+_TIMEOUTS = (4.0, 10.0)
+"""Seconds for the connection and for the answer: together less than the shortest pause between two attempts."""
+
+_STOP_WITHIN = 2.0
+
+_BASE64_MARK = "whsec_"
+"""Marks a secret that is bytes in base64; any other is taken as it is written."""
+
+_GONE = 410
+"""By this a receiver says that it never wants to hear of it again."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_worker(service: BackfillService) -> Worker:
+    """A worker, with a courier beside it where the settings name a receiver."""
+    from django.conf import settings
+
+    if not settings.BACKFILL_WEBHOOK_URL:
+        return service.new_worker()
+    courier = Courier(
+        service.storage.jobs, settings.BACKFILL_WEBHOOK_URL, key_of(settings.BACKFILL_WEBHOOK_SECRET), now=service.now
+    )
+    return service.new_worker(beside=courier)
+
+
+def key_of(secret: str) -> bytes:
+    """ValueError with a sentence where there is none."""
+    if not secret:
+        raise ValueError(
+            "BACKFILL_WEBHOOK_SECRET is empty: nobody could tell a message of this service from a forged one."
+        )
+    if not secret.startswith(_BASE64_MARK):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_BASE64_MARK), validate=True)
+    except binascii.Error as exc:
+        raise ValueError(f"BACKFILL_WEBHOOK_SECRET has something after {_BASE64_MARK} that is no base64.") from exc
+
+
+def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """Of a message, as the header `webhook-signature` has it."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, signed, sha256)).decode()
+
+
+def body_of(job: Job, notice: Notice) -> bytes:
+    shape = {
+        "event": str(notice.event),
+        "deliveryId": str(notice.id_for(job.id)),
+        "occurredAt": shapes.instant(notice.at),
+        "message": notice.sentence,
+        "job": shapes.listed_job(job),
+    }
+    return json.dumps(shape).encode()
+
+
+class Courier:
+    """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
+
+    def __init__(self, jobs: JobStorage, url: str, key: bytes, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._jobs, self._url, self._key, self._now = jobs, url, key, now
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="backfill-courier", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """After a last look. An attempt that takes long is left: what it does not bring home is tried again."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(_STOP_WITHIN)
+
+    def nudge(self) -> None:
+        """There may be something to tell."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            is_last = self._stop.is_set()
+            try:
+                self.deliver_due()
+            except StorageUnavailable:
+                pass  # the worker says so already, and this is tried again
+            except Exception:
+                logger.exception("The courier met an error that it does not know; it goes on.")
+            if is_last:
+                break
+            self._wake.wait(_LOOK_EVERY)
+            self._wake.clear()
+        self._jobs.disconnect()
+
+    def deliver_due(self) -> None:
+        for job in self._jobs.with_notice_due(self._now()):
+            for notice in job.notices.all():
+                if notice.is_due(self._now()):
+                    self._deliver(job.id, notice)
+
+    def _deliver(self, job_id: UUID, notice: Notice) -> None:
+        attempt = notice.settled() if notice.is_old(self._now()) else notice.attempted(self._now())
+        job = self._replaced(job_id, notice, attempt)
+        if job is None:
+            return  # another courier has it
+        if attempt.due_at is None:
+            logger.warning("Job %s: given up telling %s.", job_id, notice.event)
+        elif self._is_taken(job, notice):
+            self._replaced(job_id, attempt, attempt.settled())
+
+    def _replaced(self, job_id: UUID, before: Notice, after: Notice) -> Job | None:
+        """The job with one notice in another's place; None where that is not there any more as it was."""
+        was_there = False
+
+        def change(job: Job) -> Job:
+            nonlocal was_there
+            was_there = job.notices.find(before.event) == before
+            return job.noticed(after) if was_there else job
+
+        try:
+            job = self._jobs.update(job_id, change)
+        except JobNotFound:
+            return None  # it was removed meanwhile
+        return job if was_there else None
+
+    def _is_taken(self, job: Job, notice: Notice) -> bool:
+        """Whether the receiver has it, or wants no more of it."""
+        message_id, timestamp, body = str(notice.id_for(job.id)), int(self._now().timestamp()), body_of(job, notice)
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(self._key, message_id, timestamp, body),
+        }
+        try:
+            with requests.post(
+                self._url, body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, stream=True
+            ) as answer:
+                status = answer.status_code
+        except requests.RequestException as exc:
+            logger.warning("Job %s: %s could not be told: %s", job.id, notice.event, exc)
+            return False
+        if status == _GONE or 200 <= status < 300:
+            logger.info("Job %s: the receiver was told %s (%d).", job.id, notice.event, status)
+            return True
+        logger.warning("Job %s: the receiver of %s answered %d.", job.id, notice.event, status)
+        return False

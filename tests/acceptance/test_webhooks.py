@@ -1,0 +1,59 @@
+"""A receiver is told of the end of a job, whatever happens between, and a bad receiver costs the job nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.harness import Dashboard, Site, eventually, kill_group
+from tests.receiver import SECRET, Receiver
+
+pytestmark = pytest.mark.acceptance
+
+DAYS = ("2024-01-01", "2024-02-29")
+
+
+def test_a_server_that_is_killed_after_the_end_of_a_job_and_before_its_delivery_delivers_when_it_is_back(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    database_url: str,
+) -> None:
+    with Receiver().serving() as receiver:
+        site = new_site(sample, database_url, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET)
+        receiver.hangs.set()
+        client = site.serve(workers=2)
+        client.set_limits()
+        job = client.start(*DAYS, cadence="month-ends")
+        ended = client.ended(job["jobId"])  # though the receiver does not answer
+        assert ended["status"] == "completed"
+        eventually(lambda: receiver.deliveries, 15, "an attempt is made")
+        kill_group(client.process)
+        assert len(receiver.deliveries) == 1  # two workers, one attempt
+        receiver.hangs.clear()
+
+        client = site.serve(workers=2)
+        eventually(lambda: len(receiver.deliveries) > 1, 40, "it is delivered by the next server")
+        receiver.hangs.clear()
+        eventually(lambda: "the receiver was told" in site.logs(), 10, "the delivery is noted")
+        first, *again = receiver.deliveries
+        assert len(again) == 1
+        assert {delivery.message_id for delivery in again} == {first.message_id}
+        assert all(delivery.is_genuine for delivery in receiver.deliveries)
+        shape = again[0].shape
+        assert (shape["event"], shape["job"]["jobId"]) == ("job.ended", job["jobId"])
+        listed = client.get("/api/admin/backfill/jobs")["jobs"][0]
+        assert shape["job"] == listed
+
+
+def test_what_is_run_from_the_command_line_is_told_before_the_command_ends(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+) -> None:
+    with Receiver().serving() as receiver:
+        site = new_site(sample, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET)
+        site.manage("backfill", "rate-limit", "--max-requests-per-minute", "6000", "--min-delay-ms", "0")
+        site.manage("backfill", "start", "--from", DAYS[0], "--to", DAYS[1], "--cadence", "month-ends", "--wait")
+        (delivery,) = receiver.deliveries
+        assert delivery.is_genuine
+        assert delivery.shape["job"]["status"] == "completed"

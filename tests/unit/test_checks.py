@@ -1,0 +1,49 @@
+"""System checks: a bad setting is one clear sentence before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage
+from pytest_django import Settings
+
+from backfill.checks import check_settings, check_webhook
+
+GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
+
+
+def found(settings: Settings, **changes: Any) -> list[CheckMessage]:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    return [*check_settings(), *check_webhook()]
+
+
+def test_good_settings_are_not_complained_of(settings: Settings) -> None:
+    assert found(settings) == found(settings, **GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "identity", "sentence"),
+    [
+        (
+            {**GOOD, "BACKFILL_WEBHOOK_URL": "hooks.example.org"},
+            "backfill.E008",
+            "'hooks.example.org', which is no web",
+        ),
+        ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is no web address"),
+        ({**GOOD, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
+        ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "no base64"),
+        ({"BACKFILL_AUDIT_DAYS": 29}, "backfill.E007", "less than BACKFILL_RETENTION_DAYS"),
+        ({"BACKFILL_RETENTION_DAYS": 0}, "backfill.E005", "BACKFILL_RETENTION_DAYS is 0"),
+        ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is no web address"),
+        ({"BACKFILL_WORKER": "on"}, "backfill.E003", "BACKFILL_WORKER is 'on'"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_to_do(
+    settings: Settings, changes: dict[str, Any], identity: str, sentence: str
+) -> None:
+    (message,) = found(settings, **changes)
+    assert message.id == identity
+    assert sentence in message.msg
+    assert message.hint

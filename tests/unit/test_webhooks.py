@@ -1,0 +1,222 @@
+"""What is sent to a receiver, how it is signed, and what becomes of it where the receiver is in trouble."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from backfill import shapes, webhooks
+from backfill.domain import Event, Job, Notice, Notices
+from backfill.webhooks import Courier, key_of, signature
+from tests.receiver import SECRET, Receiver
+from tests.unit.fakes import NOW, FakeClock, FakeStorage, a_job, a_running_job, eventually
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver().serving() as receiver:
+        yield receiver
+
+
+class Post:
+    """A store with a courier over it."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.storage, self.clock = FakeStorage(), FakeClock()
+        self.courier = self.another(receiver)
+
+    def another(self, receiver: Receiver) -> Courier:
+        return Courier(self.storage.jobs, receiver.url, key_of(SECRET), now=self.clock)
+
+    def ended(self) -> Job:
+        job = self.storage.jobs.put_in(a_job())
+        return self.storage.jobs.update(job.id, lambda job: job.cancel_requested(self.clock()))
+
+    def notice(self, job: Job) -> Notice:
+        notice = self.storage.jobs.rows[job.id].notices.ended
+        assert notice is not None
+        return notice
+
+
+@pytest.fixture
+def post(receiver: Receiver) -> Post:
+    return Post(receiver)
+
+
+# What is sent.
+
+
+def test_a_message_is_signed_as_the_standard_has_it() -> None:
+    """The example of the Standard Webhooks libraries."""
+    key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    signed = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_secret_is_taken_as_it_is_written_or_as_base64() -> None:
+    assert key_of("whsec_YWJj") == key_of("abc") == b"abc"
+    for secret, sentence in (("", "is empty"), ("whsec_a b", "no base64")):
+        with pytest.raises(ValueError, match=sentence):
+            key_of(secret)
+
+
+def test_the_end_of_a_job_is_told_with_its_shape(receiver: Receiver, post: Post) -> None:
+    job = post.ended()
+    post.courier.deliver_due()
+    (delivery,) = receiver.deliveries
+    ended = job.notices.ended
+    assert ended is not None
+    assert delivery.message_id == delivery.shape["deliveryId"] == str(ended.id_for(job.id))
+    assert delivery.timestamp == int(NOW.timestamp())
+    assert delivery.signature == signature(key_of(SECRET), delivery.message_id, delivery.timestamp, delivery.body)
+    shape = delivery.shape
+    assert (shape["event"], shape["occurredAt"]) == ("job.ended", shapes.instant(NOW))
+    assert shape["message"] == ended.sentence
+    assert shape["job"] == shapes.listed_job(job)
+    assert shape["job"]["status"] == "cancelled"
+
+
+def test_a_hold_is_told_with_its_reason(receiver: Receiver, post: Post) -> None:
+    notice = Notice(event=Event.HELD, at=NOW, sentence="The dashboard answered 503.", due_at=NOW)
+    post.storage.jobs.put_in(a_running_job(notices=Notices(held=notice, held_since=NOW)))
+    post.courier.deliver_due()
+    (delivery,) = receiver.deliveries
+    assert (delivery.shape["event"], delivery.shape["message"]) == ("job.held", "The dashboard answered 503.")
+    assert delivery.shape["job"]["status"] == "running"
+
+
+# Once, and not more.
+
+
+def test_what_was_taken_is_not_sent_again(receiver: Receiver, post: Post) -> None:
+    job = post.ended()
+    for _ in range(3):
+        post.courier.deliver_due()
+        post.clock.forward(hours=1)
+    assert len(receiver.deliveries) == 1
+    assert (post.notice(job).due_at, post.notice(job).attempts) == (None, 1)
+
+
+def test_of_many_couriers_one_delivers(receiver: Receiver, post: Post) -> None:
+    job = post.ended()
+    notice = post.notice(job)
+    couriers = [post.another(receiver) for _ in range(4)]
+    for courier in couriers:
+        courier._deliver(job.id, notice)  # as each does that has looked before any of them claimed it
+    assert len(receiver.deliveries) == 1
+
+
+def test_a_job_that_is_removed_meanwhile_is_not_told(receiver: Receiver, post: Post) -> None:
+    job = post.ended()
+    notice = post.notice(job)
+    post.storage.jobs.delete_finished(NOW + timedelta(seconds=1))
+    post.courier._deliver(job.id, notice)
+    assert receiver.deliveries == []
+
+
+# Trouble.
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+def test_what_is_not_taken_is_tried_again_under_the_same_id(receiver: Receiver, post: Post, status: int) -> None:
+    job = post.ended()
+    receiver.status = status
+    post.courier.deliver_due()
+    post.courier.deliver_due()  # not due again yet
+    assert len(receiver.deliveries) == 1
+    post.clock.forward(seconds=15)
+    receiver.status = 200
+    post.courier.deliver_due()
+    assert len({delivery.message_id for delivery in receiver.deliveries}) == 1
+    assert (len(receiver.deliveries), post.notice(job).due_at) == (2, None)
+
+
+def test_a_receiver_that_is_gone_for_good_is_not_asked_again(receiver: Receiver, post: Post) -> None:
+    job = post.ended()
+    receiver.status = 410
+    post.courier.deliver_due()
+    assert post.notice(job).due_at is None
+
+
+def test_a_receiver_that_is_not_there_costs_an_attempt_and_a_log_line(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = post.ended()
+    nobody = Courier(post.storage.jobs, "http://127.0.0.1:9/", key_of(SECRET), now=post.clock)
+    with caplog.at_level(logging.WARNING):
+        nobody.deliver_due()
+    assert "could not be told" in caplog.text
+    assert post.notice(job).due_at == NOW + timedelta(seconds=15)
+
+
+def test_a_receiver_that_does_not_answer_is_waited_for_and_then_tried_again(
+    receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_TIMEOUTS", (0.2, 0.2))
+    job = post.ended()
+    receiver.hangs.set()
+    post.courier.deliver_due()
+    assert post.notice(job).attempts == 1
+    receiver.hangs.clear()
+    post.clock.forward(seconds=15)
+    post.courier.deliver_due()
+    assert post.notice(job).due_at is None
+
+
+def test_after_a_day_it_is_given_up(receiver: Receiver, post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    job = post.ended()
+    post.clock.forward(hours=24, seconds=1)
+    post.courier.deliver_due()
+    assert receiver.deliveries == []
+    assert post.notice(job).due_at is None
+    assert "given up" in caplog.text
+
+
+def test_an_attempt_that_was_killed_is_made_again(receiver: Receiver, post: Post) -> None:
+    """The claim of an attempt is all that a killed process leaves."""
+    job = post.ended()
+    post.storage.jobs.update(job.id, lambda job: job.noticed(post.notice(job).attempted(post.clock())))
+    post.courier.deliver_due()
+    assert receiver.deliveries == []
+    post.clock.forward(seconds=15)
+    post.courier.deliver_due()
+    assert len(receiver.deliveries) == 1
+
+
+# Its thread.
+
+
+def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
+    receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_LOOK_EVERY", 0.02)
+    store = post.storage.store
+    store.broken_by = RuntimeError("Nobody expects this.")
+    post.courier.start()
+    assert eventually(lambda: store.broken_by is None)
+    looks: list[int] = []
+    look = post.storage.jobs.with_notice_due
+
+    def counted(now: datetime) -> list[Job]:
+        looks.append(1)
+        return look(now)
+
+    monkeypatch.setattr(post.storage.jobs, "with_notice_due", counted)
+    store.is_down = True
+    assert eventually(lambda: len(looks) > 2)
+    store.is_down = False
+    job = post.ended()
+    assert eventually(lambda: post.notice(job).due_at is None)
+    post.courier.stop()
+    assert store.disconnects == 1
+
+
+def test_a_stop_takes_a_last_look(receiver: Receiver, post: Post) -> None:
+    post.courier.start()
+    job = post.ended()  # it looks again in five seconds only
+    post.courier.stop()
+    assert post.notice(job).due_at is None
+    assert len(receiver.deliveries) == 1
