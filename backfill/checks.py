@@ -99,7 +99,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 f"BACKFILL_AUDIT_DAYS is {settings.BACKFILL_AUDIT_DAYS}, less than BACKFILL_RETENTION_DAYS "
                 f"({settings.BACKFILL_RETENTION_DAYS}): it would not be known who started jobs that are still there.",
                 hint="Set it to BACKFILL_RETENTION_DAYS or more.",
-                id="backfill.E007",
+                id="backfill.E010",
             )
         )
     return found

@@ -20,10 +20,8 @@ from rest_framework.request import Request
 
 from backfill.api import schema
 from backfill.api.base import OpenView
-from backfill.domain import ACTIVE, ENDED, JobType, LimiterState, OutcomeKind
+from backfill.domain import ACTIVE, ENDED, JobType, OutcomeKind, WaitReason
 from backfill.vitals import Vitals
-
-_WAITING = (LimiterState.THROTTLED, LimiterState.BACKING_OFF)
 
 
 class Metrics(OpenView):
@@ -57,9 +55,9 @@ class _Vitals(Collector):
         )
         yield _counter(
             "backfill_waited_seconds",
-            "Time in which jobs waited before they could ask the dashboard, by what for.",
+            "Time in which jobs were held back, by what held them.",
             ("reason",),
-            {**dict.fromkeys(map(str, _WAITING), 0.0), **totals.waited},
+            {**dict.fromkeys(map(str, WaitReason), 0.0), **totals.waited},
         )
         takeovers = SummaryMetricFamily(
             "backfill_takeover_seconds", "From the last sign of life of a worker that died until another went on."

@@ -39,7 +39,7 @@ def test_before_there_was_a_job_every_counter_is_there_and_zero(served: Backfill
     assert samples["backfill_items_total{job_type=data-collection,outcome=processed}"] == 0
     assert samples["backfill_jobs_ended_total{job_type=analytics-generation,status=completed}"] == 0
     assert samples["backfill_dashboard_requests_total{status=200}"] == 0
-    assert samples["backfill_waited_seconds_total{reason=throttled}"] == 0
+    assert samples["backfill_waited_seconds_total{reason=pace}"] == 0
     assert samples["backfill_takeover_seconds_count"] == samples["backfill_takeover_seconds_sum"] == 0
     assert samples["backfill_job_status{status=running}"] == 0
     assert not any("age" in name for name in samples)
@@ -65,7 +65,7 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
         processed=4,
         failed=1,
         limiter=LimiterReport(
-            state=LimiterState.BACKING_OFF, answers={"200": 4, "503": 2}, waited={"backing-off": 3.5}, requests_made=6
+            state=LimiterState.BACKING_OFF, answers={"200": 4, "503": 2}, waited={"down": 3.5}, requests_made=6
         ),
     )
     jobs = served.storage.jobs
@@ -88,7 +88,7 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
     last = seen[-1]
     assert last["backfill_items_total{job_type=data-collection,outcome=processed}"] == 4
     assert last["backfill_dashboard_requests_total{status=503}"] == 2
-    assert last["backfill_waited_seconds_total{reason=backing-off}"] == 3.5
+    assert last["backfill_waited_seconds_total{reason=down}"] == 3.5
     assert (last["backfill_takeover_seconds_count"], last["backfill_takeover_seconds_sum"]) == (1, 16)
     assert last["backfill_jobs_ended_total{job_type=data-collection,status=failed}"] == 1
 

@@ -34,7 +34,7 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
         ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is no web address"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "no base64"),
-        ({"BACKFILL_AUDIT_DAYS": 29}, "backfill.E007", "less than BACKFILL_RETENTION_DAYS"),
+        ({"BACKFILL_AUDIT_DAYS": 29}, "backfill.E010", "less than BACKFILL_RETENTION_DAYS"),
         ({"BACKFILL_RETENTION_DAYS": 0}, "backfill.E005", "BACKFILL_RETENTION_DAYS is 0"),
         ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is no web address"),
         ({"BACKFILL_WORKER": "on"}, "backfill.E003", "BACKFILL_WORKER is 'on'"),
