@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from tests.acceptance.harness import Dashboard, Json, Site
+from tests.acceptance.harness import Dashboard, Json, Site, kill_group
 from tests.acceptance.test_real_history import served_files
 
 pytestmark = pytest.mark.acceptance
@@ -60,3 +60,30 @@ def check_june_closes(results: dict[date, Json]) -> None:
 
 def program_year(day: date) -> int:
     return day.year if day.month >= 7 else day.year - 1
+
+
+def test_after_kill_9_the_computing_goes_on_and_every_result_counts_once(
+    real_world: Dashboard, new_site: Callable[..., Site], database_url: str
+) -> None:
+    """R10.1, R10.3: what was stored and not yet in the ledger counts as done by the job, with its notes on quality."""
+    site = new_site(real_world, database_url)
+    client = site.serve()
+    client.set_limits()
+    client.ended(client.start(*CLOSES, targetDistricts=["91"], cadence="month-ends")["jobId"])
+    whole = client.ended(client.start_analytics()["jobId"])
+    results = {path: client.ask("GET", path).content for path in ("/api/analytics/2020-06-30/91",)}
+
+    for _ in range(5):  # it takes a second: the kill may come too late
+        job = client.start_analytics(skipExisting=False)
+        client.wait_for(job["jobId"], lambda job: job["status"] != "pending", 10, "the job runs")
+        kill_group(client.process)
+        client = site.serve()
+        ended = client.ended(job["jobId"], 90)
+        if ended["resumeCount"]:
+            break
+    assert (ended["status"], ended["resumeCount"]) == ("completed", 1)
+    items = client.items(job["jobId"])
+    assert len(items) == len({item["itemId"] for item in items}) == ended["progress"]["totalItems"] == 248
+    assert {item["outcome"] for item in items} == {"processed"}
+    assert ended["result"]["quality"] == whole["result"]["quality"]
+    assert {path: client.ask("GET", path).content for path in results} == results
