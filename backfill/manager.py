@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from backfill.domain import (
     ERRORS_KEPT,
     HISTORY,
+    QUARANTINED_AFTER,
     DistrictProgress,
     ItemError,
     Job,
@@ -23,6 +25,8 @@ from backfill.domain import (
 )
 from backfill.errors import CorruptRecord
 from backfill.storage import Fence, JobStorage
+
+logger = logging.getLogger(__name__)
 
 SEGMENT_SIZE = 500
 """Outcomes after which a segment is closed and the next one begun."""
@@ -136,11 +140,16 @@ class Claim:
         self._open += new
         self._unwritten += len(new)
 
-    def record(self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime) -> Job:
+    def record(
+        self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime, *, is_holding: bool = False
+    ) -> Job:
         """Store progress and the open segment, renew the lease, and bring back what the operator wishes.
 
-        May be repeated after StorageUnavailable: a segment that was written after all is written again.
+        `is_holding`: what is in flight only waits, and is not at work. May be repeated after StorageUnavailable: a
+        segment that was written after all is written again.
         """
+        in_flight = tuple(in_flight)
+        at_work = () if is_holding else tuple(item.key for item in in_flight)
         progress = self._tally.progress(in_flight, limiter, now)
         segment = Segment(self._number, tuple(self._open)) if self._unwritten else None
         moves = (
@@ -150,7 +159,9 @@ class Claim:
         )
         count = self._number + 1 if segment else self._number
         self.job = self._jobs.update(
-            self.job.id, lambda job: job.recorded(self.fence.token, progress, count, now, moves=moves), segment=segment
+            self.job.id,
+            lambda job: job.recorded(self.fence.token, progress, count, now, moves=moves, at_work=at_work),
+            segment=segment,
         )
         self._unwritten = 0
         if len(self._open) >= SEGMENT_SIZE:
@@ -214,5 +225,18 @@ class Manager:
             number = segment.number + 1
         limiter = job.progress.limiter.at_rest(goes_on=True)
         progress = tally.progress((), limiter, now)
-        job = self._jobs.update(job.id, lambda held: held.recorded(job.token, progress, number, now, moves=True))
-        return Claim(self._jobs, job, plan, settled, tally)
+        job = self._jobs.update(job.id, lambda held: held.recorded(job.token, progress, number, now, moves=False))
+        claim = Claim(self._jobs, job, plan, settled, tally)
+        claim.note(_quarantined(WorkItem.of(key), now) for key in job.flight.quarantined)
+        if claim.unwritten:
+            claim.record((), limiter, now)
+        return claim
+
+
+def _quarantined(item: WorkItem, now: datetime) -> Outcome:
+    sentence = (
+        f"The process died {QUARANTINED_AFTER} times in a row while it worked on this item, so it is set aside. Look "
+        "at what the log says of those deaths before you retry it."
+    )
+    logger.error("Item %s is set aside. %s", item.key, sentence)
+    return Outcome(item, OutcomeKind.FAILED, now, "QUARANTINED", sentence, attempts=QUARANTINED_AFTER)

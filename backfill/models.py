@@ -30,6 +30,7 @@ class BackfillJob(models.Model):
     progressed_at = models.DateTimeField()
     progress = models.JSONField()
     detail = models.JSONField()
+    flight = models.JSONField(default=dict)
     error = models.TextField(blank=True)
     segments = models.PositiveIntegerField(default=0)
     idempotency_key = models.CharField(max_length=64, blank=True)

@@ -26,6 +26,10 @@ _LOOK_AFTER = 0.4
 _STOP_WITHIN = 1.0
 """Seconds that a clean stop waits for requests in flight; what is left undone is done by the next runner."""
 
+_CAREFUL_FOR = 15.0
+"""Seconds after a death in which items begin one at a time, each recorded before it begins. What the dead runner had
+begun without a record lies within a second of work from where the ledger ends, and is passed in this time."""
+
 _UNWRITTEN_LIMIT = 20_000
 """Outcomes that may wait to be written; no more are made until they are."""
 
@@ -95,6 +99,7 @@ class Runner:
         self._in_flight: list[_Bundle] = []
         self._threads = 0
         self._last_record = self._last_look = 0.0
+        self._careful_until = time.monotonic() + _CAREFUL_FOR if claim.job.flight.deaths else 0.0
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
 
@@ -126,11 +131,9 @@ class Runner:
             if status not in _DRAINING:
                 self._keep_limits()
                 self._hand_out()
-            if not self._in_flight and (status in _DRAINING or self._agenda.is_empty):
-                if self._claim.unwritten:
-                    self._record()  # may fail: then it is tried again on the next round
-                if self._is_storing and not self._claim.unwritten:
-                    return True
+            is_done = not self._in_flight and (status in _DRAINING or self._agenda.is_empty)
+            if is_done and self._is_storing and not self._claim.unwritten:
+                return True
             self._take_results()
         return False
 
@@ -144,7 +147,8 @@ class Runner:
             self._limiter.lower(limits)
 
     def _hand_out(self) -> None:
-        limit = self._execution.concurrency(self._limits)
+        is_careful = time.monotonic() < self._careful_until
+        limit = 1 if is_careful else self._execution.concurrency(self._limits)
         until = time.monotonic() + _LOOK_AFTER  # days that need no work may be many
         while (
             self._is_storing
@@ -160,11 +164,24 @@ class Runner:
                 return
             if bundle is None:
                 continue
+            if is_careful and not (bundle := self._recorded_first(bundle)):
+                return
             self._in_flight.append(bundle)
             self._tasks.put(bundle)
             if self._threads < len(self._in_flight):
                 self._threads += 1
                 threading.Thread(target=self._do_items, name=f"backfill-item-{self._threads}", daemon=True).start()
+
+    def _recorded_first(self, bundle: _Bundle) -> _Bundle | None:
+        """The first item of a bundle, on record as being at work; None where the store does not answer."""
+        day, (first, *rest) = bundle
+        if rest:
+            self._agenda.put_back((day, tuple(rest)))
+        alone = (day, (first,))
+        if not self._record([first]):
+            self._agenda.put_back(alone)
+            return None
+        return alone
 
     def _do_items(self) -> None:
         """The life of an item thread."""
@@ -221,12 +238,15 @@ class Runner:
             self._last_look = time.monotonic()
             self._try_storing(self._claim.look)
 
-    def _record(self) -> None:
-        report = self._limiter.report()
+    def _record(self, begins: Sequence[WorkItem] = ()) -> bool:
+        """Store what there is; `begins` is about to be at work."""
+        report, is_holding = self._limiter.report(), self._limiter.is_holding
         self._last_record = time.monotonic()
-        items = [item for _, items in self._in_flight for item in items]
-        if self._try_storing(lambda: self._claim.record(items, report, self._now())):
+        items = [*(item for _, items in self._in_flight for item in items), *begins]
+        is_stored = self._try_storing(lambda: self._claim.record(items, report, self._now(), is_holding=is_holding))
+        if is_stored:
             self._recorded_limiter = report.requests_made, report.state
+        return is_stored
 
     def _try_storing(self, write: Callable[[], Job]) -> bool:
         try:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from backfill.domain import REPORTS_EVERY, AllowedHours, JobType
-from backfill.errors import LeaseLost, StorageUnavailable
+from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.manager import Claim, Manager
 from backfill.rate_limit import Limiter
 from backfill.runner import Runner
@@ -108,6 +108,8 @@ class Worker:
                     logger.warning("The worker waits: %s It is tried again every %g s.", exc.message, _AFTER_TROUBLE)
                 trouble = exc.message
                 self._stop.wait(_AFTER_TROUBLE)
+            except CorruptRecord as exc:
+                logger.error("%s Its job is failed; other jobs go on.", exc.message)  # noqa: TRY400 - it says it all
             except Exception:
                 logger.exception("The worker met an error that it does not know; it goes on.")
                 self._stop.wait(_AFTER_TROUBLE)

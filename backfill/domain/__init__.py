@@ -13,6 +13,7 @@ from backfill.domain.calendar import (
     month_ends,
 )
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
+from backfill.domain.flight import QUARANTINED_AFTER, Flight
 from backfill.domain.health import ATTEMPTS, DOWN_AFTER, SourceHealth
 from backfill.domain.hours import AllowedHours
 from backfill.domain.job import (
@@ -78,6 +79,7 @@ __all__ = [
     "IDEMPOTENCY_WINDOW",
     "LEASE",
     "LIMIT_NAMES",
+    "QUARANTINED_AFTER",
     "RENEW_AFTER",
     "REPORTS_EVERY",
     "STALE_AFTER",
@@ -98,6 +100,7 @@ __all__ = [
     "Edition",
     "Estimate",
     "Event",
+    "Flight",
     "Gap",
     "IdempotencyKey",
     "ItemError",

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from backfill.domain.flight import Flight
 from backfill.domain.limits import RateLimits
 from backfill.domain.notice import Event, Notice, Notices
 from backfill.domain.progress import LimiterState, Progress
@@ -130,7 +131,7 @@ class Job:
     created_by: str
     progress: Progress
     progressed_at: datetime
-    """When it last moved: an item was settled, a runner took it or said why it waits."""
+    """When it last moved: an item was settled, or a runner said why it waits, or took it (but not death upon death)."""
     status: Status = Status.PENDING
     lease: Lease | None = None
     token: int = 0
@@ -146,6 +147,7 @@ class Job:
     takeover_seconds: float = 0.0
     """How long it lay still before that, all told: from the last sign of life to the claim."""
     retry_of: UUID | None = None
+    flight: Flight = field(default_factory=Flight)
     notices: Notices = field(default_factory=Notices)
     error: str = ""
     segments: int = 0
@@ -233,6 +235,7 @@ class Job:
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
         silence = (now - self.lease.renewed_at).total_seconds() if self.lease else 0.0
+        flight = self.flight.died() if self.lease else Flight()
         return replace(
             claimed,
             lease=Lease(owner=owner, expires_at=now + LEASE),
@@ -242,12 +245,25 @@ class Job:
             resume_count=self.resume_count + is_resumed,
             takeovers=self.takeovers + (self.lease is not None),
             takeover_seconds=self.takeover_seconds + silence,
-            progressed_at=now,
+            flight=flight,
+            progressed_at=now if flight.moves else self.progressed_at,
             progress=progress or self.progress,
         )
 
-    def recorded(self, token: int, progress: Progress, segments: int, now: datetime, *, moves: bool) -> Job:
-        """With new progress and a renewed lease. `moves`: something was settled, or it waits for a known reason."""
+    def recorded(
+        self,
+        token: int,
+        progress: Progress,
+        segments: int,
+        now: datetime,
+        *,
+        moves: bool,
+        at_work: tuple[str, ...] = (),
+    ) -> Job:
+        """With new progress and a renewed lease.
+
+        `moves`: something was settled, or it waits for a known reason. `at_work`: keys of the items that are.
+        """
         self.check_fence(token)
         lease = replace(self.lease, expires_at=now + LEASE) if self.lease else None
         return replace(
@@ -256,6 +272,7 @@ class Job:
             progress=progress,
             segments=max(self.segments, segments),
             notices=self._noticed(progress, now),
+            flight=self.flight.recorded(at_work, is_settling=progress.settled_items > self.progress.settled_items),
             progressed_at=now if moves else self.progressed_at,
         )
 
@@ -317,6 +334,7 @@ def _at_rest(job: Job, status: Status) -> Job:
         _moved(job, status),
         lease=None,
         progress=replace(progress, current_item="", districts=districts, limiter=limiter),
+        flight=Flight(),
         notices=job.notices.moving() if status is Status.PAUSED else job.notices,
     )
 

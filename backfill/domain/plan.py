@@ -43,6 +43,12 @@ class WorkItem(NamedTuple):
     def key(self) -> str:
         return f"{self.date.isoformat()}/{self.district}"
 
+    @classmethod
+    def of(cls, key: str) -> WorkItem:
+        """The item of a key. ValueError for what is none."""
+        day, _, district = key.partition("/")
+        return cls(date.fromisoformat(day), district)
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedDay:

@@ -14,6 +14,7 @@ from backfill.domain import (
     DistrictProgress,
     Edition,
     Event,
+    Flight,
     ItemError,
     JobConfig,
     LimiterReport,
@@ -288,6 +289,14 @@ def config_from_json(value: Mapping[str, Any]) -> JobConfig:
         skip_existing=value["skipExisting"],
         rate_limits=RateLimits(**value["rateLimits"]),
     )
+
+
+def flight_to_json(flight: Flight) -> dict[str, Any]:
+    return asdict(flight)
+
+
+def flight_from_json(value: Mapping[str, Any]) -> Flight:
+    return Flight(**{**value, "items": tuple(value.get("items", ()))})
 
 
 def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection
@@ -18,11 +17,8 @@ from backfill.domain import (
     AuditEntry,
     Deed,
     Door,
-    IdempotencyKey,
     Job,
     JobFilter,
-    JobType,
-    Lease,
     Outcome,
     OutcomeFilter,
     OutcomeKind,
@@ -30,7 +26,6 @@ from backfill.domain import (
     Plan,
     RateLimits,
     Segment,
-    Status,
     StoredLimits,
     Timeline,
     Totals,
@@ -50,74 +45,10 @@ from backfill.models import (
 from backfill.storage import packing
 from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
 
 _THE_ROW = 1
 """The key of a table of one row."""
-
-
-def _columns_of(job: Job) -> dict[str, Any]:
-    progress, detail = packing.progress_to_json(job.progress)
-    return {
-        "job_type": str(job.job_type),
-        "status": str(job.status),
-        "config": packing.config_to_json(job.config),
-        "created_at": job.created_at,
-        "created_by": job.created_by,
-        "started_at": job.started_at,
-        "ended_at": job.ended_at,
-        "cancelled_at": job.cancelled_at,
-        "resumed_at": job.resumed_at,
-        "resume_count": job.resume_count,
-        "takeovers": job.takeovers,
-        "takeover_seconds": job.takeover_seconds,
-        "retry_of": job.retry_of,
-        "notices": packing.notices_to_json(job.notices),
-        "notice_due_at": job.notices.due_at,
-        "lease_owner": job.lease.owner if job.lease else "",
-        "lease_expires_at": job.lease.expires_at if job.lease else None,
-        "token": job.token,
-        "progressed_at": job.progressed_at,
-        "progress": progress,
-        "detail": detail,
-        "error": packing.storable(job.error),
-        "segments": job.segments,
-        "idempotency_key": job.idempotency.key if job.idempotency else "",
-        "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
-        "revision": job.revision,
-    }
-
-
-def _job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
-    try:
-        return Job(
-            id=row.id,
-            job_type=JobType(row.job_type),
-            status=Status(row.status),
-            config=packing.config_from_json(row.config),
-            created_at=row.created_at,
-            created_by=row.created_by,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            cancelled_at=row.cancelled_at,
-            resumed_at=row.resumed_at,
-            resume_count=row.resume_count,
-            takeovers=row.takeovers,
-            takeover_seconds=row.takeover_seconds,
-            retry_of=row.retry_of,
-            notices=packing.notices_from_json(row.notices),
-            lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
-            token=row.token,
-            progressed_at=row.progressed_at,
-            progress=packing.progress_from_json(row.progress, row.detail if with_detail else None),
-            error=row.error,
-            segments=row.segments,
-            idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
-            if row.idempotency_key
-            else None,
-            revision=row.revision,
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise CorruptRecord(f"Job {row.id} cannot be read: {exc!r}.") from exc
 
 
 def _entry_of(row: AuditRecord) -> AuditEntry:
@@ -154,7 +85,7 @@ class OrmJobStorage(JobStorage):
         try:
             with transacting():
                 displaced = self._make_room(displace)
-                BackfillJob.objects.create(id=job.id, plan=packing.pack_plan(plan), **_columns_of(job))
+                BackfillJob.objects.create(id=job.id, plan=packing.pack_plan(plan), **columns_of(job))
                 if audit is not None:
                     self._append(audit(displaced))
         except StorageUnavailable as exc:
@@ -168,7 +99,11 @@ class OrmJobStorage(JobStorage):
         row = BackfillJob.objects.select_for_update().defer("plan").filter(status__in=ACTIVE).first()
         if row is None:
             return None
-        active = _job_of(row)
+        try:
+            active = job_of(row)
+        except CorruptRecord as exc:
+            set_aside(row, exc)
+            return None
         ended = displace(active)
         if ended is None:
             raise _conflict(active)
@@ -187,7 +122,7 @@ class OrmJobStorage(JobStorage):
             row = BackfillJob.objects.select_for_update().defer("plan").filter(pk=job_id).first()
             if row is None:
                 raise JobNotFound(f"There is no job {job_id}.")
-            before = _job_of(row)
+            before = shown(row)
             after = change(before)
             if segment is not None:
                 kinds = kinds_in(segment.outcomes)
@@ -218,11 +153,11 @@ class OrmJobStorage(JobStorage):
 
     @staticmethod
     def _write(row: BackfillJob, job: Job) -> Job:
-        columns = {**_columns_of(job), "revision": row.revision + 1}
+        columns = {**columns_of(job), "revision": row.revision + 1}
         for name, value in columns.items():
             setattr(row, name, value)
         row.save(update_fields=list(columns))
-        return _job_of(row)
+        return shown(row)
 
     @staticmethod
     def _append(entries: Iterable[AuditEntry]) -> None:
@@ -242,12 +177,35 @@ class OrmJobStorage(JobStorage):
     def get(self, job_id: UUID) -> Job | None:
         with answering():
             row = BackfillJob.objects.defer("plan").filter(pk=job_id).first()
-        return _job_of(row) if row else None
+        return shown(row) if row else None
 
     def active(self) -> Job | None:
-        with answering():
-            row = BackfillJob.objects.defer("plan", "detail").filter(status__in=ACTIVE).first()
-        return _job_of(row, with_detail=False) if row else None
+        with answering():  # those of a status that this version does not know are among them
+            rows = list(BackfillJob.objects.defer("plan", "detail").exclude(status__in=ENDED))
+        found = None
+        for row in rows:
+            try:
+                found = job_of(row, with_detail=False)
+            except CorruptRecord:
+                self._set_aside(row.id)
+        return found
+
+    @staticmethod
+    def _set_aside(job_id: UUID) -> None:
+        with transacting():
+            row = (
+                BackfillJob.objects.select_for_update()
+                .defer("plan")
+                .exclude(status__in=ENDED)
+                .filter(pk=job_id)
+                .first()
+            )
+            if row is None:
+                return
+            try:
+                job_of(row)
+            except CorruptRecord as exc:
+                set_aside(row, exc)
 
     def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
         with answering():
@@ -257,7 +215,7 @@ class OrmJobStorage(JobStorage):
                 .order_by("-created_at")
                 .first()
             )
-        return _job_of(row) if row else None
+        return shown(row) if row else None
 
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         rows = BackfillJob.objects.defer("plan", "detail").order_by("-created_at", "-id")
@@ -270,7 +228,7 @@ class OrmJobStorage(JobStorage):
         if wanted.created_to:
             rows = rows.filter(created_at__lt=wanted.created_to)
         with answering():
-            return Page([_job_of(row, with_detail=False) for row in rows[offset : offset + limit]], rows.count())
+            return Page([shown(row, with_detail=False) for row in rows[offset : offset + limit]], rows.count())
 
     def plan(self, job_id: UUID) -> Plan:
         with answering():
@@ -321,7 +279,7 @@ class OrmJobStorage(JobStorage):
     def with_notice_due(self, now: datetime) -> list[Job]:
         rows = BackfillJob.objects.defer("plan", "detail").filter(notice_due_at__lte=now).order_by("notice_due_at")
         with answering():
-            return [_job_of(row, with_detail=False) for row in rows]
+            return [shown(row, with_detail=False) for row in rows]
 
     def totals(self) -> Totals:
         with answering():

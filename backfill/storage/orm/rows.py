@@ -1,0 +1,135 @@
+"""From jobs to rows and back, also where a row cannot be read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from backfill.domain import IdempotencyKey, Job, JobConfig, JobType, Lease, Progress, Status
+from backfill.errors import CorruptRecord
+from backfill.models import BackfillJob
+from backfill.storage import packing
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading of a value may raise that is not as this version would have written it."""
+
+
+def columns_of(job: Job) -> dict[str, Any]:
+    progress, detail = packing.progress_to_json(job.progress)
+    return {
+        "job_type": str(job.job_type),
+        "status": str(job.status),
+        "config": packing.config_to_json(job.config),
+        "created_at": job.created_at,
+        "created_by": job.created_by,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "cancelled_at": job.cancelled_at,
+        "resumed_at": job.resumed_at,
+        "resume_count": job.resume_count,
+        "takeovers": job.takeovers,
+        "takeover_seconds": job.takeover_seconds,
+        "retry_of": job.retry_of,
+        "notices": packing.notices_to_json(job.notices),
+        "notice_due_at": job.notices.due_at,
+        "lease_owner": job.lease.owner if job.lease else "",
+        "lease_expires_at": job.lease.expires_at if job.lease else None,
+        "token": job.token,
+        "progressed_at": job.progressed_at,
+        "progress": progress,
+        "detail": detail,
+        "flight": packing.flight_to_json(job.flight),
+        "error": packing.storable(job.error),
+        "segments": job.segments,
+        "idempotency_key": job.idempotency.key if job.idempotency else "",
+        "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
+        "revision": job.revision,
+    }
+
+
+def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
+    """CorruptRecord where the row is damaged, or was written by another version of the service."""
+    try:
+        return Job(
+            id=row.id,
+            job_type=JobType(row.job_type),
+            status=Status(row.status),
+            config=packing.config_from_json(row.config),
+            created_at=row.created_at,
+            created_by=row.created_by,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            cancelled_at=row.cancelled_at,
+            resumed_at=row.resumed_at,
+            resume_count=row.resume_count,
+            takeovers=row.takeovers,
+            takeover_seconds=row.takeover_seconds,
+            retry_of=row.retry_of,
+            flight=packing.flight_from_json(row.flight),
+            notices=packing.notices_from_json(row.notices),
+            lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
+            token=row.token,
+            progressed_at=row.progressed_at,
+            progress=packing.progress_from_json(row.progress, row.detail if with_detail else None),
+            error=row.error,
+            segments=row.segments,
+            idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
+            if row.idempotency_key
+            else None,
+            revision=row.revision,
+        )
+    except _UNREADABLE as exc:
+        what = f"{exc} is missing" if isinstance(exc, KeyError) else exc
+        raise CorruptRecord(
+            f"Job {row.id} cannot be read, since it is damaged or of another version of this service: {what}."
+        ) from exc
+
+
+def shown(row: BackfillJob, *, with_detail: bool = True) -> Job:
+    """The job of a row; of one that cannot be read a failed job that says so, with what of it can be read."""
+    try:
+        return job_of(row, with_detail=with_detail)
+    except CorruptRecord as exc:
+        return Job(
+            id=row.id,
+            job_type=_or(lambda: JobType(row.job_type), JobType.DATA_COLLECTION),
+            status=Status.FAILED,
+            config=_or(lambda: packing.config_from_json(row.config), JobConfig(start_date=None, end_date=None)),
+            created_at=row.created_at,
+            created_by=row.created_by,
+            started_at=row.started_at,
+            ended_at=row.ended_at or row.progressed_at,
+            cancelled_at=row.cancelled_at,
+            resumed_at=row.resumed_at,
+            resume_count=row.resume_count,
+            retry_of=row.retry_of,
+            token=row.token,
+            progressed_at=row.progressed_at,
+            progress=_or(lambda: packing.progress_from_json(row.progress, None), Progress(total_items=0)),
+            error=row.error or exc.message,
+            segments=row.segments,
+            revision=row.revision,
+        )
+
+
+def set_aside(row: BackfillJob, exc: CorruptRecord) -> None:
+    """Fail the job of a row that cannot be read, so that it is in nobody's way; inside a transaction."""
+    logger.error("%s It is set aside as failed.", exc.message)
+    row.status, row.error, row.ended_at = str(Status.FAILED), packing.storable(exc.message), row.progressed_at
+    row.lease_owner, row.lease_expires_at = "", None
+    row.token, row.revision = row.token + 1, row.revision + 1
+    row.save(
+        update_fields=["status", "error", "ended_at", "lease_owner", "lease_expires_at", "token", "revision"],
+    )
+
+
+def _or(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except _UNREADABLE:
+        return otherwise

@@ -1,0 +1,103 @@
+"""Rows that are damaged, or were written by another version: their job is failed and says so, and others work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backfill.domain import Job, JobFilter, Status
+from backfill.errors import InvalidJobState, LeaseLost
+from backfill.manager import Manager
+from backfill.storage import Storage
+from tests.contract.backends import ORM_BACKENDS
+from tests.factories import NOW, JobFactory, PlanFactory
+
+pytestmark = pytest.mark.parametrize("backend", ORM_BACKENDS, indirect=True)
+
+DAMAGES: dict[str, dict[str, Any]] = {
+    "a status of a newer version": {"status": "hibernating"},
+    "a job type of a newer version": {"job_type": "prediction"},
+    "limits of a newer version": {"config": {"rateLimits": {"burst": 3}}},
+    "no config": {"config": []},
+    "no progress": {"progress": {}},
+    "a limiter in an unknown state": {"progress": {"limiter": {"state": "levitating", "waiting_until": None}}},
+    "a flight that is none": {"flight": 7},
+}
+damaged_in_each_way = pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
+
+
+def created(storage: Storage) -> Job:
+    return storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+
+
+def damaged(storage: Storage, damage: dict[str, Any]) -> Job:
+    from backfill.models import BackfillJob
+
+    job = created(storage)
+    assert BackfillJob.objects.filter(pk=job.id).update(**damage)
+    return job
+
+
+@damaged_in_each_way
+def test_the_next_worker_that_looks_fails_it_with_a_sentence_that_names_it(
+    storage: Storage, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = damaged(storage, damage)
+    assert Manager(storage.jobs).claim("runner", NOW) is None
+    (row,) = storage.jobs.page(JobFilter(statuses=frozenset({Status.FAILED})), limit=9, offset=0).rows
+    assert (row.id, row.status) == (job.id, Status.FAILED)
+    assert row.error.startswith(f"Job {job.id} cannot be read, since it is damaged or of another version")
+    assert row.ended_at is not None
+    assert row.error in caplog.text
+    caplog.clear()
+    assert Manager(storage.jobs).claim("runner", NOW) is None
+    assert caplog.records == []  # it is said once
+
+
+@damaged_in_each_way
+def test_another_job_is_created_and_runs(storage: Storage, damage: dict[str, Any]) -> None:
+    broken, job = damaged(storage, damage), created(storage)
+    claim = Manager(storage.jobs).claim("runner", NOW)
+    assert claim is not None
+    assert claim.job.id == job.id
+    assert {row.id for row in storage.jobs.page(JobFilter(), limit=9, offset=0).rows} == {broken.id, job.id}
+
+
+@damaged_in_each_way
+def test_it_is_shown_and_cannot_be_steered(storage: Storage, damage: dict[str, Any]) -> None:
+    job = damaged(storage, damage)
+    shown = storage.jobs.get(job.id)
+    assert shown is not None
+    assert (shown.status, shown.created_by) == (Status.FAILED, job.created_by)
+    with pytest.raises(InvalidJobState, match="has ended"):
+        storage.jobs.update(job.id, lambda job: job.cancel_requested(NOW))
+
+
+def test_a_runner_whose_job_became_unreadable_ends_quietly(storage: Storage, backend: object) -> None:
+    from backfill.models import BackfillJob
+
+    job = created(storage)
+    claim = Manager(storage.jobs).claim("runner", NOW)
+    assert claim is not None
+    BackfillJob.objects.filter(pk=job.id).update(config={})
+    with pytest.raises(LeaseLost):
+        claim.look()
+    with pytest.raises(LeaseLost):
+        claim.release(NOW + timedelta(seconds=1))
+
+
+def test_what_can_be_read_of_it_is_shown(storage: Storage, backend: object) -> None:
+    from backfill.models import BackfillJob
+
+    job = created(storage)
+    BackfillJob.objects.filter(pk=job.id).update(status="hibernating")
+    shown = storage.jobs.get(job.id)
+    assert shown is not None
+    assert (shown.config, shown.job_type, shown.progress.total_items) == (
+        job.config,
+        job.job_type,
+        job.progress.total_items,
+    )
+    assert "'hibernating' is not a valid Status" in shown.error

@@ -1,0 +1,236 @@
+"""Items that kill their runner: how they are told from those that were there by chance, and set aside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from backfill import runner as runner_module
+from backfill.domain import (
+    LEASE,
+    STALE_AFTER,
+    Flight,
+    Job,
+    JobConfig,
+    LimiterReport,
+    Outcome,
+    OutcomeKind,
+    Progress,
+    Status,
+    WorkItem,
+)
+from backfill.manager import Claim, Manager
+from backfill.rate_limit import Limiter
+from backfill.runner import Runner
+from tests.unit.fakes import (
+    DAY,
+    FAST,
+    NOW,
+    FakeExecution,
+    FakeStorage,
+    a_job,
+    a_plan,
+    all_items,
+    an_outcome,
+    eventually,
+    utc_now,
+)
+
+IDLE = LimiterReport()
+KEY, OTHER = "2024-01-31/01", "2024-01-31/02"
+
+
+# The rule.
+
+
+def test_an_item_that_was_at_work_at_three_deaths_in_a_row_is_quarantined() -> None:
+    flight = Flight()
+    for _ in range(3):
+        assert flight.quarantined == ()
+        flight = flight.recorded((KEY,), is_settling=False).died()
+    assert flight.quarantined == (KEY,)
+    assert flight.deaths == 3
+
+
+def test_an_item_that_was_not_at_work_at_a_death_is_cleared() -> None:
+    flight = Flight(suspects={KEY: 2, OTHER: 2}).recorded((OTHER,), is_settling=False).died()
+    assert flight.suspects == {OTHER: 3}
+
+
+def test_deaths_between_which_something_was_settled_are_not_in_a_row_but_suspicions_last() -> None:
+    flight = Flight(deaths=2, suspects={KEY: 2}).recorded((KEY,), is_settling=True)
+    assert (flight.deaths, flight.died().suspects) == (0, {KEY: 3})
+
+
+def test_the_key_of_an_item_names_it() -> None:
+    item = WorkItem(DAY, "01")
+    assert WorkItem.of(item.key) == item
+    with pytest.raises(ValueError, match="Invalid isoformat"):
+        WorkItem.of("tomorrow/01")
+
+
+# Takeovers.
+
+
+def died(job: Job, at_work: str = KEY) -> Job:
+    """Claimed, seen at work, and dead for as long as its lease lasts."""
+    now = job.lease.expires_at if job.lease else NOW
+    claimed = job.claimed("runner", now)
+    return claimed.recorded(claimed.token, claimed.progress, 0, now, moves=False, at_work=(at_work,))
+
+
+def test_a_takeover_after_a_death_counts_it_and_a_clean_stop_clears_it() -> None:
+    job = died(died(a_job()))
+    assert (job.flight.deaths, job.flight.suspects) == (1, {KEY: 1})
+    assert job.lease is not None
+    again = job.claimed("next", job.lease.expires_at)
+    assert (again.flight.deaths, again.flight.suspects) == (2, {KEY: 2})
+    assert again.released(again.token, NOW).flight == Flight()
+
+
+def test_a_job_that_kills_its_runner_at_each_start_becomes_stale_in_the_end() -> None:
+    """R3.4"""
+    job = a_job()
+    for _ in range(4):
+        job = died(job)
+    moved_at = job.progressed_at
+    while not job.is_stale(job.lease.expires_at if job.lease else NOW):
+        job = died(job)
+        assert job.progressed_at == moved_at
+    assert job.lease is not None
+    assert job.lease.expires_at - moved_at < STALE_AFTER + 2 * LEASE
+
+
+def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes_on() -> None:
+    storage, plan = FakeStorage(), a_plan(1, ("01", "02"))
+    job = a_job(progress=Progress(total_items=2), created_at=NOW)
+    storage.jobs.put_in(job, plan)
+    now = NOW
+    for _ in range(3):
+        claim = Manager(storage.jobs).claim("runner", now)
+        assert claim is not None
+        claim.record([WorkItem(DAY, "01")], IDLE, now)
+        now += LEASE
+    claim = Manager(storage.jobs).claim("runner", now)
+    assert claim is not None
+    (outcome,) = storage.jobs.ledger(job.id)
+    assert (outcome.item, outcome.kind, outcome.reason) == (WorkItem(DAY, "01"), OutcomeKind.FAILED, "QUARANTINED")
+    assert outcome.message.startswith("The process died 3 times in a row while it worked on this item")
+    assert storage.jobs.rows[job.id].progress.failed == 1
+    claim.note([an_outcome(WorkItem(DAY, "02"))])
+    claim.record((), IDLE, now)
+    assert claim.finish(now).status is Status.COMPLETED
+
+
+def test_what_only_waits_is_not_at_work() -> None:
+    storage = FakeStorage()
+    storage.jobs.put_in(a_job(), a_plan())
+    claim = Manager(storage.jobs).claim("runner", NOW)
+    assert claim is not None
+    item = all_items(claim.plan)[0]
+    assert claim.record([item], IDLE, NOW).flight.items == (item.key,)
+    assert claim.record([item], IDLE, NOW, is_holding=True).flight.items == ()
+
+
+# The runner after a death.
+
+
+class Killed(BaseException):
+    """As a kill -9: whatever the thread was about to do is not done."""
+
+
+class Deadly:
+    """Runs a job again and again, each time until it ends or the item kills its runner within milliseconds."""
+
+    def __init__(self, killer: str, *, items: int) -> None:
+        self.storage, self.plan = FakeStorage(), a_plan(1, tuple(f"{n:02d}" for n in range(1, items + 1)))
+        self.killer, self.deaths, self.in_flight_at_death = WorkItem(DAY, killer), 0, list[tuple[str, ...]]()
+        self.now = utc_now()
+        config = JobConfig(start_date=DAY, end_date=DAY, rate_limits=FAST)
+        self.job_id = self.storage.jobs.put_in(
+            a_job(created_at=self.now, progressed_at=self.now, config=config, progress=Progress(total_items=items)),
+            self.plan,
+        ).id
+
+    def run_once(self) -> None:
+        claim = Manager(self.storage.jobs).claim("runner", self.now)
+        assert claim is not None
+        dead = threading.Event()
+
+        def do(item: WorkItem) -> Outcome:
+            if item == self.killer:
+                dead.set()
+            if dead.wait(0.01):
+                raise Killed
+            return an_outcome(item, at=self.now)
+
+        limiter = Limiter(FAST, self.storage.jobs.update_timeline)
+        runner = Runner(
+            claim, FakeExecution(do), limiter, stop=threading.Event(), now=lambda: self.now, disconnect=lambda: None
+        )
+        runner._take_results = self._dying(runner._take_results, dead, claim)  # type: ignore[method-assign]
+        try:
+            runner.run()
+        except Killed:
+            self.deaths += 1
+            self.now += LEASE
+
+    def _dying(self, take: Callable[[], None], dead: threading.Event, claim: Claim) -> Callable[[], None]:
+        def take_or_die() -> None:
+            if dead.is_set():
+                self.in_flight_at_death.append(self.storage.jobs.rows[claim.job.id].flight.items)
+                raise Killed
+            take()
+            if dead.is_set():
+                self.in_flight_at_death.append(self.storage.jobs.rows[claim.job.id].flight.items)
+                raise Killed
+
+        return take_or_die
+
+
+def test_an_item_that_kills_within_milliseconds_is_seen_alone_from_the_second_death_and_set_aside_after_it() -> None:
+    deadly = Deadly("05", items=9)
+    while deadly.storage.jobs.rows[deadly.job_id].status.is_active and deadly.deaths < 9:
+        deadly.run_once()
+    job = deadly.storage.jobs.rows[deadly.job_id]
+    assert deadly.deaths <= 4  # at the first one it had begun without a record
+    assert deadly.in_flight_at_death[1:] == [(deadly.killer.key,)] * (deadly.deaths - 1)
+    assert (job.status, job.progress.failed, job.progress.processed) == (Status.COMPLETED, 1, 8)
+    assert [error.code for error in job.progress.errors] == ["QUARANTINED"]
+
+
+def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_CAREFUL_FOR", 1.0)
+    storage, plan, now = FakeStorage(), a_plan(30, ("01", "02", "F")), utc_now()
+    config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
+    progress = Progress(total_items=90)
+    job = a_job(created_at=now, progressed_at=now, config=config, progress=progress).claimed("dead", now - LEASE)
+    storage.jobs.put_in(job, plan)
+    claim = Manager(storage.jobs).claim("runner", now)
+    assert claim is not None
+    unrecorded: list[str] = []
+    began = time.monotonic()
+
+    def do(item: WorkItem) -> Outcome:
+        if time.monotonic() - began < 0.9 and storage.jobs.rows[job.id].flight.items != (item.key,):
+            unrecorded.append(item.key)
+        time.sleep(0.03)
+        return an_outcome(item, at=utc_now())
+
+    execution = FakeExecution(do)
+    limiter = Limiter(FAST, storage.jobs.update_timeline)
+    runner = Runner(claim, execution, limiter, stop=threading.Event(), now=utc_now, disconnect=lambda: None)
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    assert eventually(lambda: time.monotonic() - began > 0.9)
+    assert execution.most_in_flight == 1
+    thread.join(10)
+    assert unrecorded == []
+    assert execution.most_in_flight == 3
+    assert storage.jobs.rows[job.id].status is Status.COMPLETED
+    assert storage.jobs.rows[job.id].resumed_at is not None
+    assert storage.jobs.rows[job.id].progressed_at - now < timedelta(minutes=1)
