@@ -155,6 +155,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 BACKFILL_STORAGE = env.str("BACKFILL_STORAGE", default="orm")
+BACKFILL_FIRESTORE_PREFIX = env.str("BACKFILL_FIRESTORE_PREFIX", default="backfill")
+BACKFILL_FIRESTORE_DATABASE = env.str("BACKFILL_FIRESTORE_DATABASE", default="(default)")
 BACKFILL_DASHBOARD_URL = env.str("BACKFILL_DASHBOARD_URL", default="https://dashboards.toastmasters.org")
 BACKFILL_CONTACT = env.str("BACKFILL_CONTACT", default="")
 BACKFILL_ALLOWED_HOURS = env.str("BACKFILL_ALLOWED_HOURS", default="")

@@ -157,7 +157,10 @@ class JobStorage(ABC):
 
     @abstractmethod
     def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
-        """Replace the shared timeline by `change` of it, atomically; under a fence, only while that holds."""
+        """Replace the shared timeline by `change` of it, atomically; under a fence, only while that holds.
+
+        `change` is pure, and may be called more than once.
+        """
 
     @abstractmethod
     def ping(self) -> None:
