@@ -17,8 +17,8 @@ from backfill.work.base import Execution, unexpected
 
 logger = logging.getLogger(__name__)
 
-_RECORD_AFTER = 1.0
-"""Seconds between two writes of the ledger at least: a document of Firestore takes one a second."""
+_RETRY_STORE = 1.0
+"""Seconds between two attempts to end a job where the store does not answer."""
 
 _LOOK_AFTER = 0.4
 """Seconds between two looks at what the operator wishes."""
@@ -232,7 +232,7 @@ class Runner:
         """Store what there is to store, else look at what the operator wishes."""
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
-        if (has_news and self._is_due(_RECORD_AFTER)) or self._is_due(RENEW_AFTER.total_seconds()):
+        if (has_news and self._is_due(self._claim.record_after)) or self._is_due(RENEW_AFTER.total_seconds()):
             self._record()
         elif time.monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
             self._last_look = time.monotonic()
@@ -268,7 +268,7 @@ class Runner:
     def _patiently(self, write: Callable[[], Job]) -> Job | None:
         """The job after a write that is tried until it succeeds; None where the process stops before."""
         while not self._try_storing(write):
-            if self._stop.wait(_RECORD_AFTER):
+            if self._stop.wait(_RETRY_STORE):
                 return None
         return self._claim.job
 

@@ -59,6 +59,7 @@ def _marks(document: Document) -> list[str]:
 
 class FirestoreJobStorage(JobStorage):
     record_after = 2.5
+    """A record writes the job and a segment: two documents, each charged for and each good for one write a second."""
 
     def __init__(self, database: Database, retention: timedelta) -> None:
         self._database, self._retention = database, retention
