@@ -98,30 +98,24 @@ class Worker:
 
     def work(self) -> None:
         """Until `stop`."""
-        facts = {"worker": self.owner}
-        logger.info("Worker %s is looking for jobs.", self.owner, extra=facts)
+        logger.info("Worker %s is looking for jobs.", self.owner)
         trouble = ""
         while not self._stop.is_set():
             try:
                 found = self._work_once()
             except StorageUnavailable as exc:
                 if exc.message != trouble:
-                    logger.warning(
-                        "The worker waits: %s It is tried again every %g s.",
-                        exc.message,
-                        _AFTER_TROUBLE,
-                        extra={**facts, "code": exc.code},
-                    )
+                    logger.warning("The worker waits: %s It is tried again every %g s.", exc.message, _AFTER_TROUBLE)
                 trouble = exc.message
                 self._stop.wait(_AFTER_TROUBLE)
             except CorruptRecord as exc:
                 logger.error("%s Its job is failed; other jobs go on.", exc.message)  # noqa: TRY400 - it says it all
             except Exception:
-                logger.exception("The worker met an error that it does not know; it goes on.", extra=facts)
+                logger.exception("The worker met an error that it does not know; it goes on.")
                 self._stop.wait(_AFTER_TROUBLE)
             else:
                 if trouble:
-                    logger.info("The job store answers again.", extra=facts)
+                    logger.info("The job store answers again.")
                     trouble = ""
                 if not found:
                     self._nudged.wait(_POLL)
@@ -178,9 +172,7 @@ class Worker:
             removed = self._prune()
             self._last_prune = now
             if removed:
-                logger.info(
-                    "%d ended jobs were older than the retention and were removed.", removed, extra={"jobs": removed}
-                )
+                logger.info("%d ended jobs were older than the retention and were removed.", removed)
 
 
 _here: Worker | None = None

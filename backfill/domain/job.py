@@ -22,6 +22,9 @@ LEASE = timedelta(seconds=15)
 
 RENEW_AFTER = timedelta(seconds=5)
 
+_CLOCKS_APART = LEASE
+"""The clocks of two servers may differ by less than this: by more, and one takes over from the other all the time."""
+
 STALE_AFTER = timedelta(minutes=10)
 """A job without progress for this long does not move: a new one may displace it."""
 
@@ -111,7 +114,8 @@ class Lease:
         return self.expires_at - LEASE
 
     def is_live(self, now: datetime) -> bool:
-        return now < self.expires_at
+        """One that ends further ahead than any can was given under a clock that has been set back since."""
+        return now < self.expires_at <= now + LEASE + _CLOCKS_APART
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +238,7 @@ class Job:
         runs_on = self.status in {Status.PENDING, Status.RUNNING}  # else it is only brought to its end
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
-        silence = (now - self.lease.renewed_at).total_seconds() if self.lease else 0.0
+        silence = max((now - self.lease.renewed_at).total_seconds(), 0.0) if self.lease else 0.0
         flight = self.flight.died() if self.lease else Flight()
         return replace(
             claimed,
