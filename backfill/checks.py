@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,9 @@ from backfill.domain import AllowedHours
 from backfill.storage import ADAPTERS
 from backfill.webhooks import key_of
 from backfill.work.executors import EXECUTORS
+
+_PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST")
+_COLLECTION_NAME = re.compile(r"(?!__)[A-Za-z0-9_-]{1,100}")
 
 
 @register(Tags.database)
@@ -100,6 +105,32 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 f"({settings.BACKFILL_RETENTION_DAYS}): it would not be known who started jobs that are still there.",
                 hint="Set it to BACKFILL_RETENTION_DAYS or more.",
                 id="backfill.E010",
+            )
+        )
+    return found
+
+
+@register()
+def check_firestore(**_: Any) -> list[CheckMessage]:
+    """Where jobs live in Firestore, it must be known in whose, and under which names."""
+    if settings.BACKFILL_STORAGE != "firestore":
+        return []
+    found: list[CheckMessage] = []
+    if not any(os.environ.get(name) for name in _PROJECT_VARIABLES):
+        found.append(
+            Error(
+                "BACKFILL_STORAGE is firestore, and no Google Cloud project is named.",
+                hint="Set GOOGLE_CLOUD_PROJECT to the project, or FIRESTORE_EMULATOR_HOST to the emulator's host:port.",
+                id="backfill.E011",
+            )
+        )
+    prefix = settings.BACKFILL_FIRESTORE_PREFIX
+    if not _COLLECTION_NAME.fullmatch(prefix):
+        found.append(
+            Error(
+                f"BACKFILL_FIRESTORE_PREFIX is {prefix!r}, which names no collection.",
+                hint="Set it to a word of letters, digits, - and _ like backfill.",
+                id="backfill.E012",
             )
         )
     return found

@@ -129,6 +129,11 @@ class Claim:
         self._unwritten = 0
 
     @property
+    def record_after(self) -> float:
+        """Seconds between two records at least."""
+        return self._jobs.record_after
+
+    @property
     def unwritten(self) -> int:
         """Outcomes that are noted but not stored yet."""
         return self._unwritten

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from backfill.domain import RENEW_AFTER, Job, LimiterState, Outcome, PlannedDay, Status, WorkItem
+from backfill.domain import RENEW_AFTER, Job, LimiterState, Outcome, OutcomeKind, PlannedDay, Status, WorkItem
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
 from backfill.manager import Claim
 from backfill.rate_limit import Limiter
@@ -17,8 +17,8 @@ from backfill.work.base import Execution, unexpected
 
 logger = logging.getLogger(__name__)
 
-_RECORD_AFTER = 1.0
-"""Seconds between two writes of the ledger at least: a document of Firestore takes one a second."""
+_RETRY_STORE = 1.0
+"""Seconds between two attempts to end a job where the store does not answer."""
 
 _LOOK_AFTER = 0.4
 """Seconds between two looks at what the operator wishes."""
@@ -102,20 +102,28 @@ class Runner:
         self._careful_until = time.monotonic() + _CAREFUL_FOR if claim.job.flight.deaths else 0.0
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
+        self._facts = {"job": str(claim.job.id), "token": claim.job.token}
+        """Fields of every log line."""
 
     def run(self) -> None:
         """Until the job is ended, released or lost. Returns quietly in each case."""
         job = self._claim.job
-        logger.info("Job %s: runner starts (token %d, %s).", job.id, job.token, job.status)
+        logger.info(
+            "Job %s: runner starts (token %d, %s).",
+            job.id,
+            job.token,
+            job.status,
+            extra={**self._facts, "status": str(job.status), "resumes": job.resume_count, "takeovers": job.takeovers},
+        )
         try:
             if self._work():
                 ended = self._patiently(self._finish)
                 if ended is not None:
-                    logger.info("Job %s: %s.", job.id, ended.status)
+                    logger.info("Job %s: %s.", job.id, ended.status, extra={**self._facts, **_counts(ended)})
             else:
                 self._let_go()
         except LeaseLost as exc:
-            logger.info("Job %s: this runner ends, touching nothing. %s", job.id, exc.message)
+            logger.info("Job %s: this runner ends, touching nothing. %s", job.id, exc.message, extra=self._facts)
         finally:
             self._limiter.stop()
             for _ in range(self._threads):
@@ -212,12 +220,30 @@ class Runner:
         self._in_flight.remove(bundle)
         if not isinstance(outcomes, BaseException):
             self._claim.note(outcomes)
+            self._log_failures(outcomes)
         elif isinstance(outcomes, Stopped | StorageUnavailable):
             self._agenda.put_back(bundle)
         elif isinstance(outcomes, LeaseLost):
             raise outcomes
         else:
             self._claim.note([unexpected(item, outcomes, self._now()) for item in bundle[1]])
+
+    def _log_failures(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.kind is OutcomeKind.FAILED:
+                logger.warning(
+                    "Item %s of job %s failed (%s): %s",
+                    outcome.item.key,
+                    self._claim.job.id,
+                    outcome.reason,
+                    outcome.message,
+                    extra={
+                        **self._facts,
+                        "item": outcome.item.key,
+                        "code": outcome.reason,
+                        "attempts": outcome.attempts,
+                    },
+                )
 
     # Keeping the store and the lease.
 
@@ -232,7 +258,7 @@ class Runner:
         """Store what there is to store, else look at what the operator wishes."""
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
-        if (has_news and self._is_due(_RECORD_AFTER)) or self._is_due(RENEW_AFTER.total_seconds()):
+        if (has_news and self._is_due(self._claim.record_after)) or self._is_due(RENEW_AFTER.total_seconds()):
             self._record()
         elif time.monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
             self._last_look = time.monotonic()
@@ -255,20 +281,25 @@ class Runner:
             self._not_storing(exc)
             return False
         if not self._is_storing:
-            logger.info("Job %s: the job store answers again; the job goes on.", self._claim.job.id)
+            logger.info("Job %s: the job store answers again; the job goes on.", self._claim.job.id, extra=self._facts)
             self._is_storing = True
         return True
 
     def _not_storing(self, exc: StorageUnavailable) -> None:
         """No new item begins until the store answers: an item counts only once it is stored."""
         if self._is_storing:
-            logger.warning("Job %s waits: %s It is tried again every second.", self._claim.job.id, exc.message)
+            logger.warning(
+                "Job %s waits: %s It is tried again every second.",
+                self._claim.job.id,
+                exc.message,
+                extra={**self._facts, "code": exc.code},
+            )
         self._is_storing = False
 
     def _patiently(self, write: Callable[[], Job]) -> Job | None:
         """The job after a write that is tried until it succeeds; None where the process stops before."""
         while not self._try_storing(write):
-            if self._stop.wait(_RECORD_AFTER):
+            if self._stop.wait(_RETRY_STORE):
                 return None
         return self._claim.job
 
@@ -293,7 +324,23 @@ class Runner:
             job = self._claim.release(self._now())
         except StorageUnavailable as exc:
             logger.warning(
-                "Job %s could not be released and waits for its lease to expire. %s", self._claim.job.id, exc.message
+                "Job %s could not be released and waits for its lease to expire. %s",
+                self._claim.job.id,
+                exc.message,
+                extra={**self._facts, "code": exc.code},
             )
         else:
-            logger.info("Job %s: released (%s).", job.id, job.status)
+            logger.info("Job %s: released (%s).", job.id, job.status, extra={**self._facts, **_counts(job)})
+
+
+def _counts(job: Job) -> dict[str, object]:
+    """What a log line says of how far a job is."""
+    progress = job.progress
+    return {
+        "status": str(job.status),
+        "total": progress.total_items,
+        "processed": progress.processed,
+        "failed": progress.failed,
+        "skipped": progress.skipped_items,
+        "requests": progress.limiter.requests_made,
+    }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from backfill.domain import (
     AuditEntry,
     Changes,
     Deed,
+    Door,
     IdempotencyKey,
     Job,
     JobConfig,
@@ -51,6 +53,8 @@ from backfill.storage import Page, Storage, open_storage
 from backfill.vitals import Vitals, vitals, worker_seen_at
 from backfill.work.base import Work
 from backfill.worker import Companion, Worker, nudge_here
+
+logger = logging.getLogger(__name__)
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 
@@ -257,9 +261,11 @@ class BackfillService:
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
 
+        entries: list[AuditEntry] = []
+
         def audit(displaced: Job | None) -> list[AuditEntry]:
             deed = Deed.RETRIED if retry_of else Deed.STARTED
-            entries = [self._entry(by, deed, job_changes(None, job), job.id)]
+            entries[:] = [self._entry(by, deed, job_changes(None, job), job.id)]
             if displaced is not None:
                 entries.append(self._entry(by, Deed.DISPLACED, {"displacedBy": (None, str(job.id))}, displaced.id))
             return entries
@@ -272,6 +278,7 @@ class BackfillService:
             if (known := self._known(identity)) is not None:
                 return Started(known, is_new=False)
             raise
+        _log(entries)
         self.nudge()
         return Started(self._told(created), is_new=True)
 
@@ -353,11 +360,14 @@ class BackfillService:
             after = change(job)
             return job if after == job else after  # what changes nothing leaves no trace
 
-        job = self.storage.jobs.update(
-            job_id,
-            changed,
-            audit=lambda before, after: self._entry(by, deed, job_changes(before, after), job_id),
-        )
+        entries: list[AuditEntry] = []
+
+        def audit(before: Job, after: Job) -> AuditEntry:
+            entries[:] = [self._entry(by, deed, job_changes(before, after), job_id)]
+            return entries[0]
+
+        job = self.storage.jobs.update(job_id, changed, audit=audit)
+        _log(entries)
         self.nudge()
         return self._told(job)
 
@@ -381,15 +391,20 @@ class BackfillService:
     def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
         """Any subset of the limits, for the next job. Raises InvalidRequest."""
 
-        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
-            return self._entry(by, Deed.CHANGED_LIMITS, limit_changes(before.limits, after.limits), None)
+        entries: list[AuditEntry] = []
 
-        return self.storage.jobs.save_rate_limits(
+        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
+            entries[:] = [self._entry(by, Deed.CHANGED_LIMITS, limit_changes(before.limits, after.limits), None)]
+            return entries[0]
+
+        stored = self.storage.jobs.save_rate_limits(
             lambda stored: StoredLimits(
                 limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=by.operator
             ),
             audit=audit,
         )
+        _log(entries)
+        return stored
 
     def prune(self) -> int:
         """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
@@ -410,6 +425,27 @@ class BackfillService:
 
     def new_worker(self, *, beside: Companion | None = None) -> Worker:
         return Worker(self.storage, self.works, prune=self.prune, hours=self.hours, now=self.now, beside=beside)
+
+
+def _log(entries: Iterable[AuditEntry]) -> None:
+    """What the audit trail says, once it is written; who sits at a terminal sees what came of it anyway."""
+    for entry in entries:
+        actor = entry.actor
+        logger.log(
+            logging.DEBUG if actor.door is Door.CLI else logging.INFO,
+            "%s: %s by %s (%s).",
+            f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
+            entry.deed,
+            actor.operator,
+            actor.door,
+            extra={
+                "job": str(entry.job_id) if entry.job_id else None,
+                "deed": str(entry.deed),
+                "operator": actor.operator,
+                "door": str(actor.door),
+                "changes": dict(entry.changes),
+            },
+        )
 
 
 @cache

@@ -140,7 +140,7 @@ class Courier:
         if job is None:
             return  # another courier has it
         if attempt.due_at is None:
-            logger.warning("Job %s: given up telling %s.", job_id, notice.event)
+            logger.warning("Job %s: given up telling %s.", job_id, notice.event, extra=_facts(job_id, notice))
         elif self._is_taken(job, notice):
             self._replaced(job_id, attempt, attempt.settled())
 
@@ -162,6 +162,7 @@ class Courier:
     def _is_taken(self, job: Job, notice: Notice) -> bool:
         """Whether the receiver has it, or wants no more of it."""
         message_id, timestamp, body = str(notice.id_for(job.id)), int(self._now().timestamp()), body_of(job, notice)
+        facts = _facts(job.id, notice)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message_id,
@@ -174,10 +175,20 @@ class Courier:
             ) as answer:
                 status = answer.status_code
         except requests.RequestException as exc:
-            logger.warning("Job %s: %s could not be told: %s", job.id, notice.event, exc)
+            logger.warning("Job %s: %s could not be told: %s", job.id, notice.event, exc, extra=facts)
             return False
         if status == _GONE or 200 <= status < 300:
-            logger.info("Job %s: the receiver was told %s (%d).", job.id, notice.event, status)
+            logger.info("Job %s: the receiver was told %s (%d).", job.id, notice.event, status, extra=facts)
             return True
-        logger.warning("Job %s: the receiver of %s answered %d.", job.id, notice.event, status)
+        logger.warning("Job %s: the receiver of %s answered %d.", job.id, notice.event, status, extra=facts)
         return False
+
+
+def _facts(job_id: UUID, notice: Notice) -> dict[str, object]:
+    """Fields of a log line."""
+    return {
+        "job": str(job_id),
+        "event": str(notice.event),
+        "delivery": str(notice.id_for(job_id)),
+        "attempt": notice.attempts + 1,
+    }

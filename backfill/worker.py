@@ -98,24 +98,30 @@ class Worker:
 
     def work(self) -> None:
         """Until `stop`."""
-        logger.info("Worker %s is looking for jobs.", self.owner)
+        facts = {"worker": self.owner}
+        logger.info("Worker %s is looking for jobs.", self.owner, extra=facts)
         trouble = ""
         while not self._stop.is_set():
             try:
                 found = self._work_once()
             except StorageUnavailable as exc:
                 if exc.message != trouble:
-                    logger.warning("The worker waits: %s It is tried again every %g s.", exc.message, _AFTER_TROUBLE)
+                    logger.warning(
+                        "The worker waits: %s It is tried again every %g s.",
+                        exc.message,
+                        _AFTER_TROUBLE,
+                        extra={**facts, "code": exc.code},
+                    )
                 trouble = exc.message
                 self._stop.wait(_AFTER_TROUBLE)
             except CorruptRecord as exc:
                 logger.error("%s Its job is failed; other jobs go on.", exc.message)  # noqa: TRY400 - it says it all
             except Exception:
-                logger.exception("The worker met an error that it does not know; it goes on.")
+                logger.exception("The worker met an error that it does not know; it goes on.", extra=facts)
                 self._stop.wait(_AFTER_TROUBLE)
             else:
                 if trouble:
-                    logger.info("The job store answers again.")
+                    logger.info("The job store answers again.", extra=facts)
                     trouble = ""
                 if not found:
                     self._nudged.wait(_POLL)
@@ -172,7 +178,9 @@ class Worker:
             removed = self._prune()
             self._last_prune = now
             if removed:
-                logger.info("%d ended jobs were older than the retention and were removed.", removed)
+                logger.info(
+                    "%d ended jobs were older than the retention and were removed.", removed, extra={"jobs": removed}
+                )
 
 
 _here: Worker | None = None

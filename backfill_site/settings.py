@@ -10,6 +10,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
+
+def _one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """A setting that is needed before there are system checks to name it."""
+    value = str(env.str(name, default=default))
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to one of: {', '.join(choices)}.")
+    return value
+
+
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 _DEVELOPMENT_KEY = "for-development-only-" + "0" * 40
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default=_DEVELOPMENT_KEY if DEBUG else "")
@@ -155,6 +164,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 BACKFILL_STORAGE = env.str("BACKFILL_STORAGE", default="orm")
+BACKFILL_FIRESTORE_PREFIX = env.str("BACKFILL_FIRESTORE_PREFIX", default="backfill")
+BACKFILL_FIRESTORE_DATABASE = env.str("BACKFILL_FIRESTORE_DATABASE", default="(default)")
 BACKFILL_DASHBOARD_URL = env.str("BACKFILL_DASHBOARD_URL", default="https://dashboards.toastmasters.org")
 BACKFILL_CONTACT = env.str("BACKFILL_CONTACT", default="")
 BACKFILL_ALLOWED_HOURS = env.str("BACKFILL_ALLOWED_HOURS", default="")
@@ -166,10 +177,25 @@ BACKFILL_WEBHOOK_URL = env.str("BACKFILL_WEBHOOK_URL", default="")
 BACKFILL_WEBHOOK_SECRET = env.str("BACKFILL_WEBHOOK_SECRET", default="")
 BACKFILL_AUDIT_DAYS = env.int("BACKFILL_AUDIT_DAYS", default=365)
 
+_LOG_LEVEL = _one_of("BACKFILL_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+_LOG_FORMAT = _one_of("BACKFILL_LOG_FORMAT", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"backfill": {"handlers": ["console"], "level": env.str("BACKFILL_LOG_LEVEL", default="INFO")}},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": "{levelname}{name}{message}",
+            "style": "{",
+            "rename_fields": {"levelname": "level", "name": "logger"},
+            "timestamp": True,
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _LOG_FORMAT}},
+    "loggers": {
+        "backfill": {"handlers": ["console"], "level": _LOG_LEVEL},
+        # Without debug, Django would tell of its errors by mail only.
+        "django": {"handlers": ["console"], "level": "INFO" if DEBUG else "ERROR"},
+    },
 }

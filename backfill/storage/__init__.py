@@ -7,7 +7,7 @@ from importlib import import_module
 
 from backfill.storage.base import Fence, JobStorage, Page, SnapshotStorage, Storage
 
-ADAPTERS = {"orm": "backfill.storage.orm"}
+ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
 """Name of the setting BACKFILL_STORAGE to the module whose `open_storage()` makes the storage."""
 
 __all__ = ["ADAPTERS", "Fence", "JobStorage", "Page", "SnapshotStorage", "Storage", "open_storage"]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from backfill.domain import (
@@ -53,6 +53,9 @@ class Fence:
 
 class JobStorage(ABC):
     """Jobs, their plans and ledgers, and what is kept beside them."""
+
+    record_after: ClassVar[float] = 1.0
+    """Seconds that a runner leaves between two records of a job at least, where nothing else asks for one."""
 
     # Where a change takes `audit`, what that makes of it is appended to the audit trail in the transaction of the
     # change. Like a change it is pure, and may be called more than once.
@@ -157,7 +160,10 @@ class JobStorage(ABC):
 
     @abstractmethod
     def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
-        """Replace the shared timeline by `change` of it, atomically; under a fence, only while that holds."""
+        """Replace the shared timeline by `change` of it, atomically; under a fence, only while that holds.
+
+        `change` is pure, and may be called more than once.
+        """
 
     @abstractmethod
     def ping(self) -> None:

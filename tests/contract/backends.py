@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID, uuid4
 
 import psycopg
+import requests
 from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
 from backfill.storage import Storage, open_storage
+from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
 
 DAMAGE = b"\x78\x9c damaged"
 """What looks like packed bytes and is not."""
@@ -184,9 +188,88 @@ def _postgresql(_folder: Path) -> Iterator[Backend]:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@dataclass(frozen=True)
+class FirestoreBackend(Backend):
+    """The emulator, in a process of its own."""
+
+    host: str
+    prefix: str
+
+    @contextmanager
+    def opened(self) -> Iterator[Storage]:
+        with mock.patch.dict(os.environ, environment(self.host, self.prefix)):
+            yield _firestore_storage(self.prefix)
+
+    def prepare(self) -> None:
+        """Nothing: a collection is there with its first document."""
+
+    def clear(self) -> None:
+        requests.delete(
+            f"http://{self.host}/emulator/v1/projects/{PROJECT}/databases/(default)/documents", timeout=30
+        ).raise_for_status()
+
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        """Nobody comes through to it, and who was connected is thrown out."""
+        gate = _gates[self.host]
+        gate.close()
+        try:
+            yield
+        finally:
+            gate.open()
+
+    def _damage(self, *path: str, **fields: bytes) -> None:
+        from google.cloud import firestore
+
+        firestore.Client().document(self.prefix, "v1", *path).update(fields)
+
+    def damage_plan(self, job_id: UUID) -> None:
+        self._damage("plans", str(job_id), body=DAMAGE)
+
+    def damage_segment(self, job_id: UUID, number: int) -> None:
+        self._damage("jobs", str(job_id), "segments", f"{number:07d}", body=DAMAGE)
+
+    def damage_snapshot(self, day: date, district: str) -> None:
+        self._damage("snapshots", f"{day}_{district}", body=DAMAGE)
+
+    def damage_result(self, day: date, district: str) -> None:
+        self._damage("results", f"{day}_{district}", body=DAMAGE)
+
+
+_gates: dict[str, Gate] = {}
+"""The way to each emulator that this process has started."""
+
+
+@cache
+def _firestore_storage(prefix: str) -> Storage:
+    """One a process: a client is not made for each test."""
+    from backfill.storage.firestore import storage_over
+    from backfill.storage.firestore.client import Connection
+
+    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), patience=1.0)
+
+
+@contextmanager
+def _firestore(folder: Path) -> Iterator[Backend]:
+    """An emulator on a free port."""
+    emulator = Emulator(folder)
+    try:
+        emulator.start()
+    except EmulatorMissing as exc:
+        raise BackendMissing(str(exc)) from exc
+    gate = Gate(emulator.port)
+    _gates[gate.host] = gate
+    try:
+        yield FirestoreBackend(gate.host, f"contract-{uuid4().hex[:8]}")
+    finally:
+        gate.close()
+        emulator.kill()
+
+
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
+    "firestore": _firestore,
 }
 """Name to what makes a store in a folder, and takes it away again."""
 

@@ -101,14 +101,16 @@ def update_by_two(storage: Storage, meet: Meet, number: int) -> int:
 
 def reserve_often(storage: Storage, meet: Meet, number: int) -> list[Turn]:
     turns: list[Turn] = []
+    tried: list[Turn] = []
 
     def change(timeline: Timeline) -> Timeline:
         after, turn = timeline.reserved(timedelta(milliseconds=10), NOW)
-        turns.append(turn)
+        tried.append(turn)
         return after
 
     for _ in range(20):
         storage.jobs.update_timeline(change)
+        turns.append(tried[-1])  # what was stored is what the change said last
     return turns
 
 

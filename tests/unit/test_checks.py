@@ -8,7 +8,7 @@ import pytest
 from django.core.checks import CheckMessage
 from pytest_django import Settings
 
-from backfill.checks import check_settings, check_webhook
+from backfill.checks import check_firestore, check_settings, check_webhook
 
 GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
 
@@ -16,7 +16,7 @@ GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_
 def found(settings: Settings, **changes: Any) -> list[CheckMessage]:
     for name, value in changes.items():
         setattr(settings, name, value)
-    return [*check_settings(), *check_webhook()]
+    return [*check_settings(), *check_webhook(), *check_firestore()]
 
 
 def test_good_settings_are_not_complained_of(settings: Settings) -> None:
@@ -38,6 +38,8 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
         ({"BACKFILL_RETENTION_DAYS": 0}, "backfill.E005", "BACKFILL_RETENTION_DAYS is 0"),
         ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is no web address"),
         ({"BACKFILL_WORKER": "on"}, "backfill.E003", "BACKFILL_WORKER is 'on'"),
+        ({"BACKFILL_STORAGE": "firestore"}, "backfill.E011", "no Google Cloud project is named"),
+        ({"BACKFILL_STORAGE": "mongo"}, "backfill.E002", "BACKFILL_STORAGE is 'mongo'"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_to_do(
@@ -47,3 +49,16 @@ def test_a_bad_setting_is_named_with_what_to_do(
     assert message.id == identity
     assert sentence in message.msg
     assert message.hint
+
+
+def test_firestore_needs_a_project_or_an_emulator_and_a_name_for_its_collections(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST"):
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, "somewhere")
+            assert found(settings, BACKFILL_STORAGE="firestore") == []
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "somewhere")
+    for prefix in ("", "a/b", "__backfill__"):
+        (message,) = found(settings, BACKFILL_STORAGE="firestore", BACKFILL_FIRESTORE_PREFIX=prefix)
+        assert message.id == "backfill.E012"

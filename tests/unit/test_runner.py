@@ -36,6 +36,7 @@ from tests.unit.fakes import (
     DAY,
     FAST,
     FakeExecution,
+    FakeJobs,
     FakeStorage,
     a_job,
     a_plan,
@@ -485,7 +486,7 @@ def test_two_hundred_thousand_items_that_are_all_skipped_run_through_in_flat_mem
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R10.3"""
-    monkeypatch.setattr(runner_module, "_RECORD_AFTER", 0.02)  # a second of waiting for each 20,000 outcomes is none
+    monkeypatch.setattr(FakeJobs, "record_after", 0.02)  # a second of waiting for each 20,000 outcomes is none
     monkeypatch.setattr(runner_module, "_LOOK_AFTER", 0.02)
     plan = a_plan(1527, (SUMMARY, *(f"{n:02d}" for n in range(1, 131))))
     run = Run(plan, FakeExecution(skips=lambda day: skipped(day.items())))

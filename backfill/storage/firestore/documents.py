@@ -1,0 +1,137 @@
+"""Jobs as documents. Fields are what is searched or compared by; the rest is packed, so that it is not indexed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from backfill.domain import Actor, AuditEntry, Deed, Door, IdempotencyKey, Job, JobType, Lease, Status
+from backfill.errors import CorruptRecord
+from backfill.storage import packing
+from backfill.storage.firestore.database import Document
+
+LISTED = ("status", "created_at", "ended_at", "notice_due_at", "body")
+"""The fields of a job that a list needs: all but the detail of its progress."""
+
+_UNOWNED = timedelta(days=400)
+"""How long a TTL policy leaves what belongs to a job: longer than any job lasts and is kept."""
+
+
+def kept_until(written_at: datetime) -> datetime:
+    return written_at + _UNOWNED
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
+    progress, detail = packing.progress_to_json(job.progress)
+    body = {
+        "config": packing.config_to_json(job.config),
+        "createdAt": _text(job.created_at),
+        "createdBy": packing.storable(job.created_by),
+        "startedAt": _text(job.started_at),
+        "endedAt": _text(job.ended_at),
+        "cancelledAt": _text(job.cancelled_at),
+        "resumedAt": _text(job.resumed_at),
+        "resumeCount": job.resume_count,
+        "takeovers": job.takeovers,
+        "takeoverSeconds": job.takeover_seconds,
+        "retryOf": str(job.retry_of) if job.retry_of else None,
+        "notices": packing.notices_to_json(job.notices),
+        "lease": [job.lease.owner, job.lease.expires_at.isoformat()] if job.lease else None,
+        "token": job.token,
+        "progressedAt": _text(job.progressed_at),
+        "progress": progress,
+        "error": packing.storable(job.error),
+        "segments": job.segments,
+        "idempotency": [job.idempotency.key, job.idempotency.fingerprint] if job.idempotency else None,
+        "revision": job.revision,
+    }
+    return {
+        "job_type": str(job.job_type),
+        "status": str(job.status),
+        "is_active": job.status.is_active,
+        "created_at": job.created_at,
+        "ended_at": job.ended_at,
+        "notice_due_at": job.notices.due_at,
+        "idempotency_key": job.idempotency.key if job.idempotency else None,
+        "expires_at": job.ended_at + retention if job.ended_at else None,
+        "body": packing.pack_json({"jobType": str(job.job_type), "status": str(job.status), **body}),
+        "detail": packing.pack_json(detail),
+    }
+
+
+def job_of(document: Document, *, with_detail: bool = True) -> Job:
+    """CorruptRecord names a job that cannot be read."""
+    subject = f"job {document.id}"
+    value = document.to_dict() or {}
+    try:
+        body = packing.unpack_json(bytes(value["body"]), subject)
+        detail = packing.unpack_json(bytes(value["detail"]), subject) if with_detail else None
+        lease, key = body["lease"], body["idempotency"]
+        return Job(
+            id=UUID(document.id),
+            job_type=JobType(body["jobType"]),
+            status=Status(body["status"]),
+            config=packing.config_from_json(body["config"]),
+            created_at=datetime.fromisoformat(body["createdAt"]),
+            created_by=body["createdBy"],
+            started_at=_instant(body["startedAt"]),
+            ended_at=_instant(body["endedAt"]),
+            cancelled_at=_instant(body["cancelledAt"]),
+            resumed_at=_instant(body["resumedAt"]),
+            resume_count=body["resumeCount"],
+            takeovers=body["takeovers"],
+            takeover_seconds=body["takeoverSeconds"],
+            retry_of=UUID(body["retryOf"]) if body["retryOf"] else None,
+            notices=packing.notices_from_json(body["notices"]),
+            lease=Lease(owner=lease[0], expires_at=datetime.fromisoformat(lease[1])) if lease else None,
+            token=body["token"],
+            progressed_at=datetime.fromisoformat(body["progressedAt"]),
+            progress=packing.progress_from_json(body["progress"], detail),
+            error=body["error"],
+            segments=body["segments"],
+            idempotency=IdempotencyKey(key=key[0], fingerprint=key[1]) if key else None,
+            revision=body["revision"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as exc:
+        raise CorruptRecord(f"Job {document.id} cannot be read: {exc!r}.") from exc
+
+
+def entry_to_document(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "job_id": str(entry.job_id) if entry.job_id else None,
+        "body": packing.pack_json(
+            {
+                "at": entry.at.isoformat(),
+                "operator": packing.storable(entry.actor.operator),
+                "door": str(entry.actor.door),
+                "deed": str(entry.deed),
+                "changes": {name: list(pair) for name, pair in entry.changes.items()},
+            }
+        ),
+    }
+
+
+def entry_of(document: Document) -> AuditEntry:
+    value = document.to_dict() or {}
+    try:
+        body = packing.unpack_json(bytes(value["body"]), f"audit entry {document.id}")
+        return AuditEntry(
+            id=UUID(document.id),
+            at=datetime.fromisoformat(body["at"]),
+            actor=Actor(body["operator"], Door(body["door"])),
+            deed=Deed(body["deed"]),
+            job_id=UUID(value["job_id"]) if value["job_id"] else None,
+            changes={name: (was, becomes) for name, (was, becomes) in body["changes"].items()},
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CorruptRecord(f"Audit entry {document.id} cannot be read: {exc!r}.") from exc

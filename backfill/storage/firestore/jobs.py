@@ -1,0 +1,309 @@
+"""Jobs in Firestore: a document each, and a slot that only one of them can have."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from google.cloud.firestore import DocumentReference
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from backfill.domain import (
+    AuditEntry,
+    Job,
+    JobFilter,
+    Outcome,
+    OutcomeFilter,
+    Plan,
+    Segment,
+    StoredLimits,
+    Timeline,
+    Totals,
+    conflict_details,
+)
+from backfill.errors import JobConflict, JobNotFound, StorageUnavailable
+from backfill.storage import packing
+from backfill.storage.base import Fence, JobStorage, Page
+from backfill.storage.firestore import blobs
+from backfill.storage.firestore.database import Attempt, Database, Document, Overtaken, Query, answering
+from backfill.storage.firestore.documents import (
+    LISTED,
+    entry_of,
+    entry_to_document,
+    job_of,
+    job_to_document,
+    kept_until,
+)
+from backfill.storage.firestore.ledger import Ledger
+from backfill.storage.firestore.pages import Pages
+from backfill.storage.firestore.state import State, claim_on
+
+_MARKS = 8
+"""How many of the last writes of a job can be told apart, so that one whose answer was lost is not done twice."""
+
+
+def _conflict(active: Job) -> JobConflict:
+    return JobConflict(
+        f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
+        "time: wait until it ends, or cancel it first.",
+        details=conflict_details(active),
+    )
+
+
+def _marks(document: Document) -> list[str]:
+    return list((document.to_dict() or {}).get("marks", ()))
+
+
+class FirestoreJobStorage(JobStorage):
+    record_after = 2.5
+    """A record writes the job and a segment: two documents, each charged for and each good for one write a second."""
+
+    def __init__(self, database: Database, retention: timedelta) -> None:
+        self._database, self._retention = database, retention
+        self._state = State(database, self._append)
+        self._ledger = Ledger(database)
+        self._pages = Pages(database)
+
+    def _job(self, job_id: UUID) -> DocumentReference:
+        return self._database.document("jobs", str(job_id))
+
+    def _jobs(self) -> Query:
+        return self._database.collection("jobs")
+
+    def _plan(self, job_id: UUID) -> DocumentReference:
+        return self._database.document("plans", str(job_id))
+
+    # Writing. Every change of a job is decided by the precondition that its document is as it was read.
+
+    def create(
+        self,
+        job: Job,
+        plan: Plan,
+        *,
+        displace: Callable[[Job], Job | None],
+        audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
+    ) -> Job:
+        packed = packing.pack_plan(plan)
+
+        def attempt(trying: Attempt) -> Job:
+            if trying.number and self._database.read(self._job(job.id), ["status"]).exists:
+                if trying.may_be_done:
+                    return job
+                raise StorageUnavailable(f"Job {job.id} is stored already, and was not stored again.")
+            displaced = self._make_room(job, displace, trying)
+            if audit is not None:
+                self._append(audit(displaced), trying)
+            trying.writes.create(self._job(job.id), job_to_document(job, self._retention))
+            plan_at = self._plan(job.id)
+            trying.writes.set(
+                plan_at,
+                {"expires_at": kept_until(job.created_at), **blobs.fields_for(packed, trying, plan_at)},
+            )
+            trying.commit()
+            return job
+
+        with answering():
+            return self._database.decide(attempt)
+
+    def _make_room(self, job: Job, displace: Callable[[Job], Job | None], trying: Attempt) -> Job | None:
+        """Put the job into the slot; the job that was displaced for it. Raises JobConflict."""
+        slot = trying.read(self._state.slot)
+        claim = claim_on(job)
+        if not slot.exists:
+            if claim is not None:
+                trying.writes.create(self._state.slot, claim)
+                self._state.hold_timeline(claim, trying)
+            return None
+        seen = trying.read(self._job(UUID(slot.get("job_id"))))
+        active = job_of(seen) if seen.exists else None
+        if active is None or not active.status.is_active:
+            raise Overtaken(f"The slot holds job {seen.id}, which is not active.")
+        ended = displace(active)
+        if ended is None:
+            raise _conflict(active)
+        after = self._replace(seen, active, ended, trying)
+        self._state.count(after, trying)
+        if claim is not None:
+            trying.write(slot, claim)
+            self._state.hold_timeline(claim, trying)
+        return after
+
+    def update(
+        self,
+        job_id: UUID,
+        change: Callable[[Job], Job],
+        *,
+        segment: Segment | None = None,
+        audit: Callable[[Job, Job], AuditEntry] | None = None,
+    ) -> Job:
+        mark = secrets.token_hex(4)
+
+        def attempt(trying: Attempt) -> Job:
+            seen = trying.read(self._job(job_id))
+            if not seen.exists:
+                raise JobNotFound(f"There is no job {job_id}.")
+            before = job_of(seen)
+            if mark in _marks(seen):
+                return before  # an earlier try had come through, and its answer was lost
+            after = change(before)
+            if segment is not None:
+                self._ledger.write(job_id, segment, trying)
+            if after is before:
+                if segment is not None:
+                    trying.commit()
+                return before
+            if audit is not None:
+                self._append([audit(before, after)], trying)
+            stored = self._replace(seen, before, after, trying, mark)
+            if before.status.is_active:
+                if not after.status.is_active:
+                    self._state.count(stored, trying)
+                if claim_on(before) != claim_on(after):
+                    self._state.claim(after, trying)
+            trying.commit()
+            return stored
+
+        with answering():
+            return self._database.decide(attempt)
+
+    def _replace(self, seen: Document, before: Job, after: Job, trying: Attempt, mark: str = "") -> Job:
+        """Add the write of a changed job to those of an attempt; the job as it will be stored."""
+        stored = replace(after, id=before.id, revision=before.revision + 1)
+        value = job_to_document(stored, self._retention)
+        trying.write(seen, {**value, "marks": [*_marks(seen), mark][-_MARKS:]})
+        return stored
+
+    def _append(self, entries: Iterable[AuditEntry], trying: Attempt) -> None:
+        for entry in entries:
+            trying.writes.set(self._database.document("audit", str(entry.id)), entry_to_document(entry))
+
+    # Reading.
+
+    def get(self, job_id: UUID) -> Job | None:
+        with answering():
+            document = self._database.read(self._job(job_id))
+        return job_of(document) if document.exists else None
+
+    def active(self) -> Job | None:
+        query = self._jobs().where(filter=FieldFilter("is_active", "==", True)).select(LISTED)
+        with answering():
+            document = self._database.first(query)
+        return job_of(document, with_detail=False) if document else None
+
+    def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
+        query = (
+            self._jobs()
+            .where(filter=FieldFilter("idempotency_key", "==", key))
+            .where(filter=FieldFilter("created_at", ">=", since))
+            .order_by("created_at", direction="DESCENDING")
+        )
+        with answering():
+            document = self._database.first(query)
+        return job_of(document) if document else None
+
+    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+        query = self._jobs().order_by("created_at", direction="DESCENDING")
+        if wanted.statuses:
+            query = query.where(filter=FieldFilter("status", "in", sorted(map(str, wanted.statuses))))
+        if wanted.job_types:
+            query = query.where(filter=FieldFilter("job_type", "in", sorted(map(str, wanted.job_types))))
+        if wanted.created_from:
+            query = query.where(filter=FieldFilter("created_at", ">=", wanted.created_from))
+        if wanted.created_to:
+            query = query.where(filter=FieldFilter("created_at", "<", wanted.created_to))
+        with answering():
+            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=LISTED)
+        return Page([job_of(row, with_detail=False) for row in rows], total)
+
+    def plan(self, job_id: UUID) -> Plan:
+        with answering():
+            document = self._database.read(self._plan(job_id))
+            packed = blobs.body_of(document, self._database) if document.exists else None
+        if packed is None:
+            raise JobNotFound(f"There is no job {job_id}.")
+        return packing.unpack_plan(packed, f"plan of job {job_id}")
+
+    def segments(self, job_id: UUID) -> Iterator[Segment]:
+        with answering():
+            yield from self._ledger.segments(job_id)
+
+    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+        with answering():
+            return self._ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
+
+    def with_notice_due(self, now: datetime) -> list[Job]:
+        query = self._jobs().where(filter=FieldFilter("notice_due_at", "<=", now)).order_by("notice_due_at")
+        with answering():
+            return [job_of(row, with_detail=False) for row in self._database.rows(query.select(LISTED))]
+
+    # Retention. What belongs to a job goes before it, so that what was interrupted is found again.
+
+    def delete_finished(self, before: datetime) -> int:
+        query = self._jobs().where(filter=FieldFilter("ended_at", "<", before)).order_by("ended_at")
+        removed = 0
+        with answering():
+            for document in list(self._database.rows(query.select(["ended_at"]))):
+                job_id = UUID(document.id)
+                self._ledger.remove(job_id)
+                self._database.remove(blobs.of_document(self._plan(job_id), self._database))
+                self._database.remove([document.reference])
+                removed += 1
+        return removed
+
+    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+        query = self._database.collection("audit").order_by("at", direction="DESCENDING")
+        if job_id is not None:
+            query = query.where(filter=FieldFilter("job_id", "==", str(job_id)))
+        with answering():
+            rows, total = self._pages.page(
+                query, ("audit", job_id), limit=limit, offset=offset, fields=("at", "job_id", "body")
+            )
+        return Page([entry_of(row) for row in rows], total)
+
+    def delete_audit(self, before: datetime) -> int:
+        query = self._database.collection("audit").where(filter=FieldFilter("at", "<", before)).order_by("at")
+        with answering():
+            old = [document.reference for document in self._database.rows(query.select(["at"]))]
+            self._database.remove(old)
+        return len(old)
+
+    # What there is one of.
+
+    def totals(self) -> Totals:
+        with answering():
+            return self._state.totals()
+
+    def rate_limits(self) -> StoredLimits:
+        with answering():
+            return self._state.limits()
+
+    def save_rate_limits(
+        self,
+        change: Callable[[StoredLimits], StoredLimits],
+        *,
+        audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
+    ) -> StoredLimits:
+        with answering():
+            return self._state.save_limits(change, audit)
+
+    def report_worker(self, at: datetime) -> None:
+        with answering():
+            self._state.report_worker(at)
+
+    def worker_seen_at(self) -> datetime | None:
+        with answering():
+            return self._state.worker_seen_at()
+
+    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+        with answering():
+            return self._state.update_timeline(change, fence)
+
+    def ping(self) -> None:
+        with answering():
+            self._state.ping()
+
+    def disconnect(self) -> None:
+        """The client is shared by all threads of a process."""

@@ -1,0 +1,80 @@
+"""The ledger of a job: a document a segment, beside the job's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from google.cloud.firestore import CollectionReference, DocumentReference
+
+from backfill.domain import Outcome, OutcomeFilter, OutcomeKind, Segment, kinds_in
+from backfill.storage import packing
+from backfill.storage.base import Page
+from backfill.storage.firestore import blobs
+from backfill.storage.firestore.database import Attempt, Database, Document
+from backfill.storage.firestore.documents import kept_until
+
+_PAGE = 40
+"""Segments that are read with one call: some 400 KB."""
+
+
+class Ledger:
+    """Of every job under a prefix."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _all(self, job_id: UUID) -> CollectionReference:
+        return self._database.collection("jobs", str(job_id), "segments")
+
+    def write(self, job_id: UUID, segment: Segment, trying: Attempt) -> None:
+        """Add a segment to the writes of an attempt, in the place of one of that number."""
+        reference = self._all(job_id).document(f"{segment.number:07d}")
+        value = {
+            "number": segment.number,
+            **{str(kind): count for kind, count in kinds_in(segment.outcomes).items()},
+            "expires_at": kept_until(segment.outcomes[-1].at) if segment.outcomes else None,
+            **blobs.fields_for(packing.pack_outcomes(segment.outcomes), trying, reference),
+        }
+        trying.writes.set(reference, value)
+
+    def segments(self, job_id: UUID) -> Iterator[Segment]:
+        for document in self._database.rows(self._all(job_id).order_by("number"), page=_PAGE):
+            yield self._segment(job_id, document)
+
+    def _segment(self, job_id: UUID, document: Document) -> Segment:
+        number = int(document.get("number"))
+        packed = blobs.body_of(document, self._database)
+        return packing.unpack_segment(number, packed, f"segment {number} of job {job_id}")
+
+    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+        """Which segments hold what is wanted is known from their counts; of a district's, all are read."""
+        counted = [str(kind) for kind in ([wanted.kind] if wanted.kind else OutcomeKind)]
+        counts = [
+            (document.reference, sum(document.get(kind) for kind in counted))
+            for document in self._database.rows(self._all(job_id).select(["number", *counted]).order_by("number"))
+        ]
+        if wanted.district is not None:
+            found = self._found(job_id, [reference for reference, count in counts if count], wanted.matches)
+            return Page(found[offset : offset + limit], len(found))
+        passed = first = 0
+        touched: list[DocumentReference] = []
+        for reference, count in counts:
+            if count and passed + count > offset and passed < offset + limit:
+                first = first if touched else passed
+                touched.append(reference)
+            passed += count
+        found = self._found(job_id, touched, wanted.matches)
+        return Page(found[offset - first :][:limit] if touched else [], passed)
+
+    def _found(
+        self, job_id: UUID, references: list[DocumentReference], matches: Callable[[Outcome], bool]
+    ) -> list[Outcome]:
+        found: list[Outcome] = []
+        for start in range(0, len(references), _PAGE):
+            for document in self._database.read_all(references[start : start + _PAGE]):
+                found += [outcome for outcome in self._segment(job_id, document).outcomes if matches(outcome)]
+        return found
+
+    def remove(self, job_id: UUID) -> None:
+        self._database.remove(blobs.with_parts(self._all(job_id), self._database))

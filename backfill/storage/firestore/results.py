@@ -1,0 +1,149 @@
+"""Results in Firestore: a document each, the figures packed in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from google.cloud.firestore import DocumentReference
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from backfill.domain import Point, ProgramYear, Result, ResultFacts
+from backfill.errors import CorruptRecord
+from backfill.storage import packing
+from backfill.storage.base import Fence, SnapshotStorage
+from backfill.storage.firestore import blobs
+from backfill.storage.firestore.database import Attempt, Database, Document, answering
+from backfill.storage.firestore.state import check_fence
+
+_FACTS_PAGE = 2000
+_POINT = ("day", "district", "about", "point")
+
+
+class FirestoreResults(SnapshotStorage):
+    """The part of the port that is about results."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _result(self, day: date, district: str) -> DocumentReference:
+        return self._database.document("results", f"{day}_{district}")
+
+    def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
+        def attempt(trying: Attempt) -> None:
+            if fence is not None:
+                check_fence(fence, trying.read(self._database.document("state", "slot")))
+            for result in results:
+                reference = self._result(result.date, result.district)
+                value = {
+                    "day": result.date.isoformat(),
+                    "district": result.district,
+                    "year": result.program_year.start,
+                    "about": {
+                        "source_hash": result.source_hash,
+                        "schema_version": result.schema_version,
+                        "basis": result.basis,
+                        "job_id": str(result.job_id),
+                        "computed_at": result.computed_at.isoformat(),
+                        "quality": dict(result.quality),
+                    },
+                    "point": None if result.point is None else packing.pack_json(dict(result.point)),
+                    **blobs.fields_for(packing.pack_body(result.body), trying, reference),
+                }
+                trying.writes.set(reference, value)
+            trying.commit()
+
+        if results:
+            with answering():
+                self._database.decide(attempt, locks=fence is not None)
+
+    def result(self, day: date, district: str) -> Result | None:
+        with answering():
+            document = self._database.read(self._result(day, district))
+            if not document.exists:
+                return None
+            packed = blobs.body_of(document, self._database)
+        subject = f"result {day}/{district}"
+        value = document.to_dict() or {}
+        try:
+            about = value["about"]
+            return Result(
+                date=day,
+                district=district,
+                program_year=ProgramYear(value["year"]),
+                source_hash=about["source_hash"],
+                schema_version=about["schema_version"],
+                basis=about["basis"],
+                job_id=UUID(about["job_id"]),
+                computed_at=datetime.fromisoformat(about["computed_at"]),
+                quality=about["quality"],
+                point=packing.unpack_json(value["point"], subject) if value["point"] is not None else None,
+                body=packing.unpack_body(packed, subject),
+            )
+        except (KeyError, TypeError, ValueError) as exc:
+            raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
+
+    def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
+        query = (
+            self._database.collection("results")
+            .where(filter=FieldFilter("day", ">=", first.isoformat()))
+            .where(filter=FieldFilter("day", "<=", last.isoformat()))
+            .order_by("day")
+            .select(["day", "district", "about"])
+        )
+        with answering():
+            for document in self._database.rows(query, page=_FACTS_PAGE):
+                value = document.to_dict() or {}
+                about = value["about"]
+                yield ResultFacts(
+                    date.fromisoformat(value["day"]),
+                    value["district"],
+                    about["basis"],
+                    about["source_hash"],
+                    about["schema_version"],
+                    UUID(about["job_id"]),
+                )
+
+    def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
+        with answering():
+            documents = self._database.read_all([self._result(*key) for key in dict.fromkeys(keys)], _POINT)
+        points = _points(documents)
+        return {(point.date, point.district): point for point in points}
+
+    def series(self, district: str, year: ProgramYear) -> list[Point]:
+        query = (
+            self._database.collection("results")
+            .where(filter=FieldFilter("district", "==", district))
+            .where(filter=FieldFilter("year", "==", year.start))
+            .order_by("day")
+            .select(_POINT)
+        )
+        with answering():
+            return _points(self._database.rows(query))
+
+    def latest_year(self, district: str) -> ProgramYear | None:
+        query = (
+            self._database.collection("results")
+            .where(filter=FieldFilter("district", "==", district))
+            .order_by("year", direction="DESCENDING")
+            .select(["year"])
+        )
+        with answering():
+            newest = self._database.first(query)
+        return ProgramYear(newest.get("year")) if newest else None
+
+
+def _points(documents: Any) -> list[Point]:
+    return [_point(document) for document in documents if document.exists and document.get("point") is not None]
+
+
+def _point(document: Document) -> Point:
+    value: dict[str, Any] = document.to_dict() or {}
+    about = value["about"]
+    subject = f"result {value['day']}/{value['district']}"
+    figures = packing.unpack_json(value["point"], subject)
+    return Point(
+        date.fromisoformat(value["day"]), value["district"], about["source_hash"], about["schema_version"], figures
+    )

@@ -1,0 +1,219 @@
+"""Snapshots and calendar pages in Firestore: a document each, the reports packed in it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from google.cloud.firestore import DocumentReference
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
+from backfill.errors import CorruptRecord
+from backfill.storage import packing
+from backfill.storage.base import Fence, Page
+from backfill.storage.firestore import blobs
+from backfill.storage.firestore.database import Attempt, Database, Document, Query, answering
+from backfill.storage.firestore.pages import Pages
+from backfill.storage.firestore.results import FirestoreResults
+from backfill.storage.firestore.state import check_fence
+
+_DESCRIBED = ("day", "district", "about", "mark", blobs.PARTS)
+"""All fields but the reports themselves."""
+
+_FACTS_PAGE = 2000
+
+
+def _about(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "data_month": snapshot.data_month.isoformat(),
+        "as_of": snapshot.as_of.isoformat(),
+        "is_final": snapshot.is_final,
+        "content_hash": snapshot.content_hash,
+        "fetched_at": snapshot.fetched_at.isoformat(),
+        "job_id": str(snapshot.job_id),
+        "reports": packing.described_reports(snapshot.reports),
+    }
+
+
+class FirestoreSnapshotStorage(FirestoreResults):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._pages = Pages(database)
+
+    def _snapshot(self, day: date, district: str) -> DocumentReference:
+        return self._database.document("snapshots", f"{day}_{district}")
+
+    def _snapshots(self, first: date | None = None, last: date | None = None) -> Query:
+        """Of a range, by date and district: documents of one day are in the order of their names."""
+        query: Query = self._database.collection("snapshots").order_by("day")
+        if first:
+            query = query.where(filter=FieldFilter("day", ">=", first.isoformat()))
+        if last:
+            query = query.where(filter=FieldFilter("day", "<=", last.isoformat()))
+        return query
+
+    def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
+        packed = packing.pack_reports(snapshot.reports)
+        mark = secrets.token_hex(8)
+
+        def attempt(trying: Attempt) -> bool:
+            reference = self._snapshot(snapshot.date, snapshot.district)
+            slot, seen = trying.read_all([self._database.document("state", "slot"), reference])
+            check_fence(fence, slot)
+            if seen.exists:
+                if seen.get("mark") == mark:
+                    return True  # an earlier try had come through, and its answer was lost
+                if not snapshot.supersedes(self._read(seen, with_content=False)):
+                    return False
+            value = {
+                "day": snapshot.date.isoformat(),
+                "district": snapshot.district,
+                "about": _about(snapshot),
+                "mark": mark,
+                **blobs.fields_for(packed, trying, reference),
+            }
+            blobs.forget_parts(seen, trying, value)
+            trying.write(seen, value)
+            trying.commit()
+            return True
+
+        with answering():
+            return self._database.decide(attempt, locks=fence is not None)
+
+    def get(self, day: date, district: str) -> Snapshot | None:
+        with answering():
+            document = self._database.read(self._snapshot(day, district))
+            return self._read(document, with_content=True) if document.exists else None
+
+    def _read(self, document: Document, *, with_content: bool) -> Snapshot:
+        value = document.to_dict() or {}
+        subject = f"snapshot {value.get('day')}/{value.get('district')}"
+        try:
+            about = value["about"]
+            reports = (
+                packing.unpack_reports(about["reports"], blobs.body_of(document, self._database), subject)
+                if with_content
+                else packing.read_reports(about["reports"])
+            )
+            return Snapshot(
+                date=date.fromisoformat(value["day"]),
+                district=value["district"],
+                data_month=date.fromisoformat(about["data_month"]),
+                as_of=date.fromisoformat(about["as_of"]),
+                is_final=about["is_final"],
+                fetched_at=datetime.fromisoformat(about["fetched_at"]),
+                job_id=UUID(about["job_id"]),
+                reports=reports,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
+
+    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+        query = self._snapshots(wanted.first, wanted.last)
+        if wanted.district:
+            query = query.where(filter=FieldFilter("district", "==", wanted.district))
+        with answering():
+            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=_DESCRIBED)
+            return Page([self._read(row, with_content=False) for row in rows], total)
+
+    # Without the reports.
+
+    def _described(self, first: date, last: date) -> Iterator[tuple[date, str, dict[str, Any]]]:
+        query = self._snapshots(first, last).select(["day", "district", "about"])
+        with answering():
+            for document in self._database.rows(query, page=_FACTS_PAGE):
+                value = document.to_dict() or {}
+                yield date.fromisoformat(value["day"]), value["district"], value["about"]
+
+    def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
+        for day, rows in groupby(self._described(first, last), key=lambda row: row[0]):
+            editions: dict[tuple[str, bool, str], set[str]] = {}
+            for _, district, about in rows:
+                edition = about["as_of"], about["is_final"], about["job_id"]
+                editions.setdefault(edition, set()).add(district)
+            for (as_of, is_final, job_id), districts in editions.items():
+                yield StoredEdition(
+                    date=day,
+                    as_of=date.fromisoformat(as_of),
+                    is_final=is_final,
+                    job_id=UUID(job_id),
+                    districts=frozenset(districts),
+                )
+
+    def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+        for day, district, about in self._described(first, last):
+            yield SnapshotFacts(
+                day,
+                district,
+                date.fromisoformat(about["data_month"]),
+                date.fromisoformat(about["as_of"]),
+                about["is_final"],
+                about["content_hash"],
+            )
+
+    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+        computed = {(facts.date, facts.district): facts.source_hash for facts in self.result_facts(first, last)}
+        for day, group in groupby(self.facts(first, last), key=lambda facts: facts.date):
+            snapshots = list(group)
+            yield StoredDay(
+                date=day,
+                snapshots=frozenset(facts.district for facts in snapshots),
+                final=frozenset(facts.district for facts in snapshots if facts.is_final),
+                analysed=frozenset(
+                    facts.district for facts in snapshots if computed.get((day, facts.district)) == facts.content_hash
+                ),
+            )
+
+    def span(self) -> tuple[date, date] | None:
+        days = self._database.collection("snapshots").select(["day"])
+        with answering():
+            ends = [self._database.first(days.order_by("day", direction=way)) for way in ("ASCENDING", "DESCENDING")]
+        first, last = (date.fromisoformat(end.get("day")) if end else None for end in ends)
+        return (first, last) if first and last else None
+
+    # The calendar.
+
+    def calendar(self, first: date, last: date) -> list[CalendarMonth]:
+        query = (
+            self._database.collection("calendar")
+            .where(filter=FieldFilter("month_end", ">=", first.isoformat()))
+            .where(filter=FieldFilter("month_end", "<=", last.isoformat()))
+            .order_by("month_end")
+        )
+        with answering():
+            values = [document.to_dict() or {} for document in self._database.rows(query)]
+        return [
+            CalendarMonth(
+                month_end=date.fromisoformat(value["month_end"]),
+                districts=tuple(value["districts"]),
+                as_of_days=tuple(date.fromisoformat(day) for day in value["as_of_days"]),
+                is_archived=value["is_archived"],
+                is_closed=value["is_closed"],
+                has_blank_close=value["has_blank_close"],
+                fetched_at=datetime.fromisoformat(value["fetched_at"]),
+            )
+            for value in values
+        ]
+
+    def save_calendar(self, month: CalendarMonth) -> None:
+        value = {
+            "month_end": month.month_end.isoformat(),
+            "districts": list(month.districts),
+            "as_of_days": [day.isoformat() for day in month.as_of_days],
+            "is_archived": month.is_archived,
+            "is_closed": month.is_closed,
+            "has_blank_close": month.has_blank_close,
+            "fetched_at": month.fetched_at.isoformat(),
+        }
+
+        def attempt(trying: Attempt) -> None:
+            trying.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
+            trying.commit()
+
+        with answering():
+            self._database.decide(attempt)

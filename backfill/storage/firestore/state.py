@@ -1,0 +1,160 @@
+"""What there is one of: the slot of the active job, the shared timeline, rate limits, totals, the sign of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from google.cloud.firestore import DocumentReference
+
+from backfill.domain import AuditEntry, Job, RateLimits, StoredLimits, Timeline, Totals
+from backfill.errors import CorruptRecord, LeaseLost
+from backfill.storage import packing
+from backfill.storage.base import Fence
+from backfill.storage.firestore.database import Attempt, Database, Document, plain
+
+FENCE = ("job_id", "token", "is_held")
+"""The fields that say which claim holds: of the slot, and of the timeline."""
+
+
+def claim_on(job: Job) -> dict[str, Any] | None:
+    """What the slot says of a job; None of an ended one. It changes with claims only, not with every record."""
+    if not job.status.is_active:
+        return None
+    return {"job_id": str(job.id), "token": job.token, "is_held": job.lease is not None}
+
+
+def check_fence(fence: Fence | None, holder: Document) -> None:
+    """LeaseLost where the document that was read names another claim."""
+    if fence is None:
+        return
+    if tuple((holder.to_dict() or {}).get(name) for name in FENCE) != (str(fence.job_id), fence.token, True):
+        raise LeaseLost(f"Job {fence.job_id} has been taken over; nothing was written.")
+
+
+class State:
+    """The single documents under a prefix."""
+
+    def __init__(self, database: Database, append: Callable[[Sequence[AuditEntry], Attempt], None]) -> None:
+        """`append` adds entries of the audit trail to the writes of an attempt."""
+        self._database, self._append = database, append
+
+    def _document(self, name: str) -> DocumentReference:
+        return self._database.document("state", name)
+
+    @property
+    def slot(self) -> DocumentReference:
+        return self._document("slot")
+
+    def claim(self, after: Job, trying: Attempt) -> None:
+        """Say in the slot and beside the timeline who holds the job. What follows under an older claim is refused."""
+        claim = claim_on(after)
+        if claim is None:
+            trying.writes.delete(self.slot)
+        else:
+            trying.writes.set(self.slot, claim)
+        self.hold_timeline(claim, trying)
+
+    def hold_timeline(self, claim: dict[str, Any] | None, trying: Attempt) -> None:
+        trying.writes.set(self._document("timeline"), claim or dict.fromkeys(FENCE), merge=True)
+
+    def count(self, ended: Job, trying: Attempt) -> None:
+        """Add what an ended job came to, in the commit that ends it."""
+        seen = trying.read(self._document("totals"))
+        totals = packing.totals_from_json((seen.to_dict() or {}).get("value", {}))
+        trying.write(seen, {"value": packing.totals_to_json(totals.plus(ended))})
+
+    def totals(self) -> Totals:
+        return packing.totals_from_json(
+            (self._database.read(self._document("totals")).to_dict() or {}).get("value", {})
+        )
+
+    def limits(self) -> StoredLimits:
+        return _limits_of(self._database.read(self._document("limits")))
+
+    def save_limits(
+        self,
+        change: Callable[[StoredLimits], StoredLimits],
+        audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None,
+    ) -> StoredLimits:
+        def attempt(trying: Attempt) -> StoredLimits:
+            seen = trying.read(self._document("limits"))
+            before = _limits_of(seen)
+            after = change(before)
+            if audit is not None:
+                self._append([audit(before, after)], trying)
+            trying.write(
+                seen,
+                {
+                    "limits": after.limits.to_dict(),
+                    "updated_at": after.updated_at,
+                    "updated_by": packing.storable(after.updated_by),
+                },
+            )
+            trying.commit()
+            return after
+
+        return self._database.decide(attempt)
+
+    def update_timeline(self, change: Callable[[Timeline], Timeline], fence: Fence | None) -> Timeline:
+        def attempt(trying: Attempt) -> Timeline:
+            seen = trying.read(self._document("timeline"))
+            check_fence(fence, seen)
+            value = seen.to_dict() or {}
+            before = Timeline(
+                reserved_until=plain(value.get("reserved_until")),
+                held_until=plain(value.get("held_until")),
+                hold_reason=value.get("hold_reason", ""),
+            )
+            after = change(before)
+            if after == before:
+                return after
+            trying.write(
+                seen,
+                {
+                    **{name: value.get(name) for name in FENCE},
+                    "reserved_until": after.reserved_until,
+                    "held_until": after.held_until,
+                    "hold_reason": packing.storable(after.hold_reason),
+                },
+            )
+            trying.commit()
+            return after
+
+        return self._database.decide(attempt)
+
+    def report_worker(self, at: datetime) -> None:
+        def attempt(trying: Attempt) -> None:
+            seen = trying.read(self._document("worker"))
+            before = plain((seen.to_dict() or {}).get("at"))
+            if before is None or before < at:
+                trying.write(seen, {"at": at})
+                trying.commit()
+
+        self._database.decide(attempt)
+
+    def worker_seen_at(self) -> datetime | None:
+        return plain((self._database.read(self._document("worker")).to_dict() or {}).get("at"))
+
+    def ping(self) -> None:
+        """A read, and a write that changes nothing: it deletes a document that there never is."""
+
+        def attempt(trying: Attempt) -> None:
+            trying.writes.delete(self._document("ping"))
+            trying.commit()
+
+        self._database.read(self.slot)
+        self._database.decide(attempt)
+
+
+def _limits_of(document: Document) -> StoredLimits:
+    if not document.exists:
+        return StoredLimits()
+    value = document.to_dict() or {}
+    try:
+        return StoredLimits(
+            limits=RateLimits(**value["limits"]), updated_at=plain(value["updated_at"]), updated_by=value["updated_by"]
+        )
+    except (KeyError, TypeError) as exc:
+        raise CorruptRecord(f"The stored rate limits cannot be read: {exc!r}.") from exc

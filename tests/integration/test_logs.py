@@ -1,0 +1,106 @@
+"""Log lines: a sentence for people, and fields for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backfill.domain import Actor, Door
+from backfill.service import BackfillService
+from tests.integration.checked_client import CheckedClient
+from tests.integration.fake_work import FakeWork, fake_service
+from tests.integration.test_api_jobs import started
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_SHOW = """
+import django, logging
+django.setup()
+logger = logging.getLogger("backfill.runner")
+logger.info("Job %s: runner starts.", "7", extra={"job": "7", "token": 3})
+try:
+    raise ValueError("odd")
+except ValueError:
+    logger.exception("It failed.")
+logging.getLogger("django.request").error("Internal Server Error: /x")
+"""
+
+
+def shown(**env: str) -> subprocess.CompletedProcess[str]:
+    """What a process of the project with those settings writes to its log."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "BACKFILL_"))}
+    settings = {"DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_SECRET_KEY": "x" * 50}
+    return subprocess.run(
+        [sys.executable, "-c", _SHOW],
+        cwd=ROOT,
+        env={**plain, **settings, **env},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_line_of_text_is_the_sentence() -> None:
+    lines = shown().stderr.splitlines()
+    assert lines[0].endswith(" INFO backfill.runner: Job 7: runner starts.")
+    assert "Traceback (most recent call last):" in lines
+    assert lines[-1].endswith(" ERROR django.request: Internal Server Error: /x")
+
+
+def test_a_line_of_json_has_the_fields_too() -> None:
+    first, second, third = (json.loads(line) for line in shown(BACKFILL_LOG_FORMAT="json").stderr.splitlines())
+    assert first.pop("timestamp").endswith("+00:00")
+    assert first == {
+        "level": "INFO",
+        "logger": "backfill.runner",
+        "message": "Job 7: runner starts.",
+        "job": "7",
+        "token": 3,
+    }
+    assert "ValueError: odd" in second["exc_info"]
+    assert third["level"] == "ERROR"
+
+
+@pytest.mark.parametrize("name", ["BACKFILL_LOG_FORMAT", "BACKFILL_LOG_LEVEL"])
+def test_a_bad_setting_stops_the_start_with_a_sentence(name: str) -> None:
+    refused = shown(**{name: "loud"})
+    assert refused.returncode != 0
+    assert f"{name} is 'loud'; set it to one of: " in refused.stderr
+
+
+def fields(record: logging.LogRecord) -> dict[str, Any]:
+    return vars(record)
+
+
+def test_every_line_of_a_run_names_its_job(
+    api: CheckedClient, served: BackfillService, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "backfill"):
+        job = started(api)
+        assert fake_service(served.storage, FakeWork(["F"])).new_worker()._work_once()
+    records = [record for record in caplog.records if record.name in {"backfill.service", "backfill.runner"}]
+    assert {fields(record)["job"] for record in records} == {job["jobId"]}
+    first = fields(records[0])
+    assert (first["deed"], first["operator"], first["door"]) == ("started", "alice", "api")
+    failed = next(fields(record) for record in records if "item" in vars(record))
+    assert (failed["code"], failed["levelname"]) == ("SERVER_ERROR", "WARNING")
+    assert failed["item"].endswith("/F")
+
+
+def test_deeds_at_a_terminal_are_told_by_what_came_of_them(
+    served: BackfillService, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "backfill"):
+        served.change_rate_limits({"max_concurrent": 1}, by=Actor("bob", Door.CLI))
+        assert caplog.records == []
+        served.change_rate_limits({"max_concurrent": 2}, by=Actor("bob", Door.ADMIN))
+    (record,) = caplog.records
+    assert record.getMessage() == "The limits of the next job: changed-limits by bob (admin)."
+    assert fields(record)["changes"] == {"maxConcurrent": (1, 2)}
