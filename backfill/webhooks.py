@@ -21,7 +21,7 @@ import requests
 
 from backfill import shapes
 from backfill.domain import Job, Notice
-from backfill.errors import JobNotFound, StorageUnavailable
+from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.service import BackfillService
 from backfill.storage import JobStorage
 from backfill.worker import Worker
@@ -97,6 +97,7 @@ class Courier:
         self._jobs, self._url, self._key, self._now = jobs, url, key, now
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._unreadable: set[UUID] = set()
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="backfill-courier", daemon=True)
@@ -129,10 +130,20 @@ class Courier:
         self._jobs.disconnect()
 
     def deliver_due(self) -> None:
-        for job in self._jobs.with_notice_due(self._now()):
-            for notice in job.notices.all():
+        for job_id in self._jobs.with_notice_due(self._now()):
+            try:
+                job = self._jobs.get(job_id)
+            except CorruptRecord as exc:
+                self._note_unreadable(job_id, exc)
+                continue
+            for notice in job.notices.all() if job else ():
                 if notice.is_due(self._now()):
-                    self._deliver(job.id, notice)
+                    self._deliver(job_id, notice)
+
+    def _note_unreadable(self, job_id: UUID, exc: CorruptRecord) -> None:
+        if job_id not in self._unreadable:
+            self._unreadable.add(job_id)
+            logger.warning("%s Nobody can be told of it.", exc.message, extra={"job": str(job_id), "code": exc.code})
 
     def _deliver(self, job_id: UUID, notice: Notice) -> None:
         attempt = notice.settled() if notice.is_old(self._now()) else notice.attempted(self._now())

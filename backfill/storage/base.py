@@ -124,8 +124,8 @@ class JobStorage(ABC):
         """Remove jobs that ended before then, with their plans and ledgers; how many."""
 
     @abstractmethod
-    def with_notice_due(self, now: datetime) -> list[Job]:
-        """Jobs that have a notice which is due, the longest due first; their progress may come without detail."""
+    def with_notice_due(self, now: datetime) -> list[UUID]:
+        """The ids of jobs that have a notice which is due, the longest due first."""
 
     @abstractmethod
     def totals(self) -> Totals:

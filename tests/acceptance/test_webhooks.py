@@ -57,3 +57,27 @@ def test_what_is_run_from_the_command_line_is_told_before_the_command_ends(
         (delivery,) = receiver.deliveries
         assert delivery.is_genuine
         assert delivery.shape["job"]["status"] == "completed"
+
+
+def test_a_dashboard_that_asks_to_wait_for_long_is_told_once_and_the_job_waits_on(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+) -> None:
+    with Receiver().serving() as receiver:
+        site = new_site(sample, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET)
+        client = site.serve(workers=2)
+        client.set_limits()
+        sample.play({"kind": "429", "times": 1, "retry_after": 3600, "match": "clubperformance"})
+        job = client.start(*DAYS, cadence="month-ends")
+        eventually(lambda: receiver.deliveries, 20, "the hold is told")
+        kill_group(client.process)
+        client = site.serve(workers=2)
+        client.wait_for(job["jobId"], lambda job: job["resumeCount"], 20, "the job resumes")
+        client.ask("DELETE", job["links"]["self"])
+        client.ended(job["jobId"])
+        eventually(lambda: len(receiver.deliveries) > 1, 20, "the end is told")
+        held, ended = receiver.deliveries
+        assert held.is_genuine
+        assert (held.shape["event"], held.shape["job"]["status"]) == ("job.held", "running")
+        assert held.shape["job"]["rateLimiter"]["state"] == "backing-off"
+        assert (ended.shape["event"], ended.shape["job"]["status"]) == ("job.ended", "cancelled")

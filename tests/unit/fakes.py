@@ -359,11 +359,10 @@ class FakeJobs(JobStorage):
                 self.ledgers.pop(job_id, None)
             return len(old)
 
-    def with_notice_due(self, now: datetime) -> list[Job]:
+    def with_notice_due(self, now: datetime) -> list[UUID]:
         with self.store.answering():
-            due = [(job.notices.due_at, job) for job in self.rows.values()]
-            found = [(at, job) for at, job in due if at is not None and at <= now]
-            return [_without_detail(job) for _, job in sorted(found, key=lambda pair: pair[0])]
+            due = [(job.notices.due_at, job.id) for job in self.rows.values()]
+            return [job_id for _, job_id in sorted((at, job_id) for at, job_id in due if at is not None and at <= now)]
 
     def totals(self) -> Totals:
         with self.store.answering():

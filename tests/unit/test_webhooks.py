@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from backfill import shapes, webhooks
 from backfill.domain import Event, Job, Notice, Notices
+from backfill.errors import CorruptRecord
 from backfill.webhooks import Courier, key_of, signature
 from tests.receiver import SECRET, Receiver
 from tests.unit.fakes import NOW, FakeClock, FakeStorage, a_job, a_running_job, eventually
@@ -186,6 +188,24 @@ def test_an_attempt_that_was_killed_is_made_again(receiver: Receiver, post: Post
     assert len(receiver.deliveries) == 1
 
 
+def test_a_job_that_cannot_be_read_is_in_no_other_ones_way(
+    receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, sound = post.ended(), post.ended()
+    read = post.storage.jobs.get
+
+    def damaged_is_unreadable(job_id: UUID) -> Job | None:
+        if job_id == damaged.id:
+            raise CorruptRecord(f"Job {job_id} cannot be read.")
+        return read(job_id)
+
+    monkeypatch.setattr(post.storage.jobs, "get", damaged_is_unreadable)
+    for _ in range(3):
+        post.courier.deliver_due()
+    assert [delivery.shape["job"]["jobId"] for delivery in receiver.deliveries] == [str(sound.id)]
+    assert caplog.text.count("cannot be read") == 1
+
+
 # Its thread.
 
 
@@ -200,7 +220,7 @@ def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     looks: list[int] = []
     look = post.storage.jobs.with_notice_due
 
-    def counted(now: datetime) -> list[Job]:
+    def counted(now: datetime) -> list[UUID]:
         looks.append(1)
         return look(now)
 

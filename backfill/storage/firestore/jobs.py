@@ -234,10 +234,10 @@ class FirestoreJobStorage(JobStorage):
         with answering():
             return self._ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
 
-    def with_notice_due(self, now: datetime) -> list[Job]:
+    def with_notice_due(self, now: datetime) -> list[UUID]:
         query = self._jobs().where(filter=FieldFilter("notice_due_at", "<=", now)).order_by("notice_due_at")
         with answering():
-            return [job_of(row, with_detail=False) for row in self._database.rows(query.select(LISTED))]
+            return [UUID(document.id) for document in self._database.rows(query.select(["notice_due_at"]))]
 
     # Retention. What belongs to a job goes before it, so that what was interrupted is found again.
 

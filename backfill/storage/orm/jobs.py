@@ -276,10 +276,10 @@ class OrmJobStorage(JobStorage):
             _, counts = BackfillJob.objects.only("id").filter(status__in=ENDED, ended_at__lt=before).delete()
             return counts.get("backfill.BackfillJob", 0)
 
-    def with_notice_due(self, now: datetime) -> list[Job]:
-        rows = BackfillJob.objects.defer("plan", "detail").filter(notice_due_at__lte=now).order_by("notice_due_at")
+    def with_notice_due(self, now: datetime) -> list[UUID]:
+        due = BackfillJob.objects.filter(notice_due_at__lte=now).order_by("notice_due_at")
         with answering():
-            return [shown(row, with_detail=False) for row in rows]
+            return list(due.values_list("id", flat=True))
 
     def totals(self) -> Totals:
         with answering():
