@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from uuid import UUID, uuid4
 
+from backfill.deeds import Deeds
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
     Actor,
     AllowedHours,
     AuditEntry,
-    Changes,
     Deed,
-    Door,
     IdempotencyKey,
     Job,
     JobConfig,
@@ -33,8 +31,6 @@ from backfill.domain import (
     Status,
     StoredLimits,
     conflict_details,
-    job_changes,
-    limit_changes,
     parsed_district,
     waiting_for_worker,
 )
@@ -53,8 +49,6 @@ from backfill.storage import Page, Storage, open_storage
 from backfill.vitals import Vitals, vitals, worker_seen_at
 from backfill.work.base import Work
 from backfill.worker import Companion, Worker, nudge_here
-
-logger = logging.getLogger(__name__)
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 
@@ -260,25 +254,12 @@ class BackfillService:
             idempotency=identity,
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
-
-        entries: list[AuditEntry] = []
-
-        def audit(displaced: Job | None) -> list[AuditEntry]:
-            deed = Deed.RETRIED if retry_of else Deed.STARTED
-            entries[:] = [self._entry(by, deed, job_changes(None, job), job.id)]
-            if displaced is not None:
-                entries.append(self._entry(by, Deed.DISPLACED, {"displacedBy": (None, str(job.id))}, displaced.id))
-            return entries
-
         try:
-            created = self.storage.jobs.create(
-                job, preview.plan, displace=lambda active: active.displaced(now), audit=audit
-            )
+            created = self._deeds(by).start(job, preview.plan)
         except JobConflict:
             if (known := self._known(identity)) is not None:
                 return Started(known, is_new=False)
             raise
-        _log(entries)
         self.nudge()
         return Started(self._told(created), is_new=True)
 
@@ -355,21 +336,12 @@ class BackfillService:
 
     def _changed(self, job_id: UUID, change: Callable[[Job], Job], deed: Deed, by: Actor) -> Job:
         self.job(job_id)
-
-        def changed(job: Job) -> Job:
-            after = change(job)
-            return job if after == job else after  # what changes nothing leaves no trace
-
-        entries: list[AuditEntry] = []
-
-        def audit(before: Job, after: Job) -> AuditEntry:
-            entries[:] = [self._entry(by, deed, job_changes(before, after), job_id)]
-            return entries[0]
-
-        job = self.storage.jobs.update(job_id, changed, audit=audit)
-        _log(entries)
+        job = self._deeds(by).change(job_id, deed, change)
         self.nudge()
         return self._told(job)
+
+    def _deeds(self, by: Actor) -> Deeds:
+        return Deeds(self.storage.jobs, by, self.now)
 
     # The audit trail.
 
@@ -380,9 +352,6 @@ class BackfillService:
             self.job(job_id)
         return found
 
-    def _entry(self, by: Actor, deed: Deed, changes: Changes, job_id: UUID | None) -> AuditEntry:
-        return AuditEntry(id=uuid4(), at=self.now(), actor=by, deed=deed, job_id=job_id, changes=changes)
-
     # Limits, housekeeping.
 
     def rate_limits(self) -> StoredLimits:
@@ -390,21 +359,7 @@ class BackfillService:
 
     def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
         """Any subset of the limits, for the next job. Raises InvalidRequest."""
-
-        entries: list[AuditEntry] = []
-
-        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
-            entries[:] = [self._entry(by, Deed.CHANGED_LIMITS, limit_changes(before.limits, after.limits), None)]
-            return entries[0]
-
-        stored = self.storage.jobs.save_rate_limits(
-            lambda stored: StoredLimits(
-                limits=stored.limits.changed(changes), updated_at=self.now(), updated_by=by.operator
-            ),
-            audit=audit,
-        )
-        _log(entries)
-        return stored
+        return self._deeds(by).change_limits(changes)
 
     def prune(self) -> int:
         """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
@@ -425,27 +380,6 @@ class BackfillService:
 
     def new_worker(self, *, beside: Companion | None = None) -> Worker:
         return Worker(self.storage, self.works, prune=self.prune, hours=self.hours, now=self.now, beside=beside)
-
-
-def _log(entries: Iterable[AuditEntry]) -> None:
-    """What the audit trail says, once it is written; who sits at a terminal sees what came of it anyway."""
-    for entry in entries:
-        actor = entry.actor
-        logger.log(
-            logging.DEBUG if actor.door is Door.CLI else logging.INFO,
-            "%s: %s by %s (%s).",
-            f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
-            entry.deed,
-            actor.operator,
-            actor.door,
-            extra={
-                "job": str(entry.job_id) if entry.job_id else None,
-                "deed": str(entry.deed),
-                "operator": actor.operator,
-                "door": str(actor.door),
-                "changes": dict(entry.changes),
-            },
-        )
 
 
 @cache

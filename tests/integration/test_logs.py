@@ -85,7 +85,7 @@ def test_every_line_of_a_run_names_its_job(
     with caplog.at_level(logging.INFO, "backfill"):
         job = started(api)
         assert fake_service(served.storage, FakeWork(["F"])).new_worker()._work_once()
-    records = [record for record in caplog.records if record.name in {"backfill.service", "backfill.runner"}]
+    records = [record for record in caplog.records if record.name in {"backfill.deeds", "backfill.runner"}]
     assert {fields(record)["job"] for record in records} == {job["jobId"]}
     first = fields(records[0])
     assert (first["deed"], first["operator"], first["door"]) == ("started", "alice", "api")

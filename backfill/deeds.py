@@ -1,0 +1,102 @@
+"""What operators do: each change with its entry in the audit trail, in one transaction, and its line in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from backfill.domain import (
+    Actor,
+    AuditEntry,
+    Changes,
+    Deed,
+    Door,
+    Job,
+    Plan,
+    StoredLimits,
+    job_changes,
+    limit_changes,
+)
+from backfill.storage import JobStorage
+
+logger = logging.getLogger(__name__)
+
+
+class Deeds:
+    """Those of one operator, through one door. Raises what the storage does."""
+
+    def __init__(self, jobs: JobStorage, by: Actor, now: Callable[[], datetime]) -> None:
+        self._jobs, self._by, self._now = jobs, by, now
+
+    def start(self, job: Job, plan: Plan) -> Job:
+        """Store a pending job; a stale one gives way to it."""
+        entries: list[AuditEntry] = []
+
+        def audit(displaced: Job | None) -> list[AuditEntry]:
+            deed = Deed.RETRIED if job.retry_of else Deed.STARTED
+            entries[:] = [self._entry(deed, job.id, job_changes(None, job))]
+            if displaced is not None:
+                entries.append(self._entry(Deed.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))}))
+            return entries
+
+        created = self._jobs.create(job, plan, displace=lambda active: active.displaced(job.created_at), audit=audit)
+        _log(*entries)
+        return created
+
+    def change(self, job_id: UUID, deed: Deed, change: Callable[[Job], Job]) -> Job:
+        """Change a job; what changes nothing leaves no trace."""
+        entries: list[AuditEntry] = []
+
+        def changed(job: Job) -> Job:
+            after = change(job)
+            return job if after == job else after
+
+        def audit(before: Job, after: Job) -> AuditEntry:
+            entries[:] = [self._entry(deed, job_id, job_changes(before, after))]
+            return entries[0]
+
+        job = self._jobs.update(job_id, changed, audit=audit)
+        _log(*entries)
+        return job
+
+    def change_limits(self, changes: Mapping[str, float]) -> StoredLimits:
+        """Change any subset of the limits of the next job."""
+        entries: list[AuditEntry] = []
+
+        def changed(stored: StoredLimits) -> StoredLimits:
+            limits = stored.limits.changed(changes)
+            return StoredLimits(limits=limits, updated_at=self._now(), updated_by=self._by.operator)
+
+        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
+            entries[:] = [self._entry(Deed.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))]
+            return entries[0]
+
+        stored = self._jobs.save_rate_limits(changed, audit=audit)
+        _log(*entries)
+        return stored
+
+    def _entry(self, deed: Deed, job_id: UUID | None, changes: Changes) -> AuditEntry:
+        return AuditEntry(id=uuid4(), at=self._now(), actor=self._by, deed=deed, job_id=job_id, changes=changes)
+
+
+def _log(*entries: AuditEntry) -> None:
+    """Once they are written. Who sits at a terminal is told what came of it by the command itself."""
+    for entry in entries:
+        actor = entry.actor
+        logger.log(
+            logging.DEBUG if actor.door is Door.CLI else logging.INFO,
+            "%s: %s by %s (%s).",
+            f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
+            entry.deed,
+            actor.operator,
+            actor.door,
+            extra={
+                "job": str(entry.job_id) if entry.job_id else None,
+                "deed": str(entry.deed),
+                "operator": actor.operator,
+                "door": str(actor.door),
+                "changes": dict(entry.changes),
+            },
+        )
