@@ -9,7 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from backfill.domain import RENEW_AFTER, Job, LimiterState, Outcome, OutcomeKind, PlannedDay, Status, WorkItem
+from backfill.domain import (
+    RENEW_AFTER,
+    Job,
+    LimiterState,
+    Notice,
+    Outcome,
+    OutcomeKind,
+    PlannedDay,
+    Status,
+    WorkItem,
+    hold_notice,
+)
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
 from backfill.manager import Claim
 from backfill.rate_limit import Limiter
@@ -88,10 +99,15 @@ class Runner:
         stop: threading.Event,
         now: Callable[[], datetime],
         disconnect: Callable[[], None],
+        stranded: Callable[[Job, Notice | None], None] = lambda *_: None,
     ) -> None:
-        """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go."""
+        """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go.
+
+        `stranded` is told when the store is away, and what the world is to be told if it stays so, since that cannot
+        be kept in the store; and None once it is back.
+        """
         self._claim, self._execution, self._limiter = claim, execution, limiter
-        self._stop, self._now, self._disconnect = stop, now, disconnect
+        self._stop, self._now, self._disconnect, self._stranded = stop, now, disconnect, stranded
         self._agenda = _Agenda(claim, execution)
         self._limits = claim.job.config.rate_limits
         self._tasks: queue.SimpleQueue[_Bundle | None] = queue.SimpleQueue()
@@ -129,6 +145,8 @@ class Runner:
             for _ in range(self._threads):
                 self._tasks.put(None)
             self._execution.close()
+            if not self._is_storing:
+                self._stranded(job, None)
 
     def _work(self) -> bool:
         """Whether the job came to its end; False where the process stops."""
@@ -283,6 +301,7 @@ class Runner:
         if not self._is_storing:
             logger.info("Job %s: the job store answers again; the job goes on.", self._claim.job.id, extra=self._facts)
             self._is_storing = True
+            self._stranded(self._claim.job, None)
         return True
 
     def _not_storing(self, exc: StorageUnavailable) -> None:
@@ -294,6 +313,7 @@ class Runner:
                 exc.message,
                 extra={**self._facts, "code": exc.code},
             )
+            self._stranded(self._claim.job, hold_notice(exc.message, self._now()))
         self._is_storing = False
 
     def _patiently(self, write: Callable[[], Job]) -> Job | None:

@@ -24,7 +24,7 @@ from backfill.domain import Job, Notice
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.service import BackfillService
 from backfill.storage import JobStorage
-from backfill.worker import Worker
+from backfill.worker import Companion, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def body_of(job: Job, notice: Notice) -> bytes:
     return json.dumps(shape).encode()
 
 
-class Courier:
+class Courier(Companion):
     """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
 
     def __init__(self, jobs: JobStorage, url: str, key: bytes, *, now: Callable[[], datetime] = _utc_now) -> None:
@@ -98,6 +98,7 @@ class Courier:
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._unreadable: set[UUID] = set()
+        self._unstored: tuple[Job, Notice] | None = None
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="backfill-courier", daemon=True)
@@ -114,10 +115,15 @@ class Courier:
         """There may be something to tell."""
         self._wake.set()
 
+    def stranded(self, job: Job, notice: Notice | None) -> None:
+        """To be told from memory, for as long as this process lives: the store, which would keep it, is away."""
+        self._unstored = (job, notice) if notice is not None else None
+
     def _run(self) -> None:
         while True:
             is_last = self._stop.is_set()
             try:
+                self.deliver_unstored()
                 self.deliver_due()
             except StorageUnavailable:
                 pass  # the worker says so already, and this is tried again
@@ -128,6 +134,16 @@ class Courier:
             self._wake.wait(_LOOK_EVERY)
             self._wake.clear()
         self._jobs.disconnect()
+
+    def deliver_unstored(self) -> None:
+        if (unstored := self._unstored) is None:
+            return
+        job, notice = unstored
+        if not notice.is_due(self._now()):
+            return
+        after = notice.settled() if self._is_taken(job, notice) else notice.attempted(self._now())
+        if self._unstored is unstored:  # else the store is back, or away again
+            self._unstored = (job, after)
 
     def deliver_due(self) -> None:
         for job_id in self._jobs.with_notice_due(self._now()):

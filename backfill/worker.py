@@ -10,9 +10,8 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
-from backfill.domain import REPORTS_EVERY, AllowedHours, JobType
+from backfill.domain import REPORTS_EVERY, AllowedHours, Job, JobType, Notice
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.manager import Claim, Manager
 from backfill.rate_limit import Limiter
@@ -38,15 +37,20 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Companion(Protocol):
-    """What lives and ends with a worker, in a thread of its own."""
+class Companion:
+    """What lives and ends with a worker, in a thread of its own; this one does nothing."""
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Begin."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """End."""
 
     def nudge(self) -> None:
         """A job may have ended."""
+
+    def stranded(self, job: Job, notice: Notice | None) -> None:
+        """The job is held up because the store is away; None: it is back."""
 
 
 class Worker:
@@ -69,7 +73,7 @@ class Worker:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._storage, self._works, self._prune, self._hours, self._now = storage, works, prune, hours, now
         self._manager = Manager(storage.jobs)
-        self._beside = beside
+        self._beside = beside or Companion()
         self._stop, self._nudged = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
@@ -79,8 +83,7 @@ class Worker:
         """Work in a thread of its own, which ends with the process."""
         self._thread = threading.Thread(target=self.work, name="backfill-worker", daemon=True)
         self._thread.start()
-        if self._beside is not None:
-            self._beside.start()
+        self._beside.start()
         atexit.register(self.stop)
 
     def stop(self, within: float = _STOP_WITHIN) -> None:
@@ -89,8 +92,7 @@ class Worker:
         self._nudged.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(within)
-        if self._beside is not None:
-            self._beside.stop()
+        self._beside.stop()
 
     def nudge(self) -> None:
         """There may be something to do."""
@@ -139,8 +141,7 @@ class Worker:
         if claim is None:
             return False
         self._run(claim)
-        if self._beside is not None:
-            self._beside.nudge()
+        self._beside.nudge()
         return True
 
     def _run(self, claim: Claim) -> None:
@@ -163,6 +164,7 @@ class Worker:
             stop=self._stop,
             now=self._now,
             disconnect=jobs.disconnect,
+            stranded=self._beside.stranded,
         ).run()
 
     def _report(self) -> None:

@@ -36,7 +36,7 @@ from backfill.domain.job import (
 )
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
-from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices
+from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import (
     ERRORS_KEPT,
@@ -152,6 +152,7 @@ __all__ = [
     "district_order",
     "edition_of",
     "gaps",
+    "hold_notice",
     "is_month_end",
     "is_there",
     "job_changes",

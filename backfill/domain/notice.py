@@ -57,6 +57,11 @@ class Notice:
         return replace(self, due_at=None)
 
 
+def hold_notice(sentence: str, since: datetime) -> Notice:
+    """Of a hold that the store cannot know of, since it is the store that is away; due if it lasts."""
+    return Notice(event=Event.HELD, at=since, sentence=sentence, due_at=since + HOLD_TOLD_AFTER)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notices:
     """Of one job: its end, its newest hold, and since when it is held up."""

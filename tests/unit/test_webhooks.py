@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from backfill import shapes, webhooks
-from backfill.domain import Event, Job, Notice, Notices
+from backfill.domain import Event, Job, Notice, Notices, hold_notice
 from backfill.errors import CorruptRecord
 from backfill.webhooks import Courier, key_of, signature
 from tests.receiver import SECRET, Receiver
@@ -204,6 +204,33 @@ def test_a_job_that_cannot_be_read_is_in_no_other_ones_way(
         post.courier.deliver_due()
     assert [delivery.shape["job"]["jobId"] for delivery in receiver.deliveries] == [str(sound.id)]
     assert caplog.text.count("cannot be read") == 1
+
+
+def test_a_store_that_stays_away_is_told_of_from_memory_once(receiver: Receiver, post: Post) -> None:
+    job = a_running_job()
+    post.courier.stranded(job, hold_notice("The job store does not answer.", NOW))
+    post.courier.deliver_unstored()
+    assert receiver.deliveries == []
+    post.clock.forward(minutes=5)
+    receiver.status = 503
+    post.courier.deliver_unstored()
+    receiver.status = 200
+    post.courier.deliver_unstored()  # not due again yet
+    post.clock.forward(seconds=15)
+    for _ in range(3):
+        post.courier.deliver_unstored()
+    first, second = receiver.deliveries
+    assert first.message_id == second.message_id
+    assert (second.shape["event"], second.shape["message"]) == ("job.held", "The job store does not answer.")
+
+
+def test_a_store_that_is_back_in_time_is_not_told_of(receiver: Receiver, post: Post) -> None:
+    job = a_running_job()
+    post.courier.stranded(job, hold_notice("The job store does not answer.", NOW))
+    post.courier.stranded(job, None)
+    post.clock.forward(hours=1)
+    post.courier.deliver_unstored()
+    assert receiver.deliveries == []
 
 
 # Its thread.

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from backfill import worker as worker_module
-from backfill.domain import Job, JobType, LimiterReport, Outcome, Progress, Status, WorkItem
+from backfill.domain import Job, JobType, LimiterReport, Notice, Outcome, Progress, Status, WorkItem
 from backfill.work.base import Work
-from backfill.worker import Worker
+from backfill.worker import Companion, Worker
 from tests.unit.fakes import (
     FAST,
     FakeClock,
@@ -49,9 +49,10 @@ def worker_of(
     *,
     retention: timedelta = timedelta(days=30),
     now: Callable[[], datetime] = utc_now,
+    beside: Companion | None = None,
 ) -> Worker:
     works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
-    return Worker(storage, works, prune=lambda: storage.jobs.delete_finished(now() - retention), now=now)
+    return Worker(storage, works, prune=lambda: storage.jobs.delete_finished(now() - retention), now=now, beside=beside)
 
 
 @contextmanager
@@ -258,3 +259,47 @@ def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
     clock.forward(seconds=1)
     worker._work_once()
     assert storage.jobs.seen_at == clock()
+
+
+class Listener(Companion):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def start(self) -> None:
+        self.heard.append("start")
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+    def nudge(self) -> None:
+        self.heard.append("nudge")
+
+    def stranded(self, job: Job, notice: Notice | None) -> None:
+        self.heard.append(f"stranded: {notice.sentence}" if notice else "stranded no more")
+
+
+def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
+    storage, listener = FakeStorage(), Listener()
+
+    def asks(item: WorkItem) -> Outcome:
+        assert eventually(lambda: "stranded no more" in listener.heard)
+        return an_outcome(item, at=utc_now())
+
+    execution = FakeExecution(asks)
+    job = stored(storage)
+    with working(worker_of(storage, execution, beside=listener)):
+        assert eventually(lambda: execution.items)
+        storage.store.is_down = True
+        assert eventually(lambda: len(listener.heard) > 1)
+        storage.store.is_down = False
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert eventually(lambda: "nudge" in listener.heard)
+    assert listener.heard == [
+        "start",
+        "stranded: The job store does not answer: it is told so.",
+        "stranded no more",
+        "nudge",
+        "stop",
+    ]
