@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -10,10 +11,12 @@ from datetime import datetime, timedelta
 from backfill.domain import (
     ERRORS_KEPT,
     HISTORY,
+    LEASE,
     QUARANTINED_AFTER,
     DistrictProgress,
     ItemError,
     Job,
+    Lease,
     LimiterReport,
     Outcome,
     OutcomeKind,
@@ -201,8 +204,10 @@ class Claim:
 class Manager:
     """Finds the job that needs a runner, and claims it."""
 
-    def __init__(self, jobs: JobStorage) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: JobStorage, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: seconds that go on evenly, whatever is done to the time of day."""
+        self._jobs, self._clock = jobs, clock
+        self._watched: tuple[Lease | None, float] = None, 0.0
 
     def claim(self, owner: str, now: datetime) -> Claim | None:
         """The active job, where no live runner holds it; None where there is nothing to do.
@@ -211,15 +216,27 @@ class Manager:
         LeaseLost where another worker was quicker.
         """
         found = self._jobs.active()
-        if found is None or not found.can_be_claimed(now):
+        dead = self._dead_lease(found)
+        if found is None or not found.can_be_claimed(now, dead=dead):
             return None
-        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now))
+        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now, dead=dead))
         try:
             return self._opened(job, now)
         except CorruptRecord as exc:
             sentence = exc.message
             self._jobs.update(job.id, lambda held: held.broken(job.token, sentence, now))
             raise
+
+    def _dead_lease(self, found: Job | None) -> Lease | None:
+        """One that this manager has seen unchanged for as long as a lease lasts.
+
+        When it ends is written by the clock of its runner. Where that was ahead, or was set back since, the end is a
+        time that does not come; so a runner is known to be dead by its silence, too.
+        """
+        lease = found.lease if found else None
+        if lease != self._watched[0]:
+            self._watched = lease, self._clock()
+        return lease if self._clock() - self._watched[1] >= LEASE.total_seconds() else None
 
     def _opened(self, job: Job, now: datetime) -> Claim:
         plan = self._jobs.plan(job.id)

@@ -67,6 +67,49 @@ def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds
     assert storage.jobs.updates == 0
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewed_and_no_longer() -> None:
+    """Found by the model of the protocol: the runner was killed, and the job stood still until that hour came."""
+    storage, plan, clock = FakeStorage(), a_plan(), Clock()
+    ahead = NOW + timedelta(hours=1)
+    stored(storage, plan)
+    first = Manager(storage.jobs).claim("ahead", ahead)
+    assert first is not None
+    manager = Manager(storage.jobs, clock)
+    for seconds in range(0, 40, 5):
+        first.record((), IDLE, ahead + timedelta(seconds=seconds))
+        assert manager.claim("next", NOW) is None
+        clock.seconds += 5
+    clock.seconds += LEASE.total_seconds() - 5.1  # the last look at a renewal was five seconds earlier
+    assert manager.claim("next", NOW) is None
+    clock.seconds += 0.1
+    taken = manager.claim("next", NOW)
+    assert taken is not None
+    assert taken.job.takeover_seconds == 0
+    with pytest.raises(LeaseLost):
+        first.record((), IDLE, ahead)
+
+
+def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, plan, clock = FakeStorage(), a_plan(), Clock()
+    claim = claimed(storage, plan)
+    manager = Manager(storage.jobs, clock)
+    assert manager.claim("next", NOW) is None
+    clock.seconds += LEASE.total_seconds()
+    found = storage.jobs.active()
+    claim.record((), IDLE, LATER)
+    monkeypatch.setattr(storage.jobs, "active", lambda: found)
+    with pytest.raises(LeaseLost):
+        manager.claim("next", NOW)
+
+
 def test_a_paused_job_is_left_alone() -> None:
     storage = FakeStorage()
     stored(storage, a_plan(), status=Status.PAUSED)
