@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
 RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
 
 
