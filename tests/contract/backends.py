@@ -57,6 +57,9 @@ class Backend(ABC):
     def damage_plan(self, job_id: UUID) -> None: ...
 
     @abstractmethod
+    def damage_job(self, job_id: UUID) -> None: ...
+
+    @abstractmethod
     def damage_segment(self, job_id: UUID, number: int) -> None: ...
 
     @abstractmethod
@@ -100,6 +103,11 @@ class OrmBackend(Backend):
         from backfill.models import BackfillJob
 
         assert BackfillJob.objects.filter(pk=job_id).update(plan=DAMAGE)
+
+    def damage_job(self, job_id: UUID) -> None:
+        from backfill.models import BackfillJob
+
+        assert BackfillJob.objects.filter(pk=job_id).update(config=[])
 
     def damage_segment(self, job_id: UUID, number: int) -> None:
         from backfill.models import Checkpoint
@@ -225,6 +233,9 @@ class FirestoreBackend(Backend):
 
     def damage_plan(self, job_id: UUID) -> None:
         self._damage("plans", str(job_id), body=DAMAGE)
+
+    def damage_job(self, job_id: UUID) -> None:
+        self._damage("jobs", str(job_id), body=DAMAGE)
 
     def damage_segment(self, job_id: UUID, number: int) -> None:
         self._damage("jobs", str(job_id), "segments", f"{number:07d}", body=DAMAGE)

@@ -530,6 +530,29 @@ def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
                 )
 
 
+def test_a_job_that_cannot_be_read_is_failed_shown_and_in_nobodys_way(storage: Storage, backend: Backend) -> None:
+    job = created(storage)
+    backend.damage_job(job.id)
+    assert storage.jobs.active() is None
+    shown = storage.jobs.get(job.id)
+    assert shown is not None
+    assert (shown.status, str(job.id) in shown.error, "cannot be read" in shown.error) == (Status.FAILED, True, True)
+    other = created(storage)
+    assert {row.id for row in storage.jobs.page(JobFilter(), limit=5, offset=0).rows} == {job.id, other.id}
+    active = storage.jobs.active()
+    assert active is not None
+    assert active.id == other.id
+
+
+def test_room_is_made_for_a_new_job_where_the_active_one_cannot_be_read(storage: Storage, backend: Backend) -> None:
+    job = created(storage)
+    backend.damage_job(job.id)
+    other = created(storage)
+    active = storage.jobs.active()
+    assert active is not None
+    assert active.id == other.id
+
+
 def test_the_ledger_of_another_job_is_not_shown(storage: Storage) -> None:
     first = created(storage)
     storage.jobs.update(first.id, lambda job: job.cancel_requested(NOW), segment=Segment(0, (OutcomeFactory.build(),)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from backfill.domain import Actor, AuditEntry, Deed, Door, IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
 from backfill.storage import packing
-from backfill.storage.firestore.database import Document
+from backfill.storage.firestore.database import Document, plain
+from backfill.storage.salvage import UNREADABLE, readable, salvaged_job, unreadable_job
 
 LISTED = ("status", "created_at", "ended_at", "notice_due_at", "body")
 """The fields of a job that a list needs: all but the detail of its progress."""
@@ -103,8 +104,29 @@ def job_of(document: Document, *, with_detail: bool = True) -> Job:
             idempotency=IdempotencyKey(key=key[0], fingerprint=key[1]) if key else None,
             revision=body["revision"],
         )
-    except (KeyError, IndexError, TypeError, ValueError) as exc:
-        raise CorruptRecord(f"Job {document.id} cannot be read: {exc!r}.") from exc
+    except UNREADABLE as exc:
+        raise unreadable_job(document.id, exc) from exc
+
+
+def shown(document: Document, *, with_detail: bool = True) -> Job:
+    """The job of a document; of one that cannot be read a failed job that says so, with what of it can be read."""
+    try:
+        return job_of(document, with_detail=with_detail)
+    except CorruptRecord as exc:
+        value = document.to_dict() or {}
+        body: dict[str, Any] = readable(lambda: packing.unpack_json(bytes(value["body"]), "job"), {})
+        created_at = plain(value.get("created_at")) or datetime.min.replace(tzinfo=UTC)
+        return salvaged_job(
+            body,
+            job_id=UUID(document.id),
+            job_type=str(value.get("job_type")),
+            created_at=created_at,
+            created_by=str(body.get("createdBy", "")),
+            moved_at=readable(lambda: datetime.fromisoformat(body["progressedAt"]), created_at),
+            token=readable(lambda: int(body["token"]), 0),
+            revision=readable(lambda: int(body["revision"]), 0),
+            error=exc.message,
+        )
 
 
 def entry_to_document(entry: AuditEntry) -> dict[str, Any]:

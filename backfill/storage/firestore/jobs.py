@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from backfill.domain import (
     Totals,
     conflict_details,
 )
-from backfill.errors import JobConflict, JobNotFound, StorageUnavailable
+from backfill.errors import CorruptRecord, JobConflict, JobNotFound, StorageUnavailable
 from backfill.storage import packing
 from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.firestore import blobs
@@ -36,10 +37,13 @@ from backfill.storage.firestore.documents import (
     job_of,
     job_to_document,
     kept_until,
+    shown,
 )
 from backfill.storage.firestore.ledger import Ledger
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.state import State, claim_on
+
+logger = logging.getLogger(__name__)
 
 _MARKS = 8
 """How many of the last writes of a job can be told apart, so that one whose answer was lost is not done twice."""
@@ -118,18 +122,47 @@ class FirestoreJobStorage(JobStorage):
                 self._state.hold_timeline(claim, trying)
             return None
         seen = trying.read(self._job(UUID(slot.get("job_id"))))
-        active = job_of(seen) if seen.exists else None
-        if active is None or not active.status.is_active:
-            raise Overtaken(f"The slot holds job {seen.id}, which is not active.")
-        ended = displace(active)
-        if ended is None:
-            raise _conflict(active)
+        active, ended = self._displaced(seen, displace)
         after = self._replace(seen, active, ended, trying)
         self._state.count(after, trying)
         if claim is not None:
             trying.write(slot, claim)
             self._state.hold_timeline(claim, trying)
         return after
+
+    def _displaced(self, seen: Document, displace: Callable[[Job], Job | None]) -> tuple[Job, Job]:
+        """The job in the slot, and the ended one that makes room; one that cannot be read does. Raises JobConflict."""
+        try:
+            active = job_of(seen) if seen.exists else None
+        except CorruptRecord as exc:
+            logger.error("%s It is set aside as failed.", exc.message)  # noqa: TRY400 - it says it all
+            return shown(seen), shown(seen)
+        if active is None or not active.status.is_active:
+            raise Overtaken(f"The slot holds job {seen.id}, which is not active.")
+        ended = displace(active)
+        if ended is None:
+            raise _conflict(active)
+        return active, ended
+
+    def _set_aside(self, job_id: UUID) -> None:
+        """Fail a job that cannot be read, so that it is in nobody's way."""
+
+        def attempt(trying: Attempt) -> None:
+            seen = trying.read(self._job(job_id))
+            try:
+                job_of(seen)
+            except CorruptRecord as exc:
+                logger.error("%s It is set aside as failed.", exc.message)  # noqa: TRY400 - it says it all
+            else:
+                return
+            slot = trying.read(self._state.slot)
+            failed = self._replace(seen, shown(seen), shown(seen), trying)
+            if slot.exists and slot.get("job_id") == str(job_id):
+                self._state.claim(failed, trying)
+            trying.commit()
+
+        with answering():
+            self._database.decide(attempt)
 
     def update(
         self,
@@ -145,7 +178,7 @@ class FirestoreJobStorage(JobStorage):
             seen = trying.read(self._job(job_id))
             if not seen.exists:
                 raise JobNotFound(f"There is no job {job_id}.")
-            before = job_of(seen)
+            before = shown(seen)
             if mark in _marks(seen):
                 return before  # an earlier try had come through, and its answer was lost
             after = change(before)
@@ -185,13 +218,19 @@ class FirestoreJobStorage(JobStorage):
     def get(self, job_id: UUID) -> Job | None:
         with answering():
             document = self._database.read(self._job(job_id))
-        return job_of(document) if document.exists else None
+        return shown(document) if document.exists else None
 
     def active(self) -> Job | None:
         query = self._jobs().where(filter=FieldFilter("is_active", "==", True)).select(LISTED)
         with answering():
             document = self._database.first(query)
-        return job_of(document, with_detail=False) if document else None
+        if document is None:
+            return None
+        try:
+            return job_of(document, with_detail=False)
+        except CorruptRecord:
+            self._set_aside(UUID(document.id))
+            return None
 
     def by_idempotency_key(self, key: str, since: datetime) -> Job | None:
         query = (
@@ -202,7 +241,7 @@ class FirestoreJobStorage(JobStorage):
         )
         with answering():
             document = self._database.first(query)
-        return job_of(document) if document else None
+        return shown(document) if document else None
 
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         query = self._jobs().order_by("created_at", direction="DESCENDING")
@@ -216,7 +255,7 @@ class FirestoreJobStorage(JobStorage):
             query = query.where(filter=FieldFilter("created_at", "<", wanted.created_to))
         with answering():
             rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=LISTED)
-        return Page([job_of(row, with_detail=False) for row in rows], total)
+        return Page([shown(row, with_detail=False) for row in rows], total)
 
     def plan(self, job_id: UUID) -> Plan:
         with answering():

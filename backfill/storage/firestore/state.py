@@ -8,7 +8,7 @@ from typing import Any
 
 from google.cloud.firestore import DocumentReference
 
-from backfill.domain import AuditEntry, Job, RateLimits, StoredLimits, Timeline, Totals
+from backfill.domain import AuditEntry, Job, Pace, RateLimits, StoredLimits, Timeline, Totals
 from backfill.errors import CorruptRecord, LeaseLost
 from backfill.storage import packing
 from backfill.storage.base import Fence
@@ -106,6 +106,7 @@ class State:
                 reserved_until=plain(value.get("reserved_until")),
                 held_until=plain(value.get("held_until")),
                 hold_reason=value.get("hold_reason", ""),
+                pace=Pace(slowed_to=value.get("slowed_to", 1.0), slowed_at=plain(value.get("slowed_at"))),
             )
             after = change(before)
             if after == before:
@@ -117,6 +118,8 @@ class State:
                     "reserved_until": after.reserved_until,
                     "held_until": after.held_until,
                     "hold_reason": packing.storable(after.hold_reason),
+                    "slowed_to": after.pace.slowed_to,
+                    "slowed_at": after.pace.slowed_at,
                 },
             )
             trying.commit()

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from backfill.domain import IdempotencyKey, Job, JobConfig, JobType, Lease, Progress, Status
+from backfill.domain import IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob
 from backfill.storage import packing
-
-T = TypeVar("T")
+from backfill.storage.salvage import UNREADABLE, salvaged_job, unreadable_job
 
 logger = logging.getLogger(__name__)
-
-_UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading of a value may raise that is not as this version would have written it."""
 
 
 def columns_of(job: Job) -> dict[str, Any]:
@@ -83,11 +78,8 @@ def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             else None,
             revision=row.revision,
         )
-    except _UNREADABLE as exc:
-        what = f"{exc} is missing" if isinstance(exc, KeyError) else exc
-        raise CorruptRecord(
-            f"Job {row.id} cannot be read, since it is damaged or of another version of this service: {what}."
-        ) from exc
+    except UNREADABLE as exc:
+        raise unreadable_job(row.id, exc) from exc
 
 
 def shown(row: BackfillJob, *, with_detail: bool = True) -> Job:
@@ -95,25 +87,16 @@ def shown(row: BackfillJob, *, with_detail: bool = True) -> Job:
     try:
         return job_of(row, with_detail=with_detail)
     except CorruptRecord as exc:
-        return Job(
-            id=row.id,
-            job_type=_or(lambda: JobType(row.job_type), JobType.DATA_COLLECTION),
-            status=Status.FAILED,
-            config=_or(lambda: packing.config_from_json(row.config), JobConfig(start_date=None, end_date=None)),
+        return salvaged_job(
+            {"config": row.config, "progress": row.progress},
+            job_id=row.id,
+            job_type=row.job_type,
             created_at=row.created_at,
             created_by=row.created_by,
-            started_at=row.started_at,
-            ended_at=row.ended_at or row.progressed_at,
-            cancelled_at=row.cancelled_at,
-            resumed_at=row.resumed_at,
-            resume_count=row.resume_count,
-            retry_of=row.retry_of,
+            moved_at=row.ended_at or row.progressed_at,
             token=row.token,
-            progressed_at=row.progressed_at,
-            progress=_or(lambda: packing.progress_from_json(row.progress, None), Progress(total_items=0)),
-            error=row.error or exc.message,
-            segments=row.segments,
             revision=row.revision,
+            error=row.error or exc.message,
         )
 
 
@@ -126,10 +109,3 @@ def set_aside(row: BackfillJob, exc: CorruptRecord) -> None:
     row.save(
         update_fields=["status", "error", "ended_at", "lease_owner", "lease_expires_at", "token", "revision"],
     )
-
-
-def _or(read: Callable[[], T], otherwise: T) -> T:
-    try:
-        return read()
-    except _UNREADABLE:
-        return otherwise
