@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backfill.domain import (
@@ -13,6 +14,7 @@ from backfill.domain import (
     HISTORY,
     LEASE,
     QUARANTINED_AFTER,
+    AllowedHours,
     DistrictProgress,
     ItemError,
     Job,
@@ -24,7 +26,10 @@ from backfill.domain import (
     Progress,
     Segment,
     Settled,
+    SkipReason,
+    WaitReason,
     WorkItem,
+    requests_of,
 )
 from backfill.errors import CorruptRecord
 from backfill.storage import Fence, JobStorage
@@ -41,6 +46,7 @@ class Tally:
     def __init__(self, plan: Plan) -> None:
         self._total = plan.total_items
         self._expected_skips = plan.skipped_items
+        self._requests = plan.requests
         self._district_totals = plan.district_totals
         self._by_district: Counter[tuple[str, OutcomeKind]] = Counter()
         self._skipped: Counter[str] = Counter()
@@ -108,6 +114,19 @@ class Tally:
             quality=dict(self._quality),
         )
 
+    def work(self) -> tuple[float, float]:
+        """What is planned and what is done, counted in requests; in items where none are made."""
+        skipped, surplus_of_one = self._skipped, requests_of("") if self._requests else 1
+        surplus = max(skipped[SkipReason.STORED] + skipped[SkipReason.UNCHANGED] - self._expected_skips, 0)
+        planned = self._requests or self._total - self._expected_skips
+        done = sum(
+            count * (requests_of(district) if self._requests else 1)
+            for (district, kind), count in self._by_district.items()
+            if kind is not OutcomeKind.SKIPPED
+        )
+        done += skipped[SkipReason.NOT_PUBLISHED] * surplus_of_one
+        return planned - surplus * surplus_of_one, done
+
     def _history(self, now: datetime) -> tuple[tuple[datetime, int], ...]:
         """Each of the last minutes from the first with an item in it, the current one last."""
         this = now.replace(second=0, microsecond=0)
@@ -123,8 +142,18 @@ class Tally:
 class Claim:
     """A claimed job: the only way in which a runner writes. Every write carries the fencing token of the claim."""
 
-    def __init__(self, jobs: JobStorage, job: Job, plan: Plan, settled: Settled, tally: Tally) -> None:
+    def __init__(
+        self,
+        jobs: JobStorage,
+        job: Job,
+        plan: Plan,
+        settled: Settled,
+        tally: Tally,
+        *,
+        hours: AllowedHours | None = None,
+    ) -> None:
         self.job, self.plan, self.settled = job, plan, settled
+        self._hours, self._course = hours if plan.requests else None, job.progress.course
         self.fence = Fence(job.id, job.token)
         self._jobs, self._tally = jobs, tally
         self._open: list[Outcome] = []
@@ -158,7 +187,7 @@ class Claim:
         """
         in_flight = tuple(in_flight)
         at_work = () if is_holding else tuple(item.key for item in in_flight)
-        progress = self._tally.progress(in_flight, limiter, now)
+        progress = self._estimated(self._tally.progress(in_flight, limiter, now), now)
         segment = Segment(self._number, tuple(self._open)) if self._unwritten else None
         moves = (
             segment is not None
@@ -175,6 +204,14 @@ class Claim:
         if len(self._open) >= SEGMENT_SIZE:
             self._open, self._number = [], self._number + 1
         return self.job
+
+    def _estimated(self, progress: Progress, now: datetime) -> Progress:
+        """With how the work went, and how long the rest takes."""
+        planned, done = self._tally.work()
+        idle = [p.limiter.waited.get(WaitReason.OUTSIDE_HOURS, 0.0) for p in (self.job.progress, progress)]
+        self._course = self._course.measured(planned, done, now, idle=idle[1] - idle[0])
+        left = self._course.left_after(self.job.config.rate_limits, progress.limiter, now)
+        return replace(progress, course=self._course, left=left.within(self._hours, now) if left else None)
 
     def look(self) -> Job:
         """The job as stored, without a write; LeaseLost where another runner holds it."""
@@ -204,9 +241,18 @@ class Claim:
 class Manager:
     """Finds the job that needs a runner, and claims it."""
 
-    def __init__(self, jobs: JobStorage, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: seconds that go on evenly, whatever is done to the time of day."""
-        self._jobs, self._clock = jobs, clock
+    def __init__(
+        self,
+        jobs: JobStorage,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        hours: AllowedHours | None = None,
+    ) -> None:
+        """`clock`: seconds that go on evenly, whatever is done to the time of day.
+
+        `hours` outside which no job asks the dashboard; None is any.
+        """
+        self._jobs, self._clock, self._hours = jobs, clock, hours
         self._watched: tuple[Lease | None, float] = None, 0.0
 
     def claim(self, owner: str, now: datetime) -> Claim | None:
@@ -246,9 +292,10 @@ class Manager:
             tally.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
         limiter = job.progress.limiter.at_rest(goes_on=True)
-        progress = tally.progress((), limiter, now)
+        course, left = job.progress.course.begun(now), job.progress.left
+        progress = replace(tally.progress((), limiter, now), course=course, left=left)
         job = self._jobs.update(job.id, lambda held: held.recorded(job.token, progress, number, now, moves=False))
-        claim = Claim(self._jobs, job, plan, settled, tally)
+        claim = Claim(self._jobs, job, plan, settled, tally, hours=self._hours)
         claim.note(_quarantined(WorkItem.of(key), now) for key in job.flight.quarantined)
         if claim.unwritten:
             claim.record((), limiter, now)

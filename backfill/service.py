@@ -16,6 +16,8 @@ from backfill.domain import (
     AllowedHours,
     AuditEntry,
     Deed,
+    Estimate,
+    Experience,
     IdempotencyKey,
     Job,
     JobConfig,
@@ -31,6 +33,8 @@ from backfill.domain import (
     Status,
     StoredLimits,
     conflict_details,
+    of_items,
+    of_requests,
     parsed_district,
     waiting_for_worker,
 )
@@ -52,11 +56,8 @@ from backfill.worker import Companion, Worker, nudge_here
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 
-_SECONDS_A_REQUEST = 0.3
-"""What a request is taken to last before any was measured."""
-
-_SECONDS_A_RESULT = 0.005
-"""What the computing of a result is taken to last."""
+_JOBS_REMEMBERED = 5
+"""Of a kind, from which a preview tells how long the next will take."""
 
 _RETRY_PAGE = 1000
 
@@ -68,19 +69,13 @@ class Preview:
     config: JobConfig
     job_type: JobType
     plan: Plan
+    duration: Estimate
 
     @property
     def plan_id(self) -> str:
         """Names the plan, and carries the figures of which a start with it can say that they changed."""
         plan = self.plan
         return f"plan-{plan.total_items}-{plan.skipped_items}-{plan.requests}-{plan.digest}"
-
-    @property
-    def estimated_duration(self) -> timedelta:
-        limits = self.config.rate_limits
-        if self.job_type is JobType.ANALYTICS_GENERATION:
-            return (self.plan.total_items - self.plan.skipped_items) * timedelta(seconds=_SECONDS_A_RESULT)
-        return self.plan.requests * max(limits.interval, timedelta(seconds=_SECONDS_A_REQUEST / limits.max_concurrent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,20 @@ class BackfillService:
         work = self._work(request.job_type)
         now = self.now()
         config = request.config(self.storage.jobs.rate_limits().limits, now.date())
-        return Preview(config=config, job_type=request.job_type, plan=work.plan(config, now))
+        return self._previewed(config, request.job_type, work.plan(config, now))
+
+    def _previewed(self, config: JobConfig, job_type: JobType, plan: Plan) -> Preview:
+        """With how long it will take, as the last jobs of its kind went."""
+        wanted = JobFilter(job_types=frozenset({job_type}))
+        past = [
+            Experience(course=job.progress.course, limits=job.config.rate_limits, latency=job.progress.limiter.latency)
+            for job in self.storage.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
+        ]
+        if plan.requests:
+            duration = of_requests(plan.requests, config.rate_limits, past).within(self.hours, self.now())
+        else:
+            duration = of_items(plan.total_items - plan.skipped_items, past)
+        return Preview(config=config, job_type=job_type, plan=plan, duration=duration)
 
     def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
         """Store a pending job, and tell the worker.
@@ -209,9 +217,7 @@ class BackfillService:
         plan = self._work(job.job_type).plan(config, self.now()).only(items)
         if not plan.days:
             raise NothingToRetry(f"The dashboard publishes nothing any more for the failed items of job {job.id}.")
-        return Preview(
-            config=replace(config, target_districts=job.config.target_districts), job_type=job.job_type, plan=plan
-        )
+        return self._previewed(replace(config, target_districts=job.config.target_districts), job.job_type, plan)
 
     def _failures(self, job_id: UUID) -> list[Outcome]:
         failures: list[Outcome] = []

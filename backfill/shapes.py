@@ -108,7 +108,7 @@ def _config(config: JobConfig) -> Shape:
 
 
 def _progress(progress: Progress, *, with_detail: bool) -> Shape:
-    left = progress.estimate()
+    left = progress.left
     pace = progress.items_per_minute
     shape: Shape = {
         "totalItems": progress.total_items,
@@ -264,7 +264,11 @@ def preview(value: Preview) -> Shape:
         "totalItems": plan.total_items,
         "dateRange": {"startDate": _date(config.start_date), "endDate": _date(config.end_date)},
         "affectedDistricts": [name for name in plan.district_totals if name != SUMMARY],
-        "estimatedDuration": milliseconds(value.estimated_duration),
+        "estimatedDuration": round(1000 * value.duration.seconds),
+        "estimatedDurationRange": {
+            "low": round(1000 * value.duration.low),
+            "high": round(1000 * value.duration.high),
+        },
         "estimatedRequests": plan.requests,
         "itemBreakdown": _breakdown(value),
         "skipped": dict(plan.skipped),

@@ -72,7 +72,7 @@ class Worker:
         """
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._storage, self._works, self._prune, self._hours, self._now = storage, works, prune, hours, now
-        self._manager = Manager(storage.jobs)
+        self._manager = Manager(storage.jobs, hours=hours)
         self._beside = beside or Companion()
         self._stop, self._nudged = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None

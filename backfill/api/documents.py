@@ -82,6 +82,11 @@ class SecondsRange(Document):
     high = IntegerField()
 
 
+class MillisecondsRange(Document):
+    low = IntegerField()
+    high = IntegerField()
+
+
 class PaceMinute(Document):
     at = DateTimeField()
     items = IntegerField()
@@ -122,8 +127,8 @@ class ListedProgress(Document):
     quality = counts(help_text="Notes on the quality of computed results, by code.")
     percent = FloatField()
     currentItem = CharField(allow_null=True)
-    estimatedSecondsLeft = IntegerField(allow_null=True)
-    estimatedSecondsLeftRange = SecondsRange(allow_null=True)
+    estimatedSecondsLeft = IntegerField(allow_null=True, help_text="Null before anything was done, and at the end.")
+    estimatedSecondsLeftRange = SecondsRange(allow_null=True, help_text="Holds the truth nine times in ten.")
     pace = Pace()
 
 
@@ -268,6 +273,7 @@ class Preview(Document):
     dateRange = DateRange()
     affectedDistricts = ListField(child=CharField())
     estimatedDuration = IntegerField(help_text="Milliseconds.")
+    estimatedDurationRange = MillisecondsRange(help_text="Holds the truth nine times in ten.")
     estimatedRequests = IntegerField()
     itemBreakdown = ItemBreakdown()
     skipped = counts(help_text="Items that will be skipped, by reason.")

@@ -122,6 +122,7 @@ _PREVIEWED = OpenApiExample(
             "dateRange": {"startDate": "2023-07-01", "endDate": "2024-01-31"},
             "affectedDistricts": ["91", "F"],
             "estimatedDuration": 21105,
+            "estimatedDurationRange": {"low": 19839, "high": 27437},
             "estimatedRequests": 21,
             "itemBreakdown": {"dates": ["2023-07-31", "2023-08-31"]},
             "skipped": {"stored": 14},

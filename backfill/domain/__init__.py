@@ -13,6 +13,7 @@ from backfill.domain.calendar import (
     month_ends,
 )
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
+from backfill.domain.estimate import Course, Estimate, Experience, of_items, of_requests
 from backfill.domain.flight import QUARANTINED_AFTER, Flight
 from backfill.domain.health import ATTEMPTS, DOWN_AFTER, SourceHealth
 from backfill.domain.hours import AllowedHours
@@ -37,18 +38,8 @@ from backfill.domain.job import (
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
-from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
-from backfill.domain.progress import (
-    ERRORS_KEPT,
-    HISTORY,
-    DistrictProgress,
-    Estimate,
-    ItemError,
-    LimiterReport,
-    LimiterState,
-    Progress,
-    WaitReason,
-)
+from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district, requests_of
+from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, ItemError, Progress
 from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
 from backfill.domain.sightings import REPORTS_EVERY, is_there, waiting_for_worker
@@ -63,6 +54,7 @@ from backfill.domain.snapshot import (
 )
 from backfill.domain.timeline import Pace, Timeline, Turn
 from backfill.domain.totals import Totals
+from backfill.domain.waiting import LimiterReport, LimiterState, WaitReason
 
 __all__ = [
     "ACTIVE",
@@ -92,6 +84,7 @@ __all__ = [
     "CalendarMonth",
     "Cell",
     "Changes",
+    "Course",
     "CoveredDay",
     "CoveredMonth",
     "Deed",
@@ -100,6 +93,7 @@ __all__ = [
     "Edition",
     "Estimate",
     "Event",
+    "Experience",
     "Flight",
     "Gap",
     "IdempotencyKey",
@@ -161,8 +155,11 @@ __all__ = [
     "month_end_of",
     "month_ends",
     "normalised_district",
+    "of_items",
+    "of_requests",
     "parsed_district",
     "parsed_job_type",
     "reports_of",
+    "requests_of",
     "waiting_for_worker",
 ]

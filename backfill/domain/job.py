@@ -14,7 +14,8 @@ from uuid import UUID
 from backfill.domain.flight import Flight
 from backfill.domain.limits import RateLimits
 from backfill.domain.notice import Event, Notice, Notices
-from backfill.domain.progress import LimiterState, Progress
+from backfill.domain.progress import Progress
+from backfill.domain.waiting import LimiterState
 from backfill.errors import InvalidJobState, LeaseLost
 
 LEASE = timedelta(seconds=15)
@@ -350,7 +351,14 @@ def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
         f"{counts.failed:,} failed of {counts.total_items:,}. {error}".rstrip()
     )
     notice = Notice(event=Event.ENDED, at=now, sentence=sentence, due_at=now)
-    return replace(_at_rest(job, status), ended_at=now, error=error, notices=Notices(ended=notice))
+    ended = _at_rest(job, status)
+    return replace(
+        ended,
+        ended_at=now,
+        error=error,
+        notices=Notices(ended=notice),
+        progress=replace(ended.progress, left=None),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

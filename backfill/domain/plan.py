@@ -26,6 +26,11 @@ def normalised_district(text: str) -> str:
     return match[1].zfill(2) if match[1] else match[2]
 
 
+def requests_of(district: str) -> int:
+    """How many requests a district's item takes, if each succeeds at once: one for each of its reports."""
+    return 1 if district == SUMMARY else 3
+
+
 def district_order(district: str) -> tuple[int, int, str]:
     """Sort key: the summary first, numbers by size, then letters."""
     if district == SUMMARY:
@@ -105,7 +110,8 @@ class Plan:
             for day in self.days
             if day.date in wanted
         )
-        return Plan(tuple(day for day in days if day.districts))
+        requests = sum(requests_of(district) for day in days for district in day.districts) if self.requests else 0
+        return Plan(tuple(day for day in days if day.districts), requests=requests)
 
     @cached_property
     def digest(self) -> str:

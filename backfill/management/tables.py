@@ -152,7 +152,7 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
         "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute"
         if plan.requests
         else "none",
-        "duration": f"about {wording.length(preview.estimated_duration)}",
+        "duration": f"about {wording.estimate(preview.duration)}",
         "plan": preview.plan_id,
     }
     command = shlex.join([*arguments, "--plan-id", preview.plan_id])

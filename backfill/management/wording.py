@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import AuditEntry, Deed, Job, JobConfig, JobType, LimiterReport, Progress, Status
+from backfill.domain import AuditEntry, Deed, Estimate, Job, JobConfig, JobType, LimiterReport, Progress, Status
 
 COMMAND = "manage.py backfill"
 
@@ -55,14 +55,17 @@ def settled(progress: Progress) -> str:
 
 def pace(progress: Progress) -> str:
     """How fast it goes and when it may be done; a sentence also where that is not known yet."""
-    rate, left = progress.items_per_minute, progress.estimate()
-    if rate is None or left is None:
-        return "pace known after the first whole minute"
-    low, high = timedelta(seconds=left.low), timedelta(seconds=left.high)
-    return (
-        f"{rate:,.1f} items a minute, about {length(timedelta(seconds=left.seconds))} left "
-        f"({length(low)} to {length(high)})"
-    )
+    rate, left = progress.items_per_minute, progress.left
+    if left is None:
+        return "time left known once something is done"
+    pace = f"{rate:,.1f} items a minute, " if rate is not None else ""
+    return f"{pace}about {estimate(left, 'left ')}"
+
+
+def estimate(of: Estimate, after: str = "") -> str:
+    """`3 min (2 min to 5 min)`, with what comes `after` the middle one."""
+    usual, low, high = (length(timedelta(seconds=seconds)) for seconds in (of.seconds, of.low, of.high))
+    return f"{usual} {after}({low} to {high})"
 
 
 def why(job: Job) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 
 from backfill.domain import (
     Cadence,
+    Course,
     DistrictProgress,
     Edition,
+    Estimate,
     Event,
     Flight,
     ItemError,
@@ -320,6 +322,8 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
+        "course": {**asdict(progress.course), "measured_at": _text(progress.course.measured_at)},
+        "left": asdict(progress.left) if progress.left else None,
     }
     detail = {
         "districts": {
@@ -332,6 +336,11 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         ],
     }
     return counts, detail
+
+
+def _course_from_json(value: Mapping[str, Any]) -> Course:
+    marks = tuple((seconds, done) for seconds, done in value.get("marks", ()))
+    return Course(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
 
 
 def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
@@ -369,4 +378,6 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         errors=errors,
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
         quality=counts.get("quality", {}),
+        course=_course_from_json(counts.get("course", {})),
+        left=Estimate(**counts["left"]) if counts.get("left") else None,
     )

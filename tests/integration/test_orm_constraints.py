@@ -200,13 +200,16 @@ def test_jobs_with_their_plans_are_removed_without_being_read(storage: Storage) 
         ("job_type", "gardening"),
     ],
 )
-def test_a_job_that_cannot_be_read_is_named(storage: Storage, column: str, value: object) -> None:
+def test_an_ended_job_that_cannot_be_read_is_a_failed_one_that_says_so(
+    storage: Storage, column: str, value: object
+) -> None:
     from backfill.models import BackfillJob
 
     job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
     BackfillJob.objects.update(**{column: value})
-    with pytest.raises(CorruptRecord, match=str(job.id)):
-        storage.jobs.get(job.id)
+    shown = storage.jobs.get(job.id)
+    assert shown is not None
+    assert (shown.status, shown.error.startswith(f"Job {job.id} cannot be read")) == (Status.FAILED, True)
 
 
 @on_both

@@ -116,42 +116,9 @@ def minutes(*counts: int) -> Any:
     return tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate(counts))
 
 
-def test_the_time_left_is_estimated_from_whole_minutes_and_leaves_out_what_will_be_skipped() -> None:
-    """R11.3"""
-    progress = Progress(
-        total_items=1000,
-        expected_skips=400,
-        processed=60,
-        failed=40,
-        skipped={"stored": 100},
-        minutes=minutes(50, 50, 3),
-    )
-    assert progress.items_per_minute == 50
-    left = progress.estimate()
-    assert left is not None
-    assert left.seconds == pytest.approx(60 * (1000 - 200 - 300) / 50)
-    assert left.low < left.seconds < left.high
-
-
-def test_more_skips_than_expected_are_no_reason_for_a_negative_estimate() -> None:
-    progress = Progress(total_items=10, expected_skips=1, skipped={"stored": 9}, processed=1, minutes=minutes(4, 1))
-    left = progress.estimate()
-    assert left is not None
-    assert (left.seconds, left.low, left.high) == (0, 0, 0)
-
-
-@pytest.mark.parametrize("history", [(), minutes(7), minutes(0, 0, 3)])
-def test_there_is_no_estimate_before_a_whole_minute_of_work(history: Any) -> None:
-    assert Progress(total_items=10, minutes=history).estimate() is None
-
-
-def test_an_even_pace_gives_a_narrow_range_and_an_uneven_one_a_wide_one() -> None:
-    even = Progress(total_items=1000, minutes=minutes(10, 10, 10, 10, 1)).estimate()
-    uneven = Progress(total_items=1000, minutes=minutes(1, 19, 2, 18, 1)).estimate()
-    assert even is not None
-    assert uneven is not None
-    assert even.high - even.low < uneven.high - uneven.low
-    assert uneven.high <= 4 * uneven.seconds
+def test_the_pace_is_that_of_the_last_whole_minutes() -> None:
+    assert Progress(total_items=1000, minutes=minutes(50, 40, 3)).items_per_minute == 45
+    assert Progress(total_items=1000, minutes=minutes(50)).items_per_minute is None
 
 
 @pytest.mark.parametrize(

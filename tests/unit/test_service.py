@@ -205,7 +205,8 @@ def test_a_preview_shows_the_plan_and_creates_nothing() -> None:
     assert (preview.plan, preview.job_type) == (PLAN, JobType.DATA_COLLECTION)
     assert preview.config.target_districts == ("01",)
     assert preview.plan_id == f"plan-6-1-11-{PLAN.digest}"
-    assert preview.estimated_duration == 11 * RateLimits().interval
+    assert preview.duration.seconds == pytest.approx(11 * RateLimits().interval.total_seconds())
+    assert preview.duration.low < preview.duration.seconds < preview.duration.high
     assert (service.memory.jobs.rows, service.nudges) == ({}, [])
 
 
@@ -213,7 +214,7 @@ def test_without_a_limit_worth_the_name_the_dashboard_itself_sets_the_pace() -> 
     """R11.3"""
     service = Service()
     service.change_rate_limits({"max_requests_per_minute": 6000, "min_delay_ms": 0}, by=ANN)
-    assert service.preview(REQUEST).estimated_duration == 11 * timedelta(seconds=0.1)
+    assert service.preview(REQUEST).duration.seconds == pytest.approx(1.1)
 
 
 # Start.
