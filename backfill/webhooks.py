@@ -167,7 +167,9 @@ class Courier(Companion):
         if job is None:
             return  # another courier has it
         if attempt.due_at is None:
-            logger.warning("Job %s: given up telling %s.", job_id, notice.event, extra=_facts(job_id, notice))
+            # One that was never tried is of a time when there was nobody to tell.
+            level = logging.WARNING if notice.attempts else logging.DEBUG
+            logger.log(level, "Job %s: given up telling %s.", job_id, notice.event, extra=_facts(job_id, notice))
         elif self._is_taken(job, notice):
             self._replaced(job_id, attempt, attempt.settled())
 

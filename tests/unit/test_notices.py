@@ -161,3 +161,9 @@ def test_a_takeover_knows_how_long_the_job_lay_still() -> None:
     assert (again.takeovers, again.takeover_seconds) == (2, 36.5)
     handed_over = job.released(1, NOW).claimed("another", NOW + MINUTE)
     assert (handed_over.takeovers, handed_over.resume_count) == (0, 1)
+
+
+def test_a_takeover_from_one_whose_clock_was_ahead_counts_no_time_that_has_not_passed() -> None:
+    job = a_running_job(NOW + timedelta(hours=1))
+    taken = job.claimed("another", NOW, dead=job.lease)
+    assert (taken.takeovers, taken.takeover_seconds) == (1, 0.0)
