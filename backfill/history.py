@@ -21,6 +21,7 @@ from backfill.domain import (
     SnapshotFilter,
     covered_days,
     covered_months,
+    district_order,
     gaps,
     month_end_of,
 )
@@ -107,6 +108,11 @@ class History:
         )
 
     # Coverage.
+
+    def districts(self) -> list[str]:
+        """Every district that the calendar knows as far as it is stored, in order; none before the first plan."""
+        months = self.snapshots.calendar(FIRST_DAY, date.max)
+        return sorted({district for month in months for district in month.districts}, key=district_order)
 
     def days(self, first: date | None, last: date | None, today: date) -> Iterator[CoveredDay]:
         """Each date of a range; the last year where none is given. Raises InvalidDateRange."""

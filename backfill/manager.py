@@ -16,6 +16,7 @@ from backfill.domain import (
     QUARANTINED_AFTER,
     AllowedHours,
     DistrictProgress,
+    FailureGroup,
     ItemError,
     Job,
     Lease,
@@ -29,6 +30,7 @@ from backfill.domain import (
     SkipReason,
     WaitReason,
     WorkItem,
+    district_order,
     requests_of,
 )
 from backfill.errors import CorruptRecord
@@ -52,6 +54,7 @@ class Tally:
         self._skipped: Counter[str] = Counter()
         self._last_errors: dict[str, str] = {}
         self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
+        self._failures: dict[str, FailureGroup] = {}
         self._minutes: Counter[datetime] = Counter()
         self._quality: Counter[str] = Counter()
         self._last: Outcome | None = None
@@ -70,6 +73,7 @@ class Tally:
                 self._quality.update(outcome.quality)
             if outcome.kind is OutcomeKind.FAILED:
                 self._last_errors[outcome.item.district] = outcome.message
+                self._failures[outcome.reason] = _with_failure(self._failures.get(outcome.reason), outcome)
                 self._errors.appendleft(
                     ItemError(
                         item_key=outcome.item.key,
@@ -110,6 +114,7 @@ class Tally:
             limiter=limiter,
             districts=districts,
             errors=tuple(self._errors),
+            failures=tuple(sorted(self._failures.values(), key=lambda group: (-group.items, group.code))),
             minutes=self._history(now),
             quality=dict(self._quality),
         )
@@ -137,6 +142,21 @@ class Tally:
         first = min(self._minutes)
         count = int((this - first) / timedelta(minutes=1)) + 1
         return tuple((minute, self._minutes[minute]) for minute in (first + timedelta(minutes=n) for n in range(count)))
+
+
+def _with_failure(group: FailureGroup | None, outcome: Outcome) -> FailureGroup:
+    if group is None:
+        group = FailureGroup(code=outcome.reason, items=0, districts=(), latest_at=outcome.at, is_retryable=False)
+    districts = group.districts
+    if outcome.item.district not in districts:
+        districts = tuple(sorted((*districts, outcome.item.district), key=district_order))
+    return FailureGroup(
+        code=group.code,
+        items=group.items + 1,
+        districts=districts,
+        latest_at=max(group.latest_at, outcome.at),
+        is_retryable=group.is_retryable or outcome.is_retryable,
+    )
 
 
 class Claim:

@@ -39,7 +39,7 @@ from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment,
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district, requests_of
-from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, ItemError, Progress
+from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
 from backfill.domain.sightings import REPORTS_EVERY, is_there, waiting_for_worker
@@ -94,6 +94,7 @@ __all__ = [
     "Estimate",
     "Event",
     "Experience",
+    "FailureGroup",
     "Flight",
     "Gap",
     "IdempotencyKey",

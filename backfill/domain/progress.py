@@ -48,6 +48,18 @@ class ItemError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """The failed items of one cause, all of them, however many."""
+
+    code: str
+    items: int
+    districts: tuple[str, ...]
+    latest_at: datetime
+    is_retryable: bool
+    """Whether trying again may help at least one of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Counted from the ledger, with what the runner last said of itself."""
 
@@ -63,6 +75,8 @@ class Progress:
     districts: Mapping[str, DistrictProgress] = field(default_factory=dict)
     errors: tuple[ItemError, ...] = ()
     """The newest ones, newest first."""
+    failures: tuple[FailureGroup, ...] = ()
+    """By cause, the most frequent first."""
     minutes: tuple[tuple[datetime, int], ...] = ()
     """Items settled by work (not skipped) in each of the last minutes, oldest first."""
     course: Course = field(default_factory=Course)

@@ -16,6 +16,7 @@ from backfill.domain import (
     Edition,
     Estimate,
     Event,
+    FailureGroup,
     Flight,
     ItemError,
     JobConfig,
@@ -324,6 +325,7 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         "quality": dict(progress.quality),
         "course": {**asdict(progress.course), "measured_at": _text(progress.course.measured_at)},
         "left": asdict(progress.left) if progress.left else None,
+        "failures": [{**asdict(group), "latest_at": group.latest_at.isoformat()} for group in progress.failures],
     }
     detail = {
         "districts": {
@@ -341,6 +343,11 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
 def _course_from_json(value: Mapping[str, Any]) -> Course:
     marks = tuple((seconds, done) for seconds, done in value.get("marks", ()))
     return Course(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
+
+
+def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
+    latest_at = datetime.fromisoformat(value["latest_at"])
+    return FailureGroup(**{**value, "latest_at": latest_at, "districts": tuple(value["districts"])})
 
 
 def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
@@ -376,6 +383,7 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         limiter=LimiterReport(**limiter),
         districts=districts,
         errors=errors,
+        failures=tuple(_failure_group(group) for group in counts.get("failures", ())),
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
         quality=counts.get("quality", {}),
         course=_course_from_json(counts.get("course", {})),

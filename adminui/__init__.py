@@ -1,0 +1,1 @@
+"""The Backfill section of the Django admin."""

@@ -1,0 +1,155 @@
+"""What every view of this door shares: who may, what is shown where something is refused, and what htmx asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+from django.utils.translation import gettext as _
+
+from adminui.permissions import VIEW, names
+from backfill import service
+from backfill.domain import Actor, Door
+from backfill.errors import (
+    BackfillError,
+    DashboardUnavailable,
+    InvalidRequest,
+    JobNotFound,
+    StorageUnavailable,
+)
+from backfill.service import BackfillService
+
+View = Callable[..., HttpResponse]
+Context = Mapping[str, Any]
+
+
+def the_service() -> BackfillService:
+    return service.backfill_service()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def actor(request: HttpRequest) -> Actor:
+    return Actor(request.user.get_username(), Door.ADMIN)
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Whether a part of the page is asked for, and not a page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def looks(view: View) -> View:
+    """For a view that shows something."""
+    return _guarded(view, VIEW, ("GET", "HEAD"))
+
+
+def does(permission: str, *more_methods: str) -> Callable[[View], View]:
+    """For a view that changes something, by POST; `more_methods` where it also shows what it would do."""
+    return lambda view: _guarded(view, permission, ("POST", *more_methods))
+
+
+def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method not in methods:
+            return HttpResponseNotAllowed(methods)
+        missing = [wanted for wanted in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(wanted)]
+        if missing:
+            response = _refused(request, missing)
+        else:
+            try:
+                response = view(request, *args, **kwargs)
+            except BackfillError as exc:
+                response = told(request, exc)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "private, no-cache"
+        patch_vary_headers(response, ["Cookie", "HX-Request"])
+        return response
+
+    return guarded
+
+
+def page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+    """A whole page of the admin."""
+    return render(request, template, {**admin.site.each_context(request), **context}, status=status)
+
+
+def part(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+    """A part of a page, for htmx."""
+    return render(request, template, context, status=status)
+
+
+def dialog(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+    """In the page's dialog; a page of its own where no script asks."""
+    if is_htmx(request):
+        response = part(request, template, context, status=status)
+        response["HX-Retarget"], response["HX-Reswap"] = "#bf-dialog", "innerHTML"
+        return response
+    return page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
+
+
+def done(request: HttpRequest, sentence: str, *, focus: str = "") -> HttpResponse:
+    """What came of an action. A script closes the dialog, says the sentence and looks at the job at once."""
+    if is_htmx(request):
+        response = HttpResponse(status=204)
+        response["HX-Trigger"] = json.dumps({"bf-done": {"sentence": sentence, "focus": focus}})
+        return response
+    messages.success(request, sentence)
+    return HttpResponseRedirect(reverse("admin:backfill"))
+
+
+def told(request: HttpRequest, exc: BackfillError) -> HttpResponse:
+    """A refusal, as a sentence where it was asked for."""
+    status = _status_of(exc)
+    if is_htmx(request):
+        return notice(request, _("Nothing was changed."), exc.message, status=status)
+    if request.method == "POST":
+        messages.error(request, exc.message)
+        return HttpResponseRedirect(reverse("admin:backfill"))
+    return page(request, "admin/backfill/told.html", {"title": _("Backfill"), "sentence": exc.message}, status=status)
+
+
+def notice(request: HttpRequest, lead: str, sentence: str, *, status: int) -> HttpResponse:
+    """A refusal above the page, where it is read out; the dialog is closed, since it no longer holds."""
+    response = part(request, "admin/backfill/notice.html", {"lead": lead, "sentence": sentence}, status=status)
+    response["HX-Retarget"], response["HX-Reswap"] = "#bf-notices", "innerHTML"
+    return response
+
+
+def _status_of(exc: BackfillError) -> int:
+    if isinstance(exc, JobNotFound):
+        return 404
+    if isinstance(exc, InvalidRequest):
+        return 422
+    if isinstance(exc, StorageUnavailable):
+        return 503
+    return 502 if isinstance(exc, DashboardUnavailable) else 409
+
+
+def _refused(request: HttpRequest, missing: list[str]) -> HttpResponse:
+    lead = _("This needs a permission that you do not have.")
+    sentence = _("Ask an administrator for “%(names)s”.") % {"names": "”, “".join(names(missing))}
+    if is_htmx(request):
+        return notice(request, lead, sentence, status=403)
+    context = {"title": _("Backfill"), "lead": lead, "sentence": sentence}
+    return page(request, "admin/backfill/told.html", context, status=403)
+
+
+def is_known(request: HttpRequest, etag: str) -> bool:
+    """Whether the browser says that it shows what bears this tag."""
+    return etag in parse_etags(request.headers.get("If-None-Match", ""))
+
+
+def unchanged(etag: str) -> HttpResponse:
+    return HttpResponse(status=304, headers={"ETag": etag})

@@ -1,0 +1,76 @@
+"""The progress bar: how wide each part is and what it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from adminui.presenters import wording
+from backfill.domain import Job, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    tone: str
+    """done, skip or fail; of the legend also rest."""
+    start: str
+    """Per cent of the bar, as SVG takes it."""
+    width: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    parts: list[Part]
+    legend: list[Part]
+    value: int
+    """Whole per cent."""
+    text: str
+    """For who hears it."""
+
+
+def bar(job: Job) -> Bar:
+    progress = job.progress
+    skipped = wording.reasons(dict(progress.skipped))
+    done_label = _("%(number)s stored") if job.job_type == "data-collection" else _("%(number)s computed")
+    labels = {
+        "done": done_label % {"number": wording.number(progress.processed)},
+        "skip": _("%(number)s skipped: %(reasons)s")
+        % {"number": wording.number(progress.skipped_items), "reasons": skipped},
+        "fail": _("%(number)s failed") % {"number": wording.number(progress.failed)},
+    }
+    parts = [part for part in _parts(progress, labels) if part.width != "0%"]
+    rest = progress.total_items - progress.settled_items
+    legend = list(parts)
+    if rest:
+        words = _("%(number)s to do") if job.status.is_active else _("%(number)s left undone")
+        legend.append(Part("rest", "", "", words % {"number": wording.number(rest)}))
+    text = _("%(percent)s%%, %(settled)s of %(items)s") % {
+        "percent": int(progress.percent),
+        "settled": wording.number(progress.settled_items),
+        "items": wording.items(progress.total_items),
+    }
+    return Bar(parts, legend, int(progress.percent), text)
+
+
+def small_bar(total: int, processed: int, skipped: int, failed: int) -> list[Part]:
+    """Of a district."""
+    counts = {"done": processed, "skip": skipped, "fail": failed}
+    return [part for part in _stacked(counts, total, dict.fromkeys(counts, "")) if part.width != "0%"]
+
+
+def _parts(progress: Progress, labels: dict[str, str]) -> list[Part]:
+    counts = {"done": progress.processed, "skip": progress.skipped_items, "fail": progress.failed}
+    return _stacked(counts, progress.total_items, labels)
+
+
+def _stacked(counts: dict[str, int], total: int, labels: dict[str, str]) -> list[Part]:
+    """One behind the other. What is there at all is seen: at least half a per cent."""
+    parts, start = [], 0.0
+    for tone, count in counts.items():
+        width = max(100 * count / total, 0.5) if count and total else 0.0
+        width = min(width, 100 - start)
+        parts.append(Part(tone, f"{start:.4g}%", f"{width:.4g}%", labels[tone]))
+        start += width
+    return parts

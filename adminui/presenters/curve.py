@@ -1,0 +1,86 @@
+"""The curve of items a minute, as points in a box of 300 by 64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from adminui.presenters import wording
+from backfill.domain import DISTRICT_REPORTS, Job, JobType
+
+WIDTH, HEIGHT = 300, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    line: str
+    """Points of a polyline."""
+    area: str
+    """The same, closed along the bottom."""
+    last_x: float
+    last_y: float
+    allowed_y: float | None
+    """Where what the limits allow lies; None where it is not on the picture."""
+    top: str
+    first: str
+    last: str
+    words: str
+    """For who does not see it."""
+
+
+def allowed(job: Job) -> float | None:
+    """Items a minute that the limits allow: a district's item takes three requests. None where nothing is fetched."""
+    if job.job_type is not JobType.DATA_COLLECTION:
+        return None
+    return 60 / job.config.rate_limits.interval.total_seconds() / len(DISTRICT_REPORTS)
+
+
+def curve(job: Job) -> Curve | None:
+    """Of the whole minutes that are known; None where there are not two of them."""
+    minutes = job.progress.minutes[:-1] if job.status.is_active else job.progress.minutes
+    if len(minutes) < 2:
+        return None
+    limit = allowed(job)
+    most = max(count for _at, count in minutes)
+    near = limit if limit is not None and limit <= 2 * max(most, 1) else None
+    top = _rounded(max(most, near or 0, 1))
+    step = WIDTH / (len(minutes) - 1)
+    points = [(round(n * step, 1), _y(count, top)) for n, (_at, count) in enumerate(minutes)]
+    line = " ".join(f"{x:g},{y:g}" for x, y in points)
+    (first, _count), (last, count) = minutes[0], minutes[-1]
+    return Curve(
+        line=line,
+        area=f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}",
+        last_x=points[-1][0],
+        last_y=points[-1][1],
+        allowed_y=_y(near, top) if near is not None else None,
+        top=wording.number(top),
+        first=wording.minute(first),
+        last=wording.minute(last),
+        words=_words(first, last, most, count),
+    )
+
+
+def _words(first: datetime, last: datetime, most: int, count: int) -> str:
+    return _("Items a minute from %(first)s to %(last)s: at most %(most)s, %(count)s at the end.") % {
+        "first": wording.minute(first),
+        "last": wording.minute(last),
+        "most": wording.number(most),
+        "count": wording.number(count),
+    }
+
+
+def _y(value: float, top: float) -> float:
+    return round(HEIGHT - (HEIGHT - 4) * value / top, 1)
+
+
+def _rounded(value: float) -> int:
+    """The next of 1, 2, 5, 10, 20, 50, ..."""
+    scale = 1
+    while True:
+        for step in (1, 2, 5):
+            if value <= step * scale:
+                return step * scale
+        scale *= 10

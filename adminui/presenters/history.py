@@ -1,0 +1,156 @@
+"""The list of jobs, newest first, and the pages of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from adminui.presenters import wording
+from adminui.presenters.causes import cause_of
+from adminui.presenters.status import Pill, listed_pill
+from backfill.domain import Job, JobFilter, JobType, Status
+
+PAGE_SIZE = 10
+
+STATUSES: dict[Status, str | Promise] = {
+    Status.PENDING: gettext_lazy("Waiting for a worker"),
+    Status.RUNNING: gettext_lazy("Running"),
+    Status.PAUSING: gettext_lazy("Pausing"),
+    Status.PAUSED: gettext_lazy("Paused"),
+    Status.CANCELLING: gettext_lazy("Cancelling"),
+    Status.COMPLETED: gettext_lazy("Completed"),
+    Status.FAILED: gettext_lazy("Failed"),
+    Status.CANCELLED: gettext_lazy("Cancelled"),
+}
+
+_CAUSES_NAMED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    job: Job
+    pill: Pill
+    type: str
+    note: str
+    dates: str
+    begun: str
+    took: str
+    items: str
+    errors: str
+    by: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    number: int | None
+    """None for what is left out between two numbers."""
+    query: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    value: str
+    label: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    rows: list[Row]
+    statuses: list[Choice]
+    types: list[Choice]
+    is_filtered: bool
+    total: str
+    shown: str
+    pages: list[PageLink]
+    query: str
+    """Of this very page, so that it can be asked for again."""
+
+
+def row(job: Job, now: datetime) -> Row:
+    progress = job.progress
+    took = wording.duration(job, now)
+    is_whole = progress.settled_items == progress.total_items
+    items = wording.number(progress.total_items)
+    if not is_whole:
+        items = _("%(settled)s of %(total)s") % {"settled": wording.number(progress.settled_items), "total": items}
+    return Row(
+        job=job,
+        pill=listed_pill(job, now),
+        type=str(wording.JOB_TYPES[job.job_type]),
+        note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
+        dates=wording.dates(job.config),
+        begun=wording.when(job.started_at or job.created_at, now),
+        took=wording.length(took) if took is not None else "",
+        items=items,
+        errors=_errors(job),
+        by=job.created_by,
+        is_active=job.status.is_active,
+    )
+
+
+def _errors(job: Job) -> str:
+    groups = job.progress.failures
+    if not groups:
+        return job.error
+    named = [_named(cause_of(g.code, is_retryable=g.is_retryable).short, g.items) for g in groups[:_CAUSES_NAMED]]
+    others = sum(group.items for group in groups[_CAUSES_NAMED:])
+    if others:
+        named.append(_named(_("other"), others))
+    text = ", ".join(named)
+    return text[:1].upper() + text[1:]
+
+
+def _named(name: str | Promise, items: int) -> str:
+    return f"{name} ({wording.number(items)})"
+
+
+def listing(jobs: Sequence[Job], total: int, wanted: JobFilter, page: int, now: datetime) -> Listing:
+    status = next(iter(wanted.statuses), None)
+    job_type = next(iter(wanted.job_types), None)
+    filters = {"status": status or "", "type": job_type or ""}
+    first = (page - 1) * PAGE_SIZE
+    shown = _("%(first)s to %(last)s of %(total)s") % {
+        "first": wording.number(first + 1),
+        "last": wording.number(first + len(jobs)),
+        "total": wording.number(total),
+    }
+    return Listing(
+        rows=[row(job, now) for job in jobs],
+        statuses=[Choice(str(s), str(label), s is status) for s, label in STATUSES.items()],
+        types=[Choice(str(t), str(wording.JOB_TYPES[t]), t is job_type) for t in JobType],
+        is_filtered=bool(status or job_type),
+        total=wording.number(total),
+        shown=shown if jobs else "",
+        pages=_pages(total, page, filters),
+        query=_query(filters, page),
+    )
+
+
+def _pages(total: int, page: int, filters: dict[str, str]) -> list[PageLink]:
+    paginator = Paginator(range(total), PAGE_SIZE)
+    if paginator.num_pages < 2:
+        return []
+    numbers = paginator.get_elided_page_range(min(page, paginator.num_pages), on_each_side=2, on_ends=1)
+    return [
+        PageLink(number, _query(filters, number), number == page)
+        if isinstance(number, int)
+        else PageLink(None, "", False)
+        for number in numbers
+    ]
+
+
+def _query(filters: dict[str, str], page: int) -> str:
+    query = {name: value for name, value in filters.items() if value}
+    if page > 1:
+        query["page"] = str(page)
+    return urlencode(query)

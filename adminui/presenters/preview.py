@@ -1,0 +1,130 @@
+"""What a start would do, for the dialog from which it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import wording
+from adminui.presenters.now import Fact
+from backfill.domain import SUMMARY, JobType, RateLimits
+from backfill.service import Preview
+
+_DATES_LISTED = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    label: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`changes` is empty unless the plan is another one than was previewed."""
+
+    heading: str
+    lead: str
+    figures: list[Fact]
+    rows: list[Fact]
+    dates: list[str]
+    dates_head: str
+    more_dates: str
+    plan_id: str
+    plan_name: str
+    is_empty: bool
+    changes: list[Change]
+
+
+def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
+    """`changed`: the details of PlanChanged, where the plan is no longer what was previewed."""
+    made, config, limits = preview.plan, preview.config, preview.config.rate_limits
+    to_do = made.total_items - made.skipped_items
+    kind = _lowered(str(wording.JOB_TYPES[preview.job_type]))
+    fetches = preview.job_type is JobType.DATA_COLLECTION
+    days = [wording.day(day.date) for day in made.days]
+    of_range = _("of %(number)s in the range") % {"number": wording.number(made.total_items)}
+    figures = [
+        Fact(_("Items to fetch") if fetches else _("Items to compute"), wording.number(to_do), of_range),
+        Fact(
+            _("Requests"),
+            wording.number(made.requests),
+            _("at most %(number)s a minute") % {"number": wording.number(limits.max_requests_per_minute)}
+            if fetches
+            else _("nothing is fetched"),
+        ),
+        Fact(_("Duration"), *_duration(preview)),
+    ]
+    count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": wording.number(len(days))}
+    names = [name for name in made.district_totals if name != SUMMARY]
+    skipped = wording.reasons(dict(made.skipped)) or _("nothing")
+    if made.unpublished_dates:
+        skipped += "; " + ngettext(
+            "%(number)s day on which nothing is published is no item",
+            "%(number)s days on which nothing is published are no items",
+            made.unpublished_dates,
+        ) % {"number": wording.number(made.unpublished_dates)}
+    rows = [
+        Fact(_("Range"), f"{wording.dates(config)}, {_lowered(str(wording.CADENCES[config.cadence]))}: {count}"),
+        Fact(_("Districts"), f"{len(names)}: {wording.districts(names)}" if names else _("none")),
+        Fact(_("Skipped"), skipped),
+        Fact(
+            _("Failed items"),
+            _("Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."),
+        ),
+    ]
+    if fetches:
+        rows.append(Fact(_("Limits"), ", ".join(wording.limits(limits))))
+    return Plan(
+        heading=_("Start the new plan?") if changed else _("Start %(kind)s?") % {"kind": kind},
+        lead=_("Check what is different, then start it or go back.")
+        if changed
+        else _("This is what would run. Nothing has been fetched yet."),
+        figures=figures,
+        rows=rows,
+        dates=days[:_DATES_LISTED],
+        dates_head=ngettext("The date", "The %(number)s dates", len(days)) % {"number": wording.number(len(days))},
+        more_dates=_("and %(number)s more") % {"number": wording.number(len(days) - _DATES_LISTED)}
+        if len(days) > _DATES_LISTED
+        else "",
+        plan_id=preview.plan_id,
+        plan_name=preview.plan_id.rpartition("-")[2][:8],
+        is_empty=not made.total_items,
+        changes=_changes(changed, preview) if changed else [],
+    )
+
+
+def _duration(preview: Preview) -> tuple[str, str]:
+    if not preview.plan.requests and preview.job_type is JobType.DATA_COLLECTION:
+        return _("at once"), _("everything is stored")
+    takes = preview.duration
+    length, low, high = (wording.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
+    return _("about %(length)s") % {"length": length}, _("%(low)s to %(high)s") % {"low": low, "high": high}
+
+
+def _changes(changed: Mapping[str, Any], preview: Preview) -> list[Change]:
+    before, now = changed["before"], changed["now"]
+    to_do = [made["totalItems"] - made["skippedItems"] for made in (before, now)]
+    pairs = [
+        (_("Items in the range"), before["totalItems"], now["totalItems"]),
+        (_("Items to do"), *to_do),
+        (_("Requests"), before["estimatedRequests"], now["estimatedRequests"]),
+    ]
+    shown = [
+        Change(label, wording.number(was), wording.number(becomes)) for label, was, becomes in pairs if was != becomes
+    ]
+    limits: RateLimits = preview.config.rate_limits
+    if before["estimatedRequests"] != now["estimatedRequests"]:
+        was, becomes = (limits.interval * made["estimatedRequests"] for made in (before, now))
+        shown.append(Change(_("Duration"), wording.length(was), wording.length(becomes)))
+    return shown or [Change(_("Days or districts"), _("others"), _("as below"))]
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]

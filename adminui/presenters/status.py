@@ -1,0 +1,72 @@
+"""The status of a job in words, with the shape and the tone that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from adminui.presenters.wording import number
+from backfill.domain import Job, LimiterState, Status
+
+_WAITING = frozenset({LimiterState.THROTTLED, LimiterState.BACKING_OFF})
+
+
+@dataclass(frozen=True, slots=True)
+class Pill:
+    icon: str
+    """Of the sprite: play, clock, pause, stop, check, warn, cross, ring."""
+    tone: str
+    """info, ok, warn, bad or mute."""
+    words: str
+
+
+NOTHING_RUNS = "none"
+
+
+_PLAIN: dict[Status, tuple[str, str, str | Promise]] = {
+    Status.PENDING: ("clock", "mute", gettext_lazy("Waiting for a worker")),
+    Status.RUNNING: ("play", "info", gettext_lazy("Running")),
+    Status.PAUSING: ("pause", "mute", gettext_lazy("Pausing")),
+    Status.PAUSED: ("pause", "mute", gettext_lazy("Paused")),
+    Status.CANCELLING: ("stop", "mute", gettext_lazy("Cancelling")),
+    Status.COMPLETED: ("check", "ok", gettext_lazy("Completed")),
+    Status.FAILED: ("cross", "bad", gettext_lazy("Failed")),
+}
+
+
+def pill(job: Job, now: datetime) -> Pill:
+    match job.status:
+        case Status.RUNNING if not job.is_held(now) or is_waiting(job):
+            return Pill("clock", "warn", _("Running, waiting"))
+        case Status.RUNNING if job.resume_count:
+            return Pill("play", "info", _("Running, resumed"))
+        case Status.COMPLETED if job.progress.failed:
+            failed = {"number": number(job.progress.failed)}
+            return Pill("warn", "warn", _("Completed, %(number)s failed") % failed)
+        case Status.CANCELLED:
+            return Pill("stop", "mute", _("Cancelled at %(percent)s%%") % {"percent": int(job.progress.percent)})
+    icon, tone, words = _PLAIN[job.status]
+    return Pill(icon, tone, str(words))
+
+
+def listed_pill(job: Job, now: datetime) -> Pill:
+    """In a list, where a running job also says how far it is."""
+    shown = pill(job, now)
+    if job.status is Status.RUNNING and shown.icon == "play":
+        words = _("Running, %(percent)s%%") % {"percent": int(job.progress.percent)}
+        return Pill(shown.icon, shown.tone, words)
+    return shown
+
+
+def is_waiting(job: Job) -> bool:
+    limiter = job.progress.limiter
+    return limiter.state in _WAITING and limiter.waiting_until is not None
+
+
+def situation(job: Job, now: datetime) -> str:
+    """What of a job changes by the clock alone, so that an ETag can tell."""
+    return f"{job.is_held(now):d}{job.is_stale(now):d}"

@@ -1,0 +1,214 @@
+"""One line, always: what a job is doing or why it waits, what happens next, and what there is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import wording
+from adminui.presenters.status import is_waiting
+from backfill.domain import STALE_AFTER, Job, JobType, LimiterState, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    kind: str
+    """Changes when what is going on does, and not with the figures: then the line is read out."""
+    icon: str
+    tone: str
+    lead: str
+    rest: str
+    until: datetime | None = None
+    """When it goes on, where it waits for that."""
+
+
+def why(job: Job, now: datetime) -> Why:
+    if job.is_stale(now):
+        return _stale()
+    return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
+
+
+def _running(job: Job, now: datetime) -> Why:
+    if not job.is_held(now):
+        return _orphaned(job, now)
+    if is_waiting(job):
+        return _waiting(job)
+    return _computing(job) if job.job_type is JobType.ANALYTICS_GENERATION else _fetching(job)
+
+
+def _pending(job: Job, now: datetime) -> Why:
+    if job.started_at is not None:
+        rest = _("It goes on from the last stored item as soon as a worker takes it.")
+    else:
+        rest = _("It starts by itself as soon as a worker takes it, usually within a second.")
+    if (now - job.progressed_at).total_seconds() > 10:
+        rest = _(
+            "None has taken it since %(time)s: start a server, or “manage.py backfill work”. The job then begins by "
+            "itself."
+        ) % {"time": wording.clock(job.progressed_at)}
+    return Why(kind="pending", icon="clock", tone="mute", lead=_("Waiting for a worker."), rest=rest)
+
+
+def _orphaned(job: Job, now: datetime) -> Why:
+    expired = job.lease.expires_at if job.lease else now
+    return Why(
+        kind="orphaned",
+        icon="clock",
+        tone="warn",
+        lead=_("Its worker gave no sign of life since %(time)s.") % {"time": wording.clock(expired)},
+        rest=_("The next worker goes on from the last stored item by itself; no stored item is lost."),
+    )
+
+
+def _stale() -> Why:
+    lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(STALE_AFTER.total_seconds() // 60)}
+    rest = _(
+        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started, and "
+        "takes this one's place."
+    )
+    return Why(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
+
+
+def _waiting(job: Job) -> Why:
+    limiter = job.progress.limiter
+    until = limiter.waiting_until
+    time = wording.clock(until) if until else ""
+    if limiter.state is LimiterState.THROTTLED:
+        rest = _("This keeps to %(limit)s. It goes on by itself.") % {
+            "limit": wording.limits(job.config.rate_limits)[0],
+        }
+        icon, tone = "clock", "mute"
+    else:
+        rest = _("%(reason)s It goes on by itself. No item is lost and there is nothing to do.") % {
+            "reason": _sentence(limiter.reason)
+        }
+        icon, tone = "clock", "warn"
+    return Why(
+        kind=f"waiting-{limiter.state}",
+        icon=icon,
+        tone=tone,
+        lead=_("Waiting until %(time)s.") % {"time": time},
+        rest=rest,
+        until=until,
+    )
+
+
+def _fetching(job: Job) -> Why:
+    working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
+    limits = job.config.rate_limits
+    pace = _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {
+        "limit": wording.limits(limits)[0]
+    }
+    if not working:
+        return Why(
+            kind="fetching",
+            icon="play",
+            tone="info",
+            lead=_("Working through the plan."),
+            rest=_("What is already stored is skipped without a request."),
+        )
+    places = wording.where(working)
+    lead = ngettext("Fetching one item,", "Fetching from %(number)s districts at once,", len(working)) % {
+        "number": len(working)
+    }
+    return Why(
+        kind="fetching",
+        icon="play",
+        tone="info",
+        lead=lead,
+        rest=f"{places[:1].lower()}{places[1:]}. {pace}",
+    )
+
+
+def _computing(job: Job) -> Why:
+    item = job.progress.current_item
+    lead = _("Computing %(item)s.") % {"item": _lower(wording.item(item))} if item else _("Computing analytics.")
+    return Why(kind="computing", icon="play", tone="info", lead=lead, rest=_("No requests are sent to the dashboard."))
+
+
+def _coming_to_rest(job: Job, _now: datetime) -> Why:
+    progress = job.progress
+    stored = _("The %(items)s stored so far stay") % {"items": wording.items(progress.processed)}
+    left = wording.number(progress.total_items - progress.settled_items)
+    if job.status is Status.CANCELLING:
+        rest = _("Usually within 20 seconds. %(stored)s; %(left)s will be left undone.")
+    else:
+        rest = _("Usually within 20 seconds. %(stored)s; the other %(left)s are done once someone resumes it.")
+    return Why(
+        kind=str(job.status),
+        icon="clock",
+        tone="mute",
+        lead=_("Finishing the items in flight, then it stops."),
+        rest=rest % {"stored": stored, "left": left},
+    )
+
+
+def _paused(job: Job, _now: datetime) -> Why:
+    left = wording.items(job.progress.total_items - job.progress.settled_items)
+    return Why(
+        kind="paused",
+        icon="pause",
+        tone="mute",
+        lead=_("Paused."),
+        rest=_("Nothing is fetched until someone resumes it. It then goes on with the %(left)s that are left.")
+        % {"left": left},
+    )
+
+
+def _completed(job: Job, now: datetime) -> Why:
+    progress, time = job.progress, wording.at(job.ended_at or now, now)
+    if not progress.failed:
+        lead = _("Completed %(time)s.") % {"time": time}
+        return Why(kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item is settled."))
+    lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": wording.items(progress.failed)}
+    rest = _("Everything else is in place.")
+    may_help = sum(group.items for group in progress.failures if group.is_retryable)
+    if may_help:
+        rest += " " + ngettext(
+            "%(number)s can be retried: that is a new job of exactly that item, under the limits set below.",
+            "%(number)s can be retried: that is a new job of exactly those items, under the limits set below.",
+            may_help,
+        ) % {"number": wording.number(may_help)}
+    return Why(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
+
+
+def _failed(job: Job, now: datetime) -> Why:
+    lead = _("Failed %(time)s.") % {"time": wording.at(job.ended_at or now, now)}
+    rest = _sentence(job.error) or _("No item could be stored.")
+    return Why(kind="failed", icon="cross", tone="bad", lead=lead, rest=rest)
+
+
+def _cancelled(job: Job, now: datetime) -> Why:
+    left = job.progress.total_items - job.progress.settled_items
+    lead = _("Cancelled %(time)s.") % {"time": wording.at(job.ended_at or now, now)}
+    rest = ngettext(
+        "What was stored stays; %(items)s was left undone. Start the same range again to go on there.",
+        "What was stored stays; %(items)s were left undone. Start the same range again to go on there.",
+        left,
+    ) % {"items": wording.items(left)}
+    return Why(kind="cancelled", icon="stop", tone="mute", lead=lead, rest=rest)
+
+
+_OF_STATUS: dict[Status, Callable[[Job, datetime], Why]] = {
+    Status.PENDING: _pending,
+    Status.PAUSING: _coming_to_rest,
+    Status.CANCELLING: _coming_to_rest,
+    Status.PAUSED: _paused,
+    Status.COMPLETED: _completed,
+    Status.FAILED: _failed,
+    Status.CANCELLED: _cancelled,
+}
+
+
+def _sentence(text: str) -> str:
+    """With a full stop."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?" else f"{text}."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,189 @@
+"""Figures as words: numbers, dates, lengths, districts. Times are UTC, which the page says once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from backfill.domain import SUMMARY, Cadence, Job, JobConfig, JobType, RateLimits
+
+JOB_TYPES: dict[JobType, str | Promise] = {
+    JobType.DATA_COLLECTION: gettext_lazy("Data collection"),
+    JobType.ANALYTICS_GENERATION: gettext_lazy("Analytics generation"),
+}
+CADENCES: dict[Cadence, str | Promise] = {
+    Cadence.DAILY: gettext_lazy("Every day"),
+    Cadence.MONTH_ENDS: gettext_lazy("Month-ends"),
+    Cadence.YEAR_ENDS: gettext_lazy("Year-ends"),
+}
+SKIPS: dict[str, str | Promise] = {
+    "stored": gettext_lazy("stored before"),
+    "unchanged": gettext_lazy("unchanged"),
+    "not-published": gettext_lazy("not published"),
+}
+
+
+def number(value: float) -> str:
+    return f"{value:,.1f}" if isinstance(value, float) and value != int(value) else f"{int(value):,}"
+
+
+def items(count: int) -> str:
+    return ngettext("%(number)s item", "%(number)s items", count) % {"number": number(count)}
+
+
+def requests(count: int) -> str:
+    return ngettext("%(number)s request", "%(number)s requests", count) % {"number": number(count)}
+
+
+# Time.
+
+
+def day(value: date) -> str:
+    """30 Jun 2013."""
+    return date_format(value, "j M Y")
+
+
+def clock(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%H:%M:%S}"
+
+
+def minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%H:%M}"
+
+
+def when(at: datetime, now: datetime) -> str:
+    """Today, 12:29; 11 Oct, 18:04; of another year with that."""
+    at = at.astimezone(UTC)
+    if at.date() == now.astimezone(UTC).date():
+        return _("Today, %(time)s") % {"time": minute(at)}
+    date_of = date_format(at, "j M" if at.year == now.year else "j M Y")
+    return f"{date_of}, {minute(at)}"
+
+
+def at(value: datetime, now: datetime) -> str:
+    """In a sentence: at 14:31; on 11 Oct at 18:04."""
+    value = value.astimezone(UTC)
+    if value.date() == now.astimezone(UTC).date():
+        return _("at %(time)s") % {"time": minute(value)}
+    date_of = date_format(value, "j M" if value.year == now.year else "j M Y")
+    return _("on %(date)s at %(time)s") % {"date": date_of, "time": minute(value)}
+
+
+def length(of: timedelta) -> str:
+    """Its two largest units: 48 s, 42 min 10 s, 3 h 29 min, 2 days 3 h."""
+    seconds = max(round(of.total_seconds()), 0)
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    units = [
+        (days, ngettext("day", "days", days)),
+        (hours, _("h")),
+        (minutes, _("min")),
+        (seconds % 60, _("s")),
+    ]
+    first = next((n for n, (count, _name) in enumerate(units) if count), len(units) - 1)
+    shown = [f"{count} {name}" for count, name in units[first : first + 2] if count]
+    return " ".join(shown) or f"0 {units[-1][1]}"
+
+
+def duration(job: Job, now: datetime) -> timedelta | None:
+    """From its first start to its end, or to now; None where it never began."""
+    return (job.ended_at or now) - job.started_at if job.started_at else None
+
+
+# What a job is about.
+
+
+def span(first: date | None, last: date | None) -> str:
+    if first is None and last is None:
+        return _("All snapshots")
+    if first == last and first is not None:
+        return day(first)
+    if first is None and last is not None:
+        return _("Up to %(day)s") % {"day": day(last)}
+    if last is None and first is not None:
+        return _("From %(day)s on") % {"day": day(first)}
+    return _("%(first)s to %(last)s") % {"first": day(first or date.min), "last": day(last or date.max)}
+
+
+def dates(config: JobConfig) -> str:
+    return span(config.start_date, config.end_date)
+
+
+def title(job: Job) -> str:
+    return f"{JOB_TYPES[job.job_type]}, {dates(job.config)}"
+
+
+def short_id(job: Job) -> str:
+    return str(job.id)[:8]
+
+
+def one_district(name: str) -> str:
+    """As people write it: 1, not 01."""
+    return _("the summary") if name == SUMMARY else name.lstrip("0") or name
+
+
+def districts(names: Sequence[str]) -> str:
+    """20 to 34, 60 and F: what is in a row is one range."""
+    return listed(_ranges(names))
+
+
+def where(names: Sequence[str]) -> str:
+    """Of items: District 38; Districts 24 and 57; Districts 1 to 120 and the summary."""
+    plain = [name for name in names if name != SUMMARY]
+    if not plain:
+        return _("The summary of all districts")
+    text = ngettext("District %(names)s", "Districts %(names)s", len(plain)) % {"names": districts(plain)}
+    return _("%(districts)s and the summary") % {"districts": text} if SUMMARY in names else text
+
+
+def item(key: str) -> str:
+    """District 60, 30 Jun 2013."""
+    date_of, _slash, district = key.partition("/")
+    shown = day(date.fromisoformat(date_of))
+    if district == SUMMARY:
+        return _("Summary of all districts, %(day)s") % {"day": shown}
+    return _("District %(district)s, %(day)s") % {"district": one_district(district), "day": shown}
+
+
+def listed(names: Sequence[str]) -> str:
+    if len(names) < 2:
+        return "".join(names)
+    return _("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
+
+
+def _ranges(names: Iterable[str]) -> list[str]:
+    runs: list[list[str]] = []
+    for name in names:
+        is_next = runs and name.isdigit() and runs[-1][-1].isdigit() and int(name) == int(runs[-1][-1]) + 1
+        if is_next:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    shown = []
+    for run in runs:
+        if len(run) > 2:
+            ends = {"first": one_district(run[0]), "last": one_district(run[-1])}
+            shown.append(_("%(first)s to %(last)s") % ends)
+        else:
+            shown += [one_district(name) for name in run]
+    return shown
+
+
+def reasons(skipped: dict[str, int]) -> str:
+    """384 stored before, 96 not published."""
+    return ", ".join(f"{number(count)} {SKIPS.get(reason, reason)}" for reason, count in sorted(skipped.items()))
+
+
+def limits(of: RateLimits) -> list[str]:
+    """60 requests a minute; 3 at once; 0.5 s to 30 s between requests."""
+    pace = ngettext("%(number)s request a minute", "%(number)s requests a minute", of.max_requests_per_minute)
+    low, high = (f"{ms / 1000:g}" for ms in (of.min_delay_ms, of.max_delay_ms))
+    return [
+        pace % {"number": number(of.max_requests_per_minute)},
+        _("%(number)s at once") % {"number": of.max_concurrent},
+        _("%(low)s s to %(high)s s between requests") % {"low": low, "high": high},
+    ]

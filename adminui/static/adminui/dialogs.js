@@ -1,0 +1,88 @@
+// The page's one dialog, and what is said when an action is done.
+(() => {
+  "use strict";
+
+  let cameFrom = null;
+
+  const dialog = () => document.getElementById("bf-dialog");
+
+  const open = () => {
+    const box = dialog();
+    if (box.open || !box.firstElementChild) return;
+    cameFrom = document.activeElement;
+    box.showModal();
+    const first = box.querySelector("[autofocus]") || box.querySelector("h2");
+    if (first) first.focus();
+  };
+
+  const close = () => {
+    const box = dialog();
+    if (box.open) box.close();
+  };
+
+  const say = (sentence) => {
+    const line = document.getElementById("bf-said");
+    line.textContent = sentence;
+    clearTimeout(say.timer);
+    say.timer = setTimeout(() => { line.textContent = ""; }, 8000);
+  };
+
+  const focusOn = (id) => {
+    const target = document.getElementById(id);
+    if (target) target.focus();
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const box = dialog();
+    if (!box) return;
+    box.addEventListener("close", () => {
+      box.replaceChildren();
+      if (cameFrom && cameFrom.isConnected) cameFrom.focus();
+      cameFrom = null;
+    });
+    box.addEventListener("click", (event) => {
+      const link = event.target.closest("[data-close]");
+      if (link) {
+        event.preventDefault();
+        close();
+      }
+    });
+
+    document.body.addEventListener("htmx:afterSwap", (event) => {
+      if (event.detail.target.id === "bf-dialog") {
+        open();
+        const heading = box.querySelector("[autofocus], h2");
+        if (heading && !box.contains(document.activeElement)) heading.focus();
+      }
+      if (event.detail.target.id === "bf-notices") {
+        close();
+        document.getElementById("bf-notices").scrollIntoView({ block: "nearest" });
+      }
+      if (event.detail.target.id === "bf-start-form") {
+        close();
+        const wrong = document.querySelector("#bf-start-form [aria-invalid=true]");
+        if (wrong) wrong.focus();
+      }
+    });
+
+    document.body.addEventListener("htmx:beforeRequest", (event) => {
+      if (event.detail.requestConfig.verb === "post") document.getElementById("bf-notices").replaceChildren();
+    });
+
+    document.body.addEventListener("bf-done", (event) => {
+      const { sentence, focus } = event.detail;
+      if (focus) cameFrom = null;
+      close();
+      say(sentence);
+      if (focus) focusOn("bf-now-title");
+    });
+
+    // A link that acts as a button answers to the space bar as well.
+    document.body.addEventListener("keydown", (event) => {
+      if (event.key === " " && event.target.matches("a[role=button]")) {
+        event.preventDefault();
+        event.target.click();
+      }
+    });
+  });
+})();

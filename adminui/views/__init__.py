@@ -1,0 +1,1 @@
+"""Each view reads the request, calls the service, and shows what a presenter makes of it."""

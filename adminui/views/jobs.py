@@ -1,0 +1,58 @@
+"""The permanent page of a job: its card, what it was started with, its items, and who did what to it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from adminui import door, forms
+from adminui.permissions import Rights
+from adminui.presenters import job as job_presenter
+from adminui.presenters import now as now_presenter
+from adminui.presenters import wording
+from backfill.domain import Job
+
+_AUDIT_SHOWN = 50
+
+
+@door.looks
+def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    service, at = door.the_service(), door.now()
+    found, rights = service.job(job_id), Rights.of(request.user)
+    wanted, number = forms.outcome_filter(request.GET), forms.page_number(request.GET)
+    offset = (number - 1) * job_presenter.ITEMS_A_PAGE
+    items = service.items(job_id, wanted, limit=job_presenter.ITEMS_A_PAGE, offset=offset)
+    audit = service.audit(job_id, limit=_AUDIT_SHOWN, offset=0)
+    return door.page(
+        request,
+        "admin/backfill/job.html",
+        {
+            "title": wording.title(found),
+            "rights": rights,
+            "card": _card(request, found, rights),
+            "poll_url": reverse("admin:backfill_job_now", args=[job_id]),
+            "about": job_presenter.about(found, at),
+            "items": job_presenter.items(items.rows, items.total, wanted, number, at),
+            "audit": job_presenter.trail(audit.rows, at),
+        },
+    )
+
+
+@door.looks
+def now(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The card alone, as an open page of the job asks for it each second."""
+    found, rights = door.the_service().job(job_id), Rights.of(request.user)
+    card = _card(request, found, rights)
+    if door.is_known(request, card.etag):
+        return door.unchanged(card.etag)
+    context = {"card": card, "rights": rights, "poll_url": reverse("admin:backfill_job_now", args=[job_id])}
+    response = door.part(request, "admin/backfill/now.html", context)
+    response["ETag"] = card.etag
+    return response
+
+
+def _card(request: HttpRequest, found: Job, rights: Rights) -> now_presenter.Card:
+    shows_all = request.GET.get("districts") == "all"
+    return now_presenter.card(found, rights, door.now(), shows_all=shows_all)

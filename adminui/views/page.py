@@ -1,0 +1,120 @@
+"""The section's page, and the parts of it that change by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from adminui import door, forms
+from adminui.permissions import Rights
+from adminui.presenters import history as history_presenter
+from adminui.presenters import now as now_presenter
+from adminui.presenters import start as start_presenter
+from backfill.domain import Job, JobFilter
+
+
+@door.looks
+def index(request: HttpRequest) -> HttpResponse:
+    service, at = door.the_service(), door.now()
+    rights = Rights.of(request.user)
+    wanted, number = forms.job_filter(request.GET), forms.page_number(request.GET)
+    jobs, total = _page_of_jobs(wanted, number)
+    job = _newest(jobs) if wanted == JobFilter() and number == 1 else _newest_of_all()
+    active = job if job and job.status.is_active else None
+    shows_all = _shows_all(request)
+    stored = service.rate_limits()
+    return door.page(
+        request,
+        "admin/backfill/page.html",
+        {
+            "title": _("Backfill"),
+            "rights": rights,
+            "card": _card(service.job(active.id) if active else job, rights, shows_all=shows_all),
+            "poll_url": reverse("admin:backfill_now"),
+            "start": start_presenter.start(
+                None,
+                forms.start_values(request.GET),
+                works=list(service.works),
+                known=service.history.districts(),
+                limits=start_presenter.limits_of(stored, at),
+                active=active,
+                rights=rights,
+                now=at,
+            ),
+            "history": history_presenter.listing(jobs, total, wanted, number, at),
+            "retention_days": service.retention.days,
+        },
+    )
+
+
+@door.looks
+def now(request: HttpRequest) -> HttpResponse:
+    """What each open page asks for each second: nothing new, or the card and what goes with it."""
+    service, rights = door.the_service(), Rights.of(request.user)
+    shows_all = _shows_all(request)
+    active = service.active()
+    job = active or _newest_of_all()
+    etag = now_presenter.etag_of(job, rights, door.now(), shows_all=shows_all)
+    if door.is_known(request, etag):
+        return door.unchanged(etag)
+    card = _card(service.job(active.id) if active else job, rights, shows_all=shows_all)
+    return live(request, card, rights)
+
+
+def live(request: HttpRequest, card: now_presenter.Card, rights: Rights) -> HttpResponse:
+    """The card, the row of its job in the history, and the bar of the start form."""
+    context = {
+        "card": card,
+        "rights": rights,
+        "poll_url": reverse("admin:backfill_now"),
+        "row": history_presenter.row(card.job, door.now()) if card.job else None,
+        "start_note": start_presenter.note(card.job if card.is_active else None, rights),
+    }
+    response = door.part(request, "admin/backfill/live.html", context)
+    response["ETag"] = card.etag
+    return response
+
+
+@door.looks
+def history(request: HttpRequest) -> HttpResponse:
+    """A page of the list, by filter."""
+    wanted, number = forms.job_filter(request.GET), forms.page_number(request.GET)
+    if not door.is_htmx(request):
+        return index(request)
+    jobs, total = _page_of_jobs(wanted, number)
+    found = history_presenter.listing(jobs, total, wanted, number, door.now())
+    context: Mapping[str, Any] = {"history": found, "retention_days": door.the_service().retention.days}
+    response = door.part(request, "admin/backfill/history.html", context)
+    response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.query else ''}{found.query}"
+    return response
+
+
+def _card(job: Job | None, rights: Rights, *, shows_all: bool) -> now_presenter.Card:
+    at = door.now()
+    if job is None:
+        return now_presenter.empty_card(rights, at)
+    return now_presenter.card(job, rights, at, shows_all=shows_all)
+
+
+def _shows_all(request: HttpRequest) -> bool:
+    return request.GET.get("districts") == "all"
+
+
+def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[Sequence[Job], int]:
+    """And how many there are on all pages."""
+    size = history_presenter.PAGE_SIZE
+    found = door.the_service().jobs(wanted, limit=size, offset=(number - 1) * size)
+    return found.rows, found.total
+
+
+def _newest_of_all() -> Job | None:
+    return _newest(door.the_service().jobs(JobFilter(), limit=1, offset=0).rows)
+
+
+def _newest(jobs: Sequence[Job]) -> Job | None:
+    """The one active job, where there is one: a new one is created only while none is."""
+    return jobs[0] if jobs else None
