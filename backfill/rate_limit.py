@@ -322,7 +322,7 @@ class Limiter:
         self._changed.notify_all()
 
     def _note_trouble(self, exc: DashboardError, start: _Start) -> None:
-        if isinstance(exc, Throttled | Overloaded):
+        if self._asks_for_less(exc, start):
             self._slow(start.at)
         if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
             self.hold(exc.retry_at, exc.message)
@@ -352,6 +352,12 @@ class Limiter:
             logger.warning("%s", sentence)
         if is_held:
             self.hold(until, sentence)
+
+    def _asks_for_less(self, exc: DashboardError, start: _Start) -> bool:
+        """A 429 does, and a 503 unless nothing is answered anyway: then the rate is not what is wrong."""
+        with self._changed:
+            is_in_trouble = start.is_probe or self._health.is_in_trouble
+        return isinstance(exc, Throttled) or (isinstance(exc, Overloaded) and not is_in_trouble)
 
     def _slow(self, asked_at: datetime) -> None:
         """At half the pace, in every process."""

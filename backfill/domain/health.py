@@ -46,6 +46,11 @@ class SourceHealth:
         return self.down_since is not None
 
     @property
+    def is_in_trouble(self) -> bool:
+        """Whether the last that was asked for failed."""
+        return self.is_down or bool(self._row)
+
+    @property
     def probes(self) -> int:
         """That have failed since the source was found to be down."""
         return self._probes

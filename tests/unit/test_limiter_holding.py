@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import time as time_of_day
 from datetime import timedelta
 from itertools import pairwise
@@ -220,6 +221,19 @@ def test_a_source_that_asks_for_fewer_requests_halves_the_pace_of_every_process(
     with other.request():  # whoever asks next, learns of it
         pass
     assert other.report().pace == pytest.approx(full / 2, rel=0.05)
+
+
+def test_where_nothing_is_answered_the_rate_is_not_what_is_wrong() -> None:
+    """An outage of 503s halves the pace once, not at each probe."""
+    limiter = limiter_of(FakeStorage())
+    full = limiter.report().pace
+    assert full is not None
+    with limiter.item("A"), limiter.item("B"):
+        for item in "ABABABAB":
+            with suppress(Overloaded), limiter.request(item):
+                raise Overloaded("503")
+    assert limiter.report().down_since is not None
+    assert limiter.report().pace == pytest.approx(full / 2, rel=0.05)
 
 
 def test_other_trouble_does_not_lower_the_pace() -> None:
