@@ -7,7 +7,7 @@ PRODUCTION := DJANGO_DEBUG=false DJANGO_HTTPS=true DJANGO_ALLOWED_HOSTS=backfill
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help setup run test lint format bench acceptance-map requirements clean
+.PHONY: help setup run test lint format bench chaos acceptance-map requirements clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,10 @@ format: $(DEV)  ## Put the code into shape
 
 bench: $(DEV)  ## Print what the service costs beside what the work itself costs
 	$(BIN)/python -m benchmarks
+
+chaos: $(DEV)  ## Kill it in every way and count what is lost (SEED=7 MINUTES=5 SITES=2 KILLS=300)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SITES),--sites $(SITES)) $(if $(KILLS),--kills $(KILLS))
 
 acceptance-map: $(DEV)  ## Which test shows which acceptance criterion
 	$(BIN)/python -m tests.acceptance_map

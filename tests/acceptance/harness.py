@@ -134,14 +134,14 @@ class Site:
         self.processes.append(process)
         return process
 
-    def serve(self, *options: str, workers: int = 1) -> Client:
+    def serve(self, *options: str, workers: int = 1, application: str = "backfill_site.wsgi") -> Client:
         """A gunicorn server; returns once it answers."""
         port = free_port()
         process = self.spawn(
             sys.executable,
             "-m",
             "gunicorn",
-            "backfill_site.wsgi",
+            application,
             "--bind",
             f"127.0.0.1:{port}",
             "--workers",

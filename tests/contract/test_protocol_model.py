@@ -53,8 +53,8 @@ from tests.factories import NOW, JobFactory, PlanFactory, ProgressFactory, Snaps
 PLAN: Plan = PlanFactory.build()
 ITEMS = [item for day in PLAN.days for item in day.items()]
 WORKERS = st.integers(0, 2)
-EXAMPLES = {"sqlite": 100, "postgresql": 50}
-FEWEST = 15
+EXAMPLES = {"sqlite": 60, "postgresql": 30}
+FEWEST = 10
 """Of an adapter that has no number of its own."""
 REASONS = {OutcomeKind.PROCESSED: "", OutcomeKind.FAILED: "SERVER_ERROR", OutcomeKind.SKIPPED: "stored"}
 

@@ -1,0 +1,65 @@
+"""`python -m tests.chaos`: run a campaign, say what came of it, and write it into the README."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from datetime import UTC, datetime
+
+from tests.acceptance.harness import ROOT
+from tests.chaos.campaign import Campaign
+from tests.chaos.record import Record
+
+_BEGIN, _END = "<!-- chaos: written by `make chaos` -->", "<!-- /chaos -->"
+
+
+def block(record: Record, seed: int, minutes: float) -> str:
+    """The README's table of a campaign."""
+    lines = [
+        f"`make chaos SEED={seed} MINUTES={minutes:g}` on {datetime.now(UTC):%Y-%m-%d}, over SQLite and PostgreSQL:",
+        "",
+        "| what was counted | |",
+        "| --- | --- |",
+        *(f"| {name} | {figure} |" for name, figure in record.lines()),
+        *(f"| violations | {sentence} |" for sentence in [*record.wrong, *record.missed_aims()]),
+        *(f"| not told there: {name} | {reason} |" for name, reason in record.skipped.items()),
+    ]
+    return "\n".join(lines)
+
+
+def write(text: str) -> None:
+    """Replace what stands between the markers."""
+    path = ROOT / "README.md"
+    before, _, rest = path.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    path.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, help="the same seed chooses the same stories; by default any")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--kills", type=int, help="end after so many kills, if that is sooner")
+    parser.add_argument("--sites", type=int, default=2, help="side by side, SQLite and PostgreSQL in turn")
+    parser.add_argument("--no-readme", action="store_true", help="only print")
+    options = parser.parse_args()
+    seed = random.randrange(1_000_000) if options.seed is None else options.seed
+    print(f"Chaos with seed {seed} on {options.sites} sites, {options.minutes:g} minutes.", flush=True)
+    record = Campaign(seed, options.minutes, options.sites, options.kills).run()
+    for name, figure in record.lines():
+        print(f"{name:<54} {figure}")
+    for name, count in sorted(record.stories.items()):
+        print(f"  {count:>4}  {name}")
+    for name, reason in record.skipped.items():
+        print(f"not told here: {name}. {reason}")
+    wrong = [*record.wrong, *record.missed_aims()]
+    for sentence in wrong:
+        print(f"VIOLATION: {sentence}")
+    if not options.no_readme:
+        write(block(record, seed, options.minutes))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

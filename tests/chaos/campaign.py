@@ -1,0 +1,105 @@
+"""A campaign: sites side by side, stories chosen by chance, and after each of them the checker."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.chaos.places import Place, PlaceMissing, PostgresPlace, SqlitePlace
+from tests.chaos.record import Record
+from tests.chaos.stories import STORIES, Story
+from tests.chaos.world import Violation, World
+
+PLACES: tuple[type[SqlitePlace | PostgresPlace], ...] = (SqlitePlace, PostgresPlace)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    seed: int
+    minutes: float
+    sites: int = 2
+    kills: int | None = None
+    """Where it ends before its time."""
+    is_strict: bool = os.environ.get("CI") == "true"
+    """Whether a story that cannot be told here is a violation."""
+
+    def run(self) -> Record:
+        record = Record()
+        deadline = time.monotonic() + self.minutes * 60
+
+        def is_over() -> bool:
+            return time.monotonic() > deadline or (self.kills is not None and record.killed >= self.kills)
+
+        threads = [
+            threading.Thread(target=self._site, args=(number, record, is_over), name=f"site-{number}")
+            for number in range(self.sites)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.is_strict:
+            for name, reason in record.skipped.items():
+                record.violation(f"{name}: {reason}")
+        return record
+
+    def _site(self, number: int, record: Record, is_over: Callable[[], bool]) -> None:
+        """One site after the other: where something was violated, a new one goes on."""
+        chance = random.Random(f"{self.seed}-{number}")
+        place_type = PLACES[number % len(PLACES)]
+        while not is_over():
+            try:
+                place: Place = place_type()
+            except PlaceMissing as exc:
+                record.skipped[place_type.kind] = str(exc)
+                return
+            try:
+                with World(place, record, chance) as world:
+                    tell_all(world, is_over)
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the campaign must not call it a success
+                record.violation(f"{place_type.kind}: the site broke: {exc!r}")
+                if len(record.wrong) > 20:
+                    return
+
+
+def told_here(place: Place, record: Record) -> Sequence[Story]:
+    """The stories of that place that this machine can tell."""
+    found = [story for story in STORIES if isinstance(place, story.kinds)]
+    if isinstance(place, SqlitePlace) and not place.has_own_disk:
+        for story in found:
+            if story.needs_disk:
+                record.skipped[story.name] = "A small disk of its own cannot be mounted here; that takes root."
+        found = [story for story in found if not story.needs_disk]
+    return found
+
+
+def tell_all(world: World, is_over: Callable[[], bool]) -> None:
+    stories = told_here(world.place, world.record)
+    hand: list[Story] = []
+    while not is_over():
+        if not hand:  # like a hand of cards: each comes as often as its weight, in any order
+            hand = [story for story in stories for _ in range(story.weight)]
+            world.chance.shuffle(hand)
+        tell(world, hand.pop())
+    world.raise_the_dead()
+    world.ends_all()
+
+
+def tell(world: World, story: Story) -> None:
+    """The story, and what it left: a job that goes on, and books that agree."""
+    began = time.monotonic()
+    world.ready()
+    story.tell(world)
+    world.raise_the_dead()
+    if world.is_active() and world.job().status not in {"paused", "cancelling"}:
+        world.moves()
+    world.check()
+    world.record.stories[story.name] += 1
+    print(f"  {world.place.kind:<10} {story.name:<52} {time.monotonic() - began:5.1f} s", flush=True)
+
+
+__all__ = ["Campaign", "Violation", "tell"]

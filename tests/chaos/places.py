@@ -1,0 +1,158 @@
+"""Where a site keeps its database, and how that is taken away and brought back."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.acceptance.harness import free_port
+
+_DISK = 64
+"""Megabytes of the disk that can be filled."""
+
+
+class PlaceMissing(Exception):
+    """This machine cannot give such a place; the message says why."""
+
+
+class Place(ABC):
+    """A database of one kind."""
+
+    kind: str
+    url: str
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take it away for good."""
+
+
+class SqlitePlace(Place):
+    """A file; on a small disk of its own where this machine permits to mount one."""
+
+    kind = "SQLite"
+
+    def __init__(self) -> None:
+        self._root = Path(tempfile.mkdtemp(prefix="chaos-sqlite-"))
+        options = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}m", "tmpfs", str(self._root)]
+        self.has_own_disk = (
+            shutil.which("mount") is not None
+            and subprocess.run(options, capture_output=True, check=False).returncode == 0
+        )
+        self._folder = self._root / "store"
+        self._folder.mkdir()
+        self.url = f"sqlite:///{self._folder / 'site.sqlite3'}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Another program holds the write lock."""
+        lock = sqlite3.connect(self._folder / "site.sqlite3", isolation_level=None, timeout=30)
+        lock.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            lock.execute("ROLLBACK")
+            lock.close()
+
+    @contextmanager
+    def missing(self) -> Iterator[None]:
+        """Its folder is gone."""
+        away = self._folder.rename(self._folder.with_name("away"))
+        try:
+            yield
+        finally:
+            away.rename(self._folder)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Not a byte is left on the disk."""
+        filler = self._root / "filler"
+        try:
+            with filler.open("wb", buffering=0) as file:
+                for size in (1 << 20, 1 << 12):
+                    try:
+                        while file.write(b"\0" * size) == size:
+                            pass
+                    except OSError:
+                        continue
+            yield
+        finally:
+            filler.unlink()
+
+    def close(self) -> None:
+        if self.has_own_disk:
+            subprocess.run(["umount", "--lazy", str(self._root)], check=True)
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+class PostgresPlace(Place):
+    """A server of its own, which can be stopped and started."""
+
+    kind = "PostgreSQL"
+
+    def __init__(self) -> None:
+        self._bin = self._binaries()
+        # PostgreSQL refuses to run as root; its own user is there wherever it was installed by a package.
+        self._user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+        self._folder = Path(tempfile.mkdtemp(prefix="chaos-postgres-"))
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, self._user)
+        port = free_port()
+        self._run("initdb", "--username", "chaos", "--auth", "trust", "--no-sync", "-D", str(self._folder / "data"))
+        options = f"port={port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='{self._folder}'\nfsync=off\n"
+        with (self._folder / "data" / "postgresql.conf").open("a") as file:
+            file.write(options)
+        self.url = f"postgres://chaos@127.0.0.1:{port}/postgres"
+        self.start()
+
+    @staticmethod
+    def _binaries() -> Path:
+        found = shutil.which("initdb")
+        folders = [Path(found).resolve().parent] if found else []
+        folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        for folder in folders:
+            if (folder / "pg_ctl").exists() and (folder / "postgres").exists():
+                return folder
+        raise PlaceMissing(
+            "There is no PostgreSQL server to start here: install one, so that initdb and pg_ctl are found."
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self._bin / program, *arguments],
+            cwd=self._folder,
+            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            user=self._user if os.geteuid() == 0 else None,
+        )
+        if done.returncode:
+            raise PlaceMissing(f"PostgreSQL's {program} failed: {(done.stdout or '').strip()[-300:]}")
+
+    def _control(self, verb: str, *options: str) -> None:
+        log = str(self._folder / "log")
+        self._run("pg_ctl", verb, "-D", str(self._folder / "data"), "-l", log, "-w", "-s", *options)
+
+    def start(self) -> None:
+        self._control("start")
+
+    @contextmanager
+    def stopped(self, mode: str) -> Iterator[None]:
+        """`mode` is fast or immediate: the second is a crash, from which it recovers when it starts."""
+        self._control("stop", "-m", mode)
+        try:
+            yield
+        finally:
+            self.start()
+
+    def close(self) -> None:
+        self._control("stop", "-m", "immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)

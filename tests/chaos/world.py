@@ -1,0 +1,387 @@
+"""One site of a campaign: a database, a dashboard, two servers, and what a story may do to them."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+import requests
+
+from tests.acceptance.harness import Client, Dashboard, Json, Site, kill_group, most_in_a_minute
+from tests.chaos.books import ACTIVE, Books, JobRow
+from tests.chaos.places import Place
+from tests.chaos.record import CLEAN_STOP_WORST, RESUME_WORST, Record
+
+T = TypeVar("T")
+
+LIMITS = {"maxRequestsPerMinute": 360, "minDelayMs": 0, "maxConcurrent": 3, "maxDelayMs": 2000}
+MOVES_WITHIN = 40.0
+"""Seconds within which an undisturbed job settles its next item, or it counts as stuck."""
+
+CHECKER = "chaos-checker"
+_FIRST_REPORTS = ("clubperformance", "districtsummary")
+
+
+class Violation(Exception):
+    """Something that must never happen has happened; the site is of no more use."""
+
+
+@dataclass
+class Server:
+    client: Client
+    clock: Path
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.client.process.pid
+
+    @property
+    def is_up(self) -> bool:
+        return self.client.process.poll() is None
+
+    def set_clock(self, ahead: float) -> None:
+        new = self.clock.with_suffix(".new")
+        new.write_text(str(ahead))
+        new.rename(self.clock)
+
+
+class World:
+    """Acts on one site, and asks the books and the dashboard's log, never the service, what came of it."""
+
+    def __init__(self, place: Place, record: Record, chance: random.Random, folder: Path | None = None) -> None:
+        self.place, self.record, self.chance = place, record, chance
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="chaos-site-"))
+        self.dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
+        self.site = Site(self.folder, place.url, self.dashboard.url)
+        self.books = Books(place.url)
+        self.servers: list[Server] = []
+        self.job_id = ""
+        self._log_before: list[Json] = []
+
+    def __enter__(self) -> World:
+        try:
+            self.site.prepare()
+            while len(self.servers) < 2:
+                self.serve()
+            self.any_client().set_limits(**LIMITS)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.site.stop()
+        self.dashboard.stop()
+        self.place.close()
+
+    def wrong(self, sentence: str) -> None:
+        self.record.violation(f"{self.place.kind}, job {self.job_id or 'none'}: {sentence}")
+
+    # Servers.
+
+    def serve(self) -> Server:
+        """One more server, under a clock of its own."""
+        number = len(self.site.processes)
+        clock, log = self.folder / f"clock-{number}", self.folder / f"process-{number}.log"
+        clock.write_text("0")
+        self.site.more_env["CHAOS_CLOCK"] = str(clock)
+        server = Server(self.site.serve(application="tests.chaos.clock"), clock, log)
+        self.servers.append(server)
+        return server
+
+    def raise_the_dead(self) -> None:
+        """Two servers again, each under a good clock."""
+        self.servers = [server for server in self.servers if server.is_up]
+        for server in self.servers:
+            server.set_clock(0)
+        while len(self.servers) < 2:
+            self.serve()
+
+    def any_client(self) -> Client:
+        return self.chance.choice([server for server in self.servers if server.is_up]).client
+
+    def runner(self, within: float = 30) -> Server:
+        """The server whose worker holds the job."""
+
+        def look() -> Server | None:
+            owner = self.job().owner
+            if not owner:
+                return None
+            try:
+                group = os.getpgid(int(owner.split("-")[-2]))
+            except ProcessLookupError:
+                return None
+            return next((server for server in self.servers if server.pid == group), None)
+
+        return self.soon(look, within, "no living server holds the job")
+
+    def other_than(self, server: Server) -> Server:
+        return next(found for found in self.servers if found is not server)
+
+    # Jobs.
+
+    def job(self) -> JobRow:
+        return self.books.job(self.job_id)
+
+    def soon(self, look: Callable[[], T | None], within: float, what: str) -> T:
+        """What `look` returns once it is true; a Violation where it does not become so. A store that is away is asked
+        again."""
+        deadline = time.monotonic() + within
+        while True:
+            with suppress(sqlite3.Error, psycopg.Error):
+                if found := look():
+                    return found
+            if time.monotonic() > deadline:
+                raise Violation(f"Not within {within:g} s: {what}.")
+            time.sleep(0.05)
+
+    def settled(self) -> int:
+        counts = self.job().counts
+        return int(counts["processed"] + counts["failed"] + sum(counts["skipped"].values()))
+
+    def start(self, *, crowd: int = 0) -> None:
+        """A new job over months of which nothing is stored; of a crowd that starts one at once, one succeeds."""
+        self.take_stock()
+        self.books.forget_collected()
+        first = self.chance.randrange(3)
+        months = self.chance.choice((12, 18, 24))
+        body = {
+            "jobType": "data-collection",
+            "startDate": f"{2022 + first}-07-01",
+            "endDate": f"{2022 + first + months // 12}-{'06-30' if months % 12 == 0 else '12-31'}",
+            "cadence": "month-ends",
+        }
+        if not crowd:
+            self.job_id = self.any_client().created(body)["jobId"]
+        else:
+            self.any_client().ask("POST", "/api/admin/backfill/preview", body)  # so that all of them meet at one point
+            clients = [server.client for server in self.servers]
+            with ThreadPoolExecutor(crowd) as pool:
+                answers = list(
+                    pool.map(lambda n: clients[n % len(clients)].ask("POST", "/api/admin/backfill", body), range(crowd))
+                )
+            created = [answer.json()["jobId"] for answer in answers if answer.status_code == 201]
+            if len(created) != 1 or {answer.status_code for answer in answers} != {201, 409}:
+                self.wrong(f"{len(created)} jobs were created by {crowd} concurrent starts")
+            self.job_id = created[0]
+            self.record.crowds += 1
+        self.record.jobs += 1
+
+    def analyse(self) -> None:
+        """A job that computes what the last one has collected."""
+        self.take_stock()
+        self.job_id = self.any_client().start_analytics()["jobId"]
+        self.record.jobs += 1
+
+    def take_stock(self) -> None:
+        """Count what the last job came to, and begin a new page of the log; its last minute is kept."""
+        log = self.requests()
+        self.record.requests += len(log)
+        self.record.items += self.settled() if self.job_id else 0
+        since = time.time() - 60
+        self._log_before = [entry for entry in self._log_before + log if entry["time"] > since]
+        self.dashboard.forget()
+
+    def is_active(self) -> bool:
+        return bool(self.job_id) and self.job().status in ACTIVE
+
+    def ready(self, to_come: int = 12) -> None:
+        """Two servers, and a running job with something to do: a new one where the old one is about to end."""
+        self.raise_the_dead()
+        if self.is_active():
+            row = self.job()
+            if row.status in {"pausing", "paused"}:
+                self.steer("resume")
+            if row.counts["total"] - self.settled() >= to_come and row.status != "cancelling":
+                return self.moves()
+            self.ends()
+        self.start(crowd=100 if self.chance.random() < 0.15 else 0)
+        return self.moves()
+
+    def moves(self, items: int = 1) -> None:
+        """Wait until that many more items are settled, or the job has ended."""
+        before = self.settled()
+
+        def look() -> bool:
+            return self.settled() >= before + items or not self.is_active()
+
+        self.unstuck(look, MOVES_WITHIN, f"the job moves ({self.job().status}, {before} settled)")
+
+    def ends(self, within: float = 240) -> JobRow:
+        """Wait for the end of the job."""
+        self.unstuck(lambda: not self.is_active(), within, "the job ends")
+        return self.job()
+
+    def ends_all(self) -> None:
+        """What is active may end, and is counted."""
+        if self.is_active():
+            if self.job().status in {"pausing", "paused"}:
+                self.steer("resume")
+            self.ends()
+            self.check()
+        self.take_stock()
+
+    def unstuck(self, look: Callable[[], bool], within: float, what: str) -> None:
+        try:
+            self.soon(look, within, what)
+        except Violation:
+            self.record.stuck += 1
+            raise
+
+    # What an operator does.
+
+    def steer(self, verb: str) -> Json | None:
+        """pause, resume or cancel; None where the server that was asked does not answer, or the job has ended."""
+        client = self.any_client()
+        path = f"/api/admin/backfill/{self.job_id}"
+        try:
+            answer = client.ask("DELETE", path) if verb == "cancel" else client.ask("POST", f"{path}/{verb}")
+        except requests.ConnectionError:
+            return None
+        found: Json = answer.json()
+        return found if answer.ok else None
+
+    def after_cancel(self, cancelled_at: float) -> None:
+        """The job has been cancelled then: nothing new has begun for long, and it ends."""
+        row = self.ends(30)
+        if row.status not in {"cancelled", "completed"}:
+            self.wrong(f"a cancelled job ended as {row.status}")
+        begun: dict[str, float] = {}
+        for entry in self.exports():
+            if entry["report"].startswith(_FIRST_REPORTS):
+                begun.setdefault(entry["report"], entry["time"])
+        self.record.after_cancel.append(max(max(begun.values(), default=0.0) - cancelled_at, 0.0))
+
+    # Kills, and who comes next.
+
+    def kill(self, server: Server, number: signal.Signals) -> float:
+        """When the process was gone; a SIGTERM is waited for."""
+        name = {signal.SIGKILL: "kill -9", signal.SIGTERM: "SIGTERM"}[number]
+        kill_group(server.client.process, number)
+        try:
+            server.client.process.wait(30)
+        except subprocess.TimeoutExpired as exc:
+            raise Violation(f"A server did not end within 30 s of {name}.") from exc
+        self.record.kills[name] += 1
+        return time.monotonic()
+
+    def taken_over(self, token: int, since: float, within: float) -> float:
+        """Seconds from then until another runner has claimed the job."""
+
+        def look() -> bool:
+            row = self.job()
+            return (row.token > token and bool(row.owner)) or row.status not in ACTIVE
+
+        self.unstuck(look, within + MOVES_WITHIN, "another worker takes the job over")
+        took = time.monotonic() - since
+        if took > within:
+            self.wrong(f"it took {took:.1f} s until another worker had the job, and may take {within:g} s")
+        return took
+
+    def kill_9(self, *, both: bool = False) -> None:
+        """The runner, or every server; and what comes after."""
+        runner = self.runner()
+        token = self.job().token
+        if both:
+            self.kill(self.other_than(runner), signal.SIGKILL)
+        since = self.kill(runner, signal.SIGKILL)
+        if both:
+            self.raise_the_dead()
+        self.record.after_kill.append(self.taken_over(token, since, RESUME_WORST))
+
+    def sigterm(self) -> None:
+        runner = self.runner()
+        token = self.job().token
+        since = self.kill(runner, signal.SIGTERM)
+        self.record.after_stop.append(max(self.taken_over(token, since, CLEAN_STOP_WORST), 0.0))
+
+    @contextmanager
+    def stopped(self, server: Server) -> Iterator[None]:
+        """SIGSTOP and SIGCONT of a server: it does not know that time has passed."""
+        self.record.kills["SIGSTOP"] += 1
+        os.killpg(server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGCONT)
+
+    def is_refused(self, server: Server, log_before: int) -> None:
+        """A runner that has lost the job is told so, and ends without a trace."""
+        self.record.fenced += 1
+
+        def look() -> bool:
+            return "touching nothing" in server.log.read_text(errors="replace")[log_before:]
+
+        self.soon(look, 15, "the runner that was fenced off ends")
+        self.record.refused += 1
+
+    # The independent checker.
+
+    def requests(self) -> list[Json]:
+        """What the service has asked the dashboard since the last job began."""
+        return [entry for entry in self.dashboard.log() if CHECKER not in entry["user_agent"]]
+
+    def exports(self) -> list[Json]:
+        return [entry for entry in self.requests() if entry["report"]]
+
+    def check(self) -> None:
+        """Ledger, counters, stored snapshots and the request log, each against the others."""
+        findings = self.soon(lambda: self.books.examined(self.job_id), 30, "the books can be read")
+        self.record.checks += 1
+        for sentence in findings.wrong:
+            self.wrong(sentence)
+        self.record.lost += findings.lost
+        self.record.doubled += findings.doubled
+        most = most_in_a_minute(self._log_before + self.requests())
+        limit = LIMITS["maxRequestsPerMinute"]
+        if most > limit:
+            self.record.over_limit = max(self.record.over_limit, most - limit)
+            self.wrong(f"{most} requests in 60 s, and {limit} are allowed")
+        self._check_fetched_again()
+        self._check_bytes()
+
+    def _check_fetched_again(self) -> None:
+        """At most as many items as may be in flight, for each change of runner."""
+        whole = Counter(entry["report"] for entry in self.exports() if entry["status"] == 200)
+        again: Counter[str] = Counter()
+        for report, count in whole.items():
+            name, _, item = report.partition("~")
+            key = report if name == "districtsummary" else item
+            again[key] = max(again[key], count - 1)
+        changes = max(self.job().token - 1, 0)
+        allowed = LIMITS["maxConcurrent"]
+        if again.total():
+            self.record.most_again = max(self.record.most_again, -(-again.total() // max(changes, 1)))
+        if again.total() > changes * allowed:
+            self.wrong(f"{again.total()} items were fetched again, at {changes} changes of the runner")
+
+    def _check_bytes(self) -> None:
+        """A few reports, asked of the dashboard once more: their bytes are those that are stored."""
+        stored = self.books.stored_reports()
+        whole = {entry["report"]: entry for entry in self.exports() if entry["status"] == 200}
+        finals = [entry for report, entry in whole.items() if report.startswith("divisionperformance")]
+        settled = self.job().status == "completed"
+        for entry in self.chance.sample(finals, min(3, len(finals))) if settled else ():
+            answer = requests.get(
+                f"{self.dashboard.url}{entry['path']}?{entry['query']}", headers={"User-Agent": CHECKER}, timeout=10
+            )
+            name, district = entry["report"].split("~")[:2]
+            if answer.content not in stored[name, district]:
+                self.wrong(f"what the dashboard tells of {entry['report']} is not what is stored")
