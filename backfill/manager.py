@@ -293,6 +293,11 @@ class Manager:
             self._jobs.update(job.id, lambda held: held.broken(job.token, sentence, now))
             raise
 
+    def lease_left(self, now: datetime) -> timedelta | None:
+        """How long the lease that the last look found still holds; None where there was none, or it does no more."""
+        lease = self._watched[0]
+        return lease.expires_at - now if lease is not None and lease.is_live(now) else None
+
     def _dead_lease(self, found: Job | None) -> Lease | None:
         """One that this manager has seen unchanged for as long as a lease lasts.
 

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 _POLL = 1.0
 """Seconds between two looks for a job that needs a runner."""
 
+_AFTER_END = 0.02
+"""Seconds after the end of a lease at which it is looked whether its runner is dead."""
+
 _AFTER_TROUBLE = 5.0
 """Seconds until the next look after one that failed."""
 
@@ -126,9 +129,14 @@ class Worker:
                     logger.info("The job store answers again.", extra=facts)
                     trouble = ""
                 if not found:
-                    self._nudged.wait(_POLL)
+                    self._nudged.wait(self._pause())
                 self._nudged.clear()
         self._storage.jobs.disconnect()
+
+    def _pause(self) -> float:
+        """Seconds until the next look: sooner where a lease that is not renewed ends sooner."""
+        left = self._manager.lease_left(self._now())
+        return min(left.total_seconds() + _AFTER_END, _POLL) if left is not None else _POLL
 
     def _work_once(self) -> bool:
         """Whether there was a job."""

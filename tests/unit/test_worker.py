@@ -119,6 +119,16 @@ def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -
     assert after.resumed_at >= now + timedelta(seconds=0.5)
 
 
+def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R10.1: the campaign's median of resumes was a pause too long."""
+    monkeypatch.setattr(worker_module, "_POLL", 60.0)
+    storage = FakeStorage()
+    job = stored(storage)
+    storage.jobs.rows[job.id] = job.claimed("another", utc_now() - timedelta(seconds=14.5))
+    with working(worker_of(storage)):
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+
+
 def test_a_worker_that_stops_gives_the_lease_back() -> None:
     """R10.1"""
 
