@@ -66,6 +66,12 @@ class AnalyticsNotFound(BackfillError):
     code = "ANALYTICS_NOT_FOUND"
 
 
+class ExportUnavailable(BackfillError):
+    """A format needs a package that is not installed."""
+
+    code = "EXPORT_UNAVAILABLE"
+
+
 class JobConflict(BackfillError):
     """Another job is active; `details` names it and its progress."""
 

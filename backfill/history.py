@@ -17,7 +17,9 @@ from backfill.domain import (
     ProgramYear,
     ReportName,
     Result,
+    ResultFacts,
     Snapshot,
+    SnapshotFacts,
     SnapshotFilter,
     covered_days,
     covered_months,
@@ -42,6 +44,28 @@ class Coverage:
     last: date
     months: list[CoveredMonth]
     gaps: list[Gap]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be taken out; None and no districts stand for all."""
+
+    first: date | None = None
+    last: date | None = None
+    districts: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.first and self.last and self.first > self.last:
+            raise InvalidDateRange(
+                {"from": [f"The first day ({self.first}) must not be after the last ({self.last})."]}
+            )
+
+    @property
+    def ends(self) -> tuple[date, date]:
+        return self.first or FIRST_DAY, self.last or date.max
+
+    def holds(self, district: str) -> bool:
+        return not self.districts or district in self.districts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +101,15 @@ class History:
     def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
         return self.snapshots.page(wanted, limit=limit, offset=offset)
 
+    def facts(self, wanted: Selection) -> Iterator[SnapshotFacts]:
+        """Without the reports, by date and district."""
+        return (facts for facts in self.snapshots.facts(*wanted.ends) if wanted.holds(facts.district))
+
     # Results.
+
+    def result_facts(self, wanted: Selection) -> Iterator[ResultFacts]:
+        """Without the figures, by date and district."""
+        return (facts for facts in self.snapshots.result_facts(*wanted.ends) if wanted.holds(facts.district))
 
     def result(self, day: date, district: str) -> Result:
         """Of a district, or of the world (`all`). Raises AnalyticsNotFound, which says how to get there."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from typing import IO, Any
 
 from rich.console import Console, RenderableType
@@ -38,6 +41,18 @@ class Terminal:
     def note(self, sentence: str) -> None:
         """On standard error, also under --json."""
         self.err.print(sentence, soft_wrap=True)
+
+    @contextmanager
+    def binary_out(self) -> Iterator[IO[bytes]]:
+        """Standard output for bytes."""
+        binary = getattr(self._file, "buffer", None)
+        if binary is not None:
+            yield binary
+            binary.flush()
+            return
+        held = BytesIO()  # a stand-in for standard output that takes text only
+        yield held
+        self._file.write(held.getvalue().decode())
 
     def json(self, shape: Any) -> None:
         self._file.write(json.dumps(shape, indent=2, ensure_ascii=False) + "\n")

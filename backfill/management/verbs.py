@@ -13,6 +13,7 @@ from backfill.domain import Job, JobFilter, JobType, OutcomeFilter, OutcomeKind,
 from backfill.management import arguments, tables, wording
 from backfill.management.arguments import Options
 from backfill.management.coverage_table import coverage_view
+from backfill.management.exporting import run_export
 from backfill.management.following import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.management.stop_signals import StopSignals
 from backfill.management.terminal import Terminal
@@ -177,6 +178,9 @@ class Verbs:
         else:
             self._terminal.say(*coverage_view(coverage, self._terminal.out))
         return 0
+
+    def export(self) -> int:
+        return run_export(self._service.history, self._terminal, self._options)
 
     def _say_which(self, shown: int, offset: int, total: int, name: str) -> None:
         if shown < total:

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from tests.acceptance.harness import Dashboard, Json, Site, kill_group
+from tests.acceptance.harness import Dashboard, Json, Site, as_json, kill_group
 from tests.acceptance.test_real_history import served_files
 
 pytestmark = pytest.mark.acceptance
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.acceptance
 CLOSES = ("2014-07-01", "2024-11-30")
 
 
-def test_ten_years_of_closes_are_collected_computed_and_read(
+def test_ten_years_of_closes_are_collected_computed_read_and_exported(
     real_world: Dashboard, new_site: Callable[..., Site]
 ) -> None:
     """R2.1, R2.3, R2.5, R4.5: analytics for every stored snapshot; a job without a range takes them all."""
@@ -48,6 +48,9 @@ def test_ten_years_of_closes_are_collected_computed_and_read(
 
     again = client.ended(client.start_analytics()["jobId"])
     assert again["progress"]["skipped"] == {"unchanged": 248}
+
+    exported = site.manage("backfill", "export", "--format", "jsonl", "--district", "91").stdout
+    assert [as_json(line) for line in exported.splitlines()] == list(results.values())
 
 
 def check_june_closes(results: dict[date, Json]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from io import StringIO
 from typing import Any
@@ -46,6 +47,4 @@ def a_summary(day: date = DAY, *rows: Mapping[str, str], **fields: Any) -> Snaps
 
 def broken(snapshot: Snapshot) -> Snapshot:
     """With a club report whose rows are not as long as its header."""
-    return a_snapshot(
-        snapshot.date, snapshot.district, reports={**snapshot.reports, ReportName.CLUBS: a_report(BROKEN)}
-    )
+    return replace(snapshot, reports={**snapshot.reports, ReportName.CLUBS: a_report(BROKEN)})

@@ -1,0 +1,75 @@
+"""How records are written: CSV, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import date
+from io import TextIOWrapper
+from itertools import islice
+from typing import IO, Any, TypeVar
+
+from backfill.errors import ExportUnavailable
+from backfill.exporting.sources import Source
+
+_BATCH = 10_000
+"""Records of a row group of Parquet."""
+
+T = TypeVar("T")
+
+
+def write_csv(source: Source, out: IO[bytes]) -> int:
+    """UTF-8 with a header; None is an empty cell, and truth is `true` or `false`."""
+    columns = source.columns()
+    text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+    count = 0
+    try:
+        writer = csv.writer(text)
+        writer.writerow([column.name for column in columns])
+        for record in source.records(columns):
+            writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in record])
+            count += 1
+    finally:
+        text.detach()  # the stream is its owner's to close
+    return count
+
+
+def write_json_lines(source: Source, out: IO[bytes]) -> int:
+    """An object a line, with what each has."""
+    count = 0
+    for line in source.lines():
+        out.write(line + b"\n")
+        count += 1
+    return count
+
+
+def write_parquet(source: Source, out: IO[bytes]) -> int:
+    """Typed columns, compressed, in row groups that are written as they fill."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as exc:
+        raise ExportUnavailable("Parquet needs the package pyarrow: pip install pyarrow, or use csv or jsonl.") from exc
+    kinds: dict[type, Any] = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+        date: pa.date32(),
+    }
+    columns = source.columns()
+    schema = pa.schema([(column.name, kinds[column.kind]) for column in columns])
+    count = 0
+    with pq.ParquetWriter(out, schema) as writer:
+        for batch in _batches(source.records(columns)):
+            values = zip(*batch, strict=True)
+            arrays = [pa.array(cells, field.type) for cells, field in zip(values, schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            count += len(batch)
+    return count
+
+
+def _batches(records: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(records)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

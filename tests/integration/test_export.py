@@ -1,0 +1,240 @@
+"""Taking snapshots and results out, through the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import tracemalloc
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from django.core.management import call_command
+
+from backfill.domain import ReportName
+from backfill.exporting import Format, What, export
+from backfill.exporting.figures import COLUMNS, figures_of
+from backfill.history import Selection
+from backfill.service import BackfillService
+from tests.integration.test_command_line import refused, said
+from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures
+from tests.unit.fakes import DAY, FakeStorage
+from tests.unit.metrics.builders import AClub, some_clubs
+from tests.unit.stored_snapshots import a_district, a_summary, broken
+
+CLUBS = ("--what", "snapshots", "--format")
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def ended(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("backfill", "export", *arguments, stdout=out, stderr=err)
+    except SystemExit as exit_:
+        return int(exit_.code or 0), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+# Snapshots.
+
+
+def test_the_rows_of_a_report_come_with_what_they_are_of(service: BackfillService) -> None:  # noqa: F811
+    found = rows(said("export", *CLUBS, "csv", "--district", "91"))
+    assert [row["Club Number"] for row in found] == ["00000001", "00000002", "00000003", "00000004"]
+    assert list(found[0])[:7] == [
+        "date",
+        "districtId",
+        "programYear",
+        "dataMonth",
+        "asOf",
+        "isFinal",
+        "District",
+    ]
+    assert list(found[0].values())[:6] == ["2024-01-31", "91", "2023-2024", "2024-01", "2024-02-09", "true"]
+
+
+def test_another_report_can_be_taken(service: BackfillService) -> None:  # noqa: F811
+    found = rows(said("export", *CLUBS, "csv", "--report", "districtsummary"))
+    assert [row["DISTRICT"] for row in found] == ["91"]
+    assert "Total to Date" in rows(said("export", *CLUBS, "csv", "--report", "districtperformance"))[0]
+
+
+def test_columns_of_every_era_stand_side_by_side(service: BackfillService) -> None:  # noqa: F811
+    """A column that an era did not have is empty there; in JSON lines each row has just its own."""
+    later = a_district(date(2026, 1, 31), clubs=[AClub(plan="Y")])
+    service.storage.snapshots.put(later)
+    found = rows(said("export", *CLUBS, "csv", "--district", "91"))
+    assert [row["CSP"] for row in found] == ["", "", "", "", "Y"]
+    lines = [json.loads(line) for line in said("export", *CLUBS, "jsonl", "--district", "91").splitlines()]
+    assert ["CSP" in line for line in lines] == [False, False, False, False, True]
+    assert (lines[0]["Club Number"], lines[0]["isFinal"]) == ("00000001", True)
+
+
+def test_a_range_narrows_what_is_taken(service: BackfillService) -> None:  # noqa: F811
+    assert rows(said("export", *CLUBS, "csv", "--from", "2024-02-01")) == []
+    assert len(rows(said("export", *CLUBS, "csv", "--from", "2024-01-31", "--to", "2024-01-31"))) == 8
+
+
+def test_a_snapshot_that_cannot_be_read_is_named_and_the_rest_is_taken(service: BackfillService) -> None:  # noqa: F811
+    """Nothing is silently missing."""
+    service.storage.snapshots.put(broken(a_district(as_of=date(2024, 2, 12))))
+    for kind in ("csv", "jsonl"):
+        code, out, err = ended(*CLUBS, kind)
+        assert code == 2
+        assert len(out.splitlines()) == 4 + (kind == "csv")
+        assert err.count("Left out 2024-01-31/91: clubperformance of snapshot 2024-01-31/91 has 1 cells") == 1
+        assert "1 item could not be read" in err
+
+
+# Results.
+
+
+def test_results_as_json_lines_are_the_stored_bytes(computed: BackfillService) -> None:  # noqa: F811
+    lines = said("export", "--format", "jsonl").splitlines()
+    stored = [computed.storage.snapshots.result(DAY, district) for district in ("91", "F")]
+    assert [line.encode() for line in lines] == [result.body for result in stored if result]
+
+
+def test_results_as_csv_have_the_figures_under_dotted_names(computed: BackfillService) -> None:  # noqa: F811
+    found = rows(said("export"))
+    assert list(found[0]) == list(COLUMNS)
+    of_91 = found[0]
+    assert (of_91["districtId"], of_91["membership.total"], of_91["isFinal"]) == ("91", "80", "true")
+    assert (of_91["rankings.overallRank"], of_91["yearOverYear.members.change"]) == ("1", "")
+
+
+def test_every_figure_of_a_result_is_in_a_column(computed: BackfillService) -> None:  # noqa: F811
+    """So that a new figure is not forgotten: what is left out are lists, and what says a column again."""
+    result = computed.storage.snapshots.result(DAY, "91")
+    assert result is not None
+    body = json.loads(result.body)
+
+    def leaves(value: Any, name: str) -> set[str]:
+        if isinstance(value, dict):
+            return {leaf for key, inner in value.items() for leaf in leaves(inner, f"{name}.{key}".lstrip("."))}
+        return set() if isinstance(value, list) else {name}
+
+    missing = {name for name in leaves(body, "") - set(COLUMNS) if not name.startswith("point.")}
+    assert missing == {"yearOverYear"}  # null, where there is no year before
+    assert figures_of(body)["qualityNotes"] == len(body["quality"])
+
+
+def test_parquet_has_typed_columns(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
+    target = tmp_path / "results.parquet"
+    code, out, err = ended("--format", "parquet", "--output", str(target))
+    assert (code, out) == (0, "")
+    assert "2 records written to" in err
+    table = pq.read_table(target)
+    assert [str(table.schema.field(name).type) for name in ("date", "isFinal", "membership.total")] == [
+        "date32[day]",
+        "bool",
+        "int64",
+    ]
+    assert table.column("membership.total").to_pylist() == [80, 80]
+    assert table.column("rankings.overallRank").to_pylist() == [1, None]
+    clubs = tmp_path / "clubs.parquet"
+    ended(*CLUBS, "parquet", "--output", str(clubs))
+    assert pq.read_table(clubs).column("Club Number").to_pylist()[0] == "00000001"
+
+
+def test_a_package_that_is_missing_is_named(
+    computed: BackfillService,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    target = tmp_path / "results.parquet"
+    assert "pip install pyarrow" in refused("export", "--format", "parquet", "--output", str(target))
+    assert list(tmp_path.iterdir()) == []
+
+
+# Where it goes.
+
+
+def test_a_file_appears_whole_or_not_at_all(
+    computed: BackfillService,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "results.csv"
+    target.write_text("of before")
+
+    def fails(_: Any) -> Any:
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr("backfill.exporting.sources.figures_of", fails)
+    with pytest.raises(RuntimeError):
+        ended("--output", str(target))
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+    assert target.read_text() == "of before"
+    monkeypatch.undo()
+
+
+def test_a_place_that_cannot_be_written_is_named(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
+    assert "cannot be written" in refused("export", "--output", str(tmp_path / "nowhere" / "results.csv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--what", "jobs"], "--what must be one of snapshots, analytics"),
+        (["--format", "xls"], "--format must be one of csv, jsonl, parquet"),
+        (["--report", "clubs"], "--report must be one of clubperformance"),
+        (["--from", "2024-02-01", "--to", "2024-01-01"], "must not be after the last"),
+        (["--district", "x1"], "'x1' is no district"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    service: BackfillService,  # noqa: F811
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    assert sentence in refused("export", *arguments)
+
+
+class _Counted(io.RawIOBase):
+    size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.size += len(data)
+        return len(data)
+
+
+@pytest.mark.parametrize("kind", list(Format))
+def test_memory_does_not_grow_with_what_is_taken(kind: Format) -> None:
+    storage = FakeStorage()
+    clubs = some_clubs(60)
+    for number in range(1, 121):
+        storage.snapshots.put(a_district(district=f"{number:02d}", clubs=clubs))
+    storage.snapshots.put(a_summary())
+    from backfill.history import History
+
+    out = _Counted()
+    tracemalloc.start()
+    try:
+        count = export(
+            History(storage.snapshots),
+            What.SNAPSHOTS,
+            kind,
+            Selection(),
+            out,  # type: ignore[arg-type]
+            report=ReportName.CLUBS,
+            on_problem=lambda *_: pytest.fail("it could not be read"),
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 120 * 60
+    assert out.size > 5_000
+    assert peak < 6_000_000
