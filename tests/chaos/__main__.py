@@ -8,16 +8,19 @@ import sys
 from datetime import UTC, datetime
 
 from tests.acceptance.harness import ROOT
-from tests.chaos.campaign import Campaign
+from tests.chaos.campaign import PLACES, Campaign
 from tests.chaos.record import Record
 
 _BEGIN, _END = "<!-- chaos: written by `make chaos` -->", "<!-- /chaos -->"
 
 
-def block(record: Record, seed: int, minutes: float) -> str:
+def block(record: Record, campaign: Campaign) -> str:
     """The README's table of a campaign."""
+    options = f"SEED={campaign.seed} MINUTES={campaign.minutes:g} SITES={campaign.sites}"
+    options += f" KILLS={campaign.kills}" if campaign.kills else ""
+    kinds = " and ".join(place.kind for place in PLACES[: campaign.sites] if place.kind not in record.skipped)
     lines = [
-        f"`make chaos SEED={seed} MINUTES={minutes:g}` on {datetime.now(UTC):%Y-%m-%d}, over SQLite and PostgreSQL:",
+        f"`make chaos {options}` on {datetime.now(UTC):%Y-%m-%d}, over {kinds}:",
         "",
         "| what was counted | |",
         "| --- | --- |",
@@ -46,7 +49,8 @@ def main() -> int:
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     print(f"Chaos with seed {seed} on {options.sites} sites, {options.minutes:g} minutes.", flush=True)
-    record = Campaign(seed, options.minutes, options.sites, options.kills).run()
+    campaign = Campaign(seed, options.minutes, options.sites, options.kills)
+    record = campaign.run()
     for name, figure in record.lines():
         print(f"{name:<54} {figure}")
     for name, count in sorted(record.stories.items()):
@@ -57,7 +61,7 @@ def main() -> int:
     for sentence in wrong:
         print(f"VIOLATION: {sentence}")
     if not options.no_readme:
-        write(block(record, seed, options.minutes))
+        write(block(record, campaign))
     return 1 if wrong else 0
 
 

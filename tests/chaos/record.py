@@ -12,7 +12,7 @@ RESUME_MEDIAN, RESUME_WORST = 15.0, 20.0
 """Seconds from a kill -9 to the claim of the next runner."""
 
 CLEAN_STOP_WORST = 2.0
-"""Seconds from the end of a process that was asked to end to the claim of the next runner."""
+"""Seconds from a SIGTERM to the claim of the next runner."""
 
 CANCEL_WITHIN = 1.0
 """Seconds from the answer to a cancel to the start of the last new item."""
