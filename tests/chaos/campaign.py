@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from tests.chaos.places import Place, PlaceMissing, PostgresPlace, SqlitePlace
 from tests.chaos.record import Record
 from tests.chaos.stories import STORIES, Story
-from tests.chaos.world import Violation, World
+from tests.chaos.world import World
 
 PLACES: tuple[type[SqlitePlace | PostgresPlace], ...] = (SqlitePlace, PostgresPlace)
 
@@ -28,11 +29,12 @@ class Campaign:
     """Whether a story that cannot be told here is a violation."""
 
     def run(self) -> Record:
-        record = Record()
+        record, interrupted = Record(), threading.Event()
         deadline = time.monotonic() + self.minutes * 60
 
         def is_over() -> bool:
-            return time.monotonic() > deadline or (self.kills is not None and record.killed >= self.kills)
+            is_enough = self.kills is not None and record.killed >= self.kills
+            return is_enough or time.monotonic() > deadline or interrupted.is_set()
 
         threads = [
             threading.Thread(target=self._site, args=(number, record, is_over), name=f"site-{number}")
@@ -40,8 +42,14 @@ class Campaign:
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            print("Every site ends after its story.", flush=True)
+            interrupted.set()
+            for thread in threads:
+                thread.join()
         if self.is_strict:
             for name, reason in record.skipped.items():
                 record.violation(f"{name}: {reason}")
@@ -57,11 +65,14 @@ class Campaign:
             except PlaceMissing as exc:
                 record.skipped[place_type.kind] = str(exc)
                 return
+            world = World(place, record, chance)
             try:
-                with World(place, record, chance) as world:
+                with world:
                     tell_all(world, is_over)
+                shutil.rmtree(world.folder)
             except Exception as exc:  # noqa: BLE001 - whatever it is, the campaign must not call it a success
                 record.violation(f"{place_type.kind}: the site broke: {exc!r}")
+                print(f"  What its servers logged is kept in {world.folder}.", flush=True)
                 if len(record.wrong) > 20:
                     return
 
@@ -100,6 +111,3 @@ def tell(world: World, story: Story) -> None:
     world.check()
     world.record.stories[story.name] += 1
     print(f"  {world.place.kind:<10} {story.name:<52} {time.monotonic() - began:5.1f} s", flush=True)
-
-
-__all__ = ["Campaign", "Violation", "tell"]

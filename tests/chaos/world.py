@@ -62,9 +62,9 @@ class Server:
 class World:
     """Acts on one site, and asks the books and the dashboard's log, never the service, what came of it."""
 
-    def __init__(self, place: Place, record: Record, chance: random.Random, folder: Path | None = None) -> None:
+    def __init__(self, place: Place, record: Record, chance: random.Random) -> None:
         self.place, self.record, self.chance = place, record, chance
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="chaos-site-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="chaos-site-"))
         self.dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
         self.site = Site(self.folder, place.url, self.dashboard.url)
         self.books = Books(place.url)
