@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
+from traceback import format_tb
 
 from backfill.errors import BackfillError
 from backfill.work.computing import Computed, Source, compute
@@ -91,7 +92,7 @@ class Processes(Computer):
                 self._pool = self._new_pool()
             pool = self._pool
         try:
-            return pool.submit(compute, sources).result()
+            return pool.submit(_compute_there, sources).result()
         except BrokenExecutor:
             with self._lock:
                 if self._pool is pool:
@@ -109,6 +110,15 @@ def computer(name: str) -> Computer:
 def _pool(cores: int) -> Executor:
     # Spawned, since a fork would take along the locks and connections of this process, which has threads.
     return ProcessPoolExecutor(cores, mp_context=get_context("spawn"), initializer=_end_with_parent)
+
+
+def _compute_there(sources: Sequence[Source]) -> Results:
+    """With the traceback of a fault as its note, since it does not come along to the parent."""
+    results = compute(sources)
+    for one in results:
+        if isinstance(one, Exception) and not isinstance(one, BackfillError):
+            one.add_note("".join(format_tb(one.__traceback__)))
+    return results
 
 
 def _end_with_parent() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Dashboard, Json, Site, as_json, kill_group
+from tests.acceptance.harness import Dashboard, Json, Site, as_json, eventually, kill_group
 from tests.acceptance.test_real_history import served_files
 
 pytestmark = pytest.mark.acceptance
@@ -90,3 +94,53 @@ def test_after_kill_9_the_computing_goes_on_and_every_result_counts_once(
     assert {item["outcome"] for item in items} == {"processed"}
     assert ended["result"]["quality"] == whole["result"]["quality"]
     assert {path: client.ask("GET", path).content for path in results} == results
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Which process started which is read from /proc.")
+def test_on_every_core_the_results_are_the_same_and_no_process_is_left_behind(
+    real_world: Dashboard, new_site: Callable[..., Site]
+) -> None:
+    """The process that runs the job is killed alone: what it had started ends by itself, and the job goes on."""
+    site = new_site(real_world, BACKFILL_EXECUTOR="processes")
+    client = site.serve("--preload", workers=2)
+    client.set_limits()
+    client.ended(client.start(*CLOSES, targetDistricts=["91"], cadence="month-ends")["jobId"])
+    whole = client.ended(client.start_analytics()["jobId"])
+    assert whole["progress"]["processedItems"] == 248
+    bodies = {path: client.ask("GET", path).content for path in ("/api/analytics/2020-06-30/91",)}
+
+    job = client.start_analytics(skipExisting=False)
+    started = eventually(lambda: computing_below(client.process.pid), 30, "processes compute")
+    os.kill(next(iter(started.values())), signal.SIGKILL)
+    eventually(lambda: not any(is_running(pid) for pid in started), 20, "they end with the process that had them")
+    ended = client.ended(job["jobId"], 90)
+    assert (ended["status"], ended["progress"]["processedItems"]) == ("completed", 248)
+    assert ended["result"]["quality"] == whole["result"]["quality"]
+    assert {path: client.ask("GET", path).content for path in bodies} == bodies
+    eventually(lambda: not computing_below(client.process.pid), 20, "the processes of the job end with it")
+
+
+def computing_below(root: int) -> dict[int, int]:
+    """The processes that compute for a server, each with the process that started it."""
+    workers = children_of(root)
+    return {
+        pid: worker
+        for worker in workers
+        for pid in children_of(worker)
+        if is_running(pid) and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    }
+
+
+def children_of(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread that has just ended
+            found += map(int, task.read_text().split())
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

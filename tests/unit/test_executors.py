@@ -1,0 +1,147 @@
+"""Where results are computed: in threads and in processes alike, also where a process dies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import pytest
+
+from backfill.work.computing import Computed, Source, compute
+from backfill.work.executors import ComputingDied, Here, Processes, Results, computer
+from tests.unit.fakes import eventually
+from tests.unit.metrics.builders import some_clubs
+from tests.unit.stored_snapshots import a_district, a_summary, broken
+
+
+def sources(count: int = 3) -> list[Source]:
+    found = [Source(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, count + 1)]
+    return [Source(snapshot=a_summary()), *found, Source(snapshot=broken(a_district()))]
+
+
+def same(left: Results, right: Results) -> bool:
+    """Errors are the same where they say the same."""
+    return [one if isinstance(one, Computed) else (type(one), str(one)) for one in left] == [
+        one if isinstance(one, Computed) else (type(one), str(one)) for one in right
+    ]
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    computer = Processes()
+    yield computer
+    computer.close()
+
+
+def test_processes_give_the_same_results_as_threads(processes: Processes) -> None:
+    given = sources()
+    assert same(processes.compute(given), Here().compute(given))
+    assert isinstance(processes.compute(given)[-1], Exception)
+
+
+def test_bundles_of_several_threads_are_computed_at_once(processes: Processes) -> None:
+    given = [sources(n) for n in range(1, 7)]
+    found: dict[int, Results] = {}
+    threads = [
+        threading.Thread(target=lambda n=n, one=one: found.update({n: processes.compute(one)}))
+        for n, one in enumerate(given)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert all(same(found[n], compute(one)) for n, one in enumerate(given))
+
+
+def children(computer: Processes) -> list[int]:
+    pool = computer._pool
+    assert isinstance(pool, ProcessPoolExecutor)
+    return list(pool._processes or ())
+
+
+def test_a_process_that_is_killed_costs_nothing() -> None:
+    computer = Processes()
+    try:
+        computer.compute(sources(1))
+        for pid in children(computer):
+            os.kill(pid, signal.SIGKILL)
+        given = sources(4)
+        assert same(computer.compute(given), compute(given))
+    finally:
+        computer.close()
+
+
+def test_closing_ends_the_processes() -> None:
+    computer = Processes()
+    computer.compute(sources(1))
+    pids = children(computer)
+    computer.close()
+    assert eventually(lambda: not any(_is_there(pid) for pid in pids), 20)
+    computer.close()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class DeadlyPool(ProcessPoolExecutor):
+    """In this process; what it is given to compute for one district breaks it."""
+
+    def __init__(self) -> None:
+        pass
+
+    def submit(self, fn: Any, /, *args: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        (given,) = args
+        if any(source.snapshot.district == "02" for source in given):
+            future.set_exception(BrokenProcessPool("A process in the process pool was terminated abruptly."))
+        else:
+            future.set_result(fn(given))
+        return future
+
+    def shutdown(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+def test_an_item_that_kills_its_process_fails_alone() -> None:
+    given = sources(3)
+    results = Processes(DeadlyPool).compute(given)
+    died = [source.snapshot.district for source, one in zip(given, results, strict=True) if _died(one)]
+    assert died == ["02"]
+    alive = [(source, one) for source, one in zip(given, results, strict=True) if not _died(one)]
+    assert same([one for _, one in alive], compute([source for source, _ in alive]))
+
+
+def _died(one: Computed | Exception) -> bool:
+    return isinstance(one, ComputingDied) and one.code == "COMPUTING_DIED"
+
+
+def test_a_fault_in_a_process_comes_with_its_traceback(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that the log of the server says where it was."""
+    (fault,) = processes.compute([Source(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
+    assert isinstance(fault, Exception)
+    logging.getLogger("test").error("It failed.", exc_info=fault)
+    assert "computing.py" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["", "fibres", "tcp://127.0.0.1:8786"])
+def test_an_executor_that_there_is_not_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"BACKFILL_EXECUTOR is .* it must be one of: threads, processes"):
+        computer(name)
+
+
+def test_each_executor_is_made_by_its_name() -> None:
+    assert isinstance(computer("threads"), Here)
+    assert isinstance(computer("processes"), Processes)
