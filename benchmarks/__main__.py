@@ -6,72 +6,18 @@ Run as `make bench`. Each figure stands beside its aim; nothing here fails a bui
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from benchmarks.analytics import analytics
+from benchmarks.harness import forget, run_job, sample_dashboard, say, service_for, timed
+
 if TYPE_CHECKING:
-    from backfill.domain import Job, JobRequest, RateLimits
+    from backfill.domain import JobRequest
     from backfill.service import BackfillService
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def say(what: str, figure: str, aim: str = "") -> None:
-    print(f"  {what:<58} {figure:>18}   {f'aim: {aim}' if aim else ''}", flush=True)
-
-
-def sample_dashboard(*options: str) -> tuple[subprocess.Popen[str], str]:
-    """A sample dashboard in a process of its own, and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "sample_dashboard", "--port", "0", *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    return process, line.split()[-1]
-
-
-def service_for(address: str) -> BackfillService:
-    """The service over the database of this run, pointed at that dashboard."""
-    from django.conf import settings
-
-    from backfill.service import backfill_service
-
-    settings.BACKFILL_DASHBOARD_URL = address
-    backfill_service.cache_clear()
-    return backfill_service()
-
-
-def forget(*models: str) -> None:
-    from django.apps import apps
-
-    for name in models:
-        apps.get_model("backfill", name).objects.all().delete()
-
-
-def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -> Job:
-    """A job from start to end in this process, under limits that may be beyond what an operator can set."""
-    from dataclasses import replace
-
-    from backfill.domain import Actor, Door
-
-    job = service.start(request, by=Actor("bench", Door.CLI)).job
-    service.storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
-    worker = service.new_worker()
-    worker.start()
-    while service.job(job.id).status.is_active:
-        time.sleep(0.02)
-    worker.stop()
-    return service.job(job.id)
 
 
 def bare_loop(service: BackfillService, request: JobRequest) -> tuple[int, float]:
@@ -170,12 +116,6 @@ def share_of_the_rate() -> None:
         dashboard.wait()
 
 
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
 def million_items() -> None:
     import itertools
     import resource
@@ -262,7 +202,8 @@ def ten_years() -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(
-            DJANGO_DEBUG="true",
+            DJANGO_DEBUG="false",  # which would keep every query
+            DJANGO_SECRET_KEY="of-a-benchmark-" + "0" * 50,
             DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
             BACKFILL_WORKER="off",
             DJANGO_SETTINGS_MODULE="backfill_site.settings",
@@ -278,6 +219,7 @@ def main() -> None:
         million_items()
         engine_against_bare_loop()
         share_of_the_rate()
+        analytics()
 
 
 if __name__ == "__main__":

@@ -230,7 +230,8 @@ class _Generating(Execution):
 
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         points = self._points_before(day.date, items)
-        found = [self._source(item, points) for item in items]
+        stored = self._snapshots.get_several(day.date, [item.district for item in items])
+        found = [self._source(item, stored, points) for item in items]
         sources = [source for source in found if isinstance(source, Source)]
         computed = iter(self._computer.compute(sources))
         ends = [next(computed) if isinstance(one, Source) else one for one in found]
@@ -246,10 +247,12 @@ class _Generating(Execution):
         before = [last for last in map(facts.previous.before, own) if last is not None]
         return self._snapshots.points([(last.date, last.district) for last in before])
 
-    def _source(self, item: WorkItem, points: Mapping[tuple[date, str], Point]) -> Source | BackfillError:
+    def _source(
+        self, item: WorkItem, stored: Mapping[str, Snapshot], points: Mapping[tuple[date, str], Point]
+    ) -> Source | BackfillError:
         """What the item is computed from, or why it cannot be read."""
         try:
-            snapshot = self._snapshot(item.date, item.district)
+            snapshot = stored.get(item.district) or self._snapshot(item.date, item.district)
             previous = self._previous(item, points)
         except (CorruptRecord, SnapshotNotFound) as exc:
             return exc

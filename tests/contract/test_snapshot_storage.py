@@ -245,6 +245,17 @@ def test_keys_show_the_job_that_stored_what_is_there_now(storage: Storage) -> No
     assert [(key.job_id, key.as_of) for key in storage.snapshots.keys(DAY, DAY)] == [(second.job_id, CLOSE)]
 
 
+def test_several_snapshots_of_a_date_come_at_once_without_those_that_cannot_be_read(
+    storage: Storage, backend: Backend
+) -> None:
+    snapshots = [SnapshotFactory.build(district=district) for district in ("01", "02", "F")]
+    put_all(storage, [*snapshots, SnapshotFactory.build(date=DAY + timedelta(days=1))])
+    backend.damage_snapshot(DAY, "02")
+    found = storage.snapshots.get_several(DAY, ["01", "02", "F", "77"])
+    assert found == {"01": snapshots[0], "F": snapshots[2]}
+    assert storage.snapshots.get_several(DAY, []) == {}
+
+
 # Unreadable
 
 

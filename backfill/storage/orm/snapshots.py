@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import date
 from functools import cache
 from typing import Any
@@ -100,6 +101,15 @@ class OrmSnapshotStorage(OrmResults):
         with answering():
             row = StoredSnapshot.objects.filter(date=day, district=district).first()
         return _snapshot_of(row, with_content=True) if row else None
+
+    def get_several(self, day: date, districts: Collection[str]) -> dict[str, Snapshot]:
+        with answering():
+            rows = list(StoredSnapshot.objects.filter(date=day, district__in=districts))
+        found = {}
+        for row in rows:
+            with suppress(CorruptRecord):
+                found[row.district] = _snapshot_of(row, with_content=True)
+        return found
 
     def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
         rows = StoredSnapshot.objects.defer("content").order_by("date", "district")
