@@ -65,13 +65,13 @@ class Dashboard:
         return cls([str(PEER), "--port", "0", *options])
 
     def play(self, *faults: Json) -> None:
-        requests.post(f"{self.url}/__control", json={"faults": list(faults)}, timeout=5).raise_for_status()
+        requests.post(f"{self.url}/__control", json={"faults": list(faults)}, timeout=30).raise_for_status()
 
     def forget(self) -> None:
-        requests.post(f"{self.url}/__reset", timeout=5).raise_for_status()
+        requests.post(f"{self.url}/__reset", timeout=30).raise_for_status()
 
     def log(self) -> list[Json]:
-        entries: list[Json] = requests.get(f"{self.url}/__log", timeout=5).json()
+        entries: list[Json] = requests.get(f"{self.url}/__log", timeout=30).json()
         return entries
 
     def exports(self) -> list[Json]:
@@ -245,7 +245,7 @@ class Client:
             assert self.process.poll() is None, "The server has ended."
             try:
                 return requests.get(f"{self.url}/healthz", timeout=2).status_code == 200
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
 
         eventually(look, 30, f"{self.url} answers")

@@ -384,7 +384,7 @@ class World:
         settled = self.job().status == "completed"
         for entry in self.chance.sample(finals, min(3, len(finals))) if settled else ():
             answer = requests.get(
-                f"{self.dashboard.url}{entry['path']}?{entry['query']}", headers={"User-Agent": CHECKER}, timeout=10
+                f"{self.dashboard.url}{entry['path']}?{entry['query']}", headers={"User-Agent": CHECKER}, timeout=30
             )
             name, district = entry["report"].split("~")[:2]
             if answer.content not in stored[name, district]:
