@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
 
+from adminui.converters import DateConverter, DistrictConverter
 from adminui.door import View
-from adminui.views import jobs, page, starting, steering
+from adminui.views import coverage, jobs, page, results, starting, steering
 
 if TYPE_CHECKING:
     from adminui.site import BackfillAdminSite
+
+
+register_converter(DateConverter, "date")
+register_converter(DistrictConverter, "district")
 
 
 def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
@@ -29,5 +34,12 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "jobs/<uuid:job_id>/resume/": ("backfill_resume", steering.resume),
         "jobs/<uuid:job_id>/lower/": ("backfill_lower", steering.lower),
         "jobs/<uuid:job_id>/retry/": ("backfill_retry", steering.retry),
+        "coverage/": ("backfill_coverage", coverage.coverage),
+        "coverage/map/": ("backfill_coverage_map", coverage.coverage_map),
+        "results/": ("backfill_results", results.newest),
+        "results/world/": ("backfill_world", results.world),
+        "results/world/<date:day>/": ("backfill_world_on", results.world),
+        "results/<district:district>/": ("backfill_district", results.district),
+        "results/<district:district>/<date:day>/": ("backfill_district_on", results.district),
     }
     return [path(route, site.admin_view(view), name=name) for route, (name, view) in views.items()]

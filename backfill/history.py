@@ -130,6 +130,15 @@ class History:
             )
         return Series(district, wanted, points)
 
+    def latest_year(self, district: str) -> ProgramYear | None:
+        """The newest program year with results of a district, or of the world (`all`)."""
+        return self.snapshots.latest_year(district)
+
+    def result_dates(self, district: str, year: ProgramYear) -> list[date]:
+        """The dates of a program year for which a district, or the world, has a result of the stored snapshot."""
+        first = date(year.start, 7, 1)
+        return [day.date for day in self.snapshots.days(first, year.close) if district in day.analysed]
+
     def _no_result(self, day: date, district: str) -> AnalyticsNotFound:
         name = "the world" if district == SUMMARY else f"district {district}"
         stored = next((facts for facts in self.snapshots.facts(day, day) if facts.district == district), None)

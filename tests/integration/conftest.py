@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.test import Client
 from rest_framework.authtoken.models import Token
 
 from backfill.service import BackfillService
 from backfill.storage import open_storage
+from tests.integration.admin_pages import OperatorFor
 from tests.integration.checked_client import CheckedClient
 from tests.integration.fake_work import FakeWork, fake_service
 
@@ -47,3 +49,23 @@ def _signed_in(user: User) -> CheckedClient:
     client = CheckedClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
     return client
+
+
+@pytest.fixture
+def operator_for(served: BackfillService) -> OperatorFor:
+    """Makes a browser's client that is signed in to the admin, as a new operator with just those permissions."""
+
+    def make(*permissions: str) -> Client:
+        user = User.objects.create_user(f"staff{User.objects.count()}", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def operator(operator_for: OperatorFor) -> Client:
+    """One who may look."""
+    return operator_for("view_backfilljob")

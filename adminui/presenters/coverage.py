@@ -1,0 +1,236 @@
+"""What is stored of each district and month: the map that a script draws, the same as a table, and the gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import wording
+from backfill.domain import SUMMARY, Cadence, Cell, CoveredMonth, Gap, ProgramYear
+from backfill.history import Coverage
+
+LARGEST_GAPS = 3
+"""Beside the map."""
+
+_LETTERS = {Cell.NONE: "n", Cell.SNAPSHOT: "s", Cell.FINAL: "f", Cell.ANALYTICS: "a", Cell.UNPUBLISHED: "u"}
+_STORED = frozenset({Cell.SNAPSHOT, Cell.FINAL, Cell.ANALYTICS})
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+"""A month has at most 31 dates, so that a count of them is one digit."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """Closes that are missing, in words, and the address of a start form that is filled with them."""
+
+    title: str
+    text: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonthLine:
+    name: str
+    published: str
+    stored: str
+    analysed: str
+    missing: str
+    """Which closes, in words; empty where none is."""
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class YearLines:
+    name: str
+    months: list[MonthLine]
+    missing: int
+
+
+def is_empty(coverage: Coverage) -> bool:
+    """Whether nothing is known: no calendar and no snapshot is stored."""
+    return not any(month.cells for month in coverage.months)
+
+
+def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
+    """The map, small enough to be sent whole: a row a district, a letter a month.
+
+    `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case where the close of the month
+    should be stored and is not, or not as it is since the month closed. `stored` and `computed` are how many dates of
+    the month are, a digit of base 32 a month.
+    """
+    months, districts = coverage.months, _districts(coverage)
+    return {
+        "first": f"{coverage.first:%Y-%m}",
+        "lastDay": (today - timedelta(days=1)).isoformat(),
+        "months": [_month_name(month) for month in months],
+        "years": [str(ProgramYear.of(month.month_end)) for month in months],
+        "districts": districts,
+        "names": [row_name(district) for district in districts],
+        "cells": ["".join(_letter(month, district) for month in months) for district in districts],
+        "stored": ["".join(_DIGITS[month.snapshots.get(d, 0)] for month in months) for d in districts],
+        "computed": ["".join(_DIGITS[month.results.get(d, 0)] for month in months) for d in districts],
+        "summary": summary(coverage),
+        "size": size(coverage),
+        "gaps": [_gap_as_json(gap, coverage) for gap in coverage.gaps[:LARGEST_GAPS]],
+        "moreGaps": len(coverage.gaps) > LARGEST_GAPS,
+        "words": words(),
+    }
+
+
+def words() -> dict[str, Any]:
+    """What the script says. `{n}` and the like stand for figures; a pair is singular and plural."""
+    return {
+        "n": _("nothing is stored; the month is not over"),
+        "N": _("nothing is stored"),
+        "s": _("snapshots, the month is still open"),
+        "S": _("snapshots, but not its final close"),
+        "f": _("final close"),
+        "a": _("analytics"),
+        "A": _("analytics, but of no final close"),
+        "u": _("not published"),
+        "dates": [_("{n} date stored"), _("{n} dates stored")],
+        "computed": _("{n} with analytics"),
+        "cell": _("{district}, {month}: {state}."),
+        "selected": _("Selected: {districts}, {months}."),
+        "span": _("{first} to {last}"),
+        "cells": [_("{n} month of a district"), _("{n} months of districts")],
+        "missing": _("{n} missing"),
+        "stored": _("{n} stored"),
+        "unpublished": _("{n} not published"),
+        "onlySummary": _("The summary is collected with every job: select a district too."),
+        "cleared": _("Nothing is selected."),
+        "used": _("The start form has the range and districts of the selection."),
+    }
+
+
+def row_name(district: str) -> str:
+    return _("Summary") if district == SUMMARY else _("District %(name)s") % {"name": wording.one_district(district)}
+
+
+def summary(coverage: Coverage) -> str:
+    """21,922 of 24,328 published closes are stored."""
+    published = stored = 0
+    for month in coverage.months:
+        held = sum(cell in _STORED for cell in month.cells.values())
+        stored += held
+        published += held + sum(month.cells.get(district) is Cell.NONE for district in month.missing)
+    counts = {"stored": wording.number(stored), "published": wording.number(published)}
+    return _("%(stored)s of %(published)s months of districts have something stored") % counts
+
+
+def size(coverage: Coverage) -> str:
+    plain = [district for district in _districts(coverage) if district != SUMMARY]
+    districts = ngettext("%(n)s district", "%(n)s districts", len(plain)) % {"n": wording.number(len(plain))}
+    count = len(coverage.months)
+    return f"{districts}, {ngettext('%(n)s month', '%(n)s months', count) % {'n': wording.number(count)}}"
+
+
+def gap_line(gap: Gap, coverage: Coverage) -> GapLine:
+    names = [district for district in gap.districts if district != SUMMARY]
+    where = _("All districts") if _is_everything(gap, coverage) else wording.where(gap.districts)
+    text = ngettext("%(n)s close is missing", "%(n)s closes are missing", gap.closes)
+    is_all = _is_everything(gap, coverage) or not names  # the summary is collected with every job
+    return GapLine(
+        title=f"{where}, {month_span(gap.first, gap.last)}",
+        text=text % {"n": wording.number(gap.closes)},
+        query=start_query(gap.first, gap.last, [] if is_all else names),
+    )
+
+
+def gap_lines(coverage: Coverage) -> list[GapLine]:
+    return [gap_line(gap, coverage) for gap in coverage.gaps]
+
+
+def years(coverage: Coverage) -> list[YearLines]:
+    """The table, newest program year first, and in it the newest month."""
+    by_year = groupby(coverage.months, key=lambda month: ProgramYear.of(month.month_end))
+    lines = [(year, list(months)) for year, months in by_year]
+    return [
+        YearLines(
+            name=str(year),
+            months=[_month_line(month) for month in reversed(months)],
+            missing=sum(len(month.missing) for month in months),
+        )
+        for year, months in reversed(lines)
+    ]
+
+
+def start_query(first: date, last: date, districts: Sequence[str]) -> str:
+    """Of an address whose start form is filled: the closes of those months, of all districts where none is named."""
+    query = [("from", first.isoformat()), ("to", last.isoformat()), ("cadence", str(Cadence.MONTH_ENDS))]
+    return urlencode([*query, *(("district", names) for names in _ranges(districts))])
+
+
+def month_span(first: date, last: date) -> str:
+    """Jul 2010 to Jun 2011, or the one month."""
+    begin, end = date_format(first, "M Y"), date_format(last, "M Y")
+    return begin if begin == end else _("%(first)s to %(last)s") % {"first": begin, "last": end}
+
+
+def _districts(coverage: Coverage) -> list[str]:
+    """Of every month, in order; each month holds all that are known of any."""
+    return list(coverage.months[0].cells) if coverage.months else []
+
+
+def _month_name(month: CoveredMonth) -> str:
+    return date_format(month.month_end, "M Y")
+
+
+def _letter(month: CoveredMonth, district: str) -> str:
+    letter = _LETTERS[month.cells[district]]
+    return letter.upper() if district in month.missing else letter
+
+
+def _gap_as_json(gap: Gap, coverage: Coverage) -> Mapping[str, Any]:
+    line = gap_line(gap, coverage)
+    place = {month.month_end: n for n, month in enumerate(coverage.months)}
+    last = place[gap.last]
+    return {
+        "title": line.title,
+        "text": line.text,
+        "query": line.query,
+        "first": last - gap.months + 1,
+        "last": last,
+        "districts": list(gap.districts),
+    }
+
+
+def _is_everything(gap: Gap, coverage: Coverage) -> bool:
+    """Whether in its months no other district was published."""
+    months = (month for month in coverage.months if gap.first <= month.month_end <= gap.last)
+    return all(_published(month) == set(gap.districts) for month in months)
+
+
+def _published(month: CoveredMonth) -> set[str]:
+    return {district for district, cell in month.cells.items() if cell is not Cell.UNPUBLISHED}
+
+
+def _month_line(month: CoveredMonth) -> MonthLine:
+    cells = list(month.cells.values())
+    missing = sorted(month.missing, key=list(month.cells).index)
+    is_all = month.missing == _published(month)
+    names = [] if is_all else [district for district in missing if district != SUMMARY]
+    return MonthLine(
+        name=_month_name(month),
+        published=wording.number(len(_published(month))),
+        stored=wording.number(sum(cell in _STORED for cell in cells)),
+        analysed=wording.number(cells.count(Cell.ANALYTICS)),
+        missing=(_("All districts") if is_all else wording.where(missing)) if missing else "",
+        query=start_query(month.month_end.replace(day=1), month.month_end, names) if missing else "",
+    )
+
+
+def _ranges(districts: Sequence[str]) -> Iterator[str]:
+    """20-34, 60, F: what is in a row is one range."""
+    numbered = [district for district in districts if district.isdigit()]
+    for _offset, run in groupby(enumerate(numbered), key=lambda pair: int(pair[1]) - pair[0]):
+        names = [wording.one_district(district) for _n, district in run]
+        yield names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
+    yield from (district for district in districts if not district.isdigit())

@@ -1,0 +1,49 @@
+"""What is stored and where the gaps are: the map, by a script, and a table that says the same."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from adminui import door
+from adminui.permissions import Rights
+from adminui.presenters import coverage as presenter
+from backfill.domain import FIRST_DAY
+from backfill.history import Coverage
+
+
+@door.looks
+def coverage_map(request: HttpRequest) -> HttpResponse:
+    """The whole history as JSON, for the map on the page."""
+    today = door.now().date()
+    found = _coverage()
+    content = {"isEmpty": True} if presenter.is_empty(found) else presenter.as_json(found, today)
+    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
+    if door.is_known(request, etag):
+        return door.unchanged(etag)
+    return HttpResponse(body, content_type="application/json", headers={"ETag": etag})
+
+
+@door.looks
+def coverage(request: HttpRequest) -> HttpResponse:
+    """Month by month in words, and every gap."""
+    found = _coverage()
+    context = {
+        "title": _("Coverage"),
+        "rights": Rights.of(request.user),
+        "is_empty": presenter.is_empty(found),
+        "summary": presenter.summary(found),
+        "size": presenter.size(found),
+        "gaps": presenter.gap_lines(found),
+        "years": presenter.years(found),
+    }
+    return door.page(request, "admin/backfill/coverage_page.html", context)
+
+
+def _coverage() -> Coverage:
+    today = door.now().date()
+    return door.the_service().history.coverage(FIRST_DAY, today, today)

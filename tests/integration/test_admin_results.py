@@ -1,0 +1,227 @@
+"""The pages of results, as the admin answers them: every figure is the stored result's."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import html
+import json
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from backfill.domain import SUMMARY, Actor, Door, JobRequest, JobType, Report, ReportName, reports_of
+from backfill.service import BackfillService
+from tests.factories import report_of
+from tests.integration.admin_pages import OperatorFor, is_free_of_inline_code
+from tests.integration.test_api_analytics import analytics_work, compute_everything
+from tests.unit.fakes import DAY, a_snapshot
+from tests.unit.metrics.builders import AClub, some_clubs
+from tests.unit.stored_snapshots import a_district, a_summary
+
+HERE = "/admin/backfill/results"
+A_YEAR_AGO = date(2023, 1, 31)
+REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "real"
+
+CLUBS = [
+    AClub(number="1", name="Thame <Speakers>", members="24", base="20", goals="9", code="P"),
+    AClub(number="2", name="Oxford", members="15", base="14", goals="2", area="02"),
+    AClub(number="3", name="Didcot", division="B", members="8", base="9", goals="1"),
+]
+
+
+@pytest.fixture
+def computing(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
+    """The service with analytics."""
+    service = replace(served, works={**served.works, JobType.ANALYTICS_GENERATION: analytics_work(served.storage)})
+    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    return service
+
+
+@pytest.fixture
+def computed(computing: BackfillService) -> BackfillService:
+    """District 91 in two program years, and the world in the later one."""
+    for snapshot in (
+        a_district(A_YEAR_AGO, clubs=some_clubs(3, members="15")),
+        a_district(date(2023, 12, 31), clubs=CLUBS),
+        a_district(clubs=CLUBS),
+        a_summary(DAY, {"% Club Growth": "2.50%"}, {"DISTRICT": "F", "REGION": ""}),
+    ):
+        computing.storage.snapshots.put(snapshot)
+    compute(computing)
+    return computing
+
+
+def compute(service: BackfillService) -> None:
+    service.start(JobRequest(job_type=JobType.ANALYTICS_GENERATION), by=Actor("operator", Door.ADMIN))
+    compute_everything(service)
+
+
+def words_of(answer: Any) -> str:
+    """What can be read, in one line."""
+    assert answer.status_code == 200
+    text = re.sub(r"<[^>]+>", " ", answer.content.decode().partition("<main")[2])
+    return re.sub(r"\s+", " ", html.unescape(text))
+
+
+def body_of(service: BackfillService, day: date, district: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(service.history.result(day, district).body)
+    return body
+
+
+def test_a_district_has_the_figures_of_its_result(computed: BackfillService, operator: Client) -> None:
+    answer = operator.get(f"{HERE}/91/2024-01-31/")
+    words, result = words_of(answer), body_of(computed, DAY, "91")
+    for text in (
+        "District 91, 31 Jan 2024",
+        "Figures of January 2024, final close, as of 9 Feb 2024.",
+        f"Members {result['membership']['total']} +4 base 43",
+        f"Distinguished clubs {result['distinguished']['reported']['total']} 25.00 % of the base",
+        "Intervention required 1",
+        "Thriving 1",
+        f"No. {result['rankings']['overallRank']} with {result['rankings']['score']} points",
+        "Members 47 45 +2",
+        "Division B",
+    ):
+        assert text in words
+    for note in result["quality"]:
+        assert note["message"] in words
+    assert is_free_of_inline_code(answer)
+    assert "<Speakers>" not in answer.content.decode()
+
+
+def test_the_series_is_that_of_the_api(computed: BackfillService, operator: Client) -> None:
+    page = operator.get(f"{HERE}/91/2024-01-31/").content.decode()
+    sent = re.search(r'<script id="bf-trend-data" type="application/json">(.*?)</script>', page)
+    assert sent is not None
+    drawn = json.loads(sent[1])
+    points = [
+        point
+        for year in ("2022-2023", "2023-2024")
+        for point in operator.get(f"/api/analytics/series/91?programYear={year}").json()["points"]
+    ]
+    assert drawn["lines"]["members"] == [point["members"] for point in points] == [45, 47, 47]
+    assert drawn["lines"]["payments"] == [point["payments"] for point in points]
+
+
+def test_the_api_and_the_snapshot_are_a_click_away(computed: BackfillService, operator: Client) -> None:
+    page = operator.get(f"{HERE}/91/2024-01-31/").content.decode()
+    for address in (
+        "/api/analytics/2024-01-31/91",
+        "/api/analytics/series/91?programYear=2023-2024",
+        "/api/snapshots/2024-01-31/91",
+        f"{HERE}/world/2024-01-31/",
+    ):
+        assert f'href="{address}"' in page
+        assert operator.get(address).status_code == 200
+
+
+def test_the_world_of_a_date_is_a_table_that_leads_to_districts(computed: BackfillService, operator: Client) -> None:
+    answer = operator.get(f"{HERE}/world/2024-01-31/")
+    words, result = words_of(answer), body_of(computed, DAY, SUMMARY)
+    assert "Figures of January 2024, final close, as of 9 Feb 2024." in words
+    assert "+2.50 % no. 1, 2 points" in words
+    assert f"{result['totals']['districts']} 0 active clubs" in words
+    assert f'href="{HERE}/91/2024-01-31/"' in answer.content.decode()
+    assert is_free_of_inline_code(answer)
+
+
+def test_the_newest_results_are_found_without_a_date(computed: BackfillService, operator: Client) -> None:
+    assert operator.get(f"{HERE}/", follow=True).redirect_chain[-1][0] == f"{HERE}/world/2024-01-31/"
+    assert operator.get(f"{HERE}/91/")["Location"] == f"{HERE}/91/2024-01-31/"
+    assert operator.get(f"{HERE}/0091/?year=2022-2023")["Location"] == f"{HERE}/91/2023-01-31/"
+    assert operator.get(f"{HERE}/91/?date=2023-12-31")["Location"] == f"{HERE}/91/2023-12-31/"
+    assert operator.get(f"{HERE}/?district=091")["Location"] == f"{HERE}/91/"
+    assert operator.get(f"{HERE}/?district=f&date=2024-01-31")["Location"] == f"{HERE}/F/2024-01-31/"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence", "query"),
+    [
+        ("91/2024-02-29/", "first a data-collection job over that date", "from=2024-02-29&to=2024-02-29&district=91"),
+        ("92/", "There are no analytics of district 92", "district=92"),
+        ("91/?year=2010-2011", "of district 91 of 2010-2011", "from=2010-07-01&to=2011-06-30&district=91"),
+        ("world/2023-01-31/", "no analytics of the world on 2023-01-31", "from=2023-01-31&to=2023-01-31"),
+        ("world/?year=2022-2023", "No date of 2022-2023 has a ranking", "from=2022-07-01&to=2023-06-30"),
+    ],
+)
+def test_where_there_is_no_result_the_job_that_makes_it_is_a_click_away(
+    computed: BackfillService, operator: Client, operator_for: OperatorFor, path: str, sentence: str, query: str
+) -> None:
+    answer = operator_for("view_backfilljob", "add_backfilljob").get(f"{HERE}/{path}")
+    page = html.unescape(answer.content.decode())
+    assert answer.status_code == 404
+    assert sentence in page
+    assert f"/admin/backfill/?job=analytics-generation&{query}#start" in page
+    assert "#start" not in operator.get(f"{HERE}/{path}").content.decode()  # for one who may not start
+
+
+def test_before_any_result_the_first_job_is_named(computing: BackfillService, operator: Client) -> None:
+    answer = operator.get(f"{HERE}/", follow=True)
+    assert answer.status_code == 404
+    assert "No date has a ranking yet. An analytics-generation job makes one" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["91/2024-02-30/", "xyz/", "0/", "91/yesterday/", "99999/"])
+def test_an_address_that_can_be_none_is_not_found(computed: BackfillService, operator: Client, path: str) -> None:
+    assert operator.get(f"{HERE}/{path}").status_code == 404
+
+
+def test_what_was_typed_and_is_no_district_is_told(computed: BackfillService, operator: Client) -> None:
+    answer = operator.get(f"{HERE}/?district=London")
+    assert answer.status_code == 422
+    assert "A district is a number like 91, or F or U." in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["", "91/", "91/2024-01-31/", "world/2024-01-31/"])
+def test_to_look_needs_the_permission_of_the_api(
+    computed: BackfillService, operator_for: OperatorFor, path: str
+) -> None:
+    assert operator_for("add_backfilljob").get(f"{HERE}/{path}").status_code == 403
+    assert Client().get(f"{HERE}/{path}").status_code == 302
+
+
+@pytest.mark.parametrize("path", ["91/2024-01-31/", "world/2024-01-31/"])
+def test_few_queries_make_a_page_of_results(
+    computed: BackfillService, operator: Client, path: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_max_num_queries(15):
+        assert operator.get(f"{HERE}/{path}").status_code == 200
+
+
+# The real world
+
+
+def real_report(name: ReportName, district: str, day: date) -> Report:
+    (path,) = (REAL / name / district).glob(f"{day}_*.csv.gz")
+    content = gzip.decompress(path.read_bytes())
+    return replace(report_of(content), rows=len(list(csv.reader(content.decode().splitlines()))) - 2)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="The real exports of ../shared/dashboard are not here.")
+def test_the_pages_of_district_91_say_what_the_dashboard_itself_says(
+    computing: BackfillService, operator: Client
+) -> None:
+    """Ten program years of June closes, and the district's own line of each summary."""
+    closes = [date(year, 6, 30) for year in range(2015, 2025)]
+    for day in closes:
+        for district in (SUMMARY, "91"):
+            reports = {name: real_report(name, district, day) for name in reports_of(district)}
+            computing.storage.snapshots.put(a_snapshot(day, district, data_month=day, reports=reports))
+    compute(computing)
+    for day in closes:
+        rows = computing.history.rows(computing.history.snapshot(day, SUMMARY))
+        official = next(row for row in rows if row["DISTRICT"] == "91")
+        page = words_of(operator.get(f"{HERE}/91/{day}/"))
+        base = f"{int(official['Payment Base'].replace(',', '')):,}"
+        assert f"base {base}" in page
+        assert f"{official['% Distinguished Clubs'].removesuffix('%')} % of the base" in page
+        ranking = operator.get(f"{HERE}/world/{day}/?sort=district")
+        assert f"{len(rows)} districts" in words_of(ranking)
+    assert "5 program years" in operator.get(f"{HERE}/91/2024-06-30/").content.decode()

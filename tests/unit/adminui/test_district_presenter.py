@@ -1,0 +1,169 @@
+"""A district's stored result in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adminui.presenters import district as presenter
+from adminui.presenters.figures import UNKNOWN
+from tests.unit.metrics.builders import SUMMARY, AClub, a_world, result_of, some_clubs, unit_cells
+
+SUMMARY_ROW = {
+    **SUMMARY,
+    "Active Clubs": "3",
+    "Paid Clubs": "3",
+    "Payment Base": "1000",
+    "Total YTD Payments": "1025",
+}
+
+THRIVING = AClub(number="1", name="Thame Speakers", members="24", base="20", goals="9", code="P")
+VULNERABLE = AClub(number="2", name="Oxford", members="15", base="14", goals="4", area="02")
+WEAK = AClub(number="3", name="Didcot", division="B", members="8", base="9", goals="1")
+
+
+def shown(*clubs: AClub, **traits: Any) -> presenter.District:
+    return presenter.district(result_of(*clubs, **traits))
+
+
+def test_a_page_says_which_month_it_shows_and_whether_that_was_closed() -> None:
+    district = shown(THRIVING)
+    assert district.name == "District 91"
+    assert district.about == "Figures of June 2024, final close, as of 30 Jun 2024."
+    assert "the month was still open" in shown(THRIVING, is_final=False).about
+
+
+def test_the_tiles_have_the_figures_of_the_result_and_their_growth() -> None:
+    members, payments, clubs, distinguished = shown(THRIVING, VULNERABLE, WEAK, summary=SUMMARY_ROW).tiles
+    assert (members.value, members.change, members.tone) == ("47", "+4", "ok")
+    assert members.notes == ["base 43", "15.7 a club"]
+    assert (payments.value, payments.change) == ("0", "\N{MINUS SIGN}100.00 %")
+    assert (clubs.value, clubs.change, clubs.tone) == ("3", "\N{MINUS SIGN}1", "bad")
+    assert (distinguished.value, distinguished.notes) == ("1", ["25.00 % of the base"])
+
+
+def test_what_the_reports_do_not_say_is_a_dash_and_no_zero() -> None:
+    district = shown(THRIVING, summary=None)
+    assert district.tiles[1].change == UNKNOWN
+    assert district.targets[0].base == UNKNOWN
+    assert [cell.needed for cell in district.targets[0].cells] == [UNKNOWN] * 4
+    assert district.ranking is None
+    assert district.comparisons is None
+
+
+def test_levels_stand_as_they_are_reported_beside_what_the_numbers_earn() -> None:
+    levels = shown(THRIVING, AClub(number="4", members="22", goals="5")).distinguished.levels
+    assert [(line.name, line.reported, line.qualifying) for line in levels] == [
+        ("Distinguished", "0", "1"),
+        ("Select Distinguished", "0", "0"),
+        ("President's Distinguished", "1", "1"),
+        ("Together", "1", "2"),
+    ]
+
+
+def test_clubs_nearest_to_their_next_level_come_first_and_those_at_the_top_are_counted() -> None:
+    found = shown(WEAK, VULNERABLE, THRIVING).distinguished
+    assert [(line.club, line.level, line.missing) for line in found.nearest] == [
+        ("Oxford", "Distinguished", "1 goal and 2 members"),
+        ("Didcot", "Distinguished", "4 goals and 4 members"),
+    ]
+    assert found.at_top == 1
+
+
+def test_ten_clubs_are_named_and_the_rest_can_be_opened() -> None:
+    found = shown(*some_clubs(14, members="12", goals="2")).distinguished
+    assert (len(found.nearest), len(found.others)) == (10, 4)
+
+
+def test_a_club_without_a_success_plan_is_told_so_and_comes_last() -> None:
+    planless = AClub(number="5", name="Planless", members="22", goals="5", plan="N")
+    found = shown(planless, AClub(number="6", name="Near", members="20", goals="4", plan="Y"), year=2025).distinguished
+    assert [(line.club, line.missing) for line in found.nearest] == [
+        ("Near", "1 goal"),
+        ("Planless", "the Club Success Plan"),
+    ]
+
+
+def test_clubs_stand_under_their_health_with_the_reasons_of_the_result() -> None:
+    intervention, vulnerable, thriving = shown(THRIVING, VULNERABLE, WEAK).health
+    assert [category.count for category in (intervention, vulnerable, thriving)] == [1, 1, 1]
+    assert [club.name for club in intervention.clubs] == ["Didcot"]
+    assert intervention.clubs[0].reasons[0].startswith("8 members and a net growth of -1")
+    assert (vulnerable.clubs[0].place, vulnerable.clubs[0].growth) == ("A/02", "+1")
+    assert [(round(c.x), round(c.width)) for c in (intervention, vulnerable, thriving)] == [(0, 33), (33, 33), (67, 33)]
+
+
+def test_a_club_that_cannot_be_assessed_is_not_hidden() -> None:
+    district = shown(THRIVING, AClub(number="7", name="Unread", members="N/A"))
+    assert [club.name for club in district.unassessed] == ["Unread"]
+
+
+def test_the_ten_goals_have_names_and_before_2020_none() -> None:
+    goals = shown(THRIVING).goals
+    assert goals is not None
+    assert [goal.number for goal in goals] == list(range(1, 11))
+    assert len({goal.name for goal in goals}) == 10
+    assert shown(THRIVING, year=2018).goals is None
+
+
+def test_areas_stand_in_their_division_with_what_is_missing_to_the_next_level() -> None:
+    first, second = shown(THRIVING, VULNERABLE, WEAK).divisions
+    assert (first.name, [area.name for area in first.areas]) == ("Division A", ["Area 01", "Area 02"])
+    assert (second.name, [area.name for area in second.areas]) == ("Division B", ["Area 01"])
+    assert first.areas[0].gap == "2 distinguished"
+
+
+def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_level() -> None:
+    from tests.unit.metrics.builders import divisions_table
+
+    earned = unit_cells(distinguished=2)
+    table = divisions_table([THRIVING], areas={("A", "01"): earned})
+    (division,) = shown(THRIVING, divisions=table).divisions
+    assert (division.areas[0].level, division.areas[0].earned) == (UNKNOWN, "Distinguished")
+    assert division.earned == ""
+
+
+def test_the_unaligned_division_has_no_letter() -> None:
+    (division,) = shown(AClub(division="0D", area="0A")).divisions
+    assert (division.name, division.areas[0].name) == ("Unaligned", "Unaligned")
+
+
+def test_targets_say_what_is_reached_and_what_is_to_go() -> None:
+    row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "103", "Total Distinguished Clubs": "44"}
+    clubs, payments, distinguished = shown(THRIVING, summary=row).targets
+    assert [(cell.needed, cell.is_reached, cell.to_go) for cell in clubs.cells] == [
+        ("101", True, ""),
+        ("103", True, ""),
+        ("105", False, "2 to go"),
+        ("108", False, "5 to go"),
+    ]
+    assert [cell.is_reached for cell in payments.cells] == [True, False, False, False]
+    assert distinguished.cells[0].to_go == "1 to go"
+    assert clubs.achieved == "Select Distinguished"
+
+
+def test_the_year_before_stands_beside_this_one() -> None:
+    before = result_of(VULNERABLE)["point"]
+    lines = shown(THRIVING, previous=before).comparisons
+    assert lines is not None
+    members = lines[0]
+    assert (members.current, members.previous, members.change, members.percent) == ("24", "15", "+9", "+60.00 %")
+
+
+def test_the_place_in_the_world_is_that_of_the_world_result() -> None:
+    world = a_world({"DISTRICT": "91", "% Club Growth": "2.00%"}, {"DISTRICT": "07"}, {"DISTRICT": "F"})
+    ranking = shown(THRIVING, world_line=world["districts"]["91"]).ranking
+    assert ranking is not None
+    assert (ranking.overall, ranking.percentile, ranking.region_rank) == ("1", "66.7", "1")
+    assert [line.rank for line in ranking.lines] == ["1", "1", "1"]
+
+
+def test_notes_on_quality_are_all_told_with_the_club_they_are_about() -> None:
+    district = shown(AClub(number="8", name="Off", members="20", goals="6"), year=2023)
+    assert district.quality == "1 thing does not add up: goals that differ (1)."
+    (note,) = district.notes
+    assert (note.club, note.expected, note.found) == ("Off (8)", "6", "0")
+    assert "Goals Met says 6" in note.message
+
+
+def test_figures_that_reconcile_are_said_to() -> None:
+    assert shown(AClub()).quality == "All sums agree with the district summary."
