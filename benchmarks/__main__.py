@@ -5,15 +5,14 @@ Run as `make bench`. Each figure stands beside its aim; nothing here fails a bui
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from benchmarks.analytics import analytics
-from benchmarks.harness import forget, run_job, sample_dashboard, say, service_for, timed
+from benchmarks.estimates import truth_of_the_time_left
+from benchmarks.harness import forget, run_job, sample_dashboard, say, service_for, staged, timed
 
 if TYPE_CHECKING:
     from backfill.domain import JobRequest
@@ -200,26 +199,13 @@ def ten_years() -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(
-            DJANGO_DEBUG="false",  # which would keep every query
-            DJANGO_SECRET_KEY="of-a-benchmark-" + "0" * 50,
-            DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
-            BACKFILL_WORKER="off",
-            DJANGO_SETTINGS_MODULE="backfill_site.settings",
-            BACKFILL_LOG_LEVEL="WARNING",
-        )
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with staged():
         ten_years()
         million_items()
         engine_against_bare_loop()
         share_of_the_rate()
         analytics()
+        truth_of_the_time_left()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,27 @@ if TYPE_CHECKING:
     from backfill.service import BackfillService
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def staged() -> Iterator[None]:
+    """Over a database of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(
+            DJANGO_DEBUG="false",  # which would keep every query
+            DJANGO_SECRET_KEY="of-a-benchmark-" + "0" * 50,
+            DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
+            BACKFILL_WORKER="off",
+            DJANGO_SETTINGS_MODULE="backfill_site.settings",
+            BACKFILL_LOG_LEVEL="ERROR",
+        )
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        yield
 
 
 def say(what: str, figure: str, aim: str = "") -> None:
