@@ -121,7 +121,7 @@ def _recorded(
     worker.stop()
     player.join()
     requests.post(f"{address}/__reset", timeout=5)
-    assert not job.progress.failed
+    assert not job.progress.failed, job.progress.errors
     return preview, end - began, [Told(end - at, left) for at, left in looks if end - at > 1]
 
 

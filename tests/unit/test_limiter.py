@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from backfill import rate_limit
 from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline
 from backfill.errors import (
     BackfillError,
@@ -23,7 +22,7 @@ from backfill.errors import (
     Stopped,
     StorageUnavailable,
 )
-from backfill.rate_limit import Limiter
+from backfill.rate_limit import Limiter, turns
 from tests.unit.fakes import FAST, FakeClock, FakeStorage, eventually, limits_of, utc_now
 
 INTERVAL = FAST.interval.total_seconds()
@@ -31,7 +30,7 @@ INTERVAL = FAST.interval.total_seconds()
 
 def started(*limiters: Limiter) -> list[float]:
     """When the limiters let requests start. What a thread writes down itself is as late as the machine makes it."""
-    return sorted(at for limiter in limiters for at in limiter._starts)
+    return sorted(at for limiter in limiters for at in limiter._counts.starts)
 
 
 def shortest_gap(starts: list[float]) -> float:
@@ -142,7 +141,7 @@ def test_never_more_requests_are_in_flight_than_the_limit_allows(concurrent: int
 
 def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """R12.1: as two servers, or a preview beside a job."""
-    monkeypatch.setattr(rate_limit, "_TURN", 0.2)  # so that turns change hands often
+    monkeypatch.setattr(turns, "TURN", 0.2)  # so that turns change hands often
     storage, starts = FakeStorage(), Starts()
     limits = FAST.changed({"max_requests_per_minute": 3000})
     one, other = limiter_of(storage, limits), limiter_of(storage, limits)

@@ -271,7 +271,7 @@ def test_the_starts_after_a_refusal_are_twice_as_far_apart() -> None:
     for _ in range(6):
         with limiter.request():
             pass
-    starts = list(limiter._starts)
+    starts = list(limiter._counts.starts)
     assert min(later - sooner for sooner, later in pairwise(starts)) >= 0.095
 
 

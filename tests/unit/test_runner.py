@@ -178,7 +178,7 @@ def test_the_turn_is_given_back_when_the_job_ends() -> None:
     assert run.ended().status is Status.COMPLETED
     reserved_until = run.storage.jobs.timeline.reserved_until
     assert reserved_until is not None
-    (started_at,) = run.limiter._starts
+    (started_at,) = run.limiter._counts.starts
     ended_ago = timedelta(seconds=time.monotonic() - started_at)
     assert reserved_until - (utc_now() - ended_ago) < timedelta(seconds=1.5)  # a turn lasts for two
 

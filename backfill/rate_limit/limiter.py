@@ -1,4 +1,4 @@
-"""All politeness in one object: when the next request may start, and why it may not yet."""
+"""When the next request may start, and why it may not yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from backfill.domain import (
     AllowedHours,
     LimiterReport,
     LimiterState,
-    Pace,
     RateLimits,
     SourceHealth,
     Timeline,
@@ -35,20 +33,16 @@ from backfill.errors import (
     StorageUnavailable,
     Throttled,
 )
+from backfill.rate_limit.counts import Counts
+from backfill.rate_limit.turns import Turns
 
 logger = logging.getLogger(__name__)
 
 TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
 """Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
 
-_TURN = 2.0
-"""Seconds that are reserved at once, so that the store is asked once in that time and not once a request."""
-
 _NOTABLE = 2.0
 """Seconds; a shorter wait for the next start is the pace itself, and no reason worth telling."""
-
-_LATENCY_OF = 20
-"""How many of the last requests the latency is told of, roughly."""
 
 _HOLDING = frozenset({WaitReason.STORE, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT})
 
@@ -108,23 +102,13 @@ class Limiter:
         self._limits, self._update_timeline, self._patience, self._hours = limits, update_timeline, patience, hours
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
-        self._turn_ends = self._next_start = self._last_start = self._hold_ends = -1.0
-        self._hold_reason = ""
+        self._turns, self._counts, self._health = Turns(), Counts(before), SourceHealth(before.down_since)
         self._down_reason = "The dashboard was in trouble when it was asked last; one request finds out."
-        self._reserved_until: datetime | None = None
         self._is_reserving = self._is_stopped = self._is_draining = False
         self._store_trouble = ""
         self._in_flight = self._waiting_starts = 0
         self._backing_off: dict[int, tuple[float, str]] = {}
-        self._made = before.requests_made
-        self._starts: deque[float] = deque()
-        self._pace = Pace()
-        self._health = SourceHealth(before.down_since)
         self._throttled_in_row = 0
-        self._latency = before.latency
-        self._answers = Counter(before.answers)
-        self._waited = dict(before.waited)
-        self._last_wait: tuple[float, WaitReason] | None = None
 
     # What requests do.
 
@@ -162,7 +146,7 @@ class Limiter:
                 raise
         finally:
             with self._changed:
-                self._answers[answer] += 1
+                self._counts.answers[answer] += 1
                 self._in_flight -= 1
                 self._changed.notify_all()
 
@@ -170,8 +154,7 @@ class Limiter:
         """Leave the source alone until then: every request of every process waits."""
         seconds = (until - self._now()).total_seconds()
         with self._changed:
-            if self._clock() + seconds > self._hold_ends:
-                self._hold_ends, self._hold_reason = self._clock() + seconds, reason
+            self._turns.hold(seconds, reason, self._clock())
             self._changed.notify_all()
         self._store(lambda timeline: timeline.held(until, reason, self._now()))
 
@@ -231,11 +214,9 @@ class Limiter:
     def give_back(self) -> None:
         """Return what is left of the turn, so that who comes next need not wait for it."""
         with self._changed:
-            mine, self._reserved_until = self._reserved_until, None
-            free = self._now() + timedelta(seconds=max(self._next_start - self._clock(), 0))
-            self._turn_ends = -1.0
+            mine = self._turns.given_back(self._clock(), self._now())
         if mine is not None:
-            self._update_timeline(lambda timeline: timeline.given_back(mine, free))
+            self._update_timeline(lambda timeline: timeline.given_back(*mine))
 
     @property
     def is_holding(self) -> bool:
@@ -246,34 +227,25 @@ class Limiter:
     def report(self) -> LimiterReport:
         with self._changed:
             now = self._clock()
-            while self._starts and self._starts[0] <= now - 60:
-                self._starts.popleft()
-            situation = self._situation(now)
-            self._count_wait(situation.waits_for, now)
+            situation, counts = self._situation(now), self._counts
+            counts.waits(situation.waits_for, now)
             until = situation.until
             return LimiterReport(
                 state=situation.state,
-                requests_made=self._made,
-                requests_this_minute=len(self._starts),
-                answers=dict(self._answers),
-                waited=dict(self._waited),
+                requests_made=counts.made,
+                requests_this_minute=counts.in_the_minute_before(now),
+                answers=dict(counts.answers),
+                waited=dict(counts.waited),
                 reason=situation.sentence,
                 waiting_until=self._now() + timedelta(seconds=until - now) if until is not None else None,
                 pace=60 / self._interval(),
-                latency=self._latency,
+                latency=counts.latency,
                 down_since=self._health.down_since,
             )
 
-    def _count_wait(self, reason: WaitReason | None, now: float) -> None:
-        """What it waited for at the last look, it has waited for since."""
-        if self._last_wait is not None:
-            since, waited_for = self._last_wait
-            self._waited[waited_for] = self._waited.get(waited_for, 0.0) + now - since
-        self._last_wait = (now, reason) if reason is not None else None
-
     def _situation(self, now: float) -> _Situation:
         """The strongest reason to wait decides."""
-        holds_until = self._hold_ends if self._hold_ends > now else None
+        holds_until = self._turns.hold_ends if self._turns.hold_ends > now else None
         backing_off, throttled = LimiterState.BACKING_OFF, LimiterState.THROTTLED
         if self._store_trouble:
             return _Situation(WaitReason.STORE, backing_off, now + _RETRY_STORE, self._store_trouble)
@@ -283,7 +255,7 @@ class Limiter:
             sentence = f"The dashboard is asked only within the allowed hours, {self._hours}."
             return _Situation(WaitReason.OUTSIDE_HOURS, throttled, now + closed_for, sentence)
         if holds_until is not None:
-            return _Situation(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, self._hold_reason)
+            return _Situation(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, self._turns.hold_reason)
         if self._backing_off and not self._in_flight and not self._waiting_starts:
             ends, sentence = min(self._backing_off.values())
             return _Situation(WaitReason.RETRY, backing_off, max(ends, now), sentence)
@@ -292,15 +264,15 @@ class Limiter:
     def _going_on(self, now: float) -> _Situation:
         limit = pace = f"{self._limits.max_requests_per_minute:,} requests a minute"
         slowed = None
-        if self._pace.share(self._now()) < 1:
+        if self._turns.pace.share(self._now()) < 1:
             slowed = WaitReason.SLOWED
             pace = (
                 f"{60 / self._interval():,.3g} requests a minute, since the dashboard asked for fewer than the limit "
                 f"of {limit}; it grows back by a tenth of that each minute"
             )
-        if self._waiting_starts and self._next_start - now >= _NOTABLE:
+        if self._waiting_starts and self._turns.next_start - now >= _NOTABLE:
             sentence = f"Waiting for the next start to keep to {pace}."
-            return _Situation(slowed or WaitReason.PACE, LimiterState.THROTTLED, self._next_start, sentence)
+            return _Situation(slowed or WaitReason.PACE, LimiterState.THROTTLED, self._turns.next_start, sentence)
         if self._in_flight or self._waiting_starts:
             return _Situation(slowed, LimiterState.RUNNING, None, f"The dashboard answers; the pace is {pace}.")
         return _Situation(slowed, LimiterState.IDLE, None, "No requests are being made.")
@@ -309,9 +281,7 @@ class Limiter:
 
     def _note_answer(self, seconds: float) -> None:
         with self._changed:
-            self._latency = (
-                seconds if self._latency is None else self._latency + (seconds - self._latency) / _LATENCY_OF
-            )
+            self._counts.lasted(seconds)
             self._answered()
 
     def _answered(self) -> None:
@@ -364,8 +334,8 @@ class Limiter:
         stored = self._store(lambda timeline: timeline.slowed(asked_at, self._now()))
         with self._changed:
             if stored is None:
-                self._pace = self._pace.slowed(asked_at, self._now())
-            self._next_start = max(self._next_start, self._last_start + self._interval())
+                self._turns.pace = self._turns.pace.slowed(asked_at, self._now())
+            self._turns.slowed(self._interval())
 
     def _down_sentence(self, last: str, until: datetime) -> str:
         since = f"{self._health.down_since:%H:%M:%S} UTC"
@@ -387,22 +357,22 @@ class Limiter:
                         raise GivenUp(f"{item} has failed as often as it may.")
                     now = self._clock()
                     self._check_patience(began, now)
-                    if (closed_for := self._closed_for()) > 0 or self._hold_ends > now:
+                    if (held_for := max(self._closed_for(), self._turns.hold_ends - now)) > 0:
                         if self._is_draining:
                             raise Stopped("The dashboard is left alone for longer; the item is left undone.")
-                        self._wait(max(closed_for, self._hold_ends - now))
+                        self._wait(held_for)
                     elif self._in_flight >= (1 if self._health.is_down else self._limits.max_concurrent):
                         self._wait(None)
-                    elif self._may_start(now):
+                    elif self._turns.may_start(interval := self._interval(), now):
                         break
-                    elif self._needs_turn(now) and not self._is_reserving:
-                        self._reserve()
+                    elif self._turns.need_another(interval, now) and not self._is_reserving:
+                        self._reserve(interval)
                     else:
-                        self._wait(self._next_start - now if self._next_start > now else None)
-                self._last_start, self._next_start = now, now + self._interval()
+                        left = self._turns.next_start - now
+                        self._wait(left if left > 0 else None)
+                self._turns.started(interval, now)
+                self._counts.started(now)
                 self._in_flight += 1
-                self._made += 1
-                self._starts.append(now)
                 self._changed.notify_all()
                 is_probe = bool(item) and self._health.is_down
                 return _Start(item, self._now(), is_probe, is_probe and self._health.asks_for_known)
@@ -416,20 +386,11 @@ class Limiter:
         return (self._hours.opens_at(now) - now).total_seconds()
 
     def _interval(self) -> float:
-        return self._limits.interval_at(self._pace.share(self._now())).total_seconds()
+        return self._turns.interval(self._limits, self._now())
 
-    def _may_start(self, now: float) -> bool:
-        return self._next_start <= now <= self._turn_ends - self._interval() * 0.999
-
-    def _needs_turn(self, now: float) -> bool:
-        """Whether the reserved time ends soon: the next turn is taken early, so that it follows without a gap."""
-        return self._turn_ends - max(now, self._next_start) < max(self._interval(), _TURN / 2)
-
-    def _reserve(self) -> None:
+    def _reserve(self, interval: float) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""
-        interval = self._interval()
-        length = timedelta(seconds=interval * max(1, round(_TURN / interval)))
-        turns: list[Turn] = []
+        length, turns = self._turns.length(interval), list[Turn]()
 
         def reserve(timeline: Timeline) -> Timeline:
             wait = (timeline.free_at(self._now()) - self._now()).total_seconds()
@@ -451,17 +412,10 @@ class Limiter:
             self._wait(_RETRY_STORE)
             return
         now, wall = self._clock(), self._now()
-        hold = after.hold(wall)
-        if hold is not None and now + (hold - wall).total_seconds() > self._hold_ends:
-            self._hold_ends, self._hold_reason = now + (hold - wall).total_seconds(), after.hold_reason
+        self._turns.learn(after, now, wall)
         if not turns:
             raise DashboardUnavailable(self._busy_sentence(after, wall))
-        turn = turns[0]
-        starts = now + (turn.starts_at - wall).total_seconds()
-        if turn.starts_at != self._reserved_until or self._turn_ends < now:
-            self._next_start = max(self._next_start, starts)  # somebody else had the time between
-        self._turn_ends = now + (turn.ends_at - wall).total_seconds()
-        self._reserved_until = turn.ends_at
+        self._turns.taken(turns[0], now, wall)
 
     def _store(self, change: Callable[[Timeline], Timeline]) -> Timeline | None:
         """None where the store does not answer and this limiter is one that waits for it."""
@@ -472,7 +426,7 @@ class Limiter:
                 raise
             self._store_trouble = f"{exc.message} It is tried again every second; nothing is lost."
             return None
-        self._store_trouble, self._pace = "", timeline.pace
+        self._store_trouble, self._turns.pace = "", timeline.pace
         return timeline
 
     def _busy_sentence(self, timeline: Timeline, wall: datetime) -> str:
@@ -485,9 +439,10 @@ class Limiter:
         return "Others are using the time of the dashboard. Nothing was created; try again in a minute."
 
     def _check_patience(self, began: float, now: float) -> None:
-        if self._patience is not None and (now - began > self._patience or self._hold_ends - now > self._patience):
+        held_for = self._turns.hold_ends - now
+        if self._patience is not None and max(now - began, held_for) > self._patience:
             raise DashboardUnavailable(
-                f"The dashboard cannot be asked soon enough: {self._hold_reason or 'others are using its time.'} "
+                f"The dashboard cannot be asked soon enough: {self._turns.hold_reason or 'others are using its time.'} "
                 "Nothing was created; try again in a few minutes."
             )
 

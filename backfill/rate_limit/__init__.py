@@ -1,0 +1,5 @@
+"""All politeness in one object: when the next request may start, and why it may not yet."""
+
+from backfill.rate_limit.limiter import Limiter, TimelineChange
+
+__all__ = ["Limiter", "TimelineChange"]
