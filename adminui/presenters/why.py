@@ -78,9 +78,7 @@ def _waiting(job: Job) -> Why:
     until = limiter.waiting_until
     time = wording.clock(until) if until else ""
     if limiter.state is LimiterState.THROTTLED:
-        rest = _("This keeps to %(limit)s. It goes on by itself.") % {
-            "limit": wording.limits(job.config.rate_limits)[0],
-        }
+        rest = _("%(reason)s It goes on by itself.") % {"reason": _sentence(limiter.reason)}
         icon, tone = "clock", "mute"
     else:
         rest = _("%(reason)s It goes on by itself. No item is lost and there is nothing to do.") % {
@@ -99,10 +97,7 @@ def _waiting(job: Job) -> Why:
 
 def _fetching(job: Job) -> Why:
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    limits = job.config.rate_limits
-    pace = _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {
-        "limit": wording.limits(limits)[0]
-    }
+    pace = _sentence(job.progress.limiter.reason)
     if not working:
         return Why(
             kind="fetching",
