@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from backfill.errors import StorageUnavailable
 from backfill.storage import Storage, open_storage
 from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
 
@@ -225,6 +227,17 @@ class FirestoreBackend(Backend):
             yield
         finally:
             gate.open()
+            self._wait_until_connected()
+
+    def _wait_until_connected(self) -> None:
+        """gRPC looks for what was away twice a second at best, more seldom on a busy machine."""
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                return _firestore_storage(self.prefix).jobs.ping()
+            except StorageUnavailable:
+                if time.monotonic() > deadline:
+                    raise
 
     def _damage(self, *path: str, **fields: bytes) -> None:
         from google.cloud import firestore
@@ -257,7 +270,7 @@ def _firestore_storage(prefix: str) -> Storage:
     from backfill.storage.firestore import storage_over
     from backfill.storage.firestore.client import Connection
 
-    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), patience=1.0)
+    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), patience=0.5)
 
 
 @contextmanager

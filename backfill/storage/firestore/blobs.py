@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -15,10 +16,13 @@ _LONGEST = 400_000
 """Bytes of a part. A district of 331 clubs has 60,000; the parts of a commit may have 10 million."""
 
 
-def fields_for(packed: bytes, trying: Attempt, owner: DocumentReference) -> dict[str, Any]:
+def fields_for(
+    packed: bytes, trying: Attempt, owner: DocumentReference, *, expires_at: datetime | None = None
+) -> dict[str, Any]:
     """The fields that hold the bytes; parts are added to the writes of the attempt.
 
-    Parts are named by what they hold, so that nobody reads those of two contents as one.
+    `expires_at` is for a TTL policy, which does not remove parts with their owner. Parts are named by what they hold,
+    so that nobody reads those of two contents as one.
     """
     if len(packed) <= _LONGEST:
         return {"body": packed}
@@ -26,7 +30,7 @@ def fields_for(packed: bytes, trying: Attempt, owner: DocumentReference) -> dict
     digest = blake2b(packed, digest_size=8).hexdigest()
     names = [f"{digest}-{number}" for number in range(len(chunks))]
     for name, chunk in zip(names, chunks, strict=True):
-        trying.writes.set(owner.collection(PARTS).document(name), {"body": chunk})
+        trying.writes.set(owner.collection(PARTS).document(name), {"body": chunk, "expires_at": expires_at})
     return {"body": b"", PARTS: names}
 
 

@@ -101,11 +101,9 @@ class FirestoreJobStorage(JobStorage):
             if audit is not None:
                 self._append(audit(displaced), trying)
             trying.writes.create(self._job(job.id), job_to_document(job, self._retention))
-            plan_at = self._plan(job.id)
-            trying.writes.set(
-                plan_at,
-                {"expires_at": kept_until(job.created_at), **blobs.fields_for(packed, trying, plan_at)},
-            )
+            plan_at, expires_at = self._plan(job.id), kept_until(job.created_at)
+            body = blobs.fields_for(packed, trying, plan_at, expires_at=expires_at)
+            trying.writes.set(plan_at, {"expires_at": expires_at, **body})
             trying.commit()
             return job
 

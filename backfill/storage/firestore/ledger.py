@@ -30,11 +30,12 @@ class Ledger:
     def write(self, job_id: UUID, segment: Segment, trying: Attempt) -> None:
         """Add a segment to the writes of an attempt, in the place of one of that number."""
         reference = self._all(job_id).document(f"{segment.number:07d}")
+        expires_at = kept_until(segment.outcomes[-1].at) if segment.outcomes else None
         value = {
             "number": segment.number,
             **{str(kind): count for kind, count in kinds_in(segment.outcomes).items()},
-            "expires_at": kept_until(segment.outcomes[-1].at) if segment.outcomes else None,
-            **blobs.fields_for(packing.pack_outcomes(segment.outcomes), trying, reference),
+            "expires_at": expires_at,
+            **blobs.fields_for(packing.pack_outcomes(segment.outcomes), trying, reference, expires_at=expires_at),
         }
         trying.writes.set(reference, value)
 

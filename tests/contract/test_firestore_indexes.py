@@ -1,0 +1,132 @@
+"""Every query of the Firestore adapter has its index. The emulator answers without; the service refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from backfill.domain import SUMMARY, JobFilter, JobType, SnapshotFilter, Status
+from backfill.storage import Storage
+from tests.contract.backends import Backend, FirestoreBackend
+from tests.contract.test_job_storage import CALLS, created
+from tests.factories import DAY, NOW
+
+FILE = json.loads((Path(__file__).resolve().parents[2] / "firestore.indexes.json").read_text())
+
+Shape = tuple[str, frozenset[str], tuple[tuple[str, str], ...]]
+"""Of a query: its collection, the fields that it compares for equality, and those that it orders by, with the way."""
+
+ASCENDING, DESCENDING = "ASCENDING", "DESCENDING"
+
+
+def shape_of(query: Any) -> Shape:
+    from google.cloud.firestore_v1.types import StructuredQuery as Q
+
+    where = query.where
+    filters = (
+        [each.field_filter for each in where.composite_filter.filters]
+        if "composite_filter" in where
+        else [where.field_filter]
+        if "field_filter" in where
+        else []
+    )
+    of_equality = {Q.FieldFilter.Operator.EQUAL, Q.FieldFilter.Operator.IN}
+    equal = frozenset(each.field.field_path for each in filters if each.op in of_equality)
+    compared = [each.field.field_path for each in filters if each.op not in of_equality]
+    order = tuple(
+        (each.field.field_path, Q.Direction(each.direction).name)
+        for each in query.order_by
+        if each.field.field_path != "__name__"  # the last field of every index
+    )
+    assert {name for name, _ in order[:1]} >= set(compared), "What is compared by < or > is what it is ordered by."
+    return query.from_[0].collection_id, equal, order
+
+
+def is_covered(shape: Shape) -> bool:
+    """One field is indexed by itself, both ways, where it is not exempted; equality alone needs no more than that."""
+    collection, equal, order = shape
+    exempted = {each["fieldPath"] for each in FILE["fieldOverrides"] if each["collectionGroup"] == collection}
+    if (equal | {name for name, _ in order}) & exempted:
+        return False
+    if not order or (not equal and len(order) == 1):
+        return True
+    for index in FILE["indexes"]:
+        fields = [(each["fieldPath"], each["order"]) for each in index["fields"]]
+        first, rest = fields[: len(equal)], fields[len(equal) :]
+        if index["collectionGroup"] == collection and {name for name, _ in first} == equal and tuple(rest) == order:
+            return True
+    return False
+
+
+@dataclass
+class Recorder(grpc.UnaryStreamClientInterceptor):
+    """A gRPC interceptor that keeps the shape of each query which passes."""
+
+    shapes: set[Shape] = field(default_factory=set)
+
+    def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        """Of queries and counts; a read of documents has none."""
+        if details.method.endswith("/RunAggregationQuery"):
+            self.shapes.add(shape_of(request.structured_aggregation_query.structured_query))
+        elif details.method.endswith("/RunQuery"):
+            self.shapes.add(shape_of(request.structured_query))
+        return go_on(details, request)
+
+
+@pytest.fixture
+def recorder(storage: Storage, backend: Backend) -> tuple[Recorder, Storage]:
+    from backfill.storage.firestore import storage_over
+    from backfill.storage.firestore.client import Connection
+
+    assert isinstance(backend, FirestoreBackend)
+    recorder = Recorder()
+    connection = Connection(interceptors=[recorder])
+    return recorder, storage_over(connection, prefix=backend.prefix, retention=timedelta(days=30))
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_every_query_has_its_index_and_every_index_its_query(recorder: tuple[Recorder, Storage]) -> None:
+    """Every call of both ports is made, with every choice of filters."""
+    recorded, storage = recorder
+    for name, call in CALLS.items():
+        if name not in {"jobs.update", "jobs.plan"}:  # there is no such job
+            call(storage)
+    for statuses, types, since, until in product(
+        ([], [Status.FAILED]), ([], [JobType.DATA_COLLECTION]), (None, NOW), (None, NOW + timedelta(days=1))
+    ):
+        wanted = JobFilter(
+            statuses=frozenset(statuses), job_types=frozenset(types), created_from=since, created_to=until
+        )
+        storage.jobs.page(wanted, limit=1, offset=0)
+    job = created(storage) if storage.jobs.active() is None else storage.jobs.active()
+    assert job is not None
+    for first, last, district in product((None, DAY), (None, DAY), ("", SUMMARY)):
+        storage.snapshots.page(SnapshotFilter(first=first, last=last, district=district), limit=1, offset=0)
+    storage.jobs.audit(job.id, limit=1, offset=0)
+    storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW))
+    storage.jobs.delete_finished(NOW + timedelta(days=1))
+
+    assert len(recorded.shapes) > 15
+    assert [shape for shape in recorded.shapes if not is_covered(shape)] == []
+    asked = {(collection, equal, order) for collection, equal, order in recorded.shapes}
+    for index in FILE["indexes"]:
+        fields = [(each["fieldPath"], each["order"]) for each in index["fields"]]
+        shape = index["collectionGroup"], frozenset(name for name, _ in fields[:-1]), (fields[-1],)
+        assert shape in asked, f"No query needs the index {shape}."
+
+
+def test_a_query_without_its_index_is_told_from_one_that_needs_none() -> None:
+    assert is_covered(("jobs", frozenset(), (("created_at", DESCENDING),)))
+    assert is_covered(("jobs", frozenset({"is_active"}), ()))
+    assert is_covered(("audit", frozenset({"job_id"}), (("at", DESCENDING),)))
+    assert not is_covered(("audit", frozenset({"job_id"}), (("at", ASCENDING),)))
+    assert not is_covered(("audit", frozenset({"operator"}), (("at", DESCENDING),)))
+    assert not is_covered(("snapshots", frozenset(), (("about", ASCENDING),))), "It is exempted."
