@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.acceptance.harness import PEER, Dashboard, Site
+from tests.firestore_emulator import Emulator, EmulatorMissing, Gate, environment
 
 POSTGRES = os.environ.get("BACKFILL_TEST_POSTGRES_URL", "postgres://root@127.0.0.1:5432/postgres")
 
@@ -56,11 +59,10 @@ def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/site.sqlite3"
+@contextmanager
+def _database(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/site.sqlite3"
         return
     try:
         server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=5)
@@ -74,3 +76,49 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         server.execute(f'CREATE DATABASE "{name}"')
         yield POSTGRES.rpartition("/")[0] + f"/{name}"
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database of each kind."""
+    with _database(request.param, tmp_path) as url:
+        yield url
+
+
+@dataclass(frozen=True)
+class Firestore:
+    """An emulator and the only way to it, which can be shut."""
+
+    emulator: Emulator
+    gate: Gate
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Of a site that keeps its jobs there, under names of its own; users and tokens stay in its database."""
+        return environment(self.gate.host)
+
+
+@pytest.fixture(scope="session")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    emulator = Emulator(tmp_path_factory.mktemp("firestore"))
+    try:
+        emulator.start()
+    except EmulatorMissing as exc:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(exc))
+        pytest.skip(str(exc))
+    gate = Gate(emulator.port)
+    yield Firestore(emulator, gate)
+    gate.close()
+    emulator.kill()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("firestore", marks=pytest.mark.xdist_group("firestore"))])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a site over an empty store of each kind."""
+    if request.param == "firestore":
+        firestore: Firestore = request.getfixturevalue("firestore")
+        yield firestore.env
+        return
+    with _database(request.param, tmp_path) as url:
+        yield {"DATABASE_URL": url}

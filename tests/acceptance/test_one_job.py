@@ -16,10 +16,10 @@ pytestmark = pytest.mark.acceptance
 def test_of_a_hundred_concurrent_starts_on_two_servers_one_is_created(
     sample: Dashboard,
     new_site: Callable[..., Site],
-    database_url: str,
+    store: dict[str, str],
 ) -> None:
-    """R3.1, R3.2, R3.3: two servers with two workers each; the decision is the database's."""
-    site = new_site(sample, database_url)
+    """R3.1, R3.2, R3.3: two servers with two workers each; the decision is the store's."""
+    site = new_site(sample, **store)
     servers = [site.serve(workers=2), site.serve(workers=2)]
     servers[0].set_limits(maxRequestsPerMinute=60)
     body = {"jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2024-09-30", "cadence": "month-ends"}

@@ -39,10 +39,10 @@ def assert_whole(client: Client, dashboard: Dashboard, job: Json, *, kills: int)
 def test_after_kill_9_the_job_resumes_from_its_checkpoint(
     sample: Dashboard,
     new_site: Callable[..., Site],
-    database_url: str,
+    store: dict[str, str],
 ) -> None:
     """R1.4, R10.1, R10.2, R10.3: resumed within 20 s, every item settled once, the first start kept."""
-    site = new_site(sample, database_url)
+    site = new_site(sample, **store)
     client = site.serve()
     before = started(client)
     kill_group(client.process)

@@ -1,0 +1,68 @@
+"""What is promised of a job holds where it lives in Firestore; killing and racing are shown beside the databases."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.conftest import Firestore
+from tests.acceptance.harness import Client, Dashboard, Json, Site
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("firestore")]
+
+
+def started(client: Client) -> Json:
+    client.set_limits(maxRequestsPerMinute=900, maxConcurrent=3)
+    job = client.start("2024-07-01", "2025-06-30", cadence="month-ends")
+    return client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 12, 30, "items settle")
+
+
+def test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    firestore: Firestore,
+) -> None:
+    """R10.3: a clear answer meanwhile; nothing that was settled is lost, and nothing is settled twice."""
+    site = new_site(sample, **firestore.env)
+    client = site.serve()
+    before = started(client)
+
+    firestore.gate.close()
+    firestore.emulator.stop()
+    answer = client.ask("GET", f"/api/admin/backfill/{before['jobId']}")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
+    assert client.ask("GET", "/healthz").status_code == 200
+    firestore.emulator.start()
+    firestore.gate.open()
+
+    ended = client.ended(before["jobId"], 120)
+    assert ended["status"] == "completed"
+    assert ended["startedAt"] == before["startedAt"]
+    items = client.items(before["jobId"])
+    assert set(Counter(item["itemId"] for item in items).values()) == {1}
+    assert len(items) == ended["progress"]["totalItems"] == ended["progress"]["processedItems"]
+    assert client.get("/api/snapshots?limit=1")["total"] == ended["progress"]["totalItems"]
+    assert "does not answer" in site.logs()
+
+
+def test_a_cancel_reaches_the_runner_by_way_of_firestore(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    firestore: Firestore,
+) -> None:
+    """R7.2: by way of a server that does not run the job, and nothing begins a second later."""
+    site = new_site(sample, **firestore.env)
+    job = started(site.serve())
+    other = site.serve()
+    other.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    cancelled_at = time.time()
+    ended = other.ended(job["jobId"], 20)
+    assert ended["status"] == "cancelled"
+    assert 0 < ended["progress"]["processedItems"] < ended["progress"]["totalItems"]
+    assert len(other.items(job["jobId"])) == ended["progress"]["processedItems"]
+    begun = [entry for entry in sample.exports() if entry["report"].startswith(("clubperformance", "districtsummary"))]
+    assert max(float(entry["time"]) for entry in begun) < cancelled_at + 1
