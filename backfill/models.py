@@ -139,6 +139,7 @@ class SourceTimeline(models.Model):
 
     reserved_until = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
+    held_at = models.DateTimeField(null=True)
     hold_reason = models.TextField(blank=True)
     slowed_to = models.FloatField(default=1)
     slowed_at = models.DateTimeField(null=True)

@@ -68,6 +68,8 @@ class Timeline:
 
     reserved_until: datetime | None = None
     held_until: datetime | None = None
+    held_at: datetime | None = None
+    """When that was said, by the clock that it is counted by."""
     hold_reason: str = ""
     pace: Pace = Pace()
 
@@ -82,7 +84,7 @@ class Timeline:
         """The next free turn of that length."""
         starts_at = self.free_at(now)
         turn = Turn(starts_at=starts_at, ends_at=starts_at + length)
-        return replace(self, reserved_until=turn.ends_at), turn
+        return replace(self._by(now), reserved_until=turn.ends_at), turn
 
     def given_back(self, reserved_until: datetime, free: datetime) -> Timeline:
         """With the rest of a turn returned, where nobody has reserved behind it."""
@@ -92,16 +94,25 @@ class Timeline:
 
     def held(self, until: datetime, reason: str, now: datetime) -> Timeline:
         """Left alone until then, or longer where it was held longer already."""
-        until = min(until, now + LONGEST_HOLD)
-        if self.held_until is not None and self.held_until >= until:
-            return self
-        return replace(self, held_until=until, hold_reason=reason)
+        until, known = min(until, now + LONGEST_HOLD), self._by(now)
+        if known.held_until is not None and known.held_until >= until:
+            return known
+        return replace(known, held_until=until, held_at=now, hold_reason=reason)
 
     def hold(self, now: datetime) -> datetime | None:
         """Until when nothing may be asked, None where nothing holds."""
-        if self.held_until is None or not now < self.held_until <= now + LONGEST_HOLD:
-            return None
-        return self.held_until
+        until = self._by(now).held_until
+        return until if until is not None and now < until <= now + LONGEST_HOLD else None
+
+    def _by(self, now: datetime) -> Timeline:
+        """With the hold by the clock of who reads it.
+
+        What was said later than now was said by a clock that is ahead, or was set back since. It is as long as it was,
+        and counts from now; else an hour's difference would make a hold of a second one of an hour.
+        """
+        if self.held_until is None or self.held_at is None or self.held_at <= now:
+            return self
+        return replace(self, held_until=now + (self.held_until - self.held_at), held_at=now)
 
     def slowed(self, asked_at: datetime, now: datetime) -> Timeline:
         """At half the pace, because of the answer to a request that started at `asked_at`."""

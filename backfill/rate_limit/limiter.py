@@ -391,12 +391,15 @@ class Limiter:
     def _reserve(self, interval: float) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""
         length, turns = self._turns.length(interval), list[Turn]()
+        now, wall = self._clock(), self._now()
 
         def reserve(timeline: Timeline) -> Timeline:
-            wait = (timeline.free_at(self._now()) - self._now()).total_seconds()
+            nonlocal now, wall  # one look at both clocks: the time of day may jump before the store has answered
+            now, wall = self._clock(), self._now()
+            wait = (timeline.free_at(wall) - wall).total_seconds()
             if self._patience is not None and wait > self._patience:
                 return timeline
-            after, turn = timeline.reserved(length, self._now())
+            after, turn = timeline.reserved(length, wall)
             turns[:] = [turn]
             return after
 
@@ -411,7 +414,6 @@ class Limiter:
         if after is None:
             self._wait(_RETRY_STORE)
             return
-        now, wall = self._clock(), self._now()
         self._turns.learn(after, now, wall)
         if not turns:
             raise DashboardUnavailable(self._busy_sentence(after, wall))

@@ -46,7 +46,12 @@ def test_a_new_timeline_is_free(storage: Storage) -> None:
 
 def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) -> None:
     """R1.1"""
-    timeline = Timeline(reserved_until=NOW, held_until=NOW + timedelta(microseconds=1), hold_reason="Retry \u00e9")
+    timeline = Timeline(
+        reserved_until=NOW,
+        held_until=NOW + timedelta(microseconds=1),
+        held_at=NOW - timedelta(microseconds=1),
+        hold_reason="Retry \u00e9",
+    )
     assert storage.jobs.update_timeline(lambda _: timeline) == timeline
     assert now_stored(storage) == timeline
     assert storage.jobs.update_timeline(lambda _: Timeline()) == Timeline()
@@ -112,7 +117,7 @@ def test_a_hold_is_seen_by_who_reserves_next(storage: Storage) -> None:
     until = NOW + timedelta(minutes=3)
     storage.jobs.update_timeline(lambda timeline: timeline.held(until, "It asked to wait.", NOW))
     storage.jobs.update_timeline(lambda timeline: timeline.held(NOW + SECOND, "A shorter one.", NOW))
-    assert now_stored(storage) == Timeline(held_until=until, hold_reason="It asked to wait.")
+    assert now_stored(storage) == Timeline(held_until=until, held_at=NOW, hold_reason="It asked to wait.")
     assert reserve(storage) == Turn(starts_at=until, ends_at=until + SECOND)
 
 

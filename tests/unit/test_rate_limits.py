@@ -171,10 +171,22 @@ def test_a_clock_that_was_set_back_blocks_for_five_minutes_at_most(ahead: float,
     assert timeline.free_at(earlier) - earlier <= timedelta(minutes=5)
 
 
-def test_a_hold_of_a_clock_that_was_set_back_by_a_day_does_not_hold() -> None:
-    timeline = Timeline().held(NOW + timedelta(hours=1), "asked to wait", NOW)
-    assert timeline.hold(NOW - timedelta(hours=23)) is not None
-    assert timeline.hold(NOW - timedelta(hours=23, seconds=1)) is None
+def test_a_hold_said_by_a_clock_that_is_ahead_is_as_long_as_it_was_and_counts_from_now() -> None:
+    """Found by the campaign: a runner whose clock was an hour behind took two seconds of waiting for an hour."""
+    said = Timeline().held(NOW + timedelta(seconds=2), "asked to wait", NOW)
+    behind = NOW - timedelta(hours=1)
+    assert said.hold(behind) == behind + timedelta(seconds=2)
+    after, turn = said.reserved(timedelta(seconds=1), behind)
+    assert turn.starts_at == behind + timedelta(seconds=2)
+    assert after.hold(behind + timedelta(seconds=1)) == behind + timedelta(seconds=2)
+    assert after.hold(behind + timedelta(seconds=2)) is None
+
+
+def test_a_longer_hold_replaces_one_that_was_said_by_a_clock_that_is_ahead() -> None:
+    behind = NOW - timedelta(hours=1)
+    said = Timeline().held(NOW + timedelta(seconds=2), "a short one", NOW)
+    longer = said.held(behind + timedelta(minutes=1), "a longer one", behind)
+    assert (longer.hold(behind), longer.hold_reason) == (behind + timedelta(minutes=1), "a longer one")
 
 
 def test_a_hold_ends_in_its_moment_and_the_longer_one_wins() -> None:

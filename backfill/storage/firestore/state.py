@@ -105,6 +105,7 @@ class State:
             before = Timeline(
                 reserved_until=plain(value.get("reserved_until")),
                 held_until=plain(value.get("held_until")),
+                held_at=plain(value.get("held_at")),
                 hold_reason=value.get("hold_reason", ""),
                 pace=Pace(slowed_to=value.get("slowed_to", 1.0), slowed_at=plain(value.get("slowed_at"))),
             )
@@ -117,6 +118,7 @@ class State:
                     **{name: value.get(name) for name in FENCE},
                     "reserved_until": after.reserved_until,
                     "held_until": after.held_until,
+                    "held_at": after.held_at,
                     "hold_reason": packing.storable(after.hold_reason),
                     "slowed_to": after.pace.slowed_to,
                     "slowed_at": after.pace.slowed_at,

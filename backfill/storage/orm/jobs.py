@@ -349,12 +349,13 @@ class OrmJobStorage(JobStorage):
                 Timeline(
                     reserved_until=row.reserved_until,
                     held_until=row.held_until,
+                    held_at=row.held_at,
                     hold_reason=row.hold_reason,
                     pace=Pace(slowed_to=row.slowed_to, slowed_at=row.slowed_at),
                 )
             )
             row.reserved_until, row.held_until = after.reserved_until, after.held_until
-            row.hold_reason = packing.storable(after.hold_reason)
+            row.held_at, row.hold_reason = after.held_at, packing.storable(after.hold_reason)
             row.slowed_to, row.slowed_at = after.pace.slowed_to, after.pace.slowed_at
             row.save()
             return after
