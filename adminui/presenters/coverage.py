@@ -99,6 +99,7 @@ def words() -> dict[str, Any]:
         "computed": _("{n} with analytics"),
         "cell": _("{district}, {month}: {state}."),
         "selected": _("Selected: {districts}, {months}."),
+        "districts": _("Districts {first} to {last}"),
         "span": _("{first} to {last}"),
         "cells": [_("{n} month of a district"), _("{n} months of districts")],
         "missing": _("{n} missing"),

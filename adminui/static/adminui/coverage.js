@@ -215,10 +215,9 @@
         if (letter === "u") counts.unpublished += 1;
       }
     }
-    const ranges = runsOf(rows).map((run) => between(map.names[run[0]], shortName(run), run.length));
-    const months = between(map.months[first], map.months[last], last - first + 1);
+    const months = first === last ? map.months[first] : filled(words.span, { first: map.months[first], last: map.months[last] });
     const strong = document.createElement("strong");
-    strong.textContent = selection.title || filled(words.selected, { districts: ranges.join(", "), months });
+    strong.textContent = selection.title || filled(words.selected, { districts: named(rows), months });
     const parts = ["missing", "stored", "unpublished"].filter((name) => counts[name]);
     const details = parts.map((name) => filled(words[name], { n: counts[name].toLocaleString("en") })).join(", ");
     const text = [strong, ` ${plural(words.cells, counts.all)}${details ? `: ${details}` : ""}.`];
@@ -227,8 +226,15 @@
     return text;
   };
 
-  const between = (first, last, length) => (length === 1 ? first : filled(map.words.span, { first, last }));
-  const shortName = (run) => map.districts[run.at(-1)].replace(/^0+(?=.)/, "");
+  const shortName = (row) => map.districts[row].replace(/^0+(?=.)/, "");
+
+  const named = (rows) => {
+    const isSummary = (row) => map.districts[row] === "all";
+    const plain = runsOf(rows.filter((row) => !isSummary(row))).map((run) => (run.length === 1
+      ? map.names[run[0]]
+      : filled(map.words.districts, { first: shortName(run[0]), last: shortName(run.at(-1)) })));
+    return [...rows.filter(isSummary).map((row) => map.names[row]), ...plain].join(", ");
+  };
 
   // Using a selection.
 
@@ -395,17 +401,18 @@
     map = answer;
     if (!isSame) {
       cursor = anchor = null;
-      select_nothing();
+      forget();
     }
     element("bf-coverage-size").textContent = map.size;
     draw();
     if (selection) select(selection);
+    if (cursor) read(cursor, false);
     showGaps();
     if (isFirst) element("bf-map-scroll").scrollLeft = size.wide;
     element("bf-coverage").dataset.state = "ready";
   };
 
-  const select_nothing = () => {
+  const forget = () => {
     selection = null;
     element("bf-selection").hidden = true;
   };
