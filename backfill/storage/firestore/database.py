@@ -14,6 +14,7 @@ Names of collections are the same under every prefix, so that one set of indexes
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -46,6 +47,10 @@ _CONTENTION_LIMIT = 30.0
 """Seconds for which a change is tried again that others came before."""
 
 _LONGEST_PAUSE = 0.5
+
+_MARKS = 8
+"""How many of the last changes of a document can be told apart, so that one whose answer was lost is not done twice."""
+
 _PAGE = 300
 """Documents that are read, or removed, with one call."""
 
@@ -121,9 +126,12 @@ class _Locking(Transaction):
 class Attempt:
     """One try of a change. It reads, prepares its writes, and commits them together or not at all."""
 
-    def __init__(self, database: Database, *, locks: bool, number: int, may_be_done: bool) -> None:
-        """`locks`: what is read stays so until the commit. Elsewhere preconditions see to that, without a lock."""
-        self._database = database
+    def __init__(self, database: Database, mark: str, *, locks: bool, number: int, may_be_done: bool) -> None:
+        """`mark` names the change, in every try of it.
+
+        `locks`: what is read stays so until the commit. Elsewhere preconditions see to that, without a lock.
+        """
+        self._database, self._mark = database, mark
         self.number = number
         self.may_be_done = may_be_done
         """An earlier try was sent, and its answer never came."""
@@ -153,6 +161,14 @@ class Attempt:
             # An update of every field that there was, since only an update takes a precondition.
             gone = dict.fromkeys(set(seen.to_dict() or {}) - set(value), DELETE_FIELD)
             self.writes.update(seen.reference, {**value, **gone}, self._database.unchanged(seen))
+
+    def has_come_through(self, seen: Document) -> bool:
+        """Whether an earlier try was committed though its answer was lost; of a document that is written `marked`."""
+        return self._mark in (seen.to_dict() or {}).get("marks", ())
+
+    def marked(self, seen: Document, value: dict[str, Any]) -> dict[str, Any]:
+        """The value with the marks of the last changes of its document."""
+        return {**value, "marks": [*(seen.to_dict() or {}).get("marks", ()), self._mark][-_MARKS:]}
 
     def commit(self) -> None:
         if self._transaction is not None:
@@ -238,8 +254,9 @@ class Database:
         """
         began = time.monotonic()
         tries = troubles = 0
+        mark = secrets.token_hex(4)
         while True:
-            trying = Attempt(self, locks=locks, number=tries, may_be_done=troubles > 0)
+            trying = Attempt(self, mark, locks=locks, number=tries, may_be_done=troubles > 0)
             tries += 1
             try:
                 return attempt(trying)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -45,9 +44,6 @@ from backfill.storage.firestore.state import State, claim_on
 
 logger = logging.getLogger(__name__)
 
-_MARKS = 8
-"""How many of the last writes of a job can be told apart, so that one whose answer was lost is not done twice."""
-
 
 def _conflict(active: Job) -> JobConflict:
     return JobConflict(
@@ -55,10 +51,6 @@ def _conflict(active: Job) -> JobConflict:
         "time: wait until it ends, or cancel it first.",
         details=conflict_details(active),
     )
-
-
-def _marks(document: Document) -> list[str]:
-    return list((document.to_dict() or {}).get("marks", ()))
 
 
 class FirestoreJobStorage(JobStorage):
@@ -170,15 +162,13 @@ class FirestoreJobStorage(JobStorage):
         segment: Segment | None = None,
         audit: Callable[[Job, Job], AuditEntry] | None = None,
     ) -> Job:
-        mark = secrets.token_hex(4)
-
         def attempt(trying: Attempt) -> Job:
             seen = trying.read(self._job(job_id))
             if not seen.exists:
                 raise JobNotFound(f"There is no job {job_id}.")
             before = shown(seen)
-            if mark in _marks(seen):
-                return before  # an earlier try had come through, and its answer was lost
+            if trying.has_come_through(seen):
+                return before
             after = change(before)
             if segment is not None:
                 self._ledger.write(job_id, segment, trying)
@@ -188,7 +178,7 @@ class FirestoreJobStorage(JobStorage):
                 return before
             if audit is not None:
                 self._append([audit(before, after)], trying)
-            stored = self._replace(seen, before, after, trying, mark)
+            stored = self._replace(seen, before, after, trying)
             if before.status.is_active:
                 if not after.status.is_active:
                     self._state.count(stored, trying)
@@ -200,11 +190,10 @@ class FirestoreJobStorage(JobStorage):
         with answering():
             return self._database.decide(attempt)
 
-    def _replace(self, seen: Document, before: Job, after: Job, trying: Attempt, mark: str = "") -> Job:
+    def _replace(self, seen: Document, before: Job, after: Job, trying: Attempt) -> Job:
         """Add the write of a changed job to those of an attempt; the job as it will be stored."""
         stored = replace(after, id=before.id, revision=before.revision + 1)
-        value = job_to_document(stored, self._retention)
-        trying.write(seen, {**value, "marks": [*_marks(seen), mark][-_MARKS:]})
+        trying.write(seen, trying.marked(seen, job_to_document(stored, self._retention)))
         return stored
 
     def _append(self, entries: Iterable[AuditEntry], trying: Attempt) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import groupby
@@ -22,7 +21,7 @@ from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.results import FirestoreResults
 from backfill.storage.firestore.state import check_fence
 
-_DESCRIBED = ("day", "district", "about", "mark", blobs.PARTS)
+_DESCRIBED = ("day", "district", "about", blobs.PARTS)
 """All fields but the reports themselves."""
 
 _FACTS_PAGE = 2000
@@ -59,26 +58,24 @@ class FirestoreSnapshotStorage(FirestoreResults):
 
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
         packed = packing.pack_reports(snapshot.reports)
-        mark = secrets.token_hex(8)
 
         def attempt(trying: Attempt) -> bool:
             reference = self._snapshot(snapshot.date, snapshot.district)
             slot, seen = trying.read_all([self._database.document("state", "slot"), reference])
             check_fence(fence, slot)
             if seen.exists:
-                if seen.get("mark") == mark:
-                    return True  # an earlier try had come through, and its answer was lost
+                if trying.has_come_through(seen):
+                    return True
                 if not snapshot.supersedes(self._read(seen, with_content=False)):
                     return False
             value = {
                 "day": snapshot.date.isoformat(),
                 "district": snapshot.district,
                 "about": _about(snapshot),
-                "mark": mark,
                 **blobs.fields_for(packed, trying, reference),
             }
             blobs.forget_parts(seen, trying, value)
-            trying.write(seen, value)
+            trying.write(seen, trying.marked(seen, value))
             trying.commit()
             return True
 

@@ -81,17 +81,17 @@ class State:
         def attempt(trying: Attempt) -> StoredLimits:
             seen = trying.read(self._document("limits"))
             before = _limits_of(seen)
+            if trying.has_come_through(seen):
+                return before
             after = change(before)
             if audit is not None:
                 self._append([audit(before, after)], trying)
-            trying.write(
-                seen,
-                {
-                    "limits": after.limits.to_dict(),
-                    "updated_at": after.updated_at,
-                    "updated_by": packing.storable(after.updated_by),
-                },
-            )
+            value = {
+                "limits": after.limits.to_dict(),
+                "updated_at": after.updated_at,
+                "updated_by": packing.storable(after.updated_by),
+            }
+            trying.write(seen, trying.marked(seen, value))
             trying.commit()
             return after
 
@@ -109,21 +109,21 @@ class State:
                 hold_reason=value.get("hold_reason", ""),
                 pace=Pace(slowed_to=value.get("slowed_to", 1.0), slowed_at=plain(value.get("slowed_at"))),
             )
+            if trying.has_come_through(seen):
+                return before
             after = change(before)
             if after == before:
                 return after
-            trying.write(
-                seen,
-                {
-                    **{name: value.get(name) for name in FENCE},
-                    "reserved_until": after.reserved_until,
-                    "held_until": after.held_until,
-                    "held_at": after.held_at,
-                    "hold_reason": packing.storable(after.hold_reason),
-                    "slowed_to": after.pace.slowed_to,
-                    "slowed_at": after.pace.slowed_at,
-                },
-            )
+            changed = {
+                **{name: value.get(name) for name in FENCE},
+                "reserved_until": after.reserved_until,
+                "held_until": after.held_until,
+                "held_at": after.held_at,
+                "hold_reason": packing.storable(after.hold_reason),
+                "slowed_to": after.pace.slowed_to,
+                "slowed_at": after.pace.slowed_at,
+            }
+            trying.write(seen, trying.marked(seen, changed))
             trying.commit()
             return after
 
