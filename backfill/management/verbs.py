@@ -12,6 +12,7 @@ from backfill import shapes, webhooks
 from backfill.domain import Job, JobFilter, JobType, OutcomeFilter, OutcomeKind, Status, parsed_district
 from backfill.management import arguments, tables, wording
 from backfill.management.arguments import Options
+from backfill.management.copying import run_copy
 from backfill.management.coverage_table import coverage_view
 from backfill.management.exporting import run_export
 from backfill.management.following import EXIT_INTERRUPTED, exit_code, failures, follow
@@ -178,6 +179,9 @@ class Verbs:
         else:
             self._terminal.say(*coverage_view(coverage, self._terminal.out))
         return 0
+
+    def copy(self) -> int:
+        return run_copy(self._terminal, self._options)
 
     def export(self) -> int:
         return run_export(self._service.history, self._terminal, self._options)

@@ -149,6 +149,10 @@ class JobStorage(ABC):
         """The audit trail of one job, whether it is still stored or not, or of everything; newest first."""
 
     @abstractmethod
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Store entries of another store as they are; one that is there already stays."""
+
+    @abstractmethod
     def delete_audit(self, before: datetime) -> int:
         """Remove the entries that are older than that; how many."""
 

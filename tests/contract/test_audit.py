@@ -154,6 +154,17 @@ def test_entries_of_one_moment_keep_one_order_over_pages(storage: Storage) -> No
     assert {entry.id for entry in paged} == {entry.id for entry in entries}
 
 
+def test_entries_of_another_store_are_added_once_and_as_they_are(storage: Storage) -> None:
+    """Also those of limits, and of jobs that are not stored any more."""
+    entries = [
+        AuditEntryFactory.build(job_id=job_id, at=NOW + timedelta(n)) for n, job_id in enumerate((None, uuid4()))
+    ]
+    created(storage, entries[0])
+    storage.jobs.add_audit(entries)
+    storage.jobs.add_audit(entries)
+    assert trail(storage) == entries[::-1]
+
+
 def test_the_trail_outlives_the_job_and_goes_by_its_own_age(storage: Storage) -> None:
     job = JobFactory.build(status=Status.COMPLETED, ended_at=NOW)
     old, young = AuditEntryFactory.build(job_id=job.id), AuditEntryFactory.build(job_id=job.id, at=NOW + timedelta(1))

@@ -176,11 +176,12 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
 def test_reading_goes_on_after_a_refusal(troubled: tuple[Trouble, Storage], code: grpc.StatusCode) -> None:
     trouble, storage = troubled
     job = created(storage)
-    for read, name in (
+    reads: list[tuple[Callable[[], Any], str]] = [
         (lambda: storage.jobs.get(job.id), "BatchGetDocuments"),
         (storage.jobs.active, "RunQuery"),
         (lambda: storage.jobs.page(JobFilter(), limit=1, offset=0).rows[0], "RunAggregationQuery"),
-    ):
+    ]
+    for read, name in reads:
         trouble.first(2, Fault(code), name)
         assert read() == job
         assert trouble.met == {name: 2}

@@ -49,6 +49,7 @@ from tests.contract.backends import Backend
 from tests.factories import (
     DAY,
     NOW,
+    AuditEntryFactory,
     CalendarMonthFactory,
     JobFactory,
     OutcomeFactory,
@@ -801,6 +802,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "jobs.rate_limits": lambda storage: storage.jobs.rate_limits(),
     "jobs.save_rate_limits": lambda storage: storage.jobs.save_rate_limits(lambda limits: limits),
     "jobs.audit": lambda storage: storage.jobs.audit(None, limit=1, offset=0),
+    "jobs.add_audit": lambda storage: storage.jobs.add_audit([AuditEntryFactory.build()]),
     "jobs.delete_audit": lambda storage: storage.jobs.delete_audit(NOW),
     "jobs.report_worker": lambda storage: storage.jobs.report_worker(NOW),
     "jobs.worker_seen_at": lambda storage: storage.jobs.worker_seen_at(),

@@ -390,6 +390,11 @@ class FakeJobs(JobStorage):
             found.sort(key=lambda entry: (entry.at, entry.id), reverse=True)
             return Page(found[offset : offset + limit], len(found))
 
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        with self.store.answering():
+            there = {entry.id for entry in self.trail}
+            self.trail += [entry for entry in entries if entry.id not in there]
+
     def delete_audit(self, before: datetime) -> int:
         with self.store.answering():
             kept = [entry for entry in self.trail if entry.at >= before]

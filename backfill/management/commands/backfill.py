@@ -74,6 +74,9 @@ class Command(BaseCommand):
         coverage.add_argument(
             "--district", action="append", default=[], metavar="ID", help="repeatable; none means all"
         )
+        copy = verb("copy", "Copy everything from one store to another; to be called again if interrupted.")
+        copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
+        copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")
         verb("work", "Run the worker here until Ctrl-C or SIGTERM.")
         verb("prune", "Remove jobs that ended longer ago than BACKFILL_RETENTION_DAYS.")
 

@@ -289,6 +289,14 @@ class FirestoreJobStorage(JobStorage):
             )
         return Page([entry_of(row) for row in rows], total)
 
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        def attempt(trying: Attempt) -> None:
+            self._append(entries, trying)
+            trying.commit()
+
+        with answering():
+            self._database.decide(attempt)
+
     def delete_audit(self, before: datetime) -> int:
         query = self._database.collection("audit").where(filter=FieldFilter("at", "<", before)).order_by("at")
         with answering():

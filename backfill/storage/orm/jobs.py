@@ -326,6 +326,11 @@ class OrmJobStorage(JobStorage):
         with answering():
             return Page([_entry_of(row) for row in rows[offset : offset + limit]], rows.count())
 
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        with transacting():
+            there = set(AuditRecord.objects.filter(id__in=[e.id for e in entries]).values_list("id", flat=True))
+            self._append(entry for entry in entries if entry.id not in there)
+
     def delete_audit(self, before: datetime) -> int:
         with transacting():
             return AuditRecord.objects.filter(at__lt=before).delete()[0]

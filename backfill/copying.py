@@ -1,0 +1,237 @@
+"""Copies what one store holds into another. What was copied is read back; what is there already is not copied again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import zip_longest
+from uuid import UUID
+
+from backfill.domain import AuditEntry, Job, JobFilter, Notices, month_ends
+from backfill.errors import CorruptRecord, InvalidJobState
+from backfill.storage import ADAPTERS, Storage, open_storage
+
+_PAGE = 200
+
+Problem = Callable[[CorruptRecord], None]
+
+
+@dataclass
+class Copied:
+    """What became of the records of a kind."""
+
+    kind: str
+    copied: int = 0
+    there: int = 0
+    """Nothing was to be done: it is stored there as it is here, or something newer is."""
+    left_out: int = 0
+    """It cannot be read here, or reads otherwise there; each is told."""
+
+
+def copied(origin: str, target: str, on_problem: Problem) -> Iterator[Copied]:
+    """Copy everything between two stores that BACKFILL_STORAGE may name; each kind of record as it is done.
+
+    To be called again after an interruption. Raises InvalidJobState where a job is active in either,
+    StorageUnavailable, and ValueError where there is no such store. What all jobs came to (`/metrics`) begins anew.
+    """
+    for name in (origin, target):
+        if name not in ADAPTERS:
+            raise ValueError(f"There is no store {name[:40]!r}; it must be one of: {', '.join(ADAPTERS)}.")
+    if origin == target:
+        raise ValueError(f"{origin} cannot be copied to itself.")
+    copying = _Copying(open_storage(origin), open_storage(target), on_problem)
+    for name, storage in ((origin, copying.origin), (target, copying.target)):
+        active = storage.jobs.active()
+        if active is not None:
+            raise InvalidJobState(
+                f"Job {active.id} is {active.status} in {name}. Cancel it or let it end, stop the servers, and copy "
+                "again."
+            )
+    yield from copying.run()
+
+
+class _Copying:
+    def __init__(self, origin: Storage, target: Storage, on_problem: Problem) -> None:
+        self.origin, self.target, self._on_problem = origin, target, on_problem
+
+    def run(self) -> Iterator[Copied]:
+        """Snapshots go before what rests on them, and jobs before the trail of who started them."""
+        yield self._limits()
+        yield self._calendar()
+        yield self._snapshots()
+        yield self._results()
+        yield self._jobs()
+        yield self._audit()
+
+    @contextmanager
+    def _leaving_out(self, tally: Copied) -> Iterator[None]:
+        """What is damaged is told and counted, and the rest is copied."""
+        try:
+            yield
+        except CorruptRecord as exc:
+            tally.left_out += 1
+            self._on_problem(exc)
+
+    def _limits(self) -> Copied:
+        tally = Copied("rate limits")
+        mine, theirs = self.origin.jobs.rate_limits(), self.target.jobs.rate_limits()
+        if mine.updated_at is None:
+            return tally
+        if theirs.updated_at is not None and theirs.updated_at >= mine.updated_at:
+            tally.there = 1
+            return tally
+        with self._leaving_out(tally):
+            self.target.jobs.save_rate_limits(lambda _: mine)
+            _check(self.target.jobs.rate_limits() == mine, "The rate limits")
+            tally.copied = 1
+        return tally
+
+    def _calendar(self) -> Copied:
+        tally = Copied("calendar months")
+        everything = date.min, date.max
+        theirs = {month.month_end: month for month in self.target.snapshots.calendar(*everything)}
+        for mine in self.origin.snapshots.calendar(*everything):
+            there = theirs.get(mine.month_end)
+            if there is not None and there.fetched_at >= mine.fetched_at:
+                tally.there += 1
+                continue
+            with self._leaving_out(tally):
+                self.target.snapshots.save_calendar(mine)
+                stored = self.target.snapshots.calendar(mine.month_end, mine.month_end)
+                _check(stored == [mine], f"The calendar of {mine.month_end:%Y-%m}")
+                tally.copied += 1
+        return tally
+
+    def _months(self) -> Iterator[tuple[date, date]]:
+        """First and last day of each month that has snapshots, so that no more than a month is held at once."""
+        span = self.origin.snapshots.span()
+        for end in month_ends(*span) if span else ():
+            yield end.replace(day=1), end
+
+    def _snapshots(self) -> Copied:
+        tally = Copied("snapshots")
+        mine, theirs = self.origin.snapshots, self.target.snapshots
+        for month in self._months():
+            there = {(facts.date, facts.district): facts for facts in theirs.facts(*month)}
+            for facts in mine.facts(*month):
+                if there.get((facts.date, facts.district)) == facts:
+                    tally.there += 1
+                    continue
+                with self._leaving_out(tally):
+                    snapshot = mine.get(facts.date, facts.district)
+                    if snapshot is None or not theirs.put(snapshot):
+                        tally.there += 1  # what is there supersedes it
+                        continue
+                    stored = theirs.get(facts.date, facts.district)
+                    subject = f"Snapshot {facts.date}/{facts.district}"
+                    # `get` has held the bytes against the hash of each report.
+                    _check(stored is not None and stored.content_hash == facts.content_hash, subject)
+                    tally.copied += 1
+        return tally
+
+    def _results(self) -> Copied:
+        """Of a date whose snapshot is another there, the result there stays: it rests on that."""
+        tally = Copied("results")
+        mine, theirs = self.origin.snapshots, self.target.snapshots
+        for month in self._months():
+            bases = {(facts.date, facts.district): facts.content_hash for facts in theirs.facts(*month)}
+            there = {(facts.date, facts.district): facts for facts in theirs.result_facts(*month)}
+            for facts in mine.result_facts(*month):
+                key = facts.date, facts.district
+                stored = there.get(key)
+                if stored == facts or (stored is not None and bases.get(key) != facts.source_hash):
+                    tally.there += 1
+                    continue
+                with self._leaving_out(tally):
+                    result = mine.result(*key)
+                    theirs.put_results([result] if result else [])
+                    _check(theirs.result(*key) == result, f"Result {facts.date}/{facts.district}")
+                    tally.copied += 1
+        return tally
+
+    # Jobs.
+
+    def _jobs(self) -> Copied:
+        tally = Copied("jobs")
+        for job_id in self._oldest_first():
+            with self._leaving_out(tally):
+                if self._copy_job(job_id):
+                    tally.copied += 1
+                else:
+                    tally.there += 1
+        return tally
+
+    def _oldest_first(self) -> list[UUID]:
+        ids: list[UUID] = []
+        while True:
+            page = self.origin.jobs.page(JobFilter(), limit=_PAGE, offset=len(ids))
+            ids += [job.id for job in page.rows]
+            if not page.rows or len(ids) >= page.total:
+                return ids[::-1]
+
+    def _copy_job(self, job_id: UUID) -> bool:
+        """Whether something of it was missing: the job with its plan, or segments of its ledger."""
+        mine, theirs = self.origin.jobs, self.target.jobs
+        job = mine.get(job_id)
+        if job is None:  # removed meanwhile
+            return False
+        plan = mine.plan(job_id)
+        stored = theirs.get(job_id)
+        if stored is None:
+            theirs.create(job, plan, displace=lambda _active: None)
+            stored = theirs.get(job_id)
+            is_new = True
+        else:
+            is_new = False
+        _check(stored is not None and _history_of(stored) == _history_of(job), f"Job {job_id}")
+        _check(theirs.plan(job_id) == plan, f"The plan of job {job_id}")
+        if self._is_ledger_whole(job_id):
+            return is_new
+        for segment in mine.segments(job_id):
+            theirs.update(job_id, lambda held: held, segment=segment)
+        _check(self._is_ledger_whole(job_id), f"The ledger of job {job_id}")
+        return True
+
+    def _is_ledger_whole(self, job_id: UUID) -> bool:
+        pairs = zip_longest(self.origin.jobs.segments(job_id), self.target.jobs.segments(job_id))
+        return all(mine == theirs for mine, theirs in pairs)
+
+    def _audit(self) -> Copied:
+        tally = Copied("audit entries")
+        theirs = {entry.id: entry for entry in _trail(self.target)}
+        missing = []
+        for entry in _trail(self.origin):
+            if theirs.get(entry.id) == entry:
+                tally.there += 1
+            else:
+                missing.append(entry)
+        for start in range(0, len(missing), _PAGE):
+            self.target.jobs.add_audit(missing[start : start + _PAGE])
+        theirs = {entry.id: entry for entry in _trail(self.target)} if missing else theirs
+        for entry in missing:
+            with self._leaving_out(tally):
+                _check(theirs.get(entry.id) == entry, f"Audit entry {entry.id}")
+                tally.copied += 1
+        return tally
+
+
+def _trail(storage: Storage) -> Iterable[AuditEntry]:
+    offset = 0
+    while True:
+        page = storage.jobs.audit(None, limit=_PAGE, offset=offset)
+        yield from page.rows
+        offset += len(page.rows)
+        if not page.rows or offset >= page.total:
+            return
+
+
+def _history_of(job: Job) -> Job:
+    """Without what still changes after its end: who was told of it, and how often it was written."""
+    return replace(job, notices=Notices(), revision=0)
+
+
+def _check(is_equal: bool, subject: str) -> None:
+    if not is_equal:
+        raise CorruptRecord(f"{subject} is stored otherwise where it was to be copied to, and was left as it is there.")

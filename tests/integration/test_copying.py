@@ -1,0 +1,201 @@
+"""Moving between stores: `manage.py backfill copy`, from the database to Firestore and back."""
+
+from __future__ import annotations
+
+import io
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+
+from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, RateLimits, StoredLimits
+from backfill.errors import StorageUnavailable
+from backfill.manager import Manager
+from backfill.storage import Storage, open_storage
+from tests.contract.backends import DAMAGE, Backend
+from tests.factories import (
+    DAY,
+    NOW,
+    AuditEntryFactory,
+    CalendarMonthFactory,
+    JobFactory,
+    PlanFactory,
+    ResultFactory,
+    SnapshotFactory,
+    reports_for,
+)
+from tests.integration.test_command_line import refused
+
+pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+
+EVERYTHING = date.min, date.max
+
+
+@pytest.fixture
+def stores(db: None, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> dict[str, Storage]:
+    """The test's own database and the emulator, both empty, as the command line finds them."""
+    stores = {"orm": open_storage("orm"), "firestore": storage}
+    monkeypatch.setattr("backfill.copying.open_storage", stores.__getitem__)
+    return stores
+
+
+def ended_job(storage: Storage, **fields: Any) -> None:
+    """One whose ledger has two segments."""
+    plan = PlanFactory.build()
+    job = JobFactory.build(**fields)
+    storage.jobs.create(
+        job, plan, displace=lambda _: None, audit=lambda _: [AuditEntryFactory.build(job_id=job.id, at=job.created_at)]
+    )
+    items = [item for day in plan.days for item in day.items()]
+    for share in (items[:2], items[2:]):
+        claim = Manager(storage.jobs).claim("runner", NOW)
+        assert claim is not None
+        claim.note(Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1) for item in share)
+        claim.record((), LimiterReport(), NOW)
+        if share[-1] == items[-1]:
+            claim.finish(NOW)
+        else:
+            claim.release(NOW)
+
+
+def filled(storage: Storage) -> None:
+    for n in range(2):
+        ended_job(storage, created_at=NOW + timedelta(seconds=n))
+    storage.jobs.save_rate_limits(
+        lambda _: StoredLimits(limits=RateLimits(max_concurrent=5), updated_at=NOW, updated_by="alice"),
+        audit=lambda _before, _after: AuditEntryFactory.build(job_id=None),
+    )
+    storage.snapshots.save_calendar(CalendarMonthFactory.build())
+    storage.snapshots.save_calendar(CalendarMonthFactory.build(month_end=date(2024, 2, 29)))
+    for district in ("all", "01", "F"):
+        for day in (date(2023, 6, 30), DAY):
+            snapshot = SnapshotFactory.build(date=day, district=district)
+            storage.snapshots.put(snapshot)
+            storage.snapshots.put_results(
+                [ResultFactory.build(date=day, district=district, source_hash=snapshot.content_hash)]
+            )
+
+
+def content(storage: Storage) -> dict[str, Any]:
+    """All that a store holds, but who was told of a job and how often it was written."""
+    jobs, snapshots = storage.jobs, storage.snapshots
+    ids = [job.id for job in jobs.page(JobFilter(), limit=100, offset=0).rows]
+    return {
+        "jobs": [jobs.get(job_id) for job_id in ids],
+        "plans": [jobs.plan(job_id) for job_id in ids],
+        "ledgers": [list(jobs.segments(job_id)) for job_id in ids],
+        "audit": {entry.id: entry for entry in jobs.audit(None, limit=100, offset=0).rows},
+        "limits": jobs.rate_limits(),
+        "calendar": snapshots.calendar(*EVERYTHING),
+        "snapshots": [snapshots.get(facts.date, facts.district) for facts in snapshots.facts(*EVERYTHING)],
+        "results": [snapshots.result(facts.date, facts.district) for facts in snapshots.result_facts(*EVERYTHING)],
+    }
+
+
+def copy(origin: str, target: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("backfill", "copy", "--from", origin, "--to", target, stdout=out, stderr=err)
+    except SystemExit as exit_:
+        return int(exit_.code or 0), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+def test_everything_goes_to_firestore_and_comes_back_as_it_was(stores: dict[str, Storage]) -> None:
+    filled(stores["orm"])
+    before = content(stores["orm"])
+    assert [len(before[kind]) for kind in ("jobs", "snapshots", "results", "calendar", "audit")] == [2, 6, 6, 2, 3]
+    code, said, told = copy("orm", "firestore")
+    assert (code, told) == (0, "")
+    assert "snapshots: 6 copied, 0 there already, 0 left out" in said
+    assert content(stores["firestore"]) == before
+
+    assert "jobs: 0 copied, 2 there already" in copy("orm", "firestore")[1]
+    assert content(stores["firestore"]) == before
+
+    for model in apps.get_app_config("backfill").get_models():
+        model._default_manager.all().delete()
+    assert copy("firestore", "orm")[0] == 0
+    assert content(stores["orm"]) == before
+
+
+@pytest.mark.parametrize("calls", [1, 3, 9, 14, 16, 17, 20, 22])
+def test_what_was_interrupted_is_finished_by_the_next_call(
+    stores: dict[str, Storage], monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """Wherever the target went away."""
+    filled(stores["orm"])
+    target = stores["firestore"]
+    left = calls
+
+    def failing(write: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise StorageUnavailable("The job store does not answer: the test took it away.")
+            return write(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as away:
+        for port, name in (
+            (target.jobs, "save_rate_limits"),
+            (target.jobs, "create"),
+            (target.jobs, "update"),
+            (target.jobs, "add_audit"),
+            (target.snapshots, "put"),
+            (target.snapshots, "put_results"),
+            (target.snapshots, "save_calendar"),
+        ):
+            away.setattr(port, name, failing(getattr(port, name)))
+        out = io.StringIO()
+        with pytest.raises(Exception, match="the test took it away"):
+            call_command("backfill", "copy", "--from", "orm", "--to", "firestore", stdout=out)
+    assert content(target) != content(stores["orm"])
+    assert copy("orm", "firestore")[0] == 0
+    assert content(target) == content(stores["orm"])
+
+
+def test_what_is_newer_there_stays_with_what_was_computed_of_it(stores: dict[str, Storage]) -> None:
+    filled(stores["orm"])
+    newer = SnapshotFactory.build(fetched_at=NOW + timedelta(days=1), reports=reports_for("01", "newer"))
+    result = ResultFactory.build(source_hash=newer.content_hash)
+    stores["firestore"].snapshots.put(newer)
+    stores["firestore"].snapshots.put_results([result])
+    code, said, _ = copy("orm", "firestore")
+    assert code == 0
+    assert "snapshots: 5 copied, 1 there already" in said
+    assert "results: 5 copied, 1 there already" in said
+    assert stores["firestore"].snapshots.get(DAY, "01") == newer
+    assert stores["firestore"].snapshots.result(DAY, "01") == result
+
+
+def test_what_is_damaged_is_named_and_the_rest_is_copied(stores: dict[str, Storage]) -> None:
+    filled(stores["orm"])
+    apps.get_model("backfill", "StoredSnapshot").objects.filter(date=DAY, district="01").update(content=DAMAGE)
+    code, said, told = copy("orm", "firestore")
+    assert code == 2
+    assert "snapshots: 5 copied, 0 there already, 1 left out" in said
+    assert f"snapshot {DAY}/01" in told
+    assert "jobs: 2 copied" in said
+
+
+@pytest.mark.parametrize("side", ["orm", "firestore"])
+def test_nothing_is_copied_while_a_job_is_active(stores: dict[str, Storage], side: str) -> None:
+    job = JobFactory.build()
+    stores[side].jobs.create(job, PlanFactory.build(), displace=lambda _: None)
+    sentence = refused("copy", "--from", "orm", "--to", "firestore")
+    assert f"Job {job.id} is pending in {side}." in sentence
+    assert "Cancel it or let it end" in sentence
+
+
+def test_a_store_is_named_and_not_copied_to_itself(stores: dict[str, Storage], backend: Backend) -> None:
+    assert (
+        refused("copy", "--from", "orm", "--to", "mongo")
+        == "There is no store 'mongo'; it must be one of: orm, firestore."
+    )
+    assert refused("copy", "--from", "orm", "--to", "orm") == "orm cannot be copied to itself."
