@@ -195,7 +195,7 @@ def _facts_of_active(job: Job, now: datetime) -> list[Fact]:
     facts = []
     working = sum(district.is_in_progress for district in progress.districts.values())
     if progress.current_item:
-        more = ngettext("and %(number)s more district", "and %(number)s more districts", working - 1)
+        more = _("and %(number)s more in flight")
         note = more % {"number": working - 1} if working > 1 else ""
         facts.append(Fact(_("Current item"), wording.item(progress.current_item), note))
     elif progress.last_item:

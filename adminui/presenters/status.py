@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from zlib import crc32
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -63,10 +64,10 @@ def listed_pill(job: Job, now: datetime) -> Pill:
 
 
 def is_waiting(job: Job) -> bool:
-    limiter = job.progress.limiter
-    return limiter.state in _WAITING and limiter.waiting_until is not None
+    return job.progress.limiter.state in _WAITING
 
 
 def situation(job: Job, now: datetime) -> str:
-    """What of a job changes by the clock alone, so that an ETag can tell."""
-    return f"{job.is_held(now):d}{job.is_stale(now):d}"
+    """What of a job changes without a write of it, so that an ETag can tell."""
+    reason = crc32(job.progress.limiter.reason.encode()) if job.status is Status.PENDING else 0
+    return f"{job.is_held(now):d}{job.is_stale(now):d}{reason:x}"

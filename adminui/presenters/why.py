@@ -40,17 +40,13 @@ def _running(job: Job, now: datetime) -> Why:
     return _computing(job) if job.job_type is JobType.ANALYTICS_GENERATION else _fetching(job)
 
 
-def _pending(job: Job, now: datetime) -> Why:
+def _pending(job: Job, _now: datetime) -> Why:
+    lead = _("Waiting for a worker.")
+    reason = job.progress.limiter.reason.removeprefix("Waiting for a worker; ")
+    rest = f"{reason[:1].upper()}{_sentence(reason)[1:]}"
     if job.started_at is not None:
-        rest = _("It goes on from the last stored item as soon as a worker takes it.")
-    else:
-        rest = _("It starts by itself as soon as a worker takes it, usually within a second.")
-    if (now - job.progressed_at).total_seconds() > 10:
-        rest = _(
-            "None has taken it since %(time)s: start a server, or “manage.py backfill work”. The job then begins by "
-            "itself."
-        ) % {"time": wording.clock(job.progressed_at)}
-    return Why(kind="pending", icon="clock", tone="mute", lead=_("Waiting for a worker."), rest=rest)
+        rest += " " + _("It then goes on from the last stored item.")
+    return Why(kind="pending", icon="clock", tone="mute", lead=lead, rest=rest)
 
 
 def _orphaned(job: Job, now: datetime) -> Why:
@@ -76,28 +72,26 @@ def _stale() -> Why:
 def _waiting(job: Job) -> Why:
     limiter = job.progress.limiter
     until = limiter.waiting_until
-    time = wording.clock(until) if until else ""
-    if limiter.state is LimiterState.THROTTLED:
-        rest = _("%(reason)s It goes on by itself.") % {"reason": _sentence(limiter.reason)}
-        icon, tone = "clock", "mute"
+    if until is not None:
+        lead = _("Waiting until %(time)s.") % {"time": wording.clock(until)}
     else:
-        rest = _("%(reason)s It goes on by itself. No item is lost and there is nothing to do.") % {
-            "reason": _sentence(limiter.reason)
-        }
-        icon, tone = "clock", "warn"
+        lead = _("Waiting for the dashboard.")
+    if limiter.state is LimiterState.THROTTLED:
+        tone, rest = "mute", _("%(reason)s It goes on by itself.")
+    else:
+        tone, rest = "warn", _("%(reason)s It tries again by itself. No item is lost and there is nothing to do.")
     return Why(
         kind=f"waiting-{limiter.state}",
-        icon=icon,
+        icon="clock",
         tone=tone,
-        lead=_("Waiting until %(time)s.") % {"time": time},
-        rest=rest,
+        lead=lead,
+        rest=rest % {"reason": _sentence(limiter.reason)},
         until=until,
     )
 
 
 def _fetching(job: Job) -> Why:
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    pace = _sentence(job.progress.limiter.reason)
     if not working:
         return Why(
             kind="fetching",
@@ -107,15 +101,14 @@ def _fetching(job: Job) -> Why:
             rest=_("What is already stored is skipped without a request."),
         )
     places = wording.where(working)
-    lead = ngettext("Fetching one item,", "Fetching from %(number)s districts at once,", len(working)) % {
-        "number": len(working)
-    }
+    lead = ngettext("Fetching one item,", "Fetching %(number)s items at once,", len(working)) % {"number": len(working)}
     return Why(
         kind="fetching",
         icon="play",
         tone="info",
         lead=lead,
-        rest=f"{places[:1].lower()}{places[1:]}. {pace}",
+        rest=_("from %(places)s. %(pace)s")
+        % {"places": _lower(places), "pace": _sentence(job.progress.limiter.reason)},
     )
 
 

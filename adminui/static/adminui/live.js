@@ -90,7 +90,14 @@
   const take = (html) => {
     const before = { active: isActive(), job: card().dataset.job };
     heldFocus = card().contains(document.activeElement) ? document.activeElement : null;
-    htmx.swap("#bf-now", html, { swapStyle: "morph:outerHTML" });
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    const row = fresh.content.querySelector("template")?.content.firstElementChild;
+    for (const part of [...fresh.content.children, row]) {
+      const shown = part && part.id && document.getElementById(part.id);
+      if (shown) Idiomorph.morph(shown, part, { morphStyle: "outerHTML" });
+    }
+    htmx.process(card());
     settle(before);
   };
 

@@ -81,7 +81,7 @@
         const cross = document.createElementNS("http://www.w3.org/2000/svg", "svg");
         cross.setAttribute("aria-hidden", "true");
         const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-        use.setAttribute("href", "#bf-cross");
+        use.setAttribute("href", "#bfi-cross");
         cross.append(use);
         chip.append(cross);
         return chip;

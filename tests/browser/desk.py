@@ -1,0 +1,135 @@
+"""An operator's desk: a real server over the sample dashboard, and Chromium before it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+
+from tests.acceptance.harness import Client, Dashboard, Site, free_port
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+SECTION = "/admin/backfill/"
+
+_LOOK_ONLY = (
+    "from django.contrib.auth.models import Permission, User; "
+    "looker = User.objects.create_user('looker', password='looker', is_staff=True); "
+    "looker.user_permissions.add(Permission.objects.get(codename='view_backfilljob'))"
+)
+
+
+def chromium() -> str | None:
+    """Where it is; None where there is none."""
+    return os.environ.get("BACKFILL_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def launched(playwright: Playwright, path: str) -> Browser:
+    return playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+
+
+@dataclass
+class Desk:
+    """One site with an `operator`, who may do everything, and a `looker`, who may only look.
+
+    Their passwords are their names.
+    """
+
+    browser: Browser
+    site: Site
+    dashboard: Dashboard
+    client: Client
+    troubles: list[str] = field(default_factory=list)
+    """What any page complained of: errors of scripts, and what the policy refused."""
+    _states: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, browser: Browser, folder: Path, *world: str) -> Iterator[Desk]:
+        dashboard = Dashboard.sample(*(world or ("--districts", "6", "--clubs", "8", "--latency-ms", "20")))
+        site = Site(folder, f"sqlite:///{folder}/site.sqlite3", dashboard.url)
+        try:
+            site.prepare()
+            site.manage("shell", "-c", _LOOK_ONLY)
+            port = free_port()
+            client = site.serve("--bind", f"127.0.0.1:{port}")
+            yield cls(browser, site, dashboard, client)
+        finally:
+            site.stop()
+            dashboard.stop()
+
+    def quiet(self) -> None:
+        """Nothing runs, nothing is played, and the limits are wide."""
+        active = self.client.get("/api/admin/backfill/jobs?status=pending,running,pausing,paused,cancelling")["jobs"]
+        for job in active:
+            self.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+            self.client.ended(job["jobId"])
+        self.dashboard.forget()
+        self.client.set_limits(maxDelayMs=200)
+
+    def open(self, path: str = SECTION, *, user: str = "operator", address: str = "", **options: Any) -> Page:
+        """A page in a context of its own, signed in."""
+        base = address or self.client.url
+        options = {"viewport": {"width": 1280, "height": 900}, **options}
+        context = self.browser.new_context(base_url=base, storage_state=self._states.get((base, user)), **options)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: self._note(page, message.type, message.text))
+        page.goto(path)
+        if "/login/" in page.url:
+            page.fill("#id_username", user)
+            page.fill("#id_password", user)
+            page.click("[type=submit]")
+            page.wait_for_url(f"**{path}")
+            self._states[base, user] = context.storage_state()
+        return page
+
+    def _note(self, page: Page, kind: str, text: str) -> None:
+        if kind in {"error", "warning"} and "status of 4" not in text and "ERR_CONNECTION" not in text:
+            self.troubles.append(f"{page.url}: {text}")
+
+
+def pill(page: Page) -> Locator:
+    return page.locator("#bf-now .bf-pill").first
+
+
+def fill_form(page: Page, first: str, last: str, cadence: str = "month-ends") -> None:
+    page.fill("#bf-from", first)
+    page.fill("#bf-to", last)
+    page.check(f"#bf-start-form [name=cadence][value={cadence}]", force=True)
+
+
+def preview(page: Page) -> Locator:
+    """The dialog that the form leads to."""
+    page.click("#bf-preview-button")
+    dialog = page.locator("#bf-dialog")
+    expect(dialog).to_be_visible(timeout=30_000)
+    return dialog
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds."""
+    page.evaluate("() => Promise.all(document.getAnimations().map((animation) => animation.finished))")
+    page.evaluate(AXE.read_text())
+    found: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [f"{fault['id']}: {node['html'][:160]}" for fault in found["violations"] for node in fault["nodes"]]
+
+
+def is_wider_than_the_window(page: Page) -> bool:
+    wider: bool = page.evaluate("() => document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return wider

@@ -1,0 +1,45 @@
+"""Light and dark, wide and 375 px: nothing for axe to find, nothing beyond the window's edge."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.desk import SECTION, Desk, faults, fill_form, is_wider_than_the_window, pill, preview
+
+WIDE = {"width": 1280, "height": 900}
+NARROW = {"width": 375, "height": 800}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "375px"])
+def test_axe_finds_nothing_and_nothing_passes_the_edge(desk: Desk, scheme: str, viewport: dict[str, int]) -> None:
+    page = desk.open(color_scheme=scheme, viewport=viewport)
+    expect(page.locator("#bf-start-form")).to_be_visible()
+    assert faults(page) == []
+    assert not is_wider_than_the_window(page)
+    fill_form(page, "2023-07-01", "2023-08-31")
+    preview(page)
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+
+    desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
+    desk.client.set_limits(maxRequestsPerMinute=400, maxDelayMs=200)
+    job = desk.client.start("2023-07-01", "2023-12-31", cadence="month-ends", skipExisting=False)
+    page.goto(SECTION)
+    expect(pill(page)).to_contain_text("Running", timeout=20_000)
+    page.locator("#bf-districts > summary").click()
+    page.locator("#bf-districts-all").click()
+    expect(page.locator("#bf-cause-HTML_PAGE")).to_be_visible(timeout=30_000)
+    assert faults(page) == []
+    assert not is_wider_than_the_window(page)
+    page.locator("#bf-cancel").click()
+    expect(page.locator("#bf-dialog")).to_be_visible()
+    assert faults(page) == []
+    page.locator("#bf-confirm-cancel").click()
+    desk.client.ended(job["jobId"])
+
+    page.goto(f"{SECTION}jobs/{job['jobId']}/")
+    expect(page.locator("#items tbody tr").first).to_be_visible()
+    assert faults(page) == []
+    assert not is_wider_than_the_window(page)

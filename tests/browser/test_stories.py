@@ -1,0 +1,232 @@
+"""What operators do, from the first click to what they see come of it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, expect
+
+from tests.acceptance.harness import free_port, kill_group
+from tests.browser.desk import SECTION, Desk, fill_form, pill, preview
+
+YEAR = ("2020-07-01", "2021-06-30")
+MONTH = ("2020-07-01", "2020-07-31")
+
+
+def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: Desk) -> None:
+    page = desk.open()
+    fill_form(page, *YEAR)
+    dialog = preview(page)
+    expect(dialog.get_by_role("heading", name="Start data collection?")).to_be_focused()
+    expect(dialog.locator(".bf-plan-figures")).to_contain_text("72")
+    dialog.get_by_role("button", name="Back to the form").click()
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#bf-preview-button")).to_be_focused()
+
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    dialog = preview(page)
+    dialog.get_by_role("button", name="Start backfill").click()
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#bf-said")).to_contain_text("The job was started")
+    expect(page.locator("#bf-now-title")).to_be_focused()
+    expect(pill(page)).to_have_text("Running")
+    expect(page.locator("#bf-start")).not_to_have_attribute("open", "")
+    expect(page.locator("#bf-clock")).to_contain_text("Updates each second")
+    expect(page.locator("#bf-why")).to_contain_text("Fetching")
+    expect(page).to_have_title(re.compile(r"^[1-9]\d?% · "), timeout=20_000)
+
+    page.locator("#bf-districts > summary").click()
+    page.locator("#bf-districts-all").click()
+    expect(page.locator(".bf-district-list li")).to_have_count(6)
+    expect(page.locator("#bf-district-all")).to_contain_text("of 12")
+    counts = page.locator(".bf-figures").inner_text()
+    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    expect(page.locator("#bf-districts")).to_have_attribute("open", "")
+    expect(page.locator("#bf-districts-all")).to_have_attribute("aria-pressed", "true")
+
+    page.locator("#bf-cancel").click()
+    expect(dialog.get_by_role("button", name="Keep it running")).to_be_focused()
+    dialog.get_by_role("button", name="Cancel job").click()
+    expect(pill(page)).to_contain_text("Cancelled at")
+    expect(page.locator("#bf-history tbody tr").first).to_contain_text("Cancelled at")
+    expect(page.locator("#bf-start")).to_have_attribute("open", "")
+
+
+def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) -> None:
+    desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
+    page = desk.open()
+    fill_form(page, "2021-07-01", "2021-08-31")
+    preview(page).get_by_role("button", name="Start backfill").click()
+    expect(pill(page)).to_have_text("Completed, 2 failed", timeout=40_000)
+    cause = page.locator("#bf-cause-HTML_PAGE")
+    expect(cause).to_contain_text("The report page was broken")
+    expect(cause).to_contain_text("District 3")
+
+    desk.dashboard.forget()
+    cause.get_by_role("button", name="Retry this group").click()
+    expect(page.locator("#bf-said")).to_contain_text("A new job of 2 items was started.")
+    expect(pill(page)).to_have_text("Completed", timeout=20_000)
+    expect(page.locator("#bf-history tbody tr").first).to_contain_text("Retry of job")
+
+
+def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_was_resumed(
+    browser: Browser, tmp_path_factory: object, shared_desk: Desk
+) -> None:
+    folder = tmp_path_factory.mktemp("killed")  # type: ignore[attr-defined]
+    with Desk.opened(browser, folder) as desk:
+        port = free_port()
+        address = f"http://127.0.0.1:{port}"
+        kill_group(desk.client.process)
+        desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
+        desk.client.set_limits(maxRequestsPerMinute=240)
+        job = desk.client.start(*YEAR, cadence="month-ends")
+        page = desk.open(address=address)
+        desk.client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] > 2, 20, "items are stored")
+
+        kill_group(desk.client.process)
+        expect(page.locator("#bf-clock")).to_contain_text("No answer since")
+        desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
+        expect(page.locator("#bf-clock")).to_contain_text("Updates each second", timeout=20_000)
+        expect(page.locator("#bf-resumed")).to_contain_text("Resumed", timeout=40_000)
+        expect(pill(page)).to_have_text("Running, resumed")
+        assert desk.troubles == []
+        page.context.close()
+
+
+def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk: Desk) -> None:
+    page = desk.open()
+    page.fill("#bf-limit-max_requests_per_minute", "0")
+    page.click("#bf-save-limits")
+    expect(page.locator("#bf-limit-max_requests_per_minute-error")).to_contain_text("between 1 and 6,000")
+    page.fill("#bf-limit-max_requests_per_minute", "240")
+    page.click("#bf-save-limits")
+    expect(page.locator("#bf-limits")).to_contain_text("Saved. The next job keeps to these limits.")
+
+    fill_form(page, *YEAR)
+    page.uncheck("[name=skip_existing]")
+    dialog = preview(page)
+    expect(dialog).to_contain_text("240 requests a minute")
+    dialog.get_by_role("button", name="Start backfill").click()
+    expect(page.locator(".bf-limits-line")).to_contain_text("240 requests a minute")
+
+    page.locator("#bf-lower").click()
+    page.fill("#bf-lower-max_requests_per_minute", "500")
+    page.click("#bf-confirm-lower")
+    expect(page.locator("#bf-notices")).to_contain_text("can only be lowered")
+    page.locator("#bf-lower").click()
+    page.fill("#bf-lower-max_requests_per_minute", "60")
+    page.click("#bf-confirm-lower")
+    expect(page.locator(".bf-limits-line")).to_contain_text("60 requests a minute")
+
+
+def test_a_plan_that_changed_says_so_and_starts_nothing(desk: Desk) -> None:
+    page = desk.open()
+    fill_form(page, "2022-07-01", "2022-07-31")
+    dialog = preview(page)
+    done = desk.client.start("2022-07-01", "2022-07-31", cadence="month-ends")
+    desk.client.ended(done["jobId"])
+    dialog.get_by_role("button", name="Start backfill").click()
+    expect(dialog).to_contain_text("The plan changed since you previewed it, so nothing was started.")
+    expect(dialog.locator(".bf-changes")).to_contain_text("0 now")
+    dialog.get_by_role("button", name="Start the new plan").click()
+    expect(pill(page)).to_have_text("Completed", timeout=20_000)
+
+
+def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = desk.open()
+    page.locator("#bf-pause").click()
+    expect(pill(page)).to_have_text("Paused", timeout=25_000)
+    expect(page.locator("#bf-why")).to_contain_text("until someone resumes it")
+    page.locator("#bf-resume").click()
+    expect(pill(page)).to_contain_text("Running", timeout=20_000)
+
+
+def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=600)
+    job = desk.client.start(*MONTH, cadence="month-ends", skipExisting=False)
+    page = desk.open()
+    row = page.locator(f"#bf-row-{job['jobId']}")
+    expect(row).to_have_class(re.compile("bf-live"))
+    expect(row).to_contain_text("Completed", timeout=30_000)
+    expect(row).not_to_have_class(re.compile("bf-live"))
+
+    page.select_option("#bf-filter-status", "failed")
+    page.click("#bf-filter")
+    expect(page.locator("#bf-history")).to_contain_text("No such job")
+    assert "status=failed" in page.url
+    page.reload()
+    expect(page.locator("#bf-filter-status")).to_have_value("failed")
+    page.select_option("#bf-filter-status", "completed")
+    page.click("#bf-filter")
+    expect(row).to_be_visible()
+    row.get_by_role("link").click()
+    expect(page.locator("h1").last).to_contain_text("Data collection")
+    expect(page.locator("#items tbody tr")).to_have_count(6)
+    expect(page.locator("#trail")).to_contain_text("Started the job")
+    expect(page.locator("#trail")).to_contain_text("API")
+
+
+def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    page = desk.open()
+    keys = page.keyboard
+    page.locator("#bf-preset-this-year").focus()
+    keys.press("Space")
+    expect(page.locator("#bf-preset-this-year")).to_have_attribute("aria-pressed", "true")
+    page.locator("#bf-districts-text").focus()
+    keys.type("1-2")
+    keys.press("Enter")
+    expect(page.locator("#bf-chosen")).to_contain_text(re.compile("2 chosen|all"))
+    page.locator("#bf-start-button").focus()
+    keys.press("Enter")
+    dialog = page.locator("#bf-dialog")
+    expect(dialog.locator("h2")).to_be_focused(timeout=30_000)
+    keys.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#bf-start-button")).to_be_focused()
+    keys.press("Enter")
+    expect(dialog.locator("h2")).to_be_focused(timeout=30_000)
+    while not page.locator("#bf-confirm").evaluate("(button) => button === document.activeElement"):
+        keys.press("Tab")
+    keys.press("Enter")
+    expect(pill(page)).to_contain_text("Running", timeout=20_000)
+
+    page.locator("#bf-pause").focus()
+    counts = page.locator(".bf-figures").inner_text()
+    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    expect(page.locator("#bf-pause")).to_be_focused()  # what is swapped meanwhile takes no focus
+    page.locator("#bf-cancel").focus()
+    keys.press("Enter")
+    expect(dialog.get_by_role("button", name="Keep it running")).to_be_focused()
+    keys.press("Escape")
+    expect(page.locator("#bf-cancel")).to_be_focused()
+
+
+def test_two_tabs_show_the_same_job_and_what_is_done_in_one_is_seen_in_the_other(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    first = desk.open()
+    second = first.context.new_page()
+    second.goto(SECTION)
+    expect(pill(second)).to_be_visible()
+    fill_form(first, *YEAR)
+    first.uncheck("[name=skip_existing]")
+    preview(first).get_by_role("button", name="Start backfill").click()
+    expect(pill(second)).to_have_text("Running", timeout=20_000)
+    second.locator("#bf-cancel").click()
+    second.locator("#bf-confirm-cancel").click()
+    expect(pill(first)).to_contain_text("Cancelled at", timeout=20_000)
+
+
+def test_who_may_only_look_sees_everything_and_whom_to_ask_for_what(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = desk.open(user="looker")
+    expect(pill(page)).to_have_text("Running", timeout=20_000)
+    expect(page.locator("#bf-cancel, #bf-pause, #bf-start-form, #bf-save-limits")).to_have_count(0)
+    page.locator("#bf-start > summary").click()
+    expect(page.locator("#bf-start")).to_contain_text("“Can add backfill job”, “Can change backfill job”")
+    expect(page.locator("#bf-limits")).to_contain_text("240")
+    counts = page.locator(".bf-figures").inner_text()
+    expect(page.locator(".bf-figures")).not_to_have_text(counts)

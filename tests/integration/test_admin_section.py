@@ -1,0 +1,359 @@
+"""The Backfill section of the admin over a fake work: who sees what, what each action answers, and what it costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from backfill.domain import Actor, Door, JobRequest, JobType, Status
+from backfill.errors import StorageUnavailable
+from backfill.manager import Claim, Manager
+from backfill.service import BackfillService
+from tests.factories import CalendarMonthFactory, JobFactory, PlanFactory
+from tests.integration.fake_work import DISTRICTS, outcome_of, run_to_the_end
+
+pytestmark = pytest.mark.django_db
+
+SECTION = "/admin/backfill/"
+BY = Actor("alice", Door.CLI)
+FORM = {
+    "job_type": "data-collection",
+    "start_date": "2024-01-30",
+    "end_date": "2024-01-31",
+    "cadence": "daily",
+    "skip_existing": "on",
+}
+HTMX = {"HX-Request": "true"}
+OWN_COLUMNS = re.compile(r'"(django_session|auth_user|auth_permission|auth_group)"')
+
+StaffWith = Callable[..., Client]
+
+
+@pytest.fixture
+def staff_with(served: BackfillService) -> StaffWith:
+    """Makes a client of staff with just those permissions."""
+
+    def make(*permissions: str, checks_csrf: bool = False) -> Client:
+        user = User.objects.create_user(f"staff{User.objects.count()}", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client = Client(enforce_csrf_checks=checks_csrf)
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def operator(served: BackfillService) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("alice"))
+    return client
+
+
+def started(service: BackfillService, first: str = "2024-01-30", last: str = "2024-01-31") -> str:
+    request = JobRequest(
+        job_type=JobType.DATA_COLLECTION, start_date=date.fromisoformat(first), end_date=date.fromisoformat(last)
+    )
+    return str(service.start(request, by=BY).job.id)
+
+
+def claimed(service: BackfillService) -> Claim:
+    claim = Manager(service.storage.jobs).claim("test", datetime.now(UTC))
+    assert claim is not None
+    return claim
+
+
+def recorded(claim: Claim, failing: str = "") -> None:
+    """Two items of three are settled."""
+    items = list(claim.plan.days[0].items())[:2]
+    claim.note([outcome_of(item, is_failed=item.district == failing) for item in items])
+    claim.record([items[-1]], claim.job.progress.limiter, datetime.now(UTC))
+
+
+def text_of(response: object) -> str:
+    return re.sub(r"\s+", " ", response.content.decode())  # type: ignore[attr-defined]
+
+
+# Who.
+
+
+def test_it_stands_first_in_the_admin_of_those_who_may_look(operator: Client, staff_with: StaffWith) -> None:
+    index = text_of(operator.get("/admin/"))
+    assert 0 < index.index('href="/admin/backfill/"') < index.index("/admin/auth/user/")
+    assert 'href="/admin/backfill/"' not in text_of(staff_with().get("/admin/"))
+
+
+def test_who_is_not_signed_in_is_asked_to(client: Client) -> None:
+    assert client.get(SECTION)["Location"].startswith("/admin/login/")
+
+
+@pytest.mark.parametrize("path", ["", "now/", "history/", f"jobs/{uuid4()}/"])
+def test_staff_without_the_permission_are_told_which_one_to_ask_for(staff_with: StaffWith, path: str) -> None:
+    response = staff_with().get(SECTION + path)
+    assert response.status_code == 403
+    assert "Can view backfill job" in text_of(response)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("preview/", "Can add backfill job"),
+        ("start/", "Can add backfill job"),
+        ("limits/", "Can change rate limit config"),
+        ("jobs/{job}/cancel/", "Can change backfill job"),
+        ("jobs/{job}/pause/", "Can change backfill job"),
+        ("jobs/{job}/resume/", "Can change backfill job"),
+        ("jobs/{job}/lower/", "Can change backfill job"),
+        ("jobs/{job}/retry/", "Can change backfill job"),
+    ],
+)
+def test_every_action_takes_its_permission_also_of_those_who_may_look(
+    served: BackfillService, staff_with: StaffWith, path: str, name: str
+) -> None:
+    job = started(served)
+    looker = staff_with("view_backfilljob")
+    assert looker.get(SECTION).status_code == 200
+    response = looker.post(SECTION + path.format(job=job), FORM, headers=HTMX)
+    assert response.status_code == 403
+    assert name in text_of(response)
+    assert served.active() is not None
+
+
+def test_every_action_takes_a_csrf_token_and_no_get_changes_anything(
+    served: BackfillService, staff_with: StaffWith
+) -> None:
+    job = started(served)
+    client = staff_with("view_backfilljob", "change_backfilljob", checks_csrf=True)
+    assert client.post(f"{SECTION}jobs/{job}/pause/").status_code == 403
+    assert client.get(f"{SECTION}jobs/{job}/pause/").status_code == 405
+    assert client.get(f"{SECTION}jobs/{job}/cancel/").status_code == 200
+    assert served.active() is not None
+    assert served.active().status is Status.PENDING  # type: ignore[union-attr]
+
+
+def test_a_strict_policy_goes_with_the_page_and_the_page_keeps_it(operator: Client) -> None:
+    response = operator.get(SECTION)
+    policy = response["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    page = text_of(response)
+    assert not re.search(r"<script>|<style|\sstyle=|\son[a-z]+=", page)
+
+
+# Starting.
+
+
+def test_a_preview_starts_nothing_and_its_dialog_starts_exactly_that_plan(
+    served: BackfillService, operator: Client
+) -> None:
+    dialog = text_of(operator.post(f"{SECTION}preview/", FORM, headers=HTMX))
+    assert served.active() is None
+    plan = re.search(r'name="plan_id" value="([^"]+)"', dialog)
+    assert plan is not None
+    response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": plan[1]}, headers=HTMX)
+    assert response.status_code == 204
+    assert "bf-done" in response["HX-Trigger"]
+    job = served.active()
+    assert job is not None
+    assert job.created_by == "alice"
+    assert served.audit(job.id, limit=1, offset=0).rows[0].actor == Actor("alice", Door.ADMIN)
+
+
+def test_a_plan_that_changed_says_before_and_now(operator: Client) -> None:
+    response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": f"plan-9-0-27-{'0' * 16}"}, headers=HTMX)
+    assert response.status_code == 409
+    assert "so nothing was started" in text_of(response)
+    assert "9 before, <strong>6 now</strong>" in text_of(response)
+
+
+def test_a_start_beside_a_running_job_says_which_one_runs(served: BackfillService, operator: Client) -> None:
+    job = started(served)
+    response = operator.post(f"{SECTION}start/", FORM, headers=HTMX)
+    assert response.status_code == 409
+    assert job in text_of(response)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"start_date": "2024-02-30"}, "Enter a valid date."),
+        ({"start_date": "2025-01-01"}, "must not be after endDate"),
+        ({"end_date": "2999-01-01"}, "must be before today"),
+        ({"start_date": ""}, "startDate is needed"),
+        ({"districts": "41-46, nonsense"}, "A district is a number like 91"),
+        ({"districts": "46-41"}, "from the smaller number to the larger"),
+    ],
+)
+def test_what_is_wrong_stands_beside_its_field(operator: Client, changes: dict[str, str], sentence: str) -> None:
+    response = operator.post(f"{SECTION}preview/", {**FORM, **changes}, headers=HTMX)
+    assert response.status_code == 422
+    assert response["HX-Retarget"] == "#bf-start-form"
+    assert sentence in text_of(response)
+    assert 'aria-invalid="true"' in text_of(response)
+
+
+def test_districts_are_taken_from_boxes_and_from_ranges(served: BackfillService, operator: Client) -> None:
+    operator.post(f"{SECTION}start/", {**FORM, "district": ["91"], "districts": "1 to 3, f and 60"}, headers=HTMX)
+    job = served.active()
+    assert job is not None
+    assert job.config.target_districts == ("01", "02", "03", "60", "91", "F")
+
+
+def test_an_address_fills_the_form(served: BackfillService, operator: Client) -> None:
+    served.storage.snapshots.save_calendar(CalendarMonthFactory.build(districts=DISTRICTS))
+    page = text_of(operator.get(f"{SECTION}?from=2010-07-01&to=2011-06-30&district=1-2&skip=0"))
+    assert 'value="2010-07-01"' in page
+    assert 'value="2011-06-30"' in page
+    assert len(re.findall(r'name="district" value="\w+" checked', page)) == 2
+
+
+def test_limits_are_saved_for_the_next_job_or_refused_beside_the_field(
+    served: BackfillService, operator: Client
+) -> None:
+    wrong = operator.post(f"{SECTION}limits/", {"max_requests_per_minute": "0"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert "between 1 and 6,000" in text_of(wrong)
+    assert operator.post(f"{SECTION}limits/", {"max_requests_per_minute": "90"}, headers=HTMX).status_code == 200
+    assert served.rate_limits().limits.max_requests_per_minute == 90
+
+
+def test_without_a_script_every_step_is_a_page(served: BackfillService, operator: Client) -> None:
+    assert "Start data collection?" in text_of(operator.post(f"{SECTION}preview/", FORM))
+    assert operator.post(f"{SECTION}start/", FORM)["Location"] == SECTION
+    job = served.active()
+    assert job is not None
+    assert "Cancel this job?" in text_of(operator.get(f"{SECTION}jobs/{job.id}/cancel/"))
+    assert operator.post(f"{SECTION}jobs/{job.id}/cancel/")["Location"] == SECTION
+    assert "The job is cancelled." in text_of(operator.get(SECTION))
+    assert operator.post(f"{SECTION}jobs/{job.id}/pause/")["Location"] == SECTION  # refused, and said there
+    assert "only a pending or running job can be paused" in text_of(operator.get(SECTION))
+
+
+# Watching.
+
+
+def test_a_poll_answers_304_until_something_is_new(served: BackfillService, operator: Client) -> None:
+    started(served)
+    claim = claimed(served)
+    first = operator.get(f"{SECTION}now/", headers=HTMX)
+    again = operator.get(f"{SECTION}now/", headers={**HTMX, "If-None-Match": first["ETag"]})
+    assert again.status_code == 304
+    recorded(claim)
+    after = operator.get(f"{SECTION}now/", headers={**HTMX, "If-None-Match": first["ETag"]})
+    assert after.status_code == 200
+    assert "33%" in text_of(after)
+
+
+def test_a_poll_of_a_lookers_etag_is_no_operators(
+    served: BackfillService, operator: Client, staff_with: StaffWith
+) -> None:
+    started(served)
+    claimed(served)
+    looker = staff_with("view_backfilljob").get(f"{SECTION}now/")
+    assert operator.get(f"{SECTION}now/", headers={"If-None-Match": looker["ETag"]}).status_code == 200
+    assert "bf-cancel" not in text_of(looker)
+
+
+def test_failures_are_grouped_and_a_group_is_retried(served: BackfillService, operator: Client) -> None:
+    started(served)
+    job = run_to_the_end(served, failing=("01",))
+    page = text_of(operator.get(SECTION))
+    assert "Completed, 2 failed" in page
+    assert "2 failed items, by cause" in page
+    assert "SERVER_ERROR" in page
+    response = operator.post(f"{SECTION}jobs/{job.id}/retry/", {"code": "SERVER_ERROR"}, headers=HTMX)
+    assert response.status_code == 204
+    retried = served.active()
+    assert retried is not None
+    assert (retried.retry_of, retried.progress.total_items) == (job.id, 2)
+
+
+def test_what_the_dashboard_says_is_shown_as_text(served: BackfillService, operator: Client) -> None:
+    started(served)
+    claim = claimed(served)
+    item = next(claim.plan.days[0].items())
+    claim.note([outcome_of(item, is_failed=True)._replace(message="<script>alert(1)</script>")])
+    claim.record((), claim.job.progress.limiter, datetime.now(UTC))
+    page = text_of(operator.get(f"{SECTION}jobs/{claim.job.id}/"))
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_jobs_page_has_its_items_and_who_did_what(served: BackfillService, operator: Client) -> None:
+    started(served)
+    job = run_to_the_end(served, failing=("F",))
+    page = text_of(operator.get(f"{SECTION}jobs/{job.id}/?outcome=failed&district=F"))
+    assert "1 to 2 of 2" in page
+    assert "Started the job" in page
+    assert "command line" in page
+    assert "No such item" in text_of(operator.get(f"{SECTION}jobs/{job.id}/?outcome=skipped"))
+
+
+def test_a_job_that_there_is_not_is_said_so(operator: Client) -> None:
+    response = operator.get(f"{SECTION}jobs/{uuid4()}/")
+    assert response.status_code == 404
+    assert "There is no job" in text_of(response)
+
+
+def test_a_store_that_does_not_answer_is_said_so(
+    served: BackfillService, operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise StorageUnavailable("The job store does not answer.")
+
+    monkeypatch.setattr(type(served.storage.jobs), "page", fail)
+    response = operator.get(SECTION)
+    assert response.status_code == 503
+    assert "The job store does not answer." in text_of(response)
+
+
+# What it costs.
+
+
+def of_the_service(queries: CaptureQueriesContext) -> list[str]:
+    """Those beside the look at who asks."""
+    return [query["sql"] for query in queries if not OWN_COLUMNS.search(query["sql"])]
+
+
+@pytest.fixture
+def long_history(served: BackfillService) -> BackfillService:
+    """Many jobs, ten years of calendar, and one that runs and has failures."""
+    now = datetime.now(UTC)
+    for n in range(120):
+        job = JobFactory.build(
+            status=Status.COMPLETED, created_at=now - timedelta(hours=n + 1), ended_at=now - timedelta(hours=n)
+        )
+        served.storage.jobs.create(job, PlanFactory.build(), displace=lambda _active: None)
+    for year in range(2014, 2024):
+        for month in range(1, 12):
+            end = date(year, month + 1, 1) - timedelta(days=1)
+            served.storage.snapshots.save_calendar(CalendarMonthFactory.build(month_end=end))
+    started(served)
+    recorded(claimed(served), failing="01")
+    return served
+
+
+def test_the_page_takes_at_most_ten_queries(long_history: BackfillService, operator: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        response = operator.get(SECTION)
+    assert response.status_code == 200
+    assert "Running, 33%" in text_of(response)
+    assert len(queries) <= 10
+
+
+def test_a_poll_takes_at_most_two_queries_beside_the_sign_in(long_history: BackfillService, operator: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        response = operator.get(f"{SECTION}now/", headers=HTMX)
+    assert response.status_code == 200
+    assert len(of_the_service(queries)) <= 2
+    with CaptureQueriesContext(connection) as queries:
+        again = operator.get(f"{SECTION}now/", headers={**HTMX, "If-None-Match": response["ETag"]})
+    assert again.status_code == 304
+    assert len(of_the_service(queries)) <= 1
