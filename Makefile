@@ -7,7 +7,7 @@ PRODUCTION := DJANGO_DEBUG=false DJANGO_HTTPS=true DJANGO_ALLOWED_HOSTS=backfill
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help setup run test lint format bench chaos acceptance-map requirements clean
+.PHONY: help setup run test lint chromium screenshots format bench chaos acceptance-map requirements clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,7 +36,16 @@ lint: $(DEV)  ## Style, types, imports between layers, templates, migrations, AP
 	DJANGO_DEBUG=true $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-test: lint  ## Everything that must hold, with coverage
+chromium:  ## The browser of the browser tests, installed where this may be done (Debian, as root)
+	@command -v chromium >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium >/dev/null; } \
+		|| echo "Chromium is missing, so the browser tests are skipped. On Debian: apt-get install chromium"
+
+screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the sample world
+	$(BIN)/python -m tests.screenshots
+
+test: lint chromium  ## Everything that must hold, with coverage
 	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term
 
 format: $(DEV)  ## Put the code into shape

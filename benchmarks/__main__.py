@@ -13,6 +13,7 @@ from uuid import uuid4
 from benchmarks.analytics import analytics
 from benchmarks.estimates import truth_of_the_time_left
 from benchmarks.harness import forget, run_job, sample_dashboard, say, service_for, staged, timed
+from benchmarks.section import section
 
 if TYPE_CHECKING:
     from backfill.domain import JobRequest
@@ -201,6 +202,8 @@ def ten_years() -> None:
 def main() -> None:
     with staged():
         ten_years()
+        section(service_for("http://127.0.0.1:9"))
+        forget("BackfillJob")
         million_items()
         engine_against_bare_loop()
         share_of_the_rate()

@@ -124,7 +124,7 @@ def preview(page: Page) -> Locator:
 
 def faults(page: Page) -> list[str]:
     """What axe finds."""
-    page.evaluate("() => Promise.all(document.getAnimations().map((animation) => animation.finished))")
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
     page.evaluate(AXE.read_text())
     found: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [f"{fault['id']}: {node['html'][:160]}" for fault in found["violations"] for node in fault["nodes"]]

@@ -1,0 +1,78 @@
+"""The pictures of the README, taken from the sample world: `make screenshots`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser.desk import SECTION, Desk, chromium, fill_form, launched, pill, preview
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+WORLD = ("--districts", "60", "--clubs", "10", "--latency-ms", "60")
+CLOSED = "localStorage.setItem('django.admin.navSidebarIsOpen', 'false')"
+
+
+def take(page: Page, name: str, *, whole: bool = False) -> None:
+    page.mouse.move(0, 0)
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)
+    print(f"{name}.png", flush=True)
+
+
+def opened(desk: Desk, **options: object) -> Page:
+    """With the sidebar of the admin closed."""
+    page = desk.open("/admin/", **options)
+    page.evaluate(CLOSED)
+    page.goto(SECTION)
+    return page
+
+
+def history(desk: Desk) -> None:
+    """Some jobs that have ended."""
+    desk.client.set_limits(maxDelayMs=200)
+    for first, last, fault in (
+        ("2021-06-01", "2021-06-30", None),
+        ("2022-06-01", "2022-06-30", {"kind": "html", "times": -1, "match": "clubperformance~12~"}),
+        ("2023-06-01", "2023-06-30", None),
+    ):
+        if fault:
+            desk.dashboard.play(fault)
+        desk.client.ended(desk.client.start(first, last, cadence="month-ends")["jobId"], within=120)
+        desk.dashboard.forget()
+
+
+def main() -> int:
+    path = chromium()
+    if path is None:
+        print("Chromium is not here: apt-get install chromium", file=sys.stderr)
+        return 1
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = launched(playwright, path)
+        with Desk.opened(browser, Path(folder), *WORLD) as desk:
+            history(desk)
+            page = opened(desk)
+            fill_form(page, "2021-07-01", "2022-06-30")
+            desk.client.set_limits(maxRequestsPerMinute=900, maxDelayMs=200)
+            preview(page)
+            take(page, "preview")
+            desk.dashboard.play(
+                {"kind": "html", "times": -1, "match": "clubperformance~24~"},
+                {"kind": "stale_footer", "times": -1, "match": "clubperformance~38~"},
+            )
+            page.click("#bf-confirm")
+            expect(pill(page)).to_have_text("Running", timeout=20_000)
+            page.locator("#bf-districts > summary").click()
+            expect(page.locator(".bf-curve")).to_be_visible(timeout=240_000)
+            take(page, "running", whole=True)
+            take(opened(desk, color_scheme="dark"), "running-dark")
+            take(opened(desk, viewport={"width": 375, "height": 812}, device_scale_factor=2), "running-375")
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
