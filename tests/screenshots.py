@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -22,7 +23,7 @@ def take(page: Page, name: str, *, whole: bool = False) -> None:
     print(f"{name}.png", flush=True)
 
 
-def opened(desk: Desk, **options: object) -> Page:
+def opened(desk: Desk, **options: Any) -> Page:
     """With the sidebar of the admin closed."""
     page = desk.open("/admin/", **options)
     page.evaluate(CLOSED)

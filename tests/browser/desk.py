@@ -55,7 +55,7 @@ class Desk:
     client: Client
     troubles: list[str] = field(default_factory=list)
     """What any page complained of: errors of scripts, and what the policy refused."""
-    _states: dict[str, Any] = field(default_factory=dict)
+    _states: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
