@@ -77,10 +77,10 @@ def _y(value: float, top: float) -> float:
 
 
 def _rounded(value: float) -> int:
-    """The next of 1, 2, 5, 10, 20, 50, ..."""
+    """The next of 1, 2, 3, 5, 10, 20, 30, 50, ..."""
     scale = 1
     while True:
-        for step in (1, 2, 5):
+        for step in (1, 2, 3, 5):
             if value <= step * scale:
                 return step * scale
         scale *= 10
