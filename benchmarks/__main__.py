@@ -13,6 +13,7 @@ from uuid import uuid4
 from benchmarks.analytics import analytics
 from benchmarks.estimates import truth_of_the_time_left
 from benchmarks.harness import forget, run_job, sample_dashboard, say, service_for, staged, timed
+from benchmarks.looking import coverage_map, result_pages
 from benchmarks.section import section
 
 if TYPE_CHECKING:
@@ -204,10 +205,12 @@ def main() -> None:
         ten_years()
         section(service_for("http://127.0.0.1:9"))
         forget("BackfillJob")
+        coverage_map()
         million_items()
         engine_against_bare_loop()
         share_of_the_rate()
         analytics()
+        result_pages()
         truth_of_the_time_left()
 
 
