@@ -1,0 +1,192 @@
+"""The coverage map: read and selected by pointer and by keys, and what was selected in the start form."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.desk import Desk, faults, is_wider_than_the_window, preview
+
+STORED = ("2020-07-01", "2020-08-31")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stored(shared_desk: Desk) -> None:
+    """Two closes of six districts, one of them with analytics."""
+    client = shared_desk.client
+    shared_desk.quiet()
+    client.ended(client.start(*STORED, cadence="month-ends")["jobId"])
+    client.ended(client.start(*STORED, jobType="analytics-generation", targetDistricts=["01"])["jobId"])
+
+
+def opened(desk: Desk, **options: Any) -> Page:
+    page = desk.open(**options)
+    expect(page.locator("#bf-coverage")).to_have_attribute("data-state", "ready")
+    return page
+
+
+def place_of(page: Page, row: int, month: str) -> tuple[float, float]:
+    """The middle of a cell, in the window; rows are counted with the summary's, the first."""
+    page.locator("#bf-map").scroll_into_view_if_needed()
+    sent: dict[str, Any] = page.evaluate("(url) => fetch(url).then((answer) => answer.json())", "coverage/map/")
+    box = page.locator("#bf-map").bounding_box()
+    assert box is not None
+    months, rows = len(sent["months"]), len(sent["districts"])
+    wide, high = (box["width"] - 2) / months, (box["height"] - 20 - 4 - 2) / rows
+    return (
+        box["x"] + (sent["months"].index(month) + 0.5) * wide,
+        box["y"] + 20 + (4 if row else 0) + (row + 0.5) * high,
+    )
+
+
+def in_the_form(page: Page) -> tuple[str, str, list[str]]:
+    chosen: list[str] = page.evaluate(
+        "() => [...document.querySelectorAll('#bf-start-form [name=district]:checked')].map((box) => box.value)"
+    )
+    return page.input_value("#bf-from"), page.input_value("#bf-to"), chosen
+
+
+def test_a_rectangle_that_is_dragged_becomes_range_and_districts_of_the_form(desk: Desk) -> None:
+    page = opened(desk)
+    page.mouse.move(*place_of(page, 2, "Jul 2024"))
+    expect(page.locator("#bf-map-cell")).to_have_text("District 2, Jul 2024: nothing is stored.")
+    page.mouse.down()
+    page.mouse.move(*place_of(page, 3, "Jun 2025"), steps=5)
+    page.mouse.up()
+    selected = page.locator("#bf-selection-text")
+    expect(selected).to_have_text(
+        "Selected: Districts 2 to 3, Jul 2024 to Jun 2025. 24 months of districts: 24 missing."
+    )
+    page.click("#bf-selection-use")
+    expect(page.locator("#bf-from")).to_be_focused()
+    assert in_the_form(page) == ("2024-07-01", "2025-06-30", ["02", "03"])
+    dialog = preview(page)
+    expect(dialog.locator(".bf-plan-figures")).to_contain_text("36")  # two districts and the summary, twelve months
+
+
+def test_keys_read_select_clear_and_use_without_a_pointer(desk: Desk) -> None:
+    page = opened(desk)
+    page.locator("#bf-map").focus()
+    said = page.locator("#bf-map-said")
+    page.keyboard.press("ArrowRight")
+    expect(said).to_have_text(re.compile(r"^District 1, "))
+    page.keyboard.press("Home")
+    expect(said).to_have_text("District 1, Jul 2008: nothing is stored.")
+    page.keyboard.press("ArrowDown")
+    for _ in range(2):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(said).to_have_text(re.compile(r"^Selected: Districts 2 to 3, Jul 2008 to Sep 2008\."))
+    page.keyboard.press("Escape")
+    expect(page.locator("#bf-selection")).to_be_hidden()
+    expect(said).to_have_text("Nothing is selected.")
+
+    page.keyboard.press("Enter")
+    expect(said).to_have_text(re.compile(r"^Selected: District 3, Sep 2008\."))
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.id") == "bf-selection-use":
+            break
+    expect(page.locator("#bf-selection-use")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#bf-from")).to_be_focused()
+    assert in_the_form(page) == ("2008-09-01", "2008-09-30", ["03"])
+
+
+def test_a_cell_says_what_is_stored_of_it(desk: Desk) -> None:
+    page = opened(desk)
+    cell = page.locator("#bf-map-cell")
+    page.mouse.move(*place_of(page, 1, "Jul 2020"))
+    expect(cell).to_have_text("District 1, Jul 2020: analytics, 1 date stored, 1 with analytics.")
+    page.mouse.move(*place_of(page, 0, "Jul 2020"))
+    expect(cell).to_have_text(re.compile(r"^Summary, Jul 2020: analytics"))
+    page.mouse.move(*place_of(page, 2, "Aug 2020"))
+    expect(cell).to_have_text("District 2, Aug 2020: final close, 1 date stored.")
+
+
+def test_the_largest_gap_is_shown_and_used(desk: Desk) -> None:
+    page = opened(desk)
+    gap = page.locator("#bf-gaps li").first
+    expect(gap).to_contain_text("All districts, Jul 2008 to Jun 2020")
+    gap.get_by_role("button", name="Show on the map").click()
+    expect(page.locator("#bf-selection-text")).to_contain_text("All districts, Jul 2008 to Jun 2020.")
+    gap.get_by_role("button", name="Use in the start form").click()
+    expect(page.locator("#bf-from")).to_be_focused()
+    assert in_the_form(page) == ("2008-07-01", "2020-06-30", [])
+    expect(page.locator("#bf-start-form [name=cadence]:checked")).to_have_value("month-ends")
+
+
+def test_the_summary_alone_cannot_be_asked_for(desk: Desk) -> None:
+    page = opened(desk)
+    page.mouse.click(*place_of(page, 0, "Jul 2012"))
+    expect(page.locator("#bf-selection-text")).to_contain_text("The summary is collected with every job")
+    expect(page.locator("#bf-selection-use")).to_be_hidden()
+
+
+def test_the_map_is_drawn_anew_for_another_theme_and_keeps_its_selection(desk: Desk) -> None:
+    page = opened(desk, color_scheme="light")
+    page.mouse.click(*place_of(page, 1, "Jul 2020"))
+    picture = "() => document.getElementById('bf-map').toDataURL()"
+    light = page.evaluate(picture)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"(before) => ({picture})() !== before", arg=light)
+    expect(page.locator("#bf-selection-text")).to_contain_text("District 1, Jul 2020")
+
+
+def test_the_map_learns_of_what_a_job_has_stored_while_it_is_looked_at(desk: Desk) -> None:
+    page = opened(desk)
+    cell = place_of(page, 3, "Aug 2025")
+    page.mouse.move(*cell)
+    expect(page.locator("#bf-map-cell")).to_have_text("District 3, Aug 2025: nothing is stored.")
+    with page.expect_response(lambda answer: answer.url.endswith("/coverage/map/") and answer.status == 200):
+        page.fill("#bf-from", "2025-08-01")
+        page.fill("#bf-to", "2025-08-31")
+        preview(page).get_by_role("button", name="Start backfill").click()
+        expect(page.locator("#bf-now")).to_contain_text("31 Aug 2025", timeout=20_000)
+        expect(page.locator("#bf-now .bf-pill").first).to_have_text("Completed", timeout=30_000)
+    page.mouse.move(0, 0)
+    page.mouse.move(*place_of(page, 3, "Aug 2025"))
+    expect(page.locator("#bf-map-cell")).to_have_text(
+        "District 3, Aug 2025: final close, 1 date stored.", timeout=20_000
+    )
+
+
+def test_one_who_may_only_look_reads_the_map_and_is_offered_no_form(desk: Desk) -> None:
+    page = opened(desk, user="looker")
+    page.mouse.click(*place_of(page, 1, "Jul 2012"))
+    expect(page.locator("#bf-selection-text")).to_contain_text("District 1, Jul 2012")
+    expect(page.locator("#bf-selection-use")).to_be_hidden()
+    expect(page.locator("#bf-gaps [data-do=use]").first).to_be_hidden()
+
+
+def test_on_a_phone_the_map_scrolls_in_its_card_while_the_numbers_stand_and_two_taps_select(desk: Desk) -> None:
+    page = opened(desk, viewport={"width": 375, "height": 800}, has_touch=True)
+    assert not is_wider_than_the_window(page)
+    axis = page.locator("#bf-map-axis")
+    before = axis.bounding_box()
+    page.locator("#bf-map-scroll").evaluate("(part) => { part.scrollLeft = 400; }")
+    assert axis.bounding_box() == before
+    box = page.locator("#bf-map-scroll").bounding_box()
+    assert box is not None
+    page.locator("#bf-map").scroll_into_view_if_needed()
+    box = page.locator("#bf-map-scroll").bounding_box()
+    assert box is not None
+    page.touchscreen.tap(box["x"] + 60, box["y"] + 60)
+    expect(page.locator("#bf-selection-text")).to_contain_text("1 month of a district")
+    page.touchscreen.tap(box["x"] + 160, box["y"] + 80)
+    expect(page.locator("#bf-selection-text")).to_contain_text("months of districts")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_axe_finds_nothing_in_map_and_table(desk: Desk, scheme: str, width: int) -> None:
+    page = opened(desk, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.locator("#bf-gaps [data-do=show]").first.click()
+    assert faults(page) == []
+    page.get_by_role("link", name="Show as a table").click()
+    expect(page.get_by_role("heading", name="Months")).to_be_visible()
+    assert faults(page) == []
+    assert not is_wider_than_the_window(page)
