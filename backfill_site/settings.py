@@ -1,6 +1,7 @@
 """Settings, all from the environment or a `.env` beside manage.py. The README lists them."""
 
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -97,9 +98,9 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str) -> dict[str, object]:
+def _database(url: str) -> dict[str, Any]:
     """The default database; a relative SQLite path is one beside manage.py."""
-    database: dict[str, object] = environ.Env.db_url_config(url)
+    database: dict[str, Any] = environ.Env.db_url_config(url)
     if database["ENGINE"] == "django.db.backends.sqlite3":
         path = BASE_DIR / str(database["NAME"])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +113,10 @@ def _database(url: str) -> dict[str, object]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
+        # A process that freezes within a transaction (a paused machine, a lost network) would keep its locks for as
+        # long; its session is ended instead. What it writes when it is back is refused, as from any lost runner.
+        timeouts = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s"
+        database["OPTIONS"] = {"options": timeouts, **database.get("OPTIONS", {})}
         database["CONN_MAX_AGE"] = 60
         database["CONN_HEALTH_CHECKS"] = True
     return database

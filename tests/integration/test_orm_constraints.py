@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from psycopg import sql
 
@@ -430,3 +432,35 @@ def test_an_update_of_a_job_that_was_removed_meanwhile_is_refused(storage: Stora
     storage.jobs.delete_finished(NOW.replace(year=2030))
     with pytest.raises(JobNotFound):
         storage.jobs.update(job.id, lambda job: job)
+
+
+@on_postgresql
+def test_a_process_that_freezes_within_a_transaction_holds_nobody_up_for_long(storage: Storage) -> None:
+    """R10.1. Found by the campaign: a runner was stopped while it wrote, and nobody could take over or cancel."""
+    from backfill.models import BackfillJob
+
+    job = created(storage)
+    is_inside, is_over = Event(), Event()
+
+    def freeze() -> None:
+        try:
+            with transaction.atomic():
+                BackfillJob.objects.select_for_update().get(pk=job.id)
+                is_inside.set()
+                is_over.wait(60)
+                BackfillJob.objects.filter(pk=job.id).update(error="from the dead")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        frozen = pool.submit(freeze)
+        assert is_inside.wait(10)
+        began = time.monotonic()
+        try:
+            claimed = storage.jobs.update(job.id, lambda job: job.claimed("runner", NOW))
+        finally:
+            is_over.set()
+        assert time.monotonic() - began < 15
+        with pytest.raises(DatabaseError, match="idle-in-transaction"):
+            frozen.result(10)
+    assert storage.jobs.get(job.id) == claimed
