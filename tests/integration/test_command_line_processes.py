@@ -194,7 +194,7 @@ def test_a_paused_job_is_followed_and_said_to_be_paused(
     database: Path,
     begun: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    waiting = begun("start", "--from", "2024-01-01", "--to", "2024-01-10", "--wait", FAKE_SECONDS="0.1")
+    waiting = begun("start", "--from", "2024-01-01", "--to", "2024-01-20", "--wait", FAKE_SECONDS="0.4")
     wait_for(database, "running")
     assert ran(database, "pause").returncode == 0
     job = wait_for(database, "paused")
