@@ -384,6 +384,22 @@ def test_the_newest_errors_are_kept_newest_first() -> None:
     assert errors[0].attempts == 5
 
 
+def test_failures_are_grouped_by_cause_all_of_them_the_most_frequent_first() -> None:
+    plan = a_plan(2 * ERRORS_KEPT, ("02", "01"))
+    tally = Tally(plan)
+    for n, item in enumerate(all_items(plan)):
+        at = NOW + timedelta(seconds=n)
+        code, may_help = ("TIMEOUT", True) if item.district == "01" or n % 4 == 0 else ("WRONG_MONTH", False)
+        tally.add([an_outcome(item, OutcomeKind.FAILED, at, reason=code, is_retryable=may_help)])
+    groups = tally.progress((), IDLE, NOW).failures
+    assert [(group.code, group.items, group.is_retryable) for group in groups] == [
+        ("TIMEOUT", 3 * ERRORS_KEPT, True),
+        ("WRONG_MONTH", ERRORS_KEPT, False),
+    ]
+    assert [group.districts for group in groups] == [("01", "02"), ("02",)]
+    assert groups[0].latest_at == NOW + timedelta(seconds=4 * ERRORS_KEPT - 1)
+
+
 def test_the_pace_is_kept_a_minute_at_a_time_for_half_an_hour_without_what_was_skipped() -> None:
     """R5.5"""
     plan = a_plan(40, ("01",))

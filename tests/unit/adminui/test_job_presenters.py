@@ -1,0 +1,211 @@
+"""What the card of a job says: its status, why it waits, and figures as words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from adminui.forms import districts_in
+from adminui.permissions import Rights
+from adminui.presenters import wording
+from adminui.presenters.bar import bar
+from adminui.presenters.causes import CAUSES, cause_of
+from adminui.presenters.curve import curve
+from adminui.presenters.now import card, etag_of
+from adminui.presenters.start import presets
+from adminui.presenters.status import pill
+from adminui.presenters.why import why
+from backfill import errors
+from backfill.domain import (
+    LEASE,
+    DistrictProgress,
+    Job,
+    JobType,
+    Lease,
+    LimiterReport,
+    LimiterState,
+    Progress,
+    Status,
+)
+from backfill.errors import DashboardError
+from tests.factories import NOW, JobFactory
+
+ALL = Rights(can_start=True, can_steer=True, can_set_limits=True)
+HELD = Lease(owner="here", expires_at=NOW + LEASE)
+
+
+def a_running_job(progress: Progress | None = None, **fields: object) -> Job:
+    job: Job = JobFactory.build(
+        status=Status.RUNNING, lease=HELD, started_at=NOW, progress=progress or Progress(total_items=6), **fields
+    )
+    return job
+
+
+def limited(state: LimiterState, reason: str, seconds: int | None) -> Progress:
+    until = None if seconds is None else NOW + timedelta(seconds=seconds)
+    return Progress(total_items=6, limiter=LimiterReport(state=state, reason=reason, waiting_until=until))
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (JobFactory.build(), "Waiting for a worker"),
+        (a_running_job(), "Running"),
+        (a_running_job(resume_count=1), "Running, resumed"),
+        (a_running_job(limited(LimiterState.BACKING_OFF, "It answered 503.", 28)), "Running, waiting"),
+        (replace(a_running_job(), lease=replace(HELD, expires_at=NOW)), "Running, waiting"),
+        (JobFactory.build(status=Status.COMPLETED, ended_at=NOW), "Completed"),
+        (JobFactory.build(status=Status.COMPLETED, progress=Progress(total_items=6, failed=2)), "Completed, 2 failed"),
+        (JobFactory.build(status=Status.CANCELLED, progress=Progress(total_items=6, processed=3)), "Cancelled at 50%"),
+    ],
+)
+def test_the_status_is_said_in_words(job: Job, words: str) -> None:
+    assert pill(job, NOW).words == words
+
+
+def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
+    for status in Status:
+        job = JobFactory.build(status=status, ended_at=NOW)
+        assert pill(job, NOW).words
+        line = why(job, NOW)
+        assert line.lead.endswith((".", ","))
+        assert line.rest.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("progress", "lead", "rest"),
+    [
+        (
+            limited(LimiterState.BACKING_OFF, "The dashboard answered 503", 28),
+            "Waiting until 09:27:21.",
+            "The dashboard answered 503. It tries again by itself. No item is lost and there is nothing to do.",
+        ),
+        (
+            limited(LimiterState.THROTTLED, "The limit is low.", 28),
+            "Waiting until 09:27:21.",
+            "The limit is low. It goes on by itself.",
+        ),
+        (limited(LimiterState.BACKING_OFF, "It is down.", None), "Waiting for the dashboard.", "It is down. It tries"),
+        (
+            Progress(
+                total_items=6,
+                districts={name: DistrictProgress(total=2, is_in_progress=True) for name in ("all", "60", "61", "62")},
+                limiter=LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers."),
+            ),
+            "Fetching 4 items at once,",
+            "from districts 60 to 62 and the summary. The dashboard answers.",
+        ),
+    ],
+)
+def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: str, rest: str) -> None:
+    line = why(a_running_job(progress), NOW)
+    assert line.lead == lead
+    assert line.rest.startswith(rest)
+
+
+def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> None:
+    progress = Progress(total_items=6, current_item="2013-06-30/60")
+    line = why(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
+    assert line.lead == "Computing district 60, 30 Jun 2013."
+    assert line.rest == "No requests are sent to the dashboard."
+
+
+def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
+    silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
+    assert "no sign of life since 09:26:53" in why(silent, NOW).lead
+    assert why(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
+
+
+def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
+    progress = Progress(total_items=100_000, processed=50_000, failed=1, skipped={"stored": 100})
+    parts = bar(a_running_job(progress)).parts
+    assert [(part.tone, part.start, part.width) for part in parts] == [
+        ("done", "0%", "50%"),
+        ("skip", "50%", "0.5%"),
+        ("fail", "50.5%", "0.5%"),
+    ]
+
+
+def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
+    minutes = tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate((10, 20, 20, 3)))
+    drawn = curve(a_running_job(Progress(total_items=6, minutes=minutes)))
+    assert drawn is not None
+    assert drawn.top == "20"
+    assert drawn.line == "0,34 150,4 300,4"
+    assert curve(a_running_job(Progress(total_items=6, minutes=minutes[:2]))) is None
+
+
+def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner() -> None:
+    job = a_running_job()
+    nobody = Rights(can_start=False, can_steer=False, can_set_limits=False)
+    etags = {
+        etag_of(job, ALL, NOW),
+        etag_of(replace(job, revision=1), ALL, NOW),
+        etag_of(job, nobody, NOW),
+        etag_of(job, ALL, NOW + LEASE),
+        etag_of(job, ALL, NOW, shows_all=True),
+        etag_of(None, ALL, NOW),
+    }
+    assert len(etags) == 6
+
+
+def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_for() -> None:
+    districts = {
+        "01": DistrictProgress(total=2, processed=2),
+        "02": DistrictProgress(total=2, failed=1),
+        "03": DistrictProgress(total=2, is_in_progress=True),
+    }
+    job = a_running_job(Progress(total_items=6, districts=districts))
+    some, all_of_them = (card(job, ALL, NOW, shows_all=shows_all).districts for shows_all in (False, True))
+    assert some is not None
+    assert all_of_them is not None
+    assert [row.name for row in some.rows] == ["2", "3"]
+    assert len(all_of_them.rows) == 3
+
+
+def test_every_error_of_the_dashboard_has_words_and_says_whether_a_retry_helps() -> None:
+    leaves = {
+        kind.code: kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, DashboardError) and not kind.__subclasses__()
+    }
+    assert set(leaves) - set(CAUSES) == {"DASHBOARD_UNAVAILABLE"}  # of previews; no item fails with it
+    for code in set(leaves) & set(CAUSES):
+        assert str(CAUSES[code].advice).startswith("Retry") == leaves[code].is_retryable, code
+    assert cause_of("SOME_NEW_CODE", is_retryable=True).words == "Some new code"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (48, "48 s"), (60, "1 min"), (2530, "42 min 10 s"), (12_540, "3 h 29 min"), (180_000, "2 days 2 h")],
+)
+def test_a_length_has_its_two_largest_units(seconds: int, words: str) -> None:
+    assert wording.length(timedelta(seconds=seconds)) == words
+
+
+def test_districts_in_a_row_are_one_range() -> None:
+    assert wording.districts(["01", "02", "03", "24", "57", "58", "F"]) == "1 to 3, 24, 57, 58 and F"
+    assert wording.where(["38"]) == "District 38"
+    assert wording.where(["all"]) == "The summary of all districts"
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("41-43", ["41", "42", "43"]),
+        ("1 to 3, f and 60", ["01", "02", "03", "F", "60"]),
+        (" 7 ; 07 ", ["07", "07"]),
+        ("", []),
+    ],
+)
+def test_districts_are_read_as_people_write_them(text: str, ids: list[str]) -> None:
+    assert districts_in(text) == ids
+
+
+def test_presets_are_of_today() -> None:
+    by_name = {preset.name: preset for preset in presets(date(2026, 7, 1))}
+    assert by_name["last-close"].end == "2026-06-30"
+    assert (by_name["this-year"].start, by_name["this-year"].end) == ("2025-07-01", "2026-06-30")
+    assert by_name["all-gaps"].start == "2008-07-01"
