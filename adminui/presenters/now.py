@@ -13,7 +13,7 @@ from adminui.presenters import wording
 from adminui.presenters.bar import Bar, Part, bar, small_bar
 from adminui.presenters.causes import cause_of
 from adminui.presenters.curve import Curve, allowed, curve
-from adminui.presenters.status import NOTHING_RUNS, Pill, pill, situation
+from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, pill, situation
 from adminui.presenters.why import Why, why
 from backfill.domain import SUMMARY, DistrictProgress, FailureGroup, Job, LimiterState, Status
 
@@ -92,6 +92,9 @@ class Card:
     is_cancellable: bool = False
     is_resumable: bool = False
     can_lower: bool = False
+    last: Pill | None = None
+    """How the last job ended, where that is all there is to say of it."""
+    last_note: str = ""
 
 
 def etag_of(job: Job | None, rights: Rights, now: datetime, *, shows_all: bool = False) -> str:
@@ -102,8 +105,29 @@ def etag_of(job: Job | None, rights: Rights, now: datetime, *, shows_all: bool =
 
 def empty_card(rights: Rights, now: datetime) -> Card:
     """Where no job has ever run."""
-    nothing = Pill("ring", "mute", _("Nothing is running"))
-    return Card(job=None, status=NOTHING_RUNS, is_active=False, etag=etag_of(None, rights, now), pill=nothing)
+    return Card(job=None, status=NOTHING_RUNS, is_active=False, etag=etag_of(None, rights, now), pill=_nothing())
+
+
+def _nothing() -> Pill:
+    return Pill("ring", "mute", _("Nothing is running"))
+
+
+def line(job: Job, rights: Rights, now: datetime) -> Card:
+    """One line where nothing runs; the card of the last job where something is left to do of it."""
+    if job.status is Status.FAILED or job.progress.failed:
+        return card(job, rights, now)
+    took, ended = wording.duration(job, now), wording.at(job.ended_at or now, now)
+    note = _("%(at)s, after %(length)s") % {"at": ended, "length": wording.length(took)} if took is not None else ended
+    return Card(
+        job=job,
+        status=ALL_IS_WELL,
+        is_active=False,
+        etag=etag_of(job, rights, now),
+        pill=_nothing(),
+        title=wording.title(job),
+        last=pill(job, now),
+        last_note=note,
+    )
 
 
 def card(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) -> Card:

@@ -26,6 +26,8 @@ class Pill:
 
 
 NOTHING_RUNS = "none"
+ALL_IS_WELL = "idle"
+"""Nothing runs, and of the last job nothing is left to do."""
 
 
 _PLAIN: dict[Status, tuple[str, str, str | Promise]] = {

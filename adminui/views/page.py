@@ -97,6 +97,8 @@ def _card(job: Job | None, rights: Rights, *, shows_all: bool) -> now_presenter.
     at = door.now()
     if job is None:
         return now_presenter.empty_card(rights, at)
+    if not job.status.is_active:
+        return now_presenter.line(job, rights, at)
     return now_presenter.card(job, rights, at, shows_all=shows_all)
 
 

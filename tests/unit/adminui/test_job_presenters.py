@@ -13,7 +13,7 @@ from adminui.presenters import wording
 from adminui.presenters.bar import bar
 from adminui.presenters.causes import CAUSES, cause_of
 from adminui.presenters.curve import curve
-from adminui.presenters.now import card, etag_of
+from adminui.presenters.now import card, etag_of, line
 from adminui.presenters.start import presets
 from adminui.presenters.status import pill
 from adminui.presenters.why import why
@@ -149,6 +149,15 @@ def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner()
         etag_of(None, ALL, NOW),
     }
     assert len(etags) == 6
+
+
+def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_its_card() -> None:
+    ended = {"started_at": NOW, "ended_at": NOW + timedelta(minutes=9)}
+    done = line(JobFactory.build(status=Status.COMPLETED, **ended), ALL, NOW + timedelta(hours=1))
+    assert (done.status, done.pill.words, done.last_note) == ("idle", "Nothing is running", "at 09:35, after 9 min")
+    some_failed = Progress(total_items=6, processed=4, failed=2)
+    left = line(JobFactory.build(status=Status.COMPLETED, progress=some_failed, **ended), ALL, NOW)
+    assert (left.status, left.pill.words) == ("completed", "Completed, 2 failed")
 
 
 def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_for() -> None:
