@@ -54,7 +54,7 @@ def _conflict(active: Job) -> JobConflict:
 
 
 class FirestoreJobStorage(JobStorage):
-    record_after = 2.5
+    record_after = 3.0
     """A record writes the job and a segment: two documents, each charged for and each good for one write a second."""
 
     def __init__(self, database: Database, retention: timedelta) -> None:

@@ -1,0 +1,133 @@
+"""What is charged for on Firestore: documents read and written, counted between the client and the emulator."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import grpc
+
+from benchmarks.harness import sample_dashboard, say
+from tests.firestore_emulator import Emulator, EmulatorMissing, environment
+
+
+class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Counts by collection. A query that finds nothing is charged as one read, and a count as one in a thousand."""
+
+    def __init__(self) -> None:
+        self.reads: Counter[str] = Counter()
+        self.writes: Counter[str] = Counter()
+
+    def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        if details.method.endswith("/Commit"):
+            self.writes.update(_collection(write.delete or write.update.name) for write in request.writes)
+        return go_on(details, request)
+
+    def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        if details.method.endswith("/BatchGetDocuments"):
+            self.reads.update(map(_collection, request.documents))
+        elif details.method.endswith("/RunAggregationQuery"):
+            self.reads[request.structured_aggregation_query.structured_query.from_[0].collection_id] += 1
+        answers = go_on(details, request)
+        if details.method.endswith("/RunQuery"):
+            return self._counted(answers, request.structured_query.from_[0].collection_id)
+        return answers
+
+    def _counted(self, answers: Any, collection: str) -> Iterator[Any]:
+        found = 0
+        for answer in answers:
+            found += bool(answer.document.name)
+            yield answer
+        self.reads[collection] += max(found, 1)
+
+    def forget(self) -> None:
+        self.reads.clear()
+        self.writes.clear()
+
+
+def _collection(path: str) -> str:
+    """The collection of a document; of a single document its own name."""
+    *_, collection, name = path.split("/")
+    return name if collection == "state" else collection
+
+
+def firestore(million_items: Callable[[Any, str], None]) -> None:
+    print("\nOn Firestore: documents, at 10 items a second")
+    with tempfile.TemporaryDirectory() as folder:
+        emulator = Emulator(Path(folder))
+        try:
+            emulator.start()
+        except EmulatorMissing as exc:
+            print(f"  {exc}")
+            return
+        try:
+            with mock.patch.dict("os.environ", environment(emulator.host)):
+                _documents()
+                million_items(_storage([]).jobs, "at most 20 s")
+        finally:
+            emulator.kill()
+
+
+def _storage(interceptors: list[Any]) -> Any:
+    from backfill.storage.firestore import storage_over
+    from backfill.storage.firestore.client import Connection
+
+    return storage_over(Connection(interceptors=interceptors), prefix="bench", retention=timedelta(days=30))
+
+
+def _documents() -> None:
+    from django.conf import settings
+
+    from backfill import service as services
+    from backfill.domain import Actor, Cadence, Door, JobRequest, JobType, RateLimits
+
+    charges = Charges()
+    storage = _storage([charges])
+    dashboard, address = sample_dashboard("--districts", "8", "--clubs", "20")
+    settings.BACKFILL_DASHBOARD_URL = address
+    services.backfill_service.cache_clear()
+    try:
+        with mock.patch.object(services, "open_storage", return_value=storage):
+            service = services.backfill_service()
+            today = datetime.now(UTC).date()
+            request = JobRequest(
+                job_type=JobType.DATA_COLLECTION,
+                start_date=date(today.year - 6, 7, 1),
+                end_date=date(today.year - 2, 6, 30),
+                cadence=Cadence.MONTH_ENDS,
+            )
+            service.preview(request)
+            charges.forget()
+            # Of nine items one is a single request, and the others are three.
+            limits = RateLimits(max_requests_per_minute=1667, min_delay_ms=0, max_concurrent=3)
+            began = time.perf_counter()
+            job = service.start(request, by=Actor("bench", Door.CLI)).job
+            storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
+            worker, watching = service.new_worker(), _storage([]).jobs
+            worker.start()
+            while watching.active() is not None:
+                time.sleep(0.1)
+            seconds = time.perf_counter() - began
+            worker.stop()
+            reads, writes = charges.reads.copy(), charges.writes.copy()
+            charges.forget()
+            items, poll = service.job(job.id).progress.processed, charges.reads.total()
+            say("items a second", f"{items / seconds:.1f}")
+            state = writes["jobs"] + writes["segments"]
+            say("writes of job and ledger, an item", f"{state / items:.3f}", "at most 0.1")
+            say("writes of the shared timeline, an item", f"{writes['timeline'] / items:.3f}")
+            say("writes of snapshots, an item", f"{writes['snapshots'] / items:.3f}", "1")
+            say("reads, an item", f"{reads.total() / items:.2f}")
+            say("reads a poll of a job", f"{poll}", "at most 2")
+            print(f"    all writes: {dict(writes)}\n    all reads: {dict(reads)}")
+    finally:
+        services.backfill_service.cache_clear()
+        dashboard.terminate()
+        dashboard.wait()
