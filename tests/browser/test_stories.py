@@ -14,6 +14,7 @@ MONTH = ("2020-07-01", "2020-07-31")
 
 
 def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: Desk) -> None:
+    """R4.1, R5.1, R5.2, R5.3, R7.1, R8.2, R8.3, R8.4, R11.1, R11.2, R11.4"""
     page = desk.open()
     fill_form(page, *YEAR)
     dialog = preview(page)
@@ -53,6 +54,7 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
 
 
 def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) -> None:
+    """R5.4"""
     desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
     page = desk.open()
     fill_form(page, "2021-07-01", "2021-08-31")
@@ -73,6 +75,7 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
 def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_was_resumed(
     browser: Browser, tmp_path_factory: object, shared_desk: Desk
 ) -> None:
+    """R10.4"""
     folder = tmp_path_factory.mktemp("killed")  # type: ignore[attr-defined]
     with Desk.opened(browser, folder) as desk:
         port = free_port()
@@ -95,6 +98,7 @@ def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_wa
 
 
 def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk: Desk) -> None:
+    """R12.1, R12.2, R12.3"""
     page = desk.open()
     page.fill("#bf-limit-max_requests_per_minute", "0")
     page.click("#bf-save-limits")
@@ -146,6 +150,7 @@ def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
 
 
 def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) -> None:
+    """R6.1, R6.2, R6.3, R6.5, R8.5"""
     desk.client.set_limits(maxRequestsPerMinute=600)
     job = desk.client.start(*MONTH, cadence="month-ends", skipExisting=False)
     page = desk.open()

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
@@ -89,6 +90,14 @@ def test_it_stands_first_in_the_admin_of_those_who_may_look(operator: Client, st
     index = text_of(operator.get("/admin/"))
     assert 0 < index.index('href="/admin/backfill/"') < index.index("/admin/auth/user/")
     assert 'href="/admin/backfill/"' not in text_of(staff_with().get("/admin/"))
+
+
+def test_there_is_no_other_way_to_a_backfill_and_history_is_below_the_controls(operator: Client) -> None:
+    """R6.4, R8.1, R8.5, R8.6, R8.7: no model of the service has pages of its own beside the section."""
+    assert not [model for model in admin.site._registry if model._meta.app_label == "backfill"]
+    page = text_of(operator.get(SECTION))
+    places = [page.index(f'id="{card}"') for card in ("now", "start", "coverage", "history")]
+    assert places == sorted(places)
 
 
 def test_who_is_not_signed_in_is_asked_to(client: Client) -> None:
