@@ -49,6 +49,18 @@ def history(desk: Desk) -> None:
     desk.client.ended(analytics["jobId"], within=240)
 
 
+def results(desk: Desk) -> None:
+    """A district over two program years, and the ranking of the world."""
+    for name, path, options in (
+        ("district", "results/07/2024-06-30/", {}),
+        ("world", "results/world/2024-06-30/", {"color_scheme": "dark"}),
+    ):
+        page = opened(desk, **options)
+        page.goto(f"{SECTION}{path}")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("30 Jun 2024")
+        take(page, name)
+
+
 def main() -> int:
     path = chromium()
     if path is None:
@@ -59,6 +71,7 @@ def main() -> int:
         browser = launched(playwright, path)
         with Desk.opened(browser, Path(folder), *WORLD) as desk:
             history(desk)
+            results(desk)
             page = opened(desk)
             fill_form(page, "2020-07-01", "2022-06-30")
             desk.client.set_limits(maxRequestsPerMinute=600, maxDelayMs=200)
