@@ -258,7 +258,7 @@ def _facts_of_active(job: Job, now: datetime) -> list[Fact]:
 def _facts_of_ended(job: Job, now: datetime) -> list[Fact]:
     ended = job.ended_at or now
     took = wording.duration(job, now)
-    began = _("started %(when)s") % {"when": wording.when(job.started_at, now)} if job.started_at else ""
+    began = _("started %(at)s") % {"at": wording.at(job.started_at, now)} if job.started_at else ""
     facts = [Fact(_("Ended"), wording.when(ended, now), began)]
     if took is not None:
         facts.append(Fact(_("Took"), wording.length(took), _resumes(job)))

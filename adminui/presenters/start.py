@@ -23,6 +23,7 @@ from backfill.domain import (
     Job,
     JobType,
     ProgramYear,
+    RateLimits,
     StoredLimits,
 )
 
@@ -217,9 +218,6 @@ def limits_of(stored: StoredLimits, now: datetime, form: LimitsForm | None = Non
     current = stored.limits.to_dict()
     interval = stored.limits.interval.total_seconds()
     allowed = 60 / interval / len(DISTRICT_REPORTS)
-    longest = f"{max(stored.limits.max_delay_ms, 100) / 1000:g}"
-    steps = [min(max(stored.limits.min_delay_ms, 100) * stored.limits.backoff_multiplier**n, 1e9) for n in range(1, 4)]
-    waits = [f"{min(step, max(stored.limits.max_delay_ms, 100)) / 1000:g} s" for step in steps]
     changed = _("Never changed; these are the defaults.")
     if stored.updated_at:
         changed = _("Changed %(at)s by %(operator)s.") % {
@@ -232,11 +230,20 @@ def limits_of(stored: StoredLimits, now: datetime, form: LimitsForm | None = Non
         sentences=[
             _("Allows about %(number)s items a minute: an item takes %(requests)s requests.")
             % {"number": wording.number(round(allowed, 1)), "requests": len(DISTRICT_REPORTS)},
-            _("After an error it waits %(waits)s and so on, %(longest)s s at most.")
-            % {"waits": _(", then ").join([waits[0], ", ".join(waits[1:])]), "longest": longest},
+            _waits(stored.limits),
         ],
         errors=_sentences(form.non_field_errors()) if form else (),
     )
+
+
+def _waits(limits: RateLimits) -> str:
+    """How long the first failures in a row wait, and the longest of all."""
+    waits = [f"{limits.backoff(failures, jitter=1).total_seconds():g} s" for failures in (1, 2, 3, 1000)]
+    if len(set(waits)) == 1:
+        return _("After an error it waits up to %(longest)s.") % {"longest": waits[0]}
+    return _(
+        "After an error it waits up to %(first)s, then %(second)s, %(third)s and so on, %(longest)s at most."
+    ) % dict(zip(("first", "second", "third", "longest"), waits, strict=True))
 
 
 def _limit_field(name: str, current: float, form: LimitsForm | None) -> LimitField:

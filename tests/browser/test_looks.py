@@ -38,6 +38,9 @@ def test_axe_finds_nothing_and_nothing_passes_the_edge(desk: Desk, scheme: str, 
     assert faults(page) == []
     page.locator("#bf-confirm-cancel").click()
     desk.client.ended(job["jobId"])
+    page.goto(SECTION)
+    expect(page.locator("#bf-history tbody tr").first).to_contain_text("Broken report")
+    assert not is_wider_than_the_window(page)
 
     page.goto(f"{SECTION}jobs/{job['jobId']}/")
     expect(page.locator("#items tbody tr").first).to_be_visible()
