@@ -52,6 +52,8 @@ class Findings:
     settled: int
     lost: int
     doubled: int
+    failed: Counter[str]
+    """Items that failed, by the reason."""
     wrong: list[str]
 
 
@@ -147,7 +149,8 @@ class Books:
         if missing:
             wrong.append(f"{len(missing)} items are settled as processed, and of them nothing is stored")
             lost += len(missing)
-        return Findings(settled=len(times), lost=lost, doubled=doubled, wrong=wrong)
+        failed = Counter(reason for _, kind, reason in outcomes if kind == "failed")
+        return Findings(settled=len(times), lost=lost, doubled=doubled, failed=failed, wrong=wrong)
 
     @staticmethod
     def _planned(packed: bytes) -> list[str]:

@@ -37,6 +37,8 @@ class Record:
     requests: int = 0
     lost: int = 0
     doubled: int = 0
+    set_aside: int = 0
+    """Items that were in flight at three kills in a row, and were set aside as failed: that is what is meant to be."""
     over_limit: int = 0
     stuck: int = 0
     most_again: int = 0
@@ -80,6 +82,7 @@ class Record:
             ("kills", f"{self.killed:,} ({kills})"),
             ("jobs, items, requests", f"{self.jobs:,}, {self.items:,}, {self.requests:,}"),
             ("items lost, doubled", f"{self.lost}, {self.doubled}"),
+            ("items set aside, in flight at three kills in a row", f"{self.set_aside}"),
             ("jobs stuck", f"{self.stuck}"),
             ("requests over the limit in any 60 s", f"{self.over_limit}"),
             ("fenced-off runners, refused", f"{self.fenced}, {self.refused}"),

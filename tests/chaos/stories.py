@@ -258,8 +258,6 @@ def the_source_is_down(world: World) -> None:
     world.kill_9()
     world.dashboard.play()
     world.moves()
-    if world.job().counts["failed"]:
-        world.wrong(f"{world.job().counts['failed']} items failed by an outage")
 
 
 @story("a stale job is displaced while its runner lives")

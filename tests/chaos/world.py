@@ -194,7 +194,12 @@ class World:
         """Count what the last job came to, and begin a new page of the log; its last minute is kept."""
         log = self.requests()
         self.record.requests += len(log)
-        self.record.items += self.settled() if self.job_id else 0
+        if self.job_id:
+            found = self.books.examined(self.job_id)
+            self.record.items += found.settled
+            self.record.set_aside += found.failed.pop("QUARANTINED", 0)
+            if found.failed:  # no story makes trouble for long enough to fail an item
+                self.wrong(f"items failed: {dict(found.failed)}")
         since = time.time() - 60
         self._log_before = [entry for entry in self._log_before + log if entry["time"] > since]
         self.dashboard.forget()
