@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, faults, is_wider_than_the_window, preview
+from tests.browser.desk import Desk, faults, is_wider_than_the_window, pill, preview
 
 STORED = ("2020-07-01", "2020-08-31")
 
@@ -146,7 +146,7 @@ def test_the_map_learns_of_what_a_job_has_stored_while_it_is_looked_at(desk: Des
         page.fill("#bf-to", "2025-08-31")
         preview(page).get_by_role("button", name="Start backfill").click()
         expect(page.locator("#bf-now")).to_contain_text("31 Aug 2025", timeout=20_000)
-        expect(page.locator("#bf-now .bf-pill").first).to_have_text("Completed", timeout=30_000)
+        expect(pill(page)).to_have_text("Nothing is running", timeout=30_000)
     page.mouse.move(0, 0)
     page.mouse.move(*place_of(page, 3, "Aug 2025"))
     expect(page.locator("#bf-map-cell")).to_have_text(
