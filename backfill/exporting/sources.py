@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backfill.dashboard.csv import ParsedReport, parse
 from backfill.dashboard.protocol import folded
 from backfill.domain import SUMMARY, ReportName, Snapshot
-from backfill.errors import BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
+from backfill.errors import AnalyticsNotFound, BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.exporting.figures import COLUMNS, figures_of
 from backfill.history import History, Selection
 
@@ -133,5 +133,5 @@ class ResultSource(Source):
                 continue
             try:
                 yield self._history.result(facts.date, facts.district).body
-            except CorruptRecord as exc:
+            except (AnalyticsNotFound, CorruptRecord) as exc:
                 self.tell(f"{facts.date}/{facts.district}", exc)
