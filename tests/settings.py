@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("DJANGO_DEBUG", "true")
+# The browser of the browser tests keeps a loop in the thread of the tests, where Django would then refuse to be asked.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 from backfill_site.settings import *  # noqa: F403
 

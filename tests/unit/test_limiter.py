@@ -148,7 +148,7 @@ def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pyte
     starts.begin(one, 2, until=for_seconds(1.5))
     starts.begin(other, 2, until=for_seconds(1.5))
     starts.end()
-    assert min(len(started(one)), len(started(other))) >= 20  # each had its turns
+    assert min(len(started(one)), len(started(other))) >= 10  # each had its turns
     # Each translates the time of day into its own clock, so that a busy machine shifts them a little.
     assert shortest_gap(started(one, other)) >= limits.interval.total_seconds() - 0.005
 
