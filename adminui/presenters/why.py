@@ -91,25 +91,19 @@ def _waiting(job: Job) -> Why:
 
 
 def _fetching(job: Job) -> Why:
+    limiter = job.progress.limiter
+    if limiter.state is not LimiterState.RUNNING:
+        lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
+        return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
+    pace = _sentence(limiter.reason)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    if not working:
-        return Why(
-            kind="fetching",
-            icon="play",
-            tone="info",
-            lead=_("Working through the plan."),
-            rest=_("What is already stored is skipped without a request."),
-        )
-    places = wording.where(working)
-    lead = ngettext("Fetching one item,", "Fetching %(number)s items at once,", len(working)) % {"number": len(working)}
-    return Why(
-        kind="fetching",
-        icon="play",
-        tone="info",
-        lead=lead,
-        rest=_("from %(places)s. %(pace)s")
-        % {"places": _lower(places), "pace": _sentence(job.progress.limiter.reason)},
-    )
+    if working:
+        lead = ngettext("Fetching one item,", "Fetching %(number)s items at once,", len(working))
+        lead %= {"number": len(working)}
+        rest = _("from %(places)s. %(pace)s") % {"places": _lower(wording.where(working)), "pace": pace}
+    else:
+        lead, rest = _("Fetching the next items."), pace
+    return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
 
 
 def _computing(job: Job) -> Why:

@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from backfill.domain import (
     AllowedHours,
     LimiterReport,
-    LimiterState,
     RateLimits,
     SourceHealth,
     Timeline,
     Turn,
-    WaitReason,
 )
 from backfill.errors import (
     DashboardError,
@@ -34,6 +31,15 @@ from backfill.errors import (
     Throttled,
 )
 from backfill.rate_limit.counts import Counts
+from backfill.rate_limit.situation import (
+    RETRY_STORE,
+    Facts,
+    Situation,
+    busy_sentence,
+    down_sentence,
+    patience_sentence,
+    situation,
+)
 from backfill.rate_limit.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -41,26 +47,9 @@ logger = logging.getLogger(__name__)
 TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
 """Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
 
-_NOTABLE = 2.0
-"""Seconds; a shorter wait for the next start is the pace itself, and no reason worth telling."""
-
-_HOLDING = frozenset({WaitReason.STORE, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT})
-
-_RETRY_STORE = 1.0
-"""Seconds between two attempts to reach the store."""
-
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-class _Situation(NamedTuple):
-    """What it waits for, if it does, until when by the clock, and what it says of it."""
-
-    waits_for: WaitReason | None
-    state: LimiterState
-    until: float | None
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,60 +211,47 @@ class Limiter:
     def is_holding(self) -> bool:
         """Whether it waits for more than the pace, so that no item can be at work."""
         with self._changed:
-            return self._situation(self._clock()).waits_for in _HOLDING
+            return self._situation(self._clock()).is_holding
 
     def report(self) -> LimiterReport:
         with self._changed:
             now = self._clock()
-            situation, counts = self._situation(now), self._counts
-            counts.waits(situation.waits_for, now)
-            until = situation.until
+            told, counts = self._situation(now), self._counts
+            counts.waits(told.waits_for, now)
             return LimiterReport(
-                state=situation.state,
+                state=told.state,
                 requests_made=counts.made,
                 requests_this_minute=counts.in_the_minute_before(now),
                 answers=dict(counts.answers),
                 waited=dict(counts.waited),
-                reason=situation.sentence,
-                waiting_until=self._now() + timedelta(seconds=until - now) if until is not None else None,
+                reason=told.sentence,
+                waiting_until=self._now() + timedelta(seconds=told.until - now) if told.until is not None else None,
                 pace=60 / self._interval(),
                 latency=counts.latency,
                 down_since=self._health.down_since,
             )
 
-    def _situation(self, now: float) -> _Situation:
-        """The strongest reason to wait decides."""
-        holds_until = self._turns.hold_ends if self._turns.hold_ends > now else None
-        backing_off, throttled = LimiterState.BACKING_OFF, LimiterState.THROTTLED
-        if self._store_trouble:
-            return _Situation(WaitReason.STORE, backing_off, now + _RETRY_STORE, self._store_trouble)
-        if self._health.is_down:
-            return _Situation(WaitReason.DOWN, backing_off, holds_until, self._down_reason)
-        if self._waiting_starts and (closed_for := self._closed_for()):
-            sentence = f"The dashboard is asked only within the allowed hours, {self._hours}."
-            return _Situation(WaitReason.OUTSIDE_HOURS, throttled, now + closed_for, sentence)
-        if holds_until is not None:
-            return _Situation(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, self._turns.hold_reason)
-        if self._backing_off and not self._in_flight and not self._waiting_starts:
-            ends, sentence = min(self._backing_off.values())
-            return _Situation(WaitReason.RETRY, backing_off, max(ends, now), sentence)
-        return self._going_on(now)
-
-    def _going_on(self, now: float) -> _Situation:
-        limit = pace = f"{self._limits.max_requests_per_minute:,} requests a minute"
-        slowed = None
-        if self._turns.pace.share(self._now()) < 1:
-            slowed = WaitReason.SLOWED
-            pace = (
-                f"{60 / self._interval():,.3g} requests a minute, since the dashboard asked for fewer than the limit "
-                f"of {limit}; it grows back by a tenth of that each minute"
+    def _situation(self, now: float) -> Situation:
+        turns, is_over = self._turns, self._is_stopped
+        return situation(
+            Facts(
+                now=now,
+                limits=self._limits,
+                interval=self._interval(),
+                is_slowed=turns.pace.share(self._now()) < 1,
+                store_trouble=self._store_trouble,
+                down_reason=self._down_reason if self._health.is_down else "",
+                closed_for=self._closed_for(),
+                hours=self._hours,
+                hold_ends=turns.hold_ends,
+                hold_reason=turns.hold_reason,
+                backing_off=min(self._backing_off.values(), default=None),
+                next_start=turns.next_start,
+                last_start=self._counts.starts[-1] if self._counts.starts and not is_over else None,
+                in_flight=self._in_flight,
+                waiting_starts=self._waiting_starts,
             )
-        if self._waiting_starts and self._turns.next_start - now >= _NOTABLE:
-            sentence = f"Waiting for the next start to keep to {pace}."
-            return _Situation(slowed or WaitReason.PACE, LimiterState.THROTTLED, self._turns.next_start, sentence)
-        if self._in_flight or self._waiting_starts:
-            return _Situation(slowed, LimiterState.RUNNING, None, f"The dashboard answers; the pace is {pace}.")
-        return _Situation(slowed, LimiterState.IDLE, None, "No requests are being made.")
+        )
 
     # How requests end.
 
@@ -315,8 +291,8 @@ class Limiter:
             distance = self._health.probes + 1 if self._health.is_down else self._throttled_in_row
             until = self._now() + self._limits.backoff(distance, random.random())
             sentence = exc.message
-            if self._health.is_down:
-                sentence = self._down_reason = self._down_sentence(exc.message, until)
+            if (since := self._health.down_since) is not None:
+                sentence = self._down_reason = down_sentence(since, exc.message, until)
             self._changed.notify_all()
         if goes_down:
             logger.warning("%s", sentence)
@@ -336,13 +312,6 @@ class Limiter:
             if stored is None:
                 self._turns.pace = self._turns.pace.slowed(asked_at, self._now())
             self._turns.slowed(self._interval())
-
-    def _down_sentence(self, last: str, until: datetime) -> str:
-        since = f"{self._health.down_since:%H:%M:%S} UTC"
-        return (
-            f"The dashboard has answered nothing since {since}; the last failure: {last} It is asked again at "
-            f"{until:%H:%M:%S} UTC, one request at a time. No item is charged for it, and the job goes on by itself."
-        )
 
     # How a start is found.
 
@@ -412,11 +381,11 @@ class Limiter:
             self._is_reserving = False
             self._changed.notify_all()
         if after is None:
-            self._wait(_RETRY_STORE)
+            self._wait(RETRY_STORE)
             return
         self._turns.learn(after, now, wall)
         if not turns:
-            raise DashboardUnavailable(self._busy_sentence(after, wall))
+            raise DashboardUnavailable(busy_sentence(after, wall))
         self._turns.taken(turns[0], now, wall)
 
     def _store(self, change: Callable[[Timeline], Timeline]) -> Timeline | None:
@@ -431,22 +400,10 @@ class Limiter:
         self._store_trouble, self._turns.pace = "", timeline.pace
         return timeline
 
-    def _busy_sentence(self, timeline: Timeline, wall: datetime) -> str:
-        hold = timeline.hold(wall)
-        if hold is not None:
-            return (
-                f"The dashboard is left alone until {hold:%H:%M:%S} UTC ({timeline.hold_reason}). "
-                "Nothing was created; try again after that."
-            )
-        return "Others are using the time of the dashboard. Nothing was created; try again in a minute."
-
     def _check_patience(self, began: float, now: float) -> None:
         held_for = self._turns.hold_ends - now
         if self._patience is not None and max(now - began, held_for) > self._patience:
-            raise DashboardUnavailable(
-                f"The dashboard cannot be asked soon enough: {self._turns.hold_reason or 'others are using its time.'} "
-                "Nothing was created; try again in a few minutes."
-            )
+            raise DashboardUnavailable(patience_sentence(self._turns.hold_reason))
 
     def _check_going(self, *, is_pace: bool) -> None:
         if self._is_stopped or (self._is_draining and not is_pace):

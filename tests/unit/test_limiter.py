@@ -324,7 +324,7 @@ def test_trouble_with_the_store_is_waited_out_and_told() -> None:
         assert report.waiting_until is not None
         storage.store.is_down = False
     assert ended == [None]
-    assert limiter.report().state is LimiterState.IDLE
+    assert limiter.report().state is LimiterState.RUNNING
 
 
 def test_a_hold_holds_here_though_the_store_does_not_answer() -> None:
@@ -405,6 +405,16 @@ def test_it_says_what_it_does_and_why_it_waits() -> None:
         assert timedelta(seconds=8) < throttled.waiting_until - utc_now() < timedelta(seconds=10.1)
         limiter.stop()
     assert isinstance(ended[0], Stopped)
+    assert limiter.report().state is LimiterState.IDLE
+
+
+def test_between_two_requests_it_is_running_and_some_seconds_after_the_last_it_is_idle() -> None:
+    clock = [100.0]
+    limiter = limiter_of(FakeStorage(), now=FakeClock(), clock=lambda: clock[0])
+    ask(limiter)
+    clock[0] += 4.9
+    assert limiter.report().reason == "The dashboard answers; the pace is 6,000 requests a minute."
+    clock[0] += 0.2
     assert limiter.report().state is LimiterState.IDLE
 
 

@@ -115,7 +115,7 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
     assert set(source.ended.values()) == {"done after 0"}
     assert source.most_while_down == 1
     after = limiter.report()
-    assert (after.down_since, after.state) == (None, LimiterState.IDLE)
+    assert (after.down_since, after.state) == (None, LimiterState.RUNNING)
     assert after.waited[WaitReason.DOWN] > 0.5
     messages = [record.getMessage() for record in caplog.records]
     assert [message.partition(" since")[0] for message in messages] == [

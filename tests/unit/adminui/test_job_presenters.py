@@ -97,6 +97,12 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "Fetching 4 items at once,",
             "from districts 60 to 62 and the summary. The dashboard answers.",
         ),
+        (
+            limited(LimiterState.RUNNING, "The dashboard answers", None),
+            "Fetching the next items.",
+            "The dashboard answ",
+        ),
+        (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "What is already stored is sk"),
     ],
 )
 def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: str, rest: str) -> None:
