@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from uuid import UUID, uuid4
@@ -16,66 +15,32 @@ from backfill.domain import (
     AllowedHours,
     AuditEntry,
     Deed,
-    Estimate,
-    Experience,
     IdempotencyKey,
     Job,
-    JobConfig,
     JobFilter,
     JobRequest,
     JobType,
     Outcome,
     OutcomeFilter,
-    OutcomeKind,
-    Plan,
     Progress,
     RateLimits,
     Status,
     StoredLimits,
     conflict_details,
-    of_items,
-    of_requests,
     parsed_district,
     waiting_for_worker,
 )
 from backfill.errors import (
     IdempotencyKeyReused,
-    InvalidJobState,
-    InvalidJobType,
-    InvalidRequest,
     JobConflict,
     JobNotFound,
-    NothingToRetry,
-    PlanChanged,
 )
 from backfill.history import History
+from backfill.planning import Planner, Preview
 from backfill.storage import Page, Storage, open_storage
 from backfill.vitals import Vitals, vitals, worker_seen_at
 from backfill.work.base import Work
 from backfill.worker import Companion, Worker, nudge_here
-
-_PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
-
-_JOBS_REMEMBERED = 5
-"""Of a kind, from which a preview tells how long the next will take."""
-
-_RETRY_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """A plan that was made and not executed."""
-
-    config: JobConfig
-    job_type: JobType
-    plan: Plan
-    duration: Estimate
-
-    @property
-    def plan_id(self) -> str:
-        """Names the plan, and carries the figures of which a start with it can say that they changed."""
-        plan = self.plan
-        return f"plan-{plan.total_items}-{plan.skipped_items}-{plan.requests}-{plan.digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,35 +79,24 @@ class BackfillService:
 
     # Planning and starting.
 
+    @property
+    def _planner(self) -> Planner:
+        return Planner(self.storage.jobs, self.works, self.hours, self.now)
+
     def preview(self, request: JobRequest) -> Preview:
         """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
-        work = self._work(request.job_type)
-        now = self.now()
-        config = request.config(self.storage.jobs.rate_limits().limits, now.date())
-        return self._previewed(config, request.job_type, work.plan(config, now))
-
-    def _previewed(self, config: JobConfig, job_type: JobType, plan: Plan) -> Preview:
-        """With how long it will take, as the last jobs of its kind went."""
-        wanted = JobFilter(job_types=frozenset({job_type}))
-        past = [
-            Experience(course=job.progress.course, limits=job.config.rate_limits, latency=job.progress.limiter.latency)
-            for job in self.storage.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
-        ]
-        if plan.requests:
-            duration = of_requests(plan.requests, config.rate_limits, past).within(self.hours, self.now())
-        else:
-            duration = of_items(plan.total_items - plan.skipped_items, past)
-        return Preview(config=config, job_type=job_type, plan=plan, duration=duration)
+        return self._planner.preview(request)
 
     def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
         """Store a pending job, and tell the worker.
 
         Raises what `preview` does, and JobConflict, PlanChanged, IdempotencyKeyReused.
         """
-        self._work(request.job_type)
-        request.config(RateLimits(), self.now().date())  # what is wrong is said before what is busy
+        planner = self._planner
+        planner.work(request.job_type)  # what is wrong is said before what is busy
+        request.config(RateLimits(), self.now().date())
         identity = self._identity(by, idempotency_key, request.fingerprint())
-        return self._created(identity, lambda: self._checked_preview(request), by=by)
+        return self._created(identity, lambda: planner.confirmed(request), by=by)
 
     def retry(
         self,
@@ -163,71 +117,7 @@ class BackfillService:
             str(job_id), *sorted(codes)
         )
         identity = self._identity(by, idempotency_key, fingerprint)
-        return self._created(identity, lambda: self._retry_preview(job, codes, districts), by=by, retry_of=job_id)
-
-    def _work(self, job_type: JobType) -> Work:
-        work = self.works.get(job_type)
-        if work is None:
-            known = " or ".join(self.works)
-            raise InvalidJobType({"jobType": [f"{job_type} is not offered by this version; use {known}."]})
-        return work
-
-    def _checked_preview(self, request: JobRequest) -> Preview:
-        preview = self.preview(request)
-        if not request.plan_id:
-            return preview
-        before = _PLAN_ID.fullmatch(request.plan_id)
-        if before is None:
-            raise InvalidRequest({"planId": ["planId is none that a preview gave; preview again and use its planId."]})
-        if request.plan_id != preview.plan_id:
-            names = ("totalItems", "skippedItems", "estimatedRequests")
-            was = dict(zip(names, map(int, before.groups()), strict=False))
-            plan = preview.plan
-            raise PlanChanged(
-                "The plan has changed since the preview, so nothing was started. Look at what changed, and start with "
-                "the new planId.",
-                details={
-                    "before": was,
-                    "now": dict(zip(names, (plan.total_items, plan.skipped_items, plan.requests), strict=True)),
-                    "planId": preview.plan_id,
-                },
-            )
-        return preview
-
-    def _retry_preview(self, job: Job, codes: Collection[str], districts: Collection[str]) -> Preview:
-        if job.status.is_active:
-            raise InvalidJobState(f"Job {job.id} is {job.status}; its failed items can be retried once it has ended.")
-        items = [
-            outcome.item
-            for outcome in self._failures(job.id)
-            if (not codes or outcome.reason in codes) and (not districts or outcome.item.district in districts)
-        ]
-        if not items:
-            raise NothingToRetry(f"Job {job.id} has no failed item of that kind; there is nothing to retry.")
-        dates = [item.date for item in items]
-        first, last = min(dates), max(dates)
-        config = replace(
-            job.config,
-            start_date=first,
-            end_date=last,
-            target_districts=(),
-            rate_limits=self.storage.jobs.rate_limits().limits,
-        )
-        # Planned anew: what was an open month may be closed by now, or live in the archive.
-        plan = self._work(job.job_type).plan(config, self.now()).only(items)
-        if not plan.days:
-            raise NothingToRetry(f"The dashboard publishes nothing any more for the failed items of job {job.id}.")
-        return self._previewed(replace(config, target_districts=job.config.target_districts), job.job_type, plan)
-
-    def _failures(self, job_id: UUID) -> list[Outcome]:
-        failures: list[Outcome] = []
-        while True:
-            page = self.storage.jobs.outcomes(
-                job_id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=_RETRY_PAGE, offset=len(failures)
-            )
-            failures += page.rows
-            if len(failures) >= page.total or not page.rows:
-                return failures
+        return self._created(identity, lambda: self._planner.retry(job, codes, districts), by=by, retry_of=job_id)
 
     def _identity(self, by: Actor, key: str, fingerprint: str) -> IdempotencyKey | None:
         if not key:

@@ -27,7 +27,7 @@ from backfill.domain import (
 )
 from backfill.errors import BackfillError
 from backfill.history import Coverage, Series
-from backfill.service import Preview
+from backfill.planning import Preview
 from backfill.storage import Page
 
 T = TypeVar("T")

@@ -20,7 +20,8 @@ from benchmarks.harness import forget, sample_dashboard, say, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import Estimate, RateLimits
-    from backfill.service import BackfillService, Preview
+    from backfill.planning import Preview
+    from backfill.service import BackfillService
 
 Json = dict[str, Any]
 Mood = Callable[[threading.Event], Iterator[tuple[float, list[Json]]]]

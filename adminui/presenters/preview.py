@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from adminui.presenters import wording
 from adminui.presenters.now import Fact
 from backfill.domain import SUMMARY, JobType, RateLimits
-from backfill.service import Preview
+from backfill.planning import Preview
 
 _DATES_LISTED = 400
 

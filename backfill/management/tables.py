@@ -16,7 +16,7 @@ from backfill.domain import LIMIT_NAMES, AuditEntry, Job, JobType, Outcome, Outc
 from backfill.management import wording
 from backfill.management.progress_bar import bar, status_text
 from backfill.management.wording import COMMAND, printable
-from backfill.service import Preview
+from backfill.planning import Preview
 
 _WIDE = 130
 """Columns from which a list of jobs shows everything."""
