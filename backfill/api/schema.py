@@ -8,15 +8,12 @@ from typing import Any, TypeVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
-from backfill.api import bodies, documents, result_documents
+from backfill.api import bodies, documents, examples, result_documents
 from backfill.api.queries import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Resolution
 from backfill.domain import JobType, OutcomeKind, ReportName, Status
 
 F = TypeVar("F")
 Decorator = Callable[[F], F]
-
-_ID = "0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11"
-_METADATA = {"operationId": "6a1f1d0c-8f8e-4f0f-9a57-6b3f8f1d2c3b", "timestamp": "2024-02-10T08:00:00Z"}
 
 _WHY = {
     400: "VALIDATION_ERROR, INVALID_JOB_TYPE, INVALID_DATE_RANGE or MALFORMED_JSON; details name each field",
@@ -64,84 +61,6 @@ _SNAPSHOT = [
     ),
 ]
 
-_JOB_EXAMPLE = {
-    "jobType": "data-collection",
-    "startDate": "2023-07-01",
-    "endDate": "2024-01-31",
-    "targetDistricts": ["91", "F"],
-    "cadence": "month-ends",
-    "skipExisting": True,
-}
-_EXAMPLES = [
-    OpenApiExample("Month ends of two districts", _JOB_EXAMPLE, request_only=True),
-    OpenApiExample("Analytics of every snapshot", {"jobType": "analytics-generation"}, request_only=True),
-]
-_BUSY = OpenApiExample(
-    "Another job runs",
-    {
-        "error": {
-            "code": "JOB_ALREADY_RUNNING",
-            "retryable": True,
-            "message": f"Job {_ID} (data-collection) is running at 42.5 %. One job runs at a time: wait until it "
-            "ends, or cancel it first.",
-            "details": {
-                "jobId": _ID,
-                "jobType": "data-collection",
-                "status": "running",
-                "path": f"/api/admin/backfill/{_ID}",
-                "progress": {"totalItems": 2000, "settledItems": 850, "percent": 42.5},
-            },
-        },
-        "metadata": _METADATA,
-    },
-    response_only=True,
-    status_codes=["409"],
-)
-_INVALID = OpenApiExample(
-    "A date that is none",
-    {
-        "error": {
-            "code": "VALIDATION_ERROR",
-            "retryable": False,
-            "message": "startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'.",
-            "details": {
-                "startDate": ["startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'."]
-            },
-        },
-        "metadata": _METADATA,
-    },
-    response_only=True,
-    status_codes=["400"],
-)
-_PREVIEWED = OpenApiExample(
-    "A preview",
-    {
-        "preview": {
-            "jobType": "data-collection",
-            "totalItems": 21,
-            "dateRange": {"startDate": "2023-07-01", "endDate": "2024-01-31"},
-            "affectedDistricts": ["91", "F"],
-            "estimatedDuration": 21105,
-            "estimatedDurationRange": {"low": 19839, "high": 27437},
-            "estimatedRequests": 21,
-            "itemBreakdown": {"dates": ["2023-07-31", "2023-08-31"]},
-            "skipped": {"stored": 14},
-            "unpublishedDates": 0,
-            "planId": "plan-21-14-21-0123456789abcdef",
-            "rateLimits": {
-                "maxRequestsPerMinute": 60,
-                "maxConcurrent": 3,
-                "minDelayMs": 500,
-                "maxDelayMs": 30000,
-                "backoffMultiplier": 2,
-            },
-        },
-        "metadata": _METADATA,
-    },
-    response_only=True,
-    status_codes=["200"],
-)
-
 
 def _operation(
     tag: str,
@@ -176,7 +95,7 @@ start_job = _operation(
     why={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=bodies.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
-    examples=[*_EXAMPLES, _BUSY, _INVALID],
+    examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
 )
 preview_job = _operation(
     "Backfill",
@@ -185,7 +104,7 @@ preview_job = _operation(
     {200: documents.PreviewAnswer},
     errors=(*_BODY, 502),
     request=bodies.JobBody,
-    examples=[*_EXAMPLES, _PREVIEWED, _INVALID],
+    examples=[*examples.REQUESTS, examples.PREVIEWED, examples.INVALID],
 )
 list_jobs = _operation(
     "Backfill",

@@ -1,0 +1,86 @@
+"""Requests and answers that the OpenAPI document shows."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample
+
+_ID = "0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11"
+_METADATA = {"operationId": "6a1f1d0c-8f8e-4f0f-9a57-6b3f8f1d2c3b", "timestamp": "2024-02-10T08:00:00Z"}
+
+_JOB_EXAMPLE = {
+    "jobType": "data-collection",
+    "startDate": "2023-07-01",
+    "endDate": "2024-01-31",
+    "targetDistricts": ["91", "F"],
+    "cadence": "month-ends",
+    "skipExisting": True,
+}
+REQUESTS = [
+    OpenApiExample("Month ends of two districts", _JOB_EXAMPLE, request_only=True),
+    OpenApiExample("Analytics of every snapshot", {"jobType": "analytics-generation"}, request_only=True),
+]
+BUSY = OpenApiExample(
+    "Another job runs",
+    {
+        "error": {
+            "code": "JOB_ALREADY_RUNNING",
+            "retryable": True,
+            "message": f"Job {_ID} (data-collection) is running at 42.5 %. One job runs at a time: wait until it "
+            "ends, or cancel it first.",
+            "details": {
+                "jobId": _ID,
+                "jobType": "data-collection",
+                "status": "running",
+                "path": f"/api/admin/backfill/{_ID}",
+                "progress": {"totalItems": 2000, "settledItems": 850, "percent": 42.5},
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["409"],
+)
+INVALID = OpenApiExample(
+    "A date that is none",
+    {
+        "error": {
+            "code": "VALIDATION_ERROR",
+            "retryable": False,
+            "message": "startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'.",
+            "details": {
+                "startDate": ["startDate must be a day of the calendar, written like 2024-01-31; it was '2023-02-30'."]
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["400"],
+)
+PREVIEWED = OpenApiExample(
+    "A preview",
+    {
+        "preview": {
+            "jobType": "data-collection",
+            "totalItems": 21,
+            "dateRange": {"startDate": "2023-07-01", "endDate": "2024-01-31"},
+            "affectedDistricts": ["91", "F"],
+            "estimatedDuration": 21105,
+            "estimatedDurationRange": {"low": 19839, "high": 27437},
+            "estimatedRequests": 21,
+            "itemBreakdown": {"dates": ["2023-07-31", "2023-08-31"]},
+            "skipped": {"stored": 14},
+            "unpublishedDates": 0,
+            "planId": "plan-21-14-21-0123456789abcdef",
+            "rateLimits": {
+                "maxRequestsPerMinute": 60,
+                "maxConcurrent": 3,
+                "minDelayMs": 500,
+                "maxDelayMs": 30000,
+                "backoffMultiplier": 2,
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["200"],
+)
