@@ -1,39 +1,23 @@
-"""How values are laid down as JSON and bytes; the same for every adapter."""
+"""How plans, ledgers, reports and results are laid down as bytes; the same for every adapter."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from backfill.domain import (
-    Cadence,
-    Course,
-    DistrictProgress,
     Edition,
-    Estimate,
-    Event,
-    FailureGroup,
-    Flight,
-    ItemError,
-    JobConfig,
-    LimiterReport,
-    LimiterState,
-    Notice,
-    Notices,
     Outcome,
     OutcomeKind,
     Plan,
     PlannedDay,
-    Progress,
-    RateLimits,
     Report,
     ReportName,
     Segment,
-    Totals,
     WorkItem,
 )
 from backfill.errors import CorruptRecord
@@ -60,14 +44,6 @@ def unpack_json(packed: bytes, subject: str) -> Any:
 def storable(text: str) -> str:
     """Without NUL and lone surrogates, which a message may quote from the dashboard and no database takes as text."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def _text(instant: datetime | None) -> str | None:
-    return instant.isoformat() if instant else None
 
 
 # Plans: districts are shared by days, so each group of them is written once.
@@ -217,175 +193,3 @@ def unpack_body(packed: bytes, subject: str) -> bytes:
         return zlib.decompress(packed)
     except zlib.error as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc}.") from exc
-
-
-# Jobs, and what they came to.
-
-
-def notices_to_json(notices: Notices) -> dict[str, Any]:
-    return {
-        "ended": _notice_to_json(notices.ended),
-        "held": _notice_to_json(notices.held),
-        "heldSince": _text(notices.held_since),
-    }
-
-
-def notices_from_json(value: Mapping[str, Any]) -> Notices:
-    """Of jobs from before there were notices, `value` is empty."""
-    return Notices(
-        ended=_notice_from_json(value.get("ended")),
-        held=_notice_from_json(value.get("held")),
-        held_since=_instant(value.get("heldSince")),
-    )
-
-
-def _notice_to_json(notice: Notice | None) -> dict[str, Any] | None:
-    if notice is None:
-        return None
-    return {
-        "event": str(notice.event),
-        "at": notice.at.isoformat(),
-        "sentence": storable(notice.sentence),
-        "dueAt": _text(notice.due_at),
-        "attempts": notice.attempts,
-    }
-
-
-def _notice_from_json(value: Mapping[str, Any] | None) -> Notice | None:
-    if value is None:
-        return None
-    return Notice(
-        event=Event(value["event"]),
-        at=datetime.fromisoformat(value["at"]),
-        sentence=value["sentence"],
-        due_at=_instant(value["dueAt"]),
-        attempts=value["attempts"],
-    )
-
-
-def totals_to_json(totals: Totals) -> dict[str, Any]:
-    return asdict(totals)
-
-
-def totals_from_json(value: Mapping[str, Any]) -> Totals:
-    return Totals(**value)
-
-
-def config_to_json(config: JobConfig) -> dict[str, Any]:
-    return {
-        "startDate": config.start_date.isoformat() if config.start_date else None,
-        "endDate": config.end_date.isoformat() if config.end_date else None,
-        "targetDistricts": list(config.target_districts),
-        "cadence": str(config.cadence),
-        "skipExisting": config.skip_existing,
-        "rateLimits": config.rate_limits.to_dict(),
-    }
-
-
-def config_from_json(value: Mapping[str, Any]) -> JobConfig:
-    start, end = value["startDate"], value["endDate"]
-    return JobConfig(
-        start_date=date.fromisoformat(start) if start else None,
-        end_date=date.fromisoformat(end) if end else None,
-        target_districts=tuple(value["targetDistricts"]),
-        cadence=Cadence(value["cadence"]),
-        skip_existing=value["skipExisting"],
-        rate_limits=RateLimits(**value["rateLimits"]),
-    )
-
-
-def flight_to_json(flight: Flight) -> dict[str, Any]:
-    return asdict(flight)
-
-
-def flight_from_json(value: Mapping[str, Any]) -> Flight:
-    return Flight(**{**value, "items": tuple(value.get("items", ()))})
-
-
-def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts, which every list shows, and the detail, which only a job's own page does."""
-    limiter = progress.limiter
-    counts = {
-        "total": progress.total_items,
-        "expectedSkips": progress.expected_skips,
-        "processed": progress.processed,
-        "failed": progress.failed,
-        "skipped": dict(progress.skipped),
-        "currentItem": progress.current_item,
-        "lastItem": progress.last_item,
-        "lastItemAt": _text(progress.last_item_at),
-        "limiter": {
-            **asdict(limiter),
-            "state": str(limiter.state),
-            "waiting_until": _text(limiter.waiting_until),
-            "down_since": _text(limiter.down_since),
-            "reason": storable(limiter.reason),
-        },
-        "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
-        "quality": dict(progress.quality),
-        "course": {**asdict(progress.course), "measured_at": _text(progress.course.measured_at)},
-        "left": asdict(progress.left) if progress.left else None,
-        "failures": [{**asdict(group), "latest_at": group.latest_at.isoformat()} for group in progress.failures],
-    }
-    detail = {
-        "districts": {
-            name: [d.total, d.processed, d.failed, d.skipped, storable(d.last_error), d.is_in_progress]
-            for name, d in progress.districts.items()
-        },
-        "errors": [
-            {**asdict(error), "message": storable(error.message), "at": error.at.isoformat()}
-            for error in progress.errors
-        ],
-    }
-    return counts, detail
-
-
-def _course_from_json(value: Mapping[str, Any]) -> Course:
-    marks = tuple((seconds, done) for seconds, done in value.get("marks", ()))
-    return Course(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
-
-
-def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
-    latest_at = datetime.fromisoformat(value["latest_at"])
-    return FailureGroup(**{**value, "latest_at": latest_at, "districts": tuple(value["districts"])})
-
-
-def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
-    limiter = {
-        **counts["limiter"],
-        "state": LimiterState(counts["limiter"]["state"]),
-        "waiting_until": _instant(counts["limiter"]["waiting_until"]),
-        "down_since": _instant(counts["limiter"].get("down_since")),
-    }
-    names = ("total", "processed", "failed", "skipped", "last_error", "is_in_progress")
-    districts = (
-        {}
-        if detail is None
-        else {
-            name: DistrictProgress(**dict(zip(names, values, strict=True)))
-            for name, values in detail["districts"].items()
-        }
-    )
-    errors = (
-        ()
-        if detail is None
-        else tuple(ItemError(**{**error, "at": datetime.fromisoformat(error["at"])}) for error in detail["errors"])
-    )
-    return Progress(
-        total_items=counts["total"],
-        expected_skips=counts["expectedSkips"],
-        processed=counts["processed"],
-        failed=counts["failed"],
-        skipped=counts["skipped"],
-        current_item=counts["currentItem"],
-        last_item=counts["lastItem"],
-        last_item_at=_instant(counts["lastItemAt"]),
-        limiter=LimiterReport(**limiter),
-        districts=districts,
-        errors=errors,
-        failures=tuple(_failure_group(group) for group in counts.get("failures", ())),
-        minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
-        quality=counts.get("quality", {}),
-        course=_course_from_json(counts.get("course", {})),
-        left=Estimate(**counts["left"]) if counts.get("left") else None,
-    )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from backfill.domain import Job, JobConfig, JobType, Progress, Status
 from backfill.errors import CorruptRecord
-from backfill.storage import packing
+from backfill.storage import job_json
 
 T = TypeVar("T")
 
@@ -49,13 +49,13 @@ def salvaged_job(
         id=job_id,
         job_type=readable(lambda: JobType(job_type), JobType.DATA_COLLECTION),
         status=Status.FAILED,
-        config=readable(lambda: packing.config_from_json(value["config"]), JobConfig(start_date=None, end_date=None)),
+        config=readable(lambda: job_json.config_from_json(value["config"]), JobConfig(start_date=None, end_date=None)),
         created_at=created_at,
         created_by=created_by,
         ended_at=moved_at,
         token=token,
         progressed_at=moved_at,
-        progress=readable(lambda: packing.progress_from_json(value["progress"], None), Progress(total_items=0)),
+        progress=readable(lambda: job_json.progress_from_json(value["progress"], None), Progress(total_items=0)),
         error=error,
         revision=revision,
     )

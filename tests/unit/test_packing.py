@@ -38,7 +38,7 @@ from backfill.domain import (
 )
 from backfill.errors import CorruptRecord
 from backfill.sample_world import SampleWorld
-from backfill.storage import packing
+from backfill.storage import job_json, packing
 from tests.factories import NOW, OutcomeFactory, PlanFactory, report_of, reports_for
 
 REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "real"
@@ -163,22 +163,22 @@ def test_days_of_the_same_districts_share_them_in_memory_again() -> None:
 @given(progresses)
 def test_progress_comes_back_equal_through_json(progress: Progress) -> None:
     """R1.1"""
-    counted, detail = json.loads(json.dumps(packing.progress_to_json(progress)))
-    assert packing.progress_from_json(counted, detail) == progress
+    counted, detail = json.loads(json.dumps(job_json.progress_to_json(progress)))
+    assert job_json.progress_from_json(counted, detail) == progress
 
 
 @given(progresses)
 def test_without_its_detail_progress_lacks_districts_and_errors_only(progress: Progress) -> None:
-    counted, _ = packing.progress_to_json(progress)
-    listed = packing.progress_from_json(counted, None)
+    counted, _ = job_json.progress_to_json(progress)
+    listed = job_json.progress_from_json(counted, None)
     assert (listed.districts, listed.errors) == ({}, ())
-    assert packing.progress_to_json(listed)[0] == counted
+    assert job_json.progress_to_json(listed)[0] == counted
 
 
 @given(configs)
 def test_a_config_comes_back_equal_through_json(config: JobConfig) -> None:
     """R1.1"""
-    assert packing.config_from_json(json.loads(json.dumps(packing.config_to_json(config)))) == config
+    assert job_json.config_from_json(json.loads(json.dumps(job_json.config_to_json(config)))) == config
 
 
 @given(st.lists(st.binary(max_size=40), min_size=3, max_size=3))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from backfill.domain import Actor, AuditEntry, Deed, Door, IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
-from backfill.storage import packing
+from backfill.storage import job_json, packing
 from backfill.storage.firestore.database import Document, plain
 from backfill.storage.salvage import UNREADABLE, readable, salvaged_job, unreadable_job
 
@@ -32,9 +32,9 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
-    progress, detail = packing.progress_to_json(job.progress)
+    progress, detail = job_json.progress_to_json(job.progress)
     body = {
-        "config": packing.config_to_json(job.config),
+        "config": job_json.config_to_json(job.config),
         "createdAt": _text(job.created_at),
         "createdBy": packing.storable(job.created_by),
         "startedAt": _text(job.started_at),
@@ -45,8 +45,8 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "takeovers": job.takeovers,
         "takeoverSeconds": job.takeover_seconds,
         "retryOf": str(job.retry_of) if job.retry_of else None,
-        "flight": packing.flight_to_json(job.flight),
-        "notices": packing.notices_to_json(job.notices),
+        "flight": job_json.flight_to_json(job.flight),
+        "notices": job_json.notices_to_json(job.notices),
         "lease": [job.lease.owner, job.lease.expires_at.isoformat()] if job.lease else None,
         "token": job.token,
         "progressedAt": _text(job.progressed_at),
@@ -82,7 +82,7 @@ def job_of(document: Document, *, with_detail: bool = True) -> Job:
             id=UUID(document.id),
             job_type=JobType(body["jobType"]),
             status=Status(body["status"]),
-            config=packing.config_from_json(body["config"]),
+            config=job_json.config_from_json(body["config"]),
             created_at=datetime.fromisoformat(body["createdAt"]),
             created_by=body["createdBy"],
             started_at=_instant(body["startedAt"]),
@@ -93,12 +93,12 @@ def job_of(document: Document, *, with_detail: bool = True) -> Job:
             takeovers=body["takeovers"],
             takeover_seconds=body["takeoverSeconds"],
             retry_of=UUID(body["retryOf"]) if body["retryOf"] else None,
-            flight=packing.flight_from_json(body["flight"]),
-            notices=packing.notices_from_json(body["notices"]),
+            flight=job_json.flight_from_json(body["flight"]),
+            notices=job_json.notices_from_json(body["notices"]),
             lease=Lease(owner=lease[0], expires_at=datetime.fromisoformat(lease[1])) if lease else None,
             token=body["token"],
             progressed_at=datetime.fromisoformat(body["progressedAt"]),
-            progress=packing.progress_from_json(body["progress"], detail),
+            progress=job_json.progress_from_json(body["progress"], detail),
             error=body["error"],
             segments=body["segments"],
             idempotency=IdempotencyKey(key=key[0], fingerprint=key[1]) if key else None,

@@ -10,7 +10,7 @@ from google.cloud.firestore import DocumentReference
 
 from backfill.domain import AuditEntry, Job, Pace, RateLimits, StoredLimits, Timeline, Totals
 from backfill.errors import CorruptRecord, LeaseLost
-from backfill.storage import packing
+from backfill.storage import job_json, packing
 from backfill.storage.base import Fence
 from backfill.storage.firestore.database import Attempt, Database, Document, plain
 
@@ -62,11 +62,11 @@ class State:
     def count(self, ended: Job, trying: Attempt) -> None:
         """Add what an ended job came to, in the commit that ends it."""
         seen = trying.read(self._document("totals"))
-        totals = packing.totals_from_json((seen.to_dict() or {}).get("value", {}))
-        trying.write(seen, {"value": packing.totals_to_json(totals.plus(ended))})
+        totals = job_json.totals_from_json((seen.to_dict() or {}).get("value", {}))
+        trying.write(seen, {"value": job_json.totals_to_json(totals.plus(ended))})
 
     def totals(self) -> Totals:
-        return packing.totals_from_json(
+        return job_json.totals_from_json(
             (self._database.read(self._document("totals")).to_dict() or {}).get("value", {})
         )
 

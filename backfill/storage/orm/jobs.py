@@ -42,7 +42,7 @@ from backfill.models import (
     SourceTimeline,
     WorkerSighting,
 )
-from backfill.storage import packing
+from backfill.storage import job_json, packing
 from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
 from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
@@ -148,7 +148,7 @@ class OrmJobStorage(JobStorage):
         """Add what a job came to, when it ends."""
         if before.status.is_active and not after.status.is_active:
             row, _ = ServiceTotals.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"value": {}})
-            row.value = packing.totals_to_json(packing.totals_from_json(row.value).plus(after))
+            row.value = job_json.totals_to_json(job_json.totals_from_json(row.value).plus(after))
             row.save()
 
     @staticmethod
@@ -284,7 +284,7 @@ class OrmJobStorage(JobStorage):
     def totals(self) -> Totals:
         with answering():
             value = ServiceTotals.objects.filter(pk=_THE_ROW).values_list("value", flat=True).first()
-        return packing.totals_from_json(value or {})
+        return job_json.totals_from_json(value or {})
 
     def rate_limits(self) -> StoredLimits:
         with answering():

@@ -8,18 +8,18 @@ from typing import Any
 from backfill.domain import IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob
-from backfill.storage import packing
+from backfill.storage import job_json, packing
 from backfill.storage.salvage import UNREADABLE, salvaged_job, unreadable_job
 
 logger = logging.getLogger(__name__)
 
 
 def columns_of(job: Job) -> dict[str, Any]:
-    progress, detail = packing.progress_to_json(job.progress)
+    progress, detail = job_json.progress_to_json(job.progress)
     return {
         "job_type": str(job.job_type),
         "status": str(job.status),
-        "config": packing.config_to_json(job.config),
+        "config": job_json.config_to_json(job.config),
         "created_at": job.created_at,
         "created_by": job.created_by,
         "started_at": job.started_at,
@@ -30,7 +30,7 @@ def columns_of(job: Job) -> dict[str, Any]:
         "takeovers": job.takeovers,
         "takeover_seconds": job.takeover_seconds,
         "retry_of": job.retry_of,
-        "notices": packing.notices_to_json(job.notices),
+        "notices": job_json.notices_to_json(job.notices),
         "notice_due_at": job.notices.due_at,
         "lease_owner": job.lease.owner if job.lease else "",
         "lease_expires_at": job.lease.expires_at if job.lease else None,
@@ -38,7 +38,7 @@ def columns_of(job: Job) -> dict[str, Any]:
         "progressed_at": job.progressed_at,
         "progress": progress,
         "detail": detail,
-        "flight": packing.flight_to_json(job.flight),
+        "flight": job_json.flight_to_json(job.flight),
         "error": packing.storable(job.error),
         "segments": job.segments,
         "idempotency_key": job.idempotency.key if job.idempotency else "",
@@ -54,7 +54,7 @@ def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             id=row.id,
             job_type=JobType(row.job_type),
             status=Status(row.status),
-            config=packing.config_from_json(row.config),
+            config=job_json.config_from_json(row.config),
             created_at=row.created_at,
             created_by=row.created_by,
             started_at=row.started_at,
@@ -65,12 +65,12 @@ def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             takeovers=row.takeovers,
             takeover_seconds=row.takeover_seconds,
             retry_of=row.retry_of,
-            flight=packing.flight_from_json(row.flight),
-            notices=packing.notices_from_json(row.notices),
+            flight=job_json.flight_from_json(row.flight),
+            notices=job_json.notices_from_json(row.notices),
             lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
             token=row.token,
             progressed_at=row.progressed_at,
-            progress=packing.progress_from_json(row.progress, row.detail if with_detail else None),
+            progress=job_json.progress_from_json(row.progress, row.detail if with_detail else None),
             error=row.error,
             segments=row.segments,
             idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
