@@ -101,7 +101,7 @@ def words() -> dict[str, Any]:
         "selected": _("Selected: {districts}, {months}."),
         "districts": _("Districts {first} to {last}"),
         "span": _("{first} to {last}"),
-        "cells": [_("{n} month of a district"), _("{n} months of districts")],
+        "cells": [_("{n} district month"), _("{n} district months")],
         "missing": _("{n} missing"),
         "stored": _("{n} stored"),
         "unpublished": _("{n} not published"),
@@ -116,14 +116,14 @@ def row_name(district: str) -> str:
 
 
 def summary(coverage: Coverage) -> str:
-    """21,922 of 24,328 published closes are stored."""
+    """21,922 of 24,328 published district months stored: of each at least one date."""
     published = stored = 0
     for month in coverage.months:
         held = sum(cell in _STORED for cell in month.cells.values())
         stored += held
         published += held + sum(month.cells.get(district) is Cell.NONE for district in month.missing)
     counts = {"stored": wording.number(stored), "published": wording.number(published)}
-    return _("%(stored)s of %(published)s months of districts have something stored") % counts
+    return _("%(stored)s of %(published)s published district months stored") % counts
 
 
 def size(coverage: Coverage) -> str:

@@ -151,8 +151,8 @@ def _completed(job: Job, now: datetime) -> Why:
     may_help = sum(group.items for group in progress.failures if group.is_retryable)
     if may_help:
         rest += " " + ngettext(
-            "%(number)s can be retried: that is a new job of exactly that item, under the limits set below.",
-            "%(number)s can be retried: that is a new job of exactly those items, under the limits set below.",
+            "%(number)s can be retried: that is a new job of exactly that item, under the limits of the next job.",
+            "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
             may_help,
         ) % {"number": wording.number(may_help)}
     return Why(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)

@@ -85,7 +85,7 @@ def test_eighteen_years_of_a_hundred_and_thirty_districts_are_sent_in_a_hundred_
 
 
 def test_the_summary_counts_what_is_stored_of_what_is_published() -> None:
-    assert presenter.summary(a_coverage()) == "8 of 9 months of districts have something stored"
+    assert presenter.summary(a_coverage()) == "8 of 9 published district months stored"
     assert presenter.size(a_coverage()) == "4 districts, 3 months"
 
 
