@@ -11,7 +11,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from backfill.errors import StorageUnavailable
-from backfill.storage.firestore import client
+from backfill.storage.firestore import client, registers
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +54,8 @@ def test_a_process_that_keeps_its_jobs_elsewhere_never_imports_the_client() -> N
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).resolve().parents[2], env=environment, check=True)
+
+
+def test_the_stamps_of_a_million_documents_add_up_within_the_integers_of_firestore() -> None:
+    assert 1 <= registers.new_stamp() < registers._STAMPS
+    assert registers._STAMPS * 1_000_000 < 2**63

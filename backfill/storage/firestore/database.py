@@ -6,6 +6,7 @@
     {prefix}/v1/audit/{entry id}
     {prefix}/v1/snapshots/{date}_{district}
     {prefix}/v1/results/{date}_{district}
+    {prefix}/v1/registers/{snapshots, results}_{month}             copies of what is known of them, see `registers`
     {prefix}/v1/calendar/{month's end}
 
 Names of collections are the same under every prefix, so that one set of indexes serves all.
@@ -241,8 +242,15 @@ class Database:
         return found[0] if found else None
 
     def count(self, query: Query) -> int:
-        counts: Any = query.count().get(retry=self._retry, timeout=_TIMEOUT)
-        return int(counts[0][0].value)
+        return self._aggregated(query.count())
+
+    def sum(self, query: Query, field: str) -> int:
+        """Of a field of integers; documents without it add nothing."""
+        return self._aggregated(query.sum(field))
+
+    def _aggregated(self, query: Query) -> int:
+        answer: Any = query.get(retry=self._retry, timeout=_TIMEOUT)
+        return int(answer[0][0].value)
 
     # Changing.
 

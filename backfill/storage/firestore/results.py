@@ -16,9 +16,10 @@ from backfill.storage import packing
 from backfill.storage.base import Fence, SnapshotStorage
 from backfill.storage.firestore import blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, answering
+from backfill.storage.firestore.registers import Registers, new_stamp
 from backfill.storage.firestore.state import check_fence
 
-_FACTS_PAGE = 2000
+_FACTS = ("basis", "source_hash", "schema_version", "job_id")
 _POINT = ("day", "district", "about", "point")
 
 
@@ -27,6 +28,7 @@ class FirestoreResults(SnapshotStorage):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._results = Registers(database, "results", _FACTS)
 
     def _result(self, day: date, district: str) -> DocumentReference:
         return self._database.document("results", f"{day}_{district}")
@@ -41,6 +43,7 @@ class FirestoreResults(SnapshotStorage):
                     "day": result.date.isoformat(),
                     "district": result.district,
                     "year": result.program_year.start,
+                    "stamp": new_stamp(),
                     "about": {
                         "source_hash": result.source_hash,
                         "schema_version": result.schema_version,
@@ -86,20 +89,11 @@ class FirestoreResults(SnapshotStorage):
             raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
     def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
-        query = (
-            self._database.collection("results")
-            .where(filter=FieldFilter("day", ">=", first.isoformat()))
-            .where(filter=FieldFilter("day", "<=", last.isoformat()))
-            .order_by("day")
-            .select(["day", "district", "about"])
-        )
         with answering():
-            for document in self._database.rows(query, page=_FACTS_PAGE):
-                value = document.to_dict() or {}
-                about = value["about"]
+            for day, district, about in self._results.facts(first, last):
                 yield ResultFacts(
-                    date.fromisoformat(value["day"]),
-                    value["district"],
+                    date.fromisoformat(day),
+                    district,
                     about["basis"],
                     about["source_hash"],
                     about["schema_version"],

@@ -18,13 +18,14 @@ from backfill.storage.base import Fence, Page
 from backfill.storage.firestore import blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, Query, answering
 from backfill.storage.firestore.pages import Pages
+from backfill.storage.firestore.registers import Facts, Registers, new_stamp
 from backfill.storage.firestore.results import FirestoreResults
 from backfill.storage.firestore.state import check_fence
 
 _DESCRIBED = ("day", "district", "about", blobs.PARTS)
 """All fields but the reports themselves."""
 
-_FACTS_PAGE = 2000
+_FACTS = ("data_month", "as_of", "is_final", "content_hash", "job_id")
 
 
 def _about(snapshot: Snapshot) -> dict[str, Any]:
@@ -43,6 +44,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._pages = Pages(database)
+        self._stored = Registers(database, "snapshots", _FACTS)
 
     def _snapshot(self, day: date, district: str) -> DocumentReference:
         return self._database.document("snapshots", f"{day}_{district}")
@@ -71,6 +73,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
             value = {
                 "day": snapshot.date.isoformat(),
                 "district": snapshot.district,
+                "stamp": new_stamp(),
                 "about": _about(snapshot),
                 **blobs.fields_for(packed, trying, reference),
             }
@@ -120,22 +123,19 @@ class FirestoreSnapshotStorage(FirestoreResults):
 
     # Without the reports.
 
-    def _described(self, first: date, last: date) -> Iterator[tuple[date, str, dict[str, Any]]]:
-        query = self._snapshots(first, last).select(["day", "district", "about"])
+    def _described(self, first: date, last: date) -> Iterator[Facts]:
         with answering():
-            for document in self._database.rows(query, page=_FACTS_PAGE):
-                value = document.to_dict() or {}
-                yield date.fromisoformat(value["day"]), value["district"], value["about"]
+            yield from self._stored.facts(first, last)
 
     def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
-        for day, rows in groupby(self._described(first, last), key=lambda row: row[0]):
+        for day, rows in groupby(self._described(first, last), key=lambda facts: facts.day):
             editions: dict[tuple[str, bool, str], set[str]] = {}
             for _, district, about in rows:
                 edition = about["as_of"], about["is_final"], about["job_id"]
                 editions.setdefault(edition, set()).add(district)
             for (as_of, is_final, job_id), districts in editions.items():
                 yield StoredEdition(
-                    date=day,
+                    date=date.fromisoformat(day),
                     as_of=date.fromisoformat(as_of),
                     is_final=is_final,
                     job_id=UUID(job_id),
@@ -145,7 +145,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
     def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
         for day, district, about in self._described(first, last):
             yield SnapshotFacts(
-                day,
+                date.fromisoformat(day),
                 district,
                 date.fromisoformat(about["data_month"]),
                 date.fromisoformat(about["as_of"]),
@@ -167,11 +167,8 @@ class FirestoreSnapshotStorage(FirestoreResults):
             )
 
     def span(self) -> tuple[date, date] | None:
-        days = self._database.collection("snapshots").select(["day"])
         with answering():
-            ends = [self._database.first(days.order_by("day", direction=way)) for way in ("ASCENDING", "DESCENDING")]
-        first, last = (date.fromisoformat(end.get("day")) if end else None for end in ends)
-        return (first, last) if first and last else None
+            return self._stored.span()
 
     # The calendar.
 
