@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from backfill.domain import AllowedHours
 from backfill.storage import ADAPTERS
 from backfill.webhooks import key_of
-from backfill.work.executors import EXECUTORS
+from backfill.work.executors import EXECUTORS, trouble_with
 
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST")
 _COLLECTION_NAME = re.compile(r"(?!__)[A-Za-z0-9_-]{1,100}")
@@ -74,14 +74,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 f"BACKFILL_WORKER is {settings.BACKFILL_WORKER!r}.", hint="Set it to auto or off.", id="backfill.E003"
             )
         )
-    if settings.BACKFILL_EXECUTOR not in EXECUTORS:
-        found.append(
-            Error(
-                f"BACKFILL_EXECUTOR is {settings.BACKFILL_EXECUTOR!r}.",
-                hint=f"Set it to one of: {', '.join(EXECUTORS)}.",
-                id="backfill.E006",
-            )
-        )
+    if trouble := trouble_with(settings.BACKFILL_EXECUTOR):
+        found.append(Error(trouble, hint=f"Set it to one of: {', '.join(EXECUTORS)}.", id="backfill.E006"))
     if not _is_web_address(settings.BACKFILL_DASHBOARD_URL):
         found.append(
             Error(

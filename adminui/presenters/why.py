@@ -35,9 +35,9 @@ def why(job: Job, now: datetime) -> Why:
 def _running(job: Job, now: datetime) -> Why:
     if not job.is_held(now):
         return _orphaned(job, now)
-    if is_waiting(job):
-        return _waiting(job)
-    return _computing(job) if job.job_type is JobType.ANALYTICS_GENERATION else _fetching(job)
+    if job.job_type is JobType.ANALYTICS_GENERATION:
+        return _waiting_to_compute(job) if is_waiting(job) else _computing(job)
+    return _waiting(job) if is_waiting(job) else _fetching(job)
 
 
 def _pending(job: Job, _now: datetime) -> Why:
@@ -87,6 +87,18 @@ def _waiting(job: Job) -> Why:
         lead=lead,
         rest=rest % {"reason": _sentence(limiter.reason)},
         until=until,
+    )
+
+
+def _waiting_to_compute(job: Job) -> Why:
+    """The dashboard is not asked: it waits for where results are computed, and somebody has to look after that."""
+    return Why(
+        kind="waiting-to-compute",
+        icon="clock",
+        tone="warn",
+        lead=_("Waiting for the Dask cluster."),
+        rest=_("%(reason)s It then goes on by itself. No item is lost.")
+        % {"reason": _sentence(job.progress.limiter.reason)},
     )
 
 

@@ -30,6 +30,8 @@ class WaitReason(StrEnum):
     OUTSIDE_HOURS = "outside-hours"
     STORE = "store"
     """The job store does not answer."""
+    CLUSTER = "cluster"
+    """The cluster that computes is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

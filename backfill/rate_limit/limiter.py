@@ -18,6 +18,7 @@ from backfill.domain import (
     SourceHealth,
     Timeline,
     Turn,
+    WaitReason,
 )
 from backfill.errors import (
     DashboardError,
@@ -95,6 +96,7 @@ class Limiter:
         self._down_reason = "The dashboard was in trouble when it was asked last; one request finds out."
         self._is_reserving = self._is_stopped = self._is_draining = False
         self._store_trouble = ""
+        self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0
         self._backing_off: dict[int, tuple[float, str]] = {}
         self._throttled_in_row = 0
@@ -180,6 +182,27 @@ class Limiter:
         with self._changed:
             return self._health.counted(item)
 
+    # What work does that asks somebody else than the source.
+
+    def hold_up(self, waits_for: WaitReason, sentence: str, seconds: float) -> None:
+        """It is away: wait before the next attempt, and say so until `go_on`. Raises Stopped as `check`."""
+        with self._changed:
+            ends = self._clock() + seconds
+            self._held_up = waits_for, ends, sentence
+            while (left := ends - self._clock()) > 0:
+                self._check_going(is_pace=False)
+                self._wait(left)
+
+    def go_on(self) -> None:
+        """It answers."""
+        with self._changed:
+            self._held_up = None
+
+    def check(self) -> None:
+        """Raise Stopped where the job is to stop, so that nothing is to be waited for any more."""
+        with self._changed:
+            self._check_going(is_pace=False)
+
     # What the runner does.
 
     def lower(self, limits: RateLimits) -> None:
@@ -240,6 +263,7 @@ class Limiter:
                 interval=self._interval(),
                 is_slowed=turns.pace.share(self._now()) < 1,
                 store_trouble=self._store_trouble,
+                held_up=self._held_up,
                 down_reason=self._down_reason if self._health.is_down else "",
                 closed_for=self._closed_for(),
                 hours=self._hours,

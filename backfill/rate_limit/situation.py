@@ -17,7 +17,9 @@ _NOTABLE = 2.0
 _LULL = 5.0
 """Seconds after a start in which requests are still going on, though none is in flight: what was fetched is stored."""
 
-_HOLDING = frozenset({WaitReason.STORE, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT})
+_HOLDING = frozenset(
+    {WaitReason.STORE, WaitReason.CLUSTER, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT}
+)
 
 
 class Situation(NamedTuple):
@@ -45,6 +47,8 @@ class Facts:
     is_slowed: bool
     """Whether that is more than the limits ask for."""
     store_trouble: str
+    held_up: tuple[WaitReason, float, str] | None
+    """By whom else than the source and the store, when it is asked again, and a sentence about that."""
     down_reason: str
     """Empty where the source is not down."""
     closed_for: float
@@ -69,8 +73,8 @@ def situation(facts: Facts) -> Situation:
     """The strongest reason to wait decides."""
     now, holds_until = facts.now, facts.hold_ends if facts.hold_ends > facts.now else None
     backing_off, throttled = LimiterState.BACKING_OFF, LimiterState.THROTTLED
-    if facts.store_trouble:
-        return Situation(WaitReason.STORE, backing_off, now + RETRY_STORE, facts.store_trouble)
+    if (elsewhere := _elsewhere(facts)) is not None:
+        return elsewhere
     if facts.down_reason:
         return Situation(WaitReason.DOWN, backing_off, holds_until, facts.down_reason)
     if facts.waiting_starts and facts.closed_for:
@@ -82,6 +86,16 @@ def situation(facts: Facts) -> Situation:
         ends, sentence = facts.backing_off
         return Situation(WaitReason.RETRY, backing_off, max(ends, now), sentence)
     return _going_on(facts)
+
+
+def _elsewhere(facts: Facts) -> Situation | None:
+    """What it waits for that is not the source."""
+    if facts.store_trouble:
+        return Situation(WaitReason.STORE, LimiterState.BACKING_OFF, facts.now + RETRY_STORE, facts.store_trouble)
+    if facts.held_up is not None:
+        waits_for, ends, sentence = facts.held_up
+        return Situation(waits_for, LimiterState.BACKING_OFF, max(ends, facts.now), sentence)
+    return None
 
 
 def _going_on(facts: Facts) -> Situation:

@@ -38,8 +38,8 @@ from backfill.metrics import SCHEMA_VERSION, UnreadableSnapshot
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work, unexpected
+from backfill.work.computers import Computer
 from backfill.work.computing import Computed, Source, World, world_of
-from backfill.work.executors import Computer
 
 _LONGEST_CLOSING = timedelta(days=45)
 """A month's figures carry dates up to this long after its end: June closes in the last days of July."""
@@ -163,7 +163,7 @@ class Analytics(Work):
     """Computes what the stored snapshots say."""
 
     def __init__(
-        self, snapshots: SnapshotStorage, new_computer: Callable[[], Computer], *, now: Callable[[], datetime]
+        self, snapshots: SnapshotStorage, new_computer: Callable[[Limiter], Computer], *, now: Callable[[], datetime]
     ) -> None:
         self._snapshots, self._new_computer, self._now = snapshots, new_computer, now
 
@@ -182,8 +182,8 @@ class Analytics(Work):
             )
         return plan
 
-    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:  # noqa: ARG002 - nothing is requested
-        return _Generating(job, fence, self._snapshots, self._new_computer(), now=self._now)
+    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
+        return _Generating(job, fence, self._snapshots, self._new_computer(limiter), now=self._now)
 
 
 class _Generating(Execution):

@@ -29,7 +29,7 @@ A_YEAR_AGO = date(2023, 1, 31)
 
 
 def analytics_work(storage: Storage) -> Analytics:
-    return Analytics(storage.snapshots, Here, now=lambda: datetime.now(UTC))
+    return Analytics(storage.snapshots, lambda _: Here(), now=lambda: datetime.now(UTC))
 
 
 def compute_everything(service: BackfillService) -> None:

@@ -38,6 +38,7 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
         ({"BACKFILL_RETENTION_DAYS": 0}, "backfill.E005", "BACKFILL_RETENTION_DAYS is 0"),
         ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is no web address"),
         ({"BACKFILL_WORKER": "on"}, "backfill.E003", "BACKFILL_WORKER is 'on'"),
+        ({"BACKFILL_EXECUTOR": "tcp://host"}, "backfill.E006", "BACKFILL_EXECUTOR is 'tcp://host'; it must be one of"),
         ({"BACKFILL_STORAGE": "firestore"}, "backfill.E011", "no Google Cloud project is named"),
         ({"BACKFILL_STORAGE": "mongo"}, "backfill.E002", "BACKFILL_STORAGE is 'mongo'"),
     ],

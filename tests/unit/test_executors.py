@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -13,9 +15,13 @@ from typing import Any
 
 import pytest
 
+from backfill.rate_limit import Limiter
+from backfill.work import executors
+from backfill.work.cluster import Cluster
+from backfill.work.computers import ComputingDied, Results
 from backfill.work.computing import Computed, Source, compute
-from backfill.work.executors import ComputingDied, Here, Processes, Results, computer
-from tests.unit.fakes import eventually
+from backfill.work.executors import Here, Processes, computer, trouble_with
+from tests.unit.fakes import FAST, FakeStorage, eventually
 from tests.unit.metrics.builders import some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
@@ -136,12 +142,55 @@ def test_a_fault_in_a_process_comes_with_its_traceback(
     assert "computing.py" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["", "fibres", "tcp://127.0.0.1:8786"])
+def a_limiter() -> Limiter:
+    return Limiter(FAST, FakeStorage().jobs.update_timeline)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "fibres",
+        "tcp://",
+        "tcp://host",
+        "tcp://:8786",
+        "tcp://host:0",
+        "tcp://host:port",
+        "tcp://host:99999",
+        "tcp://[::1:8786",
+        "tcp://operator@host:8786",
+        "tcp://host:8786/path",
+        "http://host:8787",
+        "host:8786",
+    ],
+)
 def test_an_executor_that_there_is_not_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"BACKFILL_EXECUTOR is .* it must be one of: threads, processes"):
-        computer(name)
+    refusal = r"BACKFILL_EXECUTOR is .* must be one of: threads, processes, tcp://HOST:PORT of a Dask scheduler\."
+    with pytest.raises(ValueError, match=refusal):
+        computer(name, a_limiter())
 
 
-def test_each_executor_is_made_by_its_name() -> None:
-    assert isinstance(computer("threads"), Here)
-    assert isinstance(computer("processes"), Processes)
+@pytest.mark.parametrize("address", ["tcp://host:8786", "tcp://10.0.0.1:1", "tcp://[::1]:8786"])
+def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "find_spec", lambda name: object())
+    assert isinstance(computer("threads", a_limiter()), Here)
+    assert isinstance(computer("processes", a_limiter()), Processes)
+    cluster = computer(address, a_limiter())
+    assert isinstance(cluster, Cluster)
+    cluster.close()
+
+
+def test_a_scheduler_without_the_package_that_speaks_to_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "find_spec", lambda name: None)
+    assert "the package distributed is not installed. Install it" in trouble_with("tcp://host:8786")
+    assert trouble_with("threads") == ""
+
+
+def test_what_speaks_to_a_cluster_is_imported_only_where_one_is_chosen() -> None:
+    """In the service, and Django in no worker: a new process says which modules it has."""
+    look = "import sys, {}; print([name for name in ('distributed', 'django', 'requests') if name in sys.modules])"
+    for module in ("backfill.work.executors", "backfill.work.cluster"):
+        said = subprocess.run(
+            [sys.executable, "-c", look.format(module)], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert said.stdout.strip() == "[]", module

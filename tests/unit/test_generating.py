@@ -44,7 +44,7 @@ class Generating:
     def __init__(self, *snapshots: Snapshot) -> None:
         self.storage, self.clock = FakeStorage(), FakeClock()
         self.put(*snapshots)
-        self.work = Analytics(self.storage.snapshots, Here, now=self.clock)
+        self.work = Analytics(self.storage.snapshots, lambda _: Here(), now=self.clock)
 
     def put(self, *snapshots: Snapshot) -> None:
         for snapshot in snapshots:

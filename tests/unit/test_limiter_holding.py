@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import time as time_of_day
 from datetime import timedelta
@@ -329,3 +330,41 @@ def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
     limiter = limiter_of(FakeStorage(), now=FakeClock(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     assert limiter.report().state is LimiterState.IDLE
     assert not limiter.is_holding
+
+
+# What is not the source.
+
+
+def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back() -> None:
+    limiter = limiter_of(FakeStorage())
+    limiter.hold_up(WaitReason.CLUSTER, "The cluster is away.", 0.05)
+    report = limiter.report()
+    assert (report.state, report.reason) == (LimiterState.BACKING_OFF, "The cluster is away.")
+    assert report.waiting_until is not None
+    assert limiter.is_holding
+    limiter.check()
+    limiter.go_on()
+    assert not limiter.is_holding
+    report = limiter.report()
+    assert report.state is LimiterState.IDLE
+    assert report.waited[WaitReason.CLUSTER] > 0
+
+
+@pytest.mark.parametrize("end", [Limiter.drain, Limiter.stop])
+def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], None]) -> None:
+    limiter = limiter_of(FakeStorage())
+    began, ended = time.monotonic(), list[float]()
+
+    def wait() -> None:
+        with pytest.raises(Stopped):
+            limiter.hold_up(WaitReason.CLUSTER, "The cluster is away.", 60)
+        ended.append(time.monotonic())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert eventually(lambda: limiter.is_holding)
+    end(limiter)
+    thread.join(10)
+    assert ended[0] - began < 2
+    with pytest.raises(Stopped):
+        limiter.check()

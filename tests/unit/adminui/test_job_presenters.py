@@ -111,6 +111,13 @@ def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: 
     assert line.rest.startswith(rest)
 
 
+def test_a_job_whose_cluster_is_away_says_what_it_waits_for() -> None:
+    progress = limited(LimiterState.BACKING_OFF, "The Dask scheduler does not answer. Start it", 2)
+    line = why(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
+    assert (line.lead, line.until) == ("Waiting for the Dask cluster.", None)
+    assert line.rest == "The Dask scheduler does not answer. Start it. It then goes on by itself. No item is lost."
+
+
 def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> None:
     progress = Progress(total_items=6, current_item="2013-06-30/60")
     line = why(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)

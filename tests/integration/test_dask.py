@@ -1,0 +1,300 @@
+"""Results computed on a Dask cluster of real processes: the same as here, and nothing lost when it goes away."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backfill.domain import (
+    Job,
+    JobConfig,
+    JobType,
+    LimiterState,
+    Progress,
+    Status,
+    WaitReason,
+)
+from backfill.errors import Stopped
+from backfill.manager import Manager
+from backfill.rate_limit import Limiter
+from backfill.runner import Runner
+from backfill.work import cluster as cluster_module
+from backfill.work import computers
+from backfill.work.analytics import Analytics
+from backfill.work.cluster import Cluster
+from backfill.work.computers import ComputingDied
+from backfill.work.computing import Computed, Source, compute
+from backfill.work.executors import Here, computer
+from tests.dask_cluster import DaskCluster
+from tests.unit.fakes import DAY, FAST, FakeStorage, a_job, all_items, eventually, utc_now
+from tests.unit.metrics.builders import some_clubs
+from tests.unit.stored_snapshots import a_district, a_summary, broken
+
+pytest.importorskip("distributed", reason="The extra dask is not installed; make setup does it.")
+
+DISTRICTS = [f"{number:02d}" for number in range(1, 40)]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """One that nobody harms."""
+    dask = DaskCluster(tmp_path_factory.mktemp("dask"))
+    dask.start()
+    yield dask
+    dask.kill()
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[DaskCluster]:
+    """One that is not started yet, and may be harmed."""
+    dask = DaskCluster(tmp_path)
+    yield dask
+    dask.kill()
+
+
+def a_limiter(storage: FakeStorage | None = None) -> Limiter:
+    return Limiter(FAST, (storage or FakeStorage()).jobs.update_timeline)
+
+
+@pytest.fixture
+def cluster_of() -> Iterator[Callable[[DaskCluster], tuple[Cluster, Limiter]]]:
+    made: list[tuple[Cluster, Limiter]] = []
+
+    def make(dask: DaskCluster) -> tuple[Cluster, Limiter]:
+        limiter = a_limiter()
+        made.append((Cluster(dask.address, limiter), limiter))
+        return made[-1]
+
+    yield make
+    for cluster, limiter in made:
+        limiter.stop()
+        cluster.close()
+    assert eventually(lambda: not any(one.name in {"backfill-dask", "IO loop"} for one in threading.enumerate()))
+
+
+def sources() -> list[Source]:
+    found = [Source(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, 6)]
+    return [Source(snapshot=a_summary()), *found, Source(snapshot=broken(a_district()))]
+
+
+class Computing:
+    """An analytics job in a thread, over a store in memory."""
+
+    def __init__(self, executor: str, days: int = 2) -> None:
+        self.storage = FakeStorage()
+        self.snapshots = self.storage.snapshots
+        for day in (DAY + timedelta(days=n) for n in range(days)):
+            for snapshot in (a_summary(day), *(a_district(day, name) for name in DISTRICTS)):
+                self.snapshots.rows[day, snapshot.district] = snapshot
+        work = Analytics(self.snapshots, lambda limiter: computer(executor, limiter), now=utc_now)
+        config = JobConfig(start_date=None, end_date=None)
+        self.plan = work.plan(config, utc_now())
+        now, jobs = utc_now(), self.storage.jobs
+        jobs.put_in(
+            a_job(
+                job_type=JobType.ANALYTICS_GENERATION,
+                created_at=now,
+                progressed_at=now,
+                config=config,
+                progress=Progress(total_items=self.plan.total_items),
+            ),
+            self.plan,
+        )
+        claim = Manager(jobs).claim("runner", now)
+        assert claim is not None
+        self._id = claim.job.id
+        self.limiter = Limiter(FAST, lambda change: jobs.update_timeline(change, fence=claim.fence))
+        execution = work.execute(claim.job, claim.fence, self.limiter)
+        self.stop = threading.Event()
+        runner = Runner(claim, execution, self.limiter, stop=self.stop, now=utc_now, disconnect=jobs.disconnect)
+        self._thread = threading.Thread(target=runner.run, daemon=True)
+
+    def begun(self) -> Computing:
+        self._thread.start()
+        return self
+
+    @property
+    def job(self) -> Job:
+        return self.storage.jobs.rows[self._id]
+
+    def is_held(self) -> bool:
+        return self.job.progress.limiter.state is LimiterState.BACKING_OFF
+
+    def ended(self, within: float = 30) -> Job:
+        self._thread.join(within)
+        assert not self._thread.is_alive()
+        return self.job
+
+    def check_whole(self) -> None:
+        """Every item processed, in the ledger once, and with the bytes that threads compute."""
+        assert self.job.status is Status.COMPLETED
+        ledger = self.storage.jobs.ledger(self._id)
+        assert Counter(outcome.item for outcome in ledger) == Counter(all_items(self.plan))
+        assert {str(outcome.kind) for outcome in ledger} == {"processed"}
+        here = Computing("threads").begun()
+        assert here.ended().status is Status.COMPLETED
+        bodies = {key: result.body for key, result in self.snapshots.results.items()}
+        assert bodies == {key: result.body for key, result in here.snapshots.results.items()}
+        assert len(bodies) == self.plan.total_items
+
+
+def test_a_cluster_gives_the_bytes_that_threads_give(
+    running: DaskCluster, cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]]
+) -> None:
+    cluster, limiter = cluster_of(running)
+    given = sources()
+    there, here = cluster.compute(given), Here().compute(given)
+    assert there[:-1] == here[:-1]
+    assert all(isinstance(one, Computed) for one in there[:-1])
+    assert (type(there[-1]), str(there[-1])) == (type(here[-1]), str(here[-1]))
+    (fault,) = cluster.compute([Source(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
+    assert isinstance(fault, AttributeError | TypeError)
+    assert "computing.py" in str(fault.__notes__)
+    assert cluster.concurrency == 2
+    assert limiter.report().state is LimiterState.IDLE
+
+
+def test_a_job_computes_on_the_cluster_as_it_does_in_threads(running: DaskCluster) -> None:
+    computing = Computing(running.address).begun()
+    computing.ended()
+    computing.check_whole()
+
+
+def test_a_cluster_that_is_killed_in_the_middle_costs_no_item_and_doubles_none(doomed: DaskCluster) -> None:
+    """R10.3: it is killed while a bundle is on its way; the job holds and says why, and goes on when it is back."""
+    computing = Computing(doomed.address)
+    doomed.start()
+    put_results, kills = computing.snapshots.put_results, list[int]()
+
+    def put_and_kill(results: Any, **options: Any) -> None:
+        put_results(results, **options)
+        if not kills:
+            kills.append(len(computing.snapshots.results))
+            doomed.kill()
+
+    computing.snapshots.put_results = put_and_kill  # type: ignore[method-assign]
+    computing.begun()
+    assert eventually(lambda: kills, 20)
+    assert eventually(computing.is_held, 10)
+    limiter = computing.job.progress.limiter
+    assert limiter.reason.startswith(f"The Dask scheduler at {doomed.address} does not answer (")
+    assert limiter.waiting_until is not None
+    assert computing.limiter.is_holding
+    assert computing.job.progress.processed < computing.plan.total_items
+    doomed.start()
+    job = computing.ended()
+    assert job.progress.limiter.waited[WaitReason.CLUSTER] > 0
+    computing.check_whole()
+
+
+@pytest.mark.parametrize(("status", "end"), [(Status.CANCELLED, "cancel"), (Status.PENDING, "stop")])
+def test_a_job_without_its_cluster_is_stopped_at_once(
+    doomed: DaskCluster, status: Status, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens at the address. R7.2"""
+    monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", 0.5)
+    computing = Computing(doomed.address).begun()
+    assert eventually(computing.is_held, 10)
+    began = time.monotonic()
+    if end == "stop":
+        computing.stop.set()
+    else:
+        computing.storage.jobs.update(computing.job.id, lambda job: job.cancel_requested(utc_now()))
+    assert computing.ended(5).status is status
+    assert time.monotonic() - began < 3
+    assert computing.job.progress.settled_items == 0
+    assert eventually(lambda: not any(one.name == "backfill-dask" for one in threading.enumerate()))
+
+
+def wait_for_hold(cluster: Cluster, limiter: Limiter) -> str:
+    """What is said of it, once the cluster is found to be away; and that the wait can be ended."""
+    ends: list[BaseException] = []
+
+    def try_it() -> None:
+        try:
+            cluster.compute(sources())
+        except BaseException as exc:  # noqa: BLE001 - the test looks at it
+            ends.append(exc)
+
+    thread = threading.Thread(target=try_it, daemon=True)
+    thread.start()
+    assert eventually(lambda: limiter.is_holding, 15)
+    said = limiter.report().reason
+    began = time.monotonic()
+    limiter.drain()
+    thread.join(5)
+    assert time.monotonic() - began < 2
+    assert [type(end) for end in ends] == [Stopped]
+    return said
+
+
+def test_a_scheduler_that_is_frozen_is_told_from_one_that_works(
+    doomed: DaskCluster,
+    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes what is sent and answers nothing; nor does it answer who comes anew."""
+    monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", 0.5)
+    monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.3)
+    doomed.start()
+    cluster, limiter = cluster_of(doomed)
+    assert cluster.compute(sources())[0] == compute(sources())[0]
+    doomed.freeze()
+    assert "does not answer" in wait_for_hold(cluster, limiter)
+    cluster, limiter = cluster_of(doomed)
+    assert "does not answer" in wait_for_hold(cluster, limiter)
+
+
+def test_a_scheduler_without_workers_is_said_to_have_none(
+    doomed: DaskCluster,
+    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.1)
+    monkeypatch.setattr(cluster_module, "_WORKERS_WITHIN", 0.3)
+    doomed.start(workers=0)
+    cluster, limiter = cluster_of(doomed)
+    assert f"The Dask scheduler at {doomed.address} has no worker. Start one" in wait_for_hold(cluster, limiter)
+
+
+def test_workers_of_another_version_of_the_rules_are_not_used(
+    running: DaskCluster,
+    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_module, "SCHEMA_VERSION", 1_000)
+    cluster, limiter = cluster_of(running)
+    said = wait_for_hold(cluster, limiter)
+    assert "by version" in said
+    assert "anew, from the same version." in said
+
+
+def _die(*_: object) -> Any:
+    os._exit(1)
+
+
+class Deadly(Mapping[str, str]):
+    """A row that kills the process that reads it."""
+
+    __getitem__ = __iter__ = __len__ = _die
+
+
+def test_an_item_that_kills_its_worker_fails_alone(
+    running: DaskCluster,
+    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(computers, "_ATTEMPTS_ALONE", 1)
+    cluster, _ = cluster_of(running)
+    given = [Source(snapshot=a_summary()), Source(snapshot=a_district(), summary=Deadly())]
+    whole, died = cluster.compute(given)
+    assert whole == compute(given[:1])[0]
+    assert isinstance(died, ComputingDied)
