@@ -274,6 +274,7 @@ class Manager:
         """
         self._jobs, self._clock, self._hours = jobs, clock, hours
         self._watched: tuple[Lease | None, float] = None, 0.0
+        self._found_one = False
 
     def claim(self, owner: str, now: datetime) -> Claim | None:
         """The active job, where no live runner holds it; None where there is nothing to do.
@@ -282,6 +283,7 @@ class Manager:
         LeaseLost where another worker was quicker.
         """
         found = self._jobs.active()
+        self._found_one = found is not None
         dead = self._dead_lease(found)
         if found is None or not found.can_be_claimed(now, dead=dead):
             return None
@@ -292,6 +294,11 @@ class Manager:
             sentence = exc.message
             self._jobs.update(job.id, lambda held: held.broken(job.token, sentence, now))
             raise
+
+    @property
+    def look_after(self) -> float:
+        """Seconds to leave before the next look at least: none while there is a job that may need a runner soon."""
+        return 0.0 if self._found_one else self._jobs.look_after
 
     def lease_left(self, now: datetime) -> timedelta | None:
         """How long the lease that the last look found still holds; None where there was none, or it does no more."""

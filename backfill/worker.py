@@ -22,7 +22,7 @@ from backfill.work.base import Work
 logger = logging.getLogger(__name__)
 
 _POLL = 1.0
-"""Seconds between two looks for a job that needs a runner."""
+"""Seconds between two looks for a job that needs a runner, where the store does not ask for more."""
 
 _AFTER_END = 0.02
 """Seconds after the end of a lease at which it is looked whether its runner is dead."""
@@ -134,9 +134,11 @@ class Worker:
         self._storage.jobs.disconnect()
 
     def _pause(self) -> float:
-        """Seconds until the next look: sooner where a lease that is not renewed ends sooner."""
+        """Seconds until the next look: sooner where a lease that is not renewed ends sooner, later where no job is."""
         left = self._manager.lease_left(self._now())
-        return min(left.total_seconds() + _AFTER_END, _POLL) if left is not None else _POLL
+        if left is not None:
+            return min(left.total_seconds() + _AFTER_END, _POLL)
+        return max(_POLL, self._manager.look_after)
 
     def _work_once(self) -> bool:
         """Whether there was a job."""

@@ -59,6 +59,9 @@ class JobStorage(ABC):
     record_after: ClassVar[float] = 1.0
     """Seconds that a runner leaves between two records of a job at least, where nothing else asks for one."""
 
+    look_after: ClassVar[float] = 0.0
+    """Seconds that a worker leaves between two looks at least, while no job is active and nobody nudges it."""
+
     # Where a change takes `audit`, what that makes of it is appended to the audit trail in the transaction of the
     # change. Like a change it is pure, and may be called more than once.
 

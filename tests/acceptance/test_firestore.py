@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -66,3 +67,28 @@ def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     assert len(other.items(job["jobId"])) == ended["progress"]["processedItems"]
     begun = [entry for entry in sample.exports() if entry["report"].startswith(("clubperformance", "districtsummary"))]
     assert max(float(entry["time"]) for entry in begun) < cancelled_at + 1
+
+
+def test_a_job_begins_at_once_where_it_is_started_and_soon_where_no_worker_was_told(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    firestore: Firestore,
+) -> None:
+    """R1.4: an idle worker looks every five seconds, but nobody who starts a job over a server waits for that."""
+    site = new_site(sample, **firestore.env)
+    client = site.serve()
+    client.set_limits()
+    waits = []
+    for _ in range(3):
+        job = client.ended(client.start("2025-05-01", "2025-05-31", cadence="month-ends")["jobId"], 30)
+        waits.append(seconds_until_start(job))
+    assert max(waits) < 1.5
+    site.manage("backfill", "start", "--from", "2025-06-01", "--to", "2025-06-30", "--cadence", "month-ends")
+    started = client.get("/api/admin/backfill/jobs")["jobs"][0]
+    job = client.wait_for(started["jobId"], lambda job: job["startedAt"], 30, "the job begins")
+    assert seconds_until_start(job) < 7
+
+
+def seconds_until_start(job: Json) -> float:
+    began, created = (datetime.fromisoformat(job[name]) for name in ("startedAt", "createdAt"))
+    return (began - created).total_seconds()

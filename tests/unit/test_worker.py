@@ -18,6 +18,7 @@ from tests.unit.fakes import (
     FAST,
     FakeClock,
     FakeExecution,
+    FakeJobs,
     FakeStorage,
     FakeWork,
     a_job,
@@ -89,6 +90,38 @@ def test_a_nudge_wakes_a_worker_that_is_waiting(monkeypatch: pytest.MonkeyPatch)
         assert eventually(lambda: worker._last_prune is not None)
         job = stored(storage)
         worker.nudge()
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
+
+
+def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FakeJobs, "look_after", 60.0)
+    storage, looks, active = FakeStorage(), list[datetime](), FakeJobs.active
+
+    def look(jobs: FakeJobs) -> Job | None:
+        looks.append(utc_now())
+        return active(jobs)
+
+    monkeypatch.setattr(FakeJobs, "active", look)
+    worker = worker_of(storage)
+    with working(worker):
+        assert eventually(lambda: looks)
+        job = stored(storage)
+        assert not eventually(lambda: len(looks) > 1, within=0.5)
+        worker.nudge()
+        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
+
+
+def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R10.1: a lease that is given back is taken up within two seconds, whatever a look costs."""
+    monkeypatch.setattr(FakeJobs, "look_after", 60.0)
+    storage = FakeStorage()
+    job = stored(storage)
+    held = storage.jobs.rows[job.id] = job.claimed("another", utc_now())
+    with working(worker_of(storage)):
+        assert not eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=0.3)
+        storage.jobs.rows[job.id] = held.released(held.token, utc_now())
         assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 

@@ -57,6 +57,9 @@ class FirestoreJobStorage(JobStorage):
     record_after = 3.0
     """A record writes the job and a segment: two documents, each charged for and each good for one write a second."""
 
+    look_after = 5.0
+    """A look is charged for, also one that finds nothing. Who creates a job nudges the worker of that process."""
+
     def __init__(self, database: Database, retention: timedelta) -> None:
         self._database, self._retention = database, retention
         self._state = State(database, self._append)
