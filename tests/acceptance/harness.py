@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -264,6 +265,21 @@ def most_in_a_minute(entries: Sequence[Json]) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
+
+
+def assert_paced(times: Sequence[float], per_minute: float) -> None:
+    """No bursts, and no more in any stretch of time than the pace allows.
+
+    A busy dashboard notes a request now and then later than it came, and the next one then seems to follow too soon.
+    """
+    interval = 60 / per_minute
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    short = [gap for gap in gaps if gap < 0.8 * interval]
+    assert gaps
+    assert len(short) <= max(1, len(gaps) // 5), f"{len(short)} of {len(gaps)} starts are too close: {short[:9]}"
+    slack = [at - number * interval for number, at in enumerate(times)]
+    ahead = max(most - now for most, now in zip(itertools.accumulate(slack, max), slack, strict=True))
+    assert ahead < 0.5, f"a start came {ahead:.2f} s before its time"
 
 
 def as_json(text: str) -> Json:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually, kill_group, starts_of
+from tests.acceptance.harness import Client, Dashboard, Json, Site, assert_paced, eventually, kill_group, starts_of
 
 pytestmark = pytest.mark.acceptance
 
@@ -147,7 +147,7 @@ def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
     assert "since the dashboard asked for fewer than the limit of 600 requests a minute" in grown["reason"]
     assert grown["waitedSeconds"]["slowed"] >= 3
     after = [at for at in starts_of(sample.exports()) if at > refused_at + 0.2]
-    assert min(later - sooner for sooner, later in pairwise(after)) > 0.8 * 60 / 360
+    assert_paced(after, 360)
     assert client.job(job["jobId"])["progress"]["failedItems"] == 0
 
 
@@ -165,7 +165,7 @@ def test_the_limits_of_a_running_job_can_be_lowered_and_not_raised(
     since = time.time() + 1.5
     eventually(lambda: time.time() > since + 3, 10, "a while passes")
     after = [at for at in starts_of(sample.exports()) if at > since]
-    assert min(later - sooner for sooner, later in pairwise(after)) > 0.8 * 60 / 240
+    assert_paced(after, 240)
     assert client.ask("PATCH", path, {"rateLimits": {"maxRequestsPerMinute": 241}}).status_code == 409
     assert client.get("/api/admin/backfill/config/rate-limit")["config"]["maxRequestsPerMinute"] == 600
 
