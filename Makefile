@@ -56,9 +56,9 @@ format: $(DEV)  ## Put the code into shape
 bench: $(DEV)  ## Print what the service costs beside what the work itself costs
 	$(BIN)/python -m benchmarks
 
-chaos: $(DEV)  ## Kill it in every way and count what is lost (SEED=7 MINUTES=5 SITES=2 KILLS=300)
+chaos: $(DEV)  ## Kill it in every way and count what is lost (SEED=7 MINUTES=5 SITES=3 KILLS=300 ON=Firestore)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
-		$(if $(SITES),--sites $(SITES)) $(if $(KILLS),--kills $(KILLS))
+		$(if $(SITES),--sites $(SITES)) $(if $(KILLS),--kills $(KILLS)) $(if $(ON),--on $(ON))
 
 acceptance-map: $(DEV)  ## Which test shows which acceptance criterion
 	$(BIN)/python -m tests.acceptance_map

@@ -18,9 +18,11 @@ def block(record: Record, campaign: Campaign) -> str:
     """The README's table of a campaign."""
     options = f"SEED={campaign.seed} MINUTES={campaign.minutes:g} SITES={campaign.sites}"
     options += f" KILLS={campaign.kills}" if campaign.kills else ""
-    kinds = " and ".join(place.kind for place in PLACES[: campaign.sites] if place.kind not in record.skipped)
+    options += f" ON={campaign.places[0].kind}" if len(campaign.places) == 1 else ""
+    kinds = [place.kind for place in campaign.places[: campaign.sites] if place.kind not in record.skipped]
+    over = " and ".join([", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds)
     lines = [
-        f"`make chaos {options}` on {datetime.now(UTC):%Y-%m-%d}, over {kinds}:",
+        f"`make chaos {options}` on {datetime.now(UTC):%Y-%m-%d}, over {over}:",
         "",
         "| what was counted | |",
         "| --- | --- |",
@@ -44,12 +46,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="the same seed chooses the same stories; by default any")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--kills", type=int, help="end after so many kills, if that is sooner")
-    parser.add_argument("--sites", type=int, default=2, help="side by side, SQLite and PostgreSQL in turn")
+    parser.add_argument(
+        "--sites", type=int, default=len(PLACES), help="side by side, SQLite, PostgreSQL and Firestore in turn"
+    )
+    parser.add_argument("--on", choices=[place.kind for place in PLACES], help="every site on this one")
     parser.add_argument("--no-readme", action="store_true", help="only print")
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     print(f"Chaos with seed {seed} on {options.sites} sites, {options.minutes:g} minutes.", flush=True)
-    campaign = Campaign(seed, options.minutes, options.sites, options.kills)
+    places = tuple(place for place in PLACES if options.on in {None, place.kind})
+    campaign = Campaign(seed, options.minutes, options.sites, options.kills, places)
     record = campaign.run()
     for name, figure in record.lines():
         print(f"{name:<54} {figure}")

@@ -1,37 +1,29 @@
-"""The database as it is, read past the service: by the drivers, in SQL, with nothing of the service's own code.
+"""The store as it is, read past the service, with nothing of the service's own code.
 
 What the service wrote is unpacked here a second time, on purpose: a fault in its reading would else hide one in its
-writing.
+writing. How the rows of a store are read is the matter of its reader: `sql_reader`, `firestore_reader`.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-
-import psycopg
 
 ACTIVE = ("pending", "running", "pausing", "paused", "cancelling")
 KINDS = ("processed", "failed", "skipped")
 
-_STORED_BY = {"data-collection": "backfill_storedsnapshot", "analytics-generation": "backfill_storedresult"}
-"""Where a job of the type stores what it made of an item."""
 
-Row = tuple[Any, ...]
-
-
-def _unpacked(packed: bytes) -> Any:
-    return json.loads(zlib.decompress(bytes(packed)))
+class StoreAway(Exception):
+    """The store does not answer just now."""
 
 
-def _as_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+def unpacked(packed: bytes) -> Any:
+    return json.loads(zlib.decompress(packed))
 
 
 @dataclass(frozen=True)
@@ -39,10 +31,65 @@ class JobRow:
     """What is stored of a job."""
 
     id: str
+    """32 hexadecimal digits."""
     status: str
     token: int
     owner: str
     counts: dict[str, Any] = field(hash=False)
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """A part of a ledger."""
+
+    number: int
+    counts: tuple[int, ...]
+    """How many of its outcomes are said to be of each of `KINDS`."""
+    outcomes: bytes
+    """Packed: a list of columns."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that is stored of a job, of one moment."""
+
+    job: JobRow
+    active: int
+    """How many jobs are."""
+    plan: bytes
+    """Packed."""
+    detail: Any
+    ledger: list[SegmentRow]
+    stored: set[str]
+    """The items of which there is a snapshot, or a result where the job computes those."""
+    oddities: list[str]
+    """Sentences about copies of the same fact, as a store may need them, that do not agree."""
+
+
+class Reader(ABC):
+    """The rows of one store. Every call raises StoreAway where that does not answer."""
+
+    @abstractmethod
+    def jobs(self) -> list[JobRow]:
+        """Oldest first."""
+
+    @abstractmethod
+    def job(self, job_id: str) -> JobRow: ...
+
+    @abstractmethod
+    def account(self, job_id: str) -> Account: ...
+
+    @abstractmethod
+    def snapshots(self) -> Iterable[tuple[str, dict[str, Any], bytes]]:
+        """Of each the district, its reports as they are described, and their packed bytes."""
+
+    @abstractmethod
+    def forget_collected(self) -> None:
+        """Remove every snapshot and result, so that the next job has all of its work to do."""
 
 
 @dataclass(frozen=True)
@@ -57,141 +104,78 @@ class Findings:
     wrong: list[str]
 
 
-class Books:
-    """The database of one site."""
+@dataclass(frozen=True)
+class _Settled:
+    item: str
+    kind: str
+    reason: str
 
-    def __init__(self, url: str) -> None:
-        self._url = url
 
-    @contextmanager
-    def _reading(self) -> Iterator[Any]:
-        """One consistent look."""
-        if self._url.startswith("sqlite"):
-            path = self._url.removeprefix("sqlite:///")
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=30)) as lite:
-                lite.execute("BEGIN")
-                yield lite
-        else:
-            with psycopg.connect(self._url, connect_timeout=5) as server:
-                server.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                yield server
+def examined(account: Account) -> Findings:
+    """Ledger against plan, counters against ledger, snapshots against ledger."""
+    job, wrong = account.job, list(account.oddities)
+    if account.active > 1:
+        wrong.append("more than one job is active")
+    planned = set(_planned(account.plan))
+    settled: list[_Settled] = []
+    for segment in account.ledger:
+        rows = _settled(segment)
+        kinds = Counter(row.kind for row in rows)
+        if segment.counts != tuple(kinds[kind] for kind in KINDS):
+            wrong.append(f"the counts of segment {segment.number} are not those of its outcomes")
+        settled += rows
+    times = Counter(row.item for row in settled)
+    doubled = sum(count - 1 for count in times.values())
+    lost = len(planned - set(times)) if job.status == "completed" else 0
+    if doubled:
+        wrong.append(f"{doubled} items are settled twice")
+    if lost:
+        wrong.append(f"{lost} items of a completed job are not settled")
+    if not set(times) <= planned:
+        wrong.append("items are settled that are not of the plan")
+    if len(planned) != job.counts["total"]:
+        wrong.append("the total is not the number of items of the plan")
+    wrong += _miscounted(job, settled, account.detail)
+    missing = {row.item for row in settled if row.kind == "processed"} - account.stored
+    if missing:
+        wrong.append(f"{len(missing)} items are settled as processed, and of them nothing is stored")
+        lost += len(missing)
+    failed = Counter(row.reason for row in settled if row.kind == "failed")
+    return Findings(settled=len(times), lost=lost, doubled=doubled, failed=failed, wrong=wrong)
 
-    def _rows(self, statement: str) -> list[Row]:
-        with self._reading() as database:
-            return list(database.execute(statement).fetchall())
 
-    @staticmethod
-    def _job_of(row: Row) -> JobRow:
-        key, status, token, owner, counts = row
-        return JobRow(str(key).replace("-", ""), status, token, owner, _as_json(counts))
+def _planned(packed: bytes) -> list[str]:
+    plan = unpacked(packed)
+    return [f"{day}/{district}" for day, group, *_ in plan["days"] for district in plan["groups"][group]]
 
-    def jobs(self) -> list[JobRow]:
-        """Oldest first."""
-        statement = "SELECT id, status, token, lease_owner, progress FROM backfill_backfilljob ORDER BY created_at, id"
-        return [self._job_of(row) for row in self._rows(statement)]
 
-    def job(self, job_id: str) -> JobRow:
-        key = job_id.replace("-", "")
-        return next(row for row in self.jobs() if row.id == key)
+def _settled(segment: SegmentRow) -> list[_Settled]:
+    columns = unpacked(segment.outcomes)
+    rows = zip(*columns[:5], strict=True) if columns else ()
+    return [_Settled(f"{day}/{district}", kind, reason) for day, district, kind, _, reason in rows]
 
-    def examined(self, job_id: str) -> Findings:
-        """Ledger against plan, counters against ledger, snapshots against ledger; all of one moment."""
-        key = job_id.replace("-", "")
-        with self._reading() as database:
-            jobs = [
-                (self._job_of(row[:5]), row[5:])
-                for row in database.execute(
-                    "SELECT id, status, token, lease_owner, progress, plan, detail, job_type FROM backfill_backfilljob"
-                ).fetchall()
-            ]
-            job, (packed_plan, detail, job_type) = next(found for found in jobs if found[0].id == key)
-            ledger = [
-                row[1:]
-                for row in database.execute(
-                    "SELECT job_id, number, processed, failed, skipped, outcomes FROM backfill_checkpoint "
-                    "ORDER BY number"
-                ).fetchall()
-                if str(row[0]).replace("-", "") == key
-            ]
-            table = _STORED_BY[job_type]
-            stored = {
-                f"{day}/{district}"
-                for day, district in database.execute(f"SELECT date, district FROM {table}")  # noqa: S608
-            }
-        wrong: list[str] = []
-        if sum(found[0].status in ACTIVE for found in jobs) > 1:
-            wrong.append("more than one job is active")
-        planned = self._planned(packed_plan)
-        outcomes: list[tuple[str, str, str]] = []
-        for number, processed, failed, skipped, packed in ledger:
-            columns = _unpacked(packed)
-            rows = [
-                (f"{day}/{district}", kind, reason)
-                for day, district, kind, _, reason in (zip(*columns[:5], strict=True) if columns else ())
-            ]
-            kinds = Counter(kind for _, kind, _ in rows)
-            if (processed, failed, skipped) != tuple(kinds[kind] for kind in KINDS):
-                wrong.append(f"the counts of segment {number} are not those of its outcomes")
-            outcomes += rows
-        times = Counter(item for item, _, _ in outcomes)
-        doubled = sum(count - 1 for count in times.values())
-        lost = len(set(planned) - set(times)) if job.status == "completed" else 0
-        if doubled:
-            wrong.append(f"{doubled} items are settled twice")
-        if lost:
-            wrong.append(f"{lost} items of a completed job are not settled")
-        if not set(times) <= set(planned):
-            wrong.append("items are settled that are not of the plan")
-        if len(set(planned)) != job.counts["total"]:
-            wrong.append("the total is not the number of items of the plan")
-        wrong += self._miscounted(job, outcomes, _as_json(detail))
-        missing = {item for item, kind, _ in outcomes if kind == "processed"} - stored
-        if missing:
-            wrong.append(f"{len(missing)} items are settled as processed, and of them nothing is stored")
-            lost += len(missing)
-        failed = Counter(reason for _, kind, reason in outcomes if kind == "failed")
-        return Findings(settled=len(times), lost=lost, doubled=doubled, failed=failed, wrong=wrong)
 
-    @staticmethod
-    def _planned(packed: bytes) -> list[str]:
-        plan = _unpacked(packed)
-        return [f"{day}/{district}" for day, group, *_ in plan["days"] for district in plan["groups"][group]]
+def _miscounted(job: JobRow, settled: list[_Settled], detail: Any) -> list[str]:
+    wrong = []
+    counted = Counter(row.kind for row in settled)
+    skipped = dict(Counter(row.reason for row in settled if row.kind == "skipped"))
+    if (job.counts["processed"], job.counts["failed"]) != (counted["processed"], counted["failed"]):
+        wrong.append(f"the counters of the job say {job.counts['processed']} processed, its ledger {dict(counted)}")
+    if job.counts["skipped"] != skipped:
+        wrong.append(f"the job counts as skipped {job.counts['skipped']}, its ledger {skipped}")
+    by_district = Counter((row.item.partition("/")[2], row.kind) for row in settled)
+    for district, (_, *counts, _, _) in detail["districts"].items():
+        if counts != [by_district[district, kind] for kind in KINDS]:
+            wrong.append(f"the counters of district {district} are not those of its outcomes")
+    return wrong
 
-    @staticmethod
-    def _miscounted(job: JobRow, outcomes: list[tuple[str, str, str]], detail: Any) -> list[str]:
-        wrong = []
-        counted = Counter(kind for _, kind, _ in outcomes)
-        skipped = dict(Counter(reason for _, kind, reason in outcomes if kind == "skipped"))
-        if (job.counts["processed"], job.counts["failed"]) != (counted["processed"], counted["failed"]):
-            wrong.append(f"the counters of the job say {job.counts['processed']} processed, its ledger {dict(counted)}")
-        if job.counts["skipped"] != skipped:
-            wrong.append(f"the job counts as skipped {job.counts['skipped']}, its ledger {skipped}")
-        by_district = Counter((item.partition("/")[2], kind) for item, kind, _ in outcomes)
-        for district, (_, *counts, _, _) in detail["districts"].items():
-            if counts != [by_district[district, kind] for kind in KINDS]:
-                wrong.append(f"the counters of district {district} are not those of its outcomes")
-        return wrong
 
-    def stored_reports(self) -> dict[tuple[str, str], set[bytes]]:
-        """The bytes that are stored of each report (its name, its district)."""
-        found: dict[tuple[str, str], set[bytes]] = defaultdict(set)
-        for district, described, content in self._rows(
-            "SELECT district, reports, content FROM backfill_storedsnapshot"
-        ):
-            whole, offset = zlib.decompress(bytes(content)), 0
-            for name, report in sorted(_as_json(described).items()):
-                found[name, district].add(whole[offset : offset + report["bytes"]])
-                offset += report["bytes"]
-        return found
-
-    def forget_collected(self) -> None:
-        """Remove every snapshot and result, so that the next job has all of its work to do."""
-        statements = [f"DELETE FROM {table}" for table in ("backfill_storedresult", "backfill_storedsnapshot")]  # noqa: S608
-        if self._url.startswith("sqlite"):
-            with closing(sqlite3.connect(self._url.removeprefix("sqlite:///"), timeout=30)) as lite, lite:
-                for statement in statements:
-                    lite.execute(statement)
-        else:
-            with psycopg.connect(self._url, connect_timeout=5) as server:
-                for statement in statements:
-                    server.execute(statement)
+def reports_of(snapshots: Iterable[tuple[str, dict[str, Any], bytes]]) -> dict[tuple[str, str], set[bytes]]:
+    """The bytes that are stored of each report (its name, its district)."""
+    found: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    for district, described, packed in snapshots:
+        whole, offset = zlib.decompress(packed), 0
+        for name, report in sorted(described.items()):
+            found[name, district].add(whole[offset : offset + report["bytes"]])
+            offset += report["bytes"]
+    return found

@@ -10,21 +10,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.places import Place, PlaceMissing, PostgresPlace, SqlitePlace
+from tests.chaos.places import FirestorePlace, Place, PlaceMissing, PostgresPlace, SqlitePlace
 from tests.chaos.record import Record
 from tests.chaos.stories import STORIES, Story
 from tests.chaos.world import World
 
-PLACES: tuple[type[SqlitePlace | PostgresPlace], ...] = (SqlitePlace, PostgresPlace)
+PLACES: tuple[type[Place], ...] = (SqlitePlace, PostgresPlace, FirestorePlace)
 
 
 @dataclass(frozen=True)
 class Campaign:
     seed: int
     minutes: float
-    sites: int = 2
+    sites: int = len(PLACES)
     kills: int | None = None
     """Where it ends before its time."""
+    places: tuple[type[Place], ...] = PLACES
+    """Of the sites, in turn."""
     is_strict: bool = os.environ.get("CI") == "true"
     """Whether a story that cannot be told here is a violation."""
 
@@ -58,7 +60,7 @@ class Campaign:
     def _site(self, number: int, record: Record, is_over: Callable[[], bool]) -> None:
         """One site after the other: where something was violated, a new one goes on."""
         chance = random.Random(f"{self.seed}-{number}")
-        place_type = PLACES[number % len(PLACES)]
+        place_type = self.places[number % len(self.places)]
         while not is_over():
             try:
                 place: Place = place_type()
@@ -79,7 +81,7 @@ class Campaign:
 
 def told_here(place: Place, record: Record) -> Sequence[Story]:
     """The stories of that place that this machine can tell."""
-    found = [story for story in STORIES if isinstance(place, story.kinds)]
+    found = [story for story in STORIES if isinstance(place, story.kind)]
     if isinstance(place, SqlitePlace) and not place.has_own_disk:
         for story in found:
             if story.needs_disk:

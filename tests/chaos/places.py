@@ -1,4 +1,4 @@
-"""Where a site keeps its database, and how that is taken away and brought back."""
+"""Where a site keeps its jobs, and how that is taken away and brought back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import sqlite3
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.acceptance.harness import free_port
+from tests.chaos.books import Reader
+from tests.chaos.firestore_reader import FirestoreReader
+from tests.chaos.sql_reader import SqlReader
+from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
 
 _DISK = 64
 """Megabytes of the disk that can be filled."""
@@ -24,10 +29,13 @@ class PlaceMissing(Exception):
 
 
 class Place(ABC):
-    """A database of one kind."""
+    """A store of one kind."""
 
     kind: str
     url: str
+    """Of the site's database, which has the jobs too unless the environment says that they are elsewhere."""
+    env: Mapping[str, str] = MappingProxyType({})
+    reader: Reader
 
     @abstractmethod
     def close(self) -> None:
@@ -49,6 +57,7 @@ class SqlitePlace(Place):
         self._folder = self._root / "store"
         self._folder.mkdir()
         self.url = f"sqlite:///{self._folder / 'site.sqlite3'}"
+        self.reader = SqlReader(self.url)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -110,6 +119,7 @@ class PostgresPlace(Place):
         with (self._folder / "data" / "postgresql.conf").open("a") as file:
             file.write(options)
         self.url = f"postgres://chaos@127.0.0.1:{port}/postgres"
+        self.reader = SqlReader(self.url)
         self.start()
 
     @staticmethod
@@ -155,4 +165,48 @@ class PostgresPlace(Place):
 
     def close(self) -> None:
         self._control("stop", "-m", "immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class FirestorePlace(Place):
+    """An emulator of its own, which can be stopped and started or cut off; users and tokens are in a SQLite file."""
+
+    kind = "Firestore"
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="chaos-firestore-"))
+        self._emulator = Emulator(self._folder)
+        try:
+            self._emulator.start()
+        except EmulatorMissing as exc:
+            shutil.rmtree(self._folder)
+            raise PlaceMissing(str(exc)) from exc
+        self._gate = Gate(self._emulator.port)
+        self.url = f"sqlite:///{self._folder / 'site.sqlite3'}"
+        self.env = environment(self._gate.host)
+        prefix = self.env["BACKFILL_FIRESTORE_PREFIX"]
+        self.reader = FirestoreReader(self._emulator.host, PROJECT, prefix)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """It goes on where nobody reaches it: an answer that was under way is lost, what it was about is not."""
+        self._gate.close()
+        try:
+            yield
+        finally:
+            self._gate.open()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It is gone, with every transaction that was open; what was committed is there when it comes back."""
+        with self.cut_off():
+            self._emulator.stop()
+            try:
+                yield
+            finally:
+                self._emulator.start()
+
+    def close(self) -> None:
+        self._gate.close()
+        self._emulator.kill()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -29,6 +29,8 @@ class Record:
 
     stories: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
+    killed_on: Counter[str] = field(default_factory=Counter)
+    """Kills by the kind of the place."""
     after_kill: list[float] = field(default_factory=list)
     after_stop: list[float] = field(default_factory=list)
     after_cancel: list[float] = field(default_factory=list)
@@ -57,6 +59,11 @@ class Record:
     def killed(self) -> int:
         return sum(self.kills.values())
 
+    def kill(self, name: str, place: str) -> None:
+        with self.lock:
+            self.kills[name] += 1
+            self.killed_on[place] += 1
+
     def violation(self, sentence: str) -> None:
         with self.lock:
             self.wrong.append(sentence)
@@ -80,6 +87,7 @@ class Record:
                 f"{sum(self.stories.values()):,}, each followed by a check of ledger, counters and request log",
             ),
             ("kills", f"{self.killed:,} ({kills})"),
+            ("kills by place", ", ".join(f"{count} on {place}" for place, count in sorted(self.killed_on.items()))),
             ("jobs, items, requests", f"{self.jobs:,}, {self.items:,}, {self.requests:,}"),
             ("items lost, doubled", f"{self.lost}, {self.doubled}"),
             ("items set aside, in flight at three kills in a row", f"{self.set_aside}"),

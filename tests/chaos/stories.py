@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.acceptance.harness import ROOT, Json
 from tests.chaos.books import ACTIVE
-from tests.chaos.places import Place, PostgresPlace, SqlitePlace
+from tests.chaos.places import FirestorePlace, Place, PostgresPlace, SqlitePlace
 from tests.chaos.record import RESUME_WORST
 from tests.chaos.world import World
 
@@ -26,7 +26,7 @@ Telling = Callable[[World], None]
 class Story:
     name: str
     tell: Telling
-    kinds: tuple[type[Place], ...]
+    kind: type[Place]
     weight: int
     needs_disk: bool
 
@@ -35,7 +35,7 @@ STORIES: list[Story] = []
 
 
 def story(
-    name: str, *, on: tuple[type[Place], ...] = (SqlitePlace, PostgresPlace), weight: int = 2, needs_disk: bool = False
+    name: str, *, on: type[Place] = Place, weight: int = 2, needs_disk: bool = False
 ) -> Callable[[Telling], Telling]:
     def told(tell: Telling) -> Telling:
         STORIES.append(Story(name, tell, on, weight, needs_disk))
@@ -205,31 +205,43 @@ def away(world: World, store: AbstractContextManager[None], seconds: float, *, i
         time.sleep(seconds)
 
 
-@story("a locked SQLite file", on=(SqlitePlace,), weight=2)
+@story("a locked SQLite file", on=SqlitePlace, weight=2)
 def locked(world: World) -> None:
     assert isinstance(world.place, SqlitePlace)
     away(world, world.place.locked(), world.chance.choice((3.0, 10.0, 22.0)), is_killing=world.chance.random() < 0.5)
 
 
-@story("a missing SQLite file", on=(SqlitePlace,), weight=2)
+@story("a missing SQLite file", on=SqlitePlace, weight=2)
 def missing(world: World) -> None:
     assert isinstance(world.place, SqlitePlace)
     away(world, world.place.missing(), world.chance.choice((2.0, 6.0, 18.0)), is_killing=world.chance.random() < 0.5)
 
 
-@story("a full disk", on=(SqlitePlace,), weight=2, needs_disk=True)
+@story("a full disk", on=SqlitePlace, weight=2, needs_disk=True)
 def full(world: World) -> None:
     assert isinstance(world.place, SqlitePlace)
     away(world, world.place.full(), world.chance.choice((4.0, 12.0)), is_killing=world.chance.random() < 0.5)
 
 
-@story("PostgreSQL restarts", on=(PostgresPlace,), weight=3)
+@story("PostgreSQL restarts", on=PostgresPlace, weight=3)
 def restarted(world: World) -> None:
     assert isinstance(world.place, PostgresPlace)
     mode = world.chance.choice(("fast", "immediate"))
     away(
         world, world.place.stopped(mode), world.chance.choice((0.0, 4.0, 18.0)), is_killing=world.chance.random() < 0.5
     )
+
+
+@story("the Firestore emulator restarts", on=FirestorePlace, weight=3)
+def firestore_restarted(world: World) -> None:
+    assert isinstance(world.place, FirestorePlace)
+    away(world, world.place.stopped(), world.chance.choice((0.0, 4.0, 18.0)), is_killing=world.chance.random() < 0.5)
+
+
+@story("the way to Firestore is cut", on=FirestorePlace, weight=2)
+def cut_off(world: World) -> None:
+    assert isinstance(world.place, FirestorePlace)
+    away(world, world.place.cut_off(), world.chance.choice((0.0, 2.0, 6.0)), is_killing=world.chance.random() < 0.5)
 
 
 # Clocks, the source, and what else there is.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -17,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import psycopg
 import requests
 
 from tests.acceptance.harness import Client, Dashboard, Json, Site, most_in_a_minute
-from tests.chaos.books import ACTIVE, Books, JobRow
+from tests.chaos.books import ACTIVE, Findings, JobRow, StoreAway, examined, reports_of
 from tests.chaos.places import Place
 from tests.chaos.record import CLEAN_STOP_WORST, RESUME_WORST, Record
 
@@ -66,8 +64,8 @@ class World:
         self.place, self.record, self.chance = place, record, chance
         self.folder = Path(tempfile.mkdtemp(prefix="chaos-site-"))
         self.dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
-        self.site = Site(self.folder, place.url, self.dashboard.url)
-        self.books = Books(place.url)
+        self.site = Site(self.folder, place.url, self.dashboard.url, dict(place.env))
+        self.books = place.reader
         self.servers: list[Server] = []
         self.job_id = ""
         self._log_before: list[Json] = []
@@ -145,7 +143,7 @@ class World:
         again."""
         deadline = time.monotonic() + within
         while True:
-            with suppress(sqlite3.Error, psycopg.Error):
+            with suppress(StoreAway):
                 if found := look():
                     return found
             if time.monotonic() > deadline:
@@ -195,7 +193,7 @@ class World:
         log = self.requests()
         self.record.requests += len(log)
         if self.job_id:
-            found = self.books.examined(self.job_id)
+            found = self.examined()
             self.record.items += found.settled
             self.record.set_aside += found.failed.pop("QUARANTINED", 0)
             if found.failed:  # no story makes trouble for long enough to fail an item
@@ -285,7 +283,7 @@ class World:
             server.client.process.wait(30)
         except subprocess.TimeoutExpired as exc:
             raise Violation(f"A server did not end within 30 s of {name}.") from exc
-        self.record.kills[name] += 1
+        self.record.kill(name, self.place.kind)
         return since
 
     def taken_over(self, token: int, since: float, within: float) -> float:
@@ -324,7 +322,7 @@ class World:
     @contextmanager
     def stopped(self, server: Server) -> Iterator[None]:
         """SIGSTOP and SIGCONT of a server: it does not know that time has passed."""
-        self.record.kills["SIGSTOP"] += 1
+        self.record.kill("SIGSTOP", self.place.kind)
         os.killpg(server.pid, signal.SIGSTOP)
         try:
             yield
@@ -350,9 +348,12 @@ class World:
     def exports(self) -> list[Json]:
         return [entry for entry in self.requests() if entry["report"]]
 
+    def examined(self) -> Findings:
+        return examined(self.books.account(self.job_id))
+
     def check(self) -> None:
         """Ledger, counters, stored snapshots and the request log, each against the others."""
-        findings = self.soon(lambda: self.books.examined(self.job_id), 30, "the books can be read")
+        findings = self.soon(self.examined, 30, "the books can be read")
         self.record.checks += 1
         for sentence in findings.wrong:
             self.wrong(sentence)
@@ -383,7 +384,7 @@ class World:
 
     def _check_bytes(self) -> None:
         """A few reports, asked of the dashboard once more: their bytes are those that are stored."""
-        stored = self.books.stored_reports()
+        stored = reports_of(self.books.snapshots())
         whole = {entry["report"]: entry for entry in self.exports() if entry["status"] == 200}
         finals = [entry for report, entry in whole.items() if report.startswith("divisionperformance")]
         settled = self.job().status == "completed"
