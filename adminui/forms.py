@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from django import forms
-from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from backfill.domain import (
-    BOUNDS,
     LIMIT_NAMES,
     Cadence,
-    JobFilter,
     JobRequest,
     JobType,
-    OutcomeFilter,
-    OutcomeKind,
     RateLimits,
-    Status,
     camel,
     normalised_district,
-    parsed_district,
 )
 from backfill.errors import InvalidRequest
 
@@ -34,8 +25,6 @@ _TO = r"\s*(?:[-\u2013]|\bto\b)\s*"
 _RANGE = re.compile(rf"0*(\d{{1,4}}){_TO}0*(\d{{1,4}})")
 _WORD = re.compile(rf"\d+{_TO}\d+|[^\s,;]+")
 _LONGEST_RANGE = 500
-
-LARGEST_PAGE = 100_000
 
 _FIELD_OF = {"startDate": "start_date", "endDate": "end_date", "targetDistricts": "districts", "jobType": "job_type"}
 """Names of the API to those of the form."""
@@ -56,6 +45,10 @@ def districts_in(text: str) -> list[str]:
             raise ValueError(_("A range goes from the smaller number to the larger, like 41-46."))
         found += [normalised_district(str(number)) for number in range(max(first, 1), last + 1)]
     return found
+
+
+def sentences(errors: Iterable[object]) -> list[str]:
+    return [str(error) for error in errors]
 
 
 class DistrictsInput(forms.Widget):
@@ -135,63 +128,3 @@ class LimitsForm(RulesForm):
         now = current.to_dict()
         given = {name: value for name, value in self.cleaned_data.items() if value is not None}
         return {name: value for name, value in given.items() if value != now[name]}
-
-
-def bounds(name: str) -> tuple[int, int]:
-    return BOUNDS[name]
-
-
-# What addresses say. A word that is unknown there stands for none: an address is not typed by people.
-
-
-def job_filter(query: QueryDict) -> JobFilter:
-    return JobFilter(
-        statuses=frozenset(Status(text) for text in query.getlist("status") if text in set(Status)),
-        job_types=frozenset(JobType(text) for text in query.getlist("type") if text in set(JobType)),
-    )
-
-
-def page_number(query: QueryDict, name: str = "page") -> int:
-    text = query.get(name, "")
-    return max(min(int(text), LARGEST_PAGE), 1) if text.isascii() and text.isdigit() and len(text) < 8 else 1
-
-
-def outcome_filter(query: QueryDict) -> OutcomeFilter:
-    kind, district = query.get("outcome", ""), query.get("district", "").strip()
-    try:
-        wanted = parsed_district(district) if district else None
-    except InvalidRequest:
-        wanted = None
-    return OutcomeFilter(district=wanted, kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None)
-
-
-def start_values(query: QueryDict) -> dict[str, Any]:
-    """What an address fills the start form with: `?from=2010-07-01&to=2011-06-30&district=20&district=21`."""
-    values: dict[str, Any] = {}
-    for name, field in (("from", "start_date"), ("to", "end_date")):
-        try:
-            values[field] = date.fromisoformat(query.get(name, ""))
-        except ValueError:
-            continue
-    if (cadence := query.get("cadence", "")) in set(Cadence):
-        values["cadence"] = cadence
-    if (job_type := query.get("job", "")) in set(JobType):
-        values["job_type"] = job_type
-    try:
-        values["districts"] = tuple(dict.fromkeys(d for text in query.getlist("district") for d in districts_in(text)))
-    except ValueError:
-        values["districts"] = ()
-    if query.get("skip") in {"0", "1"}:
-        values["skip_existing"] = query["skip"] == "1"
-    return values
-
-
-def retry_codes(query: QueryDict) -> list[str]:
-    return [code for code in query.getlist("code") if code][:100]
-
-
-def known_job(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -120,7 +120,7 @@ class History:
 
     def series(self, district: str, year: ProgramYear | None = None) -> Series:
         """Oldest first; of the newest program year with results where none is named. Raises AnalyticsNotFound."""
-        wanted = year or self.snapshots.latest_year(district)
+        wanted = year or next(self.snapshots.years(district), None)
         points = self.snapshots.series(district, wanted) if wanted else []
         if wanted is None or not points:
             of_year = f" of {wanted}" if wanted else ""
@@ -130,9 +130,9 @@ class History:
             )
         return Series(district, wanted, points)
 
-    def latest_year(self, district: str) -> ProgramYear | None:
-        """The newest program year with results of a district, or of the world (`all`)."""
-        return self.snapshots.latest_year(district)
+    def years(self, district: str) -> Iterator[ProgramYear]:
+        """The program years with results of a district, or of the world (`all`), newest first."""
+        return self.snapshots.years(district)
 
     def result_dates(self, district: str, year: ProgramYear) -> list[date]:
         """The dates of a program year for which a district, or the world, has a result of the stored snapshot."""

@@ -1,12 +1,11 @@
-"""What is stored of each district and month: the map that a script draws, the same as a table, and the gaps."""
+"""What is stored of each month, as a table; the gaps, and how much there is of it all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import groupby
-from typing import Any
 from urllib.parse import urlencode
 
 from django.utils.formats import date_format
@@ -17,13 +16,7 @@ from adminui.presenters import wording
 from backfill.domain import SUMMARY, Cadence, Cell, CoveredMonth, Gap, ProgramYear
 from backfill.history import Coverage
 
-LARGEST_GAPS = 3
-"""Beside the map."""
-
-_LETTERS = {Cell.NONE: "n", Cell.SNAPSHOT: "s", Cell.FINAL: "f", Cell.ANALYTICS: "a", Cell.UNPUBLISHED: "u"}
 _STORED = frozenset({Cell.SNAPSHOT, Cell.FINAL, Cell.ANALYTICS})
-_DIGITS = "0123456789abcdefghijklmnopqrstuv"
-"""A month has at most 31 dates, so that a count of them is one digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,63 +51,6 @@ def is_empty(coverage: Coverage) -> bool:
     return not any(month.cells for month in coverage.months)
 
 
-def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
-    """The map, small enough to be sent whole: a row a district, a letter a month.
-
-    `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case where the close of the month
-    should be stored and is not, or not as it is since the month closed. `stored` and `computed` are how many dates of
-    the month are, a digit of base 32 a month.
-    """
-    months, districts = coverage.months, _districts(coverage)
-    return {
-        "first": f"{coverage.first:%Y-%m}",
-        "lastDay": (today - timedelta(days=1)).isoformat(),
-        "months": [_month_name(month) for month in months],
-        "years": [str(ProgramYear.of(month.month_end)) for month in months],
-        "districts": districts,
-        "names": [row_name(district) for district in districts],
-        "cells": ["".join(_letter(month, district) for month in months) for district in districts],
-        "stored": ["".join(_DIGITS[month.snapshots.get(d, 0)] for month in months) for d in districts],
-        "computed": ["".join(_DIGITS[month.results.get(d, 0)] for month in months) for d in districts],
-        "summary": summary(coverage),
-        "size": size(coverage),
-        "gaps": [_gap_as_json(gap, coverage) for gap in coverage.gaps[:LARGEST_GAPS]],
-        "moreGaps": len(coverage.gaps) > LARGEST_GAPS,
-        "words": words(),
-    }
-
-
-def words() -> dict[str, Any]:
-    """What the script says. `{n}` and the like stand for figures; a pair is singular and plural."""
-    return {
-        "n": _("nothing is stored; the month is not over"),
-        "N": _("nothing is stored"),
-        "s": _("snapshots, the month is still open"),
-        "S": _("snapshots, but not its final close"),
-        "f": _("final close"),
-        "a": _("analytics"),
-        "A": _("analytics, but of no final close"),
-        "u": _("not published"),
-        "dates": [_("{n} date stored"), _("{n} dates stored")],
-        "computed": _("{n} with analytics"),
-        "cell": _("{district}, {month}: {state}."),
-        "selected": _("Selected: {districts}, {months}."),
-        "districts": _("Districts {first} to {last}"),
-        "span": _("{first} to {last}"),
-        "cells": [_("{n} district month"), _("{n} district months")],
-        "missing": _("{n} missing"),
-        "stored": _("{n} stored"),
-        "unpublished": _("{n} not published"),
-        "onlySummary": _("The summary is collected with every job: select a district too."),
-        "cleared": _("Nothing is selected."),
-        "used": _("The start form has the range and districts of the selection."),
-    }
-
-
-def row_name(district: str) -> str:
-    return _("Summary") if district == SUMMARY else _("District %(name)s") % {"name": wording.one_district(district)}
-
-
 def summary(coverage: Coverage) -> str:
     """21,922 of 24,328 published district months stored: of each at least one date."""
     published = stored = 0
@@ -127,7 +63,7 @@ def summary(coverage: Coverage) -> str:
 
 
 def size(coverage: Coverage) -> str:
-    plain = [district for district in _districts(coverage) if district != SUMMARY]
+    plain = [district for district in districts_of(coverage) if district != SUMMARY]
     districts = ngettext("%(n)s district", "%(n)s districts", len(plain)) % {"n": wording.number(len(plain))}
     count = len(coverage.months)
     return f"{districts}, {ngettext('%(n)s month', '%(n)s months', count) % {'n': wording.number(count)}}"
@@ -175,32 +111,13 @@ def month_span(first: date, last: date) -> str:
     return begin if begin == end else _("%(first)s to %(last)s") % {"first": begin, "last": end}
 
 
-def _districts(coverage: Coverage) -> list[str]:
+def districts_of(coverage: Coverage) -> list[str]:
     """Of every month, in order; each month holds all that are known of any."""
     return list(coverage.months[0].cells) if coverage.months else []
 
 
-def _month_name(month: CoveredMonth) -> str:
+def month_name(month: CoveredMonth) -> str:
     return date_format(month.month_end, "M Y")
-
-
-def _letter(month: CoveredMonth, district: str) -> str:
-    letter = _LETTERS[month.cells[district]]
-    return letter.upper() if district in month.missing else letter
-
-
-def _gap_as_json(gap: Gap, coverage: Coverage) -> Mapping[str, Any]:
-    line = gap_line(gap, coverage)
-    place = {month.month_end: n for n, month in enumerate(coverage.months)}
-    last = place[gap.last]
-    return {
-        "title": line.title,
-        "text": line.text,
-        "query": line.query,
-        "first": last - gap.months + 1,
-        "last": last,
-        "districts": list(gap.districts),
-    }
 
 
 def _is_everything(gap: Gap, coverage: Coverage) -> bool:
@@ -219,7 +136,7 @@ def _month_line(month: CoveredMonth) -> MonthLine:
     is_all = month.missing == _published(month)
     names = [] if is_all else [district for district in missing if district != SUMMARY]
     return MonthLine(
-        name=_month_name(month),
+        name=month_name(month),
         published=wording.number(len(_published(month))),
         stored=wording.number(sum(cell in _STORED for cell in cells)),
         analysed=wording.number(cells.count(Cell.ANALYTICS)),

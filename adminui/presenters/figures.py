@@ -54,6 +54,11 @@ def signed_percent(value: Figure, digits: int = 2) -> str:
     return UNKNOWN if value is None else f"{signed(value, digits)} %"
 
 
+def measure(name: str, value: Figure) -> str:
+    """Per cent of a measure of the ranking: a growth has a sign, the share of distinguished clubs has none."""
+    return percent(value) if name == "distinguished" else signed_percent(value)
+
+
 def tone(value: Figure) -> str:
     """Of a growth: `ok` up, `bad` down, nothing for neither."""
     return "" if not value else "ok" if value > 0 else "bad"

@@ -1,21 +1,21 @@
-"""The list of jobs, newest first, and the pages of it."""
+"""The list of jobs, newest first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.presenters import wording
 from adminui.presenters.causes import cause_of
+from adminui.presenters.choices import Choice, choices
+from adminui.presenters.paging import Paging, paging
 from adminui.presenters.status import Pill, listed_pill
-from backfill.domain import Job, JobFilter, JobType, Status
+from backfill.domain import Job, JobFilter, Status
 
 PAGE_SIZE = 10
 
@@ -49,31 +49,12 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class PageLink:
-    number: int | None
-    """None for what is left out between two numbers."""
-    query: str
-    is_current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    value: str
-    label: str
-    is_chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     rows: list[Row]
     statuses: list[Choice]
     types: list[Choice]
     is_filtered: bool
-    total: str
-    shown: str
-    pages: list[PageLink]
-    query: str
-    """Of this very page, so that it can be asked for again."""
+    pages: Paging
 
 
 def row(job: Job, now: datetime) -> Row:
@@ -114,43 +95,14 @@ def _named(name: str | Promise, items: int) -> str:
     return f"{name} ({wording.number(items)})"
 
 
-def listing(jobs: Sequence[Job], total: int, wanted: JobFilter, page: int, now: datetime) -> Listing:
+def listing(jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now: datetime) -> Listing:
     status = next(iter(wanted.statuses), None)
     job_type = next(iter(wanted.job_types), None)
     filters = {"status": status or "", "type": job_type or ""}
-    first = (page - 1) * PAGE_SIZE
-    shown = _("%(first)s to %(last)s of %(total)s") % {
-        "first": wording.number(first + 1),
-        "last": wording.number(first + len(jobs)),
-        "total": wording.number(total),
-    }
     return Listing(
         rows=[row(job, now) for job in jobs],
-        statuses=[Choice(str(s), str(label), s is status) for s, label in STATUSES.items()],
-        types=[Choice(str(t), str(wording.JOB_TYPES[t]), t is job_type) for t in JobType],
+        statuses=choices(STATUSES, status),
+        types=choices(wording.JOB_TYPES, job_type),
         is_filtered=bool(status or job_type),
-        total=wording.number(total),
-        shown=shown if jobs else "",
-        pages=_pages(total, page, filters),
-        query=_query(filters, page),
+        pages=paging(number, PAGE_SIZE, rows=len(jobs), total=total, filters=filters),
     )
-
-
-def _pages(total: int, page: int, filters: dict[str, str]) -> list[PageLink]:
-    paginator = Paginator(range(total), PAGE_SIZE)
-    if paginator.num_pages < 2:
-        return []
-    numbers = paginator.get_elided_page_range(min(page, paginator.num_pages), on_each_side=2, on_ends=1)
-    return [
-        PageLink(number, _query(filters, number), number == page)
-        if isinstance(number, int)
-        else PageLink(None, "", False)
-        for number in numbers
-    ]
-
-
-def _query(filters: dict[str, str], page: int) -> str:
-    query = {name: value for name, value in filters.items() if value}
-    if page > 1:
-        query["page"] = str(page)
-    return urlencode(query)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.presenters import wording
 from adminui.presenters.causes import cause_of
-from adminui.presenters.history import Choice, PageLink
-from adminui.presenters.now import Fact
+from adminui.presenters.choices import Choice, choices
+from adminui.presenters.facts import Fact
+from adminui.presenters.paging import Paging, paging
+from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
 from backfill.domain import AuditEntry, Deed, Door, Job, Outcome, OutcomeFilter, OutcomeKind
 
 ITEMS_A_PAGE = 50
@@ -48,36 +48,12 @@ _TOLD_IN_FULL = frozenset({Deed.LOWERED_LIMITS, Deed.CHANGED_LIMITS})
 
 
 @dataclass(frozen=True, slots=True)
-class ItemRow:
-    district: str
-    date: str
-    icon: str
-    tone: str
-    outcome: str
-    reason: str
-    code: str
-    message: str
-    attempts: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True)
 class Items:
-    rows: list[ItemRow]
+    table: Table
     outcomes: list[Choice]
     district: str
     is_filtered: bool
-    shown: str
-    pages: list[PageLink]
-
-
-@dataclass(frozen=True, slots=True)
-class TrailRow:
-    at: str
-    operator: str
-    door: str
-    deed: str
-    changes: list[str]
+    pages: Paging
 
 
 def about(job: Job, now: datetime) -> list[Fact]:
@@ -100,69 +76,62 @@ def about(job: Job, now: datetime) -> list[Fact]:
 
 def items(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number: int, now: datetime) -> Items:
     filters = {"outcome": str(wanted.kind or ""), "district": wanted.district or ""}
-    first = (number - 1) * ITEMS_A_PAGE
-    shown = _("%(first)s to %(last)s of %(total)s") % {
-        "first": wording.number(first + 1),
-        "last": wording.number(first + len(outcomes)),
-        "total": wording.number(total),
-    }
+    columns = [
+        Column(_("Outcome"), "lead"),
+        Column(_("Date")),
+        Column(_("District")),
+        Column(_("Why"), "wide"),
+        *numbers(_("Tries")),
+        Column(_("Settled")),
+    ]
     return Items(
-        rows=[_item_row(outcome, now) for outcome in outcomes],
-        outcomes=[
-            Choice(str(kind), str(label), kind is wanted.kind) for kind, (label, _icon, _tone) in _OUTCOMES.items()
-        ],
+        table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),
+        outcomes=choices({kind: label for kind, (label, _icon, _tone) in _OUTCOMES.items()}, wanted.kind),
         district=wanted.district or "",
         is_filtered=wanted != OutcomeFilter(),
-        shown=shown if outcomes else "",
-        pages=_pages(total, number, filters),
+        pages=paging(number, ITEMS_A_PAGE, rows=len(outcomes), total=total, filters=filters),
     )
 
 
-def _item_row(outcome: Outcome, now: datetime) -> ItemRow:
+def _item(outcome: Outcome, now: datetime) -> Row:
     label, icon, tone = _OUTCOMES[outcome.kind]
-    is_failure = outcome.kind is OutcomeKind.FAILED
-    reason = cause_of(outcome.reason, is_retryable=outcome.is_retryable).words if is_failure else ""
-    return ItemRow(
-        district=wording.where([outcome.item.district]),
-        date=wording.day(outcome.item.date),
-        icon=icon,
-        tone=tone,
-        outcome=str(label),
-        reason=str(reason) or str(wording.SKIPS.get(outcome.reason, outcome.reason)),
-        code=outcome.reason if is_failure else "",
-        message=outcome.message,
-        attempts=wording.number(outcome.attempts) if outcome.attempts else "",
-        at=wording.when(outcome.at, now),
+    return row(
+        Cell(str(label), icon=icon, tone=tone),
+        wording.day(outcome.item.date),
+        wording.where([outcome.item.district]),
+        _reason(outcome),
+        wording.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
+        wording.when(outcome.at, now),
     )
 
 
-def _pages(total: int, number: int, filters: dict[str, str]) -> list[PageLink]:
-    paginator = Paginator(range(total), ITEMS_A_PAGE)
-    if paginator.num_pages < 2:
-        return []
-    links = []
-    for page in paginator.get_elided_page_range(min(number, paginator.num_pages), on_each_side=2, on_ends=1):
-        query = {name: value for name, value in filters.items() if value}
-        shown = page if isinstance(page, int) else None
-        links.append(PageLink(shown, urlencode({**query, "page": page}), is_current=page == number))
-    return links
+def _reason(outcome: Outcome) -> Cell:
+    if outcome.kind is OutcomeKind.FAILED:
+        cause = cause_of(outcome.reason, is_retryable=outcome.is_retryable)
+        return Cell(str(cause.words), code=outcome.reason, note=outcome.message)
+    return Cell(str(wording.SKIPS.get(outcome.reason, outcome.reason)), note=outcome.message)
 
 
-def trail(entries: Sequence[AuditEntry], now: datetime) -> list[TrailRow]:
-    return [
-        TrailRow(
-            at=wording.when(entry.at, now),
-            operator=entry.actor.operator,
-            door=str(_DOORS[entry.actor.door]),
-            deed=str(_DEEDS[entry.deed]),
-            changes=_changes(entry) if entry.deed in _TOLD_IN_FULL else [],
-        )
-        for entry in entries
-    ]
+def trail(entries: Sequence[AuditEntry], now: datetime) -> Table:
+    """Who did what to it, newest first."""
+    return Table(
+        _("The audit trail of this job"),
+        [Column(_("When"), "lead"), Column(_("Who")), Column(_("What"), "wide"), Column(_("Through"))],
+        [
+            row(
+                wording.when(entry.at, now),
+                entry.actor.operator,
+                Cell(str(_DEEDS[entry.deed]), note=_changes(entry) if entry.deed in _TOLD_IN_FULL else ""),
+                str(_DOORS[entry.actor.door]),
+            )
+            for entry in entries
+        ],
+    )
 
 
-def _changes(entry: AuditEntry) -> list[str]:
-    return [
+def _changes(entry: AuditEntry) -> str:
+    told = [
         _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": becomes}
         for name, (before, becomes) in entry.changes.items()
     ]
+    return "; ".join(told)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import wording
-from adminui.presenters.now import Fact
+from adminui.presenters.facts import Fact
 from backfill.domain import SUMMARY, JobType, RateLimits
 from backfill.planning import Preview
 

@@ -32,6 +32,22 @@ def why(job: Job, now: datetime) -> Why:
     return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
 
 
+def resumed(job: Job, now: datetime) -> Why | None:
+    """The banner of a job that was taken up again; it stays until the job ends."""
+    if job.resumed_at is None or job.started_at is None or not job.status.is_active:
+        return None
+    lead = _("Resumed %(at)s, from the last stored item.") % {"at": wording.at(job.resumed_at, now)}
+    if job.resume_count > 1:
+        lead = _("Resumed for the %(count)s. time %(at)s, from the last stored item.") % {
+            "count": job.resume_count,
+            "at": wording.at(job.resumed_at, now),
+        }
+    rest = _("Originally started %(at)s. What was stored by then was kept and is not fetched again.") % {
+        "at": wording.at(job.started_at, now)
+    }
+    return Why(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
+
+
 def _running(job: Job, now: datetime) -> Why:
     if not job.is_held(now):
         return _orphaned(job, now)

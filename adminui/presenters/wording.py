@@ -74,6 +74,11 @@ def at(value: datetime, now: datetime) -> str:
     return _("on %(date)s at %(time)s") % {"date": date_of, "time": minute(value)}
 
 
+def soon(at: datetime, now: datetime) -> str:
+    """A clock time of today, else with its date."""
+    return minute(at) if at.date() == now.date() else when(at, now)
+
+
 def length(of: timedelta) -> str:
     """Its two largest units: 48 s, 42 min 10 s, 3 h 29 min, 2 days 3 h."""
     seconds = max(round(of.total_seconds()), 0)

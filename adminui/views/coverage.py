@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from adminui import door
 from adminui.permissions import Rights
 from adminui.presenters import coverage as presenter
+from adminui.presenters import coverage_map as map_presenter
 from backfill.domain import FIRST_DAY
 from backfill.history import Coverage
 
@@ -20,7 +21,7 @@ def coverage_map(request: HttpRequest) -> HttpResponse:
     """The whole history as JSON, for the map on the page."""
     today = door.now().date()
     found = _coverage()
-    content = {"isEmpty": True} if presenter.is_empty(found) else presenter.as_json(found, today)
+    content = {"isEmpty": True} if presenter.is_empty(found) else map_presenter.as_json(found, today)
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
     if door.is_known(request, etag):

@@ -7,11 +7,12 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from adminui import door, forms
+from adminui import door, queries
 from adminui.permissions import Rights
 from adminui.presenters import job as job_presenter
-from adminui.presenters import now as now_presenter
 from adminui.presenters import wording
+from adminui.presenters.card import Card
+from adminui.presenters.card import card as card_of
 from backfill.domain import Job
 
 _AUDIT_SHOWN = 50
@@ -21,7 +22,7 @@ _AUDIT_SHOWN = 50
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     service, at = door.the_service(), door.now()
     found, rights = service.job(job_id), Rights.of(request.user)
-    wanted, number = forms.outcome_filter(request.GET), forms.page_number(request.GET)
+    wanted, number = queries.outcome_filter(request.GET), queries.page_number(request.GET)
     offset = (number - 1) * job_presenter.ITEMS_A_PAGE
     items = service.items(job_id, wanted, limit=job_presenter.ITEMS_A_PAGE, offset=offset)
     audit = service.audit(job_id, limit=_AUDIT_SHOWN, offset=0)
@@ -53,6 +54,6 @@ def now(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return response
 
 
-def _card(request: HttpRequest, found: Job, rights: Rights) -> now_presenter.Card:
+def _card(request: HttpRequest, found: Job, rights: Rights) -> Card:
     shows_all = request.GET.get("districts") == "all"
-    return now_presenter.card(found, rights, door.now(), shows_all=shows_all)
+    return card_of(found, rights, door.now(), shows_all=shows_all)

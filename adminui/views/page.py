@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import door, forms
+from adminui import door, queries
 from adminui.permissions import Rights
+from adminui.presenters import card as card_presenter
 from adminui.presenters import history as history_presenter
-from adminui.presenters import now as now_presenter
 from adminui.presenters import start as start_presenter
+from adminui.presenters.limits import limits
 from backfill.domain import Job, JobFilter
 
 
@@ -21,7 +22,7 @@ from backfill.domain import Job, JobFilter
 def index(request: HttpRequest) -> HttpResponse:
     service, at = door.the_service(), door.now()
     rights = Rights.of(request.user)
-    wanted, number = forms.job_filter(request.GET), forms.page_number(request.GET)
+    wanted, number = queries.job_filter(request.GET), queries.page_number(request.GET)
     jobs, total = _page_of_jobs(wanted, number)
     job = _newest(jobs) if wanted == JobFilter() and number == 1 else _newest_of_all()
     active = job if job and job.status.is_active else None
@@ -37,10 +38,10 @@ def index(request: HttpRequest) -> HttpResponse:
             "poll_url": reverse("admin:backfill_now"),
             "start": start_presenter.start(
                 None,
-                forms.start_values(request.GET),
+                queries.start_values(request.GET),
                 works=list(service.works),
                 known=service.history.districts(),
-                limits=start_presenter.limits_of(stored, at),
+                limits=limits(stored, at),
                 active=active,
                 rights=rights,
                 now=at,
@@ -58,14 +59,14 @@ def now(request: HttpRequest) -> HttpResponse:
     shows_all = _shows_all(request)
     active = service.active()
     job = active or _newest_of_all()
-    etag = now_presenter.etag_of(job, rights, door.now(), shows_all=shows_all)
+    etag = card_presenter.etag_of(job, rights, door.now(), shows_all=shows_all)
     if door.is_known(request, etag):
         return door.unchanged(etag)
     card = _card(service.job(active.id) if active else job, rights, shows_all=shows_all)
     return live(request, card, rights)
 
 
-def live(request: HttpRequest, card: now_presenter.Card, rights: Rights) -> HttpResponse:
+def live(request: HttpRequest, card: card_presenter.Card, rights: Rights) -> HttpResponse:
     """The card, the row of its job in the history, and the bar of the start form."""
     context = {
         "card": card,
@@ -82,24 +83,24 @@ def live(request: HttpRequest, card: now_presenter.Card, rights: Rights) -> Http
 @door.looks
 def history(request: HttpRequest) -> HttpResponse:
     """A page of the list, by filter."""
-    wanted, number = forms.job_filter(request.GET), forms.page_number(request.GET)
+    wanted, number = queries.job_filter(request.GET), queries.page_number(request.GET)
     if not door.is_htmx(request):
         return index(request)
     jobs, total = _page_of_jobs(wanted, number)
     found = history_presenter.listing(jobs, total, wanted, number, door.now())
     context: Mapping[str, Any] = {"history": found, "retention_days": door.the_service().retention.days}
     response = door.part(request, "admin/backfill/history.html", context)
-    response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.query else ''}{found.query}"
+    response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
     return response
 
 
-def _card(job: Job | None, rights: Rights, *, shows_all: bool) -> now_presenter.Card:
+def _card(job: Job | None, rights: Rights, *, shows_all: bool) -> card_presenter.Card:
     at = door.now()
     if job is None:
-        return now_presenter.empty_card(rights, at)
+        return card_presenter.empty_card(rights, at)
     if not job.status.is_active:
-        return now_presenter.line(job, rights, at)
-    return now_presenter.card(job, rights, at, shows_all=shows_all)
+        return card_presenter.line(job, rights, at)
+    return card_presenter.card(job, rights, at, shows_all=shows_all)
 
 
 def _shows_all(request: HttpRequest) -> bool:

@@ -12,13 +12,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import door
+from adminui import door, queries
 from adminui.permissions import Rights
 from adminui.presenters import district as district_presenter
 from adminui.presenters import trend as trend_presenter
 from adminui.presenters import wording
 from adminui.presenters import world as world_presenter
-from adminui.presenters.results import Chooser, choose_date, choose_year
+from adminui.presenters.chooser import chooser
+from adminui.presenters.result import about
 from backfill.domain import SUMMARY, JobType, ProgramYear, normalised_district
 from backfill.errors import AnalyticsNotFound
 from backfill.history import History, Series
@@ -34,7 +35,7 @@ def newest(request: HttpRequest) -> HttpResponse:
         district = normalised_district(wanted)
     except ValueError as exc:
         return _none(request, _("Results"), str(exc), status=422)
-    day = _date(request)
+    day = queries.day(request.GET)
     address = reverse("admin:backfill_district_on", args=[district, day]) if day else _of(district)
     return HttpResponseRedirect(address)
 
@@ -43,9 +44,9 @@ def newest(request: HttpRequest) -> HttpResponse:
 def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
     history, title = door.the_service().history, _("World ranking")
     if day is None:
-        year = _year(request) or history.latest_year(SUMMARY)
+        year = queries.program_year(request.GET) or next(history.years(SUMMARY), None)
         dates = history.result_dates(SUMMARY, year) if year else []
-        chosen = _date(request) or (dates[-1] if dates else None)
+        chosen = queries.day(request.GET) or (dates[-1] if dates else None)
         if chosen is None:
             return _none(request, title, _no_world(year), year=year)
         return HttpResponseRedirect(reverse("admin:backfill_world_on", args=[chosen]))
@@ -54,18 +55,16 @@ def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
     except AnalyticsNotFound as exc:
         return _none(request, title, exc.message, day=day)
     body, year = json.loads(result.body), result.program_year
-    shown = world_presenter.world(body, sort=request.GET.get("sort", ""), region=request.GET.get("region", ""))
     context = {
         "title": title,
         "day": day,
         "shown_day": wording.day(day),
-        "about": district_presenter.about(body),
-        "is_final": body["isFinal"],
-        "world": shown,
-        "sort": request.GET.get("sort", ""),
-        "chooser": _chooser(
-            history, SUMMARY, day, result.program_year, history.result_dates(SUMMARY, result.program_year)
+        "about": about(body),
+        "world": world_presenter.world(
+            body, day, sort=request.GET.get("sort", ""), region=request.GET.get("region", "")
         ),
+        "sort": request.GET.get("sort", ""),
+        "chooser": chooser(year, history.years(SUMMARY), day, history.result_dates(SUMMARY, year)),
         "api": f"/api/analytics/{day}/world",
         "snapshot": f"/api/snapshots/{day}/{SUMMARY}",
     }
@@ -77,28 +76,28 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
     history = door.the_service().history
     title = _("District %(name)s") % {"name": wording.one_district(district)}
     if day is None:
-        chosen = _date(request)
+        chosen = queries.day(request.GET)
         if chosen is None:
             try:
-                chosen = history.series(district, _year(request)).points[-1].date
+                chosen = history.series(district, queries.program_year(request.GET)).points[-1].date
             except AnalyticsNotFound as exc:
-                return _none(request, title, exc.message, year=_year(request), district=district)
+                return _none(request, title, exc.message, year=queries.program_year(request.GET), district=district)
         return HttpResponseRedirect(reverse("admin:backfill_district_on", args=[district, chosen]))
     try:
         result = history.result(day, district)
     except AnalyticsNotFound as exc:
         return _none(request, title, exc.message, day=day, district=district)
-    series = _series(history, district, result.program_year)
-    trend = trend_presenter.trend(series, result.program_year, day)
-    dates = [point.date for point in trend.points]
+    years = list(history.years(district))
+    series = _series(history, district, result.program_year, years)
+    dates = [point.date for point in series[-1].points]
     context = {
         "title": title,
         "day": day,
         "district_id": district,
         "shown_day": wording.day(day),
         "district": district_presenter.district(json.loads(result.body)),
-        "trend": trend,
-        "chooser": _chooser(history, district, day, result.program_year, dates),
+        "trend": trend_presenter.trend(series, result.program_year, day),
+        "chooser": chooser(result.program_year, years, day, dates),
         "api": f"/api/analytics/{day}/{district}",
         "series_api": f"/api/analytics/series/{district}?programYear={result.program_year}",
         "snapshot": f"/api/snapshots/{day}/{district}",
@@ -106,22 +105,10 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
     return door.page(request, "admin/backfill/district.html", context)
 
 
-def _series(history: History, district: str, year: ProgramYear) -> list[Series]:
-    """Of the years that are drawn, oldest first; a year without results is left out."""
-    found = []
-    for start in range(year.start - trend_presenter.YEARS + 1, year.start + 1):
-        try:
-            found.append(history.series(district, ProgramYear(start)))
-        except AnalyticsNotFound:
-            continue
-    return found
-
-
-def _chooser(
-    history: History, district: str, day: date | None, year: ProgramYear | None, dates: Sequence[date]
-) -> Chooser:
-    newest_year = history.latest_year(district) or year
-    return Chooser(years=choose_year(year, newest_year), dates=choose_date(day, dates))
+def _series(history: History, district: str, year: ProgramYear, years: Sequence[ProgramYear]) -> list[Series]:
+    """Of those of the years that are drawn, oldest first."""
+    first = year.start - trend_presenter.YEARS + 1
+    return [history.series(district, each) for each in reversed(years) if first <= each.start <= year.start]
 
 
 def _none(
@@ -142,14 +129,14 @@ def _none(
     if district != SUMMARY:
         query["district"] = wording.one_district(district)
     history = door.the_service().history
-    year = year or (ProgramYear.of(day) if day else None)
     context = {
         "title": title,
         "rights": Rights.of(request.user),
         "sentence": sentence,
+        "chosen_district": "" if district == SUMMARY else district,
         "start_query": urlencode(query),
         "address": reverse("admin:backfill_world") if district == SUMMARY else _of(district),
-        "chooser": _chooser(history, district, None, year, []),
+        "chooser": chooser(year or (ProgramYear.of(day) if day else None), history.years(district)),
     }
     return door.page(request, "admin/backfill/no_results.html", context, status=status)
 
@@ -162,17 +149,3 @@ def _no_world(year: ProgramYear | None) -> str:
 
 def _of(district: str) -> str:
     return reverse("admin:backfill_district", args=[district])
-
-
-def _date(request: HttpRequest) -> date | None:
-    try:
-        return date.fromisoformat(request.GET.get("date", ""))
-    except ValueError:
-        return None
-
-
-def _year(request: HttpRequest) -> ProgramYear | None:
-    try:
-        return ProgramYear.parse(request.GET.get("year", ""))
-    except ValueError:
-        return None

@@ -11,6 +11,7 @@ from adminui.forms import LimitsForm, StartForm
 from adminui.permissions import SET_LIMITS, START, Rights
 from adminui.presenters import preview as preview_presenter
 from adminui.presenters import start as start_presenter
+from adminui.presenters.limits import limits as limits_of
 from backfill.domain import JobRequest
 from backfill.errors import InvalidRequest, JobConflict, PlanChanged
 
@@ -69,7 +70,7 @@ def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
             {},
             works=list(service.works),
             known=service.history.districts(),
-            limits=start_presenter.limits_of(service.rate_limits(), at),
+            limits=limits_of(service.rate_limits(), at),
             active=None,
             rights=rights,
             now=at,
@@ -101,7 +102,7 @@ def limits(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Backfill"),
         "rights": Rights.of(request.user),
-        "limits": start_presenter.limits_of(stored, at, form if form.errors else None),
+        "limits": limits_of(stored, at, form if form.errors else None),
         "said": said,
         "back": reverse("admin:backfill"),
     }

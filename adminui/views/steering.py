@@ -7,10 +7,11 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from adminui import door, forms
+from adminui import door, queries
+from adminui.forms import LimitsForm
 from adminui.permissions import STEER
 from adminui.presenters import wording
-from adminui.presenters.start import limits_of
+from adminui.presenters.limits import limits as limits_of
 from backfill.domain import Status, StoredLimits
 from backfill.errors import InvalidRequest
 
@@ -55,7 +56,7 @@ def lower(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Gentler limits for a job that runs."""
     service = door.the_service()
     job = service.job(job_id)
-    form = forms.LimitsForm(request.POST) if request.method == "POST" else None
+    form = LimitsForm(request.POST) if request.method == "POST" else None
     if form is not None and form.is_valid():
         try:
             service.lower_limits(job_id, form.changes(job.config.rate_limits), by=door.actor(request))
@@ -72,6 +73,6 @@ def lower(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """A new job of the failed items, or of those of the given causes."""
     service = door.the_service()
-    started = service.retry(job_id, by=door.actor(request), codes=forms.retry_codes(request.POST))
+    started = service.retry(job_id, by=door.actor(request), codes=queries.retry_codes(request.POST))
     items = wording.items(started.job.progress.total_items)
     return door.done(request, _("A new job of %(items)s was started.") % {"items": items}, focus="now")

@@ -253,8 +253,8 @@ class SnapshotStorage(ABC):
         """The points of a district's results of a program year, oldest first."""
 
     @abstractmethod
-    def latest_year(self, district: str) -> ProgramYear | None:
-        """The newest program year of which a district has a result."""
+    def years(self, district: str) -> Iterator[ProgramYear]:
+        """The program years of which a district has a result, newest first; each may be a read when it is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -822,7 +822,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "snapshots.result_facts": lambda storage: list(storage.snapshots.result_facts(DAY, DAY)),
     "snapshots.points": lambda storage: storage.snapshots.points([(DAY, "01")]),
     "snapshots.series": lambda storage: storage.snapshots.series("01", ProgramYear.of(DAY)),
-    "snapshots.latest_year": lambda storage: storage.snapshots.latest_year("01"),
+    "snapshots.years": lambda storage: list(storage.snapshots.years("01")),
 }
 
 

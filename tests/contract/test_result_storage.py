@@ -154,11 +154,14 @@ def test_a_series_is_of_one_district_and_one_program_year_oldest_first(storage: 
     assert storage.snapshots.series("77", YEAR) == []
 
 
-def test_the_latest_year_of_a_district_is_that_of_its_newest_result(storage: Storage) -> None:
-    put(storage, *results_of([(DAY, "01"), (date(2022, 7, 31), "01"), (date(2022, 7, 31), "02")]))
-    assert storage.snapshots.latest_year("01") == YEAR
-    assert storage.snapshots.latest_year("02") == ProgramYear(2022)
-    assert storage.snapshots.latest_year("77") is None
+def test_the_years_of_a_district_are_those_of_its_results_newest_first_and_each_once(storage: Storage) -> None:
+    july = date(2022, 7, 31)
+    put(storage, *results_of([(date(2019, 6, 30), "01"), (DAY, "01"), (july, "01"), (date(2022, 8, 31), "01")]))
+    put(storage, *results_of([(july, "02"), (DAY, SUMMARY)]))
+    assert list(storage.snapshots.years("01")) == [YEAR, ProgramYear(2022), ProgramYear(2018)]
+    assert list(storage.snapshots.years("02")) == [ProgramYear(2022)]
+    assert list(storage.snapshots.years(SUMMARY)) == [YEAR]
+    assert next(storage.snapshots.years("77"), None) is None
 
 
 def test_an_unreadable_result_is_named_and_does_not_hide_the_others(storage: Storage, backend: Backend) -> None:

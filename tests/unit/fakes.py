@@ -542,9 +542,9 @@ class FakeSnapshots(SnapshotStorage):
             keys = [key for key, r in sorted(self.results.items()) if key[1] == district and r.program_year == year]
         return list(self.points(keys).values())
 
-    def latest_year(self, district: str) -> ProgramYear | None:
+    def years(self, district: str) -> Iterator[ProgramYear]:
         with self.store.answering():
-            return max((r.program_year for (_, name), r in self.results.items() if name == district), default=None)
+            return iter(sorted({r.program_year for (_, name), r in self.results.items() if name == district})[::-1])
 
 
 class FakeStorage(Storage):

@@ -117,16 +117,23 @@ class FirestoreResults(SnapshotStorage):
         with answering():
             return _points(self._database.rows(query))
 
-    def latest_year(self, district: str) -> ProgramYear | None:
+    def years(self, district: str) -> Iterator[ProgramYear]:
+        """One document is read of each year: from a year on to the newest of those before it."""
         query = (
             self._database.collection("results")
             .where(filter=FieldFilter("district", "==", district))
             .order_by("year", direction="DESCENDING")
             .select(["year"])
         )
-        with answering():
-            newest = self._database.first(query)
-        return ProgramYear(newest.get("year")) if newest else None
+        older = query
+        while True:
+            with answering():
+                newest = self._database.first(older)
+            if newest is None:
+                return
+            year = ProgramYear(newest.get("year"))
+            yield year
+            older = query.where(filter=FieldFilter("year", "<", year.start))
 
 
 def _points(documents: Any) -> list[Point]:

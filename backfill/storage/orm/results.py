@@ -88,11 +88,11 @@ class OrmResults(SnapshotStorage):
         rows = StoredResult.objects.filter(district=district, program_year=year.start, point__isnull=False)
         return _points(rows.order_by("date").values_list(*_POINT))
 
-    def latest_year(self, district: str) -> ProgramYear | None:
+    def years(self, district: str) -> Iterator[ProgramYear]:
         rows = StoredResult.objects.filter(district=district).order_by("-program_year")
         with answering():
-            start = rows.values_list("program_year", flat=True).first()
-        return None if start is None else ProgramYear(start)
+            starts = list(rows.values_list("program_year", flat=True).distinct())
+        return map(ProgramYear, starts)
 
 
 def _points(rows: Any) -> list[Point]:

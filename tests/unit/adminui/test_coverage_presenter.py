@@ -7,6 +7,7 @@ from datetime import date
 from urllib.parse import parse_qs
 
 from adminui.presenters import coverage as presenter
+from adminui.presenters import coverage_map
 from backfill.domain import SUMMARY, CalendarMonth, StoredDay, covered_months, gaps
 from backfill.history import Coverage
 from tests.factories import CalendarMonthFactory
@@ -51,7 +52,7 @@ def a_coverage() -> Coverage:
 
 def test_a_row_is_a_district_and_a_letter_a_month() -> None:
     """Upper case says that the close of the month is missing, or was stored before the month had closed."""
-    sent = presenter.as_json(a_coverage(), date(2024, 3, 20))
+    sent = coverage_map.as_json(a_coverage(), date(2024, 3, 20))
     assert sent["districts"] == [SUMMARY, "01", "02", "03", "F"]
     assert sent["cells"] == ["ffn", "afn", "fNn", "uSn", "ffn"]
     assert sent["stored"] == ["110", "210", "100", "010", "110"]
@@ -63,12 +64,12 @@ def test_a_row_is_a_district_and_a_letter_a_month() -> None:
 
 
 def test_every_letter_has_words() -> None:
-    assert {*"nNsSfaAu"} <= presenter.words().keys()
+    assert {*"nNsSfaAu"} <= coverage_map.words().keys()
 
 
 def test_a_whole_month_of_days_fits_into_its_digit() -> None:
     days = [stored(date(2024, 1, day), ["01"], analysed=["01"]) for day in range(1, 32)]
-    sent = presenter.as_json(coverage([calendar(JANUARY, "01")], days, last=JANUARY), TODAY)
+    sent = coverage_map.as_json(coverage([calendar(JANUARY, "01")], days, last=JANUARY), TODAY)
     assert [int(row, 32) for row in sent["stored"]] == [0, 31]
     assert [int(row, 32) for row in sent["computed"]] == [0, 31]
 
@@ -78,7 +79,7 @@ def test_eighteen_years_of_a_hundred_and_thirty_districts_are_sent_in_a_hundred_
 
     districts = [f"{n:02d}" for n in range(1, 129)] + ["F", "U"]
     calendars = [calendar(end, *districts) for end in (JANUARY, FEBRUARY, MARCH)]
-    sent = presenter.as_json(coverage(calendars, []), TODAY)
+    sent = coverage_map.as_json(coverage(calendars, []), TODAY)
     rows = sum(len(row) for name in ("cells", "stored", "computed") for row in sent[name])
     frame = len(json.dumps({**sent, "cells": [], "stored": [], "computed": []}))
     assert rows / 3 * 221 + frame < 100_000
@@ -127,7 +128,7 @@ def test_beside_the_map_stand_the_three_largest_gaps_with_their_place_on_it() ->
     whole = ["01", "02", "03", SUMMARY]
     kept = [whole[1:], [SUMMARY, "01"], whole[:1], whole[2:]]  # each month misses others
     days = [stored(end, names, names) for end, names in zip(ends, kept, strict=True)]
-    sent = presenter.as_json(coverage(calendars, days, last=APRIL, today=date(2024, 9, 1)), date(2024, 9, 1))
+    sent = coverage_map.as_json(coverage(calendars, days, last=APRIL, today=date(2024, 9, 1)), date(2024, 9, 1))
     assert [(gap["first"], gap["last"]) for gap in sent["gaps"]] == [(2, 2), (1, 1), (3, 3)]
     assert sent["gaps"][0]["districts"] == [SUMMARY, "02", "03"]
     assert sent["moreGaps"] is True

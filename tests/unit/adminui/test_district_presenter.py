@@ -6,6 +6,7 @@ from typing import Any
 
 from adminui.presenters import district as presenter
 from adminui.presenters.figures import UNKNOWN
+from adminui.presenters.tables import Cell, Table
 from tests.unit.metrics.builders import SUMMARY, AClub, a_world, result_of, some_clubs, unit_cells
 
 SUMMARY_ROW = {
@@ -23,6 +24,14 @@ WEAK = AClub(number="3", name="Didcot", division="B", members="8", base="9", goa
 
 def shown(*clubs: AClub, **traits: Any) -> presenter.District:
     return presenter.district(result_of(*clubs, **traits))
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[cell.text for cell in row.cells] for row in table.rows]
+
+
+def column(table: Table, number: int) -> list[Cell]:
+    return [row.cells[number] for row in table.rows]
 
 
 def test_a_page_says_which_month_it_shows_and_whether_that_was_closed() -> None:
@@ -44,57 +53,58 @@ def test_the_tiles_have_the_figures_of_the_result_and_their_growth() -> None:
 def test_what_the_reports_do_not_say_is_a_dash_and_no_zero() -> None:
     district = shown(THRIVING, summary=None)
     assert district.tiles[1].change == UNKNOWN
-    assert district.targets[0].base == UNKNOWN
-    assert [cell.needed for cell in district.targets[0].cells] == [UNKNOWN] * 4
+    assert texts(district.targets)[0] == ["Paid clubs", *[UNKNOWN] * 6]
     assert district.ranking is None
     assert district.comparisons is None
 
 
 def test_levels_stand_as_they_are_reported_beside_what_the_numbers_earn() -> None:
     levels = shown(THRIVING, AClub(number="4", members="22", goals="5")).distinguished.levels
-    assert [(line.name, line.reported, line.qualifying) for line in levels] == [
-        ("Distinguished", "0", "1"),
-        ("Select Distinguished", "0", "0"),
-        ("President's Distinguished", "1", "1"),
-        ("Together", "1", "2"),
+    assert texts(levels) == [
+        ["Distinguished", "0", "1"],
+        ["Select Distinguished", "0", "0"],
+        ["President's Distinguished", "1", "1"],
+        ["Together", "1", "2"],
     ]
+    assert [row.kind for row in levels.rows] == ["", "", "", "total"]
 
 
 def test_clubs_nearest_to_their_next_level_come_first_and_those_at_the_top_are_counted() -> None:
     found = shown(WEAK, VULNERABLE, THRIVING).distinguished
-    assert [(line.club, line.level, line.missing) for line in found.nearest] == [
-        ("Oxford", "Distinguished", "1 goal and 2 members"),
-        ("Didcot", "Distinguished", "4 goals and 4 members"),
+    assert texts(found.nearest) == [
+        ["Oxford", "Distinguished", "1 goal and 2 members"],
+        ["Didcot", "Distinguished", "4 goals and 4 members"],
     ]
     assert found.at_top == 1
 
 
 def test_ten_clubs_are_named_and_the_rest_can_be_opened() -> None:
     found = shown(*some_clubs(14, members="12", goals="2")).distinguished
-    assert (len(found.nearest), len(found.others)) == (10, 4)
+    assert (len(found.nearest.rows), len(found.others.rows)) == (10, 4)
 
 
 def test_a_club_without_a_success_plan_is_told_so_and_comes_last() -> None:
     planless = AClub(number="5", name="Planless", members="22", goals="5", plan="N")
     found = shown(planless, AClub(number="6", name="Near", members="20", goals="4", plan="Y"), year=2025).distinguished
-    assert [(line.club, line.missing) for line in found.nearest] == [
-        ("Near", "1 goal"),
-        ("Planless", "the Club Success Plan"),
+    assert texts(found.nearest) == [
+        ["Near", "Distinguished", "1 goal"],
+        ["Planless", "Distinguished", "the Club Success Plan"],
     ]
 
 
 def test_clubs_stand_under_their_health_with_the_reasons_of_the_result() -> None:
-    intervention, vulnerable, thriving = shown(THRIVING, VULNERABLE, WEAK).health
+    intervention, vulnerable, thriving = shown(THRIVING, VULNERABLE, WEAK).health.categories
     assert [category.count for category in (intervention, vulnerable, thriving)] == [1, 1, 1]
-    assert [club.name for club in intervention.clubs] == ["Didcot"]
-    assert intervention.clubs[0].reasons[0].startswith("8 members and a net growth of -1")
-    assert (vulnerable.clubs[0].place, vulnerable.clubs[0].growth) == ("A/02", "+1")
+    (weak,), (oxford,) = texts(intervention.clubs), texts(vulnerable.clubs)
+    assert weak[0] == "Didcot"
+    assert weak[-1].startswith("8 members and a net growth of -1")
+    assert oxford[:5] == ["Oxford", "A/02", "15", "+1", "4"]
     assert [(round(c.x), round(c.width)) for c in (intervention, vulnerable, thriving)] == [(0, 33), (33, 33), (67, 33)]
 
 
 def test_a_club_that_cannot_be_assessed_is_not_hidden() -> None:
     district = shown(THRIVING, AClub(number="7", name="Unread", members="N/A"))
-    assert [club.name for club in district.unassessed] == ["Unread"]
+    assert [club.text for club in column(district.health.unassessed, 0)] == ["Unread"]
 
 
 def test_the_ten_goals_have_names_and_before_2020_none() -> None:
@@ -106,10 +116,15 @@ def test_the_ten_goals_have_names_and_before_2020_none() -> None:
 
 
 def test_areas_stand_in_their_division_with_what_is_missing_to_the_next_level() -> None:
-    first, second = shown(THRIVING, VULNERABLE, WEAK).divisions
-    assert (first.name, [area.name for area in first.areas]) == ("Division A", ["Area 01", "Area 02"])
-    assert (second.name, [area.name for area in second.areas]) == ("Division B", ["Area 01"])
-    assert first.areas[0].gap == "2 distinguished"
+    units = shown(THRIVING, VULNERABLE, WEAK).divisions
+    assert [(row.kind, row.cells[0].text) for row in units.rows] == [
+        ("division", "Division A"),
+        ("area", "Area 01"),
+        ("area", "Area 02"),
+        ("division", "Division B"),
+        ("area", "Area 01"),
+    ]
+    assert units.rows[1].cells[-1].text == "2 distinguished"
 
 
 def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_level() -> None:
@@ -117,36 +132,36 @@ def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_
 
     earned = unit_cells(distinguished=2)
     table = divisions_table([THRIVING], areas={("A", "01"): earned})
-    (division,) = shown(THRIVING, divisions=table).divisions
-    assert (division.areas[0].level, division.areas[0].earned) == (UNKNOWN, "Distinguished")
-    assert division.earned == ""
+    division, area = column(shown(THRIVING, divisions=table).divisions, -2)
+    assert (area.text, area.note) == (UNKNOWN, "earned: Distinguished")
+    assert division.note == ""
 
 
 def test_the_unaligned_division_has_no_letter() -> None:
-    (division,) = shown(AClub(division="0D", area="0A")).divisions
-    assert (division.name, division.areas[0].name) == ("Unaligned", "Unaligned")
+    units = shown(AClub(division="0D", area="0A")).divisions
+    assert [cell.text for cell in column(units, 0)] == ["Unaligned", "Unaligned"]
 
 
 def test_targets_say_what_is_reached_and_what_is_to_go() -> None:
     row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "103", "Total Distinguished Clubs": "44"}
-    clubs, payments, distinguished = shown(THRIVING, summary=row).targets
-    assert [(cell.needed, cell.is_reached, cell.to_go) for cell in clubs.cells] == [
-        ("101", True, ""),
-        ("103", True, ""),
-        ("105", False, "2 to go"),
-        ("108", False, "5 to go"),
+    clubs, payments, distinguished = (row.cells[3:] for row in shown(THRIVING, summary=row).targets.rows)
+    assert [(cell.text, cell.note) for cell in clubs] == [
+        ("101", "1 %, reached"),
+        ("103", "3 %, reached"),
+        ("105", "5 %, 2 to go"),
+        ("108", "8 %, 5 to go"),
     ]
-    assert [cell.is_reached for cell in payments.cells] == [True, False, False, False]
-    assert distinguished.cells[0].to_go == "1 to go"
-    assert clubs.achieved == "Select Distinguished"
+    assert [cell.icon for cell in payments] == ["check", "", "", ""]
+    assert distinguished[0].note == "45 %, 1 to go"
 
 
 def test_the_year_before_stands_beside_this_one() -> None:
     before = result_of(VULNERABLE)["point"]
-    lines = shown(THRIVING, previous=before).comparisons
-    assert lines is not None
-    members = lines[0]
-    assert (members.current, members.previous, members.change, members.percent) == ("24", "15", "+9", "+60.00 %")
+    compared = shown(THRIVING, previous=before).comparisons
+    assert compared is not None
+    assert texts(compared)[0] == ["Members", "24", "15", "+9"]
+    change = compared.rows[0].cells[-1]
+    assert (change.note, change.tone) == ("+60.00 %", "ok")
 
 
 def test_the_place_in_the_world_is_that_of_the_world_result() -> None:
@@ -154,16 +169,16 @@ def test_the_place_in_the_world_is_that_of_the_world_result() -> None:
     ranking = shown(THRIVING, world_line=world["districts"]["91"]).ranking
     assert ranking is not None
     assert (ranking.overall, ranking.percentile, ranking.region_rank) == ("1", "66.7", "1")
-    assert [line.rank for line in ranking.lines] == ["1", "1", "1"]
+    assert [rank.text for rank in column(ranking.measures, 2)] == ["1", "1", "1"]
 
 
 def test_notes_on_quality_are_all_told_with_the_club_they_are_about() -> None:
-    district = shown(AClub(number="8", name="Off", members="20", goals="6"), year=2023)
-    assert district.quality == "1 thing does not add up: goals that differ (1)."
-    (note,) = district.notes
-    assert (note.club, note.expected, note.found) == ("Off (8)", "6", "0")
-    assert "Goals Met says 6" in note.message
+    quality = shown(AClub(number="8", name="Off", members="20", goals="6"), year=2023).quality
+    assert quality.sentence == "1 thing does not add up: goals that differ (1)."
+    (note,) = texts(quality.notes)
+    assert note[1:] == ["Off (8)", "6", "0"]
+    assert "Goals Met says 6" in note[0]
 
 
 def test_figures_that_reconcile_are_said_to() -> None:
-    assert shown(AClub()).quality == "All sums agree with the district summary."
+    assert shown(AClub()).quality.sentence == "All sums agree with the district summary."

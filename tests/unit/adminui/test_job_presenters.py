@@ -11,9 +11,9 @@ from adminui.forms import districts_in
 from adminui.permissions import Rights
 from adminui.presenters import wording
 from adminui.presenters.bar import bar
+from adminui.presenters.card import card, etag_of, line
 from adminui.presenters.causes import CAUSES, cause_of
 from adminui.presenters.curve import curve
-from adminui.presenters.now import card, etag_of, line
 from adminui.presenters.start import presets
 from adminui.presenters.status import pill
 from adminui.presenters.why import why

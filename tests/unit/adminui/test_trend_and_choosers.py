@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from adminui.presenters import figures, results, trend
+from adminui.presenters import chooser, figures, trend
 from backfill.domain import Point, ProgramYear
 from backfill.history import Series
 
@@ -30,10 +30,11 @@ def test_the_lines_have_a_value_for_each_date_of_all_years() -> None:
 
 
 def test_the_table_has_the_points_of_the_program_year_that_is_looked_at() -> None:
-    shown = a_trend()
-    assert [(line.day, line.is_current) for line in shown.points] == [("31 Jul 2023", True)]
-    assert shown.points[0].figures == ["21", "5", "4", "1", "9", "2", figures.UNKNOWN, figures.UNKNOWN]
-    assert len(shown.points[0].figures) == len(shown.columns)
+    (line,) = a_trend().points.rows
+    assert line.kind == "live"
+    day, *shown = line.cells
+    assert (day.text, day.href) == ("31 Jul 2023", "/admin/backfill/results/91/2023-07-31/")
+    assert [cell.text for cell in shown] == ["21", "5", "4", "1", "9", "2", figures.UNKNOWN, figures.UNKNOWN]
 
 
 def test_it_can_be_looked_further_back_only_where_there_is_more() -> None:
@@ -46,24 +47,27 @@ def test_it_can_be_looked_further_back_only_where_there_is_more() -> None:
 
 
 def test_the_dates_of_a_year_can_be_walked_through() -> None:
-    dates = results.choose_date(JUNE, [MAY, JUNE, JULY])
+    dates = chooser.choose_date(JUNE, [MAY, JUNE, JULY])
     assert [choice.label for choice in dates.choices] == ["31 Jul 2023", "30 Jun 2023", "31 May 2023"]
     assert [choice.is_chosen for choice in dates.choices] == [False, True, False]
     assert (dates.earlier, dates.later) == (MAY, JULY)
-    first, last = results.choose_date(MAY, [MAY, JULY]), results.choose_date(JULY, [MAY, JULY])
+    first, last = chooser.choose_date(MAY, [MAY, JULY]), chooser.choose_date(JULY, [MAY, JULY])
     assert (first.earlier, first.later, last.earlier, last.later) == (None, JULY, MAY, None)
 
 
 def test_a_date_that_is_not_listed_is_still_the_chosen_one() -> None:
-    dates = results.choose_date(JUNE, [MAY, JULY])
+    dates = chooser.choose_date(JUNE, [MAY, JULY])
     assert [choice.value for choice in dates.choices if choice.is_chosen] == [JUNE.isoformat()]
 
 
-def test_every_program_year_of_the_dashboard_can_be_chosen_once_there_is_any_result() -> None:
-    years = results.choose_year(ProgramYear(2020), ProgramYear(2023))
-    assert (years[0].value, years[-1].value) == ("2023-2024", "2008-2009")
-    assert [year.value for year in years if year.is_chosen] == ["2020-2021"]
-    assert results.choose_year(None, None) == []
+def test_the_program_years_that_can_be_chosen_are_those_with_results() -> None:
+    years = chooser.chooser(ProgramYear(2020), map(ProgramYear, (2023, 2020, 2011))).years
+    assert [(year.value, year.is_chosen) for year in years] == [
+        ("2023-2024", False),
+        ("2020-2021", True),
+        ("2011-2012", False),
+    ]
+    assert chooser.chooser(None, []).years == []
 
 
 def test_figures_are_written_with_commas_signs_and_dashes() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from adminui.presenters import world as presenter
+from adminui.presenters.tables import Column, Row, Sort
 from tests.unit.metrics.builders import a_world
 
+DAY = date(2024, 6, 30)
 RESULT = a_world(
     {"DISTRICT": "07", "REGION": "2", "% Club Growth": "2.00%", "% Payment Growth": "N/A", "Paid Clubs": "1,000"},
     {"DISTRICT": "91", "REGION": "10", "% Club Growth": "-1.50%", "% Payment Growth": "4.00%"},
@@ -14,13 +18,24 @@ RESULT = a_world(
 )
 
 
+def shown(sort: str = "", region: str = "") -> presenter.World:
+    return presenter.world(RESULT, DAY, sort=sort, region=region)
+
+
+def name_of(row: Row) -> str:
+    return row.cells[1].text
+
+
 def names(sort: str = "", region: str = "") -> list[str]:
-    return [row.name for row in presenter.world(RESULT, sort=sort, region=region).rows]
+    return [name_of(row) for row in shown(sort, region).table.rows]
+
+
+def ranks(world: presenter.World) -> list[tuple[str, str]]:
+    return [(row.cells[0].text, name_of(row)) for row in world.table.rows]
 
 
 def test_districts_stand_in_the_order_of_their_overall_rank() -> None:
-    shown = presenter.world(RESULT, sort="", region="")
-    assert [(row.rank, row.name) for row in shown.rows] == [("1", "F"), ("2", "7"), ("2", "91")]
+    assert ranks(shown()) == [("1", "F"), ("2", "7"), ("2", "91")]
 
 
 @pytest.mark.parametrize(
@@ -46,29 +61,35 @@ def test_what_is_no_column_sorts_by_the_overall_rank(sort: str) -> None:
     assert names(sort) == names()
 
 
+def sort_of(column: Column) -> tuple[str, str]:
+    assert isinstance(column.sort, Sort)
+    return column.sort.direction, column.sort.query
+
+
 def test_a_heading_sorts_by_its_column_and_again_the_other_way_round() -> None:
-    columns = {column.name: column for column in presenter.world(RESULT, sort="score", region="10").columns}
-    assert (columns["score"].direction, columns["score"].query) == ("descending", "sort=-score&region=10")
-    assert (columns["district"].direction, columns["district"].query) == ("", "sort=district&region=10")
-    turned = {column.name: column for column in presenter.world(RESULT, sort="-score", region="").columns}
-    assert (turned["score"].direction, turned["score"].query) == ("ascending", "sort=score")
+    columns = {column.label: column for column in shown("score", "10").table.columns}
+    assert sort_of(columns["Points"]) == ("descending", "sort=-score&region=10")
+    assert sort_of(columns["District"]) == ("", "sort=district&region=10")
+    turned = {column.label: column for column in shown("-score").table.columns}
+    assert sort_of(turned["Points"]) == ("ascending", "sort=score")
 
 
 def test_one_region_can_be_looked_at_and_ranks_stay_those_of_the_world() -> None:
-    shown = presenter.world(RESULT, sort="", region="10")
-    assert shown.regions == ["2", "10"]
-    assert [(row.name, row.rank) for row in shown.rows] == [("F", "1"), ("91", "2")]
+    world = shown(region="10")
+    assert [(region.value, region.is_chosen) for region in world.regions] == [("2", False), ("10", True)]
+    assert ranks(world) == [("1", "F"), ("2", "91")]
     assert names(region="99") == names()
 
 
 def test_figures_are_those_of_the_result() -> None:
-    row = next(row for row in presenter.world(RESULT, sort="", region="").rows if row.name == "7")
-    club, payment, _distinguished = row.measures
-    assert (club.percent, club.rank, club.points, club.tone) == ("+2.00 %", "1", "3", "ok")
-    assert (payment.percent, payment.rank, payment.points) == ("\N{EN DASH}", "\N{EN DASH}", "0")
+    row = next(row for row in shown().table.rows if name_of(row) == "7")
+    club, payment = row.cells[3:5]
+    assert (club.text, club.note, club.tone) == ("+2.00 %", "no. 1, 3 points", "ok")
+    assert (payment.text, payment.note) == ("\N{EN DASH}", "not ranked, 0 points")
+    assert row.cells[1].href == "/admin/backfill/results/07/2024-06-30/"
 
 
 def test_totals_are_those_of_the_result() -> None:
-    districts, paid, _payments, _distinguished = presenter.world(RESULT, sort="", region="").tiles
+    districts, paid, _payments, _distinguished = shown().tiles
     assert districts.value == "3"
     assert (paid.value, paid.notes) == ("1,000", ["base 12"])

@@ -1,0 +1,155 @@
+"""The card of a job: of the one that runs, of the last one, and of any on its own page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.permissions import Rights
+from adminui.presenters import wording
+from adminui.presenters.bar import Bar, bar
+from adminui.presenters.curve import Curve, curve
+from adminui.presenters.districts import Districts, districts
+from adminui.presenters.facts import Fact, facts
+from adminui.presenters.failures import Failures, failures
+from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, pill, situation
+from adminui.presenters.why import Why, resumed, why
+from backfill.domain import SUMMARY, Job, Status
+
+_VERSION = 1
+"""Part of the ETag: counts the changes of what the card shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What the template of a status shows."""
+
+    job: Job | None
+    status: str
+    """Which partial shows it."""
+    is_active: bool
+    etag: str
+    pill: Pill
+    title: str = ""
+    short_id: str = ""
+    about: list[str] = field(default_factory=list)
+    percent: str = ""
+    counts: str = ""
+    left: str = ""
+    left_range: str = ""
+    bar: Bar | None = None
+    why: Why | None = None
+    resumed: Why | None = None
+    facts: list[Fact] = field(default_factory=list)
+    curve: Curve | None = None
+    limits: list[str] = field(default_factory=list)
+    failures: Failures | None = None
+    districts: Districts | None = None
+    can_steer: bool = False
+    is_pausable: bool = False
+    is_cancellable: bool = False
+    is_resumable: bool = False
+    can_lower: bool = False
+    last: Pill | None = None
+    """How the last job ended, where that is all there is to say of it."""
+    last_note: str = ""
+
+
+def etag_of(job: Job | None, rights: Rights, now: datetime, *, shows_all: bool = False) -> str:
+    """Changes whenever the card does."""
+    known = f"{job.id}-{job.revision}-{situation(job, now)}" if job else "none"
+    return f'"{known}-{rights.mark}{shows_all:d}-v{_VERSION}"'
+
+
+def empty_card(rights: Rights, now: datetime) -> Card:
+    """Where no job has ever run."""
+    return Card(job=None, status=NOTHING_RUNS, is_active=False, etag=etag_of(None, rights, now), pill=_nothing())
+
+
+def _nothing() -> Pill:
+    return Pill("ring", "mute", _("Nothing is running"))
+
+
+def line(job: Job, rights: Rights, now: datetime) -> Card:
+    """One line where nothing runs; the card of the last job where something is left to do of it."""
+    if job.status is Status.FAILED or job.progress.failed:
+        return card(job, rights, now)
+    took, ended = wording.duration(job, now), wording.at(job.ended_at or now, now)
+    note = _("%(at)s, after %(length)s") % {"at": ended, "length": wording.length(took)} if took is not None else ended
+    return Card(
+        job=job,
+        status=ALL_IS_WELL,
+        is_active=False,
+        etag=etag_of(job, rights, now),
+        pill=_nothing(),
+        title=wording.title(job),
+        last=pill(job, now),
+        last_note=note,
+    )
+
+
+def card(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) -> Card:
+    """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
+    progress, status = job.progress, job.status
+    left, left_range = _left(job, now)
+    return Card(
+        job=job,
+        status=str(status),
+        is_active=status.is_active,
+        etag=etag_of(job, rights, now, shows_all=shows_all),
+        pill=pill(job, now),
+        title=wording.title(job),
+        short_id=wording.short_id(job),
+        about=_about(job, now),
+        percent=f"{int(progress.percent)}%",
+        counts=_("%(settled)s of %(items)s")
+        % {"settled": wording.number(progress.settled_items), "items": wording.items(progress.total_items)},
+        left=left,
+        left_range=left_range,
+        bar=bar(job),
+        why=why(job, now),
+        resumed=resumed(job, now),
+        facts=facts(job, now),
+        curve=curve(job),
+        limits=wording.limits(job.config.rate_limits),
+        failures=failures(job, now),
+        districts=districts(job, shows_all=shows_all),
+        can_steer=rights.can_steer,
+        is_pausable=status in {Status.PENDING, Status.RUNNING},
+        is_cancellable=status.is_active and status is not Status.CANCELLING,
+        is_resumable=status in {Status.PAUSED, Status.PAUSING},
+        can_lower=status.is_active and status is not Status.CANCELLING,
+    )
+
+
+def _about(job: Job, now: datetime) -> list[str]:
+    config = job.config
+    names = config.target_districts or tuple(name for name in job.progress.districts if name != SUMMARY)
+    lines = []
+    if config.target_districts:
+        lines.append(wording.where(names))
+    elif names:
+        count = len(names)
+        lines.append(ngettext("%(number)s district", "All %(number)s districts", count) % {"number": count})
+    if config.start_date != config.end_date or config.start_date is None:
+        lines.append(str(wording.CADENCES[config.cadence]))
+    if job.started_at:
+        begun = _("Started %(at)s by %(operator)s")
+        lines.append(begun % {"at": wording.at(job.started_at, now), "operator": job.created_by})
+    else:
+        asked = _("Asked for %(at)s by %(operator)s")
+        lines.append(asked % {"at": wording.at(job.created_at, now), "operator": job.created_by})
+    return lines
+
+
+def _left(job: Job, now: datetime) -> tuple[str, str]:
+    """How long it still takes, and the range of that; of an ended job nothing, and how long it took."""
+    left = job.progress.left if job.status.is_active and job.status is not Status.PAUSED else None
+    if left is not None:
+        usual, low, high = (wording.length(timedelta(seconds=s)) for s in (left.seconds, left.low, left.high))
+        return usual, _("%(low)s to %(high)s") % {"low": low, "high": high}
+    took = wording.duration(job, now) if job.ended_at else None
+    return "", _("took %(length)s") % {"length": wording.length(took)} if took is not None else ""

@@ -1,0 +1,96 @@
+"""The map of districts and months, as it is sent to the script that draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from adminui.presenters import wording
+from adminui.presenters.coverage import districts_of, gap_line, month_name, size, summary
+from backfill.domain import SUMMARY, Cell, CoveredMonth, Gap, ProgramYear
+from backfill.history import Coverage
+
+LARGEST_GAPS = 3
+"""Beside the map."""
+
+_LETTERS = {Cell.NONE: "n", Cell.SNAPSHOT: "s", Cell.FINAL: "f", Cell.ANALYTICS: "a", Cell.UNPUBLISHED: "u"}
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+"""A month has at most 31 dates, so that a count of them is one digit."""
+
+
+def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
+    """The map, small enough to be sent whole: a row a district, a letter a month.
+
+    `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case where the close of the month
+    should be stored and is not, or not as it is since the month closed. `stored` and `computed` are how many dates of
+    the month are, a digit of base 32 a month.
+    """
+    months, districts = coverage.months, districts_of(coverage)
+    return {
+        "first": f"{coverage.first:%Y-%m}",
+        "lastDay": (today - timedelta(days=1)).isoformat(),
+        "months": [month_name(month) for month in months],
+        "years": [str(ProgramYear.of(month.month_end)) for month in months],
+        "districts": districts,
+        "names": [_row_name(district) for district in districts],
+        "cells": ["".join(_letter(month, district) for month in months) for district in districts],
+        "stored": ["".join(_DIGITS[month.snapshots.get(d, 0)] for month in months) for d in districts],
+        "computed": ["".join(_DIGITS[month.results.get(d, 0)] for month in months) for d in districts],
+        "summary": summary(coverage),
+        "size": size(coverage),
+        "gaps": [_gap_as_json(gap, coverage) for gap in coverage.gaps[:LARGEST_GAPS]],
+        "moreGaps": len(coverage.gaps) > LARGEST_GAPS,
+        "words": words(),
+    }
+
+
+def words() -> dict[str, Any]:
+    """What the script says. `{n}` and the like stand for figures; a pair is singular and plural."""
+    return {
+        "n": _("nothing is stored; the month is not over"),
+        "N": _("nothing is stored"),
+        "s": _("snapshots, the month is still open"),
+        "S": _("snapshots, but not its final close"),
+        "f": _("final close"),
+        "a": _("analytics"),
+        "A": _("analytics, but of no final close"),
+        "u": _("not published"),
+        "dates": [_("{n} date stored"), _("{n} dates stored")],
+        "computed": _("{n} with analytics"),
+        "cell": _("{district}, {month}: {state}."),
+        "selected": _("Selected: {districts}, {months}."),
+        "districts": _("Districts {first} to {last}"),
+        "span": _("{first} to {last}"),
+        "cells": [_("{n} district month"), _("{n} district months")],
+        "missing": _("{n} missing"),
+        "stored": _("{n} stored"),
+        "unpublished": _("{n} not published"),
+        "onlySummary": _("The summary is collected with every job: select a district too."),
+        "cleared": _("Nothing is selected."),
+        "used": _("The start form has the range and districts of the selection."),
+    }
+
+
+def _row_name(district: str) -> str:
+    return _("Summary") if district == SUMMARY else _("District %(name)s") % {"name": wording.one_district(district)}
+
+
+def _letter(month: CoveredMonth, district: str) -> str:
+    letter = _LETTERS[month.cells[district]]
+    return letter.upper() if district in month.missing else letter
+
+
+def _gap_as_json(gap: Gap, coverage: Coverage) -> Mapping[str, Any]:
+    line = gap_line(gap, coverage)
+    place = {month.month_end: n for n, month in enumerate(coverage.months)}
+    last = place[gap.last]
+    return {
+        "title": line.title,
+        "text": line.text,
+        "first": last - gap.months + 1,
+        "last": last,
+        "districts": list(gap.districts),
+    }

@@ -1,0 +1,87 @@
+"""How many clubs have reached which level, and which are nearest to their next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import figures, wording
+from adminui.presenters.figures import UNKNOWN, figure, percent
+from adminui.presenters.result import Json
+from adminui.presenters.tables import Cell, Column, Table, numbers, row
+
+NEAREST = 10
+"""Clubs that are named before all of them are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distinguished:
+    levels: Table
+    percent: str
+    nearest: Table
+    others: Table
+    at_top: int
+    note: str
+
+
+def distinguished(value: Json, names: Mapping[str, str]) -> Distinguished:
+    """`names`: of clubs, by their number."""
+    ahead = [line for line in value["toGo"] or () if line["level"] is not None]
+    ahead.sort(key=lambda line: (line.get("planMissing", False), line["goals"] + line["members"], line["clubNumber"]))
+    return Distinguished(
+        levels=_levels(value["reported"], value["qualifying"]),
+        percent=percent(value["percentOfBase"]),
+        nearest=_to_go(_("Nearest to the next level"), ahead[:NEAREST], names),
+        others=_to_go(_("The other clubs"), ahead[NEAREST:], names),
+        at_top=sum(line["level"] is None and line["goals"] == 0 for line in value["toGo"] or ()),
+        note=_("What qualifies is not known: the report has no Club Success Plan.")
+        if value["qualifying"] is None
+        else "",
+    )
+
+
+def _levels(reported: Json, qualifying: Json | None) -> Table:
+    """The level that not every year has is left out where no club is at it."""
+    kept = [name for name in figures.LEVELS if reported[name] or (qualifying or {}).get(name) or name != "smedley"]
+    return Table(
+        _("Levels"),
+        [Column(_("Level"), "name"), *numbers(_("Reported"), _("Qualifying"))],
+        [
+            row(
+                _("Together") if name == "total" else figures.level(name),
+                figure(reported[name]),
+                UNKNOWN if qualifying is None else figure(qualifying[name]),
+                kind="total" if name == "total" else "",
+            )
+            for name in [*kept, "total"]
+        ],
+    )
+
+
+def _to_go(caption: str, lines: Sequence[Json], names: Mapping[str, str]) -> Table:
+    return Table(
+        caption,
+        [Column(_("Club"), "lead"), Column(_("Next level")), Column(_("Missing"))],
+        [
+            row(
+                Cell(names.get(line["clubNumber"], ""), beside=line["clubNumber"]),
+                figures.level(line["level"]),
+                _missing(line),
+            )
+            for line in lines
+        ],
+    )
+
+
+def _missing(line: Json) -> str:
+    missing = []
+    if line["goals"]:
+        missing.append(ngettext("%(n)s goal", "%(n)s goals", line["goals"]) % {"n": line["goals"]})
+    if line["members"]:
+        missing.append(ngettext("%(n)s member", "%(n)s members", line["members"]) % {"n": line["members"]})
+    if line.get("planMissing"):
+        missing.append(_("the Club Success Plan"))
+    return wording.listed(missing)

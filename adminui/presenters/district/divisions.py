@@ -1,0 +1,74 @@
+"""The divisions of a district, each with its areas below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.translation import gettext as _
+
+from adminui.presenters import wording
+from adminui.presenters.figures import UNKNOWN, figure
+from adminui.presenters.result import Json
+from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+
+_UNALIGNED = ("0D", "0A")
+
+
+def table(divisions: Sequence[Json], areas: Sequence[Json]) -> Table:
+    return Table(
+        _("Divisions and areas"),
+        [
+            Column(_("Unit"), "name"),
+            *numbers(_("Rank"), _("Clubs"), _("Paid of base"), _("Members"), _("Goals"), _("Distinguished")),
+            Column(_("Level")),
+            Column(_("To the next")),
+        ],
+        [unit for division in divisions for unit in _with_areas(division, areas)],
+    )
+
+
+def _with_areas(division: Json, areas: Sequence[Json]) -> list[Row]:
+    rank = figure(division["rank"])
+    return [
+        _unit(division, _name_of(division["id"], _("Division %(id)s")), rank=rank, kind="division"),
+        *(
+            _unit(area, _name_of(area["area"], _("Area %(id)s")))
+            for area in areas
+            if area["division"] == division["id"]
+        ),
+    ]
+
+
+def _name_of(unit: str, text: str) -> str:
+    return _("Unaligned") if unit in _UNALIGNED else text % {"id": unit}
+
+
+def _unit(line: Json, name: str, *, rank: str = "", kind: str = "area") -> Row:
+    return row(
+        name,
+        rank,
+        figure(line["clubs"]),
+        f"{figure(line['paid'])} / {figure(line['base'])}",
+        figure(line["members"]),
+        figure(line["goals"]),
+        figure(line["distinguished"]),
+        Cell(line["reported"] or UNKNOWN, note=_earned(line["reported"], line["qualifying"])),
+        _gap(line["gap"]),
+        kind=kind,
+    )
+
+
+def _earned(reported: str | None, qualifying: str | None) -> str:
+    """What its numbers earn, where the dashboard reports another level."""
+    return _("earned: %(level)s") % {"level": qualifying} if qualifying and qualifying != reported else ""
+
+
+def _gap(gap: Mapping[str, int] | None) -> str:
+    if gap is None:
+        return UNKNOWN
+    parts = []
+    if paid := gap["paidClubs"]:
+        parts.append(_("%(n)s paid") % {"n": paid})
+    if distinguished := gap["distinguishedClubs"]:
+        parts.append(_("%(n)s distinguished") % {"n": distinguished})
+    return wording.listed(parts)

@@ -1,0 +1,76 @@
+"""The open clubs by their health, each with the reasons of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from adminui.presenters import figures
+from adminui.presenters.figures import figure, signed
+from adminui.presenters.result import Json
+from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+
+CATEGORIES: dict[str, tuple[str | Promise, str, str]] = {
+    "interventionRequired": (gettext_lazy("Intervention required"), "bad", "cross"),
+    "vulnerable": (gettext_lazy("Vulnerable"), "warn", "warn"),
+    "thriving": (gettext_lazy("Thriving"), "ok", "check"),
+}
+"""Label, tone and icon; what needs somebody first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    label: str
+    tone: str
+    icon: str
+    count: int
+    x: float
+    """Where its part of the bar begins, in per cent."""
+    width: float
+    clubs: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    categories: list[Category]
+    unassessed: Table
+    """Clubs of which too little is known."""
+
+
+def health(value: Json) -> Health:
+    shares = figures.shares([value[name] for name in CATEGORIES])
+    return Health(
+        categories=[
+            Category(str(label), tone, icon, value[name], x, width, _clubs(str(label), value["clubs"], name))
+            for (name, (label, tone, icon)), (x, width) in zip(CATEGORIES.items(), shares, strict=True)
+        ],
+        unassessed=_clubs(_("Not assessed"), value["clubs"], None),
+    )
+
+
+def _clubs(caption: str, lines: Iterable[Json], category: str | None) -> Table:
+    return Table(
+        caption,
+        [
+            Column(_("Club"), "lead"),
+            Column(_("Area")),
+            *numbers(_("Members"), _("Growth"), _("Goals")),
+            Column(_("Why"), "wide"),
+        ],
+        [_club(line) for line in lines if line["category"] == category],
+    )
+
+
+def _club(line: Json) -> Row:
+    return row(
+        Cell(line["clubName"], beside=line["clubNumber"]),
+        "/".join(part for part in (line["division"], line["area"]) if part),
+        figure(line["members"]),
+        signed(line["netGrowth"]),
+        figure(line["goals"]),
+        " ".join(line["reasons"]),
+    )

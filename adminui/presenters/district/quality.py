@@ -1,0 +1,54 @@
+"""What does not add up in the reports that a result was made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import figures, wording
+from adminui.presenters.figures import figure
+from adminui.presenters.result import Json
+from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    sentence: str
+    """What the eye should meet first: whether the figures add up."""
+    notes: Table
+
+
+def quality(notes: Sequence[Json], names: Mapping[str, str]) -> Quality:
+    """`names`: of clubs, by their number."""
+    columns = [Column(_("What"), "wide"), Column(_("Club")), *numbers(_("Expected"), _("Found"))]
+    return Quality(_sentence(notes), Table(_("Quality notes"), columns, [_note(note, names) for note in notes]))
+
+
+def _sentence(notes: Sequence[Json]) -> str:
+    if not notes:
+        return _("All sums agree with the district summary.")
+    count = len(notes)
+    text = ngettext("%(n)s thing does not add up", "%(n)s things do not add up", count) % {"n": figure(count)}
+    kinds = Counter(note["code"] for note in notes)
+    named = [f"{figures.note_kind(code)} ({figure(times)})" for code, times in kinds.most_common(3)]
+    return f"{text}: {wording.listed(named)}."
+
+
+def _note(note: Json, names: Mapping[str, str]) -> Row:
+    number = note["clubNumber"]
+    return row(
+        Cell(note["message"], note=figures.note_kind(note["code"])),
+        f"{names[number]} ({number})" if number in names else number or "",
+        _told(note["expected"]),
+        _told(note["found"]),
+    )
+
+
+def _told(value: int | str | None) -> str:
+    if value is None:
+        return ""
+    return figure(value) if isinstance(value, int) else f"“{value}”"

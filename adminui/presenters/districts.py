@@ -1,0 +1,83 @@
+"""The districts of a job, each with its own bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import wording
+from adminui.presenters.bar import Part, small_bar
+from backfill.domain import SUMMARY, DistrictProgress, Job
+
+
+@dataclass(frozen=True, slots=True)
+class DistrictRow:
+    id: str
+    name: str
+    bar: list[Part]
+    counts: str
+    icon: str
+    tone: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Districts:
+    summary: str
+    notable: int
+    """How many are in progress or have failures."""
+    total: int
+    shows_all: bool
+    rows: list[DistrictRow]
+
+
+def districts(job: Job, *, shows_all: bool) -> Districts | None:
+    known = job.progress.districts
+    if not known:
+        return None
+    notable = {name: d for name, d in known.items() if d.is_in_progress or d.failed}
+    done = sum(d.status in {"completed", "skipped", "failed"} for d in known.values())
+    begun = sum(d.status == "processing" for d in known.values())
+    failing = sum(bool(d.failed) for d in known.values())
+    counts = [
+        _("%(number)s done") % {"number": done},
+        _("%(number)s in progress") % {"number": begun} if job.status.is_active else "",
+        _("%(number)s to do") % {"number": len(known) - done - begun} if job.status.is_active else "",
+    ]
+    summary = ", ".join(text for text in counts if text)
+    if failing:
+        with_failures = ngettext("%(number)s has failures", "%(number)s have failures", failing)
+        summary = f"{summary}; {with_failures % {'number': failing}}"
+    shown = known if shows_all else notable
+    return Districts(
+        summary=summary,
+        notable=len(notable),
+        total=len(known),
+        shows_all=shows_all,
+        rows=[_row(name, district) for name, district in shown.items()],
+    )
+
+
+def _row(name: str, district: DistrictProgress) -> DistrictRow:
+    settled = district.processed + district.failed + district.skipped
+    if district.failed:
+        icon, tone = "warn", "bad"
+        words = _("%(number)s failed") % {"number": wording.number(district.failed)}
+    elif district.is_in_progress:
+        icon, tone, words = "play", "info", _("Working")
+    elif settled == district.total:
+        icon, tone, words = "check", "ok", _("Done")
+    else:
+        icon, tone, words = "ring", "mute", _("Begun") if settled else _("To do")
+    return DistrictRow(
+        id=name,
+        name=_("Summary") if name == SUMMARY else wording.one_district(name),
+        bar=small_bar(district.total, district.processed, district.skipped, district.failed),
+        counts=_("%(settled)s of %(total)s")
+        % {"settled": wording.number(settled), "total": wording.number(district.total)},
+        icon=icon,
+        tone=tone,
+        words=words,
+    )

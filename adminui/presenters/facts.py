@@ -1,0 +1,113 @@
+"""The figures of a job beside each other: what it does now and when it ends, or how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from adminui.presenters import wording
+from adminui.presenters.curve import allowed
+from backfill.domain import Job, LimiterState, Status
+
+_STATES: dict[LimiterState, str | Promise] = {
+    LimiterState.IDLE: gettext_lazy("none being sent"),
+    LimiterState.RUNNING: gettext_lazy("within the limit"),
+    LimiterState.THROTTLED: gettext_lazy("waiting for the limit"),
+    LimiterState.BACKING_OFF: gettext_lazy("backing off"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    label: str
+    value: str
+    note: str = ""
+
+
+def facts(job: Job, now: datetime) -> list[Fact]:
+    return _of_ended(job, job.ended_at, now) if job.ended_at else _of_active(job, now)
+
+
+def _of_active(job: Job, now: datetime) -> list[Fact]:
+    found = [_item(job), _pace(job), _expected_end(job, now), _requests(job)]
+    return [fact for fact in found if fact is not None]
+
+
+def _item(job: Job) -> Fact | None:
+    progress = job.progress
+    if progress.current_item:
+        others = sum(district.is_in_progress for district in progress.districts.values()) - 1
+        note = _("and %(number)s more in flight") % {"number": others} if others > 0 else ""
+        return Fact(_("Current item"), wording.item(progress.current_item), note)
+    return Fact(_("Last item"), wording.item(progress.last_item)) if progress.last_item else None
+
+
+def _pace(job: Job) -> Fact:
+    pace, may = job.progress.items_per_minute, allowed(job)
+    value = _("Known after a minute") if pace is None else _items_a_minute(pace)
+    note = _("the limit allows about %(number)s") % {"number": wording.number(round(may))} if may else ""
+    return Fact(_("Pace"), value, note)
+
+
+def _expected_end(job: Job, now: datetime) -> Fact | None:
+    left = job.progress.left if job.status is Status.RUNNING else None
+    if left is None:
+        return None
+    usual, low, high = (
+        wording.soon(now + timedelta(seconds=seconds), now) for seconds in (left.seconds, left.low, left.high)
+    )
+    return Fact(
+        _("Expected end"),
+        _("Around %(time)s") % {"time": usual},
+        _("between %(low)s and %(high)s") % {"low": low, "high": high},
+    )
+
+
+def _requests(job: Job) -> Fact | None:
+    """None for a job that asks the dashboard for nothing."""
+    if allowed(job) is None:
+        return None
+    limiter = job.progress.limiter
+    if job.ended_at:
+        return Fact(_("Requests"), _sent(job))
+    note = _("%(number)s of %(limit)s in this minute, %(state)s") % {
+        "number": limiter.requests_this_minute,
+        "limit": wording.number(job.config.rate_limits.max_requests_per_minute),
+        "state": _STATES[limiter.state],
+    }
+    return Fact(_("Requests"), _sent(job), note)
+
+
+def _of_ended(job: Job, ended: datetime, now: datetime) -> list[Fact]:
+    began = _("started %(at)s") % {"at": wording.at(job.started_at, now)} if job.started_at else ""
+    found: list[Fact | None] = [Fact(_("Ended"), wording.when(ended, now), began)]
+    took = wording.duration(job, now)
+    if took is not None:
+        found += [Fact(_("Took"), wording.length(took), _resumes(job)), _average_pace(job, took)]
+    return [fact for fact in [*found, _requests(job)] if fact is not None]
+
+
+def _average_pace(job: Job, took: timedelta) -> Fact | None:
+    settled = job.progress.processed + job.progress.failed
+    if not settled or took <= timedelta(seconds=30):
+        return None
+    pace = _items_a_minute(settled / (took.total_seconds() / 60))
+    return Fact(_("Average pace"), pace, _("skipped items not counted"))
+
+
+def _items_a_minute(pace: float) -> str:
+    return _("%(number)s items a minute") % {"number": wording.number(round(pace, 1))}
+
+
+def _sent(job: Job) -> str:
+    return _("%(number)s sent") % {"number": wording.number(job.progress.limiter.requests_made)}
+
+
+def _resumes(job: Job) -> str:
+    if not job.resume_count:
+        return ""
+    return ngettext("resumed once", "resumed %(number)s times", job.resume_count) % {"number": job.resume_count}

@@ -1,0 +1,83 @@
+"""What addresses say. A word that is unknown there stands for none: an address is not typed by people."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.http import QueryDict
+
+from adminui.forms import districts_in
+from backfill.domain import (
+    Cadence,
+    JobFilter,
+    JobType,
+    OutcomeFilter,
+    OutcomeKind,
+    ProgramYear,
+    Status,
+    parsed_district,
+)
+from backfill.errors import InvalidRequest
+
+LARGEST_PAGE = 100_000
+
+
+def job_filter(query: QueryDict) -> JobFilter:
+    return JobFilter(
+        statuses=frozenset(Status(text) for text in query.getlist("status") if text in set(Status)),
+        job_types=frozenset(JobType(text) for text in query.getlist("type") if text in set(JobType)),
+    )
+
+
+def page_number(query: QueryDict, name: str = "page") -> int:
+    text = query.get(name, "")
+    return max(min(int(text), LARGEST_PAGE), 1) if text.isascii() and text.isdigit() and len(text) < 8 else 1
+
+
+def outcome_filter(query: QueryDict) -> OutcomeFilter:
+    kind, district = query.get("outcome", ""), query.get("district", "").strip()
+    try:
+        wanted = parsed_district(district) if district else None
+    except InvalidRequest:
+        wanted = None
+    return OutcomeFilter(district=wanted, kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None)
+
+
+def start_values(query: QueryDict) -> dict[str, Any]:
+    """What an address fills the start form with: `?from=2010-07-01&to=2011-06-30&district=20&district=21`."""
+    values: dict[str, Any] = {}
+    for name, field in (("from", "start_date"), ("to", "end_date")):
+        try:
+            values[field] = date.fromisoformat(query.get(name, ""))
+        except ValueError:
+            continue
+    if (cadence := query.get("cadence", "")) in set(Cadence):
+        values["cadence"] = cadence
+    if (job_type := query.get("job", "")) in set(JobType):
+        values["job_type"] = job_type
+    try:
+        values["districts"] = tuple(dict.fromkeys(d for text in query.getlist("district") for d in districts_in(text)))
+    except ValueError:
+        values["districts"] = ()
+    if query.get("skip") in {"0", "1"}:
+        values["skip_existing"] = query["skip"] == "1"
+    return values
+
+
+def retry_codes(query: QueryDict) -> list[str]:
+    return [code for code in query.getlist("code") if code][:100]
+
+
+def day(query: QueryDict) -> date | None:
+    try:
+        return date.fromisoformat(query.get("date", ""))
+    except ValueError:
+        return None
+
+
+def program_year(query: QueryDict) -> ProgramYear | None:
+    try:
+        return ProgramYear.parse(query.get("year", ""))
+    except ValueError:
+        return None
