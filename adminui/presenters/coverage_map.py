@@ -69,6 +69,7 @@ def words() -> dict[str, Any]:
         "stored": _("{n} stored"),
         "unpublished": _("{n} not published"),
         "onlySummary": _("The summary is collected with every job: select a district too."),
+        "tapAgain": _("Tap another cell to select as far as there."),
         "cleared": _("Nothing is selected."),
         "used": _("The start form has the range and districts of the selection."),
     }

@@ -174,8 +174,12 @@ def test_on_a_phone_the_map_scrolls_in_its_card_while_the_numbers_stand_and_two_
     assert box is not None
     page.touchscreen.tap(box["x"] + 60, box["y"] + 60)
     expect(page.locator("#bf-selection-text")).to_contain_text("1 district month")
+    expect(page.locator("#bf-map-cell")).to_contain_text("Tap another cell to select as far as there.")
     page.touchscreen.tap(box["x"] + 160, box["y"] + 80)
     expect(page.locator("#bf-selection-text")).to_contain_text("district months")
+    expect(page.locator("#bf-map-cell")).not_to_contain_text("Tap another cell")
+    page.touchscreen.tap(box["x"] + 60, box["y"] + 60)
+    expect(page.locator("#bf-selection-text")).to_contain_text("1 district month")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

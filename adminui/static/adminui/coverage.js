@@ -318,24 +318,22 @@
     };
   };
 
+  const isTouch = (event) => event.pointerType === "touch";
+
   const onPointerDown = (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || isTouch(event)) return;
     const cell = cellAt(event);
     if (!cell.isInside) return;
-    const isTouch = event.pointerType === "touch";
-    const extends_ = event.shiftKey || (isTouch && anchor && selection?.rows.length === 1 && selection.first === selection.last);
-    if (!extends_ || !anchor) anchor = cell;
+    if (!event.shiftKey || !anchor) anchor = cell;
     cursor = cell;
-    if (!isTouch) {
-      element("bf-map").setPointerCapture(event.pointerId);
-      selectBetween(anchor, cell);
-    }
+    element("bf-map").setPointerCapture(event.pointerId);
     element("bf-map").focus({ preventScroll: true });
+    selectBetween(anchor, cell);
     read(cell, false);
   };
 
   const onPointerMove = (event) => {
-    if (event.pointerType === "touch") return;
+    if (isTouch(event)) return;
     const cell = cellAt(event);
     const isDragging = element("bf-map").hasPointerCapture(event.pointerId);
     if (!cell.isInside && !isDragging) return;
@@ -345,10 +343,17 @@
     else drawTop();
   };
 
-  const onTap = (event) => {
-    if (event.pointerType !== "touch" || !cursor) return;
-    selectBetween(anchor, cursor);
-    read(cursor, true);
+  // A finger scrolls the map; what ends where it began is a tap. The second of two taps selects as far as there.
+  const onPointerUp = (event) => {
+    const cell = cellAt(event);
+    if (!isTouch(event) || !cell.isInside) return;
+    const isSecond = anchor && selection?.rows.length === 1 && selection.first === selection.last;
+    if (!isSecond) anchor = cell;
+    cursor = cell;
+    element("bf-map").focus({ preventScroll: true });
+    selectBetween(anchor, cell);
+    read(cell, true);
+    if (!isSecond) element("bf-map-cell").append(` ${map.words.tapAgain}`);
   };
 
   const onKey = (event) => {
@@ -440,7 +445,7 @@
     if (!canvas) return;
     canvas.addEventListener("pointerdown", onPointerDown);
     canvas.addEventListener("pointermove", onPointerMove);
-    canvas.addEventListener("click", onTap);
+    canvas.addEventListener("pointerup", onPointerUp);
     canvas.addEventListener("pointerleave", () => { if (map && document.activeElement !== canvas) { cursor = null; drawTop(); } });
     canvas.addEventListener("keydown", onKey);
     canvas.addEventListener("blur", () => { cursor = null; if (map) drawTop(); });
