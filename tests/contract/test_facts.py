@@ -63,6 +63,7 @@ def assert_known(storage: Storage, snapshots: Stored, results: Computed) -> None
             (s.date, s.district, s.as_of, s.is_final, s.job_id) for s in snapshots.values() if first <= s.date <= last
         }
         days = {day.date: day for day in storage.snapshots.days(first, last)}
+        assert [*days] == sorted({facts.date for facts in facts_of(snapshots, first, last)})
         for day, group in groupby(facts_of(snapshots, first, last), key=lambda facts: facts.date):
             stored = {facts.district: facts.content_hash for facts in group}
             assert days[day].snapshots == stored.keys()
@@ -91,8 +92,9 @@ def test_the_facts_of_years_follow_whatever_is_stored_and_stored_anew(storage: S
     assert not storage.snapshots.put(replace(kept, as_of=kept.as_of - timedelta(days=1)))
     assert_known(storage, snapshots, results)
     again = ResultFactory.build(date=DAYS[3], district="01", source_hash="of nothing stored", basis="d" * 32)
-    storage.snapshots.put_results([again])
-    results[DAYS[3], "01"] = again
+    alone = [ResultFactory.build(date=day, district="01") for day in (date(2022, 11, 29), date(2023, 1, 15))]
+    storage.snapshots.put_results([again, *alone])
+    results.update({(result.date, result.district): result for result in [again, *alone]})
     assert_known(storage, snapshots, results)
 
 

@@ -154,15 +154,20 @@ class FirestoreSnapshotStorage(FirestoreResults):
             )
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        computed = {(facts.date, facts.district): facts.source_hash for facts in self.result_facts(first, last)}
+        results = groupby(self.result_facts(first, last), key=lambda facts: facts.date)
+        ahead = next(results, None)
         for day, group in groupby(self.facts(first, last), key=lambda facts: facts.date):
+            while ahead is not None and ahead[0] < day:
+                ahead = next(results, None)
+            of_day = ahead[1] if ahead is not None and ahead[0] == day else ()
+            computed = {facts.district: facts.source_hash for facts in of_day}
             snapshots = list(group)
             yield StoredDay(
                 date=day,
                 snapshots=frozenset(facts.district for facts in snapshots),
                 final=frozenset(facts.district for facts in snapshots if facts.is_final),
                 analysed=frozenset(
-                    facts.district for facts in snapshots if computed.get((day, facts.district)) == facts.content_hash
+                    facts.district for facts in snapshots if computed.get(facts.district) == facts.content_hash
                 ),
             )
 
