@@ -2,36 +2,151 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from google.cloud import firestore
 
 from backfill.domain import Job, LimiterReport, Outcome, OutcomeKind
 from backfill.manager import Manager
 from backfill.models import BackfillJob, Checkpoint, StoredSnapshot
 from backfill.storage import Storage
-from tests.chaos.books import Books
-from tests.contract.backends import ORM_BACKENDS, Backend, OrmBackend, SqliteBackend
+from tests.chaos.books import Findings, Reader, examined
+from tests.chaos.firestore_reader import FirestoreReader
+from tests.chaos.sql_reader import SqlReader
+from tests.contract.backends import Backend, FirestoreBackend, OrmBackend, SqliteBackend
 from tests.factories import NOW, JobFactory, PlanFactory, ProgressFactory, SnapshotFactory
-
-pytestmark = pytest.mark.parametrize("backend", ORM_BACKENDS, indirect=True)
+from tests.firestore_emulator import PROJECT
 
 PLAN = PlanFactory.build()
 
 
-@pytest.fixture
-def books(backend: Backend) -> Books:
-    assert isinstance(backend, OrmBackend)
-    database = backend.database
-    if isinstance(backend, SqliteBackend):
-        return Books(f"sqlite:///{database['NAME']}")
-    return Books("postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database))
+class Damage(ABC):
+    """What may have gone wrong with what is stored of a job, in the store of one kind."""
+
+    reader: Reader
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def found(self) -> Findings:
+        return examined(self.reader.account(str(self.job.id)))
+
+    @abstractmethod
+    def lose_a_segment(self) -> None: ...
+
+    @abstractmethod
+    def double_a_segment(self) -> None: ...
+
+    @abstractmethod
+    def miscount_the_job(self) -> None: ...
+
+    @abstractmethod
+    def miscount_a_district(self) -> None: ...
+
+    @abstractmethod
+    def miscount_a_segment(self) -> None: ...
+
+    @abstractmethod
+    def lose_a_snapshot(self) -> None: ...
+
+
+class SqlDamage(Damage):
+    def __init__(self, job: Job, backend: OrmBackend) -> None:
+        super().__init__(job)
+        url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format_map({"PASSWORD": "", **backend.database})
+        self.reader = SqlReader(
+            f"sqlite:///{backend.database['NAME']}" if isinstance(backend, SqliteBackend) else url,
+        )
+
+    def lose_a_segment(self) -> None:
+        Checkpoint.objects.filter(job_id=self.job.id, number=1).delete()
+
+    def double_a_segment(self) -> None:
+        row = Checkpoint.objects.get(job_id=self.job.id, number=0)
+        row.pk, row.number = None, 2
+        row.save()
+
+    def miscount_the_job(self) -> None:
+        row = BackfillJob.objects.get(pk=self.job.id)
+        row.progress["processed"] += 1
+        row.save()
+
+    def miscount_a_district(self) -> None:
+        row = BackfillJob.objects.get(pk=self.job.id)
+        row.detail["districts"]["F"][1] += 1
+        row.save()
+
+    def miscount_a_segment(self) -> None:
+        Checkpoint.objects.filter(job_id=self.job.id, number=1).update(failed=1)
+
+    def lose_a_snapshot(self) -> None:
+        StoredSnapshot.objects.filter(district="F").first().delete()  # type: ignore[union-attr]
+
+
+class FirestoreDamage(Damage):
+    def __init__(self, job: Job, backend: FirestoreBackend) -> None:
+        super().__init__(job)
+        self.reader = FirestoreReader(backend.host, PROJECT, backend.prefix)
+        self._root = firestore.Client().collection(backend.prefix).document("v1")
+        self._job = self._root.collection("jobs").document(str(job.id))
+
+    def _segment(self, number: int) -> Any:
+        return self._job.collection("segments").document(f"{number:07d}")
+
+    def _repack(self, field: str, change: Callable[[Any], None]) -> None:
+        value = json.loads(zlib.decompress(self._job.get().get(field)))
+        change(value)
+        self._job.update({field: zlib.compress(json.dumps(value).encode())})
+
+    def lose_a_segment(self) -> None:
+        self._segment(1).delete()
+
+    def double_a_segment(self) -> None:
+        self._segment(2).set({**(self._segment(0).get().to_dict() or {}), "number": 2})
+
+    def miscount_the_job(self) -> None:
+        self._repack("body", lambda body: body["progress"].update(processed=PLAN.total_items + 1))
+
+    def miscount_a_district(self) -> None:
+        def change(detail: Any) -> None:
+            detail["districts"]["F"][1] += 1
+
+        self._repack("detail", change)
+
+    def miscount_a_segment(self) -> None:
+        self._segment(1).update({"failed": 1})
+
+    def lose_a_snapshot(self) -> None:
+        day = PLAN.days[0].date
+        self._root.collection("snapshots").document(f"{day}_F").delete()
+
+    # What only Firestore keeps twice.
+
+    def leave_the_slot_to_the_ended(self) -> None:
+        claim = {"job_id": str(self.job.id), "token": self.job.token, "is_held": True}
+        self._root.collection("state").document("slot").set(claim)
+
+    def leave_the_timeline_to_the_ended(self) -> None:
+        claim = {"job_id": str(self.job.id), "token": self.job.token, "is_held": True}
+        self._root.collection("state").document("timeline").set(claim, merge=True)
+
+    def find_it_as_running(self) -> None:
+        self._job.update({"status": "running", "is_active": True})
+
+    def let_it_have_no_end(self) -> None:
+        self._job.update({"ended_at": None})
 
 
 @pytest.fixture
-def job(storage: Storage) -> Job:
-    """A completed job, in two segments."""
+def damage(backend: Backend, storage: Storage) -> Damage:
+    """Of a completed job, in two segments."""
     new = JobFactory.build(progress=ProgressFactory.build(total_items=PLAN.total_items))
     storage.jobs.create(new, PLAN, displace=lambda _: None)
     for half, day in enumerate(PLAN.days):
@@ -42,59 +157,58 @@ def job(storage: Storage) -> Job:
             claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
         claim.record((), LimiterReport(), NOW)
         ended = claim.finish(NOW + timedelta(seconds=1))
-    return ended
+    if isinstance(backend, FirestoreBackend):
+        return FirestoreDamage(ended, backend)
+    assert isinstance(backend, OrmBackend)
+    return SqlDamage(ended, backend)
 
 
-def test_a_whole_job_gets_no_word(job: Job, books: Books) -> None:
-    found = books.examined(str(job.id))
+def test_a_whole_job_gets_no_word(damage: Damage) -> None:
+    found = damage.found()
     assert (found.settled, found.lost, found.doubled, found.wrong) == (PLAN.total_items, 0, 0, [])
 
 
-def lose_a_segment(job: Job) -> None:
-    Checkpoint.objects.filter(job_id=job.id, number=1).delete()
-
-
-def double_a_segment(job: Job) -> None:
-    row = Checkpoint.objects.get(job_id=job.id, number=0)
-    row.pk, row.number = None, 2
-    row.save()
-
-
-def miscount_the_job(job: Job) -> None:
-    row = BackfillJob.objects.get(pk=job.id)
-    row.progress["processed"] += 1
-    row.save()
-
-
-def miscount_a_district(job: Job) -> None:
-    row = BackfillJob.objects.get(pk=job.id)
-    row.detail["districts"]["F"][1] += 1
-    row.save()
-
-
-def miscount_a_segment(job: Job) -> None:
-    Checkpoint.objects.filter(job_id=job.id, number=1).update(failed=1)
-
-
-def lose_a_snapshot(job: Job) -> None:
-    StoredSnapshot.objects.filter(district="F").first().delete()  # type: ignore[union-attr]
+@dataclass(frozen=True)
+class Told:
+    does: Callable[[Any], None]
+    sentence: str
+    lost: int = 0
+    doubled: int = 0
 
 
 @pytest.mark.parametrize(
-    ("damage", "lost", "doubled", "word"),
+    "told",
     [
-        (lose_a_segment, 3, 0, "3 items of a completed job are not settled"),
-        (double_a_segment, 0, 3, "3 items are settled twice"),
-        (miscount_the_job, 0, 0, "the counters of the job say 7 processed"),
-        (miscount_a_district, 0, 0, "the counters of district F"),
-        (miscount_a_segment, 0, 0, "the counts of segment 1"),
-        (lose_a_snapshot, 1, 0, "1 items are settled as processed, and of them nothing is stored"),
+        Told(Damage.lose_a_segment, "3 items of a completed job are not settled", lost=3),
+        Told(Damage.double_a_segment, "3 items are settled twice", doubled=3),
+        Told(Damage.miscount_the_job, "the counters of the job say 7 processed"),
+        Told(Damage.miscount_a_district, "the counters of district F"),
+        Told(Damage.miscount_a_segment, "the counts of segment 1"),
+        Told(Damage.lose_a_snapshot, "1 items are settled as processed, and of them nothing is stored", lost=1),
     ],
+    ids=lambda told: told.does.__name__,
 )
-def test_each_damage_is_told(
-    job: Job, books: Books, damage: Callable[[Job], None], lost: int, doubled: int, word: str
-) -> None:
-    damage(job)
-    found = books.examined(str(job.id))
-    assert (found.lost, found.doubled) == (lost, doubled)
-    assert any(sentence.startswith(word) for sentence in found.wrong), found.wrong
+def test_each_damage_is_told(damage: Damage, told: Told) -> None:
+    getattr(damage, told.does.__name__)()
+    assert_told(damage.found(), told)
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(FirestoreDamage.leave_the_slot_to_the_ended, "the slot says"),
+        Told(FirestoreDamage.leave_the_timeline_to_the_ended, "the timeline is held by"),
+        Told(FirestoreDamage.find_it_as_running, "job {id} is completed, and is found as running"),
+        Told(FirestoreDamage.let_it_have_no_end, "job {id} is completed, and its end and expiry do not fit"),
+    ],
+    ids=lambda told: told.does.__name__,
+)
+def test_copies_in_firestore_that_do_not_agree_are_told(damage: Damage, told: Told) -> None:
+    told.does(damage)
+    assert_told(damage.found(), told, id=damage.job.id.hex)
+
+
+def assert_told(found: Findings, told: Told, **names: str) -> None:
+    assert (found.lost, found.doubled) == (told.lost, told.doubled)
+    assert any(sentence.startswith(told.sentence.format(**names)) for sentence in found.wrong), found.wrong
