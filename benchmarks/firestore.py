@@ -140,6 +140,7 @@ def _documents() -> None:
             state = writes["jobs"] + writes["segments"]
             say("writes of job and ledger, an item", f"{state / items:.3f}", "at most 0.1")
             say("writes of the shared timeline, an item", f"{writes['timeline'] / items:.3f}")
+            say("writes that only verify the claim, an item", f"{writes['slot'] / items:.3f}", "1")
             say("writes of snapshots, an item", f"{writes['snapshots'] / items:.3f}", "1")
             say("reads, an item", f"{reads.total() / items:.2f}")
             say("reads a poll of a job", f"{poll}", "at most 2")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -224,6 +226,46 @@ def test_trouble_without_end_is_told_within_the_limit_and_doubles_nothing(
     stored = storage.jobs.get(job.id)
     assert stored is not None
     assert stored.progress.processed == 1
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "result"])
+def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_is_refused(
+    troubled: tuple[Trouble, Storage], storage: Storage, kind: str
+) -> None:
+    """R1.3: Firestore would keep the locks of a transaction for a minute, four times as long as a lease."""
+    trouble, freezing = troubled
+    job = created(storage)
+    fence = Fence(job.id, storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW)).token)
+    snapshot, result = SnapshotFactory.build(), ResultFactory.build()
+    arrived, thawed = threading.Event(), threading.Event()
+
+    def freeze(name: str) -> Fault | None:
+        if name == "Commit":
+            arrived.set()
+            thawed.wait(30)
+        return None
+
+    def write() -> None:
+        if kind == "snapshot":
+            freezing.snapshots.put(snapshot, fence=fence)
+        else:
+            freezing.snapshots.put_results([result], fence=fence)
+
+    trouble.choose = freeze
+    with ThreadPoolExecutor(1) as frozen:
+        written = frozen.submit(write)
+        try:
+            assert arrived.wait(10)
+            began = time.monotonic()
+            taken = storage.jobs.update(job.id, lambda held: held.claimed("the next", NOW + timedelta(minutes=1)))
+            assert time.monotonic() - began < 1
+        finally:
+            thawed.set()
+        with pytest.raises(LeaseLost):
+            written.result(30)
+    assert taken.token == fence.token + 1
+    assert storage.snapshots.get(snapshot.date, snapshot.district) is None
+    assert storage.snapshots.result(result.date, result.district) is None
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

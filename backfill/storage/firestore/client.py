@@ -44,16 +44,10 @@ class Client(firestore.Client):
     def _firestore_api(self) -> FirestoreClient:
         return self.api
 
-    # Of a transaction, with deadlines: those of the library hold a thread for a minute.
-
-    def begin(self, options: Any, *, timeout: float) -> bytes:
-        request = {"database": self._database_string, "options": options}
-        answer = self.api.begin_transaction(request=request, metadata=self._rpc_metadata, retry=None, timeout=timeout)
-        return bytes(answer.transaction)
-
-    def end(self, transaction: bytes, writes: Sequence[Any], *, timeout: float) -> None:
-        request = {"database": self._database_string, "writes": writes, "transaction": transaction}
-        self.api.commit(request=request, metadata=self._rpc_metadata, retry=None, timeout=timeout)
+    @property
+    def root(self) -> str:
+        """What names of documents begin with."""
+        return f"{self._database_string}/documents"
 
 
 class Connection:

@@ -18,7 +18,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import DELETE_FIELD, CollectionReference, DocumentReference, DocumentSnapshot, WriteBatch
-from google.cloud.firestore_v1.transaction import Transaction
+from google.cloud.firestore_v1 import types
 
 from backfill.errors import StorageUnavailable
 from backfill.storage.firestore.client import Client, Connection
@@ -105,59 +105,37 @@ def plain(instant: datetime | None) -> datetime | None:
     )
 
 
-class _Locking(Transaction):
-    """A transaction that is tried again by us alone, and keeps to our deadline."""
-
-    _client: Client
-    _id: Any
-
-    def begin(self) -> None:
-        self._id = self._client.begin(self._options_protobuf(None), timeout=_TIMEOUT)
-
-    def end(self) -> None:
-        self._client.end(self._id, self._write_pbs, timeout=_TIMEOUT)
-        self._clean_up()
-
-    def let_go(self) -> None:
-        if self.in_progress:
-            with suppress(exceptions.GoogleAPICallError):  # then its locks end by themselves
-                self._rollback()
-
-
 class Attempt:
     """One try of a change. It reads, prepares its writes, and commits them together or not at all."""
 
-    def __init__(self, database: Database, mark: str, *, locks: bool, number: int, may_be_done: bool) -> None:
-        """`mark` names the change, in every try of it.
-
-        `locks`: what is read stays so until the commit. Elsewhere preconditions see to that, without a lock.
-        """
+    def __init__(self, database: Database, mark: str, *, number: int, may_be_done: bool) -> None:
+        """`mark` names the change, in every try of it."""
         self._database, self._mark = database, mark
         self.number = number
         self.may_be_done = may_be_done
         """An earlier try was sent, and its answer never came."""
-        self._transaction = _Locking(database.client) if locks else None
-        self.writes: WriteBatch = database.client.batch() if self._transaction is None else self._transaction
+        self.writes: WriteBatch = database.client.batch()
 
     def read(self, reference: DocumentReference, fields: Iterable[str] | None = None) -> Document:
         return self.read_all([reference], fields)[0]
 
     def read_all(self, references: Sequence[DocumentReference], fields: Iterable[str] | None = None) -> list[Document]:
-        if self._transaction is None:
-            return self._database.read_all(references, fields)
-        self._transaction.begin()
-        found = self._database.client.get_all(
-            list(references), fields, transaction=self._transaction, retry=None, timeout=_TIMEOUT
-        )
-        by_path = {document.reference.path: document for document in found}
-        return [by_path[reference.path] for reference in references]
+        return self._database.read_all(references, fields)
+
+    def verify(self, seen: Document) -> None:
+        """Commit only if a document is as it was seen: a write of none of its fields, which leaves it as it is.
+
+        Not by a transaction, whose locks outlive a process that is killed or frozen in it by a minute.
+        """
+        document = types.Document(name=f"{self._database.client.root}/{seen.reference.path}")
+        nothing = types.Write(update=document, update_mask=types.DocumentMask())
+        self._database.unchanged(seen).modify_write(nothing)
+        self.writes._add_write_pbs([nothing])  # noqa: SLF001 - the library has no word for such a write
 
     def write(self, seen: Document, value: dict[str, Any]) -> None:
         """Put a document in the place of the one that was seen, or there where none was."""
         if not seen.exists:
             self.writes.create(seen.reference, value)
-        elif self._transaction is not None:
-            self.writes.set(seen.reference, value)
         else:
             # An update of every field that there was, since only an update takes a precondition.
             gone = dict.fromkeys(set(seen.to_dict() or {}) - set(value), DELETE_FIELD)
@@ -172,15 +150,7 @@ class Attempt:
         return {**value, "marks": [*(seen.to_dict() or {}).get("marks", ()), self._mark][-_MARKS:]}
 
     def commit(self) -> None:
-        if self._transaction is not None:
-            self._transaction.end()
-        else:
-            self.writes.commit(retry=None, timeout=_TIMEOUT)
-
-    def abandon(self) -> None:
-        """Let locks go, where it came to no commit."""
-        if self._transaction is not None:
-            self._transaction.let_go()
+        self.writes.commit(retry=None, timeout=_TIMEOUT)
 
 
 class Database:
@@ -254,7 +224,7 @@ class Database:
 
     # Changing.
 
-    def decide(self, attempt: Callable[[Attempt], T], *, locks: bool = False) -> T:
+    def decide(self, attempt: Callable[[Attempt], T]) -> T:
         """What `attempt` returns once its commit succeeds, or it commits nothing.
 
         It is called again where another writer came first, and for a while where the service is in trouble. Then an
@@ -264,7 +234,7 @@ class Database:
         tries = troubles = 0
         mark = secrets.token_hex(4)
         while True:
-            trying = Attempt(self, mark, locks=locks, number=tries, may_be_done=troubles > 0)
+            trying = Attempt(self, mark, number=tries, may_be_done=troubles > 0)
             tries += 1
             try:
                 return attempt(trying)
@@ -277,8 +247,6 @@ class Database:
                 pause, limit = 0.1 * 2**troubles, self._patience
                 if time.monotonic() - began > limit:
                     raise
-            finally:
-                trying.abandon()
             time.sleep(min(pause, _LONGEST_PAUSE) * (0.5 + random.random()))
 
     def remove(self, references: Iterable[DocumentReference]) -> None:

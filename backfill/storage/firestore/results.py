@@ -36,7 +36,9 @@ class FirestoreResults(SnapshotStorage):
     def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
         def attempt(trying: Attempt) -> None:
             if fence is not None:
-                check_fence(fence, trying.read(self._database.document("state", "slot")))
+                slot = trying.read(self._database.document("state", "slot"))
+                check_fence(fence, slot)
+                trying.verify(slot)
             for result in results:
                 reference = self._result(result.date, result.district)
                 value = {
@@ -60,7 +62,7 @@ class FirestoreResults(SnapshotStorage):
 
         if results:
             with answering():
-                self._database.decide(attempt, locks=fence is not None)
+                self._database.decide(attempt)
 
     def result(self, day: date, district: str) -> Result | None:
         with answering():

@@ -65,6 +65,8 @@ class FirestoreSnapshotStorage(FirestoreResults):
             reference = self._snapshot(snapshot.date, snapshot.district)
             slot, seen = trying.read_all([self._database.document("state", "slot"), reference])
             check_fence(fence, slot)
+            if fence is not None:
+                trying.verify(slot)
             if seen.exists:
                 if trying.has_come_through(seen):
                     return True
@@ -83,7 +85,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
             return True
 
         with answering():
-            return self._database.decide(attempt, locks=fence is not None)
+            return self._database.decide(attempt)
 
     def get(self, day: date, district: str) -> Snapshot | None:
         with answering():
