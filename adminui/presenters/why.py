@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from adminui.presenters import wording
 from adminui.presenters.status import is_waiting
+from adminui.presenters.waiting import going_on, waiting
 from backfill.domain import STALE_AFTER, Job, JobType, LimiterState, Status
 
 
@@ -59,7 +60,7 @@ def _running(job: Job, now: datetime) -> Why:
 def _pending(job: Job, _now: datetime) -> Why:
     lead = _("Waiting for a worker.")
     reason = job.progress.limiter.reason.removeprefix("Waiting for a worker; ")
-    rest = f"{reason[:1].upper()}{_sentence(reason)[1:]}"
+    rest = f"{reason[:1].upper()}{wording.sentence(reason)[1:]}"
     if job.started_at is not None:
         rest += " " + _("It then goes on from the last stored item.")
     return Why(kind="pending", icon="clock", tone="mute", lead=lead, rest=rest)
@@ -87,23 +88,9 @@ def _stale() -> Why:
 
 def _waiting(job: Job) -> Why:
     limiter = job.progress.limiter
-    until = limiter.waiting_until
-    if until is not None:
-        lead = _("Waiting until %(time)s.") % {"time": wording.clock(until)}
-    else:
-        lead = _("Waiting for the dashboard.")
-    if limiter.state is LimiterState.THROTTLED:
-        tone, rest = "mute", _("%(reason)s It goes on by itself.")
-    else:
-        tone, rest = "warn", _("%(reason)s It tries again by itself. No item is lost and there is nothing to do.")
-    return Why(
-        kind=f"waiting-{limiter.state}",
-        icon="clock",
-        tone=tone,
-        lead=lead,
-        rest=rest % {"reason": _sentence(limiter.reason)},
-        until=until,
-    )
+    tone, lead, rest = waiting(job)
+    kind = f"waiting-{limiter.waits_for or limiter.state}"
+    return Why(kind=kind, icon="clock", tone=tone, lead=lead, rest=rest, until=limiter.waiting_until)
 
 
 def _waiting_to_compute(job: Job) -> Why:
@@ -114,7 +101,7 @@ def _waiting_to_compute(job: Job) -> Why:
         tone="warn",
         lead=_("Waiting for the Dask cluster."),
         rest=_("%(reason)s It then goes on by itself. No item is lost.")
-        % {"reason": _sentence(job.progress.limiter.reason)},
+        % {"reason": wording.sentence(job.progress.limiter.reason)},
     )
 
 
@@ -123,7 +110,7 @@ def _fetching(job: Job) -> Why:
     if limiter.state is not LimiterState.RUNNING:
         lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
         return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
-    pace = _sentence(limiter.reason)
+    pace = going_on(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
     if working:
         lead = ngettext("Fetching one item,", "Fetching %(number)s items at once,", len(working))
@@ -188,7 +175,7 @@ def _completed(job: Job, now: datetime) -> Why:
 
 def _failed(job: Job, now: datetime) -> Why:
     lead = _("Failed %(time)s.") % {"time": wording.at(job.ended_at or now, now)}
-    rest = _sentence(job.error) or _("No item could be stored.")
+    rest = wording.sentence(job.error) or _("No item could be stored.")
     return Why(kind="failed", icon="cross", tone="bad", lead=lead, rest=rest)
 
 
@@ -212,12 +199,6 @@ _OF_STATUS: dict[Status, Callable[[Job, datetime], Why]] = {
     Status.FAILED: _failed,
     Status.CANCELLED: _cancelled,
 }
-
-
-def _sentence(text: str) -> str:
-    """With a full stop."""
-    text = text.strip()
-    return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def _lower(text: str) -> str:

@@ -154,6 +154,12 @@ def item(key: str) -> str:
     return _("District %(district)s, %(day)s") % {"district": one_district(district), "day": shown}
 
 
+def sentence(text: str) -> str:
+    """With a full stop."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?" else f"{text}."
+
+
 def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)

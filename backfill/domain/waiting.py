@@ -43,6 +43,8 @@ class LimiterReport:
     requests_this_minute: int = 0
     waiting_until: datetime | None = None
     reason: str = "No requests are being made."
+    waits_for: WaitReason | None = None
+    """What the sentence is about, where something holds the job back."""
     answers: Mapping[str, int] = field(default_factory=dict)
     """Requests by what came back: the HTTP status, or the code of the error where that says more."""
     waited: Mapping[str, float] = field(default_factory=dict)

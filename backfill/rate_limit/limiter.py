@@ -248,6 +248,7 @@ class Limiter:
                 answers=dict(counts.answers),
                 waited=dict(counts.waited),
                 reason=told.sentence,
+                waits_for=told.waits_for,
                 waiting_until=self._now() + timedelta(seconds=told.until - now) if told.until is not None else None,
                 pace=60 / self._interval(),
                 latency=counts.latency,

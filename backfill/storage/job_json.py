@@ -24,6 +24,7 @@ from backfill.domain import (
     Progress,
     RateLimits,
     Totals,
+    WaitReason,
 )
 from backfill.storage.packing import storable
 
@@ -134,6 +135,7 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
             "waiting_until": _text(limiter.waiting_until),
             "down_since": _text(limiter.down_since),
             "reason": storable(limiter.reason),
+            "waits_for": str(limiter.waits_for) if limiter.waits_for else None,
         },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
@@ -165,11 +167,13 @@ def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
 
 
 def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
+    waits_for = counts["limiter"].get("waits_for")
     limiter = {
         **counts["limiter"],
         "state": LimiterState(counts["limiter"]["state"]),
         "waiting_until": _instant(counts["limiter"]["waiting_until"]),
         "down_since": _instant(counts["limiter"].get("down_since")),
+        "waits_for": WaitReason(waits_for) if waits_for else None,
     }
     names = ("total", "processed", "failed", "skipped", "last_error", "is_in_progress")
     districts = (

@@ -41,6 +41,7 @@ from backfill.domain import (
     SnapshotFilter,
     Status,
     StoredLimits,
+    WaitReason,
     WorkItem,
 )
 from backfill.errors import CorruptRecord, InvalidJobState, JobConflict, JobNotFound, StorageUnavailable
@@ -77,6 +78,7 @@ FULL_PROGRESS = Progress(
         requests_this_minute=3,
         waiting_until=NOW + timedelta(microseconds=2),
         reason="The dashboard answered 503.",
+        waits_for=WaitReason.RETRY,
         answers={"200": 5, "503": 2},
         waited={"down": 1.25},
         pace=29.85,

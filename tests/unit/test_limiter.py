@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline
+from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline, WaitReason
 from backfill.errors import (
     BackfillError,
     DashboardUnavailable,
@@ -397,10 +397,12 @@ def test_it_says_what_it_does_and_why_it_waits() -> None:
         running = limiter.report()
     assert (running.state, running.requests_made, running.requests_this_minute) == (LimiterState.RUNNING, 41, 1)
     assert running.reason == "The dashboard answers; the pace is 6 requests a minute."
+    assert (idle.waits_for, running.waits_for) == (None, None)
     with in_thread(lambda: ask(limiter)) as ended:
         assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
         throttled = limiter.report()
         assert throttled.reason == "Waiting for the next start to keep to 6 requests a minute."
+        assert throttled.waits_for is WaitReason.PACE
         assert throttled.waiting_until is not None
         assert timedelta(seconds=8) < throttled.waiting_until - utc_now() < timedelta(seconds=10.1)
         limiter.stop()

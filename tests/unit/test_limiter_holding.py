@@ -253,6 +253,7 @@ def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
     report = limiter.report()
     assert report.pace == pytest.approx(60 * 0.6 / 1.005)
     assert report.waited == {WaitReason.SLOWED: 60}
+    assert report.waits_for is WaitReason.SLOWED
     wall.forward(seconds=10)
     clock[0] += 10
     with limiter.request():

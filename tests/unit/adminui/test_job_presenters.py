@@ -28,6 +28,7 @@ from backfill.domain import (
     LimiterState,
     Progress,
     Status,
+    WaitReason,
 )
 from backfill.errors import DashboardError
 from tests.factories import NOW, JobFactory
@@ -43,9 +44,10 @@ def a_running_job(progress: Progress | None = None, **fields: object) -> Job:
     return job
 
 
-def limited(state: LimiterState, reason: str, seconds: int | None) -> Progress:
+def limited(state: LimiterState, reason: str, seconds: int | None, waits_for: WaitReason | None = None) -> Progress:
     until = None if seconds is None else NOW + timedelta(seconds=seconds)
-    return Progress(total_items=6, limiter=LimiterReport(state=state, reason=reason, waiting_until=until))
+    report = LimiterReport(state=state, reason=reason, waiting_until=until, waits_for=waits_for, pace=29.85)
+    return Progress(total_items=6, limiter=report)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,24 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "The dashboard answered 503. It tries again by itself. No item is lost and there is nothing to do.",
         ),
         (
-            limited(LimiterState.THROTTLED, "The limit is low.", 28),
+            limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.PACE),
+            "Waiting until 09:27:21 to keep to 60 requests a minute.",
+            "It goes on by itself.",
+        ),
+        (
+            limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.SLOWED),
+            "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
+            "It asked for fewer requests than the limit of 60 requests a minute; a tenth",
+        ),
+        (
+            limited(LimiterState.THROTTLED, "Only within the hours.", 28, WaitReason.OUTSIDE_HOURS),
+            "Waiting until 09:27:21, when the dashboard may be asked again.",
+            "It is asked only within the allowed hours.",
+        ),
+        (
+            limited(LimiterState.BACKING_OFF, "Nothing was answered. It goes on.", 28, WaitReason.DOWN),
             "Waiting until 09:27:21.",
-            "The limit is low. It goes on by itself.",
+            "Nothing was answered. It goes on.",
         ),
         (limited(LimiterState.BACKING_OFF, "It is down.", None), "Waiting for the dashboard.", "It is down. It tries"),
         (
@@ -95,12 +112,12 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
                 limiter=LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers."),
             ),
             "Fetching 4 items at once,",
-            "from districts 60 to 62 and the summary. The dashboard answers.",
+            "from districts 60 to 62 and the summary. The dashboard answers normally; the limit of 60",
         ),
         (
-            limited(LimiterState.RUNNING, "The dashboard answers", None),
+            limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.SLOWED),
             "Fetching the next items.",
-            "The dashboard answ",
+            "The dashboard answers, at 29.9 requests a minute. It asked for fewer requests than the limit",
         ),
         (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "What is already stored is sk"),
     ],

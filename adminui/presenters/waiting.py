@@ -1,0 +1,67 @@
+"""Why a job that fetches waits, and what sets its pace. What the limiter decides is worded, what it was told quoted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from adminui.presenters import wording
+from backfill.domain import Job, LimiterReport, WaitReason
+
+
+class Words(NamedTuple):
+    tone: str
+    lead: str
+    rest: str
+
+
+def waiting(job: Job) -> Words:
+    limiter = job.progress.limiter
+    if limiter.waiting_until is None:
+        return _told(limiter, _("Waiting for the dashboard."))
+    time = {"time": wording.clock(limiter.waiting_until)}
+    match limiter.waits_for:
+        case WaitReason.PACE:
+            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
+            return Words("mute", lead, _("It goes on by itself."))
+        case WaitReason.SLOWED:
+            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _pace(job)}
+            return Words("mute", lead, _("%(slowed)s It goes on by itself.") % {"slowed": _slowed(job)})
+        case WaitReason.OUTSIDE_HOURS:
+            lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
+            return Words("mute", lead, _("It is asked only within the allowed hours. The job goes on by itself."))
+        case WaitReason.DOWN:
+            return Words("warn", _("Waiting until %(time)s.") % time, wording.sentence(limiter.reason))
+    return _told(limiter, _("Waiting until %(time)s.") % time)
+
+
+def going_on(job: Job) -> str:
+    """What sets the pace of a job that fetches."""
+    if job.progress.limiter.waits_for is WaitReason.SLOWED:
+        return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
+    return _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {"limit": _limit(job)}
+
+
+def _told(limiter: LimiterReport, lead: str) -> Words:
+    rest = _("%(reason)s It tries again by itself. No item is lost and there is nothing to do.")
+    return Words("warn", lead, rest % {"reason": wording.sentence(limiter.reason)})
+
+
+def _slowed(job: Job) -> str:
+    words = _("It asked for fewer requests than the limit of %(limit)s; a tenth of that comes back each minute.")
+    return words % {"limit": _limit(job)}
+
+
+def _pace(job: Job) -> str:
+    return _a_minute(round(job.progress.limiter.pace or 0, 1))
+
+
+def _limit(job: Job) -> str:
+    return _a_minute(job.config.rate_limits.max_requests_per_minute)
+
+
+def _a_minute(requests: float) -> str:
+    words = ngettext("%(number)s request a minute", "%(number)s requests a minute", round(requests))
+    return words % {"number": wording.number(requests)}
