@@ -39,14 +39,12 @@ def districts(job: Job, *, shows_all: bool) -> Districts | None:
         return None
     notable = {name: d for name, d in known.items() if d.is_in_progress or d.failed}
     done = sum(d.status in {"completed", "skipped", "failed"} for d in known.values())
-    begun = sum(d.status == "processing" for d in known.values())
+    working = sum(d.is_in_progress for d in known.values())
     failing = sum(bool(d.failed) for d in known.values())
-    counts = [
-        _("%(number)s done") % {"number": done},
-        _("%(number)s in progress") % {"number": begun} if job.status.is_active else "",
-        _("%(number)s to do") % {"number": len(known) - done - begun} if job.status.is_active else "",
-    ]
-    summary = ", ".join(text for text in counts if text)
+    summary = _("%(number)s done") % {"number": done}
+    if job.status.is_active:
+        left = {"working": working, "left": len(known) - done - working}
+        summary += ", " + _("%(working)s in progress, %(left)s to do") % left
     if failing:
         with_failures = ngettext("%(number)s has failures", "%(number)s have failures", failing)
         summary = f"{summary}; {with_failures % {'number': failing}}"

@@ -46,8 +46,10 @@ def _item(job: Job) -> Fact | None:
     return Fact(_("Last item"), wording.item(progress.last_item)) if progress.last_item else None
 
 
-def _pace(job: Job) -> Fact:
+def _pace(job: Job) -> Fact | None:
     pace, may = job.progress.items_per_minute, allowed(job)
+    if pace is None and job.status is not Status.RUNNING:
+        return None
     value = _("Known after a minute") if pace is None else _items_a_minute(pace)
     note = _("the limit allows about %(number)s") % {"number": wording.number(round(may))} if may else ""
     return Fact(_("Pace"), value, note)

@@ -202,6 +202,7 @@ def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_
     assert all_of_them is not None
     assert [row.name for row in some.rows] == ["2", "3"]
     assert len(all_of_them.rows) == 3
+    assert some.summary == "1 done, 1 in progress, 1 to do; 1 has failures"
 
 
 def test_every_error_of_the_dashboard_has_words_and_says_whether_a_retry_helps() -> None:
