@@ -187,7 +187,7 @@ class Analytics(Work):
 
 
 class _Generating(Execution):
-    bundle_size = 16
+    bundle_size = 33  # a quarter of a date's districts and its summary: what is asked of the store for each is shared
 
     def __init__(
         self,
