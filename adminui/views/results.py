@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from adminui import door, queries
-from adminui.permissions import Rights
 from adminui.presenters import district as district_presenter
 from adminui.presenters import trend as trend_presenter
 from adminui.presenters import wording
 from adminui.presenters import world as world_presenter
 from adminui.presenters.chooser import chooser
 from adminui.presenters.result import about
-from backfill.domain import SUMMARY, JobType, ProgramYear, normalised_district
+from adminui.views.missing import no_result, no_result_on
+from backfill.domain import SUMMARY, ProgramYear, normalised_district
 from backfill.errors import AnalyticsNotFound
 from backfill.history import History, Series
 
@@ -34,7 +32,7 @@ def newest(request: HttpRequest) -> HttpResponse:
     try:
         district = normalised_district(wanted)
     except ValueError as exc:
-        return _none(request, _("Results"), str(exc), status=422)
+        return no_result(request, _("Results"), str(exc), status=422)
     day = queries.day(request.GET)
     address = reverse("admin:backfill_district_on", args=[district, day]) if day else _of(district)
     return HttpResponseRedirect(address)
@@ -48,12 +46,12 @@ def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
         dates = history.result_dates(SUMMARY, year) if year else []
         chosen = queries.day(request.GET) or (dates[-1] if dates else None)
         if chosen is None:
-            return _none(request, title, _no_world(year), year=year)
+            return no_result(request, title, _no_world(year), year=year)
         return HttpResponseRedirect(reverse("admin:backfill_world_on", args=[chosen]))
     try:
         result = history.result(day, SUMMARY)
-    except AnalyticsNotFound as exc:
-        return _none(request, title, exc.message, day=day)
+    except AnalyticsNotFound:
+        return no_result_on(request, title, day, SUMMARY)
     body, year = json.loads(result.body), result.program_year
     context = {
         "title": title,
@@ -81,12 +79,12 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
             try:
                 chosen = history.series(district, queries.program_year(request.GET)).points[-1].date
             except AnalyticsNotFound as exc:
-                return _none(request, title, exc.message, year=queries.program_year(request.GET), district=district)
+                return no_result(request, title, exc.message, year=queries.program_year(request.GET), district=district)
         return HttpResponseRedirect(reverse("admin:backfill_district_on", args=[district, chosen]))
     try:
         result = history.result(day, district)
-    except AnalyticsNotFound as exc:
-        return _none(request, title, exc.message, day=day, district=district)
+    except AnalyticsNotFound:
+        return no_result_on(request, title, day, district)
     years = list(history.years(district))
     series = _series(history, district, result.program_year, years)
     dates = [point.date for point in series[-1].points]
@@ -109,36 +107,6 @@ def _series(history: History, district: str, year: ProgramYear, years: Sequence[
     """Of those of the years that are drawn, oldest first."""
     first = year.start - trend_presenter.YEARS + 1
     return [history.series(district, each) for each in reversed(years) if first <= each.start <= year.start]
-
-
-def _none(
-    request: HttpRequest,
-    title: str,
-    sentence: str,
-    *,
-    day: date | None = None,
-    year: ProgramYear | None = None,
-    district: str = SUMMARY,
-    status: int = 404,
-) -> HttpResponse:
-    """What is missing, and the start form filled with the job that makes it."""
-    first, last = (date(year.start, 7, 1), year.close) if year else (day, day)
-    query: dict[str, Any] = {"job": str(JobType.ANALYTICS_GENERATION)}
-    if first and last:
-        query |= {"from": first, "to": last}
-    if district != SUMMARY:
-        query["district"] = wording.one_district(district)
-    history = door.the_service().history
-    context = {
-        "title": title,
-        "rights": Rights.of(request.user),
-        "sentence": sentence,
-        "chosen_district": "" if district == SUMMARY else district,
-        "start_query": urlencode(query),
-        "address": reverse("admin:backfill_world") if district == SUMMARY else _of(district),
-        "chooser": chooser(year or (ProgramYear.of(day) if day else None), history.years(district)),
-    }
-    return door.page(request, "admin/backfill/no_results.html", context, status=status)
 
 
 def _no_world(year: ProgramYear | None) -> str:

@@ -101,11 +101,11 @@ def test_the_world_is_sorted_by_a_heading_and_leads_to_a_district(desk: Desk) ->
     expect(page.get_by_role("heading", name=f"District {most.lstrip('0')}, 30 Jun 2022")).to_be_visible()
 
 
-def test_where_there_is_no_result_the_job_that_makes_it_is_prepared(desk: Desk) -> None:
+def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_prepared(desk: Desk) -> None:
     page = opened(desk, f"{RESULTS}01/2019-06-30/")
     expect(page.get_by_role("heading", name="There is no result yet")).to_be_visible()
-    page.get_by_role("link", name="Prepare that job").click()
-    expect(page.locator("[name=job_type][value=analytics-generation]")).to_be_checked()
+    page.get_by_role("link", name="Prepare the data collection").click()
+    expect(page.locator("[name=job_type][value=data-collection]")).to_be_checked()
     expect(page.locator("#bf-from")).to_have_value("2019-06-30")
     expect(page.locator("#bf-start-form [name=district][value='01']")).to_be_checked()
 

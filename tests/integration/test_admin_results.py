@@ -144,21 +144,43 @@ def test_the_newest_results_are_found_without_a_date(computed: BackfillService, 
 @pytest.mark.parametrize(
     ("path", "sentence", "query"),
     [
-        ("91/2024-02-29/", "first a data-collection job over that date", "from=2024-02-29&to=2024-02-29&district=91"),
-        ("92/", "There are no analytics of district 92", "district=92"),
-        ("91/?year=2010-2011", "of district 91 of 2010-2011", "from=2010-07-01&to=2011-06-30&district=91"),
-        ("world/2023-01-31/", "no analytics of the world on 2023-01-31", "from=2023-01-31&to=2023-01-31"),
-        ("world/?year=2022-2023", "No date of 2022-2023 has a ranking", "from=2022-07-01&to=2023-06-30"),
+        (
+            "91/2024-02-29/",
+            "It takes a data-collection job, and then one of analytics-generation.",
+            "job=data-collection&from=2024-02-29&to=2024-02-29&cadence=daily&district=91",
+        ),
+        (
+            "91/2024-03-31/",
+            "An analytics-generation job makes them of what is stored.",
+            "job=analytics-generation&from=2024-03-31&to=2024-03-31&district=91",
+        ),
+        ("92/", "There are no analytics of district 92", "job=analytics-generation&district=92"),
+        (
+            "91/?year=2010-2011",
+            "of district 91 of 2010-2011",
+            "job=analytics-generation&from=2010-07-01&to=2011-06-30&district=91",
+        ),
+        (
+            "world/2023-01-31/",
+            "World ranking, 31 Jan 2023",
+            "job=data-collection&from=2023-01-31&to=2023-01-31&cadence=daily",
+        ),
+        (
+            "world/?year=2022-2023",
+            "No date of 2022-2023 has a ranking",
+            "job=analytics-generation&from=2022-07-01&to=2023-06-30",
+        ),
     ],
 )
-def test_where_there_is_no_result_the_job_that_makes_it_is_a_click_away(
+def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_a_click_away(
     computed: BackfillService, operator: Client, operator_for: OperatorFor, path: str, sentence: str, query: str
 ) -> None:
+    computed.storage.snapshots.put(a_district(date(2024, 3, 31), clubs=CLUBS))
     answer = operator_for("view_backfilljob", "add_backfilljob").get(f"{HERE}/{path}")
     page = html.unescape(answer.content.decode())
     assert answer.status_code == 404
     assert sentence in page
-    assert f"/admin/backfill/?job=analytics-generation&{query}#start" in page
+    assert f"/admin/backfill/?{query}#start" in page
     assert "#start" not in operator.get(f"{HERE}/{path}").content.decode()  # for one who may not start
 
 

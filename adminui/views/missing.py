@@ -1,0 +1,78 @@
+"""Where a result is looked for and there is none: what is missing, and the next job on the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from adminui import door
+from adminui.permissions import Rights
+from adminui.presenters import wording
+from adminui.presenters.chooser import chooser
+from backfill.domain import SUMMARY, Cadence, JobType, ProgramYear
+from backfill.history import Selection
+
+
+def no_result_on(request: HttpRequest, title: str, day: date, district: str) -> HttpResponse:
+    """A date without a result: the next job on the way to it is collecting, where nothing is collected."""
+    is_collected = any(door.the_service().history.facts(Selection(day, day, frozenset({district}))))
+    if is_collected:
+        sentence = _("There are no analytics of this date. An analytics-generation job makes them of what is stored.")
+        query = {"job": JobType.ANALYTICS_GENERATION, "from": day, "to": day}
+    else:
+        sentence = _(
+            "Nothing is collected of this date. It takes a data-collection job, and then one of analytics-generation."
+        )
+        query = {"job": JobType.DATA_COLLECTION, "from": day, "to": day, "cadence": Cadence.DAILY}
+    year = ProgramYear.of(day)
+    title = f"{title}, {wording.day(day)}"
+    return _nothing(request, title, sentence, query, year=year, district=district, is_collected=is_collected)
+
+
+def no_result(
+    request: HttpRequest,
+    title: str,
+    sentence: str,
+    *,
+    year: ProgramYear | None = None,
+    district: str = SUMMARY,
+    status: int = 404,
+) -> HttpResponse:
+    """No result of a program year, or none at all."""
+    query: dict[str, object] = {"job": JobType.ANALYTICS_GENERATION}
+    if year:
+        query |= {"from": date(year.start, 7, 1), "to": year.close}
+    return _nothing(request, title, sentence, query, year=year, district=district, status=status)
+
+
+def _nothing(
+    request: HttpRequest,
+    title: str,
+    sentence: str,
+    query: Mapping[str, object],
+    *,
+    year: ProgramYear | None,
+    district: str,
+    is_collected: bool = True,
+    status: int = 404,
+) -> HttpResponse:
+    """What is missing, and the start form filled by `query` with the next job on the way to it."""
+    names = {} if district == SUMMARY else {"district": wording.one_district(district)}
+    context = {
+        "title": title,
+        "rights": Rights.of(request.user),
+        "sentence": sentence,
+        "is_collected": is_collected,
+        "chosen_district": "" if district == SUMMARY else district,
+        "start_query": urlencode({**query, **names}),
+        "address": reverse("admin:backfill_world")
+        if district == SUMMARY
+        else reverse("admin:backfill_district", args=[district]),
+        "chooser": chooser(year, door.the_service().history.years(district)),
+    }
+    return door.page(request, "admin/backfill/no_results.html", context, status=status)
