@@ -146,7 +146,7 @@ def test_the_newest_results_are_found_without_a_date(computed: BackfillService, 
     [
         (
             "91/2024-02-29/",
-            "It takes a data-collection job, and then one of analytics-generation.",
+            "Nothing is collected of this date. A data-collection job does that",
             "job=data-collection&from=2024-02-29&to=2024-02-29&cadence=daily&district=91",
         ),
         (
