@@ -26,7 +26,7 @@ def no_result_on(request: HttpRequest, title: str, day: date, district: str) -> 
         query = {"job": JobType.ANALYTICS_GENERATION, "from": day, "to": day}
     else:
         sentence = _(
-            "Nothing is collected of this date. A data-collection job does that; then one of analytics-generation computes."
+            "Nothing is collected of this date. A data-collection job does that, one of analytics-generation the rest."
         )
         query = {"job": JobType.DATA_COLLECTION, "from": day, "to": day, "cadence": Cadence.DAILY}
     year = ProgramYear.of(day)
