@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from backfill.domain import (
     AllowedHours,
     LimiterReport,
     RateLimits,
-    SourceHealth,
     Timeline,
     Turn,
     WaitReason,
@@ -24,12 +21,8 @@ from backfill.errors import (
     DashboardError,
     DashboardUnavailable,
     GivenUp,
-    NoRows,
-    Overloaded,
-    RefusedAnswer,
     Stopped,
     StorageUnavailable,
-    Throttled,
 )
 from backfill.rate_limit.counts import Counts
 from backfill.rate_limit.situation import (
@@ -37,13 +30,11 @@ from backfill.rate_limit.situation import (
     Facts,
     Situation,
     busy_sentence,
-    down_sentence,
     patience_sentence,
     situation,
 )
+from backfill.rate_limit.source import Source, Start
 from backfill.rate_limit.turns import Turns
-
-logger = logging.getLogger(__name__)
 
 TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
 """Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
@@ -51,16 +42,6 @@ TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """A request that was let go."""
-
-    item: str
-    at: datetime
-    is_probe: bool
-    asks_for_known: bool
 
 
 class Limiter:
@@ -92,14 +73,13 @@ class Limiter:
         self._limits, self._update_timeline, self._patience, self._hours = limits, update_timeline, patience, hours
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
-        self._turns, self._counts, self._health = Turns(), Counts(before), SourceHealth(before.down_since)
-        self._down_reason = "The dashboard was in trouble when it was asked last; one request finds out."
+        self._turns, self._counts, self._source = Turns(), Counts(before), Source(before.down_since)
+        self._health = self._source.health
         self._is_reserving = self._is_stopped = self._is_draining = False
         self._store_trouble = ""
         self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0
         self._backing_off: dict[int, tuple[float, str]] = {}
-        self._throttled_in_row = 0
 
     # What requests do.
 
@@ -265,7 +245,7 @@ class Limiter:
                 is_slowed=turns.pace.share(self._now()) < 1,
                 store_trouble=self._store_trouble,
                 held_up=self._held_up,
-                down_reason=self._down_reason if self._health.is_down else "",
+                down_reason=self._source.down_reason,
                 closed_for=self._closed_for(),
                 hours=self._hours,
                 hold_ends=turns.hold_ends,
@@ -283,52 +263,17 @@ class Limiter:
     def _note_answer(self, seconds: float) -> None:
         with self._changed:
             self._counts.lasted(seconds)
-            self._answered()
-
-    def _answered(self) -> None:
-        if self._health.is_down:
-            logger.info("The dashboard answers again.")
-        self._health.answered()
-        self._throttled_in_row = 0
-        self._changed.notify_all()
-
-    def _note_trouble(self, exc: DashboardError, start: _Start) -> None:
-        if self._asks_for_less(exc, start):
-            self._slow(start.at)
-        if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
-            self.hold(exc.retry_at, exc.message)
-            return
-        with self._changed:
-            if isinstance(exc, NoRows | RefusedAnswer):
-                self._answered()
-                self._health.charge(start.item)
-                return
-            if not exc.is_retryable:  # it could not even be asked
-                return
-            was_down = self._health.is_down
-            if start.is_probe:
-                self._health.probe_failed()
-            elif start.item:
-                self._health.failed(start.item, self._now())
-            self._throttled_in_row += isinstance(exc, Throttled)
-            goes_down = self._health.is_down and not was_down
-            is_held = start.is_probe or goes_down or isinstance(exc, Throttled)
-            distance = self._health.probes + 1 if self._health.is_down else self._throttled_in_row
-            until = self._now() + self._limits.backoff(distance, random.random())
-            sentence = exc.message
-            if (since := self._health.down_since) is not None:
-                sentence = self._down_reason = down_sentence(since, exc.message, until)
+            self._source.answered()
             self._changed.notify_all()
-        if goes_down:
-            logger.warning("%s", sentence)
-        if is_held:
-            self.hold(until, sentence)
 
-    def _asks_for_less(self, exc: DashboardError, start: _Start) -> bool:
-        """A 429 does, and a 503 unless nothing is answered anyway: then the rate is not what is wrong."""
+    def _note_trouble(self, exc: DashboardError, start: Start) -> None:
         with self._changed:
-            is_in_trouble = start.is_probe or self._health.is_in_trouble
-        return isinstance(exc, Throttled) or (isinstance(exc, Overloaded) and not is_in_trouble)
+            consequence = self._source.failed(exc, start, self._limits, self._now())
+            self._changed.notify_all()
+        if consequence.is_slower:
+            self._slow(start.at)
+        if consequence.hold is not None:
+            self.hold(*consequence.hold)
 
     def _slow(self, asked_at: datetime) -> None:
         """At half the pace, in every process."""
@@ -340,7 +285,7 @@ class Limiter:
 
     # How a start is found.
 
-    def _acquire(self, item: str, *, is_first: bool) -> _Start:
+    def _acquire(self, item: str, *, is_first: bool) -> Start:
         began = self._clock()
         with self._changed:
             self._waiting_starts += 1
@@ -369,7 +314,7 @@ class Limiter:
                 self._in_flight += 1
                 self._changed.notify_all()
                 is_probe = bool(item) and self._health.is_down
-                return _Start(item, self._now(), is_probe, is_probe and self._health.asks_for_known)
+                return Start(item, self._now(), is_probe, is_probe and self._health.asks_for_known)
             finally:
                 self._waiting_starts -= 1
 

@@ -1,0 +1,92 @@
+"""What is known of the source by how requests ended, and what follows of each end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from backfill.domain import RateLimits, SourceHealth
+from backfill.errors import DashboardError, NoRows, Overloaded, RefusedAnswer, Throttled
+from backfill.rate_limit.situation import down_sentence
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request that was let go."""
+
+    item: str
+    at: datetime
+    is_probe: bool
+    asks_for_known: bool
+
+
+class Consequence(NamedTuple):
+    """What a failure means for every request of every process."""
+
+    is_slower: bool = False
+    """The pace is to be halved."""
+    hold: tuple[datetime, str] | None = None
+    """The source is to be left alone until then, and why."""
+
+
+class Source:
+    """Not for several threads."""
+
+    def __init__(self, down_since: datetime | None = None) -> None:
+        """`down_since`: that of the runner before this one, which found the source down."""
+        self.health = SourceHealth(down_since)
+        self._down_reason = "The dashboard was in trouble when it was asked last; one request finds out."
+        self._throttled_in_row = 0
+
+    @property
+    def down_reason(self) -> str:
+        """Empty where it is not down."""
+        return self._down_reason if self.health.is_down else ""
+
+    def answered(self) -> None:
+        if self.health.is_down:
+            logger.info("The dashboard answers again.")
+        self.health.answered()
+        self._throttled_in_row = 0
+
+    def failed(self, exc: DashboardError, start: Start, limits: RateLimits, now: datetime) -> Consequence:
+        is_slower = self._asks_for_less(exc, start)
+        if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
+            return Consequence(is_slower, (exc.retry_at, exc.message))
+        if isinstance(exc, NoRows | RefusedAnswer):
+            self.answered()
+            self.health.charge(start.item)
+            return Consequence(is_slower)
+        if not exc.is_retryable:  # it could not even be asked
+            return Consequence(is_slower)
+        return Consequence(is_slower, self._hold_after(exc, start, limits, now))
+
+    def _asks_for_less(self, exc: DashboardError, start: Start) -> bool:
+        """A 429 does, and a 503 unless nothing is answered anyway: then the rate is not what is wrong."""
+        is_in_trouble = start.is_probe or self.health.is_in_trouble
+        return isinstance(exc, Throttled) or (isinstance(exc, Overloaded) and not is_in_trouble)
+
+    def _hold_after(
+        self, exc: DashboardError, start: Start, limits: RateLimits, now: datetime
+    ) -> tuple[datetime, str] | None:
+        health, was_down = self.health, self.health.is_down
+        if start.is_probe:
+            health.probe_failed()
+        elif start.item:
+            health.failed(start.item, now)
+        self._throttled_in_row += isinstance(exc, Throttled)
+        goes_down = health.is_down and not was_down
+        distance = health.probes + 1 if health.is_down else self._throttled_in_row
+        until = now + limits.backoff(distance, random.random())
+        sentence = exc.message
+        if (since := health.down_since) is not None:
+            sentence = self._down_reason = down_sentence(since, exc.message, until)
+        if goes_down:
+            logger.warning("%s", sentence)
+        is_held = start.is_probe or goes_down or isinstance(exc, Throttled)
+        return (until, sentence) if is_held else None
