@@ -35,6 +35,7 @@ class Cell:
     tone: str = ""
     icon: str = ""
     href: str = ""
+    """Of a cell that names its row."""
     is_strong: bool = False
 
 

@@ -1,15 +1,7 @@
-// The coverage map: a cell for each district and month. Pointer and keys read a cell and select a part of the map.
+// The coverage map: pointer and keys read a cell and select a part of the map, for the start form.
 (() => {
   "use strict";
 
-  const TOP = 20;  // of the names of program years
-  const SUMMARY_SPACE = 4;  // between the summary and the districts
-  const GAP = "--bf-cell-0";
-  const COLOURS = {
-    n: "--bf-track", N: GAP, s: "--bf-cell-1", S: "--bf-cell-1", f: "--bf-cell-2", a: "--bf-cell-3", A: "--bf-cell-3",
-  };
-  const FRAME = "--body-loud-color";
-  const HALO = "--body-bg";
   const MOVES = {
     ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
     PageUp: [-10, 0], PageDown: [10, 0], Home: [0, -Infinity], End: [0, Infinity],
@@ -22,18 +14,17 @@
 
   let map = null;
   let etag = "";
-  let size = {};
-  let drawn = null;  // all cells, so that only what is on top of them is drawn anew while the pointer moves
+  let picture = null;
   let cursor = null;  // {row, month}
   let anchor = null;
-  let selection = null;  // {rows, first, last}: rows by number, months first to last
+  let selection = null;  // {rows, runs, first, last}: rows by number and in runs, months first to last
 
   // What there is.
 
   const state = (row, month) => map.cells[row][month];
   const isMissing = (letter) => letter !== letter.toLowerCase();
   const isStored = (letter) => "sfa".includes(letter.toLowerCase());
-  const hasSummary = () => map.districts[0] === "all";
+  const firstDistrict = () => Number(map.districts[0] === "all");
   const count = (digits, month) => parseInt(digits[month], 32);
 
   const rowsBetween = (one, other) => {
@@ -50,123 +41,12 @@
     return runs;
   };
 
-  // Drawing.
-
-  const token = (name) => getComputedStyle(element("bf-coverage")).getPropertyValue(name).trim();
-
-  const measure = () => {
-    const axis = 34;
-    const room = element("bf-coverage-body").clientWidth;
-    const padding = parseFloat(getComputedStyle(element("bf-coverage-body")).paddingLeft) * 2;
-    const months = map.months.length;
-    const rows = map.districts.length;
-    const width = clamp((room - padding - axis - 6) / months, room < 600 ? 4 : 3, 24);
-    const height = clamp(Math.floor(540 / rows), room < 600 ? 5 : 4, 18);
-    size = { axis, width, height, wide: Math.round(months * width) + 2, high: TOP + rows * height + SUMMARY_SPACE + 2 };
-  };
-
-  const x = (month) => Math.round(month * size.width);  // whole pixels, or the gaps between cells blur
-  const y = (row) => TOP + row * size.height + (row && hasSummary() ? SUMMARY_SPACE : 0);
-
-  const sized = (canvas, wide, high) => {
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(wide * ratio);
-    canvas.height = Math.round(high * ratio);
-    canvas.style.width = `${wide}px`;
-    canvas.style.height = `${high}px`;
-    const brush = canvas.getContext("2d");
-    brush.scale(ratio, ratio);
-    brush.font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    brush.textBaseline = "middle";
-    brush.fillStyle = token("--bf-quiet");
-    return brush;
-  };
-
   const draw = () => {
-    measure();
-    drawAxis();
-    drawn = document.createElement("canvas");
-    const brush = sized(drawn, size.wide, size.high);
-    drawYears(brush);
-    drawCells(brush);
-    sized(element("bf-map"), size.wide, size.high);
+    picture = window.bfMapPicture(map);
     drawTop();
   };
 
-  const drawAxis = () => {
-    const brush = sized(element("bf-map-axis"), size.axis, size.high);
-    brush.textAlign = "right";
-    const step = [1, 2, 5, 10].find((each) => each * size.height >= 14) || 20;
-    let free = 0;
-    map.districts.forEach((id, row) => {
-      const isNumber = /^\d+$/.test(id);
-      const middle = y(row) + size.height / 2;
-      const name = id === "all" ? "Σ" : id.replace(/^0+(?=.)/, "");
-      const isWanted = !isNumber || step === 1 || row === Number(hasSummary()) || Number(id) % step === 0;
-      if (isWanted && middle >= free) {
-        brush.fillText(name, size.axis - 6, middle);
-        free = middle + 11;
-      }
-    });
-  };
-
-  const drawYears = (brush) => {
-    let free = 0;
-    map.years.forEach((year, month) => {
-      if (month && map.years[month - 1] === year) return;
-      const name = size.width * 12 >= 46 ? `${year.slice(0, 5)}${year.slice(-2)}` : year.slice(0, 4);
-      const wide = brush.measureText(name).width;
-      if (x(month) < free || x(month) + wide > size.wide) return;
-      brush.fillText(name, x(month), 8);
-      free = x(month) + wide + 4;
-    });
-  };
-
-  const drawCells = (brush) => {
-    const colours = Object.fromEntries(Object.entries(COLOURS).map(([letter, name]) => [letter, token(name)]));
-    const gap = token(GAP);
-    const high = size.height - 1;
-    map.years.forEach((year, month) => {
-      const endsYear = map.years[month + 1] !== year;
-      const wide = x(month + 1) - x(month) - (endsYear ? 2 : 1);
-      map.cells.forEach((cells, row) => {
-        const letter = cells[month];
-        if (letter === "u") return;
-        brush.fillStyle = colours[letter];
-        brush.fillRect(x(month), y(row), wide, high);
-        if ("SA".includes(letter)) {
-          brush.fillStyle = gap;
-          brush.fillRect(x(month), y(row) + high - Math.max(1, Math.round(high / 4)), wide, Math.max(1, Math.round(high / 4)));
-        }
-      });
-    });
-  };
-
-  const drawTop = () => {
-    const canvas = element("bf-map");
-    const brush = canvas.getContext("2d");
-    brush.save();
-    brush.resetTransform();
-    brush.clearRect(0, 0, canvas.width, canvas.height);
-    brush.drawImage(drawn, 0, 0);
-    brush.restore();
-    if (selection) {
-      const { first, last } = selection;
-      for (const run of runsOf(selection.rows)) {
-        const box = [x(first) - 1.5, y(run[0]) - 1.5, x(last + 1) - x(first) + 2, y(run.at(-1)) + size.height - y(run[0]) + 2];
-        for (const [wide, name] of [[4, HALO], [2, FRAME]]) {
-          brush.lineWidth = wide;
-          brush.strokeStyle = token(name);
-          brush.strokeRect(...box);
-        }
-      }
-    }
-    if (cursor) {
-      brush.lineWidth = 1.5;
-      brush.strokeStyle = token(FRAME);
-      brush.strokeRect(x(cursor.month) - 1.5, y(cursor.row) - 1.5, x(cursor.month + 1) - x(cursor.month) + 2, size.height + 2);
-    }
-  };
+  const drawTop = () => picture.drawTop(selection, cursor);
 
   // Reading a cell.
 
@@ -189,7 +69,7 @@
   // Selecting.
 
   const select = (next) => {
-    selection = next;
+    selection = next && { ...next, runs: runsOf(next.rows) };
     const place = element("bf-selection");
     place.hidden = !next;
     if (next) element("bf-selection-text").replaceChildren(...selectionWords());
@@ -296,33 +176,22 @@
 
   const show = ({ row, month }) => {
     const scroll = element("bf-map-scroll");
-    const left = x(month);
-    if (left < scroll.scrollLeft || left + size.width > scroll.scrollLeft + scroll.clientWidth) {
+    const left = picture.x(month);
+    if (left < scroll.scrollLeft || left + picture.cellWidth > scroll.scrollLeft + scroll.clientWidth) {
       scroll.scrollLeft = left - scroll.clientWidth / 3;
     }
     const box = element("bf-map").getBoundingClientRect();
-    const middle = box.top + y(row);
+    const middle = box.top + picture.y(row);
     if (middle < 0 || middle > window.innerHeight) window.scrollBy(0, middle - window.innerHeight / 3);
   };
 
   // Pointer and keys.
 
-  const cellAt = (event) => {
-    const box = element("bf-map").getBoundingClientRect();
-    const [left, top] = [event.clientX - box.left, event.clientY - box.top - TOP];
-    const space = hasSummary() && top > size.height ? SUMMARY_SPACE : 0;
-    return {
-      row: clamp(Math.floor((top - space) / size.height), 0, map.districts.length - 1),
-      month: clamp(Math.floor((left + 0.5) / size.width), 0, map.months.length - 1),
-      isInside: left >= 0 && top >= 0 && left < size.wide && top < size.high - TOP,
-    };
-  };
-
   const isTouch = (event) => event.pointerType === "touch";
 
   const onPointerDown = (event) => {
     if (event.button !== 0 || isTouch(event)) return;
-    const cell = cellAt(event);
+    const cell = picture.cellAt(event);
     if (!cell.isInside) return;
     if (!event.shiftKey || !anchor) anchor = cell;
     cursor = cell;
@@ -334,7 +203,7 @@
 
   const onPointerMove = (event) => {
     if (isTouch(event)) return;
-    const cell = cellAt(event);
+    const cell = picture.cellAt(event);
     const isDragging = element("bf-map").hasPointerCapture(event.pointerId);
     if (!cell.isInside && !isDragging) return;
     read(cell, false);
@@ -345,7 +214,7 @@
 
   // A finger scrolls the map; what ends where it began is a tap. The second of two taps selects as far as there.
   const onPointerUp = (event) => {
-    const cell = cellAt(event);
+    const cell = picture.cellAt(event);
     if (!isTouch(event) || !cell.isInside) return;
     const isSecond = anchor && selection?.rows.length === 1 && selection.first === selection.last;
     if (!isSecond) anchor = cell;
@@ -390,7 +259,7 @@
 
   const startingCell = () => {
     if (selection) return { row: selection.rows[0], month: selection.first };
-    return { row: Number(hasSummary()), month: map.months.length - 1 };
+    return { row: firstDistrict(), month: map.months.length - 1 };
   };
 
   // Loading.
@@ -413,7 +282,7 @@
     if (selection) select(selection);
     if (cursor) read(cursor, false);
     showGaps();
-    if (isFirst) element("bf-map-scroll").scrollLeft = size.wide;
+    if (isFirst) element("bf-map-scroll").scrollLeft = picture.wide;
     element("bf-coverage").dataset.state = "ready";
   };
 
