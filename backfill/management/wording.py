@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import AuditEntry, Deed, Estimate, Job, JobConfig, JobType, LimiterReport, Progress, Status
+from backfill.domain import (
+    AuditEntry,
+    Deed,
+    Estimate,
+    Job,
+    JobConfig,
+    JobType,
+    LimiterReport,
+    LimiterState,
+    Progress,
+    Status,
+)
 
 COMMAND = "manage.py backfill"
 
@@ -72,7 +83,8 @@ def why(job: Job) -> str:
     """Why it does what it does right now, in a sentence."""
     if job.status is Status.PAUSED:
         return f"It is paused. Go on with: {COMMAND} resume {job.id}"
-    if job.job_type is JobType.ANALYTICS_GENERATION and job.status is Status.RUNNING:
+    is_computing = job.job_type is JobType.ANALYTICS_GENERATION and job.status is Status.RUNNING
+    if is_computing and job.progress.limiter.state is not LimiterState.BACKING_OFF:
         return f"Computing {job.progress.current_item or 'results'}. No requests are sent to the dashboard."
     reason = job.progress.limiter.reason
     until = job.progress.limiter.waiting_until

@@ -1,0 +1,30 @@
+"""What the command line says of a job."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from backfill.domain import JobType, LimiterReport, LimiterState, Progress
+from backfill.management.wording import why
+from tests.unit.fakes import a_running_job
+
+
+@pytest.mark.parametrize(
+    ("limiter", "sentence"),
+    [
+        (LimiterReport(), "Computing 2024-01-31/91. No requests are sent to the dashboard."),
+        (
+            LimiterReport(
+                state=LimiterState.BACKING_OFF,
+                reason="The Dask scheduler does not answer.",
+                waiting_until=datetime(2024, 3, 14, 9, 26, 55, tzinfo=UTC),
+            ),
+            "The Dask scheduler does not answer. (until 2024-03-14 09:26:55 UTC)",
+        ),
+    ],
+)
+def test_a_job_that_computes_says_what_of_or_why_it_waits(limiter: LimiterReport, sentence: str) -> None:
+    progress = Progress(total_items=6, current_item="2024-01-31/91", limiter=limiter)
+    assert why(a_running_job(job_type=JobType.ANALYTICS_GENERATION, progress=progress)) == sentence
