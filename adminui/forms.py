@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from backfill.domain import (
-    LIMIT_NAMES,
     Cadence,
     JobRequest,
     JobType,
@@ -26,8 +25,8 @@ _RANGE = re.compile(rf"0*(\d{{1,4}}){_TO}0*(\d{{1,4}})")
 _WORD = re.compile(rf"\d+{_TO}\d+|[^\s,;]+")
 _LONGEST_RANGE = 500
 
-_FIELD_OF = {"startDate": "start_date", "endDate": "end_date", "targetDistricts": "districts", "jobType": "job_type"}
-"""Names of the API to those of the form."""
+_API_NAMES = {"districts": "targetDistricts"}
+"""Of the fields whose name there is not their own in camel case."""
 
 
 def districts_in(text: str) -> list[str]:
@@ -74,26 +73,27 @@ class DistrictsField(forms.Field):
 
 
 class RulesForm(forms.Form):
-    """A form to which the sentences of the domain can be added."""
+    """A form to which the sentences of the domain can be added, which call fields by their names in the API."""
 
     def take(self, exc: InvalidRequest) -> None:
         """Put each sentence beside its field, and those of no field above the form."""
         details: Mapping[str, list[str]] = exc.details or {}
+        fields = {_API_NAMES.get(name, camel(name)): name for name in self.fields}
         for name, sentences in details.items():
-            field = self.field_of(name)
             for sentence in sentences:
-                self.add_error(field if field in self.fields else None, sentence)
+                self.add_error(fields.get(name), self._worded(sentence, fields))
 
-    def field_of(self, name: str) -> str:
-        return _FIELD_OF.get(name, name)
+    def _worded(self, sentence: str, fields: Mapping[str, str]) -> str:
+        """With the names of fields as the page has them."""
+        return re.sub("|".join(fields), lambda match: f"“{self.fields[fields[match[0]]].label}”", sentence)
 
 
 class StartForm(RulesForm):
-    job_type = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in JobType])
+    job_type = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in JobType], label=gettext_lazy("Job type"))
     start_date = forms.DateField(required=False, label=gettext_lazy("From"))
     end_date = forms.DateField(required=False, label=gettext_lazy("To"))
     cadence = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in Cadence], initial=str(Cadence.DAILY))
-    districts = DistrictsField(required=False)
+    districts = DistrictsField(required=False, label=gettext_lazy("Districts"))
     skip_existing = forms.BooleanField(required=False)
     plan_id = forms.CharField(required=False, max_length=100)
 
@@ -114,14 +114,11 @@ class StartForm(RulesForm):
 class LimitsForm(RulesForm):
     """Any of the limits; one that is left empty stays as it is."""
 
-    max_requests_per_minute = forms.IntegerField(required=False)
-    max_concurrent = forms.IntegerField(required=False)
-    min_delay_ms = forms.IntegerField(required=False)
-    max_delay_ms = forms.IntegerField(required=False)
-    backoff_multiplier = forms.FloatField(required=False)
-
-    def field_of(self, name: str) -> str:
-        return next((field for field in LIMIT_NAMES if camel(field) == name), name)
+    max_requests_per_minute = forms.IntegerField(required=False, label=gettext_lazy("Requests a minute"))
+    max_concurrent = forms.IntegerField(required=False, label=gettext_lazy("Requests at once"))
+    min_delay_ms = forms.IntegerField(required=False, label=gettext_lazy("Shortest delay"))
+    max_delay_ms = forms.IntegerField(required=False, label=gettext_lazy("Longest delay"))
+    backoff_multiplier = forms.FloatField(required=False, label=gettext_lazy("Backoff factor"))
 
     def changes(self, current: RateLimits) -> dict[str, float]:
         """What differs from the current ones."""

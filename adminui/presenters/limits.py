@@ -14,14 +14,7 @@ from adminui.forms import LimitsForm, sentences
 from adminui.presenters import wording
 from backfill.domain import BOUNDS, DISTRICT_REPORTS, LIMIT_NAMES, RateLimits, StoredLimits
 
-_LIMITS: dict[str, tuple[str | Promise, str | Promise]] = {
-    "max_requests_per_minute": (gettext_lazy("Requests a minute"), ""),
-    "max_concurrent": (gettext_lazy("Requests at once"), ""),
-    "min_delay_ms": (gettext_lazy("Shortest delay"), gettext_lazy("ms")),
-    "max_delay_ms": (gettext_lazy("Longest delay"), gettext_lazy("ms")),
-    "backoff_multiplier": (gettext_lazy("Backoff factor"), ""),
-}
-"""Label and unit."""
+_UNITS: dict[str, str | Promise] = {"min_delay_ms": gettext_lazy("ms"), "max_delay_ms": gettext_lazy("ms")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +72,13 @@ def _waits(limits: RateLimits) -> str:
 
 
 def _limit_field(name: str, current: float, form: LimitsForm | None) -> LimitField:
-    label, unit = _LIMITS[name]
     low, high = BOUNDS[name]
     sent = form.data.get(name) if form else None
     return LimitField(
         name=name,
-        label=str(label),
+        label=str(LimitsForm.base_fields[name].label),
         range=_("%(low)s to %(high)s") % {"low": f"{low:,}", "high": f"{high:,}"},
-        unit=str(unit),
+        unit=str(_UNITS.get(name, "")),
         value=f"{current:g}" if sent is None else str(sent),
         lowest=low,
         highest=high,

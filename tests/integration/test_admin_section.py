@@ -194,9 +194,9 @@ def test_a_start_beside_a_running_job_says_which_one_runs(served: BackfillServic
     ("changes", "sentence"),
     [
         ({"start_date": "2024-02-30"}, "Enter a valid date."),
-        ({"start_date": "2025-01-01"}, "must not be after endDate"),
+        ({"start_date": "2025-01-01"}, "“From” (2025-01-01) must not be after “To” (2024-01-31)."),
         ({"end_date": "2999-01-01"}, "must be before today"),
-        ({"start_date": ""}, "startDate is needed"),
+        ({"start_date": ""}, "“From” is needed"),
         ({"districts": "41-46, nonsense"}, "A district is a number like 91"),
         ({"districts": "46-41"}, "from the smaller number to the larger"),
     ],
