@@ -62,19 +62,24 @@ class Campaign:
         chance = random.Random(f"{self.seed}-{number}")
         place_type = self.places[number % len(self.places)]
         while not is_over():
+            world: World | None = None
             try:
-                place: Place = place_type()
+                place = place_type()
             except PlaceMissing as exc:
                 record.skipped[place_type.kind] = str(exc)
                 return
-            world = World(place, record, chance)
+            except Exception as exc:  # noqa: BLE001 - as below
+                record.violation(f"{place_type.kind}: there is no place for a site: {exc!r}")
+                return
             try:
+                world = World(place, record, chance)
                 with world:
                     tell_all(world, is_over)
                 shutil.rmtree(world.folder)
             except Exception as exc:  # noqa: BLE001 - whatever it is, the campaign must not call it a success
                 record.violation(f"{place_type.kind}: the site broke: {exc!r}")
-                print(f"  What its servers logged is kept in {world.folder}.", flush=True)
+                if world is not None:
+                    print(f"  What its servers logged is kept in {world.folder}.", flush=True)
                 if len(record.wrong) > 20:
                     return
 
