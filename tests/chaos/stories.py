@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -297,7 +298,7 @@ def displaced(world: World) -> None:
         world.wrong(f"the displaced job is {was}")
     world.check()
     world.take_stock()
-    world.job_id = next(row.id for row in world.books.jobs() if row.status in ACTIVE)
+    world.job_id = json.loads(done.stdout)["jobId"]  # where all of it is stored already, it has ended by now
     world.record.jobs += 1
 
 
