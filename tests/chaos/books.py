@@ -74,10 +74,6 @@ class Reader(ABC):
     """The rows of one store. Every call raises StoreAway where that does not answer."""
 
     @abstractmethod
-    def jobs(self) -> list[JobRow]:
-        """Oldest first."""
-
-    @abstractmethod
     def job(self, job_id: str) -> JobRow: ...
 
     @abstractmethod

@@ -114,12 +114,6 @@ class FirestoreReader(Reader):
         yield _Moment(self, transaction)
         self.ask(self.root, "rollback", {"transaction": transaction})
 
-    def jobs(self) -> list[JobRow]:
-        with self._moment() as moment:
-            found = moment.all("jobs", only=("created_at", "body"))
-        by_age = sorted(found, key=lambda name: (found[name]["created_at"], name))
-        return [_job_of(name, found[name]) for name in by_age]
-
     def job(self, job_id: str) -> JobRow:
         name = self.name("jobs", str(UUID(job_id)))
         with self._answering():

@@ -70,13 +70,10 @@ class SqlReader(Reader):
         with self._reading() as database:
             return list(database.execute(statement).fetchall())
 
-    def jobs(self) -> list[JobRow]:
-        rows = self._rows(f"SELECT {_JOB} FROM backfill_backfilljob ORDER BY created_at, id")  # noqa: S608
-        return [_job_of(row) for row in rows]
-
     def job(self, job_id: str) -> JobRow:
         key = _hex(job_id)
-        return next(row for row in self.jobs() if row.id == key)
+        rows = self._rows(f"SELECT {_JOB} FROM backfill_backfilljob")  # noqa: S608
+        return next(_job_of(row) for row in rows if _hex(row[0]) == key)
 
     def account(self, job_id: str) -> Account:
         key = _hex(job_id)
