@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing.synchronize import Barrier
+from threading import BrokenBarrierError
 from typing import TypeVar
 
 from backfill.storage import Storage
@@ -52,11 +53,15 @@ class Racers:
         self._pool = ProcessPoolExecutor(count, context, _begin, (self._barrier,))
 
     def race(self, backend: Backend, act: Callable[[Storage, Meet, int], T]) -> Sequence[T]:
-        """What each made of it; raises what the first of them raised that met trouble."""
+        """What each made of it; raises what one of them met, and not that the others then waited for it in vain."""
         self._barrier.reset()
         # Each takes part in the meeting at the start, so no process can take two of these.
         runs = [self._pool.submit(_race, backend, act, number) for number in range(self._count)]
-        return [run.result(_PATIENCE) for run in runs]
+        wait(runs, 2 * _PATIENCE)
+        met = [trouble for run in runs if run.done() and (trouble := run.exception()) is not None]
+        for trouble in sorted(met, key=lambda trouble: isinstance(trouble, BrokenBarrierError)):
+            raise trouble
+        return [run.result(0) for run in runs]
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

@@ -116,22 +116,22 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
     )
     read = jobs.totals
 
-    def ends_meanwhile() -> Totals:
+    def ends_meanwhile(_: object) -> Totals:
         monkeypatch.undo()
         before = read()
         jobs.update(job.id, lambda job: job.cancel_requested(NOW))
         return before
 
-    monkeypatch.setattr(jobs, "totals", ends_meanwhile)
+    monkeypatch.setattr(type(jobs), "totals", ends_meanwhile)
     found = served.vitals()
     assert (found.active, found.totals.items["data-collection processed"]) == (None, 4)
 
 
 def test_a_service_without_its_store_has_no_figures(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> Job:
+    def fail(_: object) -> Job:
         raise StorageUnavailable("The job store does not answer.")
 
-    monkeypatch.setattr(served.storage.jobs, "active", fail)
+    monkeypatch.setattr(type(served.storage.jobs), "active", fail)
     refused(CheckedClient().get("/metrics"), 503, "STORAGE_UNAVAILABLE")
 
 
