@@ -1,7 +1,5 @@
 PYTHON ?= python3
 PORT ?= 8000
-# Tests of real servers mostly wait for leases to end, so twice as many run as there are cores.
-WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 BIN := .venv/bin
 PRODUCTION := DJANGO_DEBUG=false DJANGO_HTTPS=true DJANGO_ALLOWED_HOSTS=backfill.example.org \
 	DJANGO_SECRET_KEY=a-text-of-more-than-fifty-characters-that-nobody-else-knows-0123456789 \
@@ -48,7 +46,7 @@ screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the 
 	$(BIN)/python -m tests.screenshots
 
 test: lint chromium  ## Everything that must hold, with coverage
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term
 
 format: $(DEV)  ## Put the code into shape
 	$(BIN)/ruff check --fix .
