@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
+
+_LONGEST = 0.5
+"""Seconds of one wait. A signal that comes when the thread is just about to wait is handled only once it runs again."""
 
 
 class StopSignals:
@@ -34,10 +39,14 @@ class StopSignals:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether it was asked to stop, at the latest after so many seconds; None waits as long as it takes."""
-        if not self._is_asked:
+        ends = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._is_asked:
+            left = ends - time.monotonic()
             try:
-                self._got.get(timeout=seconds)
+                self._got.get(timeout=max(min(left, _LONGEST), 0))
             except Empty:
-                return False
-            self._is_asked = True
+                if left <= _LONGEST:
+                    return False
+            else:
+                self._is_asked = True
         return True

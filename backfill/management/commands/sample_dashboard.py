@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import signal
 from argparse import ArgumentTypeError
 from datetime import UTC, date, datetime
-from queue import SimpleQueue
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from backfill.management.stop_signals import StopSignals
 from backfill.sample_world import SampleServer, SampleWorld
 
 
@@ -41,20 +40,10 @@ class Command(BaseCommand):
         if latency_ms < 0:
             raise CommandError("--latency-ms is a number of milliseconds, 0 or more.")
         server = self._server(world, options["host"], options["port"], latency_ms / 1000)
-        # A queue, since its put may be called from a signal handler at any point of the thread that waits in get.
-        asked_to_stop: SimpleQueue[int] = SimpleQueue()
-        before = {
-            number: signal.signal(number, lambda got, _frame: asked_to_stop.put(got))
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            with server:
-                self.stdout.write(f"Sample dashboard on {server.url}")
-                self.stdout.flush()
-                asked_to_stop.get()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with StopSignals() as stop, server:
+            self.stdout.write(f"Sample dashboard on {server.url}")
+            self.stdout.flush()
+            stop.wait()
 
     @staticmethod
     def _server(world: SampleWorld, host: str, port: int, latency: float) -> SampleServer:

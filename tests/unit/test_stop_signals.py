@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM end a wait, whenever they come."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from backfill.management.stop_signals import StopSignals
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
+    with StopSignals() as stop:
+        began = time.monotonic()
+        assert not stop.wait(0.7)
+        assert time.monotonic() - began >= 0.7
+
+
+@BOTH
+def test_a_signal_before_the_wait_ends_it_and_every_later_one(number: signal.Signals) -> None:
+    with StopSignals() as stop:
+        signal.raise_signal(number)
+        assert stop.wait()
+        assert stop.wait(0)
+
+
+@BOTH
+def test_a_signal_that_does_not_wake_the_thread_that_waits_ends_the_wait_soon(number: signal.Signals) -> None:
+    """As one does that comes between the last look at signals and the wait: here another thread receives it."""
+    with StopSignals() as stop:
+        other = threading.Timer(0.2, signal.raise_signal, [number])
+        other.start()
+        began = time.monotonic()
+        assert stop.wait(20)
+        assert time.monotonic() - began < 10
+        other.join()
