@@ -151,9 +151,7 @@ class Limiter:
         ends = self._clock() + self._limits.backoff(failures, random.random()).total_seconds()
         self._backing_off[me] = (ends, reason)
         try:
-            while (left := ends - self._clock()) > 0 and not is_over():
-                self._check_going(is_pace=False)
-                self._wait(left)
+            self._wait_until(ends, is_over)
         finally:
             del self._backing_off[me]
 
@@ -169,9 +167,7 @@ class Limiter:
         with self._changed:
             ends = self._clock() + seconds
             self._held_up = waits_for, ends, sentence
-            while (left := ends - self._clock()) > 0:
-                self._check_going(is_pace=False)
-                self._wait(left)
+            self._wait_until(ends, lambda: False)
 
     def go_on(self) -> None:
         """It answers."""
@@ -378,6 +374,12 @@ class Limiter:
     def _check_going(self, *, is_pace: bool) -> None:
         if self._is_stopped or (self._is_draining and not is_pace):
             raise Stopped("The job stops; the item is left as if it had not begun.")
+
+    def _wait_until(self, ends: float, is_over: Callable[[], bool]) -> None:
+        """Raises Stopped where it is not to go on."""
+        while (left := ends - self._clock()) > 0 and not is_over():
+            self._check_going(is_pace=False)
+            self._wait(left)
 
     def _wait(self, seconds: float | None) -> None:
         self._changed.wait(min(seconds, 5.0) if seconds is not None else 5.0)
