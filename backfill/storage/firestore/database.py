@@ -30,6 +30,7 @@ from google.cloud.firestore import DELETE_FIELD, CollectionReference, DocumentRe
 from google.cloud.firestore_v1 import types
 
 from backfill.errors import StorageUnavailable
+from backfill.storage.firestore import verifying
 from backfill.storage.firestore.client import Client, Connection
 
 T = TypeVar("T")
@@ -123,14 +124,8 @@ class Attempt:
         return self._database.read_all(references, fields)
 
     def verify(self, seen: Document) -> None:
-        """Commit only if a document is as it was seen: a write of none of its fields, which leaves it as it is.
-
-        Not by a transaction, whose locks outlive a process that is killed or frozen in it by a minute.
-        """
-        document = types.Document(name=f"{self._database.client.root}/{seen.reference.path}")
-        nothing = types.Write(update=document, update_mask=types.DocumentMask())
-        self._database.unchanged(seen).modify_write(nothing)
-        self.writes._add_write_pbs([nothing])  # noqa: SLF001 - the library has no word for such a write
+        """Commit only if a document is as it was seen, though nothing of it is written."""
+        self.writes._add_write_pbs([self._database.verification(seen)])  # noqa: SLF001 - the library has no word for it
 
     def write(self, seen: Document, value: dict[str, Any]) -> None:
         """Put a document in the place of the one that was seen, or there where none was."""
@@ -158,6 +153,7 @@ class Database:
 
     def __init__(self, connection: Connection, prefix: str, *, patience: float = PATIENCE) -> None:
         self._connection, self._root, self._patience = connection, (prefix, "v1"), patience
+        self._verifies: bool | None = None
         self._retry = Retry(
             predicate=if_exception_type(*_TROUBLE, exceptions.Aborted),
             initial=0.1,
@@ -179,6 +175,16 @@ class Database:
     def unchanged(self, seen: Document) -> Any:
         """The precondition that a document is as it was seen."""
         return self.client.write_option(last_update_time=seen.update_time)
+
+    def verification(self, seen: Document) -> types.Write:
+        """What fails a commit where a document is no longer as it was seen."""
+        if self._verifies is None:
+            nothing = f"{self.client.root}/{self.document('state', 'ping').path}"
+            self._verifies = verifying.is_known_to(self.client, nothing, timeout=_TIMEOUT)
+        name = f"{self.client.root}/{seen.reference.path}"
+        write = verifying.verification(name) if self._verifies else verifying.empty_write(name)
+        self.unchanged(seen).modify_write(write)
+        return write
 
     # Reading.
 
