@@ -26,7 +26,7 @@ from backfill.domain import (
     RateLimits,
     Status,
     StoredLimits,
-    conflict_details,
+    conflict_with,
     parsed_district,
     waiting_for_worker,
 )
@@ -172,11 +172,7 @@ class BackfillService:
     def _refuse_if_busy(self) -> None:
         active = self.storage.jobs.active()
         if active is not None and not active.is_stale(self.now()):
-            raise JobConflict(
-                f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job "
-                "runs at a time: wait until it ends, or cancel it first.",
-                details=conflict_details(active),
-            )
+            raise conflict_with(active)
 
     # Watching.
 

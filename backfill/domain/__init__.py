@@ -12,6 +12,7 @@ from backfill.domain.calendar import (
     month_end_of,
     month_ends,
 )
+from backfill.domain.conflict import conflict_with
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
 from backfill.domain.estimate import Course, Estimate, Experience, of_items, of_requests
 from backfill.domain.flight import QUARANTINED_AFTER, Flight
@@ -33,7 +34,6 @@ from backfill.domain.job import (
     JobType,
     Lease,
     Status,
-    conflict_details,
 )
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
@@ -141,7 +141,7 @@ __all__ = [
     "WorkItem",
     "calendar_ends",
     "camel",
-    "conflict_details",
+    "conflict_with",
     "covered_days",
     "covered_months",
     "district_order",

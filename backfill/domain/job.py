@@ -5,7 +5,6 @@ Changes are pure, because a storage may apply them twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -369,18 +368,3 @@ class JobFilter:
     job_types: frozenset[JobType] = frozenset()
     created_from: datetime | None = None
     created_to: datetime | None = None
-
-
-def conflict_details(job: Job) -> Mapping[str, object]:
-    """What the one who is refused needs to know of the job that runs."""
-    return {
-        "jobId": str(job.id),
-        "jobType": str(job.job_type),
-        "status": str(job.status),
-        "path": f"/api/admin/backfill/{job.id}",
-        "progress": {
-            "totalItems": job.progress.total_items,
-            "settledItems": job.progress.settled_items,
-            "percent": job.progress.percent,
-        },
-    }

@@ -53,11 +53,11 @@ from backfill.domain import (
     Timeline,
     Totals,
     WorkItem,
-    conflict_details,
+    conflict_with,
     month_end_of,
     reports_of,
 )
-from backfill.errors import JobConflict, JobNotFound, LeaseLost, StorageUnavailable
+from backfill.errors import JobNotFound, LeaseLost, StorageUnavailable
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, JobStorage, Page, SnapshotStorage, Storage
 from backfill.storage.packing import pack_outcomes, pack_plan, unpack_plan, unpack_segment
@@ -257,7 +257,7 @@ class FakeJobs(JobStorage):
             if active is not None:
                 ended = displace(active)
                 if ended is None:
-                    raise JobConflict(f"Job {active.id} is {active.status}.", details=conflict_details(active))
+                    raise conflict_with(active)
                 displaced = self._write(ended)
             self.rows[job.id], self.plans[job.id] = job, pack_plan(plan)
             if audit is not None:

@@ -22,9 +22,9 @@ from backfill.domain import (
     StoredLimits,
     Timeline,
     Totals,
-    conflict_details,
+    conflict_with,
 )
-from backfill.errors import CorruptRecord, JobConflict, JobNotFound, StorageUnavailable
+from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.storage import packing
 from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.firestore import blobs
@@ -43,14 +43,6 @@ from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.state import State, claim_on
 
 logger = logging.getLogger(__name__)
-
-
-def _conflict(active: Job) -> JobConflict:
-    return JobConflict(
-        f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
-        "time: wait until it ends, or cancel it first.",
-        details=conflict_details(active),
-    )
 
 
 class FirestoreJobStorage(JobStorage):
@@ -134,7 +126,7 @@ class FirestoreJobStorage(JobStorage):
             raise Overtaken(f"The slot holds job {seen.id}, which is not active.")
         ended = displace(active)
         if ended is None:
-            raise _conflict(active)
+            raise conflict_with(active)
         return active, ended
 
     def _set_aside(self, job_id: UUID) -> None:

@@ -20,10 +20,10 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     Segment,
-    conflict_details,
+    conflict_with,
     kinds_in,
 )
-from backfill.errors import CorruptRecord, JobConflict, JobNotFound, StorageUnavailable
+from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.models import (
     BackfillJob,
     Checkpoint,
@@ -34,14 +34,6 @@ from backfill.storage.base import Page
 from backfill.storage.orm.database import answering, transacting
 from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
 from backfill.storage.orm.state import OrmState
-
-
-def _conflict(active: Job) -> JobConflict:
-    return JobConflict(
-        f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
-        "time: wait until it ends, or cancel it first.",
-        details=conflict_details(active),
-    )
 
 
 class OrmJobStorage(OrmState):
@@ -63,7 +55,7 @@ class OrmJobStorage(OrmState):
             winner = self.active() if isinstance(exc.__cause__, IntegrityError) else None
             if winner is None:
                 raise
-            raise _conflict(winner) from exc  # a concurrent create was first, and the constraint told us so
+            raise conflict_with(winner) from exc  # a concurrent create was first, and the constraint told us so
         return job
 
     def _make_room(self, displace: Callable[[Job], Job | None]) -> Job | None:
@@ -77,7 +69,7 @@ class OrmJobStorage(OrmState):
             return None
         ended = displace(active)
         if ended is None:
-            raise _conflict(active)
+            raise conflict_with(active)
         self._count(active, ended)
         return self._write(row, ended)
 
