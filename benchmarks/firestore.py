@@ -134,13 +134,15 @@ def _documents() -> None:
             storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
             worker, watching = service.new_worker(), _storage([]).jobs
             worker.start()
+            page, poll = _reads_of_the_admin()
             while watching.active() is not None:
                 time.sleep(0.1)
             seconds = time.perf_counter() - began
             worker.stop()
-            reads, writes = charges.reads.copy(), charges.writes.copy()
-            charges.forget()
-            items, poll = service.job(job.id).progress.processed, charges.reads.total()
+            reads, writes = charges.reads, charges.writes
+            ended = watching.get(job.id)
+            assert ended is not None
+            items = ended.progress.processed
             say("items a second", f"{items / seconds:.1f}")
             state = writes["jobs"] + writes["segments"]
             say("writes of job and ledger, an item", f"{state / items:.3f}", "at most 0.1")
@@ -148,12 +150,34 @@ def _documents() -> None:
             say("writes of snapshots, an item", f"{writes['snapshots'] / items:.3f}", "1")
             say("writes of the slot, in all", f"{writes['slot']}", "3")
             say("reads, an item", f"{reads.total() / items:.2f}")
-            say("reads a poll of a job", f"{poll}", "at most 2")
+            say("reads of the admin's page, and of a poll that brings news", f"{page}, {poll}", "a poll at most 2")
             print(f"    all writes: {dict(writes)}\n    all reads: {dict(reads)}")
     finally:
         services.backfill_service.cache_clear()
         dashboard.terminate()
         dashboard.wait()
+
+
+def _reads_of_the_admin() -> tuple[int, int]:
+    """What another process reads for the page of the Backfill section, and for a poll of it, while a job runs."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from backfill import service as services
+
+    charges = Charges()
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.create_superuser("firestore"))
+    services.backfill_service.cache_clear()
+    with mock.patch.object(services, "open_storage", return_value=_storage([charges])):
+        charges.forget()
+        page = client.get("/admin/backfill/")
+        of_page = charges.reads.copy()
+        charges.forget()
+        poll = client.get("/admin/backfill/now/")
+    if (page.status_code, poll.status_code) != (200, 200):
+        raise AssertionError(f"The admin answered {page.status_code} and {poll.status_code}.")
+    return of_page.total(), charges.reads.total()
 
 
 def _years_of_facts() -> None:
