@@ -17,6 +17,7 @@ from backfill.webhooks import key_of
 from backfill.work.executors import EXECUTORS, trouble_with
 
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST")
+_HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
 _COLLECTION_NAME = re.compile(r"(?!__)[A-Za-z0-9_-]{1,100}")
 
 
@@ -58,7 +59,7 @@ def _is_web_address(url: str) -> bool:
 
 @register()
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Settings that hold one of a few values, and the address of the dashboard."""
+    """Settings that hold one of a few values, addresses, and how long things are kept."""
     found: list[CheckMessage] = []
     if settings.BACKFILL_STORAGE not in ADAPTERS:
         found.append(
@@ -66,12 +67,6 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 f"BACKFILL_STORAGE is {settings.BACKFILL_STORAGE!r}.",
                 hint=f"Set it to one of: {', '.join(ADAPTERS)}.",
                 id="backfill.E002",
-            )
-        )
-    if settings.BACKFILL_WORKER not in {"auto", "off"}:
-        found.append(
-            Error(
-                f"BACKFILL_WORKER is {settings.BACKFILL_WORKER!r}.", hint="Set it to auto or off.", id="backfill.E003"
             )
         )
     if trouble := trouble_with(settings.BACKFILL_EXECUTOR):
@@ -84,14 +79,15 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="backfill.E004",
             )
         )
-    if settings.BACKFILL_RETENTION_DAYS < 1:
-        found.append(
-            Error(
-                f"BACKFILL_RETENTION_DAYS is {settings.BACKFILL_RETENTION_DAYS}.",
-                hint="Set it to 1 or more.",
-                id="backfill.E005",
-            )
+    found.extend(
+        Error(
+            f"DJANGO_ALLOWED_HOSTS has {host!r}, which is no name of a host: every request to it would be refused.",
+            hint="Write the name alone, like backfill.example.org, without https:// and without a port.",
+            id="backfill.E013",
         )
+        for host in settings.ALLOWED_HOSTS
+        if not _HOST.fullmatch(host)
+    )
     if settings.BACKFILL_AUDIT_DAYS < settings.BACKFILL_RETENTION_DAYS:
         found.append(
             Error(

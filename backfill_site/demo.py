@@ -23,6 +23,18 @@ def manage(*arguments: str) -> int:
     return subprocess.call([sys.executable, "manage.py", *arguments], cwd=ROOT)  # noqa: S603 - our own command
 
 
+def settle_environment() -> None:
+    """Settings of its own: those of the real service, here or in a `.env`, may name its store or its receiver."""
+    for name in [name for name in os.environ if name.startswith(("DJANGO_", "BACKFILL_"))]:
+        del os.environ[name]
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="backfill_site.settings",
+        DJANGO_DEBUG="true",
+        DATABASE_URL="sqlite:///var/demo.sqlite3",
+        BACKFILL_ENV_FILE=os.devnull,
+    )
+
+
 def sample_dashboard() -> tuple[subprocess.Popen[str], str]:
     """The sample dashboard in a process of its own, and its address."""
     process = subprocess.Popen(
@@ -52,9 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="where to serve")
     port = parser.parse_args().port
-    os.environ.update(
-        DJANGO_SETTINGS_MODULE="backfill_site.settings", DJANGO_DEBUG="true", DATABASE_URL="sqlite:///var/demo.sqlite3"
-    )
+    settle_environment()
     dashboard, os.environ["BACKFILL_DASHBOARD_URL"] = sample_dashboard()
     try:
         if manage("migrate", "--verbosity", "0"):

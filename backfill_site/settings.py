@@ -1,5 +1,12 @@
-"""Settings, all from the environment or a `.env` beside manage.py. The README lists them."""
+"""Settings, all from the environment or a `.env` beside manage.py. The README lists them.
 
+What is no value of a setting stops the start with a sentence, where system checks would come too late to name it:
+serving processes run none of them.
+"""
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,30 +14,57 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
+_MOST_DAYS = 36_500
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+_ENV_FILE = os.environ.get("BACKFILL_ENV_FILE", str(BASE_DIR / ".env"))
+if "BACKFILL_ENV_FILE" in os.environ and not Path(_ENV_FILE).exists():
+    raise ImproperlyConfigured(f"BACKFILL_ENV_FILE is {_ENV_FILE!r}; there is no such file.")
+environ.Env.read_env(_ENV_FILE)
 
 
-def _one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
-    """A setting that is needed before there are system checks to name it."""
-    value = str(env.str(name, default=default))
+def _text(name: str, default: str = "") -> str:
+    """As it is written: Env.str would take a text that begins with $ for the name of another variable."""
+    return os.environ.get(name, default)
+
+
+def _one_of(name: str, default: str, choices: Collection[str]) -> str:
+    value = _text(name, default)
     if value not in choices:
         raise ImproperlyConfigured(f"{name} is {value!r}; set it to one of: {', '.join(choices)}.")
     return value
 
 
-DEBUG = env.bool("DJANGO_DEBUG", default=False)
+def _is_on(name: str) -> bool:
+    """Refused is a slip like `ture`: taken for false, it would turn off what was meant to be on."""
+    value = _text(name).strip().lower()
+    if value not in _ON | _OFF:
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to true or false.")
+    return value in _ON
+
+
+def _days(name: str, default: int) -> int:
+    value = _text(name, str(default))
+    if not (value.isdecimal() and 1 <= int(value) <= _MOST_DAYS):
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to a number of days from 1 to {_MOST_DAYS}.")
+    return int(value)
+
+
+def _names(name: str, default: str = "") -> list[str]:
+    return [value.strip() for value in _text(name, default).split(",") if value.strip()]
+
+
+DEBUG = _is_on("DJANGO_DEBUG")
 _DEVELOPMENT_KEY = "for-development-only-" + "0" * 40
-SECRET_KEY = env.str("DJANGO_SECRET_KEY", default=_DEVELOPMENT_KEY if DEBUG else "")
+SECRET_KEY = _text("DJANGO_SECRET_KEY") or (_DEVELOPMENT_KEY if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DJANGO_SECRET_KEY is not set. Set it to a long random text, or set DJANGO_DEBUG=true on your own machine."
     )
-ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = _names("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = _names("DJANGO_CSRF_TRUSTED_ORIGINS")
 
-_HTTPS = env.bool("DJANGO_HTTPS", default=False)
+_HTTPS = _is_on("DJANGO_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
@@ -100,10 +134,21 @@ TEMPLATES = [
 
 def _database(url: str) -> dict[str, Any]:
     """The default database; a relative SQLite path is one beside manage.py."""
-    database: dict[str, Any] = environ.Env.db_url_config(url)
+    database: dict[str, Any] = {}
+    if url.partition("://")[0] in {"sqlite", "postgres", "postgresql"}:
+        with suppress(ValueError):  # of a port that is no number
+            database = environ.Env.db_url_config(url)
+    if database.get("NAME", "") in {"", ":memory:"}:
+        # Not quoted, since it may hold a password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no database; write it like sqlite:///FOLDER/FILE or postgres://USER:PASSWORD@HOST/NAME."
+        )
     if database["ENGINE"] == "django.db.backends.sqlite3":
         path = BASE_DIR / str(database["NAME"])
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be made: {exc.strerror}.") from exc
         database["NAME"] = str(path)
         # IMMEDIATE: a transaction that reads before it writes waits for its turn, where it else would fail at once.
         # WAL: readers and the writer do not wait for each other. NORMAL keeps the order of commits through a kill.
@@ -122,7 +167,7 @@ def _database(url: str) -> dict[str, Any]:
     return database
 
 
-DATABASES = {"default": _database(env.str("DATABASE_URL", default="sqlite:///var/backfill.sqlite3"))}
+DATABASES = {"default": _database(_text("DATABASE_URL", "sqlite:///var/backfill.sqlite3"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -184,19 +229,19 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-BACKFILL_STORAGE = env.str("BACKFILL_STORAGE", default="orm")
-BACKFILL_FIRESTORE_PREFIX = env.str("BACKFILL_FIRESTORE_PREFIX", default="backfill")
-BACKFILL_FIRESTORE_DATABASE = env.str("BACKFILL_FIRESTORE_DATABASE", default="(default)")
-BACKFILL_DASHBOARD_URL = env.str("BACKFILL_DASHBOARD_URL", default="https://dashboards.toastmasters.org")
-BACKFILL_CONTACT = env.str("BACKFILL_CONTACT", default="")
-BACKFILL_ALLOWED_HOURS = env.str("BACKFILL_ALLOWED_HOURS", default="")
-BACKFILL_TIME_ZONE = env.str("BACKFILL_TIME_ZONE", default="UTC")
-BACKFILL_WORKER = env.str("BACKFILL_WORKER", default="auto")
-BACKFILL_EXECUTOR = env.str("BACKFILL_EXECUTOR", default="threads")
-BACKFILL_RETENTION_DAYS = env.int("BACKFILL_RETENTION_DAYS", default=30)
-BACKFILL_WEBHOOK_URL = env.str("BACKFILL_WEBHOOK_URL", default="")
-BACKFILL_WEBHOOK_SECRET = env.str("BACKFILL_WEBHOOK_SECRET", default="")
-BACKFILL_AUDIT_DAYS = env.int("BACKFILL_AUDIT_DAYS", default=365)
+BACKFILL_STORAGE = _text("BACKFILL_STORAGE", "orm")
+BACKFILL_FIRESTORE_PREFIX = _text("BACKFILL_FIRESTORE_PREFIX", "backfill")
+BACKFILL_FIRESTORE_DATABASE = _text("BACKFILL_FIRESTORE_DATABASE", "(default)")
+BACKFILL_DASHBOARD_URL = _text("BACKFILL_DASHBOARD_URL", "https://dashboards.toastmasters.org")
+BACKFILL_CONTACT = _text("BACKFILL_CONTACT")
+BACKFILL_ALLOWED_HOURS = _text("BACKFILL_ALLOWED_HOURS")
+BACKFILL_TIME_ZONE = _text("BACKFILL_TIME_ZONE", "UTC")
+BACKFILL_WORKER = _one_of("BACKFILL_WORKER", "auto", ("auto", "off"))
+BACKFILL_EXECUTOR = _text("BACKFILL_EXECUTOR", "threads")
+BACKFILL_RETENTION_DAYS = _days("BACKFILL_RETENTION_DAYS", 30)
+BACKFILL_WEBHOOK_URL = _text("BACKFILL_WEBHOOK_URL")
+BACKFILL_WEBHOOK_SECRET = _text("BACKFILL_WEBHOOK_SECRET")
+BACKFILL_AUDIT_DAYS = _days("BACKFILL_AUDIT_DAYS", 365)
 
 _LOG_LEVEL = _one_of("BACKFILL_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 _LOG_FORMAT = _one_of("BACKFILL_LOG_FORMAT", "text", ("text", "json"))

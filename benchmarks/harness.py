@@ -29,6 +29,7 @@ def staged() -> Iterator[None]:
             DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
             BACKFILL_WORKER="off",
             DJANGO_SETTINGS_MODULE="backfill_site.settings",
+            BACKFILL_ENV_FILE=os.devnull,
             BACKFILL_LOG_LEVEL="ERROR",
         )
         import django

@@ -2,6 +2,7 @@
 
 import os
 
+os.environ["BACKFILL_ENV_FILE"] = os.devnull  # the .env beside manage.py is that of a real service
 os.environ.setdefault("DJANGO_DEBUG", "true")
 # The browser of the browser tests keeps a loop in the thread of the tests, where Django would then refuse to be asked.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -52,7 +52,7 @@ class Dashboard:
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "DJANGO_DEBUG": "true"},
+            env={**os.environ, "DJANGO_DEBUG": "true", "BACKFILL_ENV_FILE": os.devnull},
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1]
@@ -99,6 +99,7 @@ class Site:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "BACKFILL_"))},
             "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
+            "BACKFILL_ENV_FILE": os.devnull,
             "DJANGO_DEBUG": "true",
             "DATABASE_URL": self.database_url,
             "BACKFILL_DASHBOARD_URL": self.dashboard_url,

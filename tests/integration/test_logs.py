@@ -36,7 +36,11 @@ logging.getLogger("django.request").error("Internal Server Error: /x")
 def shown(**env: str) -> subprocess.CompletedProcess[str]:
     """What a process of the project with those settings writes to its log."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "BACKFILL_"))}
-    settings = {"DJANGO_SETTINGS_MODULE": "backfill_site.settings", "DJANGO_SECRET_KEY": "x" * 50}
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
+        "DJANGO_SECRET_KEY": "x" * 50,
+        "BACKFILL_ENV_FILE": os.devnull,
+    }
     return subprocess.run(
         [sys.executable, "-c", _SHOW],
         cwd=ROOT,
@@ -66,13 +70,6 @@ def test_a_line_of_json_has_the_fields_too() -> None:
     }
     assert "ValueError: odd" in second["exc_info"]
     assert third["level"] == "ERROR"
-
-
-@pytest.mark.parametrize("name", ["BACKFILL_LOG_FORMAT", "BACKFILL_LOG_LEVEL"])
-def test_a_bad_setting_stops_the_start_with_a_sentence(name: str) -> None:
-    refused = shown(**{name: "loud"})
-    assert refused.returncode != 0
-    assert f"{name} is 'loud'; set it to one of: " in refused.stderr
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:

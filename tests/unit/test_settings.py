@@ -1,0 +1,96 @@
+"""Settings from the environment: what is no value of one stops the start with a sentence that names it."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ROOT / "backfill_site" / "settings.py"
+OF_GOOGLE = {"GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name == "DATABASE_URL" or name.startswith(("DJANGO_", "BACKFILL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("BACKFILL_ENV_FILE", os.devnull)
+    monkeypatch.setenv("DJANGO_DEBUG", "true")
+
+
+def read() -> dict[str, Any]:
+    return runpy.run_path(str(SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DJANGO_DEBUG", "flase", "DJANGO_DEBUG is 'flase'; set it to true or false."),
+        ("DJANGO_HTTPS", "ture", "DJANGO_HTTPS is 'ture'; set it to true or false."),
+        ("BACKFILL_WORKER", "of", "BACKFILL_WORKER is 'of'; set it to one of: auto, off."),
+        ("BACKFILL_LOG_FORMAT", "xml", "BACKFILL_LOG_FORMAT is 'xml'; set it to one of: text, json."),
+        ("BACKFILL_LOG_LEVEL", "loud", "BACKFILL_LOG_LEVEL is 'loud'; set it to one of: DEBUG, INFO"),
+        ("BACKFILL_RETENTION_DAYS", "a month", "BACKFILL_RETENTION_DAYS is 'a month'; set it to a number of days"),
+        ("BACKFILL_RETENTION_DAYS", "-30", "BACKFILL_RETENTION_DAYS is '-30'; set it to a number of days from 1"),
+        ("BACKFILL_AUDIT_DAYS", "1000000000", "set it to a number of days from 1 to 36500."),
+        ("BACKFILL_ENV_FILE", "/nowhere/.env", "BACKFILL_ENV_FILE is '/nowhere/.env'; there is no such file."),
+        ("DATABASE_URL", "postgres://me:secret@host:port/name", "DATABASE_URL names no database; write it like"),
+        ("DATABASE_URL", "mysql://me:secret@host/name", "DATABASE_URL names no database"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL names no database"),
+        ("DATABASE_URL", "", "DATABASE_URL names no database"),
+        ("DATABASE_URL", f"sqlite:///{__file__}/jobs.sqlite3", f"DATABASE_URL: {__file__} cannot be made: "),
+    ],
+)
+def test_what_is_no_value_stops_the_start_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        read()
+    assert sentence in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_without_a_key_nothing_starts_unless_debug_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read()["SECRET_KEY"]
+    monkeypatch.setenv("DJANGO_DEBUG", "")
+    with pytest.raises(ImproperlyConfigured, match="DJANGO_SECRET_KEY is not set"):
+        read()
+
+
+def test_a_secret_is_taken_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SECRET_KEY", "$ecret")
+    monkeypatch.setenv("BACKFILL_WEBHOOK_SECRET", "$HOME")
+    settings = read()
+    assert (settings["SECRET_KEY"], settings["BACKFILL_WEBHOOK_SECRET"]) == ("$ecret", "$HOME")
+
+
+def test_names_may_have_blanks_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "localhost, backfill.example.org,")
+    assert read()["ALLOWED_HOSTS"] == ["localhost", "backfill.example.org"]
+
+
+def test_a_file_is_read_beside_the_environment_which_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "production.env"
+    file.write_text("BACKFILL_CONTACT=file@example.org\nBACKFILL_TIME_ZONE=Europe/Berlin\n")
+    monkeypatch.setenv("BACKFILL_ENV_FILE", str(file))
+    monkeypatch.setenv("BACKFILL_CONTACT", "shell@example.org")
+    monkeypatch.setenv("BACKFILL_TIME_ZONE", "")  # so that it is taken back after the test
+    monkeypatch.delenv("BACKFILL_TIME_ZONE")
+    settings = read()
+    assert (settings["BACKFILL_CONTACT"], settings["BACKFILL_TIME_ZONE"]) == ("shell@example.org", "Europe/Berlin")
+
+
+def test_the_readme_has_a_row_for_each_setting_and_for_no_other() -> None:
+    rows = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert rows - OF_GOOGLE == set(re.findall(r'"((?:DJANGO|BACKFILL|DATABASE)_[A-Z_]+)"', SETTINGS.read_text()))
+    assert set(re.findall(r"([A-Z_]+)=", (ROOT / ".env.example").read_text())) < rows
