@@ -7,7 +7,6 @@ What is to be told is kept with the job: a kill between its end and the delivery
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import json
 import logging
@@ -47,29 +46,34 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_worker(service: BackfillService) -> Worker:
-    """A worker, with a courier beside it where the settings name a receiver."""
+def receiver() -> tuple[str, bytes] | None:
+    """Address and key, as the settings say; None where nobody is told. ValueError with a sentence without a key."""
     from django.conf import settings
 
-    if not settings.BACKFILL_WEBHOOK_URL:
+    url = settings.BACKFILL_WEBHOOK_URL
+    return (url, key_of(settings.BACKFILL_WEBHOOK_SECRET)) if url else None
+
+
+def new_worker(service: BackfillService) -> Worker:
+    """A worker, with a courier beside it where the settings name a receiver."""
+    told = receiver()
+    if told is None:
         return service.new_worker()
-    courier = Courier(
-        service.storage.jobs, settings.BACKFILL_WEBHOOK_URL, key_of(settings.BACKFILL_WEBHOOK_SECRET), now=service.now
-    )
-    return service.new_worker(beside=courier)
+    return service.new_worker(beside=Courier(service.storage.jobs, *told, now=service.now))
 
 
 def key_of(secret: str) -> bytes:
     """ValueError with a sentence where there is none."""
-    if not secret:
+    rest = secret.removeprefix(_BASE64_MARK)
+    if not rest:
         raise ValueError(
             "BACKFILL_WEBHOOK_SECRET is empty: nobody could tell a message of this service from a forged one."
         )
-    if not secret.startswith(_BASE64_MARK):
+    if rest == secret:
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_BASE64_MARK), validate=True)
-    except binascii.Error as exc:
+        return base64.b64decode(rest, validate=True)
+    except ValueError as exc:
         raise ValueError(f"BACKFILL_WEBHOOK_SECRET has something after {_BASE64_MARK} that is no base64.") from exc
 
 

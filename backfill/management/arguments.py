@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.management.base import CommandError
+from django.db import Error as DatabaseTrouble
 
 from backfill.domain import BOUNDS, Actor, Cadence, Door, JobRequest, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
@@ -132,7 +133,7 @@ def as_command_error(exc: BackfillError) -> CommandError:
         before, now = exc.details["before"], exc.details["now"]
         changed = ", ".join(f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
         sentence += f" Changed: {changed or 'which items there are'}. Now it is --plan-id {exc.details['planId']}"
-    if isinstance(exc, StorageUnavailable):
+    if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseTrouble):
         sentence += " See that DATABASE_URL is right; where the store is new, run: manage.py migrate"
     return CommandError(sentence)
 

@@ -11,12 +11,15 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import OperationalError
+from pytest_django import Settings
 
 from backfill import shapes
 from backfill.domain import JobFilter, OutcomeFilter, Status
 from backfill.errors import StorageUnavailable
 from backfill.service import BackfillService
 from backfill.storage import open_storage
+from backfill.storage.orm.database import answering
 from tests.integration.fake_work import FakeWork, fake_service, run_to_the_end
 
 RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
@@ -331,12 +334,35 @@ def test_an_unreachable_job_store_is_said_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken() -> None:
-        raise StorageUnavailable("The job store does not answer: no such table: backfill_backfilljob.")
+        with answering():
+            raise OperationalError("no such table: backfill_backfilljob")
 
     monkeypatch.setattr(type(service.storage.jobs), "active", lambda _self: broken())
     sentence = refused("status")
     assert sentence.startswith("The job store does not answer: no such table: backfill_backfilljob.")
     assert sentence.endswith("manage.py migrate")
+
+
+def test_of_a_firestore_that_does_not_answer_nothing_is_said_of_the_database(
+    service: BackfillService,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken() -> None:
+        raise StorageUnavailable("The job store does not answer: 503 failed to connect.")
+
+    monkeypatch.setattr(type(service.storage.jobs), "active", lambda _self: broken())
+    assert refused("status") == "The job store does not answer: 503 failed to connect."
+
+
+@pytest.mark.parametrize("verb", [("start", *RANGE, "--wait"), ("work",)])
+def test_without_a_secret_for_webhooks_nothing_is_begun(
+    service: BackfillService,
+    settings: Settings,
+    verb: tuple[str, ...],
+) -> None:
+    settings.BACKFILL_WEBHOOK_URL = "https://hooks.example.org/backfill"
+    assert refused(*verb).startswith("BACKFILL_WEBHOOK_SECRET is empty")
+    assert service.active() is None
 
 
 def test_who_interrupts_the_planning_is_told_in_one_line(

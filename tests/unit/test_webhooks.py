@@ -60,7 +60,12 @@ def test_a_message_is_signed_as_the_standard_has_it() -> None:
 
 def test_a_secret_is_taken_as_it_is_written_or_as_base64() -> None:
     assert key_of("whsec_YWJj") == key_of("abc") == b"abc"
-    for secret, sentence in (("", "is empty"), ("whsec_a b", "no base64")):
+    for secret, sentence in (
+        ("", "is empty"),
+        ("whsec_", "is empty"),
+        ("whsec_a b", "no base64"),
+        ("whsec_ä", "no base64"),
+    ):
         with pytest.raises(ValueError, match=sentence):
             key_of(secret)
 

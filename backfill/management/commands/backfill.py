@@ -100,11 +100,12 @@ class Command(BaseCommand):
 
     @staticmethod
     def _run(options: dict[str, Any]) -> int:
-        from backfill import service  # with what it imports, help would be slow
+        from backfill import service, webhooks  # with what they import, help would be slow
         from backfill.management.verbs import Verbs
 
         try:
             backfill_service = service.backfill_service()
+            webhooks.receiver()  # a worker needs it, and is started after the job is
         except ValueError as exc:  # a setting is none that there is
             raise CommandError(str(exc)) from exc
         return Verbs(backfill_service, options).run(options["verb"])
