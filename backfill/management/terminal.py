@@ -59,11 +59,17 @@ class Terminal:
         self._file.flush()
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """As any write does; a Console would end the process here, as if the verb had failed."""
+        raise BrokenPipeError
+
+
 def _console(file: IO[str], options: Options) -> Console:
     """Without markup, since what is shown holds the words of others."""
     is_terminal = file.isatty()
     width = None if is_terminal or os.environ.get("COLUMNS") else _PIPED_WIDTH
-    return Console(
+    return _Console(
         file=file,
         width=width,
         force_terminal=is_terminal or options.get("force_color", False),

@@ -298,12 +298,18 @@ def test_a_store_that_goes_away_is_said_and_waited_for(
     assert "60 processed" in rest
 
 
-def test_a_reader_who_has_had_enough_causes_no_traceback(database: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["rate-limit", "--json"], 0), (["rate-limit"], 0), (["start", *RANGE, "--wait"], 130)],
+)
+def test_a_reader_who_has_had_enough_ends_a_verb_quietly_and_what_is_watched_as_not_watched_any_more(
+    database: Path, arguments: list[str], code: int
+) -> None:
     ends, begins = os.pipe()
     os.close(ends)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.fake_work", "rate-limit", "--json"],
+            [sys.executable, "-m", "tests.integration.fake_work", *arguments],
             cwd=ROOT,
             text=True,
             stdout=begins,
@@ -314,4 +320,4 @@ def test_a_reader_who_has_had_enough_causes_no_traceback(database: Path) -> None
         )
     finally:
         os.close(begins)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (code, "")

@@ -94,7 +94,7 @@ class Command(BaseCommand):
             ) from None
         except BrokenPipeError:  # who read it has had enough, as with `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
+            code = _INTERRUPTED if options.get("wait") else 0
         if code:
             sys.exit(code)
 
