@@ -21,6 +21,7 @@ import requests
 from backfill import shapes
 from backfill.domain import Job, Notice
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
+from backfill.network import reason
 from backfill.service import BackfillService
 from backfill.storage import JobStorage
 from backfill.worker import Companion, Worker
@@ -208,7 +209,9 @@ class Courier(Companion):
             ) as answer:
                 status = answer.status_code
         except requests.RequestException as exc:
-            logger.warning("Job %s: %s could not be told: %s", job.id, notice.event, exc, extra=facts)
+            # Not the error's own text, which quotes the address: that of a receiver may hold a secret.
+            why = "no answer in time" if isinstance(exc, requests.Timeout) else reason(exc)
+            logger.warning("Job %s: %s could not be told: %s.", job.id, notice.event, why, extra=facts)
             return False
         if status == _GONE or 200 <= status < 300:
             logger.info("Job %s: the receiver was told %s (%d).", job.id, notice.event, status, extra=facts)

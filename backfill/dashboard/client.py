@@ -39,6 +39,7 @@ from backfill.errors import (
     Truncated,
     UnexpectedStatus,
 )
+from backfill.network import causes, reason
 
 _CHUNK = 64 * 1024
 _BODY_TIMEOUTS = 4
@@ -191,36 +192,15 @@ class DashboardClient:
 
 
 def _translated(exc: requests.RequestException | HTTPError, subject: str) -> DashboardError:
-    causes = list(_causes(exc))
     if isinstance(exc, requests.Timeout | Urllib3Timeout):
         return TimedOut(f"The dashboard did not answer in time to {subject}.")
-    if any(isinstance(cause, IncompleteRead) for cause in causes):
+    if any(isinstance(cause, IncompleteRead) for cause in causes(exc)):
         return Truncated(f"{subject} ends before its announced length.")
     if isinstance(exc, _WRONG_ADDRESS) and not isinstance(exc, requests.exceptions.InvalidProxyURL):
         return DashboardError(f"{subject} cannot be asked for, since BACKFILL_DASHBOARD_URL is no web address: {exc}")
     if isinstance(exc, requests.ConnectionError | HTTPError):
-        return ConnectionFailed(f"No connection to the dashboard for {subject}, or it broke: {_reason(causes)}.")
+        return ConnectionFailed(f"No connection to the dashboard for {subject}, or it broke: {reason(exc)}.")
     return DashboardError(f"{subject} could not be asked for: {exc}")
-
-
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """An error and what lies under it; requests and urllib3 wrap in arguments and attributes as well as in chains."""
-    seen: set[int] = set()
-    open_causes: list[object] = [exc]
-    while open_causes:
-        cause = open_causes.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            open_causes += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
-
-
-def _reason(causes: list[BaseException]) -> str:
-    """What the operating system said, as `Connection refused`; else the name of the error."""
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(causes[-1]).__name__
 
 
 def _retry_at(retry_after: str | None, now: datetime) -> datetime | None:
