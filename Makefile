@@ -69,5 +69,5 @@ requirements:  ## Pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml --extra dev \
 		--constraint requirements.txt --output-file requirements-dev.txt
 
-clean:  ## Remove what was made here
-	rm -rf .venv var staticfiles .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean:  ## Remove what was made here, but for the history in var/backfill.sqlite3
+	rm -rf .venv var/demo.sqlite3* staticfiles .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

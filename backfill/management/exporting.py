@@ -62,7 +62,9 @@ def _destination(output: str | None, kind: Format, terminal: Terminal) -> Iterat
         with terminal.binary_out() as out:
             yield out
         return
-    target = Path(output)
+    target = Path(output).resolve()  # a link stays, and what it leads to is replaced
+    if target.exists() and not target.is_file():  # a folder, or a device, which it would take the place of
+        raise CommandError(f"{target} is there already and is no file. Name one, or send it through a pipe.")
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     except OSError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 import tracemalloc
 from datetime import date
@@ -180,6 +181,25 @@ def test_a_file_appears_whole_or_not_at_all(
 
 def test_a_place_that_cannot_be_written_is_named(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
     assert "cannot be written" in refused("export", "--output", str(tmp_path / "nowhere" / "results.csv"))
+
+
+def test_nothing_but_a_file_is_replaced(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for there in (pipe, tmp_path):
+        assert refused("export", "--output", str(there)).startswith(f"{there} is there already and is no file.")
+
+
+def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
+    computed: BackfillService,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    link, target = tmp_path / "newest.csv", tmp_path / "results.csv"
+    target.write_text("of before")
+    link.symlink_to(target)
+    assert ended("--output", str(link))[0] == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("date,")
 
 
 @pytest.mark.parametrize(
