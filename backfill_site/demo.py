@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -21,6 +22,16 @@ OPERATOR = "operator"
 def manage(*arguments: str) -> int:
     """The exit code of a command of manage.py."""
     return subprocess.call([sys.executable, "manage.py", *arguments], cwd=ROOT)  # noqa: S603 - our own command
+
+
+def refuse_taken(port: int) -> None:
+    """Before all that is done which could not be served then."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as exc:
+            raise SystemExit(f"Port {port} is taken, or is none. Choose another: make run PORT=8001") from exc
 
 
 def settle_environment() -> None:
@@ -64,6 +75,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="where to serve")
     port = parser.parse_args().port
+    refuse_taken(port)
     settle_environment()
     dashboard, os.environ["BACKFILL_DASHBOARD_URL"] = sample_dashboard()
     try:

@@ -119,8 +119,8 @@ def actor(options: Options) -> Actor:
             name = getpass.getuser()
         except (OSError, KeyError, ImportError):  # no such user in this container, and no variable names one
             name = "command line"
-    if len(name) > _OPERATOR_LENGTH:
-        raise CommandError(f"--operator must not be longer than {_OPERATOR_LENGTH} characters.")
+    if len(name) > _OPERATOR_LENGTH or not name.isprintable():
+        raise CommandError(f"--operator must be one line of at most {_OPERATOR_LENGTH} printable characters.")
     return Actor(name, Door.CLI)
 
 

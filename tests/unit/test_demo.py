@@ -1,0 +1,37 @@
+"""What `make run` takes for its own before it begins."""
+
+from __future__ import annotations
+
+import os
+import socket
+from unittest import mock
+
+import pytest
+
+from backfill_site.demo import refuse_taken, settle_environment
+
+
+def test_the_settings_of_a_real_service_are_not_those_of_the_demonstration() -> None:
+    real = {
+        "BACKFILL_STORAGE": "firestore",
+        "BACKFILL_WEBHOOK_URL": "https://hooks.example.org",
+        "DATABASE_URL": "postgres://real@db.example.org/real",
+        "DJANGO_HTTPS": "true",
+        "HOME": "/home/operator",
+    }
+    with mock.patch.dict(os.environ, real, clear=True):
+        settle_environment()
+        assert dict(os.environ) == {
+            "BACKFILL_ENV_FILE": os.devnull,
+            "DATABASE_URL": "sqlite:///var/demo.sqlite3",
+            "DJANGO_DEBUG": "true",
+            "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
+            "HOME": "/home/operator",
+        }
+
+
+def test_a_port_that_cannot_be_served_on_is_told_before_anything_is_done() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for port in (taken.getsockname()[1], 99_999):
+            with pytest.raises(SystemExit, match=f"Port {port} is taken, or is none. Choose another: make run PORT"):
+                refuse_taken(port)
