@@ -6,6 +6,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import pytest
@@ -378,3 +379,26 @@ def test_who_interrupts_the_planning_is_told_in_one_line(
         call_command("backfill", "start", *RANGE)
     assert caught.value.returncode == 130
     assert service.active() is None
+
+
+def test_who_interrupts_a_copy_is_told_that_it_can_be_called_again(
+    service: BackfillService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("backfill.management.copying.copied", interrupted)
+    with pytest.raises(CommandError, match=r"^Interrupted\. It goes on when it is called again\.$") as caught:
+        call_command("backfill", "copy", "--from", "orm", "--to", "firestore")
+    assert caught.value.returncode == 130
+
+
+def test_a_copy_that_lost_its_reader_is_not_over(service: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("backfill.management.copying.copied", unread)
+    monkeypatch.setattr("backfill.management.commands.backfill.os", Mock())  # which would close the tests' output
+    with pytest.raises(SystemExit) as ended:
+        call_command("backfill", "copy", "--from", "orm", "--to", "firestore")
+    assert ended.value.code == 130

@@ -89,12 +89,12 @@ class Command(BaseCommand):
         except BackfillError as exc:
             raise as_command_error(exc) from exc
         except KeyboardInterrupt:
-            raise CommandError(
-                "Interrupted. See what runs with: manage.py backfill status", returncode=_INTERRUPTED
-            ) from None
+            is_copy = options["verb"] == "copy"
+            then = "It goes on when it is called again." if is_copy else "See what runs with: manage.py backfill status"
+            raise CommandError(f"Interrupted. {then}", returncode=_INTERRUPTED) from None
         except BrokenPipeError:  # who read it has had enough, as with `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = _INTERRUPTED if options.get("wait") else 0
+            code = _INTERRUPTED if options["verb"] == "copy" or options.get("wait") else 0
         if code:
             sys.exit(code)
 
