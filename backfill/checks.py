@@ -18,6 +18,8 @@ from backfill.work.executors import EXECUTORS, trouble_with
 
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST")
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
+_HOST_AND_PORT = re.compile(rf"({_HOST.pattern}):\d{{1,5}}")
+_DATABASE_NAME = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
 _COLLECTION_NAME = re.compile(r"(?!__)[A-Za-z0-9_-]{1,100}")
 
 
@@ -121,6 +123,24 @@ def check_firestore(**_: Any) -> list[CheckMessage]:
                 f"BACKFILL_FIRESTORE_PREFIX is {prefix!r}, which names no collection.",
                 hint="Set it to a word of letters, digits, - and _ like backfill.",
                 id="backfill.E012",
+            )
+        )
+    database = settings.BACKFILL_FIRESTORE_DATABASE
+    if not _DATABASE_NAME.fullmatch(database):
+        found.append(
+            Error(
+                f"BACKFILL_FIRESTORE_DATABASE is {database!r}, which names no database of Firestore.",
+                hint="Set it to (default), or to 4 to 63 small letters, digits and - that begin with a letter.",
+                id="backfill.E014",
+            )
+        )
+    emulator = os.environ.get("FIRESTORE_EMULATOR_HOST", "")
+    if emulator and not _HOST_AND_PORT.fullmatch(emulator):
+        found.append(
+            Error(
+                f"FIRESTORE_EMULATOR_HOST is {emulator!r}, which is no host:port.",
+                hint="Set it like 127.0.0.1:8080, or to nothing for the real Firestore.",
+                id="backfill.E015",
             )
         )
     return found

@@ -57,9 +57,16 @@ def test_firestore_needs_a_project_or_an_emulator_and_a_name_for_its_collections
 ) -> None:
     for variable in ("GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST"):
         with monkeypatch.context() as environment:
-            environment.setenv(variable, "somewhere")
+            environment.setenv(variable, "somewhere:8080")
             assert found(settings, BACKFILL_STORAGE="firestore") == []
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "somewhere")
     for prefix in ("", "a/b", "__backfill__"):
         (message,) = found(settings, BACKFILL_STORAGE="firestore", BACKFILL_FIRESTORE_PREFIX=prefix)
         assert message.id == "backfill.E012"
+    for database in ("", "a/b", "Default"):
+        (message,) = found(settings, BACKFILL_FIRESTORE_PREFIX="backfill", BACKFILL_FIRESTORE_DATABASE=database)
+        assert message.id == "backfill.E014"
+    for host in ("http://127.0.0.1:8080", "127.0.0.1"):
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)
+        (message,) = found(settings, BACKFILL_FIRESTORE_DATABASE="(default)")
+        assert message.id == "backfill.E015"

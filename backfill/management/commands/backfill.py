@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from backfill.domain import BOUNDS
 from backfill.errors import BackfillError
 from backfill.management.arguments import as_command_error
 
@@ -58,8 +59,8 @@ class Command(BaseCommand):
             _page(),
         )
         limits = verb("rate-limit", "Show the limits that the next job takes, or change them.", _json(), _operator())
-        for flag in ("max-requests-per-minute", "max-concurrent", "min-delay-ms", "max-delay-ms", "backoff-multiplier"):
-            limits.add_argument(f"--{flag}", metavar="N")
+        for name, (low, high) in BOUNDS.items():
+            limits.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{low:,} to {high:,}")
         taken = verb("export", "Write snapshots or analytics as CSV, JSON lines or Parquet.")
         taken.add_argument("--what", default="analytics", metavar="WHAT", help="analytics (default) or snapshots")
         taken.add_argument("--format", default="csv", metavar="FORMAT", help="csv (default), jsonl or parquet")
@@ -78,7 +79,11 @@ class Command(BaseCommand):
         copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
         copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")
         verb("work", "Run the worker here until Ctrl-C or SIGTERM.")
-        verb("prune", "Remove jobs that ended longer ago than BACKFILL_RETENTION_DAYS.")
+        verb(
+            "prune",
+            "Remove jobs that ended more than BACKFILL_RETENTION_DAYS ago, and audit entries older than "
+            "BACKFILL_AUDIT_DAYS.",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if not options["verb"]:
