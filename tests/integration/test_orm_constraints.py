@@ -157,6 +157,17 @@ def test_a_page_of_the_ledger_unpacks_the_segments_that_it_shows(storage: Storag
         assert len([statement for statement in statements if '"outcomes"' in statement]) == 1
 
 
+@on_both
+def test_a_page_over_many_segments_is_asked_for_at_once(storage: Storage) -> None:
+    job = created(storage)
+    for number in range(12):
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(number, tuple(OutcomeFactory.build_batch(2))))
+    with asked() as statements:
+        page = storage.jobs.outcomes(job.id, OutcomeFilter(), limit=20, offset=3)
+    assert len(page.rows) == 20
+    assert len([statement for statement in statements if '"outcomes"' in statement]) == 1
+
+
 @on_sqlite
 def test_what_is_stored_of_a_range_is_answered_from_the_index_alone(storage: Storage) -> None:
     with asked() as statements:

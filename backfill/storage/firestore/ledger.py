@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from google.cloud.firestore import CollectionReference, DocumentReference
@@ -13,6 +14,7 @@ from backfill.storage.base import Page
 from backfill.storage.firestore import blobs
 from backfill.storage.firestore.database import Attempt, Database, Document
 from backfill.storage.firestore.documents import kept_until
+from backfill.storage.outcomes import page_of_outcomes
 
 _PAGE = 40
 """Segments that are read with one call: some 400 KB."""
@@ -49,33 +51,17 @@ class Ledger:
         return packing.unpack_segment(number, packed, f"segment {number} of job {job_id}")
 
     def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
-        """Which segments hold what is wanted is known from their counts; of a district's, all are read."""
         counted = [str(kind) for kind in ([wanted.kind] if wanted.kind else OutcomeKind)]
         counts = [
             (document.reference, sum(document.get(kind) for kind in counted))
             for document in self._database.rows(self._all(job_id).select(["number", *counted]).order_by("number"))
         ]
-        if wanted.district is not None:
-            found = self._found(job_id, [reference for reference, count in counts if count], wanted.matches)
-            return Page(found[offset : offset + limit], len(found))
-        passed = first = 0
-        touched: list[DocumentReference] = []
-        for reference, count in counts:
-            if count and passed + count > offset and passed < offset + limit:
-                first = first if touched else passed
-                touched.append(reference)
-            passed += count
-        found = self._found(job_id, touched, wanted.matches)
-        return Page(found[offset - first :][:limit] if touched else [], passed)
+        return page_of_outcomes(counts, partial(self._some, job_id), wanted, limit=limit, offset=offset)
 
-    def _found(
-        self, job_id: UUID, references: list[DocumentReference], matches: Callable[[Outcome], bool]
-    ) -> list[Outcome]:
-        found: list[Outcome] = []
+    def _some(self, job_id: UUID, references: Sequence[DocumentReference]) -> Iterator[Segment]:
         for start in range(0, len(references), _PAGE):
             for document in self._database.read_all(references[start : start + _PAGE]):
-                found += [outcome for outcome in self._segment(job_id, document).outcomes if matches(outcome)]
-        return found
+                yield self._segment(job_id, document)
 
     def remove(self, job_id: UUID) -> None:
         self._database.remove(blobs.with_parts(self._all(job_id), self._database))

@@ -34,6 +34,7 @@ from backfill.storage.base import Page
 from backfill.storage.orm.database import answering, transacting
 from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
 from backfill.storage.orm.state import OrmState
+from backfill.storage.outcomes import page_of_outcomes
 
 
 class OrmJobStorage(OrmState):
@@ -191,25 +192,10 @@ class OrmJobStorage(OrmState):
         rows = Checkpoint.objects.filter(job_id=job_id)
         counted = F(str(wanted.kind)) if wanted.kind else F("processed") + F("failed") + F("skipped")
         with answering():
-            counts = list(
-                rows.annotate(count=counted).filter(count__gt=0).order_by("number").values_list("number", "count")
-            )
-        if wanted.district is not None:  # which segments hold a district is not indexed: all are read
-            numbers = [number for number, _ in counts]
-            matching = [
-                outcome
-                for segment in self._segments(rows.filter(number__in=numbers))
-                for outcome in segment.outcomes
-                if wanted.matches(outcome)
-            ]
-            return Page(matching[offset : offset + limit], len(matching))
-        passed, found = 0, []
-        for number, count in counts:
-            if passed + count > offset and passed < offset + limit:
-                for segment in self._segments(rows.filter(number=number)):
-                    found += [o for o in segment.outcomes if wanted.matches(o)][max(offset - passed, 0) :]
-            passed += count
-        return Page(found[:limit], passed)
+            counts = list(rows.annotate(count=counted).order_by("number").values_list("number", "count"))
+        return page_of_outcomes(
+            counts, lambda numbers: self._segments(rows.filter(number__in=numbers)), wanted, limit=limit, offset=offset
+        )
 
     def delete_finished(self, before: datetime) -> int:
         with transacting():

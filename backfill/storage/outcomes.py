@@ -1,0 +1,41 @@
+"""A page of a ledger: which segments hold what is wanted is known from their counts. The same for every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from backfill.domain import Outcome, OutcomeFilter, Segment
+from backfill.storage.base import Page
+
+K = TypeVar("K")
+
+
+def page_of_outcomes(
+    counts: Sequence[tuple[K, int]],
+    read: Callable[[list[K]], Iterable[Segment]],
+    wanted: OutcomeFilter,
+    *,
+    limit: int,
+    offset: int,
+) -> Page[Outcome]:
+    """`counts`: the key of each segment in order, and how many of its outcomes are of the wanted kind.
+
+    `read` is asked once, for the segments in which the page lies. Which hold a district is not known: all are read.
+    """
+    if wanted.district is not None:
+        found = _matching(read([key for key, count in counts if count]), wanted)
+        return Page(found[offset : offset + limit], len(found))
+    total = before = 0
+    touched: list[K] = []
+    for key, count in counts:
+        if count and total + count > offset and total < offset + limit:
+            before = before if touched else total
+            touched.append(key)
+        total += count
+    found = _matching(read(touched), wanted) if touched else []
+    return Page(found[offset - before :][:limit], total)
+
+
+def _matching(segments: Iterable[Segment], wanted: OutcomeFilter) -> list[Outcome]:
+    return [outcome for segment in segments for outcome in segment.outcomes if wanted.matches(outcome)]
