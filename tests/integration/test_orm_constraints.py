@@ -202,6 +202,30 @@ def test_jobs_with_their_plans_are_removed_without_being_read(storage: Storage) 
 
 
 @on_both
+def test_who_meets_a_segment_that_cannot_be_read_can_write_though_another_wrote_meanwhile(
+    storage: Storage, backend: OrmBackend
+) -> None:
+    """So that the job is failed at once. SQLite refuses to write while a query is half read."""
+    job = created(storage)
+    for number in range(30):
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
+    backend.damage_segment(job.id, 0)
+
+    def another_writes() -> None:
+        try:
+            storage.jobs.report_worker(NOW)
+        finally:
+            storage.jobs.disconnect()
+
+    with pytest.raises(CorruptRecord) as met:  # the exception is held, and with it what it came from
+        list(storage.jobs.segments(job.id))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(another_writes).result(10)
+    after = storage.jobs.update(job.id, lambda job: replace(job, error=met.value.message))
+    assert "segment 0" in after.error
+
+
+@on_both
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from uuid import UUID
 
@@ -183,8 +184,9 @@ class OrmJobStorage(OrmState):
 
     @staticmethod
     def _segments(rows: QuerySet[Checkpoint]) -> Iterator[Segment]:
-        with answering():
-            found = rows.order_by("number").values_list("job_id", "number", "outcomes").iterator(chunk_size=20)
+        found = rows.order_by("number").values_list("job_id", "number", "outcomes").iterator(chunk_size=20)
+        # Closed also by a CorruptRecord: SQLite lets nobody write who has a query half read and was overtaken since.
+        with answering(), closing(found):  # type: ignore[type-var]  # the stubs do not say that it is a generator
             for job_id, number, packed in found:
                 yield packing.unpack_segment(number, bytes(packed), f"segment {number} of job {job_id}")
 
