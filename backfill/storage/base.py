@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Generic, TypeVar
@@ -32,7 +31,6 @@ from backfill.domain import (
     Timeline,
     Totals,
 )
-from backfill.errors import CorruptRecord
 
 T = TypeVar("T")
 
@@ -194,15 +192,9 @@ class SnapshotStorage(ABC):
     def get(self, day: date, district: str) -> Snapshot | None:
         """With the exact bytes of each report. CorruptRecord where they cannot be unpacked."""
 
+    @abstractmethod
     def get_several(self, day: date, districts: Collection[str]) -> dict[str, Snapshot]:
         """Of a date, by district; what is not there or cannot be unpacked is left out, and `get` says which."""
-        found = {}
-        for district in districts:
-            with suppress(CorruptRecord):
-                snapshot = self.get(day, district)
-                if snapshot is not None:
-                    found[district] = snapshot
-        return found
 
     @abstractmethod
     def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:

@@ -210,6 +210,14 @@ class FirestoreBackend(Backend):
         with mock.patch.dict(os.environ, environment(self.host, self.prefix)):
             yield _firestore_storage(self.prefix)
 
+    def through(self, *interceptors: Any, patience: float = 3.0) -> Storage:
+        """A storage of a process of its own, as it were, over the same documents; its calls pass the interceptors."""
+        from backfill.storage.firestore import storage_over
+        from backfill.storage.firestore.client import Connection
+
+        connection = Connection(interceptors=interceptors)
+        return storage_over(connection, prefix=self.prefix, retention=timedelta(days=30), patience=patience)
+
     def prepare(self) -> None:
         """Nothing: a collection is there with its first document."""
 

@@ -69,16 +69,6 @@ class Between(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         return iter(answers)
 
 
-def opened(backend: Backend, interceptor: Any) -> Storage:
-    """A storage of a process of its own, as it were, over the same documents."""
-    from backfill.storage.firestore import storage_over
-    from backfill.storage.firestore.client import Connection
-
-    assert isinstance(backend, FirestoreBackend)
-    connection = Connection(interceptors=[interceptor])
-    return storage_over(connection, prefix=backend.prefix, retention=timedelta(days=30))
-
-
 def collection(backend: Backend, name: str) -> Any:
     from google.cloud import firestore
 
@@ -88,8 +78,9 @@ def collection(backend: Backend, name: str) -> Any:
 
 @pytest.fixture
 def between(storage: Storage, backend: Backend) -> tuple[Between, Storage]:
+    assert isinstance(backend, FirestoreBackend)
     between = Between()
-    return between, opened(backend, between)
+    return between, backend.through(between)
 
 
 @pytest.fixture
@@ -111,10 +102,10 @@ def newer(snapshot: Snapshot) -> Snapshot:
 
 
 def test_what_was_read_once_costs_a_register_a_month_and_one_read_a_thousand_documents(
-    storage: Storage, backend: Backend
+    storage: Storage, backend: FirestoreBackend
 ) -> None:
     charges = Charges()
-    charged = opened(backend, charges)
+    charged = backend.through(charges)
     snapshots, _ = stored_everywhere(storage)
     years = len({day.year for day in DAYS})
     expected = facts_of(snapshots)
@@ -292,11 +283,13 @@ def test_two_readers_at_once_are_both_right(storage: Storage, between: tuple[Bet
     assert met > 15
 
 
-def test_a_reader_does_not_wait_for_a_register_that_cannot_be_written(storage: Storage, backend: Backend) -> None:
+def test_a_reader_does_not_wait_for_a_register_that_cannot_be_written(
+    storage: Storage, backend: FirestoreBackend
+) -> None:
     snapshots, _ = stored_everywhere(storage)
     trouble = Trouble()
     trouble.first(-1, Fault(grpc.StatusCode.UNAVAILABLE), "Commit")
-    assert known(opened(backend, trouble)) == facts_of(snapshots)
+    assert known(backend.through(trouble)) == facts_of(snapshots)
     assert trouble.met == {"Commit": len(MONTHS)}, "Each was tried once."
     assert not collection(backend, "registers").get()
     assert known(storage) == facts_of(snapshots)

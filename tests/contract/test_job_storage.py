@@ -812,6 +812,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "jobs.ping": lambda storage: storage.jobs.ping(),
     "snapshots.put": lambda storage: storage.snapshots.put(SnapshotFactory.build()),
     "snapshots.get": lambda storage: storage.snapshots.get(DAY, "01"),
+    "snapshots.get_several": lambda storage: storage.snapshots.get_several(DAY, ["01", "02"]),
     "snapshots.page": lambda storage: storage.snapshots.page(SnapshotFilter(), limit=1, offset=0),
     "snapshots.keys": lambda storage: list(storage.snapshots.keys(DAY, DAY)),
     "snapshots.calendar": lambda storage: storage.snapshots.calendar(DAY, DAY),

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
@@ -57,7 +57,7 @@ from backfill.domain import (
     month_end_of,
     reports_of,
 )
-from backfill.errors import JobNotFound, LeaseLost, StorageUnavailable
+from backfill.errors import CorruptRecord, JobNotFound, LeaseLost, StorageUnavailable
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, JobStorage, Page, SnapshotStorage, Storage
 from backfill.storage.packing import pack_outcomes, pack_plan, unpack_plan, unpack_segment
@@ -458,6 +458,14 @@ class FakeSnapshots(SnapshotStorage):
     def get(self, day: date, district: str) -> Snapshot | None:
         with self.store.answering():
             return self.rows.get((day, district))
+
+    def get_several(self, day: date, districts: Collection[str]) -> dict[str, Snapshot]:
+        found = {}
+        for district in districts:
+            with suppress(CorruptRecord):
+                if snapshot := self.get(day, district):
+                    found[district] = snapshot
+        return found
 
     def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
         with self.store.answering():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -91,6 +92,16 @@ class FirestoreSnapshotStorage(FirestoreResults):
         with answering():
             document = self._database.read(self._snapshot(day, district))
             return self._read(document, with_content=True) if document.exists else None
+
+    def get_several(self, day: date, districts: Collection[str]) -> dict[str, Snapshot]:
+        found = {}
+        with answering():
+            for document in self._database.read_all([self._snapshot(day, district) for district in districts]):
+                with suppress(CorruptRecord):
+                    if document.exists:
+                        snapshot = self._read(document, with_content=True)
+                        found[snapshot.district] = snapshot
+        return found
 
     def _read(self, document: Document, *, with_content: bool) -> Snapshot:
         value = document.to_dict() or {}
