@@ -17,9 +17,9 @@ from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, Rate
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.manager import Manager
 from backfill.storage import Fence, Storage
-from tests.contract.backends import Backend, FirestoreBackend
+from tests.contract.backends import FirestoreBackend
 from tests.contract.test_job_storage import created
-from tests.factories import DAY, NOW, AuditEntryFactory, PlanFactory, ResultFactory, SnapshotFactory
+from tests.factories import DAY, NOW, AuditEntryFactory, JobFactory, PlanFactory, ResultFactory, SnapshotFactory
 
 pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)
 
@@ -92,16 +92,42 @@ class Trouble(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         self.choose, self.met = choose, Counter()
 
 
-@pytest.fixture
-def troubled(storage: Storage, backend: Backend) -> tuple[Trouble, Storage]:
-    """A storage of which each call to the emulator may meet trouble, over an empty store."""
-    from backfill.storage.firestore import storage_over
-    from backfill.storage.firestore.client import Connection
+@dataclass
+class Late(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Does a commit some calls after it was told that it had failed."""
 
-    assert isinstance(backend, FirestoreBackend)
+    calls: int = 0
+    is_next: bool = False
+    kept: Callable[[], Any] | None = None
+
+    def next_commit(self, calls: int) -> None:
+        self.calls, self.is_next, self.kept = calls, True, None
+
+    def do(self) -> None:
+        """Whatever comes of it: by then it may be refused."""
+        if self.kept is not None:
+            self.kept().exception()
+            self.kept = None
+
+    def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        if self.is_next and details.method.endswith("/Commit"):
+            self.is_next, self.kept = False, lambda: go_on(details, request)
+            raise Refusal(grpc.StatusCode.UNAVAILABLE)
+        return self.intercept_unary_stream(go_on, details, request)
+
+    def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        if self.kept is not None:
+            if self.calls == 0:
+                self.do()
+            self.calls -= 1
+        return go_on(details, request)
+
+
+@pytest.fixture
+def troubled(storage: Storage, backend: FirestoreBackend) -> tuple[Trouble, Storage]:
+    """A storage of which each call to the emulator may meet trouble, over an empty store."""
     trouble = Trouble()
-    connection = Connection(interceptors=[trouble])
-    return trouble, storage_over(connection, prefix=backend.prefix, retention=timedelta(days=30), patience=PATIENCE)
+    return trouble, backend.through(trouble, patience=PATIENCE)
 
 
 REFUSALS = [
@@ -171,6 +197,58 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
     assert storage.jobs.active() is None
     assert met(lambda: storage.jobs.delete_finished(NOW + timedelta(days=1))) == 1
     assert storage.jobs.page(JobFilter(), limit=10, offset=0).total == 0
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
+    storage: Storage, backend: FirestoreBackend, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer never comes, and some of what the next try has read is of the moment before; or it comes too late."""
+    from backfill.storage.firestore import database
+
+    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.001)
+    late = Late()
+    belated = backend.through(late)
+
+    def met(write: Callable[[], Any]) -> Any:
+        late.next_commit(calls)
+        answer = write()
+        late.do()
+        return answer
+
+    stale = met(lambda: created(belated))
+    assert storage.jobs.active() == stale
+    later = NOW + timedelta(minutes=11)
+    job = met(
+        lambda: belated.jobs.create(
+            JobFactory.build(created_at=later),
+            PlanFactory.build(),
+            displace=lambda active: active.displaced(later),
+            audit=lambda _displaced: [AuditEntryFactory.build()],
+        )
+    )
+    assert storage.jobs.active() == job
+    assert storage.jobs.totals().jobs == {f"{job.job_type} failed": 1}
+    assert storage.jobs.audit(None, limit=10, offset=0).total == 1
+    claimed = met(lambda: belated.jobs.update(job.id, lambda held: held.claimed("runner", later)))
+    assert storage.jobs.get(job.id) == claimed
+    snapshot, fence = SnapshotFactory.build(), Fence(job.id, claimed.token)
+    belated.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)  # the server is known from here on
+    assert met(lambda: belated.snapshots.put(snapshot, fence=fence)) is True
+    assert storage.snapshots.get(snapshot.date, snapshot.district) == snapshot
+    met(lambda: belated.jobs.save_rate_limits(lambda stored: replace(stored, updated_by=f"{stored.updated_by}again")))
+    assert storage.jobs.rate_limits().updated_by == "again"
+    second = timedelta(seconds=1)
+    met(
+        lambda: belated.jobs.update_timeline(
+            lambda timeline: replace(timeline, reserved_until=(timeline.reserved_until or NOW) + second), fence=fence
+        )
+    )
+    assert storage.jobs.update_timeline(lambda timeline: timeline).reserved_until == NOW + second
+    ended = met(lambda: belated.jobs.update(job.id, lambda held: held.cancel_requested(later + timedelta(hours=1))))
+    assert storage.jobs.get(job.id) == ended
+    assert storage.jobs.active() is None
+    assert storage.jobs.totals().jobs == {f"{job.job_type} failed": 1, f"{job.job_type} cancelled": 1}
 
 
 @pytest.mark.parametrize("code", REFUSALS, ids=lambda code: code.name)

@@ -106,6 +106,8 @@ class FirestoreJobStorage(JobStorage):
                 trying.writes.create(self._state.slot, claim)
                 self._state.hold_timeline(claim, trying)
             return None
+        if slot.get("job_id") == str(job.id):
+            raise Overtaken(f"Job {job.id} was just stored, by a try whose answer was lost.")
         seen = trying.read(self._job(UUID(slot.get("job_id"))))
         active, ended = self._displaced(seen, displace)
         after = self._replace(seen, active, ended, trying)
