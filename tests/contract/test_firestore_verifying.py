@@ -16,7 +16,7 @@ from google.cloud.firestore_v1 import types
 
 from backfill.errors import LeaseLost
 from backfill.storage import Fence, Storage
-from tests.contract.backends import Backend, FirestoreBackend
+from tests.contract.backends import FirestoreBackend
 from tests.contract.test_firestore_trouble import Fault, Refusal, Trouble
 from tests.contract.test_job_storage import created
 from tests.factories import NOW, ResultFactory, SnapshotFactory
@@ -44,6 +44,9 @@ class Commits(grpc.UnaryUnaryClientInterceptor):
                 raise Refusal(grpc.StatusCode.INVALID_ARGUMENT)
             if self.kind == "overlooks":
                 request.writes = [write for write in request.writes if not verifies(write)]
+            if self.kind == "takes any version":
+                for write in filter(verifies, request.writes):
+                    write.current_document = types.Precondition(exists=True)
         return go_on(details, request)
 
 
@@ -51,17 +54,12 @@ Open = Callable[[str], tuple[Trouble, Commits, Storage]]
 
 
 @pytest.fixture
-def opened(storage: Storage, backend: Backend) -> Open:
-    """A storage before a server that verifies, refuses to, or overlooks what it shall verify; over an empty store."""
-    from backfill.storage.firestore import storage_over
-    from backfill.storage.firestore.client import Connection
-
-    assert isinstance(backend, FirestoreBackend)
+def opened(storage: Storage, backend: FirestoreBackend) -> Open:
+    """A storage before one of the SERVERS, over an empty store."""
 
     def opened(kind: str) -> tuple[Trouble, Commits, Storage]:
         trouble, commits = Trouble(), Commits(kind)
-        connection = Connection(interceptors=[trouble, commits])
-        return trouble, commits, storage_over(connection, prefix=backend.prefix, retention=timedelta(days=30))
+        return trouble, commits, backend.through(trouble, commits)
 
     return opened
 
@@ -71,6 +69,9 @@ def claimed(storage: Storage) -> Fence:
     return Fence(job.id, storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW)).token)
 
 
+SERVERS = {"verifies": 1, "refuses": 2, "overlooks": 2, "takes any version": 2}
+"""What a document that is stored under a claim is charged as, in writes."""
+
 WRITES: dict[str, Callable[[Storage, Fence], object]] = {
     "snapshot": lambda storage, fence: storage.snapshots.put(SnapshotFactory.build(), fence=fence),
     "result": lambda storage, fence: storage.snapshots.put_results([ResultFactory.build()], fence=fence),
@@ -78,7 +79,7 @@ WRITES: dict[str, Callable[[Storage, Fence], object]] = {
 
 
 @pytest.mark.parametrize("kind", WRITES)
-@pytest.mark.parametrize(("server", "charged"), [("verifies", 1), ("refuses", 2), ("overlooks", 2)])
+@pytest.mark.parametrize(("server", "charged"), SERVERS.items())
 def test_what_is_stored_under_a_claim_is_one_write_where_the_server_verifies(
     opened: Open, server: str, charged: int, kind: str
 ) -> None:
@@ -95,7 +96,7 @@ def test_what_is_stored_under_a_claim_is_one_write_where_the_server_verifies(
 
 
 @pytest.mark.parametrize("kind", WRITES)
-@pytest.mark.parametrize("server", ["verifies", "refuses", "overlooks"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_is_refused(
     opened: Open, storage: Storage, server: str, kind: str
 ) -> None:

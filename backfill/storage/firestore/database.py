@@ -19,7 +19,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import grpc
@@ -178,10 +178,10 @@ class Database:
 
     def verification(self, seen: Document) -> types.Write:
         """What fails a commit where a document is no longer as it was seen."""
-        if self._verifies is None:
-            nothing = f"{self.client.root}/{self.document('state', 'ping').path}"
-            self._verifies = verifying.is_known_to(self.client, nothing, timeout=_TIMEOUT)
         name = f"{self.client.root}/{seen.reference.path}"
+        if self._verifies is None:
+            outdated = seen.update_time - timedelta(microseconds=1)
+            self._verifies = verifying.is_known_to(self.client, name, outdated, timeout=_TIMEOUT)
         write = verifying.verification(name) if self._verifies else verifying.empty_write(name)
         self.unchanged(seen).modify_write(write)
         return write

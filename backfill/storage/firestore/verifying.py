@@ -7,12 +7,14 @@ transaction would do as well, but its locks outlive a process that is killed or 
 nobody could take over its job.
 
 A server that does not know the operation must not be believed to have verified anything. So it is asked once by one
-that has to be refused; where it is not, a write of no field takes the same precondition, and is charged as a write.
+that has to be refused, of the same form as all that follow; where it is not, a write of no field takes the same
+precondition, and is charged as a write.
 """
 
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 import proto
 from google.api_core import exceptions
@@ -40,10 +42,10 @@ def empty_write(name: str) -> types.Write:
     return types.Write(update=types.Document(name=name), update_mask=types.DocumentMask())
 
 
-def is_known_to(client: Client, nothing: str, *, timeout: float) -> bool:
-    """Whether a server verifies; `nothing` names a document that there never is. `timeout` in seconds."""
-    write = verification(nothing)
-    write.current_document = types.Precondition(exists=True)
+def is_known_to(client: Client, name: str, outdated: datetime, *, timeout: float) -> bool:
+    """Whether a server verifies: it is asked for a document of that name as it was before its last change."""
+    write = verification(name)
+    write.current_document = types.Precondition(update_time=outdated)
     batch = client.batch()
     batch._add_write_pbs([write])  # noqa: SLF001 - the library has no word for such a write
     try:
