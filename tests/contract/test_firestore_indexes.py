@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 import pytest
 
-from backfill.domain import SUMMARY, JobFilter, JobType, SnapshotFilter, Status
+from backfill.domain import SUMMARY, JobFilter, JobType, Segment, SnapshotFilter, Status
 from backfill.storage import Storage
-from tests.contract.backends import Backend, FirestoreBackend
+from tests.contract.backends import FirestoreBackend
 from tests.contract.test_job_storage import CALLS, created
-from tests.factories import DAY, NOW
+from tests.factories import DAY, NOW, OutcomeFactory
 
 FILE = json.loads((Path(__file__).resolve().parents[2] / "firestore.indexes.json").read_text())
 
@@ -85,14 +85,9 @@ class Recorder(grpc.UnaryStreamClientInterceptor):
 
 
 @pytest.fixture
-def recorder(storage: Storage, backend: Backend) -> tuple[Recorder, Storage]:
-    from backfill.storage.firestore import storage_over
-    from backfill.storage.firestore.client import Connection
-
-    assert isinstance(backend, FirestoreBackend)
+def recorder(storage: Storage, backend: FirestoreBackend) -> tuple[Recorder, Storage]:
     recorder = Recorder()
-    connection = Connection(interceptors=[recorder])
-    return recorder, storage_over(connection, prefix=backend.prefix, retention=timedelta(days=30))
+    return recorder, backend.through(recorder)
 
 
 @pytest.mark.parametrize("backend", ["firestore"], indirect=True)
@@ -140,3 +135,25 @@ def test_a_query_without_its_index_is_told_from_one_that_needs_none() -> None:
     assert not is_covered(("snapshots", frozenset(), (("about", ASCENDING),))), "It is exempted."
     assert is_covered(("snapshots", frozenset(), (("day", ASCENDING), ("stamp", ASCENDING)))), "A sum of stamps."
     assert not is_covered(("jobs", frozenset(), (("created_at", ASCENDING), ("stamp", ASCENDING))))
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_what_belongs_to_a_job_is_left_by_the_ttl_policies_for_as_long_as_the_job(
+    storage: Storage, backend: FirestoreBackend
+) -> None:
+    """R1.7: however long ended jobs are kept."""
+    from google.cloud import firestore
+
+    from backfill.storage.firestore import storage_over
+    from backfill.storage.firestore.client import Connection
+
+    patient = storage_over(Connection(), prefix=backend.prefix, retention=timedelta(days=1000))
+    job = created(patient)
+    segment = Segment(0, (OutcomeFactory.build(),))
+    patient.jobs.update(job.id, lambda held: held.cancel_requested(NOW + timedelta(days=300)), segment=segment)
+    root = firestore.Client().collection(backend.prefix).document("v1")
+    stored = root.collection("jobs").document(str(job.id))
+    plan = root.collection("plans").document(str(job.id))
+    kept_until = stored.get().get("expires_at")
+    for belonging in (plan, stored.collection("segments").document("0000000")):
+        assert belonging.get().get("expires_at") > kept_until

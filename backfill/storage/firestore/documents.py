@@ -15,12 +15,12 @@ from backfill.storage.salvage import UNREADABLE, readable, salvaged_job, unreada
 LISTED = ("status", "created_at", "ended_at", "notice_due_at", "body")
 """The fields of a job that a list needs: all but the detail of its progress."""
 
-_UNOWNED = timedelta(days=400)
-"""How long a TTL policy leaves what belongs to a job: longer than any job lasts and is kept."""
+_LONGEST_JOB = timedelta(days=370)
 
 
-def kept_until(written_at: datetime) -> datetime:
-    return written_at + _UNOWNED
+def kept_until(written_at: datetime, retention: timedelta) -> datetime:
+    """Until when a TTL policy leaves what belongs to a job: longer than the job lasts and is kept."""
+    return written_at + _LONGEST_JOB + retention
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -55,7 +55,7 @@ class FirestoreJobStorage(JobStorage):
     def __init__(self, database: Database, retention: timedelta) -> None:
         self._database, self._retention = database, retention
         self._state = State(database, self._append)
-        self._ledger = Ledger(database)
+        self._ledger = Ledger(database, retention)
         self._pages = Pages(database)
 
     def _job(self, job_id: UUID) -> DocumentReference:
@@ -88,7 +88,7 @@ class FirestoreJobStorage(JobStorage):
             if audit is not None:
                 self._append(audit(displaced), trying)
             trying.writes.create(self._job(job.id), job_to_document(job, self._retention))
-            plan_at, expires_at = self._plan(job.id), kept_until(job.created_at)
+            plan_at, expires_at = self._plan(job.id), kept_until(job.created_at, self._retention)
             body = blobs.fields_for(packed, trying, plan_at, expires_at=expires_at)
             trying.writes.set(plan_at, {"expires_at": expires_at, **body})
             trying.commit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -23,8 +24,8 @@ _PAGE = 40
 class Ledger:
     """Of every job under a prefix."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, retention: timedelta) -> None:
+        self._database, self._retention = database, retention
 
     def _all(self, job_id: UUID) -> CollectionReference:
         return self._database.collection("jobs", str(job_id), "segments")
@@ -32,7 +33,7 @@ class Ledger:
     def write(self, job_id: UUID, segment: Segment, trying: Attempt) -> None:
         """Add a segment to the writes of an attempt, in the place of one of that number."""
         reference = self._all(job_id).document(f"{segment.number:07d}")
-        expires_at = kept_until(segment.outcomes[-1].at) if segment.outcomes else None
+        expires_at = kept_until(segment.outcomes[-1].at, self._retention) if segment.outcomes else None
         value = {
             "number": segment.number,
             **{str(kind): count for kind, count in kinds_in(segment.outcomes).items()},
