@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -14,6 +16,18 @@ from backfill.domain import JobType, OutcomeKind, ReportName, Status
 
 F = TypeVar("F")
 Decorator = Callable[[F], F]
+
+
+class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """A body that takes no other fields says so. drf-spectacular finds this by itself."""
+
+    target_class = "backfill.api.fields.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        shape = auto_schema._map_serializer(self.target, direction, True)  # type: ignore[no-untyped-call] # noqa: SLF001
+        return {**shape, "additionalProperties": False}
+
 
 _WHY = {
     400: "VALIDATION_ERROR, INVALID_JOB_TYPE, INVALID_DATE_RANGE or MALFORMED_JSON; details name each field",
@@ -29,7 +43,7 @@ _WHY = {
 _BODY = (400, 413, 415)
 _ALWAYS = (401, 403, 503)
 
-_JOB_ID = OpenApiParameter("jobId", OpenApiTypes.UUID, OpenApiParameter.PATH)
+_JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # the document writes it as jobId
 _KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
@@ -138,7 +152,7 @@ cancel_job = _operation(
     "cancelJob",
     "Cancel a job",
     {200: OpenApiResponse(documents.CancelledJob, "cancelling while items in flight finish, or cancelled.")},
-    errors=(404, 409),
+    errors=(400, 404, 409),
     parameters=[_JOB_ID],
 )
 change_job = _operation(

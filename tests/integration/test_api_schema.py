@@ -63,6 +63,20 @@ def test_every_operation_is_described() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_no_operation_has_a_parameter_twice() -> None:
+    for path, method in operations():
+        names = [(given["in"], given["name"]) for given in openapi()["paths"][path][method].get("parameters", [])]
+        assert len(names) == len(set(names)), f"{method} {path}: {names}"
+        assert all(("path", name) in names for name in re.findall(r"\{(\w+)\}", path))
+
+
+def test_a_body_is_said_to_take_no_other_fields() -> None:
+    bodies = [name for name in openapi()["components"]["schemas"] if name.endswith("BodyRequest")]
+    assert len(bodies) >= 4
+    for name in bodies:
+        assert openapi()["components"]["schemas"][name]["additionalProperties"] is False
+
+
 def test_every_operation_answers_as_the_document_says(api: CheckedClient, served: BackfillService) -> None:
     """Each once with success; the client holds every answer against the document."""
     served.storage.snapshots.put(
