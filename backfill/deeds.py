@@ -62,11 +62,13 @@ class Deeds:
         return job
 
     def change_limits(self, changes: Mapping[str, float]) -> StoredLimits:
-        """Change any subset of the limits of the next job."""
+        """Change any subset of the limits of the next job; what changes nothing leaves no trace."""
         entries: list[AuditEntry] = []
 
         def changed(stored: StoredLimits) -> StoredLimits:
             limits = stored.limits.changed(changes)
+            if limits == stored.limits:
+                return stored
             return StoredLimits(limits=limits, updated_at=self._now(), updated_by=self._by.operator)
 
         def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:

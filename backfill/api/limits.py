@@ -29,12 +29,9 @@ class RateLimits(ApiView):
         return self._changed(request)
 
     def _changed(self, request: Request) -> Response:
-        """Both verbs take any subset; an empty one changes nothing."""
+        """Both verbs take any subset."""
         queries.query(request)
-        changes = bodies.limit_changes(request)
-        if not changes:
-            return _shown(self.service.rate_limits())
-        return _shown(self.service.change_rate_limits(changes, by=self.actor))
+        return _shown(self.service.change_rate_limits(bodies.limit_changes(request), by=self.actor))
 
 
 def _shown(stored: StoredLimits) -> Response:

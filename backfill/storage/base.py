@@ -143,7 +143,11 @@ class JobStorage(ABC):
         change: Callable[[StoredLimits], StoredLimits],
         *,
         audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
-    ) -> StoredLimits: ...
+    ) -> StoredLimits:
+        """Replace the limits by `change` of them, with the entry of the audit trail; what changes nothing has none.
+
+        `change` is pure, and may be called more than once.
+        """
 
     @abstractmethod
     def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:

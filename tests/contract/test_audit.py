@@ -128,6 +128,8 @@ def test_a_change_of_the_stored_limits_has_its_entry(storage: Storage) -> None:
 
     storage.jobs.save_rate_limits(lambda limits: replace(limits, updated_by="somebody"), audit=audit)
     assert (trail(storage), seen[-1]) == ([entry], ("", "somebody"))
+    storage.jobs.save_rate_limits(lambda limits: limits, audit=lambda *_: AuditEntryFactory.build())
+    assert trail(storage) == [entry]
 
 
 def test_the_trail_comes_newest_first_in_pages_and_by_job(storage: Storage) -> None:

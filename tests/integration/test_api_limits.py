@@ -30,8 +30,12 @@ def test_any_subset_can_be_changed_and_says_who_did_it(api: CheckedClient, metho
     assert api.get(LIMITS).json()["config"] == config
 
 
-def test_an_empty_subset_changes_nothing(api: CheckedClient) -> None:
-    assert api.put(LIMITS, {}, format="json").json()["config"]["updatedBy"] is None
+@pytest.mark.parametrize("body", [{}, {"maxConcurrent": 3}, USUAL])
+def test_limits_as_they_are_change_nothing(api: CheckedClient, body: dict[str, Any]) -> None:
+    assert api.put(LIMITS, body, format="json").json()["config"] == {**USUAL, "updatedAt": None, "updatedBy": None}
+    api.put(LIMITS, {"maxConcurrent": 1}, format="json")
+    before = api.get(LIMITS).json()["config"]
+    assert api.patch(LIMITS, {**body, "maxConcurrent": 1}, format="json").json()["config"] == before
 
 
 def test_a_change_applies_to_the_next_job(api: CheckedClient) -> None:

@@ -68,6 +68,7 @@ def test_what_is_refused_or_changes_nothing_leaves_no_entry(api: CheckedClient) 
     api.post(f"{here}/resume")  # 409: it is not paused
     api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 61}}, format="json")  # 409: that would raise it
     api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 60}}, format="json")  # as it is
+    api.put(LIMITS, {"maxConcurrent": 3}, format="json")  # as it is
     api.post(f"{here}/pause")
     api.post(f"{here}/pause")
     assert [entry["deed"] for entry in entries(api)] == ["paused", "started"]

@@ -380,7 +380,7 @@ class FakeJobs(JobStorage):
     ) -> StoredLimits:
         with self.store.answering():
             before, self.limits = self.limits, change(self.limits)
-            if audit is not None:
+            if audit is not None and self.limits != before:
                 self.trail.append(audit(before, self.limits))
             return self.limits
 

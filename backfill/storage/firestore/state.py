@@ -84,6 +84,8 @@ class State:
             if trying.has_come_through(seen):
                 return before
             after = change(before)
+            if after == before:
+                return before
             if audit is not None:
                 self._append([audit(before, after)], trying)
             value = {

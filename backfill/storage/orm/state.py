@@ -98,6 +98,8 @@ class OrmState(JobStorage):
             )
             before = self._limits_of(row)
             after = change(before)
+            if after == before:
+                return before
             if audit is not None:
                 self._append([audit(before, after)])
             for name, value in after.limits.to_dict().items():
