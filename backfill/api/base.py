@@ -21,13 +21,15 @@ from rest_framework.viewsets import ViewSetMixin
 
 from backfill import service, shapes
 from backfill.api.permissions import VIEW, MayDoThis
-from backfill.api.refusals import MalformedJson
+from backfill.api.refusals import LengthRequired, MalformedJson
 from backfill.domain import Actor, Door
 from backfill.service import BackfillService
 from backfill.shapes import Shape
 
 PRIVATE = "private, no-cache"
 """May be kept by the one who asked, and must be asked for again with its ETag."""
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class StrictJson(JSONParser):
@@ -76,6 +78,11 @@ class ApiView(APIView):
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         request.encoding = "utf-8"  # of JSON and addresses alike; a charset of the header could name any codec
         return super().initialize_request(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method in _WITH_BODY and "Transfer-Encoding" in request.headers:
+            raise LengthRequired("The body came in chunks. Send it in one piece, with its Content-Length.")
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)

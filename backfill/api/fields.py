@@ -124,9 +124,9 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             _refuse("must be a JSON object")
-        known = ", ".join(self.fields)
+        taken = ", ".join(self.fields) or "none"
         wrong: dict[str, Any] = {
-            str(name): [ErrorDetail(f"is no field of this request; known are {known}", code="said")]
+            str(name): [ErrorDetail(f"is no field of this request; it takes {taken}", code="said")]
             for name in data
             if name not in self.fields
         }

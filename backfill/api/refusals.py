@@ -63,6 +63,13 @@ class EndpointRemoved(Refusal):
     status = 410
 
 
+class LengthRequired(Refusal):
+    """A body came in chunks; WSGI does not tell where it ends, and it would be taken for none."""
+
+    code = "LENGTH_REQUIRED"
+    status = 411
+
+
 class PayloadTooLarge(Refusal):
     code = "PAYLOAD_TOO_LARGE"
     status = 413

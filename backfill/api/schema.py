@@ -35,12 +35,13 @@ _WHY = {
     403: "PERMISSION_DENIED (the message names the permission) or CSRF_FAILED",
     404: "JOB_NOT_FOUND",
     409: "INVALID_JOB_STATE",
+    411: "LENGTH_REQUIRED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
-_BODY = (400, 413, 415)
+_BODY = (400, 411, 413, 415)
 _ALWAYS = (401, 403, 503)
 
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # the document writes it as jobId

@@ -247,6 +247,14 @@ def test_a_body_that_is_not_sent_as_json_is_refused(api: CheckedClient, kind: st
     refused(api.post(START, b"jobType=data-collection", content_type=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [(method, path) for method, path, _ in VERBS if method in {"post", "put", "patch"}]
+)
+def test_a_body_in_chunks_is_refused_and_not_taken_for_none(api: CheckedClient, method: str, path: str) -> None:
+    response = getattr(api, method)(path, headers={"Transfer-Encoding": "chunked"})
+    assert "Content-Length" in refused(response, 411, "LENGTH_REQUIRED")["message"]
+
+
 def test_a_huge_body_is_refused_before_it_is_read(api: CheckedClient) -> None:
     body = json.dumps({**BODY, "targetDistricts": ["91"] * 300_000})
     refused(api.post(START, body, content_type="application/json"), 413, "PAYLOAD_TOO_LARGE")

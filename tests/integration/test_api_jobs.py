@@ -480,7 +480,8 @@ def test_a_job_can_be_paused_and_resumed(api: CheckedClient) -> None:
     refused(api.post(f"{path}/resume"), 409, "INVALID_JOB_STATE")
     assert api.post(f"{path}/pause").json()["status"] == "paused"
     assert api.post(f"{path}/resume", {}, format="json").json()["status"] == "pending"
-    refused(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
+    error = refused(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
+    assert error["details"] == {"for": ["for is no field of this request; it takes none."]}
 
 
 def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> None:
