@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 FIRST_DAY = date(2008, 7, 1)
 """The first day of the first program year that the dashboard knows."""
 
-_YEAR_NAME = re.compile(r"(\d{4})-(\d{4})")
+_YEAR_NAME = re.compile(r"([1-9]\d{3})-(\d{4})", re.ASCII)
 
 
 def month_end_of(day: date) -> date:

@@ -190,7 +190,7 @@ def test_before_any_result_the_first_job_is_named(computing: BackfillService, op
     assert "No date has a ranking yet. An analytics-generation job makes one" in answer.content.decode()
 
 
-@pytest.mark.parametrize("path", ["91/2024-02-30/", "xyz/", "0/", "91/yesterday/", "99999/"])
+@pytest.mark.parametrize("path", ["91/2024-02-30/", "xyz/", "0/", "91/yesterday/", "99999/", "92/?year=0000-0001"])
 def test_an_address_that_can_be_none_is_not_found(computed: BackfillService, operator: Client, path: str) -> None:
     assert operator.get(f"{HERE}/{path}").status_code == 404
 

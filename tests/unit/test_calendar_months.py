@@ -24,7 +24,21 @@ def test_a_day_lies_in_one_program_year_and_its_month_ends_there(day: date) -> N
     assert ProgramYear.of(year.close + timedelta(days=1)).start == year.start + 1
 
 
-@pytest.mark.parametrize("text", ["", "2022", "2022-2022", "2022-2024", "2023-2022", "22-23", "2022/2023", "abcd-efgh"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2022",
+        "2022-2022",
+        "2022-2024",
+        "2023-2022",
+        "22-23",
+        "2022/2023",
+        "abcd-efgh",
+        "0000-0001",
+        "\u0662022-2023",
+    ],
+)
 def test_what_names_no_program_year_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no program year; write one as 2022-2023"):
         ProgramYear.parse(text)
