@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from backfill.domain.job import Job
+from backfill.domain.job import Job, Status
 from backfill.errors import JobConflict
 
 
 def conflict_with(active: Job) -> JobConflict:
+    wait = "resume it and wait until it ends" if active.status is Status.PAUSED else "wait until it ends"
     return JobConflict(
         f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "
-        "time: wait until it ends, or cancel it first.",
+        f"time: {wait}, or cancel it first.",
         details={
             "jobId": str(active.id),
             "jobType": str(active.job_type),

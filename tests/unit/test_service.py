@@ -261,6 +261,7 @@ def test_a_second_start_is_refused_by_name_before_the_dashboard_is_asked(busy: J
     service.memory.jobs.put_in(busy)
     with pytest.raises(JobConflict, match=f"Job {busy.id} \\(data-collection\\) is {busy.status} at 0 %") as refused:
         service.begin()
+    assert ("resume it" in refused.value.message) is (busy.status is Status.PAUSED)
     details = refused.value.details or {}
     assert (details["jobId"], details["path"]) == (str(busy.id), f"/api/admin/backfill/{busy.id}")
     assert details["progress"] == {"totalItems": 6, "settledItems": 0, "percent": 0}
