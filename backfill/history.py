@@ -33,7 +33,8 @@ from backfill.storage import Page, SnapshotStorage
 LONGEST_COVERAGE = timedelta(days=1100)
 """Of days; of months there may be as many as there are."""
 
-_USUAL_COVERAGE = timedelta(days=365)
+_USUAL_COVERAGE = timedelta(days=364)
+"""From the first day to the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,13 @@ class History:
         return sorted({district for month in months for district in month.districts}, key=district_order)
 
     def days(self, first: date | None, last: date | None, today: date) -> Iterator[CoveredDay]:
-        """Each date of a range; the last year where none is given. Raises InvalidDateRange."""
-        begin, end = _range(first, last, today, usual=(today - _USUAL_COVERAGE, today - timedelta(days=1)))
+        """Each date of a range; the year up to its last day, or to yesterday, where no first day is given.
+
+        Raises InvalidDateRange.
+        """
+        yesterday = today - timedelta(days=1)
+        year_before = max(min(last or yesterday, today) - _USUAL_COVERAGE, FIRST_DAY)
+        begin, end = _range(first, last, today, usual=(year_before, yesterday))
         if end - begin > LONGEST_COVERAGE:
             raise InvalidDateRange(
                 {"from": [f"At most {LONGEST_COVERAGE.days:,} days are answered at once; ask for the rest separately."]}

@@ -323,8 +323,14 @@ get_coverage = _operation(
     {200: result_documents.CoverageAnswer},
     errors=(400,),
     parameters=[
-        OpenApiParameter("from", OpenApiTypes.DATE),
-        OpenApiParameter("to", OpenApiTypes.DATE, description="Of days, at most 1,100 after from."),
+        OpenApiParameter(
+            "from",
+            OpenApiTypes.DATE,
+            description="Where none is given, of days the year up to to, of months as far back as anything is stored.",
+        ),
+        OpenApiParameter(
+            "to", OpenApiTypes.DATE, description="Of days, at most 1,100 after from; yesterday where none is given."
+        ),
         OpenApiParameter("resolution", OpenApiTypes.STR, enum=list(Resolution), description="day where none is given."),
     ],
 )

@@ -175,10 +175,12 @@ def test_coverage_of_an_empty_store_is_that_of_this_month() -> None:
     assert (coverage.first, coverage.last, coverage.gaps) == (date(2024, 4, 1), date(2024, 4, 30), [])
 
 
-def test_days_are_those_of_the_last_year_where_no_range_is_given() -> None:
+def test_days_are_those_of_a_year_where_no_first_one_is_given() -> None:
     days = list(history().days(None, None, TODAY))
     assert (days[0].date, days[-1].date) == (date(2023, 4, 21), date(2024, 4, 19))
     assert len(list(history().days(date(2024, 4, 1), None, TODAY))) == 19
+    assert [day.date for day in history().days(None, DAY, TODAY)][::364] == [date(2023, 2, 1), DAY]
+    assert next(history().days(None, date(2008, 9, 1), TODAY)).date == date(2008, 7, 1)
     assert [day.date for day in history().days(date(2024, 4, 19), date.max, TODAY)] == [date(2024, 4, 19), TODAY]
 
 
