@@ -204,7 +204,8 @@ class Truncated(TransientDashboardError):
 
 
 class HtmlPage(TransientDashboardError):
-    """A page where a report should be; the dashboard says so of a broken report, often for a while only."""
+    """A page where a report should be, or a redirect to one; so it is while a report is broken, often for a while only,
+    and for the calendar of a program year that is not published."""
 
     code = "HTML_PAGE"
 
@@ -219,12 +220,6 @@ class RefusedAnswer(DashboardError):
     """An answer that asking again will not change."""
 
     code = "REFUSED"
-
-
-class NotPublished(RefusedAnswer):
-    """The dashboard has nothing under this address (its redirect to the error page)."""
-
-    code = "NOT_PUBLISHED"
 
 
 class UnexpectedStatus(RefusedAnswer):

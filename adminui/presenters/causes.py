@@ -29,11 +29,6 @@ CAUSES: dict[str, Cause] = {
     "TRUNCATED": Cause(_("The answer was cut short"), _("cut short"), _("Retry; it usually works the next time.")),
     "HTML_PAGE": Cause(_("The report page was broken"), _("broken report"), _("Retry; it often passes within a day.")),
     "NO_ROWS": Cause(_("The report had no rows"), _("no rows"), _("Retry; it often passes within a day.")),
-    "NOT_PUBLISHED": Cause(
-        _("The dashboard has nothing there"),
-        _("not published"),
-        _("No retry: the dashboard does not hold this report. Nothing was stored."),
-    ),
     "UNEXPECTED_STATUS": Cause(
         _("The dashboard answered in an unknown way"),
         _("unknown answer"),

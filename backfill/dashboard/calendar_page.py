@@ -25,6 +25,8 @@ class CalendarPage:
 
     program_year: ProgramYear
     """The one that the page shows, whichever was asked for."""
+    program_years: tuple[ProgramYear, ...]
+    """Every one that is published, in the page's order."""
     month: int
     """The one that the page shows, 1 to 12."""
     months: tuple[int, ...]
@@ -44,6 +46,7 @@ def parse_calendar_page(html: bytes | str, *, subject: str = "The calendar page"
         days = sorted((_read(o, _day), o.value == "") for o in _options(tree, "ddlAsOf", may_be_empty=True))
         return CalendarPage(
             program_year=_read(_chosen(years), _program_year),
+            program_years=tuple(_read(option, _program_year) for option in years),
             month=_read(_chosen(months), _month),
             months=tuple(_read(option, _month) for option in months),
             districts=tuple(dict.fromkeys(_read(option, _district) for option in districts)),

@@ -29,7 +29,7 @@ from backfill.domain import Report
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
-    NotPublished,
+    HtmlPage,
     Overloaded,
     ServerError,
     Throttled,
@@ -140,7 +140,7 @@ class DashboardClient:
         if response.is_redirect:
             location = response.headers["Location"]
             if _leads_to_error_page(location):
-                raise NotPublished(f"The dashboard has nothing under {subject}: it leads to its error page.")
+                raise HtmlPage(f"The dashboard leads to its error page in place of {subject}.")
             raise UnexpectedStatus(
                 f"{answered}, which leads to {location[:200]}. If the dashboard has moved, set BACKFILL_DASHBOARD_URL."
             )

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import CalendarMonth, ProgramYear
-from backfill.errors import DashboardError, DashboardUnavailable, NotPublished, Throttled
+from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, Throttled
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
 
@@ -52,13 +52,13 @@ class Calendars:
                 continue
             page, is_archived = self._page(end, limiter, now)
             # A page also names the months of its year that have anything: the others need not be asked for.
+            year = ProgramYear.of(end)
             rest = [
                 other
                 for other in missing
-                if page
-                and other not in found
-                and ProgramYear.of(other) == page.program_year == ProgramYear.of(end)
-                and other.month not in page.months
+                if other not in found
+                and ProgramYear.of(other) == year
+                and (page is None or (page.program_year == year and other.month not in page.months))
             ]
             for other in {end, *rest}:
                 month = (
@@ -81,10 +81,18 @@ class Calendars:
             page = self._asked(end, limiter, is_archived=False)
             if page.program_year == year:
                 return page, False
+        return self._archived(end, limiter), True
+
+    def _archived(self, end: date, limiter: Limiter) -> CalendarPage | None:
         try:
-            return self._asked(end, limiter, is_archived=True), True
-        except NotPublished:
-            return None, True
+            return self._asked(end, limiter, is_archived=True)
+        except DashboardUnavailable as exc:
+            # The error page comes for a year that is not published and while a page is broken: any other page tells.
+            if not isinstance(exc.__cause__, HtmlPage):
+                raise
+            if ProgramYear.of(end) in self._asked(end, limiter, is_archived=False).program_years:
+                raise
+            return None
 
     def _asked(self, end: date, limiter: Limiter, *, is_archived: bool) -> CalendarPage:
         failures = 0
@@ -92,7 +100,7 @@ class Calendars:
             try:
                 with limiter.request():
                     return self._client.calendar_page(end, is_archived=is_archived)
-            except (NotPublished, DashboardUnavailable):
+            except DashboardUnavailable:
                 raise
             except DashboardError as exc:
                 failures += 1

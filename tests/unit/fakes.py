@@ -192,6 +192,7 @@ def a_snapshot(day: date = DAY, district: str = "01", **fields: Any) -> Snapshot
 def a_page(month_end: date, *as_of_days: date, **fields: Any) -> CalendarPage:
     values: dict[str, Any] = {
         "program_year": ProgramYear.of(month_end),
+        "program_years": (ProgramYear.of(month_end),),
         "month": month_end.month,
         "months": (7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6),
         "districts": ("01", "02", "F"),

@@ -58,6 +58,7 @@ def page(
 ) -> CalendarPage:
     return CalendarPage(
         program_year=ProgramYear(year),
+        program_years=(ProgramYear(year),),
         month=month,
         months=months,
         districts=("01", "91"),
@@ -72,6 +73,7 @@ def page(
 def test_a_page_says_its_year_month_districts_and_days() -> None:
     assert parse_calendar_page(html().encode()) == CalendarPage(
         program_year=ProgramYear(2022),
+        program_years=(ProgramYear(2022), ProgramYear(2021)),
         month=3,
         months=ALL_MONTHS,
         districts=("01", "91", "F"),

@@ -10,7 +10,6 @@ from backfill.domain import ProgramYear, month_ends
 from backfill.errors import (
     DashboardUnavailable,
     HtmlPage,
-    NotPublished,
     ServerError,
     StorageUnavailable,
     Throttled,
@@ -101,14 +100,30 @@ def test_months_that_a_page_of_their_year_does_not_name_are_not_asked_for() -> N
     assert len(it.storage.snapshots.months) == 12
 
 
-def test_a_year_that_is_not_published_has_no_days_and_is_asked_for_again_later() -> None:
-    end = date(2010, 1, 31)
+def test_a_year_that_no_page_lists_has_no_days_and_is_asked_for_again_later() -> None:
+    end, later = date(2010, 1, 31), date(2010, 2, 28)
     it = Asking()
-    it.dashboard.pages[end, True] = [NotPublished("It leads to the error page.")]
+    it.dashboard.pages[end, True] = [HtmlPage("It leads to the error page.")]
+    it.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
+    months = it.calendars.months(month_ends(end, later), NOW)
+    assert [(m.as_of_days, m.districts, m.is_closed) for m in months] == [((), (), False)] * 2
+    asked = it.dashboard.asked_pages.copy()
+    assert set(asked) == {(end, True), (end, False)}  # and none for each month of the year
+    it.calendars.months(month_ends(end, later), NOW + MAX_AGE)
+    assert it.dashboard.asked_pages == asked * 2
+
+
+def test_an_error_page_in_place_of_a_year_that_is_listed_is_trouble_and_no_year_without_figures() -> None:
+    end = date(2023, 1, 31)
+    it = Asking()
+    it.dashboard.pages[end, True] = [HtmlPage("It leads to the error page.")]
+    it.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
+    with pytest.raises(DashboardUnavailable, match="The calendar of January 2023 is needed and cannot be had: It"):
+        it.calendars.months(month_ends(end, end), NOW)
+    assert it.storage.snapshots.months == {}
+    it.dashboard.pages[end, True] = [HtmlPage("It leads to the error page."), a_page(end, date(2023, 2, 8))]
     (month,) = it.calendars.months(month_ends(end, end), NOW)
-    assert (month.as_of_days, month.districts, month.is_closed) == ((), (), False)
-    it.calendars.months(month_ends(end, end), NOW + MAX_AGE)
-    assert len(it.dashboard.asked_pages) == 2
+    assert month.as_of_days == (date(2023, 2, 8),)
 
 
 def test_a_year_that_has_begun_but_is_not_published_yet_has_no_days() -> None:

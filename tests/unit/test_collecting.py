@@ -30,7 +30,6 @@ from backfill.errors import (
     LeaseLost,
     MissingColumn,
     NoRows,
-    NotPublished,
     ServerError,
     Stopped,
     Throttled,
@@ -147,7 +146,6 @@ def test_an_item_that_stays_in_trouble_fails_and_leaves_nothing_stored() -> None
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (NotPublished("nothing there"), "NOT_PUBLISHED"),
         (MissingColumn("no Club Number"), "MISSING_COLUMN"),
         (WrongAsOf("another day"), "WRONG_AS_OF"),
     ],

@@ -29,7 +29,6 @@ from backfill.errors import (
     DashboardError,
     HtmlPage,
     NotCsv,
-    NotPublished,
     Overloaded,
     ServerError,
     Throttled,
@@ -213,9 +212,9 @@ def test_a_status_that_the_protocol_does_not_know_is_refused(status: int) -> Non
 
 
 @pytest.mark.parametrize("location", ["/error.aspx", "/Error.aspx?aspxerrorpath=/x", f"{BASE}/error.aspx"])
-def test_a_redirect_to_the_error_page_says_not_published(location: str) -> None:
+def test_a_redirect_to_the_error_page_is_the_page_that_comes_while_a_report_is_broken(location: str) -> None:
     error = report_answered_with(status=302, headers={"Location": location})
-    assert (type(error), error.is_retryable) == (NotPublished, False)
+    assert (type(error), error.is_retryable) == (HtmlPage, True)
     assert ASKED in error.message
 
 
@@ -542,7 +541,7 @@ def test_a_huge_body_is_refused_before_and_while_it_is_read() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ("302 Found\r\nLocation: /error.aspx", NotPublished),
+        ("302 Found\r\nLocation: /error.aspx", HtmlPage),
         ("404 Not Found", UnexpectedStatus),
         ("500 Internal Server Error", ServerError),
     ],

@@ -18,11 +18,11 @@ from backfill.errors import (
     ConnectionFailed,
     DashboardError,
     GivenUp,
-    NotPublished,
     Overloaded,
     ServerError,
     Stopped,
     Throttled,
+    WrongAsOf,
 )
 from backfill.rate_limit import Limiter
 from tests.unit.fakes import FAST, NOW, FakeClock, FakeStorage, eventually, utc_now
@@ -185,8 +185,8 @@ def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
     limiter = limiter_of(FakeStorage())
     for _ in range(9):
         with limiter.item("A"):
-            with pytest.raises(NotPublished), limiter.request("A"):
-                raise NotPublished("Nothing there.")
+            with pytest.raises(WrongAsOf), limiter.request("A"):
+                raise WrongAsOf("Another day.")
             assert limiter.failures("A") == 1
     assert limiter.report().down_since is None
 

@@ -30,7 +30,6 @@ from backfill.errors import (
     DashboardError,
     HtmlPage,
     NoRows,
-    NotPublished,
     ServerError,
     Throttled,
     Truncated,
@@ -143,6 +142,7 @@ def test_a_real_calendar_page_is_no_report() -> None:
 def test_the_real_page_of_june_2013_has_a_blank_close_and_nothing_else() -> None:
     page = real_page("2012-2013_june_district_89")
     assert (page.program_year, page.month) == (ProgramYear(2012), 6)
+    assert page.program_years == tuple(ProgramYear(start) for start in range(2022, 2007, -1))
     assert page.months == (6, 5, 4, 3, 2, 1, 12, 11, 10, 9, 8, 7)
     assert (page.as_of_days, page.has_blank_close) == ((date(2013, 7, 19),), True)
     assert len(page.districts) == 89
@@ -245,7 +245,7 @@ def edition_of(month_end: date, as_of: date, *, is_archived: bool = True) -> Edi
 def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClient) -> None:
     cases: list[tuple[Edition, type[DashboardError], str]] = [
         (edition_of(date(2023, 3, 31), date(2023, 1, 1)), NoRows, "no rows"),
-        (edition_of(date(2010, 3, 31), date(2010, 4, 8)), NotPublished, "error page"),
+        (edition_of(date(2010, 3, 31), date(2010, 4, 8)), HtmlPage, "error page"),
         (edition_of(date(2026, 9, 30), date(2026, 10, 1)), ServerError, "500"),
         (edition_of(date(2023, 3, 31), date(2023, 4, 1), is_archived=False), WrongAsOf, "not as of 4/1/2023"),
     ]
