@@ -129,10 +129,9 @@ class ReportRequest:
         return f"{prefix}/export.aspx?type=CSV&report={quote(self.report_string, safe='~/')}"
 
 
-def calendar_path(month_end: date, *, is_archived: bool, district: str | None = None) -> str:
-    """The page that lists a month's as-of days; the lists are the same in every district, so none need be named."""
-    chosen = "" if district is None else f"&id={quote(district)}"
-    return f"{_prefix(month_end, is_archived=is_archived)}/Club.aspx?month={month_end.month}{chosen}"
+def calendar_path(month_end: date, *, is_archived: bool) -> str:
+    """The page that lists a month's as-of days. The lists are the same in every district; every year has this one."""
+    return f"{_prefix(month_end, is_archived=is_archived)}/Club.aspx?id=01&month={month_end.month}"
 
 
 def _prefix(month_end: date, *, is_archived: bool) -> str:

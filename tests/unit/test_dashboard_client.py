@@ -103,14 +103,14 @@ def test_a_calendar_page_is_fetched_and_read() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/Club.aspx", body=CALENDAR)
         page = client.calendar_page(date(2023, 1, 31), is_archived=True)
-        assert mock.calls[0].request.url == f"{BASE}/2022-2023/Club.aspx?month=1"
+        assert mock.calls[0].request.url == f"{BASE}/2022-2023/Club.aspx?id=01&month=1"
     assert (page.program_year, page.as_of_days) == (ProgramYear(2022), (date(2023, 2, 8),))
 
 
 def test_an_error_page_instead_of_a_calendar_is_refused_by_its_path() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/Club.aspx", body="<html>An error has occured please report this</html>")
-        with pytest.raises(HtmlPage, match=r"the calendar page /Club\.aspx\?month=1 came as a page that is no"):
+        with pytest.raises(HtmlPage, match=r"the calendar page /Club\.aspx\?id=01&month=1 came as a page that is no"):
             client.calendar_page(date(2027, 1, 31), is_archived=False)
 
 

@@ -23,7 +23,7 @@ import pytest
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month, parse_calendar_page
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.csv import check, parse, rows_as_objects
-from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, folded
+from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, calendar_path, folded
 from backfill.domain import DISTRICT_REPORTS, SUMMARY, Edition, ProgramYear, ReportName, is_month_end, reports_of
 from backfill.errors import (
     ConnectionFailed,
@@ -169,6 +169,12 @@ def test_the_districts_of_a_real_page_are_those_of_the_summary_of_its_month() ->
         [path] = (SHARED / "real" / ReportName.SUMMARY / SUMMARY).glob(f"{month_end}_*.csv.gz")
         summary = {row["DISTRICT"] for row in rows_as_objects(gzip.decompress(path.read_bytes()))}
         assert set(real_page(name).districts) >= summary
+
+
+def test_the_district_whose_calendar_is_asked_for_is_one_of_every_real_month() -> None:
+    assert "id=01&" in calendar_path(date(2013, 6, 30), is_archived=True)
+    for path in real_files(ReportName.SUMMARY):
+        assert "01" in {row["DISTRICT"] for row in rows_as_objects(gzip.decompress(path.read_bytes()))}, path.name
 
 
 # The stand-in server: every era, and the answers to bad requests.
