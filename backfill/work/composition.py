@@ -13,8 +13,7 @@ from backfill.work.analytics import Analytics
 from backfill.work.base import Work
 from backfill.work.calendars import Calendars
 from backfill.work.collection import Collection
-from backfill.work.computers import Computer
-from backfill.work.executors import computer, trouble_with
+from backfill.work.executors import new_computer_for
 
 _PATIENCE = 70.0
 """Seconds that a preview waits for one request to start; with the gentlest limit, one a minute, it still may."""
@@ -24,17 +23,12 @@ def works_over(
     storage: Storage, client: DashboardClient, *, executor: str, now: Callable[[], datetime]
 ) -> Mapping[JobType, Work]:
     """`executor` is where results are computed, one of EXECUTORS; ValueError where it is none."""
-    if trouble := trouble_with(executor):
-        raise ValueError(trouble)
 
     def limiter_of_a_preview() -> Limiter:
         return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_timeline, patience=_PATIENCE)
 
-    def new_computer(limiter: Limiter) -> Computer:
-        return computer(executor, limiter)
-
     calendars = Calendars(client, storage.snapshots, limiter_of_a_preview)
     return {
         JobType.DATA_COLLECTION: Collection(client, storage.snapshots, calendars, now=now),
-        JobType.ANALYTICS_GENERATION: Analytics(storage.snapshots, new_computer, now=now),
+        JobType.ANALYTICS_GENERATION: Analytics(storage.snapshots, new_computer_for(executor), now=now),
     }

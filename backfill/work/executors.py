@@ -77,13 +77,13 @@ def trouble_with(executor: str) -> str:
     return ""
 
 
-def computer(executor: str, limiter: Limiter) -> Computer:
-    """That of a BACKFILL_EXECUTOR; ValueError says what is wrong with it. Waits of the computer go by the limiter."""
+def new_computer_for(executor: str) -> Callable[[Limiter], Computer]:
+    """What makes a job's computer, which waits by the job's limiter. ValueError says what is wrong with `executor`."""
     if trouble := trouble_with(executor):
         raise ValueError(trouble)
     if executor == "threads":
-        return Here()
-    return Processes() if executor == "processes" else Cluster(executor, limiter)
+        return lambda _: Here()
+    return (lambda _: Processes()) if executor == "processes" else (lambda limiter: Cluster(executor, limiter))
 
 
 def _is_address(executor: str) -> bool:

@@ -32,7 +32,7 @@ from backfill.work.analytics import Analytics
 from backfill.work.cluster import Cluster
 from backfill.work.computers import ComputingDied
 from backfill.work.computing import Computed, Source, compute
-from backfill.work.executors import Here, computer
+from backfill.work.executors import Here, new_computer_for
 from tests.dask_cluster import DaskCluster
 from tests.unit.fakes import DAY, FAST, FakeStorage, a_job, all_items, eventually, utc_now
 from tests.unit.metrics.builders import some_clubs
@@ -94,7 +94,7 @@ class Computing:
         for day in (DAY + timedelta(days=n) for n in range(days)):
             for snapshot in (a_summary(day), *(a_district(day, name) for name in DISTRICTS)):
                 self.snapshots.rows[day, snapshot.district] = snapshot
-        work = Analytics(self.snapshots, lambda limiter: computer(executor, limiter), now=utc_now)
+        work = Analytics(self.snapshots, new_computer_for(executor), now=utc_now)
         config = JobConfig(start_date=None, end_date=None)
         self.plan = work.plan(config, utc_now())
         now, jobs = utc_now(), self.storage.jobs

@@ -20,7 +20,7 @@ from backfill.work import executors
 from backfill.work.cluster import Cluster
 from backfill.work.computers import ComputingDied, Results
 from backfill.work.computing import Computed, Source, compute
-from backfill.work.executors import Here, Processes, computer, trouble_with
+from backfill.work.executors import Here, Processes, new_computer_for, trouble_with
 from tests.unit.fakes import FAST, FakeStorage, eventually
 from tests.unit.metrics.builders import some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary, broken
@@ -167,15 +167,15 @@ def a_limiter() -> Limiter:
 def test_an_executor_that_there_is_not_is_refused(name: str) -> None:
     refusal = r"BACKFILL_EXECUTOR is .* must be one of: threads, processes, tcp://HOST:PORT of a Dask scheduler\."
     with pytest.raises(ValueError, match=refusal):
-        computer(name, a_limiter())
+        new_computer_for(name)
 
 
 @pytest.mark.parametrize("address", ["tcp://host:8786", "tcp://10.0.0.1:1", "tcp://[::1]:8786"])
 def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "find_spec", lambda name: object())
-    assert isinstance(computer("threads", a_limiter()), Here)
-    assert isinstance(computer("processes", a_limiter()), Processes)
-    cluster = computer(address, a_limiter())
+    assert isinstance(new_computer_for("threads")(a_limiter()), Here)
+    assert isinstance(new_computer_for("processes")(a_limiter()), Processes)
+    cluster = new_computer_for(address)(a_limiter())
     assert isinstance(cluster, Cluster)
     cluster.close()
 
