@@ -21,6 +21,7 @@ LEVELS: dict[str, str | Promise] = {
 
 NOTES: dict[str, str | Promise] = {
     "SUMMARY_MISSING": _("no district summary"),
+    "YEAR_BEFORE_UNREADABLE": _("no comparison with the year before"),
     "SUMMARY_DIFFERS": _("sums that differ from the summary"),
     "COLUMN_MISSING": _("missing columns"),
     "CELL_BLANK": _("blank cells"),

@@ -14,6 +14,7 @@ What bad input means. Nothing of it raises but what fails the item, and none of 
 | a column missing that all else rests on (club number, status, members, payments ...) | the item fails, likewise |
 | a summary with a row of no district, or with a district twice | the world item fails, likewise |
 | the summary, or the district's row of it, missing | what comes from it is null; SUMMARY_MISSING |
+| the snapshot of the year before unreadable | no comparison with it; YEAR_BEFORE_UNREADABLE |
 | another column missing (goals, CSP, charter dates, of the summary) | what comes from it is null; COLUMN_MISSING |
 | division report without its goal columns | `qualifying` and `gap` are null; COLUMN_MISSING |
 | an empty cell or `N/A` where a figure belongs | null, left out of sums; CELL_BLANK |

@@ -10,7 +10,7 @@ from backfill.metrics.distinguished import distinguished
 from backfill.metrics.divisions import areas, divisions, read_units
 from backfill.metrics.goals import goals
 from backfill.metrics.health import health
-from backfill.metrics.quality import Notes, Summary, reconcile
+from backfill.metrics.quality import Code, Notes, Summary, reconcile
 from backfill.metrics.roster import read_roster
 from backfill.metrics.series import point, year_over_year
 from backfill.metrics.source import DistrictSource
@@ -50,6 +50,10 @@ def district_result(source: DistrictSource) -> dict[str, Any]:
     result["rankings"] = None if source.world_line is None else dict(source.world_line)
     result["point"] = point(result, total([club.goals for club in roster.open]))
     result["yearOverYear"] = year_over_year(result["point"], source.previous)
+    if source.previous_trouble:
+        notes.add(
+            Code.YEAR_BEFORE_UNREADABLE, f"There is no comparison with the year before: {source.previous_trouble}"
+        )
     reconcile(
         summary,
         notes,

@@ -17,6 +17,8 @@ from backfill.metrics.source import folded, folded_cells
 class Code(StrEnum):
     SUMMARY_MISSING = "SUMMARY_MISSING"
     """The date has no district summary, or it has no row of this district."""
+    YEAR_BEFORE_UNREADABLE = "YEAR_BEFORE_UNREADABLE"
+    """The snapshot to compare with cannot be read; there is no comparison."""
     SUMMARY_DIFFERS = "SUMMARY_DIFFERS"
     """A sum over the clubs is not what the summary says."""
     COLUMN_MISSING = "COLUMN_MISSING"

@@ -100,6 +100,8 @@ class DistrictSource:
     """This district's entry of the date's world result."""
     previous: Mapping[str, Any] | None = None
     """The `point` of the same data month's last snapshot of the program year before."""
+    previous_trouble: str = ""
+    """Why there is no point although there is a snapshot; empty where that is not so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

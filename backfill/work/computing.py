@@ -67,10 +67,14 @@ def _attempted(source: Source) -> Computed | Exception:
 def _computed(source: Source) -> Computed:
     if source.snapshot.district == SUMMARY:
         return Computed(_as_json(world_of(source.snapshot).result), None, {})
-    previous = source.previous
+    previous, trouble = source.previous, ""
     if isinstance(previous, Snapshot):
-        previous = _district(Source(snapshot=previous), None)["point"]
-    result = _district(source, previous)
+        try:
+            previous = _district(Source(snapshot=previous), None)["point"]
+        except BackfillError as exc:  # that is a failure of its own item, not of this one
+            trouble = f"the snapshot of {previous.date} cannot be read: {exc.message}"
+            previous = None
+    result = _district(source, previous, trouble)
     return Computed(_as_json(result), result["point"], dict(Counter(note["code"] for note in result["quality"])))
 
 
@@ -88,7 +92,7 @@ def world_of(snapshot: Snapshot) -> World:
     return World(summary_lines(summary), world_result(source))
 
 
-def _district(source: Source, previous: Mapping[str, Any] | None) -> dict[str, Any]:
+def _district(source: Source, previous: Mapping[str, Any] | None, trouble: str = "") -> dict[str, Any]:
     snapshot = source.snapshot
     return district_result(
         DistrictSource(
@@ -105,6 +109,7 @@ def _district(source: Source, previous: Mapping[str, Any] | None) -> dict[str, A
             summary=source.summary,
             world_line=source.world_line,
             previous=previous,
+            previous_trouble=trouble,
         )
     )
 

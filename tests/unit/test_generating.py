@@ -310,6 +310,20 @@ def test_a_broken_snapshot_fails_its_item_with_the_reason_and_the_job_goes_on() 
     assert len(it.storage.snapshots.results) == 3
 
 
+def test_a_broken_snapshot_of_the_year_before_fails_no_item_but_its_own() -> None:
+    it = Generating(broken(a_district(A_YEAR_AGO)), a_summary(DAY, {"Active Clubs": "4"}), a_district())
+    outcomes = it.run()
+    assert only_failure(outcomes).item.key == "2023-01-31/91"
+    assert outcomes["2024-01-31/91"].quality == {"YEAR_BEFORE_UNREADABLE": 1}
+    result = it.result()
+    assert result["yearOverYear"] is None
+    assert "clubperformance of snapshot 2023-01-31/91 has 1 cells in row 1" in result["quality"][0]["message"]
+    it.put(a_district(A_YEAR_AGO))
+    it.run()
+    assert it.result()["yearOverYear"]["members"]["change"] == 0
+    assert it.result()["quality"] == []
+
+
 def test_an_unreadable_summary_fails_its_own_item_and_is_noted_with_each_district() -> None:
     it = Generating(a_district(), a_summary(DAY, {"DISTRICT": "?"}))
     outcomes = it.run()
