@@ -13,8 +13,8 @@ from datetime import date
 from hashlib import blake2b
 from io import StringIO
 
-from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, folded, month_number, read_day, written_day
-from backfill.domain import Report, ReportName, normalised_district
+from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, month_number, read_day, written_day
+from backfill.domain import Report, ReportName, folded, normalised_district
 from backfill.errors import (
     HtmlPage,
     MalformedRow,

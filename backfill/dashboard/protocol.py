@@ -78,11 +78,6 @@ _MONTHS = (
 _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 
 
-def folded(column: str) -> str:
-    """A column's name as it is compared: its case varies between years (`May Visit award`, `May visit award`)."""
-    return column.strip().casefold()
-
-
 def month_number(name: str) -> int:
     """1 to 12 for `Jun` or `June`. ValueError for what names no month."""
     wanted = name.strip().lower()

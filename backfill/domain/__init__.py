@@ -50,6 +50,7 @@ from backfill.domain.snapshot import (
     Snapshot,
     SnapshotFilter,
     StoredEdition,
+    folded,
     reports_of,
 )
 from backfill.domain.timeline import Pace, Timeline, Turn
@@ -146,6 +147,7 @@ __all__ = [
     "covered_months",
     "district_order",
     "edition_of",
+    "folded",
     "gaps",
     "hold_notice",
     "is_month_end",

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
@@ -26,6 +27,12 @@ DISTRICT_REPORTS = (ReportName.CLUBS, ReportName.DISTRICT, ReportName.DIVISIONS)
 def reports_of(district: str) -> tuple[ReportName, ...]:
     """The reports that make a snapshot of a district, or of the summary."""
     return (ReportName.SUMMARY,) if district == SUMMARY else DISTRICT_REPORTS
+
+
+@lru_cache(maxsize=1024)
+def folded(column: str) -> str:
+    """A column's name as it is compared: case and spaces vary between years (`May Visit award`, `May visit award`)."""
+    return " ".join(column.split()).casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from backfill.dashboard.csv import ParsedReport, parse
-from backfill.dashboard.protocol import folded
-from backfill.domain import SUMMARY, ReportName, Snapshot
+from backfill.domain import SUMMARY, ReportName, Snapshot, folded
 from backfill.errors import AnalyticsNotFound, BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.exporting.figures import COLUMNS, figures_of
 from backfill.history import History, Selection

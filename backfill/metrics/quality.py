@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from backfill.domain import folded
 from backfill.metrics.cells import is_blank, number
-from backfill.metrics.source import folded, folded_cells
+from backfill.metrics.source import folded_cells
 
 
 class Code(StrEnum):

@@ -11,8 +11,9 @@ from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from backfill.domain import folded
 from backfill.metrics.cells import percent, points, rounded, words
-from backfill.metrics.source import folded, folded_cells
+from backfill.metrics.source import folded_cells
 
 MEASURES = {
     "clubGrowth": "% Club Growth",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from backfill.domain import ProgramYear, normalised_district
+from backfill.domain import ProgramYear, folded, normalised_district
 from backfill.errors import BackfillError
 
 
@@ -16,12 +16,6 @@ class UnreadableSnapshot(BackfillError):
     """A result cannot be computed from the snapshot at all; the sentence names the report and what is wrong."""
 
     code = "UNREADABLE_SNAPSHOT"
-
-
-@lru_cache(maxsize=1024)
-def folded(column: str) -> str:
-    """A column's name as it is compared: case and spaces vary between years (`May Visit award`, `May visit award`)."""
-    return " ".join(column.split()).casefold()
 
 
 def folded_cells(row: Mapping[str, str]) -> dict[str, str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backfill.domain import district_order
+from backfill.domain import district_order, folded
 from backfill.metrics.cells import difference, is_blank, number, percentage, total
 from backfill.metrics.district import SCHEMA_VERSION
 from backfill.metrics.rankings import rankings
-from backfill.metrics.source import WorldSource, folded, folded_cells, summary_lines
+from backfill.metrics.source import WorldSource, folded_cells, summary_lines
 
 _TOTALS = {
     "activeClubs": "Active Clubs",

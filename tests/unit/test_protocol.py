@@ -10,12 +10,11 @@ from backfill.dashboard.protocol import (
     NEEDED_COLUMNS,
     ReportRequest,
     calendar_path,
-    folded,
     month_number,
     read_day,
     written_day,
 )
-from backfill.domain import Edition, ReportName
+from backfill.domain import Edition, ReportName, folded
 
 
 def edition(*, is_archived: bool = True, asks_blank: bool = False) -> Edition:

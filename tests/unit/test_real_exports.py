@@ -23,8 +23,17 @@ import pytest
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month, parse_calendar_page
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.csv import check, parse, rows_as_objects
-from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, calendar_path, folded
-from backfill.domain import DISTRICT_REPORTS, SUMMARY, Edition, ProgramYear, ReportName, is_month_end, reports_of
+from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, calendar_path
+from backfill.domain import (
+    DISTRICT_REPORTS,
+    SUMMARY,
+    Edition,
+    ProgramYear,
+    ReportName,
+    folded,
+    is_month_end,
+    reports_of,
+)
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
