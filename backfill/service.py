@@ -34,6 +34,7 @@ from backfill.errors import (
     IdempotencyKeyReused,
     JobConflict,
     JobNotFound,
+    PlanChanged,
 )
 from backfill.history import History
 from backfill.planning import Planner, Preview
@@ -134,10 +135,25 @@ class BackfillService:
         by: Actor,
         retry_of: UUID | None = None,
     ) -> Started:
-        if (known := self._known(identity)) is not None:
-            return Started(known, is_new=False)
+        try:
+            return self._known(identity) or self._planned_and_created(identity, plan, by=by, retry_of=retry_of)
+        except (JobConflict, PlanChanged):  # an equal request may have been quicker
+            if (known := self._known(identity)) is not None:
+                return known
+            raise
+
+    def _planned_and_created(
+        self,
+        identity: IdempotencyKey | None,
+        plan: Callable[[], Preview],
+        *,
+        by: Actor,
+        retry_of: UUID | None,
+    ) -> Started:
         self._refuse_if_busy()  # before the dashboard is asked for anything
         preview = plan()
+        if (known := self._known(identity)) is not None:  # planning can take minutes
+            return known
         now = self.now()
         job = Job(
             id=uuid4(),
@@ -150,24 +166,22 @@ class BackfillService:
             idempotency=identity,
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
-        try:
-            created = self._deeds(by).start(job, preview.plan)
-        except JobConflict:
-            if (known := self._known(identity)) is not None:
-                return Started(known, is_new=False)
-            raise
+        created = self._deeds(by).start(job, preview.plan)
         self.nudge()
         return Started(self._told(created), is_new=True)
 
-    def _known(self, identity: IdempotencyKey | None) -> Job | None:
+    def _known(self, identity: IdempotencyKey | None) -> Started | None:
+        """What an earlier request with that key has started."""
         if identity is None:
             return None
         job = self.storage.jobs.by_idempotency_key(identity.key, self.now() - IDEMPOTENCY_WINDOW)
-        if job is not None and job.idempotency != identity:
+        if job is None:
+            return None
+        if job.idempotency != identity:
             raise IdempotencyKeyReused(
                 f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key."
             )
-        return job
+        return Started(job, is_new=False)
 
     def _refuse_if_busy(self) -> None:
         active = self.storage.jobs.active()

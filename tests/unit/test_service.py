@@ -421,11 +421,37 @@ def test_a_key_is_free_again_after_a_day() -> None:
     assert service.begin(replace(REQUEST, skip_existing=False), key="k").id != first.id
 
 
-def test_of_two_equal_starts_at_one_time_the_slower_one_gets_the_job_of_the_quicker() -> None:
+@pytest.mark.parametrize("goes_on", ["runs", "ended", "stored what was planned"])
+def test_of_two_equal_starts_at_one_time_the_slower_one_gets_the_job_of_the_quicker(goes_on: str) -> None:
     """R3.1"""
     service = Service()
     quick = list[Job]()
-    service.work.meanwhile = lambda: quick.append(service.begin(key="k"))
+    request = replace(REQUEST, plan_id=service.preview(REQUEST).plan_id)
+
+    def while_it_is_planned() -> None:
+        quick.append(service.begin(request, key="k"))
+        if goes_on == "ended":
+            service.cancel(quick[0].id, by=ANN)
+        if goes_on == "stored what was planned":
+            service.work.planned = replace(PLAN, skipped={SkipReason.STORED: 2})
+
+    service.work.meanwhile = while_it_is_planned
+    slow = service.start(request, by=ANN, idempotency_key="k")
+    assert (slow.job.id, slow.is_new) == (quick[0].id, False)
+    assert len(service.memory.jobs.rows) == 1
+
+
+def test_a_start_gets_the_job_of_an_equal_one_that_began_once_it_had_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3.1"""
+    service = Service()
+    quick = list[Job]()
+
+    def active() -> Job | None:
+        monkeypatch.undo()
+        quick.append(service.begin(key="k"))
+        return service.memory.jobs.active()
+
+    monkeypatch.setattr(service.memory.jobs, "active", active)
     slow = service.start(REQUEST, by=ANN, idempotency_key="k")
     assert (slow.job.id, slow.is_new) == (quick[0].id, False)
 
