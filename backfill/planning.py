@@ -112,7 +112,11 @@ class Planner:
             if (not codes or outcome.reason in codes) and (not districts or outcome.item.district in districts)
         ]
         if not items:
-            raise NothingToRetry(f"Job {job.id} has no failed item of that kind; there is nothing to retry.")
+            kind = " of that kind" if codes or districts else ""
+            rest = ""
+            if job.progress.settled_items < job.progress.total_items:
+                rest = " A new job over its dates does what it did not come to, and skips what is stored."
+            raise NothingToRetry(f"Job {job.id} has no failed item{kind}; there is nothing to retry.{rest}")
         dates = [item.date for item in items]
         config = replace(
             job.config,

@@ -121,12 +121,15 @@ class Texts(serializers.ListField):
 class StrictSerializer(serializers.Serializer[Any]):
     """An object with these fields and no others."""
 
+    @property
+    def names(self) -> str:
+        return ", ".join(self.fields) or "none"
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            _refuse("must be a JSON object")
-        taken = ", ".join(self.fields) or "none"
+            _refuse(f"must be a JSON object; its fields can be {self.names}")
         wrong: dict[str, Any] = {
-            str(name): [ErrorDetail(f"is no field of this request; it takes {taken}", code="said")]
+            str(name): [ErrorDetail(f"is no field of this request; it takes {self.names}", code="said")]
             for name in data
             if name not in self.fields
         }
@@ -142,7 +145,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:
     """The values of a request's body by their names in Python; InvalidRequest names every field that is wrong."""
     if not isinstance(data, Mapping):
-        raise InvalidRequest({"body": ['The body must be a JSON object, like {"jobType": "data-collection"}.']})
+        raise InvalidRequest({"body": [f"The body must be a JSON object; its fields can be {kind().names}."]})
     serializer = kind(data=dict(data.items()))
     if not serializer.is_valid():
         raise InvalidRequest(sentences(serializer.errors))

@@ -138,9 +138,9 @@ class Collection(Work):
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:
-            raise InvalidRequest(
-                {"targetDistricts": [f"The dashboard has no district {', '.join(unknown)} between {first} and {last}."]}
-            )
+            names = ", ".join(unknown)
+            sentence = f"The dashboard has no district {names} between {first} and {last}; leave out what it has not."
+            raise InvalidRequest({"targetDistricts": [sentence]})
         return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:

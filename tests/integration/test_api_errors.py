@@ -221,7 +221,10 @@ def test_malformed_json_is_refused_as_such(api: CheckedClient, path: str, body: 
 
 @pytest.mark.parametrize("body", ["[]", "null", "5", '"text"', "true", "[{}]"])
 def test_a_body_that_is_no_object_is_refused(api: CheckedClient, body: str) -> None:
-    refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+    error = refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+    assert "its fields can be jobType, startDate" in error["message"]
+    error = refused(api.put(LIMITS, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+    assert "its fields can be maxRequestsPerMinute, " in error["message"]
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "idna", "nonsense", "utf-8"])

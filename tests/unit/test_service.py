@@ -524,9 +524,17 @@ def test_the_retry_of_a_job_beside_a_running_one_is_refused() -> None:
 @pytest.mark.parametrize("narrowed", [{}, {"codes": ["HTML_PAGE"]}, {"districts": ["99"]}])
 def test_where_nothing_failed_there_is_nothing_to_retry(narrowed: dict[str, Any]) -> None:
     service = Service()
-    ended = service.ended(*(FAILED if narrowed else ()))
-    with pytest.raises(NothingToRetry, match=f"Job {ended.id} has no failed item of that kind"):
+    ended = service.ended(*(FAILED if narrowed else ()), progress=Progress(total_items=6, processed=6))
+    kind = " of that kind" if narrowed else ""
+    with pytest.raises(NothingToRetry, match=f"Job {ended.id} has no failed item{kind}; there is nothing to retry.$"):
         service.retry(ended.id, by=ANN, **narrowed)
+
+
+def test_who_retries_what_was_never_begun_is_told_to_start_anew() -> None:
+    service = Service()
+    cancelled = service.ended(status=Status.CANCELLED, progress=Progress(total_items=6, processed=2))
+    with pytest.raises(NothingToRetry, match="A new job over its dates does what it did not come to"):
+        service.retry(cancelled.id, by=ANN)
 
 
 def test_failed_items_that_the_dashboard_no_longer_publishes_cannot_be_retried() -> None:
