@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, Max, Min, QuerySet, TextField, Value
+from django.db.models import Aggregate, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
@@ -163,9 +163,10 @@ class OrmSnapshotStorage(OrmResults):
             )
 
     def span(self) -> tuple[date, date] | None:
-        with answering():
-            ends = StoredSnapshot.objects.aggregate(first=Min("date"), last=Max("date"))
-        return None if ends["first"] is None else (ends["first"], ends["last"])
+        dates = StoredSnapshot.objects.values_list("date", flat=True)
+        with answering():  # SQLite finds one end of an index at once, and looks through the whole of it for both
+            first, last = dates.order_by("date").first(), dates.order_by("-date").first()
+        return (first, last) if first and last else None
 
     def calendar(self, first: date, last: date) -> list[CalendarMonth]:
         with answering():
