@@ -161,7 +161,10 @@ def _database(url: str) -> dict[str, Any]:
         # A process that freezes within a transaction (a paused machine, a lost network) would keep its locks for as
         # long; its session is ended instead. What it writes when it is back is refused, as from any lost runner.
         timeouts = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s"
-        database["OPTIONS"] = {"options": timeouts, **database.get("OPTIONS", {})}
+        # A server whose machine or network is gone says nothing any more. It is given up in seconds; the system would
+        # send again for a quarter of an hour, and wait for two hours where it had nothing to send.
+        silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3}
+        database["OPTIONS"] = {"options": timeouts, **silence, **database.get("OPTIONS", {})}
         database["CONN_MAX_AGE"] = 60
         database["CONN_HEALTH_CHECKS"] = True
     return database

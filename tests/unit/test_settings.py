@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from backfill.domain import LEASE
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "backfill_site" / "settings.py"
 OF_GOOGLE = {"GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST"}
@@ -94,3 +96,12 @@ def test_the_readme_has_a_row_for_each_setting_and_for_no_other() -> None:
     rows = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert rows - OF_GOOGLE == set(re.findall(r'"((?:DJANGO|BACKFILL|DATABASE)_[A-Z_]+)"', SETTINGS.read_text()))
     assert set(re.findall(r"([A-Z_]+)=", (ROOT / ".env.example").read_text())) < rows
+
+
+def test_a_postgresql_that_falls_silent_is_given_up_within_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R10.1: whether it is away when it is connected to, when it is asked, or before it answers."""
+    monkeypatch.setenv("DATABASE_URL", "postgres://backfill:secret@db.example.org/backfill?connect_timeout=7")
+    options = read()["DATABASES"]["default"]["OPTIONS"]
+    assert options["connect_timeout"] == 7, "The address has the last word."
+    unanswered = options["keepalives_idle"] + options["keepalives_interval"]
+    assert max(unanswered, options["tcp_user_timeout"] / 1000) < LEASE.total_seconds()
