@@ -107,7 +107,7 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     if job.status.is_active:
         requests += f", {limiter.requests_this_minute:,} this minute; {limiter.state}"
         if limiter.pace is not None:
-            requests += f"; {limiter.pace:,.3g} a minute may start"
+            requests += f"; {round(limiter.pace, 1):,g} a minute may start"
     if held_back := wording.held_back(limiter):
         requests += f"; {held_back}"
     rows = {
