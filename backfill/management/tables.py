@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -24,38 +24,38 @@ _WIDE = 130
 _NARROW = 100
 """Columns below which columns stand close together, and a list of jobs leaves out how long they took."""
 
+_SMALL = 80
+"""Columns below which a list of jobs shows no more than which job it is and how far it came."""
+
 _ERRORS_SHOWN = 10
 _NAMES_SHOWN = 12
 
 
 def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
-    is_wide, is_narrow = console.width >= _WIDE, console.width < _NARROW
+    """As much of each as there is room for."""
+
+    def done(job: Job) -> str:
+        progress = job.progress
+        is_wide = console.width >= _WIDE
+        return f"{progress.settled_items:,}/{progress.total_items:,}" if is_wide else f"{progress.percent:.1f} %"
+
+    columns: list[tuple[int, str, JustifyMethod, Callable[[Job], str | Text]]] = [
+        (0, "Job", "left", lambda job: str(job.id)),
+        (0, "Status", "left", lambda job: status_text(job.status)),
+        (_SMALL, "Created (UTC)", "left", lambda job: wording.minute(job.created_at)),
+        (_WIDE, "Type", "left", lambda job: str(job.job_type)),
+        (_WIDE, "Dates", "left", lambda job: wording.dates(job.config)),
+        (_WIDE, "By", "left", lambda job: printable(job.created_by)),
+        (0, "Done", "right", done),
+        (_SMALL, "Failed", "right", lambda job: f"{job.progress.failed:,}"),
+        (_NARROW, "Took", "right", lambda job: wording.length(wording.duration(job, now))),
+    ]
+    shown = [column for column in columns if console.width >= column[0]]
     table = plain_table(console)
-    table.add_column("Job", no_wrap=True, min_width=36)
-    for name in ("Status", "Created (UTC)"):
-        table.add_column(name, no_wrap=True)
-    if is_wide:
-        for name in ("Type", "Dates", "By"):
-            table.add_column(name, overflow="ellipsis", no_wrap=True)
-    for name in ("Done", "Failed") if is_narrow else ("Done", "Failed", "Took"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for start, name, justify, _ in shown:
+        table.add_column(name, justify=justify, no_wrap=start < _WIDE)
     for job in jobs:
-        more = [str(job.job_type), wording.dates(job.config), printable(job.created_by)] if is_wide else []
-        done = (
-            f"{job.progress.settled_items:,}/{job.progress.total_items:,}"
-            if is_wide
-            else (f"{job.progress.percent:.1f} %")
-        )
-        took = [] if is_narrow else [wording.length(wording.duration(job, now))]
-        table.add_row(
-            str(job.id),
-            status_text(job.status),
-            wording.minute(job.created_at),
-            *more,
-            done,
-            f"{job.progress.failed:,}",
-            *took,
-        )
+        table.add_row(*(cell(job) for *_, cell in shown))
     return table
 
 
@@ -80,7 +80,10 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
     return table
 
 
-def audit_table(entries: Iterable[AuditEntry], console: Console) -> Table:
+def audit_view(entries: Iterable[AuditEntry], console: Console) -> RenderableType:
+    """A table where there is room for one; else lines, since who did it would be the first to be left out."""
+    if console.width < _WIDE:
+        return "\n".join(_deed(entry) for entry in entries)
     table = plain_table(console)
     for name in ("At (UTC)", "Who", "Door", "What", "Job"):
         table.add_column(name, no_wrap=name != "Who", overflow="fold")
@@ -95,6 +98,13 @@ def audit_table(entries: Iterable[AuditEntry], console: Console) -> Table:
             wording.changes(entry),
         )
     return table
+
+
+def _deed(entry: AuditEntry) -> str:
+    who = f"{printable(entry.actor.operator)} ({entry.actor.door})"
+    what = f"{entry.deed} {entry.job_id or ''}".rstrip()
+    changes = wording.changes(entry)
+    return f"{wording.instant(entry.at)} {who}: {what}" + (f"\n    {changes}" if changes else "")
 
 
 def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:

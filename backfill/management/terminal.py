@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -62,7 +63,7 @@ class Terminal:
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """As any write does; a Console would end the process here, as if the verb had failed."""
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def _console(file: IO[str], options: Options) -> Console:

@@ -165,7 +165,7 @@ class Verbs:
         elif not page.total:
             self._terminal.say("Nobody has done anything yet.")
         else:
-            self._terminal.say(tables.audit_table(page.rows, self._terminal.out))
+            self._terminal.say(tables.audit_view(page.rows, self._terminal.out))
             self._say_which(len(page.rows), offset, page.total, "deed")
         return 0
 

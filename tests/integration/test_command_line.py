@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -238,6 +239,22 @@ def test_a_list_as_json_is_the_envelope_of_http(service: BackfillService) -> Non
     assert shape == {"jobs": [shapes.listed_job(job) for job in rows], "total": 1, "limit": 5, "offset": 0}
 
 
+def test_what_has_no_room_on_a_small_terminal_is_left_out_whole(
+    service: BackfillService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said("start", *RANGE, "--operator", "alice")
+    job = service.active()
+    assert job is not None
+    for columns, shown in (("60", ["pending", "0.0", "%"]), ("140", ["data-collection", "alice", "0/6"])):
+        monkeypatch.setenv("COLUMNS", columns)
+        row = next(line.split() for line in said("list").splitlines() if line.startswith(str(job.id)))
+        assert [word for word in shown if word not in row] == []
+    monkeypatch.setenv("COLUMNS", "80")
+    first, second = said("audit").splitlines()
+    assert first.endswith(f" alice (cli): started {job.id}")
+    assert second == "    2024-01-01 to 2024-01-02"
+
+
 def test_items_are_listed_by_district_and_outcome(service: BackfillService) -> None:
     told("start", *RANGE)
     job = run_to_the_end(service, failing=["02"])
@@ -395,7 +412,7 @@ def test_who_interrupts_a_copy_is_told_that_it_can_be_called_again(
 
 def test_a_copy_that_lost_its_reader_is_not_over(service: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:
     def unread(*_: object) -> None:
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
     monkeypatch.setattr("backfill.management.copying.copied", unread)
     monkeypatch.setattr("backfill.management.commands.backfill.os", Mock())  # which would close the tests' output

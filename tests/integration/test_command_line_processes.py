@@ -321,3 +321,21 @@ def test_a_reader_who_has_had_enough_ends_a_verb_quietly_and_what_is_watched_as_
     finally:
         os.close(begins)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a device that is always full.")
+@pytest.mark.parametrize("arguments", [["rate-limit"], ["export"]])
+def test_a_disk_that_is_full_is_one_line_and_exit_1(database: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+            cwd=ROOT,
+            text=True,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(database),
+            timeout=PATIENCE,
+            check=False,
+        )
+    sentence = "CommandError: Standard output cannot be written: No space left on device."
+    assert (done.returncode, done.stderr.strip()) == (1, sentence)

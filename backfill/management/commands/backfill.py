@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from typing import Any
@@ -97,8 +98,13 @@ class Command(BaseCommand):
             is_copy = options["verb"] == "copy"
             then = "It goes on when it is called again." if is_copy else "See what runs with: manage.py backfill status"
             raise CommandError(f"Interrupted. {then}", returncode=_INTERRUPTED) from None
-        except BrokenPipeError:  # who read it has had enough, as with `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as exc:
+            if exc.errno not in {errno.EPIPE, errno.ENOSPC}:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in its buffer
+            if exc.errno == errno.ENOSPC:
+                raise CommandError(f"Standard output cannot be written: {exc.strerror}.") from exc
+            # Else who read it has had enough, as with `| head`.
             code = _INTERRUPTED if options["verb"] == "copy" or options.get("wait") else 0
         if code:
             sys.exit(code)
