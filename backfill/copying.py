@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from uuid import UUID
 from backfill.domain import AuditEntry, Job, JobFilter, Notices, month_ends
 from backfill.errors import CorruptRecord, InvalidJobState
 from backfill.storage import ADAPTERS, Storage, open_storage
+
+logger = logging.getLogger(__name__)
 
 _PAGE = 200
 
@@ -104,16 +107,22 @@ class _Copying:
                 tally.copied += 1
         return tally
 
-    def _months(self) -> Iterator[tuple[date, date]]:
-        """First and last day of each month that has snapshots, so that no more than a month is held at once."""
+    def _months(self, tally: Copied) -> Iterator[tuple[date, date]]:
+        """First and last day of each month that has snapshots, so that no more than a month is held at once.
+
+        Years of days take hours, so each month that took any time is told when it is done.
+        """
         span = self.origin.snapshots.span()
         for end in month_ends(*span) if span else ():
+            before = tally.copied
             yield end.replace(day=1), end
+            if tally.copied > before:
+                logger.info("The %s of %s are copied, %d so far.", tally.kind, f"{end:%Y-%m}", tally.copied)
 
     def _snapshots(self) -> Copied:
         tally = Copied("snapshots")
         mine, theirs = self.origin.snapshots, self.target.snapshots
-        for month in self._months():
+        for month in self._months(tally):
             there = {(facts.date, facts.district): facts for facts in theirs.facts(*month)}
             for facts in mine.facts(*month):
                 if there.get((facts.date, facts.district)) == facts:
@@ -135,7 +144,7 @@ class _Copying:
         """Of a date whose snapshot is another there, the result there stays: it rests on that."""
         tally = Copied("results")
         mine, theirs = self.origin.snapshots, self.target.snapshots
-        for month in self._months():
+        for month in self._months(tally):
             bases = {(facts.date, facts.district): facts.content_hash for facts in theirs.facts(*month)}
             there = {(facts.date, facts.district): facts for facts in theirs.result_facts(*month)}
             for facts in mine.result_facts(*month):

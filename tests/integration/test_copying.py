@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from datetime import date, timedelta
 from typing import Any
 
@@ -158,6 +159,15 @@ def test_what_was_interrupted_is_finished_by_the_next_call(
     assert content(target) != content(stores["orm"])
     assert copy("orm", "firestore")[0] == 0
     assert content(target) == content(stores["orm"])
+
+
+def test_each_month_is_told_once_it_is_copied(stores: dict[str, Storage], caplog: pytest.LogCaptureFixture) -> None:
+    for number, day in enumerate((date(2023, 6, 30), date(2023, 8, 31)), 1):
+        stores["orm"].snapshots.put(SnapshotFactory.build(date=day, district="01"))
+        with caplog.at_level(logging.INFO, "backfill.copying"):
+            copy("orm", "firestore")
+        assert len(caplog.messages) == number
+        assert caplog.messages[-1] == f"The snapshots of {day:%Y-%m} are copied, 1 so far."
 
 
 def test_what_is_newer_there_stays_with_what_was_computed_of_it(stores: dict[str, Storage]) -> None:
