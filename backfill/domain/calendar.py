@@ -99,8 +99,13 @@ class CalendarMonth:
     fetched_at: datetime
 
     def is_current(self, now: datetime, max_age: timedelta) -> bool:
-        """Whether it need not be asked for again. A closed month is asked for once ever."""
-        return self.is_closed or now - self.fetched_at < max_age
+        """Whether it need not be asked for again.
+
+        A closed month does not change any more. But it moves once, to the archive, some time in July when its year has
+        ended.
+        """
+        is_in_place = self.is_archived or ProgramYear.of(self.month_end) >= ProgramYear.of(now.date())
+        return (self.is_closed and is_in_place) or abs(now - self.fetched_at) < max_age
 
     def edition(self, day: date) -> Edition | None:
         """What snapshot date `day` of this month means: the month's close for its last day, else that very day."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -120,8 +120,22 @@ def test_the_newest_day_of_june_is_asked_for_blank_as_well_where_it_lies_within_
     assert edition.asks_blank
 
 
+AGE = timedelta(minutes=10)
+
+
 def test_the_page_of_a_closed_month_is_good_for_ever_and_that_of_an_open_one_for_a_while() -> None:
-    age = timedelta(minutes=10)
-    assert a_month(is_closed=True, fetched_at=NOW - timedelta(days=4000)).is_current(NOW, age)
-    assert a_month(is_closed=False, fetched_at=NOW - timedelta(minutes=9, seconds=59)).is_current(NOW, age)
-    assert not a_month(is_closed=False, fetched_at=NOW - age).is_current(NOW, age)
+    assert a_month(is_closed=True, fetched_at=NOW - timedelta(days=4000)).is_current(NOW, AGE)
+    assert a_month(is_closed=False, fetched_at=NOW - timedelta(minutes=9, seconds=59)).is_current(NOW, AGE)
+    assert not a_month(is_closed=False, fetched_at=NOW - AGE).is_current(NOW, AGE)
+
+
+def test_the_page_of_a_closed_month_is_good_for_as_long_as_its_year_is_live_and_in_the_archive_for_ever() -> None:
+    live, archived = a_month(is_closed=True), a_month(is_closed=True, is_archived=True)
+    june, july = datetime(2024, 6, 30, 23, 59, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC)
+    assert live.is_current(june, AGE)
+    assert not live.is_current(july, AGE)
+    assert archived.is_current(july + timedelta(days=4000), AGE)
+
+
+def test_a_page_that_was_fetched_under_a_clock_that_was_ahead_is_not_good_until_that_time_comes() -> None:
+    assert not a_month(is_closed=False, fetched_at=NOW + timedelta(days=30)).is_current(NOW, AGE)

@@ -152,6 +152,27 @@ def test_in_july_the_year_before_is_asked_for_in_the_archive_once_the_new_one_is
     assert it.dashboard.asked_pages == [(june, False), (june, True)]
 
 
+def test_a_month_that_was_closed_in_the_live_year_is_asked_for_in_the_archive_once_that_year_has_ended() -> None:
+    """Else its days were asked for where the next year lives, and refused for ever."""
+    it = Asking().publishes(JANUARY, date(2024, 2, 9))
+    it.calendars.months([JANUARY], NOW)
+    it.publishes(JANUARY, date(2024, 2, 9), is_archived=True)
+    for days in (0, 1):
+        (month,) = it.calendars.months([JANUARY], datetime(2024, 8, 1, tzinfo=UTC) + timedelta(days=days))
+        assert (month.is_archived, month.is_closed) == (True, True)
+    assert it.dashboard.asked_pages == [(JANUARY, False), (JANUARY, True)]
+
+
+def test_in_july_a_closed_month_stays_live_until_the_new_year_is_published() -> None:
+    it = Asking().publishes(JANUARY, date(2024, 2, 9)).publishes(JANUARY, date(2024, 2, 9), is_archived=True)
+    it.calendars.months([JANUARY], NOW)
+    (month,) = it.calendars.months([JANUARY], datetime(2024, 7, 10, tzinfo=UTC))
+    assert (month.is_archived, month.is_closed) == (False, True)
+    it.dashboard.pages[JANUARY, False] = [a_page(date(2024, 7, 31), date(2024, 7, 27), months=(7,))]
+    (month,) = it.calendars.months([JANUARY], datetime(2024, 7, 28, tzinfo=UTC))
+    assert (month.is_archived, month.is_closed) == (True, True)
+
+
 # Trouble.
 
 
