@@ -173,7 +173,7 @@ class Claim:
         hours: AllowedHours | None = None,
     ) -> None:
         self.job, self.plan, self.settled = job, plan, settled
-        self._hours, self._course = hours if plan.requests else None, job.progress.course
+        self._hours = hours if plan.requests else None
         self.fence = Fence(job.id, job.token)
         self._jobs, self._tally = jobs, tally
         self._open: list[Outcome] = []
@@ -229,9 +229,9 @@ class Claim:
         """With how the work went, and how long the rest takes."""
         planned, done = self._tally.work()
         idle = [p.limiter.waited.get(WaitReason.OUTSIDE_HOURS, 0.0) for p in (self.job.progress, progress)]
-        self._course = self._course.measured(planned, done, now, idle=idle[1] - idle[0])
-        left = self._course.left_after(self.job.config.rate_limits, progress.limiter, now)
-        return replace(progress, course=self._course, left=left.within(self._hours, now) if left else None)
+        course = self.job.progress.course.measured(planned, done, now, idle=idle[1] - idle[0])
+        left = course.left_after(self.job.config.rate_limits, progress.limiter, now, self._hours)
+        return replace(progress, course=course, left=left)
 
     def look(self) -> Job:
         """The job as stored, without a write; LeaseLost where another runner holds it."""

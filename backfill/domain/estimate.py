@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from backfill.domain.hours import AllowedHours
+from backfill.domain.hours import FURTHEST, AllowedHours
 from backfill.domain.limits import RateLimits
 from backfill.domain.waiting import LimiterReport
 
@@ -61,14 +61,19 @@ class Estimate:
     high: float
 
     def within(self, hours: AllowedHours | None, now: datetime) -> Estimate:
-        """With the hours that are not allowed, from `now` on."""
-        if hours is None:
-            return self
+        """With the hours that are not allowed, from `now` on; a century at most."""
 
         def length(seconds: float) -> float:
-            return (hours.after(timedelta(seconds=seconds), now) - now).total_seconds()
+            working = timedelta(seconds=min(seconds, FURTHEST.total_seconds()))
+            if hours is not None:
+                working = min(hours.after(working, now) - now, FURTHEST)
+            return working.total_seconds()
 
         return Estimate(seconds=length(self.seconds), low=length(self.low), high=length(self.high))
+
+    def from_later(self, seconds: float) -> Estimate:
+        """Of what begins only after some seconds."""
+        return Estimate(seconds=self.seconds + seconds, low=self.low + seconds, high=self.high + seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +112,19 @@ class Course:
     def left(self) -> float:
         return max(self.planned - self.done, 0.0)
 
-    def left_after(self, limits: RateLimits, limiter: LimiterReport, now: datetime) -> Estimate | None:
-        """How long the rest takes, of time in which work is allowed; None before anything was done."""
+    def left_after(
+        self, limits: RateLimits, limiter: LimiterReport, now: datetime, hours: AllowedHours | None = None
+    ) -> Estimate | None:
+        """How long the rest takes from `now` on; None before anything was done."""
         if not self.done or not self.seconds:
             return None
         each, spread = self._each_and_spread()
         shortest = limits.interval.total_seconds() if limiter.requests_made else 0.0
         seconds = max(self.left * each, self.left * shortest)
-        held = max((limiter.waiting_until - now).total_seconds(), 0.0) if limiter.waiting_until else 0.0
         low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / 4)
-        return Estimate(seconds=seconds + held, low=low + held, high=seconds + _LATER * spread + held)
+        working = Estimate(seconds=seconds, low=low, high=seconds + _LATER * spread)
+        begins = max(limiter.waiting_until or now, now)
+        return working.within(hours, begins).from_later((begins - now).total_seconds())
 
     def _each_and_spread(self) -> tuple[float, float]:
         """Seconds of a unit of work, and by how many the rest may differ from what that makes of it."""

@@ -9,8 +9,15 @@ from zoneinfo import ZoneInfo
 
 _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
 _MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
 _LARGEST_SHIFT = timedelta(hours=3)
 """By which a zone may move its wall clocks at once; none has by more than two hours in living memory."""
+
+_COUNTED = 400
+"""Stretches that are counted out one by one; further ahead each day is taken for one as long as the others."""
+
+FURTHEST = timedelta(days=36_525)
+"""However long something takes, it is told as a century: no calendar goes on for ever."""
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -64,21 +71,31 @@ class AllowedHours:
         return self._changes_at(self.closes, now) if self.is_open(now) else now
 
     def after(self, working: timedelta, now: datetime) -> datetime:
-        """When so much open time will have passed."""
-        while True:
+        """When so much open time will have passed; in a century at most."""
+        for _ in range(_COUNTED):
             opens = self.opens_at(now)
             now = self.closes_at(opens)
             if now - opens >= working:
                 return opens + working
             working -= now - opens
+        days, rest = divmod(working, (_clock(self.closes) - _clock(self.opens)) % _DAY)
+        return self.opens_at(now) + min(days, FURTHEST.days) * _DAY + rest
 
     def _changes_at(self, wall: time, now: datetime) -> datetime:
         """The next minute at which what `is_open` says changes: when the wall shows `wall`, unless clocks are moved."""
+        local = now.astimezone(self.zone)
+        away = (_clock(wall) - _clock(local.time())) % _DAY
+        then = now.astimezone(UTC) + away
+        if then.astimezone(self.zone).utcoffset() == local.utcoffset():
+            return then
         was_open = self.is_open(now)
-        local = now.astimezone(self.zone).replace(tzinfo=None)
-        away = (datetime.combine(local, wall) - local) % timedelta(days=1)
         minute = now.astimezone(UTC).replace(second=0, microsecond=0)
         minute += max(away - _LARGEST_SHIFT, timedelta()) // _MINUTE * _MINUTE
         while minute <= now or self.is_open(minute) is was_open:
             minute += _MINUTE
         return minute
+
+
+def _clock(wall: time) -> timedelta:
+    """Since midnight."""
+    return timedelta(hours=wall.hour, minutes=wall.minute, seconds=wall.second, microseconds=wall.microsecond)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -88,9 +89,11 @@ def test_it_opens_and_closes_in_the_very_minute_in_which_the_wall_says_so(hours:
     assert (hours.closes_at(now) if was_open else hours.opens_at(now)) == minute
 
 
-@given(HOURS, MOMENTS, st.timedeltas(timedelta(0), timedelta(days=9)))
-def test_work_is_done_once_it_has_had_its_open_time(hours: AllowedHours, now: datetime, working: timedelta) -> None:
-    done, left = hours.after(working, now), working
+@given(HOURS, MOMENTS, st.floats(0, 40))
+def test_work_is_done_once_it_has_had_its_open_time(hours: AllowedHours, now: datetime, stretches: float) -> None:
+    opens = hours.opens_at(now)
+    working = left = stretches * (hours.closes_at(opens) - opens)
+    done = hours.after(working, now)
     while True:
         opens = hours.opens_at(now)
         closes = hours.closes_at(opens)
@@ -98,3 +101,14 @@ def test_work_is_done_once_it_has_had_its_open_time(hours: AllowedHours, now: da
             break
         left, now = left - (closes - opens), closes
     assert done == opens + left
+
+
+def test_a_wait_of_many_years_is_made_out_at_once_and_ends_in_the_calendar() -> None:
+    """It is made out at each record of a job, and a bad hour at the start can make it as long as that."""
+    now = datetime(2024, 1, 10, 12, tzinfo=BERLIN)
+    began = process_time()
+    decade = NIGHT.after(timedelta(days=10 * 365.25 / 3), now)
+    assert abs(decade - datetime(2034, 1, 10, tzinfo=BERLIN)) < timedelta(days=2)
+    assert NIGHT.is_open(decade)
+    assert NIGHT.after(timedelta.max, now).year == 2125
+    assert process_time() - began < 1

@@ -24,11 +24,13 @@ from backfill.domain import (
     Plan,
     Progress,
     RateLimits,
+    WaitReason,
     WorkItem,
     of_items,
     of_requests,
 )
 from backfill.domain.snapshot import reports_of
+from backfill.errors import StorageUnavailable
 from backfill.manager import Manager
 from tests.unit.fakes import DAY, NOW, FakeStorage, a_job, a_plan, all_items, an_outcome
 
@@ -136,6 +138,46 @@ def test_the_hours_that_are_not_allowed_are_ahead_too() -> None:
     assert timedelta(seconds=left.seconds) == until_ten + timedelta(hours=1)
     assert timedelta(seconds=left.low) == until_ten + timedelta(hours=0.5)
     assert timedelta(seconds=left.high) == until_ten + timedelta(hours=24 + 1)
+
+
+def test_a_hold_until_the_hours_begin_is_counted_once() -> None:
+    night, ten = AllowedHours(time(22), time(6)), NOW.replace(hour=22, minute=0, second=0, microsecond=0)
+    course = a_course(*[(2, 1)] * 100)
+    closed = course.left_after(LIMITS, replace(ASKING, waiting_until=ten), NOW, night)
+    assert closed is not None
+    assert closed.seconds == pytest.approx((ten - NOW).total_seconds() + left_of(course).seconds)
+
+
+def test_a_hold_that_lasts_into_the_hours_that_are_not_allowed_takes_nothing_of_the_next_ones() -> None:
+    night, six = AllowedHours(time(22), time(6)), NOW.replace(hour=6, minute=0, second=0, microsecond=0)
+    course, now = a_course(*[(2, 1)] * 100), six - timedelta(hours=1)
+    left = course.left_after(LIMITS, replace(ASKING, waiting_until=six + timedelta(hours=2)), now, night)
+    assert left is not None
+    assert left.seconds == pytest.approx(17 * 3600 + left_of(course).seconds)
+
+
+@pytest.mark.parametrize("hours", [None, AllowedHours(time(22), time(22, 1))])
+def test_what_takes_longer_than_a_century_is_told_as_a_century(hours: AllowedHours | None) -> None:
+    """A request, then an outage of eight hours, and a million to go."""
+    left = a_course((1, 1), *[(600, 0)] * 48, planned=1_300_000).left_after(LIMITS, ASKING, NOW, hours)
+    assert left is not None
+    assert {left.low, left.seconds, left.high} == {timedelta(days=36_525).total_seconds()}
+
+
+def test_time_in_which_the_store_is_away_is_measured_when_it_is_back() -> None:
+    """Not at each record that failed, with all that was waited since the last one that did not."""
+    storage, plan = FakeStorage(), replace(a_plan(4, ("01", "F")), requests=24)
+    storage.jobs.put_in(a_job(progress=Progress(total_items=8)), plan)
+    claim = Manager(storage.jobs).claim("runner", NOW)
+    assert claim is not None
+    outside = replace(ASKING, waited={WaitReason.OUTSIDE_HOURS: 60.0})
+    storage.store.is_down = True
+    for seconds in range(10, 310, 10):
+        with pytest.raises(StorageUnavailable):
+            claim.record((), outside, NOW + timedelta(seconds=seconds))
+    storage.store.is_down = False
+    claim.record((), outside, NOW + timedelta(seconds=310))
+    assert claim.job.progress.course.seconds == 310 - 60
 
 
 # Of simulated runs: the limits, the latency and the trouble of each are drawn.
