@@ -59,7 +59,7 @@ def _pace(job: Job) -> str:
 
 
 def _limit(job: Job) -> str:
-    return _a_minute(job.config.rate_limits.max_requests_per_minute)
+    return _a_minute(round(job.config.rate_limits.most_a_minute, 1))
 
 
 def _a_minute(requests: float) -> str:

@@ -14,7 +14,7 @@ from backfill.domain.flight import Flight
 from backfill.domain.limits import RateLimits
 from backfill.domain.notice import Event, Notice, Notices
 from backfill.domain.progress import Progress
-from backfill.domain.waiting import LimiterState
+from backfill.domain.waiting import LimiterState, WaitReason
 from backfill.errors import InvalidJobState, LeaseLost
 
 LEASE = timedelta(seconds=15)
@@ -281,9 +281,10 @@ class Job:
         )
 
     def _noticed(self, progress: Progress, now: datetime) -> Notices:
-        """It is held up from when the limiter backs off until an item is settled."""
+        """It is held up from when the limiter backs off until an item is settled, or it is not meant to ask."""
         limiter = progress.limiter
-        if progress.settled_items > self.progress.settled_items:
+        is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
+        if is_resting or progress.settled_items > self.progress.settled_items:
             return self.notices.moving()
         if limiter.state is LimiterState.BACKING_OFF:
             return self.notices.holding(limiter.reason, limiter.waiting_until, now)

@@ -49,6 +49,11 @@ class RateLimits:
         pace = timedelta(minutes=_EVENNESS / self.max_requests_per_minute)
         return max(pace, timedelta(milliseconds=self.min_delay_ms))
 
+    @property
+    def most_a_minute(self) -> float:
+        """Requests that may start a minute: the shortest delay may allow fewer than the other limit."""
+        return min(self.max_requests_per_minute, 60_000 / max(self.min_delay_ms, 1))
+
     def interval_at(self, share: float) -> timedelta:
         """Between the starts of two requests at a share of the pace; a share below 1 makes it a minute at most."""
         return max(self.interval, min(self.interval / share, _SLOWEST))

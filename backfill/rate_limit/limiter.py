@@ -22,9 +22,9 @@ from backfill.errors import (
     DashboardUnavailable,
     GivenUp,
     Stopped,
-    StorageUnavailable,
 )
 from backfill.rate_limit.counts import Counts
+from backfill.rate_limit.shared import SharedTimeline, TimelineChange
 from backfill.rate_limit.situation import (
     RETRY_STORE,
     Facts,
@@ -36,8 +36,8 @@ from backfill.rate_limit.situation import (
 from backfill.rate_limit.source import Source, Start
 from backfill.rate_limit.turns import Turns
 
-TimelineChange = Callable[[Callable[[Timeline], Timeline]], Timeline]
-"""Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
+_SHORTEST_BACKOFF = 0.01
+"""Seconds, however short the longest delay is: who waits for what others do has to let them do it."""
 
 
 def _utc_now() -> datetime:
@@ -70,13 +70,13 @@ class Limiter:
         `before` is the last report of the runner before this one. `hours` outside which nothing is asked; None is any.
         """
         before = before or LimiterReport()
-        self._limits, self._update_timeline, self._patience, self._hours = limits, update_timeline, patience, hours
+        self._limits, self._patience, self._hours = limits, patience, hours
+        self._shared = SharedTimeline(update_timeline, waits=patience is None)
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
         self._turns, self._counts, self._source = Turns(), Counts(before), Source(before.down_since)
         self._health = self._source.health
-        self._is_reserving = self._is_stopped = self._is_draining = False
-        self._store_trouble = ""
+        self._is_storing = self._is_stopped = self._is_draining = False
         self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0
         self._backing_off: dict[int, tuple[float, str]] = {}
@@ -127,7 +127,7 @@ class Limiter:
         with self._changed:
             self._turns.hold(seconds, reason, self._clock())
             self._changed.notify_all()
-        self._store(lambda timeline: timeline.held(until, reason, self._now()))
+        self._shared.tell(lambda timeline: timeline.held(until, reason, self._now()))
 
     def back_off(self, failures: int, reason: str) -> None:
         """Wait after failures in a row, longer each time. Raises Stopped where it is not to go on."""
@@ -148,7 +148,8 @@ class Limiter:
 
     def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
         me = threading.get_ident()
-        ends = self._clock() + self._limits.backoff(failures, random.random()).total_seconds()
+        backoff = self._limits.backoff(failures, random.random()).total_seconds()
+        ends = self._clock() + max(backoff, _SHORTEST_BACKOFF)
         self._backing_off[me] = (ends, reason)
         try:
             self._wait_until(ends, is_over)
@@ -204,7 +205,7 @@ class Limiter:
         with self._changed:
             mine = self._turns.given_back(self._clock(), self._now())
         if mine is not None:
-            self._update_timeline(lambda timeline: timeline.given_back(*mine))
+            self._shared.change(lambda timeline: timeline.given_back(*mine))
 
     @property
     def is_holding(self) -> bool:
@@ -238,8 +239,7 @@ class Limiter:
                 now=now,
                 limits=self._limits,
                 interval=self._interval(),
-                is_slowed=turns.pace.share(self._now()) < 1,
-                store_trouble=self._store_trouble,
+                store_trouble=self._shared.trouble,
                 held_up=self._held_up,
                 down_reason=self._source.down_reason,
                 closed_for=self._closed_for(),
@@ -273,10 +273,8 @@ class Limiter:
 
     def _slow(self, asked_at: datetime) -> None:
         """At half the pace, in every process."""
-        stored = self._store(lambda timeline: timeline.slowed(asked_at, self._now()))
+        self._shared.slow(asked_at, self._now)
         with self._changed:
-            if stored is None:
-                self._turns.pace = self._turns.pace.slowed(asked_at, self._now())
             self._turns.slowed(self._interval())
 
     # How a start is found.
@@ -295,12 +293,15 @@ class Limiter:
                     if (held_for := max(self._closed_for(), self._turns.hold_ends - now)) > 0:
                         if self._is_draining:
                             raise Stopped("The dashboard is left alone for longer; the item is left undone.")
-                        self._wait(held_for)
+                        if self._shared.trouble and not self._is_storing:
+                            self._stored(lambda timeline: timeline)  # so that all processes learn of the hold
+                        else:
+                            self._wait(held_for)
                     elif self._in_flight >= (1 if self._health.is_down else self._limits.max_concurrent):
                         self._wait(None)
                     elif self._turns.may_start(interval := self._interval(), now):
                         break
-                    elif self._turns.need_another(interval, now) and not self._is_reserving:
+                    elif self._turns.need_another(interval, now) and not self._is_storing:
                         self._reserve(interval)
                     else:
                         left = self._turns.next_start - now
@@ -321,7 +322,7 @@ class Limiter:
         return (self._hours.opens_at(now) - now).total_seconds()
 
     def _interval(self) -> float:
-        return self._turns.interval(self._limits, self._now())
+        return self._limits.interval_at(self._shared.pace.share(self._now())).total_seconds()
 
     def _reserve(self, interval: float) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""
@@ -338,33 +339,30 @@ class Limiter:
             turns[:] = [turn]
             return after
 
-        self._is_reserving = True
-        self._changed.release()
-        try:
-            after = self._store(reserve)
-        finally:
-            self._changed.acquire()
-            self._is_reserving = False
-            self._changed.notify_all()
+        after = self._stored(reserve)
         if after is None:
-            self._wait(RETRY_STORE)
             return
         self._turns.learn(after, now, wall)
         if not turns:
             raise DashboardUnavailable(busy_sentence(after, wall))
         self._turns.taken(turns[0], now, wall)
 
-    def _store(self, change: Callable[[Timeline], Timeline]) -> Timeline | None:
-        """None where the store does not answer and this limiter is one that waits for it."""
+    def _stored(self, change: Callable[[Timeline], Timeline]) -> Timeline | None:
+        """By one thread at a time, the lock being let go meanwhile; None, after a while, where the store is away."""
+        self._is_storing = True
         try:
-            timeline = self._update_timeline(change)
-        except StorageUnavailable as exc:
-            if self._patience is not None:
-                raise
-            self._store_trouble = f"{exc.message} It is tried again every second; nothing is lost."
-            return None
-        self._store_trouble, self._turns.pace = "", timeline.pace
-        return timeline
+            self._changed.release()
+            try:
+                after = self._shared.change(change)
+            finally:
+                self._changed.acquire()
+            ends = self._clock() + RETRY_STORE
+            while after is None and (left := ends - self._clock()) > 0 and not self._is_stopped:
+                self._wait(left)
+            return after
+        finally:
+            self._is_storing = False
+            self._changed.notify_all()
 
     def _check_patience(self, began: float, now: float) -> None:
         held_for = self._turns.hold_ends - now

@@ -44,8 +44,6 @@ class Facts:
     limits: RateLimits
     interval: float
     """Between two starts, as things are."""
-    is_slowed: bool
-    """Whether that is more than the limits ask for."""
     store_trouble: str
     held_up: tuple[WaitReason, float, str] | None
     """By whom else than the source and the store, when it is asked again, and a sentence about that."""
@@ -68,6 +66,11 @@ class Facts:
     def is_asking(self) -> bool:
         return bool(self.in_flight or self.waiting_starts)
 
+    @property
+    def is_slowed(self) -> bool:
+        """Whether the starts are further apart than the limits ask for."""
+        return self.interval > self.limits.interval.total_seconds()
+
 
 def situation(facts: Facts) -> Situation:
     """The strongest reason to wait decides."""
@@ -75,11 +78,11 @@ def situation(facts: Facts) -> Situation:
     backing_off, throttled = LimiterState.BACKING_OFF, LimiterState.THROTTLED
     if (elsewhere := _elsewhere(facts)) is not None:
         return elsewhere
-    if facts.down_reason:
-        return Situation(WaitReason.DOWN, backing_off, holds_until, facts.down_reason)
     if facts.waiting_starts and facts.closed_for:
         sentence = f"The dashboard is asked only within the allowed hours, {facts.hours}."
         return Situation(WaitReason.OUTSIDE_HOURS, throttled, now + facts.closed_for, sentence)
+    if facts.down_reason:
+        return Situation(WaitReason.DOWN, backing_off, holds_until, facts.down_reason)
     if holds_until is not None:
         return Situation(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, facts.hold_reason)
     if facts.backing_off is not None and not facts.is_asking:
@@ -99,12 +102,12 @@ def _elsewhere(facts: Facts) -> Situation | None:
 
 
 def _going_on(facts: Facts) -> Situation:
-    limit = pace = f"{facts.limits.max_requests_per_minute:,} requests a minute"
+    limit = pace = _a_minute(facts.limits.most_a_minute)
     slowed = None
     if facts.is_slowed:
         slowed = WaitReason.SLOWED
         pace = (
-            f"{60 / facts.interval:,.3g} requests a minute, since the dashboard asked for fewer than the limit "
+            f"{_a_minute(60 / facts.interval)}, since the dashboard asked for fewer than the limit "
             f"of {limit}; it grows back by a tenth of that each minute"
         )
     if facts.waiting_starts and facts.next_start - facts.now >= _NOTABLE:
@@ -113,6 +116,12 @@ def _going_on(facts: Facts) -> Situation:
     if facts.is_asking or (facts.last_start is not None and facts.now - facts.last_start < _LULL):
         return Situation(slowed, LimiterState.RUNNING, None, f"The dashboard answers; the pace is {pace}.")
     return Situation(slowed, LimiterState.IDLE, None, "No requests are being made.")
+
+
+def _a_minute(requests: float) -> str:
+    """`36.8 requests a minute`."""
+    number = f"{round(requests, 1):,g}"
+    return f"{number} {'request' if number == '1' else 'requests'} a minute"
 
 
 def down_sentence(since: datetime, last: str, until: datetime) -> str:

@@ -57,10 +57,11 @@ class Source:
     def failed(self, exc: DashboardError, start: Start, limits: RateLimits, now: datetime) -> Consequence:
         is_slower = self._asks_for_less(exc, start)
         if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
-            return Consequence(is_slower, (exc.retry_at, exc.message))
+            return Consequence(is_slower, (exc.retry_at, self._sentence(exc, exc.retry_at)))
         if isinstance(exc, NoRows | RefusedAnswer):
             self.answered()
-            self.health.charge(start.item)
+            if not start.asks_for_known:
+                self.health.charge(start.item)
             return Consequence(is_slower)
         if not exc.is_retryable:  # it could not even be asked
             return Consequence(is_slower)
@@ -83,10 +84,15 @@ class Source:
         goes_down = health.is_down and not was_down
         distance = health.probes + 1 if health.is_down else self._throttled_in_row
         until = now + limits.backoff(distance, random.random())
-        sentence = exc.message
-        if (since := health.down_since) is not None:
-            sentence = self._down_reason = down_sentence(since, exc.message, until)
+        sentence = self._sentence(exc, until)
         if goes_down:
             logger.warning("%s", sentence)
         is_held = start.is_probe or goes_down or isinstance(exc, Throttled)
         return (until, sentence) if is_held else None
+
+    def _sentence(self, exc: DashboardError, until: datetime) -> str:
+        """Why the source is left alone until then."""
+        if (since := self.health.down_since) is None:
+            return exc.message
+        self._down_reason = down_sentence(since, exc.message, until)
+        return self._down_reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from backfill.domain import Pace, RateLimits, Timeline, Turn
+from backfill.domain import Timeline, Turn
 
 TURN = 2.0
 """Seconds that are reserved at once, so that the store is asked once in that time and not once a request."""
@@ -19,11 +19,7 @@ class Turns:
     def __init__(self) -> None:
         self.next_start = self._last_start = self._ends = -1.0
         self.hold_ends, self.hold_reason = -1.0, ""
-        self.pace = Pace()
         self._reserved_until: datetime | None = None
-
-    def interval(self, limits: RateLimits, wall: datetime) -> float:
-        return limits.interval_at(self.pace.share(wall)).total_seconds()
 
     def may_start(self, interval: float, now: float) -> bool:
         return self.next_start <= now <= self._ends - interval * 0.999

@@ -338,6 +338,40 @@ def test_a_hold_holds_here_though_the_store_does_not_answer() -> None:
     assert time.monotonic() - began >= 0.15
 
 
+def test_a_hold_that_could_not_be_stored_is_stored_while_it_holds_and_it_is_told_why() -> None:
+    """R12.4: the store was away for a moment, and the dashboard asked for an hour."""
+    storage = FakeStorage()
+    limiter, until = limiter_of(storage), utc_now() + timedelta(hours=1)
+    storage.store.is_down = True
+    limiter.hold(until, "The dashboard asked for it.")
+    with in_thread(lambda: ask(limiter)) as ended:
+        assert eventually(lambda: limiter.report().waits_for is WaitReason.STORE)
+        storage.store.is_down = False
+        assert eventually(lambda: limiter.report().waits_for is WaitReason.ASKED_TO_WAIT)
+        assert limiter.report().reason == "The dashboard asked for it."
+        assert storage.jobs.timeline.held_until == until
+        limiter.stop()
+    assert isinstance(ended[0], Stopped)
+
+
+def test_a_store_that_is_away_is_asked_once_a_second_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backfill.rate_limit.limiter.RETRY_STORE", 0.2)
+    storage, asked = FakeStorage(), list[float]()
+
+    def update(change: Callable[[Timeline], Timeline]) -> Timeline:
+        asked.append(time.monotonic())
+        return storage.jobs.update_timeline(change)
+
+    starts, limiter = Starts(), Limiter(FAST, update)
+    storage.store.is_down = True
+    starts.begin(limiter, 8, until=lambda: bool(starts.at))
+    assert eventually(lambda: len(asked) >= 3)
+    assert shortest_gap(asked) >= 0.19
+    storage.store.is_down = False
+    starts.end()
+    assert starts.errors == []
+
+
 def test_who_has_lost_the_lease_starts_nothing_more() -> None:
     def lost(_: Callable[[Timeline], Timeline]) -> Timeline:
         raise LeaseLost("Another runner holds the job.")

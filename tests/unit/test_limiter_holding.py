@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from backfill.domain import AllowedHours, LimiterReport, LimiterState, RateLimits, WaitReason
+from backfill.domain import ATTEMPTS, AllowedHours, LimiterReport, LimiterState, RateLimits, WaitReason
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
@@ -25,7 +25,7 @@ from backfill.errors import (
     WrongAsOf,
 )
 from backfill.rate_limit import Limiter
-from tests.unit.fakes import FAST, NOW, FakeClock, FakeStorage, eventually, utc_now
+from tests.unit.fakes import FAST, NOW, FakeClock, FakeStorage, eventually, limits_of, utc_now
 
 LIMITS = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=400)
 
@@ -207,6 +207,45 @@ def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_pro
     assert second.report().requests_made == 10
 
 
+def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_after_that() -> None:
+    limiter = limiter_of(FakeStorage())
+    with limiter.item("A"), limiter.item("B"):
+        for item in "ABABA":
+            with suppress(ServerError), limiter.request(item):
+                raise ServerError("500")
+        until = utc_now() + timedelta(hours=1)
+        with suppress(Throttled), limiter.request("A"):
+            raise Throttled("503: it asks for fewer requests.", retry_at=until)
+    report = limiter.report()
+    assert report.waits_for is WaitReason.DOWN
+    assert f"it asks for fewer requests. It is asked again at {until:%H:%M:%S} UTC" in report.reason
+    assert report.waiting_until is not None
+    assert abs(report.waiting_until - until) < timedelta(seconds=1)
+
+
+def test_what_is_refused_of_what_was_known_is_no_failure_of_the_item_that_waits() -> None:
+    limiter = limiter_of(FakeStorage())
+    with limiter.item("A"), limiter.item("B"):
+        for item in "ABABB":
+            with suppress(ServerError), limiter.request(item):
+                raise ServerError("500")
+        with limiter.request("A") as asks_for_known:
+            assert asks_for_known
+            raise WrongAsOf("It has moved.")
+        assert limiter.report().down_since is None
+        assert (limiter.failures("A"), limiter.failures("B")) == (2, 3)
+
+
+def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_delay_is_none() -> None:
+    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=0))
+    source = Source(limiter, "A", broken="A")
+    with limiter.item("B"), limiter.request("B"):
+        source.begin()
+        assert eventually(lambda: len(source.failed_at) == ATTEMPTS)
+    source.join()
+    assert source.ended == {"A": "GIVEN_UP after 5"}
+
+
 # The rate.
 
 
@@ -241,6 +280,47 @@ def test_other_trouble_does_not_lower_the_pace() -> None:
     limiter = limiter_of(FakeStorage())
     refused(limiter, ServerError("500"))
     assert limiter.report().pace == pytest.approx(60 / LIMITS.interval.total_seconds())
+
+
+def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_every_process() -> None:
+    storage = FakeStorage()
+    one, other = limiter_of(storage), limiter_of(storage)
+    full = one.report().pace
+    assert full is not None
+    with suppress(Overloaded), one.request():
+        storage.store.is_down = True
+        raise Overloaded("503")
+    assert one.report().pace == pytest.approx(full / 2, rel=0.05)
+    storage.store.is_down = False
+    one.give_back()  # as whatever it stores next
+    with other.request():
+        pass
+    assert other.report().pace == pytest.approx(full / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked_for_less", "told"),
+    [
+        (RateLimits(max_requests_per_minute=600), False, "120 requests a minute"),
+        (RateLimits(max_requests_per_minute=1), False, "1 request a minute"),
+        (RateLimits(max_requests_per_minute=1), True, "1 request a minute"),
+        (RateLimits(max_requests_per_minute=6000, min_delay_ms=7000), False, "8.6 requests a minute"),
+        (
+            RateLimits(max_requests_per_minute=6000, min_delay_ms=0),
+            True,
+            (
+                "2,985.1 requests a minute, since the dashboard asked for fewer than the limit of 6,000 requests a "
+                "minute; it grows back by a tenth of that each minute"
+            ),
+        ),
+    ],
+)
+def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_less: bool) -> None:
+    limiter = limiter_of(FakeStorage(), limits, now=FakeClock())
+    with suppress(Overloaded), limiter.request():
+        if asked_for_less:
+            raise Overloaded("503")
+    assert limiter.report().reason == f"The dashboard answers; the pace is {told}."
 
 
 def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
@@ -313,6 +393,30 @@ def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> 
     source.join()
     assert set(source.ended.values()) == {"done after 0"}
     assert WaitReason.OUTSIDE_HOURS in limiter.report().waited
+
+
+def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() -> None:
+    """Else it would say when it is asked again while it is not, and a job of which nothing moves would be displaced."""
+    wall, steady = FakeClock(NOW.replace(hour=23)), [100.0]
+    night = AllowedHours(time_of_day(22), time_of_day(6))
+    limiter = limiter_of(FakeStorage(), now=wall, clock=lambda: steady[0], hours=night)
+    with limiter.item("A"), limiter.item("B"):
+        for item in "ABABA":
+            with suppress(ServerError), limiter.request(item):
+                raise ServerError("500")
+            wall.forward(seconds=1)
+            steady[0] += 1
+    assert limiter.report().waits_for is WaitReason.DOWN
+    wall.at = NOW.replace(hour=7)
+    steady[0] += 8 * 3600
+    source = Source(limiter, "C")
+    source.begin()
+    assert eventually(lambda: limiter.report().waits_for is WaitReason.OUTSIDE_HOURS)
+    report = limiter.report()
+    assert report.reason == "The dashboard is asked only within the allowed hours, 22:00-06:00 UTC."
+    assert report.waiting_until == NOW.replace(hour=22, minute=0, second=0, microsecond=0)
+    limiter.stop()
+    source.join()
 
 
 def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:

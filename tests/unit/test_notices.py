@@ -18,6 +18,7 @@ from backfill.domain import (
     Notices,
     Progress,
     Status,
+    WaitReason,
 )
 from tests.unit.fakes import NOW, a_job, a_running_job
 
@@ -72,6 +73,17 @@ def test_a_hold_is_told_once_when_it_has_lasted() -> None:
     assert (notice.event, notice.at, notice.due_at) == (Event.HELD, NOW, NOW + HOLD_TOLD_AFTER)
     assert notice.sentence == "The dashboard answered 503."
     assert jobs[lasting - 1].notices.held is None
+
+
+def test_the_hours_that_are_not_allowed_are_no_part_of_a_hold() -> None:
+    """A job that was held up for a moment before a night's end is not held up since then in the evening."""
+    job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF)
+    limiter = LimiterReport(state=LimiterState.THROTTLED, waits_for=WaitReason.OUTSIDE_HOURS, waiting_until=NOW)
+    job = job.recorded(1, Progress(total_items=6, limiter=limiter), 1, NOW + MINUTE, moves=True)
+    assert job.notices.held_since is None
+    evening = 12 * 3600
+    job = recorded(job, evening, LimiterState.BACKING_OFF)
+    assert (job.notices.held_since, job.notices.held) == (NOW + evening * SECOND, None)
 
 
 def test_a_hold_that_is_known_to_last_is_told_at_once() -> None:

@@ -79,6 +79,11 @@ def test_an_interval_keeps_to_the_pace_and_to_the_shortest_delay(limits: RateLim
     assert limits.interval <= max(pace * 1.01, timedelta(milliseconds=limits.min_delay_ms))
 
 
+@given(LIMITS)
+def test_what_is_said_to_be_allowed_a_minute_is_what_the_interval_allows(limits: RateLimits) -> None:
+    assert limits.most_a_minute == pytest.approx(timedelta(minutes=1) / limits.interval, rel=0.006)
+
+
 @given(LIMITS, st.integers(1, 10_000), st.floats(0, 1))
 def test_a_backoff_stays_between_the_shortest_and_the_longest_delay(
     limits: RateLimits,
