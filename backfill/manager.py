@@ -14,6 +14,7 @@ from backfill.domain import (
     HISTORY,
     LEASE,
     QUARANTINED_AFTER,
+    RENEW_AFTER,
     AllowedHours,
     DistrictProgress,
     FailureGroup,
@@ -319,10 +320,14 @@ class Manager:
     def _opened(self, job: Job, now: datetime) -> Claim:
         plan = self._jobs.plan(job.id)
         settled, tally = Settled(plan), Tally(plan)
-        number = 0
+        number, looked = 0, self._clock()
         for segment in self._jobs.segments(job.id):
             tally.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
+            passed = self._clock() - looked
+            if passed >= RENEW_AFTER.total_seconds():  # to read a long ledger may outlast a lease
+                now, looked = now + timedelta(seconds=passed), looked + passed
+                self._renew(job, now)
         limiter = job.progress.limiter.at_rest(goes_on=True)
         course, left = job.progress.course.begun(now), job.progress.left
         progress = replace(tally.progress((), limiter, now), course=course, left=left)
@@ -332,6 +337,9 @@ class Manager:
         if claim.unwritten:
             claim.record((), limiter, now)
         return claim
+
+    def _renew(self, job: Job, now: datetime) -> None:
+        self._jobs.update(job.id, lambda held: held.renewed(job.token, now))
 
 
 def _quarantined(item: WorkItem, now: datetime) -> Outcome:

@@ -254,6 +254,11 @@ class Job:
             progress=progress or self.progress,
         )
 
+    def renewed(self, token: int, now: datetime) -> Job:
+        """With a renewed lease, and as it was."""
+        self.check_fence(token)
+        return replace(self, lease=replace(self.lease, expires_at=now + LEASE) if self.lease else None)
+
     def recorded(
         self,
         token: int,
@@ -268,11 +273,8 @@ class Job:
 
         `moves`: something was settled, or it waits for a known reason. `at_work`: keys of the items that are.
         """
-        self.check_fence(token)
-        lease = replace(self.lease, expires_at=now + LEASE) if self.lease else None
         return replace(
-            self,
-            lease=lease,
+            self.renewed(token, now),
             progress=progress,
             segments=max(self.segments, segments),
             notices=self._noticed(progress, now),

@@ -507,6 +507,25 @@ def test_segments_may_be_left_half_read(storage: Storage) -> None:
     assert storage.jobs.update(job.id, moved(job, segments=30)).segments == 30
 
 
+def test_a_job_can_be_written_while_its_segments_are_read_whoever_else_writes(storage: Storage) -> None:
+    """R10.1: who goes on with a job renews its lease while the ledger is read."""
+
+    def another_writes() -> None:
+        storage.jobs.report_worker(NOW)
+        storage.jobs.disconnect()
+
+    job, read = created(storage), []
+    for number in range(30):
+        storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
+    for segment in storage.jobs.segments(job.id):
+        read.append(segment.number)
+        if segment.number in {5, 25}:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(another_writes).result()
+            assert storage.jobs.update(job.id, moved(job, segments=segment.number)).segments == segment.number
+    assert read == list(range(30))
+
+
 def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
     """R1.1: with and without filters, for many limits and offsets."""
     kinds = list(OutcomeKind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -108,6 +109,28 @@ def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkey
     monkeypatch.setattr(storage.jobs, "active", lambda: found)
     with pytest.raises(LeaseLost):
         manager.claim("next", NOW)
+
+
+def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else two workers would take the job from each other for ever, each before the other has read it."""
+    storage, plan, clock = FakeStorage(), a_plan(), Clock()
+    job = claimed(storage, plan).release(NOW)
+    segments = [Segment(n, (an_outcome(item),)) for n, item in enumerate(all_items(plan)[:5])]
+
+    def read_slowly(_: object) -> Iterator[Segment]:
+        for segment in segments:
+            clock.seconds += 6
+            now = NOW + timedelta(seconds=clock.seconds - 100)
+            assert Manager(storage.jobs).claim("another", now) is None
+            yield segment
+
+    monkeypatch.setattr(storage.jobs, "segments", read_slowly)
+    claim = Manager(storage.jobs, clock).claim("reader", NOW)
+    assert claim is not None
+    assert (claim.job.token, claim.job.progress.processed) == (job.token + 1, 5)
+    assert claim.job.is_held(NOW + timedelta(seconds=30) + LEASE - timedelta(seconds=1))
 
 
 def test_a_paused_job_is_left_alone() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime
 from uuid import UUID
 
@@ -36,6 +35,8 @@ from backfill.storage.orm.database import answering, transacting
 from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
 from backfill.storage.orm.state import OrmState
 from backfill.storage.outcomes import page_of_outcomes
+
+_SEGMENTS_AT_ONCE = 20
 
 
 class OrmJobStorage(OrmState):
@@ -184,11 +185,17 @@ class OrmJobStorage(OrmState):
 
     @staticmethod
     def _segments(rows: QuerySet[Checkpoint]) -> Iterator[Segment]:
-        found = rows.order_by("number").values_list("job_id", "number", "outcomes").iterator(chunk_size=20)
-        # Closed also by a CorruptRecord: SQLite lets nobody write who has a query half read and was overtaken since.
-        with answering(), closing(found):  # type: ignore[type-var]  # the stubs do not say that it is a generator
+        """Some at a time: SQLite lets nobody write who has a query half read and was overtaken since."""
+        last = -1
+        while True:
+            with answering():
+                page = rows.filter(number__gt=last).order_by("number").values_list("job_id", "number", "outcomes")
+                found = list(page[:_SEGMENTS_AT_ONCE])
             for job_id, number, packed in found:
                 yield packing.unpack_segment(number, bytes(packed), f"segment {number} of job {job_id}")
+                last = number
+            if len(found) < _SEGMENTS_AT_ONCE:
+                return
 
     def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
         rows = Checkpoint.objects.filter(job_id=job_id)
