@@ -167,7 +167,7 @@ class Worker:
             hours=self._hours,
             now=self._now,
         )
-        Runner(
+        runner = Runner(
             claim,
             work.execute(job, claim.fence, limiter),
             limiter,
@@ -175,7 +175,12 @@ class Worker:
             now=self._now,
             disconnect=jobs.disconnect,
             stranded=self._beside.stranded,
-        ).run()
+        )
+        try:
+            runner.run()
+        except CorruptRecord as exc:
+            claim.fail(exc.message, self._now())
+            raise
 
     def _report(self) -> None:
         """Say now and then that a worker is there. While it runs a job, the lease says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -221,9 +222,10 @@ class _Generating(Execution):
                 continue
             item = WorkItem(day.date, district)
             if facts.results[district].job_id == self._job.id:
-                stored = self._snapshots.result(day.date, district)
-                quality = stored.quality if stored else {}
-                outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=quality))
+                with suppress(CorruptRecord):  # then it is computed anew
+                    stored = self._snapshots.result(day.date, district)
+                    quality = stored.quality if stored else {}
+                    outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=quality))
             elif self._job.config.skip_existing:
                 outcomes.append(Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.UNCHANGED))
         return outcomes

@@ -21,6 +21,7 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     RateLimits,
+    Result,
     SkipReason,
     Snapshot,
 )
@@ -30,7 +31,7 @@ from backfill.storage import Fence
 from backfill.work import analytics
 from backfill.work.analytics import Analytics, LastOfMonth, year_before
 from backfill.work.executors import Here
-from tests.unit.fakes import DAY, NOW, FakeClock, FakeStorage, RecordingLimiter, a_running_job
+from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_running_job
 from tests.unit.metrics.builders import some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
@@ -290,6 +291,20 @@ def test_what_this_job_stored_before_it_was_killed_counts_as_processed_by_it() -
     again = it.run(job)
     assert set(kinds(again).values()) == {"processed"}
     assert again["2024-01-31/91"].quality == it.storage.snapshots.results[DAY, "91"].quality
+
+
+def test_what_this_job_stored_and_nobody_can_read_is_computed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Generating(*EVERYTHING)
+    job = it.job()
+    before = it.run(job)
+
+    def damaged(_: object, day: date, district: str) -> Result | None:
+        raise CorruptRecord(f"The result {day}/{district} cannot be read: damaged.")
+
+    monkeypatch.setattr(FakeSnapshots, "result", damaged)
+    it.storage.snapshots.results = {key: replace(r, body=b"?") for key, r in it.storage.snapshots.results.items()}
+    assert kinds(it.run(job)) == kinds(before)
+    assert it.result()["districtId"] == "91"
 
 
 # Bad input.

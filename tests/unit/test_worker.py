@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from backfill import worker as worker_module
-from backfill.domain import Job, JobType, LimiterReport, Notice, Outcome, Progress, Status, WorkItem
+from backfill.domain import Job, JobType, LimiterReport, Notice, Outcome, PlannedDay, Progress, Status, WorkItem
+from backfill.errors import CorruptRecord
 from backfill.work.base import Work
 from backfill.worker import Companion, Worker
 from tests.unit.fakes import (
@@ -224,6 +225,22 @@ def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence()
     after = storage.jobs.rows[job.id]
     assert after.error == "This version of the service cannot do analytics-generation jobs."
     assert after.ended_at is not None
+
+
+def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else each worker would take it, and give it up, for ever."""
+
+    def skips(day: PlannedDay) -> list[Outcome]:
+        raise CorruptRecord(f"What is stored of {day.date} cannot be read.")
+
+    storage = FakeStorage()
+    job = stored(storage)
+    with working(worker_of(storage, FakeExecution(skips=skips))):
+        assert eventually(lambda: status_of(storage, job) is Status.FAILED)
+    assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
+    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs go on." in caplog.messages
 
 
 def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
