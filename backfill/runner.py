@@ -38,8 +38,9 @@ _STOP_WITHIN = 1.0
 """Seconds that a clean stop waits for requests in flight; what is left undone is done by the next runner."""
 
 _CAREFUL_FOR = 15.0
-"""Seconds after a death in which items begin one at a time, each recorded before it begins. What the dead runner had
-begun without a record lies within a second of work from where the ledger ends, and is passed in this time."""
+"""Seconds after a death in which items begin one at a time, each recorded before it begins; longer where one more death
+would set items aside that are not settled yet. What the dead runner had begun without a record lies within a second of
+work from where the ledger ends, and is passed in this time."""
 
 _UNWRITTEN_LIMIT = 20_000
 """Outcomes that may wait to be written; no more are made until they are."""
@@ -116,6 +117,7 @@ class Runner:
         self._threads = 0
         self._last_record = self._last_look = 0.0
         self._careful_until = time.monotonic() + _CAREFUL_FOR if claim.job.flight.deaths else 0.0
+        self._suspects = {WorkItem.of(key) for key in claim.job.flight.nearly_quarantined}
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
         self._facts = {"job": str(claim.job.id), "token": claim.job.token}
@@ -173,7 +175,7 @@ class Runner:
             self._limiter.lower(limits)
 
     def _hand_out(self) -> None:
-        is_careful = time.monotonic() < self._careful_until
+        is_careful = self._is_careful()
         limit = 1 if is_careful else self._execution.concurrency(self._limits)
         until = time.monotonic() + _LOOK_AFTER  # days that need no work may be many
         while (
@@ -197,6 +199,11 @@ class Runner:
             if self._threads < len(self._in_flight):
                 self._threads += 1
                 threading.Thread(target=self._do_items, name=f"backfill-item-{self._threads}", daemon=True).start()
+
+    def _is_careful(self) -> bool:
+        """Whether an item that kills the process may be next: it is to be seen alone."""
+        self._suspects = {item for item in self._suspects if item not in self._claim.settled}
+        return bool(self._suspects) or time.monotonic() < self._careful_until
 
     def _recorded_first(self, bundle: _Bundle) -> _Bundle | None:
         """The first item of a bundle, on record as being at work; None where the store does not answer."""

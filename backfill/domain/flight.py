@@ -33,6 +33,11 @@ class Flight:
         return tuple(key for key, deaths in self.suspects.items() if deaths >= QUARANTINED_AFTER)
 
     @property
+    def nearly_quarantined(self) -> tuple[str, ...]:
+        """Those that one more death would set aside."""
+        return tuple(key for key, deaths in self.suspects.items() if deaths == QUARANTINED_AFTER - 1)
+
+    @property
     def moves(self) -> bool:
         """Whether taking the job over shows that it moves. A job that kills each runner at its start does not."""
         return self.deaths <= _DEATHS_THAT_MOVE

@@ -234,3 +234,34 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record(monk
     assert storage.jobs.rows[job.id].status is Status.COMPLETED
     assert storage.jobs.rows[job.id].resumed_at is not None
     assert storage.jobs.rows[job.id].progressed_at - now < timedelta(minutes=1)
+
+
+def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At a request a minute an item takes three: all that were in flight would be set aside with the one that kills."""
+    monkeypatch.setattr(runner_module, "_CAREFUL_FOR", 0.01)
+    storage, plan, now = FakeStorage(), a_plan(4, ("01", "02", "F")), utc_now()
+    config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
+    stored = a_job(created_at=now, progressed_at=now, config=config, progress=Progress(total_items=12))
+    job, suspects = stored, set(all_items(plan)[:3])
+    for deaths in (2, 1):
+        job = job.claimed("dead", now - deaths * LEASE)
+        at_work = tuple(item.key for item in suspects)
+        job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
+    storage.jobs.put_in(job, plan)
+    claim = Manager(storage.jobs).claim("runner", now)
+    assert claim is not None
+    beside: dict[WorkItem, int] = {}
+
+    def do(item: WorkItem) -> Outcome:
+        time.sleep(0.05)
+        beside[item] = execution.in_flight
+        return an_outcome(item, at=utc_now())
+
+    execution = FakeExecution(do)
+    limiter = Limiter(FAST, storage.jobs.update_timeline)
+    Runner(claim, execution, limiter, stop=threading.Event(), now=utc_now, disconnect=lambda: None).run()
+    assert {beside[item] for item in suspects} == {1}
+    assert execution.most_in_flight == 3
+    assert storage.jobs.rows[job.id].status is Status.COMPLETED
