@@ -19,13 +19,10 @@ from backfill.domain.flight import QUARANTINED_AFTER, Flight
 from backfill.domain.health import ATTEMPTS, DOWN_AFTER, SourceHealth
 from backfill.domain.hours import AllowedHours
 from backfill.domain.job import (
-    ACTIVE,
-    ENDED,
     IDEMPOTENCY_WINDOW,
     LEASE,
     RENEW_AFTER,
     STALE_AFTER,
-    TRANSITIONS,
     Cadence,
     IdempotencyKey,
     Job,
@@ -33,7 +30,6 @@ from backfill.domain.job import (
     JobFilter,
     JobType,
     Lease,
-    Status,
 )
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
@@ -53,6 +49,8 @@ from backfill.domain.snapshot import (
     folded,
     reports_of,
 )
+from backfill.domain.status import ACTIVE, ENDED, TRANSITIONS, Status
+from backfill.domain.tally import Tally
 from backfill.domain.timeline import Pace, Timeline, Turn
 from backfill.domain.totals import Totals
 from backfill.domain.waiting import LimiterReport, LimiterState, WaitReason
@@ -135,6 +133,7 @@ __all__ = [
     "StoredDay",
     "StoredEdition",
     "StoredLimits",
+    "Tally",
     "Timeline",
     "Totals",
     "Turn",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backfill.domain.job import Job, Status
+from backfill.domain.job import Job
+from backfill.domain.status import Status
 from backfill.errors import JobConflict
 
 

@@ -1,4 +1,4 @@
-"""The job: its states, its lease, and every rule of how it changes.
+"""The job: its lease, and every rule of how it changes.
 
 Changes are pure, because a storage may apply them twice.
 """
@@ -14,6 +14,7 @@ from backfill.domain.flight import Flight
 from backfill.domain.limits import RateLimits
 from backfill.domain.notice import Event, Notice, Notices
 from backfill.domain.progress import Progress
+from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.waiting import LimiterState, WaitReason
 from backfill.errors import InvalidJobState, LeaseLost
 
@@ -38,52 +39,6 @@ class Cadence(StrEnum):
     DAILY = "daily"
     MONTH_ENDS = "month-ends"
     YEAR_ENDS = "year-ends"
-
-
-class Status(StrEnum):
-    PENDING = "pending"
-    RUNNING = "running"
-    PAUSING = "pausing"
-    PAUSED = "paused"
-    CANCELLING = "cancelling"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_active(self) -> bool:
-        return self in ACTIVE
-
-
-ACTIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSING, Status.PAUSED, Status.CANCELLING})
-ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
-
-TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
-    {
-        (Status.PENDING, Status.RUNNING),  # a worker claims it
-        (Status.PENDING, Status.PAUSED),  # paused before a worker took it
-        (Status.PENDING, Status.CANCELLED),  # cancelled before a worker took it
-        (Status.PENDING, Status.FAILED),  # displaced as stale: no worker took it
-        (Status.RUNNING, Status.PENDING),  # clean stop: the lease is given back at once
-        (Status.RUNNING, Status.COMPLETED),  # every item is settled, at least one not as failed
-        (Status.RUNNING, Status.FAILED),  # every item failed, the job cannot be run, or displaced as stale
-        (Status.RUNNING, Status.PAUSING),  # pause asked for; items in flight finish
-        (Status.RUNNING, Status.PAUSED),  # paused where no live runner holds it
-        (Status.RUNNING, Status.CANCELLING),  # cancel asked for; items in flight finish
-        (Status.RUNNING, Status.CANCELLED),  # cancelled where no live runner holds it
-        (Status.PAUSING, Status.PAUSED),  # nothing is in flight any more, or its runner died
-        (Status.PAUSING, Status.RUNNING),  # resumed before it had come to rest
-        (Status.PAUSING, Status.COMPLETED),  # the items in flight were the last ones
-        (Status.PAUSING, Status.FAILED),  # ... and all had failed, or displaced as stale
-        (Status.PAUSING, Status.CANCELLING),  # cancel asked for while pausing
-        (Status.PAUSING, Status.CANCELLED),  # ... where no live runner holds it
-        (Status.PAUSED, Status.PENDING),  # resumed: any worker may claim it
-        (Status.PAUSED, Status.CANCELLED),  # cancelled; nobody holds it
-        (Status.CANCELLING, Status.CANCELLED),  # nothing is in flight any more, or its runner died
-        (Status.CANCELLING, Status.COMPLETED),  # the items in flight were the last ones
-        (Status.CANCELLING, Status.FAILED),  # ... and all had failed, or displaced as stale
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

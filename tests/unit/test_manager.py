@@ -24,10 +24,11 @@ from backfill.domain import (
     Progress,
     Segment,
     Status,
+    Tally,
     WorkItem,
 )
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
-from backfill.manager import SEGMENT_SIZE, Claim, Manager, Tally
+from backfill.manager import SEGMENT_SIZE, Claim, Manager
 from tests.unit.fakes import NOW, FakeStorage, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
 
 IDLE = LimiterReport()

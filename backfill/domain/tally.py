@@ -1,0 +1,129 @@
+"""What is counted of outcomes while they come in."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from backfill.domain.ledger import Outcome, OutcomeKind, SkipReason
+from backfill.domain.plan import Plan, WorkItem, district_order, requests_of
+from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
+from backfill.domain.waiting import LimiterReport
+
+
+class Tally:
+    """Of one job; `progress` freezes it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._total = plan.total_items
+        self._expected_skips = plan.skipped_items
+        self._requests = plan.requests
+        self._district_totals = plan.district_totals
+        self._by_district: Counter[tuple[str, OutcomeKind]] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._last_errors: dict[str, str] = {}
+        self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
+        self._failures: dict[str, FailureGroup] = {}
+        self._minutes: Counter[datetime] = Counter()
+        self._quality: Counter[str] = Counter()
+        self._last: Outcome | None = None
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        outcomes = list(outcomes)
+        self._by_district.update((outcome.item.district, outcome.kind) for outcome in outcomes)
+        self._minutes.update(
+            outcome.at.replace(second=0, microsecond=0)
+            for outcome in outcomes
+            if outcome.kind is not OutcomeKind.SKIPPED
+        )
+        self._skipped.update(outcome.reason for outcome in outcomes if outcome.kind is OutcomeKind.SKIPPED)
+        for outcome in outcomes:
+            if outcome.quality:  # of a million outcomes most have none
+                self._quality.update(outcome.quality)
+            if outcome.kind is OutcomeKind.FAILED:
+                self._last_errors[outcome.item.district] = outcome.message
+                self._failures[outcome.reason] = _with_failure(self._failures.get(outcome.reason), outcome)
+                self._errors.appendleft(
+                    ItemError(
+                        item_key=outcome.item.key,
+                        code=outcome.reason,
+                        message=outcome.message,
+                        at=outcome.at,
+                        is_retryable=outcome.is_retryable,
+                        attempts=outcome.attempts,
+                    )
+                )
+        if outcomes:
+            self._last = outcomes[-1]
+
+    def progress(self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime) -> Progress:
+        current = list(in_flight)
+        working = {item.district for item in current}
+        counts = self._by_district
+        districts = {
+            name: DistrictProgress(
+                total=total,
+                processed=counts[name, OutcomeKind.PROCESSED],
+                failed=counts[name, OutcomeKind.FAILED],
+                skipped=counts[name, OutcomeKind.SKIPPED],
+                last_error=self._last_errors.get(name, ""),
+                is_in_progress=name in working,
+            )
+            for name, total in self._district_totals.items()
+        }
+        return Progress(
+            total_items=self._total,
+            expected_skips=self._expected_skips,
+            processed=sum(d.processed for d in districts.values()),
+            failed=sum(d.failed for d in districts.values()),
+            skipped=dict(self._skipped),
+            current_item=current[-1].key if current else "",
+            last_item=self._last.item.key if self._last else "",
+            last_item_at=self._last.at if self._last else None,
+            limiter=limiter,
+            districts=districts,
+            errors=tuple(self._errors),
+            failures=tuple(sorted(self._failures.values(), key=lambda group: (-group.items, group.code))),
+            minutes=self._history(now),
+            quality=dict(self._quality),
+        )
+
+    def work(self) -> tuple[float, float]:
+        """What is planned and what is done, counted in requests; in items where none are made."""
+        skipped, surplus_of_one = self._skipped, requests_of("") if self._requests else 1
+        surplus = max(skipped[SkipReason.STORED] + skipped[SkipReason.UNCHANGED] - self._expected_skips, 0)
+        planned = self._requests or self._total - self._expected_skips
+        done = sum(
+            count * (requests_of(district) if self._requests else 1)
+            for (district, kind), count in self._by_district.items()
+            if kind is not OutcomeKind.SKIPPED
+        )
+        done += skipped[SkipReason.NOT_PUBLISHED] * surplus_of_one
+        return planned - surplus * surplus_of_one, done
+
+    def _history(self, now: datetime) -> tuple[tuple[datetime, int], ...]:
+        """Each of the last minutes from the first with an item in it, the current one last."""
+        this = now.replace(second=0, microsecond=0)
+        for old in [minute for minute in self._minutes if minute < this - HISTORY]:
+            del self._minutes[old]
+        if not self._minutes:
+            return ()
+        first = min(self._minutes)
+        count = int((this - first) / timedelta(minutes=1)) + 1
+        return tuple((minute, self._minutes[minute]) for minute in (first + timedelta(minutes=n) for n in range(count)))
+
+
+def _with_failure(group: FailureGroup | None, outcome: Outcome) -> FailureGroup:
+    if group is None:
+        group = FailureGroup(code=outcome.reason, items=0, districts=(), latest_at=outcome.at, is_retryable=False)
+    districts = group.districts
+    if outcome.item.district not in districts:
+        districts = tuple(sorted((*districts, outcome.item.district), key=district_order))
+    return FailureGroup(
+        code=group.code,
+        items=group.items + 1,
+        districts=districts,
+        latest_at=max(group.latest_at, outcome.at),
+        is_retryable=group.is_retryable or outcome.is_retryable,
+    )
