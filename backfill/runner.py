@@ -6,9 +6,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from backfill.agenda import Agenda, Bundle
 from backfill.domain import (
     RENEW_AFTER,
     Job,
@@ -16,7 +17,6 @@ from backfill.domain import (
     Notice,
     Outcome,
     OutcomeKind,
-    PlannedDay,
     Status,
     WorkItem,
     hold_notice,
@@ -47,45 +47,7 @@ _UNWRITTEN_LIMIT = 20_000
 
 _DRAINING = frozenset({Status.CANCELLING, Status.PAUSING})
 
-_Bundle = tuple[PlannedDay, tuple[WorkItem, ...]]
-"""Items of one day that are done together."""
-
-_Result = tuple[_Bundle, Sequence[Outcome] | BaseException]
-
-
-def _batched(items: Sequence[WorkItem], size: int) -> Iterator[Sequence[WorkItem]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-class _Agenda:
-    """What is left to do, in plan order, a day at a time: memory does not grow with the number of items."""
-
-    def __init__(self, claim: Claim, execution: Execution) -> None:
-        self._claim, self._execution = claim, execution
-        self._next_day = 0
-        self._of_day: list[_Bundle] = []
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._of_day and self._next_day >= len(self._claim.plan.days)
-
-    def next(self) -> _Bundle | None:
-        """The next items; None where a day needed no work, so that the caller can look up before the next.
-
-        After StorageUnavailable it is asked again and has lost nothing.
-        """
-        if not self._of_day:
-            day = self._claim.plan.days[self._next_day]
-            if any(item not in self._claim.settled for item in day.items()):
-                self._claim.note(self._execution.skips(day))
-            left = [item for item in day.items() if item not in self._claim.settled]
-            self._of_day = [(day, tuple(items)) for items in _batched(left, self._execution.bundle_size)]
-            self._of_day.reverse()
-            self._next_day += 1
-        return self._of_day.pop() if self._of_day else None
-
-    def put_back(self, bundle: _Bundle) -> None:
-        self._of_day.append(bundle)
+_Result = tuple[Bundle, Sequence[Outcome] | BaseException]
 
 
 class Runner:
@@ -109,11 +71,11 @@ class Runner:
         """
         self._claim, self._execution, self._limiter = claim, execution, limiter
         self._stop, self._now, self._disconnect, self._stranded = stop, now, disconnect, stranded
-        self._agenda = _Agenda(claim, execution)
+        self._agenda = Agenda(claim, execution)
         self._limits = claim.job.config.rate_limits
-        self._tasks: queue.SimpleQueue[_Bundle | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Bundle | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
-        self._in_flight: list[_Bundle] = []
+        self._in_flight: list[Bundle] = []
         self._threads = 0
         self._last_record = self._last_look = 0.0
         self._careful_until = time.monotonic() + _CAREFUL_FOR if claim.job.flight.deaths else 0.0
@@ -205,7 +167,7 @@ class Runner:
         self._suspects = {item for item in self._suspects if item not in self._claim.settled}
         return bool(self._suspects) or time.monotonic() < self._careful_until
 
-    def _recorded_first(self, bundle: _Bundle) -> _Bundle | None:
+    def _recorded_first(self, bundle: Bundle) -> Bundle | None:
         """The first item of a bundle, on record as being at work; None where the store does not answer."""
         day, (first, *rest) = bundle
         if rest:

@@ -1,0 +1,47 @@
+"""What is left to do of a claimed job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backfill.domain import PlannedDay, WorkItem
+from backfill.manager import Claim
+from backfill.work.base import Execution
+
+Bundle = tuple[PlannedDay, tuple[WorkItem, ...]]
+"""Items of one day that are done together."""
+
+
+def _batched(items: Sequence[WorkItem], size: int) -> Iterator[Sequence[WorkItem]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+class Agenda:
+    """In plan order, a day at a time: memory does not grow with the number of items."""
+
+    def __init__(self, claim: Claim, execution: Execution) -> None:
+        self._claim, self._execution = claim, execution
+        self._next_day = 0
+        self._of_day: list[Bundle] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._of_day and self._next_day >= len(self._claim.plan.days)
+
+    def next(self) -> Bundle | None:
+        """The next items; None where a day needed no work, so that the caller can look up before the next.
+
+        After StorageUnavailable it is asked again and has lost nothing.
+        """
+        if not self._of_day:
+            day = self._claim.plan.days[self._next_day]
+            if any(item not in self._claim.settled for item in day.items()):
+                self._claim.note(self._execution.skips(day))
+            left = [item for item in day.items() if item not in self._claim.settled]
+            self._of_day = [(day, tuple(items)) for items in _batched(left, self._execution.bundle_size)]
+            self._of_day.reverse()
+            self._next_day += 1
+        return self._of_day.pop() if self._of_day else None
+
+    def put_back(self, bundle: Bundle) -> None:
+        self._of_day.append(bundle)
