@@ -73,6 +73,10 @@ class JobRequest:
             wrong["startDate"] = [f"startDate must not be before {FIRST_DAY}, the first day that the dashboard knows."]
         if end is not None and end >= today:
             wrong["endDate"] = [f"endDate must be before today ({today}, UTC); the newest possible day is yesterday."]
+        if start is not None and end is None and start >= today:  # an open end is yesterday
+            wrong["startDate"] = [f"startDate must be before today ({today}, UTC): nothing is stored of later days."]
+        if end is not None and start is None and end < FIRST_DAY:  # an open start is the first day of all
+            wrong["endDate"] = [f"endDate must not be before {FIRST_DAY}, the first day that the dashboard knows."]
         if start is not None and end is not None and start > end:
             wrong.setdefault("startDate", []).append(f"startDate ({start}) must not be after endDate ({end}).")
         if wrong:

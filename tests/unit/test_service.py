@@ -145,13 +145,21 @@ def test_a_collection_needs_both_dates(fields: dict[str, Any], missing: set[str]
     assert set(refused.value.details or ()) == missing
 
 
-def test_analytics_need_no_dates() -> None:
+def test_analytics_need_no_dates_and_no_range_that_holds_nothing() -> None:
     """R4.2, R4.5"""
     request = JobRequest(job_type=JobType.ANALYTICS_GENERATION)
     config = request.config(RateLimits(), NOW.date())
     assert (config.start_date, config.end_date) == (None, None)
-    with pytest.raises(InvalidDateRange):
-        replace(request, end_date=NOW.date()).config(RateLimits(), NOW.date())
+    today = NOW.date()
+    replace(request, start_date=today - timedelta(days=1)).config(RateLimits(), today)
+    replace(request, end_date=FIRST_DAY).config(RateLimits(), today)
+    for empty in (
+        replace(request, end_date=today),
+        replace(request, start_date=today),
+        replace(request, end_date=FIRST_DAY - timedelta(days=1)),
+    ):
+        with pytest.raises(InvalidDateRange):
+            empty.config(RateLimits(), today)
 
 
 def test_districts_are_normalised_sorted_and_named_once() -> None:
