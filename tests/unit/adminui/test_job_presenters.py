@@ -27,6 +27,7 @@ from backfill.domain import (
     LimiterReport,
     LimiterState,
     Progress,
+    RateLimits,
     Status,
     WaitReason,
 )
@@ -126,6 +127,13 @@ def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: 
     line = why(a_running_job(progress), NOW)
     assert line.lead == lead
     assert line.rest.startswith(rest)
+
+
+def test_the_limit_that_is_told_is_the_stricter_one() -> None:
+    running = a_running_job(limited(LimiterState.RUNNING, "The dashboard answers", None))
+    quick = RateLimits(max_requests_per_minute=600, min_delay_ms=500)
+    line = why(replace(running, config=replace(running.config, rate_limits=quick)), NOW)
+    assert line.rest == "The dashboard answers normally; the limit of 120 requests a minute sets the pace."
 
 
 def test_a_job_whose_cluster_is_away_says_what_it_waits_for() -> None:
