@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 
 
@@ -65,4 +65,10 @@ class BackfillConfig(AppConfig):
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             # As a Ctrl-C does: the exit handlers run, and the worker gives its lease back.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        start_here(worker_here)
+        worker = worker_here()  # at once, so that a setting that is wrong stops the start
+
+        def begin() -> None:
+            apps.ready_event.wait()  # until then, Django warns of whoever asks the database
+            start_here(lambda: worker)
+
+        threading.Thread(target=begin, name="backfill-begin", daemon=True).start()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
+from django.apps import apps
+from pytest_django import Settings
 
 from backfill import worker as worker_module
 from backfill.domain import Job, JobType, LimiterReport, Notice, Outcome, PlannedDay, Progress, Status, WorkItem
@@ -305,6 +309,23 @@ def test_a_process_has_one_worker_and_a_forked_one_gets_its_own(monkeypatch: pyt
     assert made[1]._thread is not None
     for worker in made:
         worker.stop()
+
+
+def test_the_worker_of_a_server_begins_once_all_applications_are_ready(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """Else Django warns in the server's log that the database is asked too early."""
+    are_ready, begun = threading.Event(), list[bool]()
+    settings.BACKFILL_WORKER = "auto"
+    monkeypatch.setattr(worker_module, "_here", None)
+    monkeypatch.setattr("django.apps.apps.ready_event", are_ready)
+    monkeypatch.setattr("backfill.apps._callers", lambda: iter(["django.core.wsgi"]))
+    monkeypatch.setattr("backfill.apps.signal.signal", lambda *_: None)
+    monkeypatch.setattr("backfill.webhooks.new_worker", lambda _: Mock(start=lambda: begun.append(are_ready.is_set())))
+    apps.get_app_config("backfill").ready()
+    are_ready.set()
+    assert eventually(lambda: begun)
+    assert begun == [True]
 
 
 def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
