@@ -134,9 +134,7 @@ class _Copying:
                         tally.there += 1  # what is there supersedes it
                         continue
                     stored = theirs.get(facts.date, facts.district)
-                    subject = f"Snapshot {facts.date}/{facts.district}"
-                    # `get` has held the bytes against the hash of each report.
-                    _check(stored is not None and stored.content_hash == facts.content_hash, subject)
+                    _check(stored == snapshot, f"Snapshot {facts.date}/{facts.district}")
                     tally.copied += 1
         return tally
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 
-from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, RateLimits, StoredLimits
+from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, RateLimits, Snapshot, StoredLimits
 from backfill.errors import StorageUnavailable
 from backfill.manager import Manager
-from backfill.storage import Storage, open_storage
+from backfill.storage import SnapshotStorage, Storage, open_storage
 from tests.contract.backends import DAMAGE, Backend
 from tests.factories import (
     DAY,
@@ -152,7 +153,7 @@ def test_what_was_interrupted_is_finished_by_the_next_call(
             (target.snapshots, "put_results"),
             (target.snapshots, "save_calendar"),
         ):
-            away.setattr(port, name, failing(getattr(port, name)))
+            away.setattr(type(port), name, failing(getattr(type(port), name)))
         out = io.StringIO()
         with pytest.raises(Exception, match="the test took it away"):
             call_command("backfill", "copy", "--from", "orm", "--to", "firestore", stdout=out)
@@ -192,6 +193,22 @@ def test_what_is_damaged_is_named_and_the_rest_is_copied(stores: dict[str, Stora
     assert "snapshots: 5 copied, 0 there already, 1 left out" in said
     assert f"snapshot {DAY}/01" in told
     assert "jobs: 2 copied" in said
+
+
+def test_bytes_that_come_back_otherwise_are_named(stores: dict[str, Storage], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though they are described as they were."""
+    filled(stores["orm"])
+    target = type(stores["firestore"].snapshots)
+
+    def put(storage: SnapshotStorage, snapshot: Snapshot) -> bool:
+        reports = {name: replace(report, content=report.content[::-1]) for name, report in snapshot.reports.items()}
+        return as_it_is(storage, replace(snapshot, reports=reports))
+
+    as_it_is = target.put
+    monkeypatch.setattr(target, "put", put)
+    code, said, told = copy("orm", "firestore")
+    assert (code, "snapshots: 0 copied, 0 there already, 6 left out" in said) == (2, True)
+    assert f"Snapshot {DAY}/01 is stored otherwise where it was to be copied to" in told
 
 
 @pytest.mark.parametrize("side", ["orm", "firestore"])
