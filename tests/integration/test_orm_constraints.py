@@ -68,6 +68,41 @@ def test_the_database_itself_admits_one_active_job(storage: Storage, first: Stat
     assert BackfillJob.objects.count() == 1 + len(ENDED)
 
 
+@on_postgresql
+def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R3.1: another job comes to be between the look for room and the insert, and ends before it is looked for."""
+    from backfill.storage.orm.jobs import OrmJobStorage
+
+    make_room, active = OrmJobStorage._make_room, OrmJobStorage.active
+    first = JobFactory.build()
+
+    def another_comes() -> None:
+        try:
+            created(storage, first)
+        finally:
+            storage.jobs.disconnect()
+
+    def overtaken(jobs: OrmJobStorage, displace: Any) -> Any:
+        monkeypatch.setattr(OrmJobStorage, "_make_room", make_room)
+        room = make_room(jobs, displace)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(another_comes).result(10)
+        return room
+
+    def ended_by_then(jobs: OrmJobStorage) -> Job | None:
+        jobs.update(first.id, lambda job: job.cancel_requested(NOW))
+        return active(jobs)
+
+    monkeypatch.setattr(OrmJobStorage, "_make_room", overtaken)
+    monkeypatch.setattr(OrmJobStorage, "active", ended_by_then)
+    job = created(storage)
+    monkeypatch.undo()
+    assert storage.jobs.active() == job
+    assert storage.jobs.page(JobFilter(), limit=5, offset=0).total == 2
+
+
 @on_both
 def test_the_constraint_and_the_rules_speak_of_the_same_statuses(storage: Storage) -> None:
     """R3.1: a status that is added to the rules must be added to the constraint."""

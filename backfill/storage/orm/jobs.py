@@ -48,18 +48,23 @@ class OrmJobStorage(OrmState):
         displace: Callable[[Job], Job | None],
         audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
     ) -> Job:
-        try:
+        def attempt() -> Job:
             with transacting():
                 displaced = self._make_room(displace)
                 BackfillJob.objects.create(id=job.id, plan=packing.pack_plan(plan), **columns_of(job))
                 if audit is not None:
                     self._append(audit(displaced))
+            return job
+
+        try:
+            return attempt()
         except StorageUnavailable as exc:
-            winner = self.active() if isinstance(exc.__cause__, IntegrityError) else None
-            if winner is None:
+            if not isinstance(exc.__cause__, IntegrityError):
                 raise
-            raise conflict_with(winner) from exc  # a concurrent create was first, and the constraint told us so
-        return job
+            winner = self.active()
+            if winner is not None:  # a concurrent create was first, and the constraint told us so
+                raise conflict_with(winner) from exc
+        return attempt()  # the winner has ended since, so that there is room again
 
     def _make_room(self, displace: Callable[[Job], Job | None]) -> Job | None:
         row = BackfillJob.objects.select_for_update().defer("plan").filter(status__in=ACTIVE).first()
