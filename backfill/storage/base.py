@@ -190,7 +190,10 @@ class SnapshotStorage(ABC):
 
     @abstractmethod
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
-        """Store a snapshot where it supersedes what is stored for its date and district; whether it did."""
+        """Store a snapshot where it supersedes what is stored for its date and district; whether it did.
+
+        What is stored there and cannot be read gives way to it.
+        """
 
     @abstractmethod
     def get(self, day: date, district: str) -> Snapshot | None:

@@ -260,7 +260,7 @@ def test_several_snapshots_of_a_date_come_at_once_without_those_that_cannot_be_r
 
 
 def test_an_unreadable_snapshot_is_named_and_still_listed(storage: Storage, backend: Backend) -> None:
-    """R1.1: one that is damaged does not hide the others, and a newer one takes its place."""
+    """R1.1: one that is damaged does not hide the others, and the same takes its place when it is fetched again."""
     damaged, whole = open_month(), SnapshotFactory.build(district="02")
     put_all(storage, [damaged, whole])
     backend.damage_snapshot(DAY, "01")
@@ -271,8 +271,10 @@ def test_an_unreadable_snapshot_is_named_and_still_listed(storage: Storage, back
         described(whole),
     ]
     assert sum(len(key.districts) for key in storage.snapshots.keys(DAY, DAY)) == 2
-    assert storage.snapshots.put(SnapshotFactory.build())
-    assert storage.snapshots.get(DAY, "01") is not None
+    again = replace(damaged, fetched_at=LATER)
+    assert storage.snapshots.put(again)
+    assert storage.snapshots.get(DAY, "01") == again
+    assert not storage.snapshots.put(replace(again, fetched_at=LATER + timedelta(days=1)))
 
 
 # The calendar
