@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from math import ceil
+from typing import Any, Protocol, TypeVar
 
 from django.http import QueryDict
 
@@ -23,6 +25,18 @@ from backfill.errors import InvalidRequest
 LARGEST_PAGE = 100_000
 
 
+class _Page(Protocol):
+    """Of a list, and how long that is."""
+
+    @property
+    def rows(self) -> Sequence[Any]: ...
+    @property
+    def total(self) -> int: ...
+
+
+Found = TypeVar("Found", bound=_Page)
+
+
 def job_filter(query: QueryDict) -> JobFilter:
     return JobFilter(
         statuses=frozenset(Status(text) for text in query.getlist("status") if text in set(Status)),
@@ -35,6 +49,15 @@ def page_number(query: QueryDict, name: str = "page") -> int:
     return max(min(int(text), LARGEST_PAGE), 1) if text.isascii() and text.isdigit() and len(text) < 8 else 1
 
 
+def page_of(number: int, size: int, found: Callable[[int], Found]) -> tuple[int, Found]:
+    """What is `found` at the offset of that page, or on the last one where there are fewer; and its number."""
+    page = found((number - 1) * size)
+    if page.rows or number == 1:
+        return number, page
+    last = max(ceil(page.total / size), 1)
+    return last, found((last - 1) * size)
+
+
 def outcome_filter(query: QueryDict) -> OutcomeFilter:
     kind, district = query.get("outcome", ""), query.get("district", "").strip()
     try:
@@ -42,6 +65,11 @@ def outcome_filter(query: QueryDict) -> OutcomeFilter:
     except InvalidRequest:
         wanted = None
     return OutcomeFilter(district=wanted, kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None)
+
+
+def shows_all_districts(query: QueryDict) -> bool:
+    """Of the card of a job, and not only those at work or with failures."""
+    return query.get("districts") == "all"
 
 
 def start_values(query: QueryDict) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
@@ -17,9 +17,9 @@ from adminui.presenters.facts import Fact, facts
 from adminui.presenters.failures import Failures, failures
 from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, pill, situation
 from adminui.presenters.why import Why, resumed, why
-from backfill.domain import SUMMARY, Job, Status
+from backfill.domain import SUMMARY, AuditEntry, Job, Status
 
-_VERSION = 1
+_VERSION = 2
 """Part of the ETag: counts the changes of what the card shows."""
 
 
@@ -33,6 +33,8 @@ class Card:
     is_active: bool
     etag: str
     pill: Pill
+    heading: str = ""
+    """Of the card on the page of the section."""
     title: str = ""
     short_id: str = ""
     about: list[str] = field(default_factory=list)
@@ -66,32 +68,43 @@ def etag_of(job: Job | None, rights: Rights, now: datetime, *, shows_all: bool =
 
 def empty_card(rights: Rights, now: datetime) -> Card:
     """Where no job has ever run."""
-    return Card(job=None, status=NOTHING_RUNS, is_active=False, etag=etag_of(None, rights, now), pill=_nothing())
+    etag = etag_of(None, rights, now)
+    return Card(job=None, status=NOTHING_RUNS, is_active=False, etag=etag, pill=_nothing(), heading=_("Now"))
 
 
 def _nothing() -> Pill:
     return Pill("ring", "mute", _("Nothing is running"))
 
 
-def line(job: Job, rights: Rights, now: datetime) -> Card:
+def is_done_with(job: Job) -> bool:
+    """Whether it has ended and nothing is left to do of it."""
+    return not (job.status.is_active or job.status is Status.FAILED or job.progress.failed)
+
+
+def line(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) -> Card:
     """One line where nothing runs; the card of the last job where something is left to do of it."""
-    if job.status is Status.FAILED or job.progress.failed:
-        return card(job, rights, now)
+    if not is_done_with(job):
+        title = _("Last job: %(title)s") % {"title": wording.title(job)}
+        shown = card(job, rights, now, shows_all=shows_all)
+        return replace(shown, heading=_("Now: nothing is running"), title=title)
     took, ended = wording.duration(job, now), wording.at(job.ended_at or now, now)
     note = _("%(at)s, after %(length)s") % {"at": ended, "length": wording.length(took)} if took is not None else ended
     return Card(
         job=job,
         status=ALL_IS_WELL,
         is_active=False,
-        etag=etag_of(job, rights, now),
+        etag=etag_of(job, rights, now, shows_all=shows_all),
         pill=_nothing(),
+        heading=_("Now"),
         title=wording.title(job),
         last=pill(job, now),
         last_note=note,
     )
 
 
-def card(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) -> Card:
+def card(
+    job: Job, rights: Rights, now: datetime, *, shows_all: bool = False, newest_deed: AuditEntry | None = None
+) -> Card:
     """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
     progress, status = job.progress, job.status
     left, left_range = _left(job, now)
@@ -101,6 +114,7 @@ def card(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) ->
         is_active=status.is_active,
         etag=etag_of(job, rights, now, shows_all=shows_all),
         pill=pill(job, now),
+        heading=_("Now"),
         title=wording.title(job),
         short_id=wording.short_id(job),
         about=_about(job, now),
@@ -110,7 +124,7 @@ def card(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) ->
         left=left,
         left_range=left_range,
         bar=bar(job),
-        why=why(job, now),
+        why=why(job, now, newest_deed),
         resumed=resumed(job, now),
         facts=facts(job, now),
         curve=curve(job),
@@ -146,7 +160,9 @@ def _about(job: Job, now: datetime) -> list[str]:
 
 
 def _left(job: Job, now: datetime) -> tuple[str, str]:
-    """How long it still takes, and the range of that; of an ended job nothing, and how long it took."""
+    """How long it still takes, and the range of that; nothing and words where it comes to rest or has ended."""
+    if job.status in {Status.CANCELLING, Status.PAUSING}:
+        return "", _("ends within seconds") if job.status is Status.CANCELLING else _("pauses within seconds")
     left = job.progress.left if job.status.is_active and job.status is not Status.PAUSED else None
     if left is not None:
         usual, low, high = (wording.length(timedelta(seconds=s)) for s in (left.seconds, left.low, left.high))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from adminui.presenters import wording
 from adminui.presenters.curve import allowed
-from backfill.domain import Job, LimiterState, Status
+from backfill.domain import Job, LimiterState, Status, WaitReason
 
 _STATES: dict[LimiterState, str | Promise] = {
     LimiterState.IDLE: gettext_lazy("none being sent"),
@@ -50,12 +50,14 @@ def _pace(job: Job) -> Fact | None:
     pace, may = job.progress.items_per_minute, allowed(job)
     if pace is None and job.status is not Status.RUNNING:
         return None
-    value = _("Known after a minute") if pace is None else _items_a_minute(pace)
+    value = _("Known after a minute") if pace is None else wording.items_a_minute(pace)
     note = _("the limit allows about %(number)s") % {"number": wording.number(round(may))} if may else ""
-    return Fact(_("Pace"), value, note)
+    return Fact(_("Pace"), value, _("before it was paused") if job.status is Status.PAUSED else note)
 
 
 def _expected_end(job: Job, now: datetime) -> Fact | None:
+    if job.status is Status.PAUSED:
+        return Fact(_("Expected end"), _("Open while paused"), _("a paused job keeps new ones from starting"))
     left = job.progress.left if job.status is Status.RUNNING else None
     if left is None:
         return None
@@ -77,7 +79,7 @@ def _requests(job: Job) -> Fact | None:
     if job.ended_at:
         return Fact(_("Requests"), _sent(job))
     note = _("%(number)s of %(limit)s in this minute, %(state)s") % {
-        "number": limiter.requests_this_minute,
+        "number": wording.number(limiter.requests_this_minute),
         "limit": wording.number(job.config.rate_limits.max_requests_per_minute),
         "state": _STATES[limiter.state],
     }
@@ -89,20 +91,23 @@ def _of_ended(job: Job, ended: datetime, now: datetime) -> list[Fact]:
     found: list[Fact | None] = [Fact(_("Ended"), wording.when(ended, now), began)]
     took = wording.duration(job, now)
     if took is not None:
-        found += [Fact(_("Took"), wording.length(took), _resumes(job)), _average_pace(job, took)]
+        found += [_waits(job), _average_pace(job, took)]
     return [fact for fact in [*found, _requests(job)] if fact is not None]
+
+
+def _waits(job: Job) -> Fact:
+    """But for the pace that the operator set."""
+    waited = sum(seconds for reason, seconds in job.progress.limiter.waited.items() if reason != WaitReason.PACE)
+    words = _("%(length)s in all") % {"length": wording.length(timedelta(seconds=waited))} if waited >= 1 else _("None")
+    return Fact(_("Waits"), words, _resumes(job))
 
 
 def _average_pace(job: Job, took: timedelta) -> Fact | None:
     settled = job.progress.processed + job.progress.failed
     if not settled or took <= timedelta(seconds=30):
         return None
-    pace = _items_a_minute(settled / (took.total_seconds() / 60))
+    pace = wording.items_a_minute(settled / (took.total_seconds() / 60))
     return Fact(_("Average pace"), pace, _("skipped items not counted"))
-
-
-def _items_a_minute(pace: float) -> str:
-    return _("%(number)s items a minute") % {"number": wording.number(round(pace, 1))}
 
 
 def _sent(job: Job) -> str:

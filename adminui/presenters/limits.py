@@ -53,8 +53,8 @@ def limits(stored: StoredLimits, now: datetime, form: LimitsForm | None = None) 
         fields=[_limit_field(name, current[name], form) for name in LIMIT_NAMES],
         changed=changed,
         sentences=[
-            _("Allows about %(number)s items a minute: an item takes %(requests)s requests.")
-            % {"number": wording.number(round(allowed, 1)), "requests": len(DISTRICT_REPORTS)},
+            _("Allows about %(pace)s: an item takes %(requests)s requests.")
+            % {"pace": wording.items_a_minute(allowed), "requests": len(DISTRICT_REPORTS)},
             _waits(stored.limits),
         ],
         errors=sentences(form.non_field_errors()) if form else (),

@@ -74,18 +74,20 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
         Fact(_("Range"), f"{wording.dates(config)}, {_lowered(str(wording.CADENCES[config.cadence]))}: {count}"),
         Fact(_("Districts"), f"{len(names)}: {wording.districts(names)}" if names else _("none")),
         Fact(_("Skipped"), skipped),
-        Fact(
-            _("Failed items"),
-            _("Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."),
-        ),
     ]
     if fetches:
+        failed = _(
+            "Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."
+        )
+        rows.append(Fact(_("Failed items"), failed))
         rows.append(Fact(_("Limits"), ", ".join(wording.limits(limits))))
+        lead = _("This is what would run. Nothing has been fetched yet.")
+    else:
+        rows.append(Fact(_("Failed items"), _("The job goes on without them; you can retry them later.")))
+        lead = _("This is what would run. Nothing has been computed yet.")
     return Plan(
         heading=_("Start the new plan?") if changed else _("Start %(kind)s?") % {"kind": kind},
-        lead=_("Check what is different, then start it or go back.")
-        if changed
-        else _("This is what would run. Nothing has been fetched yet."),
+        lead=_("Check what is different, then start it or go back.") if changed else lead,
         figures=figures,
         rows=rows,
         dates=days[:_DATES_LISTED],
@@ -101,8 +103,9 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
 
 
 def _duration(preview: Preview) -> tuple[str, str]:
-    if not preview.plan.requests and preview.job_type is JobType.DATA_COLLECTION:
-        return _("at once"), _("everything is stored")
+    if preview.plan.skipped_items == preview.plan.total_items:
+        fetches = preview.job_type is JobType.DATA_COLLECTION
+        return _("at once"), _("everything is stored") if fetches else _("everything is computed")
     takes = preview.duration
     length, low, high = (wording.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
     return _("about %(length)s") % {"length": length}, _("%(low)s to %(high)s") % {"low": low, "high": high}
@@ -116,13 +119,10 @@ def _changes(changed: Mapping[str, Any], preview: Preview) -> list[Change]:
         (_("Items to do"), *to_do),
         (_("Requests"), before["estimatedRequests"], now["estimatedRequests"]),
     ]
-    shown = [
-        Change(label, wording.number(was), wording.number(becomes)) for label, was, becomes in pairs if was != becomes
-    ]
     limits: RateLimits = preview.config.rate_limits
-    if before["estimatedRequests"] != now["estimatedRequests"]:
-        was, becomes = (limits.interval * made["estimatedRequests"] for made in (before, now))
-        shown.append(Change(_("Duration"), wording.length(was), wording.length(becomes)))
+    lengths = [wording.length(limits.interval * made["estimatedRequests"]) for made in (before, now)]
+    counts = [Change(label, wording.number(was), wording.number(becomes)) for label, was, becomes in pairs]
+    shown = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
     return shown or [Change(_("Days or districts"), _("others"), _("as below"))]
 
 

@@ -16,7 +16,7 @@ from adminui.permissions import Rights
 from adminui.presenters import wording
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits import Limits
-from backfill.domain import FIRST_DAY, Cadence, Job, JobType, ProgramYear
+from backfill.domain import FIRST_DAY, Cadence, Job, JobType, ProgramYear, Status
 
 _SENTENCES: dict[JobType, str | Promise] = {
     JobType.DATA_COLLECTION: gettext_lazy(
@@ -67,6 +67,7 @@ class Start:
     """Whether the dates are."""
     is_open: bool
     note: str
+    busy: str
     limits: Limits
 
 
@@ -106,6 +107,7 @@ def start(
         is_optional=job_type is JobType.ANALYTICS_GENERATION,
         is_open=active is None,
         note=note(active, rights),
+        busy=busy(active, rights, now),
         limits=limits,
     )
 
@@ -115,6 +117,17 @@ def note(active: Job | None, rights: Rights) -> str:
     if not rights.can_start:
         return _("You may look only")
     return _("One job runs at a time. Prepare and preview the next one here.") if active else ""
+
+
+def busy(active: Job | None, rights: Rights, now: datetime) -> str:
+    """Why nothing can be started; empty where something can. A stale job makes room."""
+    if active is None or not rights.can_start or active.is_stale(now):
+        return ""
+    left = active.progress.left if active.status is Status.RUNNING else None
+    if left is None:
+        return _("Start is possible when the active job has ended. Preview works now.")
+    around = wording.soon(now + timedelta(seconds=left.seconds), now)
+    return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {"time": around}
 
 
 def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> Mapping[str, Any]:

@@ -57,11 +57,13 @@ def pill(job: Job, now: datetime) -> Pill:
 
 
 def listed_pill(job: Job, now: datetime) -> Pill:
-    """In a list, where a running job also says how far it is."""
+    """In a list, where a running or paused job also says how far it is."""
     shown = pill(job, now)
+    percent = {"percent": int(job.progress.percent)}
     if job.status is Status.RUNNING and shown.icon == "play":
-        words = _("Running, %(percent)s%%") % {"percent": int(job.progress.percent)}
-        return Pill(shown.icon, shown.tone, words)
+        return Pill(shown.icon, shown.tone, _("Running, %(percent)s%%") % percent)
+    if job.status is Status.PAUSED:
+        return Pill(shown.icon, shown.tone, _("Paused at %(percent)s%%") % percent)
     return shown
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from adminui.presenters import wording
 from backfill.domain import Job, LimiterReport, WaitReason
@@ -19,9 +18,12 @@ class Words(NamedTuple):
 
 def waiting(job: Job) -> Words:
     limiter = job.progress.limiter
-    if limiter.waiting_until is None:
-        return _told(limiter, _("Waiting for the dashboard."))
-    time = {"time": wording.clock(limiter.waiting_until)}
+    time = {"time": wording.clock(limiter.waiting_until)} if limiter.waiting_until else {}
+    plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
+    if limiter.waits_for is WaitReason.DOWN:  # the reason says what comes next
+        return Words("warn", plain, wording.sentence(limiter.reason))
+    if not time:
+        return _told(limiter, plain)
     match limiter.waits_for:
         case WaitReason.PACE:
             lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
@@ -32,9 +34,7 @@ def waiting(job: Job) -> Words:
         case WaitReason.OUTSIDE_HOURS:
             lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
             return Words("mute", lead, _("It is asked only within the allowed hours. The job goes on by itself."))
-        case WaitReason.DOWN:
-            return Words("warn", _("Waiting until %(time)s.") % time, wording.sentence(limiter.reason))
-    return _told(limiter, _("Waiting until %(time)s.") % time)
+    return _told(limiter, plain)
 
 
 def going_on(job: Job) -> str:
@@ -55,13 +55,8 @@ def _slowed(job: Job) -> str:
 
 
 def _pace(job: Job) -> str:
-    return _a_minute(round(job.progress.limiter.pace or 0, 1))
+    return wording.requests_a_minute(job.progress.limiter.pace or 0)
 
 
 def _limit(job: Job) -> str:
-    return _a_minute(round(job.config.rate_limits.most_a_minute, 1))
-
-
-def _a_minute(requests: float) -> str:
-    words = ngettext("%(number)s request a minute", "%(number)s requests a minute", round(requests))
-    return words % {"number": wording.number(requests)}
+    return wording.requests_a_minute(job.config.rate_limits.most_a_minute)

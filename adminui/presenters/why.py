@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from adminui.presenters import wording
 from adminui.presenters.status import is_waiting
 from adminui.presenters.waiting import going_on, waiting
-from backfill.domain import STALE_AFTER, Job, JobType, LimiterState, Status
+from backfill.domain import STALE_AFTER, AuditEntry, Deed, Job, JobType, LimiterState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,12 @@ class Why:
     """When it goes on, where it waits for that."""
 
 
-def why(job: Job, now: datetime) -> Why:
+def why(job: Job, now: datetime, newest_deed: AuditEntry | None = None) -> Why:
+    """`newest_deed`: who did what last, of a paused job."""
     if job.is_stale(now):
         return _stale()
+    if job.status is Status.PAUSED:
+        return _paused(job, now, newest_deed)
     return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
 
 
@@ -39,13 +42,15 @@ def resumed(job: Job, now: datetime) -> Why | None:
         return None
     lead = _("Resumed %(at)s, from the last stored item.") % {"at": wording.at(job.resumed_at, now)}
     if job.resume_count > 1:
-        lead = _("Resumed for the %(count)s. time %(at)s, from the last stored item.") % {
+        lead = _("Resumed %(count)s times, most recently %(at)s, from the last stored item.") % {
             "count": job.resume_count,
             "at": wording.at(job.resumed_at, now),
         }
-    rest = _("Originally started %(at)s. What was stored by then was kept and is not fetched again.") % {
-        "at": wording.at(job.started_at, now)
-    }
+    if job.job_type is JobType.DATA_COLLECTION:
+        rest = _("Originally started %(at)s. What was stored by then was kept and is not fetched again.")
+    else:
+        rest = _("Originally started %(at)s. What was stored by then was kept and is not computed again.")
+    rest %= {"at": wording.at(job.started_at, now)}
     return Why(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 
 
@@ -112,10 +117,12 @@ def _fetching(job: Job) -> Why:
         return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
     pace = going_on(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    if working:
-        lead = ngettext("Fetching one item,", "Fetching %(number)s items at once,", len(working))
-        lead %= {"number": len(working)}
-        rest = _("from %(places)s. %(pace)s") % {"places": _lower(wording.where(working)), "pace": pace}
+    places = _lower(wording.where(working))
+    if len(working) > 1:
+        lead = _("Fetching %(number)s items at once,") % {"number": len(working)}
+        rest = _("from %(places)s. %(pace)s") % {"places": places, "pace": pace}
+    elif working:  # of the one district there may be several
+        lead, rest = _("Fetching from %(places)s.") % {"places": places}, pace
     else:
         lead, rest = _("Fetching the next items."), pace
     return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
@@ -129,31 +136,43 @@ def _computing(job: Job) -> Why:
 
 def _coming_to_rest(job: Job, _now: datetime) -> Why:
     progress = job.progress
-    stored = _("The %(items)s stored so far stay") % {"items": wording.items(progress.processed)}
-    left = wording.number(progress.total_items - progress.settled_items)
+    left = progress.total_items - progress.settled_items
     if job.status is Status.CANCELLING:
         rest = _("Usually within 20 seconds. %(stored)s; %(left)s will be left undone.")
     else:
-        rest = _("Usually within 20 seconds. %(stored)s; the other %(left)s are done once someone resumes it.")
+        rest = ngettext(
+            "Usually within 20 seconds. %(stored)s; the other one is done once someone resumes it.",
+            "Usually within 20 seconds. %(stored)s; the other %(left)s are done once someone resumes it.",
+            left,
+        )
     return Why(
         kind=str(job.status),
         icon="clock",
         tone="mute",
         lead=_("Finishing the items in flight, then it stops."),
-        rest=rest % {"stored": stored, "left": left},
+        rest=rest % {"stored": wording.kept(progress.processed), "left": wording.number(left)},
     )
 
 
-def _paused(job: Job, _now: datetime) -> Why:
-    left = wording.items(job.progress.total_items - job.progress.settled_items)
-    return Why(
-        kind="paused",
-        icon="pause",
-        tone="mute",
-        lead=_("Paused."),
-        rest=_("Nothing is fetched until someone resumes it. It then goes on with the %(left)s that are left.")
-        % {"left": left},
+def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> Why:
+    left = job.progress.total_items - job.progress.settled_items
+    fetches = job.job_type is JobType.DATA_COLLECTION
+    nothing = (
+        _("Nothing is fetched until someone resumes it.")
+        if fetches
+        else _("Nothing is computed until someone resumes it.")
     )
+    goes_on = ngettext(
+        "It then goes on with the one item that is left.",
+        "It then goes on with the %(left)s items that are left.",
+        left,
+    )
+    lead = _("Paused.")
+    if newest_deed is not None and newest_deed.deed is Deed.PAUSED:
+        by = {"at": wording.at(newest_deed.at, now), "operator": newest_deed.actor.operator}
+        lead = _("Paused %(at)s by %(operator)s.") % by
+    rest = f"{nothing} {goes_on % {'left': wording.number(left)}}"
+    return Why(kind="paused", icon="pause", tone="mute", lead=lead, rest=rest)
 
 
 def _completed(job: Job, now: datetime) -> Why:
@@ -170,7 +189,16 @@ def _completed(job: Job, now: datetime) -> Why:
             "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
             may_help,
         ) % {"number": wording.number(may_help)}
+    if hopeless := progress.failed - may_help:
+        rest += " " + _hopeless(hopeless, may_help)
     return Why(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
+
+
+def _hopeless(items: int, others: int) -> str:
+    if not others:
+        return _("A retry would fail the same way.")
+    words = ngettext("The other one would fail the same way.", "The other %(number)s would fail the same way.", items)
+    return words % {"number": wording.number(items)}
 
 
 def _failed(job: Job, now: datetime) -> Why:
@@ -194,7 +222,6 @@ _OF_STATUS: dict[Status, Callable[[Job, datetime], Why]] = {
     Status.PENDING: _pending,
     Status.PAUSING: _coming_to_rest,
     Status.CANCELLING: _coming_to_rest,
-    Status.PAUSED: _paused,
     Status.COMPLETED: _completed,
     Status.FAILED: _failed,
     Status.CANCELLED: _cancelled,

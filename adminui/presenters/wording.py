@@ -40,6 +40,30 @@ def requests(count: int) -> str:
     return ngettext("%(number)s request", "%(number)s requests", count) % {"number": number(count)}
 
 
+def items_a_minute(pace: float) -> str:
+    pace = round(pace, 1)
+    return ngettext("%(number)s item a minute", "%(number)s items a minute", _amount(pace)) % {"number": number(pace)}
+
+
+def requests_a_minute(pace: float) -> str:
+    pace = round(pace, 1)
+    words = ngettext("%(number)s request a minute", "%(number)s requests a minute", _amount(pace))
+    return words % {"number": number(pace)}
+
+
+def _amount(value: float) -> int:
+    """For the plural: 0.6 items, 1 item, 1.4 items."""
+    return 1 if value == 1 else 2
+
+
+def kept(stored: int) -> str:
+    """Of a job that ends or pauses early."""
+    if not stored:
+        return _("Nothing is stored so far")
+    words = ngettext("The %(number)s item stored so far stays", "The %(number)s items stored so far stay", stored)
+    return words % {"number": number(stored)}
+
+
 # Time.
 
 
@@ -119,7 +143,8 @@ def dates(config: JobConfig) -> str:
 
 
 def title(job: Job) -> str:
-    return f"{JOB_TYPES[job.job_type]}, {dates(job.config)}"
+    range_of = dates(job.config)
+    return f"{JOB_TYPES[job.job_type]}, {range_of[:1].lower()}{range_of[1:]}"
 
 
 def short_id(job: Job) -> str:
@@ -191,10 +216,9 @@ def reasons(skipped: dict[str, int]) -> str:
 
 def limits(of: RateLimits) -> list[str]:
     """60 requests a minute; 3 at once; 0.5 s to 30 s between requests."""
-    pace = ngettext("%(number)s request a minute", "%(number)s requests a minute", of.max_requests_per_minute)
     low, high = (f"{ms / 1000:g}" for ms in (of.min_delay_ms, of.max_delay_ms))
     return [
-        pace % {"number": number(of.max_requests_per_minute)},
+        requests_a_minute(of.max_requests_per_minute),
         _("%(number)s at once") % {"number": of.max_concurrent},
         _("%(low)s s to %(high)s s between requests") % {"low": low, "high": high},
     ]

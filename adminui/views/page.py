@@ -15,6 +15,7 @@ from adminui.presenters import card as card_presenter
 from adminui.presenters import history as history_presenter
 from adminui.presenters import start as start_presenter
 from adminui.presenters.limits import limits
+from adminui.views import jobs as job_views
 from backfill.domain import Job, JobFilter
 
 
@@ -23,10 +24,9 @@ def index(request: HttpRequest) -> HttpResponse:
     service, at = door.the_service(), door.now()
     rights = Rights.of(request.user)
     wanted, number = queries.job_filter(request.GET), queries.page_number(request.GET)
-    jobs, total = _page_of_jobs(wanted, number)
+    number, jobs, total = _page_of_jobs(wanted, number)
     job = _newest(jobs) if wanted == JobFilter() and number == 1 else _newest_of_all()
     active = job if job and job.status.is_active else None
-    shows_all = _shows_all(request)
     stored = service.rate_limits()
     return door.page(
         request,
@@ -34,7 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
         {
             "title": _("Backfill"),
             "rights": rights,
-            "card": _card(service.job(active.id) if active else job, rights, shows_all=shows_all),
+            "card": _card(request, job, rights),
             "poll_url": reverse("admin:backfill_now"),
             "start": start_presenter.start(
                 None,
@@ -56,24 +56,24 @@ def index(request: HttpRequest) -> HttpResponse:
 def now(request: HttpRequest) -> HttpResponse:
     """What each open page asks for each second: nothing new, or the card and what goes with it."""
     service, rights = door.the_service(), Rights.of(request.user)
-    shows_all = _shows_all(request)
-    active = service.active()
-    job = active or _newest_of_all()
+    job = service.active() or _newest_of_all()
+    shows_all = queries.shows_all_districts(request.GET)
     etag = card_presenter.etag_of(job, rights, door.now(), shows_all=shows_all)
     if door.is_known(request, etag):
         return door.unchanged(etag)
-    card = _card(service.job(active.id) if active else job, rights, shows_all=shows_all)
-    return live(request, card, rights)
+    return live(request, _card(request, job, rights), rights)
 
 
 def live(request: HttpRequest, card: card_presenter.Card, rights: Rights) -> HttpResponse:
-    """The card, the row of its job in the history, and the bar of the start form."""
+    """The card with its heading, the row of its job in the history, and what the start form says of the active job."""
+    active = card.job if card.is_active else None
     context = {
         "card": card,
         "rights": rights,
         "poll_url": reverse("admin:backfill_now"),
         "row": history_presenter.row(card.job, door.now()) if card.job else None,
-        "start_note": start_presenter.note(card.job if card.is_active else None, rights),
+        "note": start_presenter.note(active, rights),
+        "busy": start_presenter.busy(active, rights, door.now()),
     }
     response = door.part(request, "admin/backfill/live.html", context)
     response["ETag"] = card.etag
@@ -86,7 +86,7 @@ def history(request: HttpRequest) -> HttpResponse:
     wanted, number = queries.job_filter(request.GET), queries.page_number(request.GET)
     if not door.is_htmx(request):
         return index(request)
-    jobs, total = _page_of_jobs(wanted, number)
+    number, jobs, total = _page_of_jobs(wanted, number)
     found = history_presenter.listing(jobs, total, wanted, number, door.now())
     context: Mapping[str, Any] = {"history": found, "retention_days": door.the_service().retention.days}
     response = door.part(request, "admin/backfill/history.html", context)
@@ -94,24 +94,21 @@ def history(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _card(job: Job | None, rights: Rights, *, shows_all: bool) -> card_presenter.Card:
-    at = door.now()
+def _card(request: HttpRequest, job: Job | None, rights: Rights) -> card_presenter.Card:
     if job is None:
-        return card_presenter.empty_card(rights, at)
-    if not job.status.is_active:
-        return card_presenter.line(job, rights, at)
-    return card_presenter.card(job, rights, at, shows_all=shows_all)
+        return card_presenter.empty_card(rights, door.now())
+    if not card_presenter.is_done_with(job):
+        job = door.the_service().job(job.id)  # with its districts, which a list leaves out
+    if job.status.is_active:
+        return job_views.card(request, job, rights)
+    return card_presenter.line(job, rights, door.now(), shows_all=queries.shows_all_districts(request.GET))
 
 
-def _shows_all(request: HttpRequest) -> bool:
-    return request.GET.get("districts") == "all"
-
-
-def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[Sequence[Job], int]:
-    """And how many there are on all pages."""
-    size = history_presenter.PAGE_SIZE
-    found = door.the_service().jobs(wanted, limit=size, offset=(number - 1) * size)
-    return found.rows, found.total
+def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[int, Sequence[Job], int]:
+    """Its number, with the jobs on it, and how many there are on all pages."""
+    service, size = door.the_service(), history_presenter.PAGE_SIZE
+    number, found = queries.page_of(number, size, lambda offset: service.jobs(wanted, limit=size, offset=offset))
+    return number, found.rows, found.total
 
 
 def _newest_of_all() -> Job | None:

@@ -20,14 +20,16 @@ from backfill.errors import InvalidRequest
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     service = door.the_service()
     if request.method == "GET":
-        job = service.job(job_id)
+        job, at = service.job(job_id), door.now()
+        job.cancel_requested(at)  # says so where it has ended
         progress = job.progress
         context = {
             "title": _("Backfill"),
             "job": job,
             "name": wording.title(job),
-            "stored": wording.items(progress.processed),
-            "left": wording.items(progress.total_items - progress.settled_items),
+            "is_held": job.is_held(at),
+            "kept": wording.kept(progress.processed),
+            "left": progress.total_items - progress.settled_items,
             "can_pause": job.status in {Status.PENDING, Status.RUNNING},
         }
         return door.dialog(request, "admin/backfill/dialog_cancel.html", context)
@@ -56,6 +58,7 @@ def lower(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Gentler limits for a job that runs."""
     service = door.the_service()
     job = service.job(job_id)
+    job.limits_lowered(job.config.rate_limits)  # says so where it has ended
     form = LimitsForm(request.POST) if request.method == "POST" else None
     if form is not None and form.is_valid():
         try:

@@ -224,6 +224,18 @@ def test_an_address_fills_the_form(served: BackfillService, operator: Client) ->
     assert len(re.findall(r'name="district" value="\w+" checked', page)) == 2
 
 
+def test_nothing_can_be_started_beside_an_active_job_and_the_button_says_why(
+    served: BackfillService, operator: Client
+) -> None:
+    button = 'aria-describedby="bf-start-help" aria-disabled="true">Start backfill'
+    assert button not in text_of(operator.get(SECTION))
+    started(served)
+    for path in ("", "now/"):
+        page = text_of(operator.get(SECTION + path, headers=HTMX))
+        assert button in page
+        assert "Start is possible when the active job has ended. Preview works now." in page
+
+
 def test_limits_are_saved_for_the_next_job_or_refused_beside_the_field(
     served: BackfillService, operator: Client
 ) -> None:
@@ -244,6 +256,18 @@ def test_without_a_script_every_step_is_a_page(served: BackfillService, operator
     assert "The job is cancelled." in text_of(operator.get(SECTION))
     assert operator.post(f"{SECTION}jobs/{job.id}/pause/")["Location"] == SECTION  # refused, and said there
     assert "only a pending or running job can be paused" in text_of(operator.get(SECTION))
+
+
+@pytest.mark.parametrize("path", ["cancel/", "lower/"])
+def test_nothing_is_asked_of_a_job_that_has_ended_meanwhile(
+    served: BackfillService, operator: Client, path: str
+) -> None:
+    started(served)
+    job = run_to_the_end(served)
+    response = operator.get(f"{SECTION}jobs/{job.id}/{path}", headers=HTMX)
+    assert response.status_code == 409
+    assert response["HX-Retarget"] == "#bf-notices"
+    assert "has ended (completed)" in text_of(response)
 
 
 # Watching.
@@ -283,6 +307,40 @@ def test_failures_are_grouped_and_a_group_is_retried(served: BackfillService, op
     retried = served.active()
     assert retried is not None
     assert (retried.retry_of, retried.progress.total_items) == (job.id, 2)
+
+
+def test_the_last_job_is_shown_with_its_districts_where_some_items_failed(
+    served: BackfillService, operator: Client
+) -> None:
+    started(served)
+    run_to_the_end(served, failing=("01",))
+    page = text_of(operator.get(f"{SECTION}?districts=all"))
+    assert "Now: nothing is running" in page
+    assert "Last job: Data collection" in page
+    assert page.count('<li id="bf-district-') == 3
+    poll = operator.get(f"{SECTION}now/?districts=all", headers=HTMX)
+    assert text_of(poll).count('<li id="bf-district-') == 3
+    again = {**HTMX, "If-None-Match": poll["ETag"]}
+    assert operator.get(f"{SECTION}now/?districts=all", headers=again).status_code == 304
+
+
+def test_a_page_beyond_the_last_shows_the_last(served: BackfillService, operator: Client) -> None:
+    started(served)
+    job = run_to_the_end(served)
+    assert "1 to 1 of 1" in text_of(operator.get(f"{SECTION}?page=9"))
+    assert "1 to 1 of 1" in text_of(operator.get(f"{SECTION}history/?page=9", headers=HTMX))
+    assert "1 to 6 of 6" in text_of(operator.get(f"{SECTION}jobs/{job.id}/?page=9"))
+    assert "No such job" in text_of(operator.get(f"{SECTION}?status=failed&page=9"))
+
+
+def test_a_paused_job_says_who_paused_it(served: BackfillService, operator: Client) -> None:
+    job = started(served)
+    operator.post(f"{SECTION}jobs/{job}/pause/", headers=HTMX)
+    paused = re.compile(
+        r"<strong>Paused at \d\d:\d\d by alice\.</strong> Nothing is fetched until someone resumes it\."
+    )
+    for path in ("", "now/", f"jobs/{job}/", f"jobs/{job}/now/"):
+        assert paused.search(text_of(operator.get(SECTION + path, headers=HTMX)))
 
 
 def test_what_the_dashboard_says_is_shown_as_text(served: BackfillService, operator: Client) -> None:

@@ -14,13 +14,17 @@ from adminui.presenters.bar import bar
 from adminui.presenters.card import card, etag_of, line
 from adminui.presenters.causes import CAUSES, cause_of
 from adminui.presenters.curve import curve
-from adminui.presenters.start import presets
+from adminui.presenters.facts import Fact, facts
+from adminui.presenters.start import busy, presets
 from adminui.presenters.status import pill
-from adminui.presenters.why import why
+from adminui.presenters.why import resumed, why
 from backfill import errors
 from backfill.domain import (
     LEASE,
+    STALE_AFTER,
     DistrictProgress,
+    Estimate,
+    FailureGroup,
     Job,
     JobType,
     Lease,
@@ -105,6 +109,11 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "Waiting until 09:27:21.",
             "Nothing was answered. It goes on.",
         ),
+        (
+            limited(LimiterState.BACKING_OFF, "Nothing was answered. It goes on.", None, WaitReason.DOWN),
+            "Waiting for the dashboard.",
+            "Nothing was answered. It goes on.",
+        ),
         (limited(LimiterState.BACKING_OFF, "It is down.", None), "Waiting for the dashboard.", "It is down. It tries"),
         (
             Progress(
@@ -127,6 +136,7 @@ def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: 
     line = why(a_running_job(progress), NOW)
     assert line.lead == lead
     assert line.rest.startswith(rest)
+    assert "It goes on. It" not in line.rest
 
 
 def test_the_limit_that_is_told_is_the_stricter_one() -> None:
@@ -154,6 +164,111 @@ def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
     silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
     assert "no sign of life since 09:26:53" in why(silent, NOW).lead
     assert why(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
+
+
+@pytest.mark.parametrize(
+    ("status", "processed", "sentence"),
+    [
+        (Status.CANCELLING, 5, "The 5 items stored so far stay; 1 will be left undone."),
+        (Status.CANCELLING, 1, "The 1 item stored so far stays; 5 will be left undone."),
+        (Status.PAUSING, 5, "The 5 items stored so far stay; the other one is done once someone resumes it."),
+        (Status.PAUSING, 0, "Nothing is stored so far; the other 6 are done once someone resumes it."),
+        (Status.PAUSED, 5, "It then goes on with the one item that is left."),
+        (Status.PAUSED, 2, "It then goes on with the 4 items that are left."),
+    ],
+)
+def test_what_is_stored_and_what_is_left_are_counted_as_people_count(
+    status: Status, processed: int, sentence: str
+) -> None:
+    job = JobFactory.build(status=status, progress=Progress(total_items=6, processed=processed))
+    assert why(job, NOW).rest.endswith(sentence)
+
+
+@pytest.mark.parametrize(("pace", "words"), [(0.6, "0.6 items"), (1.0, "1 item"), (1.4, "1.4 items"), (20, "20 items")])
+def test_a_pace_is_plural_but_for_one(pace: float, words: str) -> None:
+    assert wording.items_a_minute(pace) == f"{words} a minute"
+    assert wording.requests_a_minute(pace) == f"{words} a minute".replace("item", "request")
+
+
+def test_a_job_that_computes_is_never_said_to_fetch() -> None:
+    told = {"job_type": JobType.ANALYTICS_GENERATION, "started_at": NOW, "resumed_at": NOW, "resume_count": 2}
+    paused = JobFactory.build(status=Status.PAUSED, **told)
+    banner = resumed(paused, NOW)
+    assert banner is not None
+    assert banner.lead == "Resumed 2 times, most recently at 09:26, from the last stored item."
+    assert banner.rest.endswith("was kept and is not computed again.")
+    assert why(paused, NOW).rest.startswith("Nothing is computed until")
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ([(5, True), (1, False)], "under the limits of the next job. The other one would fail the same way."),
+        ([(1, True), (5, False)], "under the limits of the next job. The other 5 would fail the same way."),
+        ([(6, True)], "under the limits of the next job."),
+        ([(6, False)], "Everything else is in place. A retry would fail the same way."),
+    ],
+)
+def test_an_ended_job_says_which_of_its_failures_a_retry_may_help(
+    groups: list[tuple[int, bool]], sentence: str
+) -> None:
+    failures = tuple(
+        FailureGroup(code=f"CODE_{n}", items=items, districts=("38",), latest_at=NOW, is_retryable=is_retryable)
+        for n, (items, is_retryable) in enumerate(groups)
+    )
+    progress = Progress(total_items=9, processed=3, failed=6, failures=failures)
+    job = JobFactory.build(status=Status.COMPLETED, ended_at=NOW, progress=progress)
+    assert why(job, NOW).rest.endswith(sentence)
+
+
+def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_starting() -> None:
+    minutes = tuple((NOW + timedelta(minutes=n), 20) for n in range(3))
+    shown = facts(JobFactory.build(status=Status.PAUSED, progress=Progress(total_items=6, minutes=minutes)), NOW)
+    assert [(fact.label, fact.value, fact.note) for fact in shown[:2]] == [
+        ("Pace", "20 items a minute", "before it was paused"),
+        ("Expected end", "Open while paused", "a paused job keeps new ones from starting"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("waited", "words"), [({}, "None"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in all")]
+)
+def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, float], words: str) -> None:
+    progress = Progress(total_items=6, processed=6, limiter=LimiterReport(waited=waited))
+    job = JobFactory.build(status=Status.COMPLETED, started_at=NOW, ended_at=NOW, resume_count=2, progress=progress)
+    assert [fact for fact in facts(job, NOW) if fact.label == "Waits"] == [Fact("Waits", words, "resumed 2 times")]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(Status.CANCELLING, "ends within seconds"), (Status.PAUSING, "pauses within seconds")]
+)
+def test_a_job_that_comes_to_rest_is_not_said_to_take_hours(status: Status, words: str) -> None:
+    progress = Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))
+    shown = card(JobFactory.build(status=status, lease=HELD, progress=progress), ALL, NOW)
+    assert (shown.left, shown.left_range) == ("", words)
+
+
+def test_one_district_is_not_taken_for_one_item() -> None:
+    districts = {"91": DistrictProgress(total=30, is_in_progress=True)}
+    report = LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers.")
+    line = why(a_running_job(Progress(total_items=30, districts=districts, limiter=report)), NOW)
+    assert line.lead == "Fetching from district 91."
+
+
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (None, ""),
+        (a_running_job(), "Start is possible when the active job has ended. Preview works now."),
+        (
+            a_running_job(Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))),
+            "Start is possible when the running job has ended, around 10:26. Preview works now.",
+        ),
+        (a_running_job(progressed_at=NOW - STALE_AFTER), ""),
+    ],
+)
+def test_why_nothing_can_be_started_is_said_beside_the_button(job: Job | None, sentence: str) -> None:
+    assert busy(job, ALL, NOW) == sentence
 
 
 def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
@@ -196,6 +311,7 @@ def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_
     some_failed = Progress(total_items=6, processed=4, failed=2)
     left = line(JobFactory.build(status=Status.COMPLETED, progress=some_failed, **ended), ALL, NOW)
     assert (left.status, left.pill.words) == ("completed", "Completed, 2 failed")
+    assert (left.heading, left.title[:10]) == ("Now: nothing is running", "Last job: ")
 
 
 def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_for() -> None:
