@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, expect
+import pytest
+from playwright.sync_api import Browser, Route, expect
 
 from tests.acceptance.harness import free_port, kill_group
 from tests.browser.desk import SECTION, Desk, fill_form, pill, preview
@@ -69,6 +70,7 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
     expect(page.locator("#bf-said")).to_contain_text("A new job of 2 items was started.")
     expect(pill(page)).to_have_text("Nothing is running", timeout=20_000)
     expect(page.locator("#bf-now")).to_contain_text("Completed")
+    expect(page.locator("#bf-announced")).to_contain_text("Nothing is running Last job: Data collection")
     expect(page.locator("#bf-history tbody tr").first).to_contain_text("Retry of job")
 
 
@@ -89,6 +91,9 @@ def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_wa
 
         kill_group(desk.client.process)
         expect(page.locator("#bf-clock")).to_contain_text("No answer since")
+        page.locator("#bf-pause").click()
+        expect(page.locator("#bf-notices")).to_contain_text("The server did not answer as it should.")
+        desk.troubles.clear()  # the console is told of it too
         desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
         expect(page.locator("#bf-clock")).to_contain_text("Updates each second", timeout=20_000)
         expect(page.locator("#bf-resumed")).to_contain_text("Resumed", timeout=40_000)
@@ -103,6 +108,7 @@ def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk:
     page.fill("#bf-limit-max_requests_per_minute", "0")
     page.click("#bf-save-limits")
     expect(page.locator("#bf-limit-max_requests_per_minute-error")).to_contain_text("between 1 and 6,000")
+    expect(page.locator("#bf-limit-max_requests_per_minute")).to_be_focused()
     page.fill("#bf-limit-max_requests_per_minute", "240")
     page.click("#bf-save-limits")
     expect(page.locator("#bf-limits")).to_contain_text("Saved. The next job keeps to these limits.")
@@ -147,6 +153,72 @@ def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
     expect(page.locator("#bf-why")).to_contain_text("until someone resumes it")
     page.locator("#bf-resume").click()
     expect(pill(page)).to_contain_text("Running", timeout=20_000)
+
+
+def test_start_is_refused_beside_a_job_with_the_reason_while_preview_works(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    job = desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = desk.open()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/preview/") else None)
+    page.locator("#bf-start > summary").click()
+    start = page.locator("#bf-start-button")
+    expect(start).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#bf-start-help")).to_contain_text("Preview works now.")
+    start.press("Enter")
+    preview(page)
+    assert len(asked) == 1
+    page.keyboard.press("Escape")
+    desk.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    expect(start).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
+    expect(page.locator("#bf-start-help")).to_contain_text("Both show what would run first.")
+
+
+def test_districts_are_found_by_typing_and_only_those_ticked_are_chosen(desk: Desk) -> None:
+    page = desk.open()
+    fill_form(page, *MONTH)
+    preview(page)  # now the calendar is known
+    page.goto(SECTION)
+    page.locator("#bf-districts-text").press_sequentially("3")
+    box = page.locator("#bf-boxes").get_by_label("3", exact=True)
+    box.click()
+    expect(box).to_be_checked()
+    expect(page.locator("#bf-districts-text")).to_have_value("")
+    expect(page.locator("#bf-picked")).to_have_text("3")
+    page.locator("#bf-districts-text").press_sequentially("1-2")
+    page.locator("#bf-from").focus()
+    expect(page.locator("#bf-chosen")).to_have_text("3 chosen")
+
+
+def test_a_choice_of_districts_is_kept_whatever_answer_is_on_its_way(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = desk.open()
+    page.locator("#bf-districts > summary").click()
+    counts = page.locator(".bf-figures").inner_text()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/backfill/now/*", hold, times=1)
+    page.wait_for_event("request", lambda request: "/backfill/now/" in request.url)
+    page.locator("#bf-districts-all").click()
+    held[0].continue_()
+    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    expect(page.locator(".bf-district-list li")).to_have_count(6)
+    expect(page.locator("#bf-districts-all")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("cookie", ["sessionid", "csrftoken"])
+def test_who_was_signed_out_meanwhile_is_told_so_and_keeps_what_was_filled_in(desk: Desk, cookie: str) -> None:
+    page = desk.open()
+    fill_form(page, *YEAR)
+    page.context.clear_cookies(name=cookie)
+    page.click("#bf-preview-button")
+    expect(page.locator("#bf-notices")).to_contain_text("you were signed out, or signed in anew")
+    expect(page.locator("#bf-dialog")).to_be_hidden()
+    expect(page.locator("#bf-from")).to_have_value(YEAR[0])
 
 
 def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) -> None:

@@ -304,7 +304,7 @@
       take(await response.json());
     } catch {
       if (map) return;  // what is shown stays
-      element("bf-coverage-waiting").textContent = place.dataset.failed;
+      element("bf-coverage-said").textContent = place.dataset.failed;
       place.dataset.state = "failed";
     }
   };

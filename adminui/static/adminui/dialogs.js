@@ -27,6 +27,13 @@
     say.timer = setTimeout(() => { line.textContent = ""; }, 8000);
   };
 
+  const notice = (id) => {
+    close();
+    const place = document.getElementById("bf-notices");
+    place.replaceChildren(document.getElementById(id).content.cloneNode(true));
+    place.scrollIntoView({ block: "nearest" });
+  };
+
   const focusOn = (id) => {
     const target = document.getElementById(id);
     if (target) target.focus();
@@ -37,7 +44,10 @@
     if (!box) return;
     box.addEventListener("close", () => {
       box.replaceChildren();
-      if (cameFrom && cameFrom.isConnected) cameFrom.focus();
+      if (cameFrom) {
+        cameFrom.focus();
+        if (document.activeElement !== cameFrom) focusOn("bf-now-title");  // it is no more, or out of sight by now
+      }
       cameFrom = null;
     });
     box.addEventListener("click", (event) => {
@@ -51,8 +61,9 @@
     document.body.addEventListener("htmx:afterSwap", (event) => {
       if (event.detail.target.id === "bf-dialog") {
         open();
-        const heading = box.querySelector("[autofocus], h2");
-        if (heading && !box.contains(document.activeElement)) heading.focus();
+        const wrong = box.querySelector("[aria-invalid=true]");
+        if (wrong) wrong.focus();
+        else if (!box.contains(document.activeElement)) box.querySelector("[autofocus], h2").focus();
       }
       if (event.detail.target.id === "bf-notices") {
         close();
@@ -64,6 +75,14 @@
         if (wrong) wrong.focus();
       }
     });
+
+    // Where a part was asked for and a whole page came: the sign-in, a refused token, or an error of a server before ours.
+    document.body.addEventListener("htmx:beforeSwap", (event) => {
+      if (!/^\s*<(!doctype|html)/i.test(event.detail.serverResponse)) return;
+      event.detail.shouldSwap = false;
+      notice(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-unreached");
+    });
+    document.body.addEventListener("htmx:sendError", () => notice("bf-unreached"));
 
     document.body.addEventListener("htmx:beforeRequest", (event) => {
       if (event.detail.requestConfig.verb === "post") document.getElementById("bf-notices").replaceChildren();

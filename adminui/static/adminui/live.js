@@ -9,9 +9,11 @@
   let lastAnswer = null;
   let isFailing = false;
   let isAsking = false;
+  let asksAgain = false;
   let announced = "";
   let title = "";
   let heldFocus = null;
+  let districts = "";  // which are listed: those of note, or all
 
   const card = () => document.getElementById("bf-now");
   const isActive = () => card().dataset.active === "yes";
@@ -28,11 +30,14 @@
     clock.classList.toggle("bf-failing", isFailing);
   };
 
+  const happening = () => card().querySelector("#bf-why") || card().querySelector(".bf-line");
+  const kindOf = (line) => line.dataset.kind || `${card().dataset.status} ${card().dataset.job}`;
+
   const announce = () => {
-    const line = card().querySelector("#bf-why");
-    const kind = line ? line.dataset.kind : card().dataset.status;
-    if (announced && kind !== announced) {
-      document.getElementById("bf-announced").textContent = line ? line.textContent.replace(/\s+/g, " ").trim() : "";
+    const line = happening();
+    const kind = kindOf(line);
+    if (kind !== announced) {
+      document.getElementById("bf-announced").textContent = line.textContent.replace(/\s+/g, " ").trim();
     }
     announced = kind;
   };
@@ -59,10 +64,11 @@
   };
 
   const ask = async () => {
+    asksAgain = isAsking;  // what is on its way may know nothing of what was just done
     if (isAsking) return;
     isAsking = true;
     clearTimeout(timer);
-    const { poll, etag, districts } = card().dataset;
+    const { poll, etag } = card().dataset;
     const address = districts ? `${poll}?districts=${districts}` : poll;
     try {
       const response = await fetch(address, {
@@ -83,7 +89,8 @@
     } finally {
       isAsking = false;
       tell();
-      schedule();
+      if (asksAgain) ask();
+      else schedule();
     }
   };
 
@@ -118,8 +125,9 @@
   document.addEventListener("DOMContentLoaded", () => {
     if (!card()) return;
     title = document.title;
+    districts = card().dataset.districts;
     lastAnswer = new Date();
-    announced = card().querySelector("#bf-why")?.dataset.kind || card().dataset.status;
+    announced = kindOf(happening());
     // What the reader has opened, or chosen, is the reader's.
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
     tell();
@@ -136,11 +144,14 @@
       ask();
     });
 
+    document.body.addEventListener("htmx:afterRequest", (event) => {
+      if (event.detail.xhr.status === 409) ask();  // refused, since things are not as they are shown
+    });
+
     document.body.addEventListener("click", (event) => {
       const chip = event.target.closest(".bf-districts [data-districts]");
       if (!chip) return;
-      card().dataset.districts = chip.dataset.districts;
-      card().dataset.etag = "";
+      districts = chip.dataset.districts;
       ask();
     });
   });

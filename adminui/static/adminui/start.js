@@ -94,12 +94,21 @@
     showPicked();
   };
 
+  const isSearch = (words) => Boolean(words) && !/[-–,;\s]/.test(words);  // else it is a list, or a range
+
   const search = () => {
     const words = text().value.trim().toUpperCase();
-    const isRange = /[-–,;\s]/.test(words);
     for (const box of boxes()) {
-      box.closest("label").hidden = Boolean(words) && !isRange && !plain(box.value).startsWith(words.replace(/^0+/, ""));
+      box.closest("label").hidden = isSearch(words) && !plain(box.value).startsWith(words.replace(/^0+/, ""));
     }
+  };
+
+  // A box is ticked: what was typed had been there to find it.
+  const endSearch = (box) => {
+    if (!isSearch(text().value.trim())) return;
+    text().value = "";
+    search();
+    box.scrollIntoView({ block: "nearest" });
   };
 
   const takeText = () => {
@@ -155,10 +164,26 @@
       if (!form()?.contains(event.target)) return;
       const { name } = event.target;
       if (name === "job_type") showType();
-      if (name === "district") showPicked();
+      if (name === "district") {
+        endSearch(event.target);
+        showPicked();
+      }
       if (["start_date", "end_date", "cadence"].includes(name)) markPreset();
-      if (name === "districts") takeText();
     });
+
+    // What was typed is taken when the picker is left, and not on the way to a box that it finds.
+    page.addEventListener("focusout", (event) => {
+      const picker = event.target.closest("#bf-picker");
+      if (picker && !picker.contains(event.relatedTarget)) takeText();
+    });
+
+    // A button that cannot be used keeps its place; Enter in a field still leads to the preview.
+    page.addEventListener("submit", (event) => {
+      const isRefused = event.submitter?.getAttribute("aria-disabled") === "true" && document.activeElement === event.submitter;
+      if (!isRefused) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }, { capture: true });
 
     page.addEventListener("input", (event) => {
       if (event.target.id === "bf-districts-text") search();
@@ -186,7 +211,9 @@
     });
     page.addEventListener("htmx:afterSwap", (event) => {
       if (event.detail.target.id === "bf-start-form") ready();
-      if (event.detail.target.id === "bf-limits") document.getElementById("bf-save-limits")?.focus();
+      if (event.detail.target.id === "bf-limits") {
+        (document.querySelector("#bf-limits [aria-invalid=true]") || document.getElementById("bf-save-limits")).focus();
+      }
     });
 
     // For the coverage map: `document.body.dispatchEvent(new CustomEvent("bf-use-range", {detail: {from, to, districts}}))`.
