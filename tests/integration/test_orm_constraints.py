@@ -217,11 +217,10 @@ def test_the_span_of_what_is_stored_is_taken_from_the_ends_of_an_index(storage: 
     """Of half a million snapshots, in less than a millisecond."""
     with asked() as statements:
         storage.snapshots.span()
-    assert len(statements) == 2
-    for statement in statements:
-        assert statement.endswith("LIMIT 1")
-        assert "COVERING INDEX" in steps_of(statement)
-        assert "TEMP B-TREE" not in steps_of(statement)
+    (statement,) = statements
+    assert statement.count("LIMIT 1") == 2
+    assert steps_of(statement).count("COVERING INDEX") == 2
+    assert "TEMP B-TREE" not in steps_of(statement)
 
 
 @on_sqlite

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, QuerySet, TextField, Value
+from django.db.models import Aggregate, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
@@ -162,10 +162,10 @@ class OrmSnapshotStorage(OrmResults):
             )
 
     def span(self) -> tuple[date, date] | None:
-        dates = StoredSnapshot.objects.values_list("date", flat=True)
-        with answering():  # SQLite finds one end of an index at once, and looks through the whole of it for both
-            first, last = dates.order_by("date").first(), dates.order_by("-date").first()
-        return (first, last) if first and last else None
+        # Not by Min and Max, for which SQLite looks through the whole of an index instead of at its ends.
+        last = StoredSnapshot.objects.order_by("-date").values("date")[:1]
+        with answering():
+            return StoredSnapshot.objects.order_by("date").values_list("date", Subquery(last)).first()
 
     def calendar(self, first: date, last: date) -> list[CalendarMonth]:
         with answering():
