@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, NoReturn
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.fields import empty
@@ -140,6 +142,17 @@ class StrictSerializer(serializers.Serializer[Any]):
         if wrong:
             raise ValidationError(wrong)
         return values
+
+
+class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """What the OpenAPI document says of it; drf-spectacular finds this by itself."""
+
+    target_class = StrictSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        shape = auto_schema._map_serializer(self.target, direction, True)  # type: ignore[no-untyped-call] # noqa: SLF001
+        return {**shape, "additionalProperties": False}
 
 
 def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:

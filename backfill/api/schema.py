@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -16,18 +14,6 @@ from backfill.domain import JobType, OutcomeKind, ReportName, Status
 
 F = TypeVar("F")
 Decorator = Callable[[F], F]
-
-
-class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """A body that takes no other fields says so. drf-spectacular finds this by itself."""
-
-    target_class = "backfill.api.fields.StrictSerializer"
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        shape = auto_schema._map_serializer(self.target, direction, True)  # type: ignore[no-untyped-call] # noqa: SLF001
-        return {**shape, "additionalProperties": False}
-
 
 _WHY = {
     400: "VALIDATION_ERROR, INVALID_JOB_TYPE, INVALID_DATE_RANGE or MALFORMED_JSON; details name each field",
