@@ -35,7 +35,9 @@ class CalendarPage:
     as_of_days: tuple[date, ...]
     """Oldest first; empty where the page lists none."""
     has_blank_close: bool
-    """The newest day's option has an empty value (June of a closed year)."""
+    """The option of the close has an empty value (June of a closed year)."""
+    close: date | None = None
+    """The close, if the month is closed: the selected day, which need not be the newest; None if no day is listed."""
 
 
 def parse_calendar_page(html: bytes | str, *, subject: str = "The calendar page") -> CalendarPage:
@@ -43,15 +45,17 @@ def parse_calendar_page(html: bytes | str, *, subject: str = "The calendar page"
     tree = LexborHTMLParser(html)
     try:
         years, months, districts = (_options(tree, name) for name in ("ddlProgramYear", "ddlMonth", "ddlDistricts"))
-        days = sorted((_read(o, _day), o.value == "") for o in _options(tree, "ddlAsOf", may_be_empty=True))
+        days = [(_read(option, _day), option) for option in _options(tree, "ddlAsOf", may_be_empty=True)]
+        close, is_blank = _close(days)
         return CalendarPage(
             program_year=_read(_chosen(years), _program_year),
             program_years=tuple(_read(option, _program_year) for option in years),
             month=_read(_chosen(months), _month),
             months=tuple(_read(option, _month) for option in months),
             districts=tuple(dict.fromkeys(_read(option, _district) for option in districts)),
-            as_of_days=tuple(dict.fromkeys(day for day, _ in days)),
-            has_blank_close=bool(days) and days[-1][1],
+            as_of_days=tuple(sorted({day for day, _ in days})),
+            has_blank_close=is_blank,
+            close=close,
         )
     except ValueError as exc:
         raise HtmlPage(
@@ -65,16 +69,20 @@ def calendar_month(page: CalendarPage, month_end: date, *, is_archived: bool, fe
 
     The dashboard shows another month where the asked one has nothing: then there are no days. Where it shows another
     program year it says nothing at all of the asked month.
+
+    Days after the close of a closed month belong to the next month, whose page lists them too.
     """
     is_same_year = page.program_year == ProgramYear.of(month_end)
     is_same_month = is_same_year and page.month == month_end.month
-    has_later_month = any(_rank(month) > _rank(month_end.month) for month in page.months)
+    is_closed = is_same_year and (is_archived or any(_rank(month) > _rank(month_end.month) for month in page.months))
     return CalendarMonth(
         month_end=month_end,
         districts=page.districts if is_same_year else (),
-        as_of_days=page.as_of_days if is_same_month else (),
+        as_of_days=tuple(
+            day for day in page.as_of_days if is_same_month and not (is_closed and page.close and day > page.close)
+        ),
         is_archived=is_archived,
-        is_closed=is_same_year and (is_archived or has_later_month),
+        is_closed=is_closed,
         # A blank as-of is answered truly under /{program year}/ only.
         has_blank_close=is_same_month and is_archived and page.has_blank_close,
         fetched_at=fetched_at,
@@ -133,6 +141,20 @@ def _day(option: _Option) -> date:
     if match is None:
         raise ValueError(f"{option.text!r} names no day.")
     return date(int(match[3]), month_number(match[2]), int(match[1]))
+
+
+def _close(days: list[tuple[date, _Option]]) -> tuple[date | None, bool]:
+    """The day of the close and whether its option has an empty value.
+
+    The newest option if its value is empty, since only an empty value gives the final figures of a year; otherwise
+    the selected option, otherwise the newest.
+    """
+    if not days:
+        return None, False
+    newest = max(days, key=lambda pair: (pair[0], pair[1].value == ""))
+    selected = next((pair for pair in days if pair[1].is_selected), newest)
+    day, option = newest if newest[1].value == "" else selected
+    return day, option.value == ""
 
 
 def _chosen(options: list[_Option]) -> _Option:

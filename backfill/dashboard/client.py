@@ -24,6 +24,7 @@ from urllib3.exceptions import TimeoutError as Urllib3Timeout
 from backfill import __version__
 from backfill.dashboard.calendar_page import CalendarPage, parse_calendar_page
 from backfill.dashboard.csv import check
+from backfill.dashboard.home_page import parse_home_page
 from backfill.dashboard.protocol import ReportRequest, calendar_path
 from backfill.domain import Report
 from backfill.errors import (
@@ -101,9 +102,18 @@ class DashboardClient:
         """The report that was asked for, its exact bytes checked by every guard of `csv`."""
         return check(self._get(request.path_and_query, request.report_string), request)
 
-    def calendar_page(self, month_end: date, *, is_archived: bool) -> CalendarPage:
-        """The page of a month, which may show another month than was asked for; see `calendar_month`."""
-        path = calendar_path(month_end, is_archived=is_archived)
+    def home_page(self) -> tuple[str, ...]:
+        """Return the districts of the live program year, as the home page lists them."""
+        subject = "the home page /"
+        return parse_home_page(self._get("/", subject), subject=subject)
+
+    def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
+        """The page of a month, which may show another month than was asked for; see `calendar_month`.
+
+        `district` must exist in that program year. The answer to any other district is the error page (HtmlPage) or
+        the page of another district, which may show another month or program year.
+        """
+        path = calendar_path(month_end, district=district, is_archived=is_archived)
         subject = f"the calendar page {path}"
         return parse_calendar_page(self._get(path, subject), subject=subject)
 

@@ -124,9 +124,12 @@ class ReportRequest:
         return f"{prefix}/export.aspx?type=CSV&report={quote(self.report_string, safe='~/')}"
 
 
-def calendar_path(month_end: date, *, is_archived: bool) -> str:
-    """The page that lists a month's as-of days. The lists are the same in every district; every year has this one."""
-    return f"{_prefix(month_end, is_archived=is_archived)}/Club.aspx?id=01&month={month_end.month}"
+def calendar_path(month_end: date, *, district: str, is_archived: bool) -> str:
+    """The page that lists a month's as-of days.
+
+    The lists are the same in every district of the program year. No district exists in every program year.
+    """
+    return f"{_prefix(month_end, is_archived=is_archived)}/Club.aspx?id={district}&month={month_end.month}"
 
 
 def _prefix(month_end: date, *, is_archived: bool) -> str:

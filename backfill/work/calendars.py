@@ -7,16 +7,15 @@ from datetime import date, datetime, timedelta
 
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
-from backfill.domain import CalendarMonth, ProgramYear
-from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, Throttled
+from backfill.domain import CalendarMonth, ProgramYear, month_end_of
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
+from backfill.work.calendar_pages import CalendarPages
 
 MAX_AGE = timedelta(minutes=10)
 """A page of a month that is still open is asked for again after this time."""
 
-_ATTEMPTS = 3
-"""For each page, before an operator who waits for a plan is told that the dashboard is not to be had."""
+_DAY = timedelta(days=1)
 
 
 class Calendars:
@@ -25,32 +24,45 @@ class Calendars:
     def __init__(self, client: DashboardClient, snapshots: SnapshotStorage, new_limiter: Callable[[], Limiter]) -> None:
         self._client, self._snapshots, self._new_limiter = client, snapshots, new_limiter
 
-    def months(self, wanted: Sequence[date], now: datetime) -> list[CalendarMonth]:
+    def months(self, wanted: Sequence[date], now: datetime, *, likely: Sequence[str] = ()) -> list[CalendarMonth]:
         """The months that end on the given days, which are in order, each with what is published of it.
 
         Every page is stored as soon as it is there, so a plan that could not be finished goes on where it was.
-        Raises DashboardUnavailable where a page is needed and cannot be had.
+        `likely` are districts that may exist in those months. Raises DashboardUnavailable where a page is needed and
+        cannot be had.
         """
-        stored = {month.month_end: month for month in self._snapshots.calendar(wanted[0], wanted[-1])}
-        current = {end: month for end, month in stored.items() if month.is_current(now, MAX_AGE)}
+        following = month_end_of(wanted[-1] + _DAY)
+        stored = {month.month_end: month for month in self._snapshots.calendar(wanted[0], following)}
+        current = {
+            end: month
+            for end, month in stored.items()
+            if month.is_current(now, MAX_AGE) and not _runs_over(month, stored.get(month_end_of(end + _DAY)))
+        }
         missing = [end for end in wanted if end not in current]
         if missing:
-            current |= self._fetched(missing, now)
+            current |= self._fetched(missing, now, likely)
         return [current[end] for end in wanted]
 
-    def _fetched(self, missing: list[date], now: datetime) -> dict[date, CalendarMonth]:
+    def _fetched(self, missing: list[date], now: datetime, likely: Sequence[str]) -> dict[date, CalendarMonth]:
         limiter = self._new_limiter()
         try:
-            return self._asked_for(missing, limiter, now)
+            pages = CalendarPages(self._client, limiter, self._known_districts(missing), likely)
+            return self._asked_for(missing, pages, now)
         finally:
             limiter.give_back()
 
-    def _asked_for(self, missing: list[date], limiter: Limiter, now: datetime) -> dict[date, CalendarMonth]:
+    def _known_districts(self, missing: list[date]) -> dict[ProgramYear, tuple[str, ...]]:
+        """The districts of the program years of these months, and of the years next to them, as far as stored."""
+        first, last = ProgramYear.of(missing[0]).start - 1, ProgramYear.of(missing[-1]).start + 1
+        months = self._snapshots.calendar(ProgramYear(first).month_end(7), ProgramYear(last).close)
+        return {ProgramYear.of(month.month_end): month.districts for month in months if month.districts}
+
+    def _asked_for(self, missing: list[date], pages: CalendarPages, now: datetime) -> dict[date, CalendarMonth]:
         found: dict[date, CalendarMonth] = {}
         for end in missing:
             if end in found:
                 continue
-            page, is_archived = self._page(end, limiter, now)
+            page, is_archived = self._page(end, pages, now)
             # A page also names the months of its year that have anything: the others need not be asked for.
             year = ProgramYear.of(end)
             rest = [
@@ -70,47 +82,28 @@ class Calendars:
                 found[other] = month
         return found
 
-    def _page(self, end: date, limiter: Limiter, now: datetime) -> tuple[CalendarPage | None, bool]:
+    @staticmethod
+    def _page(end: date, pages: CalendarPages, now: datetime) -> tuple[CalendarPage | None, bool]:
         """The page of a month and whether it is of the archive; None where its whole year is not published."""
         year, live = ProgramYear.of(end), ProgramYear.of(now.date())
-        if year >= live:
-            page = self._asked(end, limiter, is_archived=False)
-            return (page if page.program_year == year else None), False
-        if year.start == live.start - 1 and now.month == 7:
-            # A new program year is not published before late July; until then the one before may still be live.
-            page = self._asked(end, limiter, is_archived=False)
-            if page.program_year == year:
+        # A new program year is not published before late July; until then the one before may still be live.
+        if year >= live or (year.start == live.start - 1 and now.month == 7):
+            page = pages.page(end, is_archived=False)
+            if page is not None and page.program_year == year:
                 return page, False
-        return self._archived(end, limiter), True
+            if year >= live:
+                return None, False
+        return pages.page(end, is_archived=True), True
 
-    def _archived(self, end: date, limiter: Limiter) -> CalendarPage | None:
-        try:
-            return self._asked(end, limiter, is_archived=True)
-        except DashboardUnavailable as exc:
-            # The error page comes for a year that is not published and while a page is broken: any other page tells.
-            if not isinstance(exc.__cause__, HtmlPage):
-                raise
-            if ProgramYear.of(end) in self._asked(end, limiter, is_archived=False).program_years:
-                raise
-            return None
 
-    def _asked(self, end: date, limiter: Limiter, *, is_archived: bool) -> CalendarPage:
-        failures = 0
-        while True:
-            try:
-                with limiter.request():
-                    return self._client.calendar_page(end, is_archived=is_archived)
-            except DashboardUnavailable:
-                raise
-            except DashboardError as exc:
-                failures += 1
-                if not exc.is_retryable or failures >= _ATTEMPTS:
-                    raise DashboardUnavailable(
-                        f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
-                        "Nothing was created; try again later."
-                    ) from exc
-                if not isinstance(exc, Throttled):  # which holds everybody anyway
-                    limiter.back_off(failures, exc.message)
+def _runs_over(month: CalendarMonth, following: CalendarMonth | None) -> bool:
+    """Whether a stored closed month has a day after its close, as earlier versions stored July 2022.
+
+    They took the newest day for the close. Such a day is also in the next month, so the page is requested again.
+    """
+    if following is None or not (month.is_closed and month.as_of_days and following.as_of_days):
+        return False
+    return month.as_of_days[-1] >= following.as_of_days[0]
 
 
 def _unpublished(end: date, *, is_archived: bool, now: datetime) -> CalendarMonth:

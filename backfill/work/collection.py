@@ -134,7 +134,8 @@ class Collection(Work):
         if not dates:
             return Plan(())
         # Only the months that the cadence keeps: ten year-ends are ten pages, and not a hundred and twenty.
-        months = self._calendars.months(sorted({end for day in dates for end in calendar_ends(day)}), now)
+        ends = sorted({end for day in dates for end in calendar_ends(day)})
+        months = self._calendars.months(ends, now, likely=config.target_districts)
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:
@@ -240,9 +241,16 @@ class _Collecting(Execution):
             for district in sorted(frozenset().union(*stored).intersection(day.districts), key=district_order):
                 self._known = ReportRequest(report=reports_of(district)[0], district=district, edition=edition)
         if self._known is None:
-            self._client.calendar_page(edition.month_end, is_archived=edition.is_archived)
+            district = self._existing_district(day, edition)
+            self._client.calendar_page(edition.month_end, district=district, is_archived=edition.is_archived)
         else:
             self._client.report(self._known)
+
+    def _existing_district(self, day: PlannedDay, edition: Edition) -> str:
+        """A district of the edition's program year: one of the planned day, otherwise one of the stored calendar."""
+        months = self._snapshots.calendar(edition.month_end, edition.month_end)
+        known = (*day.districts, *(district for month in months for district in month.districts))
+        return next((district for district in known if district != SUMMARY), "F")
 
     def _failed(self, item: WorkItem, failure: BackfillError, attempts: int) -> _Unsuccessful:
         kind, at = OutcomeKind.FAILED, self._now()

@@ -583,6 +583,9 @@ class ScriptedDashboard(DashboardClient):
         self.pages: dict[tuple[date, bool], list[CalendarPage | Exception]] = defaultdict(list)
         self.asked: list[ReportRequest] = []
         self.asked_pages: list[tuple[date, bool]] = []
+        self.asked_districts: list[str] = []
+        self.home: tuple[str, ...] | Exception = ("01", "02", "F")
+        self.homes_asked = 0
 
     def report(self, request: ReportRequest) -> Report:
         self.asked.append(request)
@@ -592,9 +595,16 @@ class ScriptedDashboard(DashboardClient):
             raise answer
         return answer
 
-    def calendar_page(self, month_end: date, *, is_archived: bool) -> CalendarPage:
+    def home_page(self) -> tuple[str, ...]:
+        self.homes_asked += 1
+        if isinstance(self.home, Exception):
+            raise self.home
+        return self.home
+
+    def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
         """The last answer of a page is given again and again."""
         self.asked_pages.append((month_end, is_archived))
+        self.asked_districts.append(district)
         told = self.pages[month_end, is_archived] or [a_page(month_end, month_end)]
         answer = told.pop(0) if len(told) > 1 else told[0]
         if isinstance(answer, Exception):

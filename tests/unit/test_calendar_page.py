@@ -36,13 +36,14 @@ def html(
     month: int | None = 3,
     districts: Sequence[str] = ("01", "91", "F"),
     days: Sequence[tuple[str, str]] = MARCH_DAYS,
+    day: str | None = None,
     without: str = "",
 ) -> str:
     parts = {
         "ddlDistricts": select("ddlDistricts", [(d, f"District {d}") for d in districts], None),
         "ddlProgramYear": select("ddlProgramYear", [(name, name) for name in years], year),
         "ddlMonth": select("ddlMonth", [(str(m), "Month") for m in months], str(month)),
-        "ddlAsOf": select("ddlAsOf", days, None),
+        "ddlAsOf": select("ddlAsOf", days, day),
     }
     body = "".join(part for name, part in parts.items() if name != without)
     return f"\r\n\r\n<!DOCTYPE html><html><body><table><tr><td>{body}</td></tr></table></body></html>"
@@ -55,6 +56,7 @@ def page(
     months: tuple[int, ...] = ALL_MONTHS,
     days: tuple[date, ...] = (date(2023, 3, 10), date(2023, 4, 14)),
     has_blank_close: bool = False,
+    close: date | None = None,
 ) -> CalendarPage:
     return CalendarPage(
         program_year=ProgramYear(year),
@@ -64,6 +66,7 @@ def page(
         districts=("01", "91"),
         as_of_days=days,
         has_blank_close=has_blank_close,
+        close=close,
     )
 
 
@@ -79,6 +82,7 @@ def test_a_page_says_its_year_month_districts_and_days() -> None:
         districts=("01", "91", "F"),
         as_of_days=(date(2023, 3, 10), date(2023, 4, 13), date(2023, 4, 14)),
         has_blank_close=False,
+        close=date(2023, 4, 14),
     )
 
 
@@ -100,7 +104,24 @@ def test_an_empty_value_that_is_not_the_newest_day_is_no_blank_close() -> None:
 
 def test_a_page_may_list_no_days() -> None:
     read = parse_calendar_page(html(days=[]))
-    assert (read.as_of_days, read.has_blank_close) == ((), False)
+    assert (read.as_of_days, read.has_blank_close, read.close) == ((), False, None)
+
+
+def test_the_close_is_the_selected_day_which_need_not_be_the_newest() -> None:
+    read = parse_calendar_page(html(day="4/13/2023"))
+    assert (read.close, read.as_of_days[-1]) == (date(2023, 4, 13), date(2023, 4, 14))
+    assert parse_calendar_page(html(day=None)).close == date(2023, 4, 14)
+
+
+def test_a_selected_empty_value_is_the_close_although_a_newer_day_is_listed() -> None:
+    read = parse_calendar_page(html(days=[("7/20/2023", "As of 20-Jul-2023"), ("", "As of 19-Jul-2023")], day=""))
+    assert (read.close, read.has_blank_close) == (date(2023, 7, 19), True)
+
+
+def test_an_empty_value_of_the_newest_day_is_the_close_whatever_is_selected() -> None:
+    days = [("", "As of 19-Jul-2023"), ("7/18/2023", "As of 18-Jul-2023")]
+    read = parse_calendar_page(html(days=days, day="7/18/2023"))
+    assert (read.close, read.has_blank_close) == (date(2023, 7, 19), True)
 
 
 def test_where_nothing_is_selected_the_first_counts() -> None:
@@ -202,6 +223,25 @@ def test_a_month_of_the_live_year_is_closed_once_a_later_one_has_figures() -> No
     assert month_of(page(months=(4, 3)), date(2023, 3, 31), is_archived=False)[2]
     assert month_of(page(month=12, months=(1, 12)), date(2022, 12, 31), is_archived=False)[2]
     assert not month_of(page(month=12, months=(12, 7)), date(2022, 12, 31), is_archived=False)[2]
+
+
+def test_days_after_the_close_of_a_closed_month_are_left_to_the_next_month() -> None:
+    close = date(2023, 4, 13)
+    days = (date(2023, 4, 12), close, date(2023, 4, 14))
+    for read, is_archived in ((page(days=days, close=close), True), (page(days=days, close=close), False)):
+        month = calendar_month(read, date(2023, 3, 31), is_archived=is_archived, fetched_at=NOW)
+        assert month.as_of_days == days[:2]
+        edition = month.edition(date(2023, 3, 31))
+        assert edition is not None
+        assert (edition.as_of, edition.is_final) == (close, True)
+        assert month.edition(days[2]) is None
+
+
+def test_an_open_month_keeps_every_day_whichever_is_selected() -> None:
+    days = (date(2023, 4, 12), date(2023, 4, 13), date(2023, 4, 14))
+    read = page(days=days, close=days[1], months=(3, 2, 1, 12, 11, 10, 9, 8, 7))
+    month = calendar_month(read, date(2023, 3, 31), is_archived=False, fetched_at=NOW)
+    assert (month.as_of_days, month.is_closed) == (days, False)
 
 
 def test_where_another_month_is_shown_the_asked_one_has_no_days() -> None:

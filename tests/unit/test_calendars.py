@@ -73,7 +73,7 @@ def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored(
     assert [month.is_closed for month in months] == [True, True, False]
     assert it.dashboard.asked_pages == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
     assert list(it.storage.snapshots.months.values()) == months
-    assert it.limiters[0].report().requests_made == 3
+    assert (it.limiters[0].report().requests_made, it.dashboard.homes_asked) == (4, 1)
     assert it.storage.jobs.timeline.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)  # the turn is given back
 
 
@@ -213,7 +213,9 @@ def test_a_dashboard_that_does_nothing_but_throttle_is_given_up(retry_at: dateti
     """R11.2: an operator who waits for a plan is answered."""
     it = Asking()
     it.dashboard.pages[JANUARY, False] = [Throttled("Too many requests.", retry_at=retry_at)]
-    with pytest.raises(DashboardUnavailable, match=r"cannot be had: Too many requests\. Nothing was created"):
+    with pytest.raises(
+        DashboardUnavailable, match=r"cannot be had: Too many requests\. Tried with district F\. Nothing was created"
+    ):
         it.calendars.months(month_ends(JANUARY, JANUARY), NOW)
     assert len(it.dashboard.asked_pages) == len(it.limiters[0].holds) == 3
 
@@ -240,3 +242,36 @@ def test_a_month_between_those_that_are_wanted_costs_no_page() -> None:
     months = it.calendars.months([JANUARY, MARCH], NOW)
     assert [month.month_end for month in months] == [JANUARY, MARCH]
     assert [asked for asked, _ in it.dashboard.asked_pages] == [JANUARY, MARCH]
+
+
+# Districts.
+
+
+def test_a_stored_page_of_the_year_gives_the_district_of_the_next_request() -> None:
+    it = Asking().publishes(FEBRUARY, date(2024, 3, 8))
+    it.storage.snapshots.save_calendar(a_month(JANUARY, date(2024, 2, 9), districts=("77",), fetched_at=NOW))
+    it.calendars.months([FEBRUARY], NOW)
+    assert (it.dashboard.asked_districts, it.dashboard.homes_asked) == (["77"], 0)
+
+
+def test_what_an_operator_asked_for_is_a_candidate_where_f_and_u_do_not_exist() -> None:
+    june = date(2022, 6, 30)
+    it = Asking()
+    error = HtmlPage("It leads to the error page.")
+    it.dashboard.pages[june, True] = [error, error, a_page(june, date(2022, 7, 20), districts=("91",))]
+    it.dashboard.pages[june, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2021)))]
+    (month,) = it.calendars.months([june], NOW, likely=["91"])
+    assert month.districts == ("91",)
+    assert it.dashboard.asked_districts[-1] == "91"
+
+
+def test_a_month_that_was_stored_with_a_day_after_its_close_is_requested_again() -> None:
+    """Earlier versions took the newest day of July 2022 for its close; it is the first one of August."""
+    july, august = date(2022, 7, 31), date(2022, 8, 31)
+    it = Asking().publishes(july, date(2022, 8, 9), date(2022, 8, 10), is_archived=True, close=date(2022, 8, 9))
+    it.storage.snapshots.save_calendar(a_month(july, date(2022, 8, 9), date(2022, 8, 10), is_archived=True))
+    it.storage.snapshots.save_calendar(a_month(august, date(2022, 8, 10), date(2022, 9, 7), is_archived=True))
+    for _ in range(2):
+        (month,) = it.calendars.months([july], NOW)
+        assert month.as_of_days == (date(2022, 8, 9),)
+        assert it.dashboard.asked_pages == [(july, True)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -48,6 +49,7 @@ from tests.unit.fakes import (
     FakeStorage,
     RecordingLimiter,
     ScriptedDashboard,
+    a_month,
     a_running_job,
     a_snapshot,
     an_edition,
@@ -183,6 +185,36 @@ def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_co
     reasons = [reason for _, reason in it.limiter.holds]
     assert reasons[:-1] == ["Too many requests."] * (ATTEMPTS - 1)
     assert "answered nothing since" in reasons[-1]  # nobody else is asked for: something known decides
+
+
+# Probes.
+
+
+class Probing(RecordingLimiter):
+    """Its first request is to ask for something that the source has answered before."""
+
+    has_probed = False
+
+    @contextmanager
+    def request(self, item: str = "", *, is_first: bool = False) -> Iterator[bool]:
+        with super().request(item, is_first=is_first) as asks_for_known:
+            is_probe, self.has_probed = not self.has_probed, True
+            yield is_probe or asks_for_known
+
+
+@pytest.mark.parametrize(
+    ("planned", "stored", "district"),
+    [((SUMMARY, "203", "F"), ("01",), "203"), ((SUMMARY,), ("201", "F"), "201"), ((SUMMARY,), (), "F")],
+)
+def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
+    planned: tuple[str, ...], stored: tuple[str, ...], district: str
+) -> None:
+    """No district exists in every program year."""
+    it = Collecting(limiter=Probing)
+    it.storage.snapshots.save_calendar(a_month(DAY, date(2024, 2, 9), districts=stored))
+    it.day = PlannedDay(DAY, planned, an_edition())
+    assert it.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
+    assert (it.dashboard.asked_pages, it.dashboard.asked_districts) == ([(DAY, False)], [district])
 
 
 # Empty reports.

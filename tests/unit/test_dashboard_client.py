@@ -102,16 +102,29 @@ def test_a_report_is_fetched_with_its_exact_bytes() -> None:
 def test_a_calendar_page_is_fetched_and_read() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/Club.aspx", body=CALENDAR)
-        page = client.calendar_page(date(2023, 1, 31), is_archived=True)
+        page = client.calendar_page(date(2023, 1, 31), district="01", is_archived=True)
         assert mock.calls[0].request.url == f"{BASE}/2022-2023/Club.aspx?id=01&month=1"
     assert (page.program_year, page.as_of_days) == (ProgramYear(2022), (date(2023, 2, 8),))
+
+
+def test_the_home_page_is_fetched_and_its_districts_are_read() -> None:
+    with responses.RequestsMock() as mock, client_of() as client:
+        mock.get(f"{BASE}/", body='<a href="District.aspx?id=201&amp;hideclub=1">District 201</a>')
+        assert client.home_page() == ("201",)
+
+
+def test_an_error_page_instead_of_the_home_page_is_refused() -> None:
+    with responses.RequestsMock() as mock, client_of() as client:
+        mock.get(f"{BASE}/", status=302, headers={"Location": "/error.aspx"})
+        with pytest.raises(HtmlPage, match="error page in place of the home page /"):
+            client.home_page()
 
 
 def test_an_error_page_instead_of_a_calendar_is_refused_by_its_path() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/Club.aspx", body="<html>An error has occured please report this</html>")
         with pytest.raises(HtmlPage, match=r"the calendar page /Club\.aspx\?id=01&month=1 came as a page that is no"):
-            client.calendar_page(date(2027, 1, 31), is_archived=False)
+            client.calendar_page(date(2027, 1, 31), district="01", is_archived=False)
 
 
 @pytest.mark.parametrize("base_url", [f"{BASE}/", f" {BASE} ", BASE])

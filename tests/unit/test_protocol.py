@@ -63,10 +63,10 @@ def test_what_an_address_cannot_hold_is_quoted() -> None:
     assert "clubperformance~A%26B~1/31/2023" in request.path_and_query
 
 
-def test_the_calendar_page_is_asked_for_by_month_and_in_the_way_that_is_known_to_be_answered() -> None:
+def test_the_calendar_page_is_requested_by_district_and_month() -> None:
     """With a district, as every link of the dashboard's own pages has one."""
-    assert calendar_path(date(2023, 3, 31), is_archived=True) == "/2022-2023/Club.aspx?id=01&month=3"
-    assert calendar_path(date(2026, 11, 30), is_archived=False) == "/Club.aspx?id=01&month=11"
+    assert calendar_path(date(2023, 3, 31), district="01", is_archived=True) == "/2022-2023/Club.aspx?id=01&month=3"
+    assert calendar_path(date(2026, 11, 30), district="F", is_archived=False) == "/Club.aspx?id=F&month=11"
 
 
 @pytest.mark.parametrize(("name", "number"), [("Jun", 6), ("June", 6), ("sept", 9), (" May ", 5), ("DEC", 12)])

@@ -23,7 +23,7 @@ import pytest
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month, parse_calendar_page
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.csv import check, parse, rows_as_objects
-from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, calendar_path
+from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest
 from backfill.domain import (
     DISTRICT_REPORTS,
     SUMMARY,
@@ -180,10 +180,34 @@ def test_the_districts_of_a_real_page_are_those_of_the_summary_of_its_month() ->
         assert set(real_page(name).districts) >= summary
 
 
-def test_the_district_whose_calendar_is_asked_for_is_one_of_every_real_month() -> None:
-    assert "id=01&" in calendar_path(date(2013, 6, 30), is_archived=True)
-    for path in real_files(ReportName.SUMMARY):
-        assert "01" in {row["DISTRICT"] for row in rows_as_objects(gzip.decompress(path.read_bytes()))}, path.name
+def test_the_close_of_the_real_july_2022_is_the_selected_day_and_the_newest_belongs_to_august() -> None:
+    page = real_page("2022-2023_july_district_01")
+    assert (page.program_year, page.month, page.close) == (ProgramYear(2022), 7, date(2022, 8, 9))
+    assert (page.as_of_days[0], page.as_of_days[-1]) == (date(2022, 8, 1), date(2022, 8, 10))
+    july = date(2022, 7, 31)
+    # It was saved while 2022-2023 was live; April has figures.
+    for is_archived in (False, True):
+        month = calendar_month(page, july, is_archived=is_archived, fetched_at=datetime.now(UTC))
+        edition = month.edition(july)
+        assert edition is not None
+        assert edition.is_final
+        request = ReportRequest(report=ReportName.CLUBS, district="01", edition=edition)
+        assert request.report_string == "clubperformance~01~7/31/2022~8/9/2022~2022-2023"
+        assert month.edition(date(2022, 8, 9)) is not None
+        assert month.edition(date(2022, 8, 10)) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["2012-2013_june_district_89", "2012-2013_june_district_U", "2022-2023_march_district_125"],
+)
+def test_the_close_of_every_other_real_page_is_the_newest_day(name: str) -> None:
+    page = real_page(name)
+    assert page.close == page.as_of_days[-1]
+
+
+def test_the_lists_of_a_real_page_do_not_depend_on_its_district() -> None:
+    assert real_page("2012-2013_june_district_U") == real_page("2012-2013_june_district_89")
 
 
 # The stand-in server: every era, and the answers to bad requests.
@@ -228,7 +252,7 @@ def test_calendar_and_reports_of_every_era_go_through(
     synthetic: DashboardClient, month_end: date, is_archived: bool, width: int
 ) -> None:
     """R2.2"""
-    page = synthetic.calendar_page(month_end, is_archived=is_archived)
+    page = synthetic.calendar_page(month_end, district="F", is_archived=is_archived)
     month = calendar_month(page, month_end, is_archived=is_archived, fetched_at=datetime.now(UTC))
     assert len(month.districts) == 3
     assert month.has_blank_close == (is_archived and month_end.month == 6)
@@ -264,7 +288,7 @@ def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClien
         (edition_of(date(2026, 9, 30), date(2026, 10, 1)), ServerError, "500"),
         (edition_of(date(2023, 3, 31), date(2023, 4, 1), is_archived=False), WrongAsOf, "not as of 4/1/2023"),
     ]
-    district = synthetic.calendar_page(date(2023, 3, 31), is_archived=True).districts[0]
+    district = synthetic.calendar_page(date(2023, 3, 31), district="F", is_archived=True).districts[0]
     for edition, expected, sentence in cases:
         with pytest.raises(expected, match=re.escape(sentence)):
             synthetic.report(ReportRequest(report=DISTRICT_REPORTS[0], district=district, edition=edition))
@@ -287,7 +311,7 @@ def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClien
 def test_every_fault_of_the_stand_in_is_an_error_and_passes(
     peer: ModuleType, synthetic: DashboardClient, fault: dict[str, object], expected: type[DashboardError]
 ) -> None:
-    page = synthetic.calendar_page(date(2023, 3, 31), is_archived=True)
+    page = synthetic.calendar_page(date(2023, 3, 31), district="F", is_archived=True)
     request = ReportRequest(
         report=ReportName.CLUBS, district=page.districts[0], edition=edition_of(date(2023, 3, 31), page.as_of_days[-1])
     )

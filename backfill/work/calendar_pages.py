@@ -1,0 +1,189 @@
+"""Finds a calendar page of a month: requests it with a district that exists in the month's program year."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import islice
+
+from backfill.dashboard.calendar_page import CalendarPage
+from backfill.dashboard.client import DashboardClient
+from backfill.domain import ProgramYear
+from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, Throttled
+from backfill.rate_limit import Limiter
+
+MAX_CANDIDATES = 10
+"""Districts with which a page is requested before the search ends."""
+
+_ATTEMPTS = 3
+"""Failed requests after which the search for a page ends. Error pages for guessed districts do not count."""
+
+_PER_SOURCE = 3
+"""Districts taken from one list, such as the home page."""
+
+_UNDISTRICTED = ("F", "U")
+"""They exist in every program year seen."""
+
+_LONG_LIVED = ("02", "03", "06", "17", "61", "91")
+"""Numbered districts that exist in many program years, the last resort."""
+
+
+class CalendarPages:
+    """The calendar pages that one plan needs. It remembers the districts of each program year that it has seen.
+
+    No district exists in every program year, and the dashboard answers an unknown district with its error page or
+    with the page of another district. A page of another district has the same lists, so it is as good; a page of
+    another program year or month is not used.
+    """
+
+    def __init__(
+        self,
+        client: DashboardClient,
+        limiter: Limiter,
+        known: Mapping[ProgramYear, Sequence[str]],
+        likely: Sequence[str] = (),
+    ) -> None:
+        """`known`: districts of program years, from stored pages. `likely`: districts that an operator asked for."""
+        self._client, self._limiter, self._likely = client, limiter, likely
+        self._known = dict(known)
+        self._home: tuple[str, ...] | None = None
+        self._published: tuple[ProgramYear, ...] = ()
+        self._has_read_bare_path = False
+
+    def page(self, end: date, *, is_archived: bool) -> CalendarPage | None:
+        """The page of the month that ends on `end`, from the archive or from the bare path.
+
+        None if the archive does not have the month's program year. The bare path shows the live year, whichever month
+        is requested. Raises DashboardUnavailable, with the districts that were tried, if no page can be had.
+        """
+        tried: list[str] = []
+        try:
+            return self._search(end, tried, is_archived=is_archived)
+        except DashboardUnavailable:
+            raise
+        except DashboardError as exc:
+            # The error page also answers for a year that is not published.
+            if is_archived and isinstance(exc, HtmlPage) and not self._is_published(end):
+                return None
+            raise DashboardUnavailable(
+                f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
+                f"Tried with district {', '.join(tried)}. Nothing was created; try again later."
+            ) from exc
+
+    def _search(self, end: date, tried: list[str], *, is_archived: bool) -> CalendarPage | None:
+        year, failures = ProgramYear.of(end), _Failures(self._limiter)
+        failure: DashboardError | None = None
+        for district, is_listed in islice(self._candidates(year, is_archived=is_archived), MAX_CANDIDATES):
+            tried.append(district)
+            try:
+                page = self._requested(end, district, failures, is_archived=is_archived)
+            except HtmlPage as exc:
+                failure = exc
+                if is_listed:  # The district exists, so its page is broken for the moment.
+                    failures.add(exc)
+                elif is_archived and not self._is_published(end):
+                    return None
+                continue
+            self._published = page.program_years
+            if is_archived and year not in page.program_years:
+                return None
+            if _is_trusted(page, end, is_archived=is_archived):
+                self._known[page.program_year] = page.districts
+                return page
+            failure = HtmlPage(
+                f"The calendar page of district {district} shows month {page.month} of {page.program_year} instead."
+            )
+        if failure is None:
+            raise ValueError("There is no district to request a calendar page with.")
+        raise failure
+
+    def _requested(self, end: date, district: str, failures: _Failures, *, is_archived: bool) -> CalendarPage:
+        while True:
+            try:
+                with self._limiter.request():
+                    return self._client.calendar_page(end, district=district, is_archived=is_archived)
+            except (DashboardUnavailable, HtmlPage):
+                raise
+            except DashboardError as exc:
+                failures.add(exc)
+
+    def _is_published(self, end: date) -> bool:
+        """Whether the dashboard lists the program year of a month. Every page lists the years; True if none comes."""
+        if not self._published and not self._has_read_bare_path:
+            self._has_read_bare_path = True
+            try:
+                self.page(end, is_archived=False)
+            except DashboardUnavailable as exc:
+                if not isinstance(exc.__cause__, HtmlPage):
+                    raise
+        return not self._published or ProgramYear.of(end) in self._published
+
+    def _candidates(self, year: ProgramYear, *, is_archived: bool) -> Iterator[tuple[str, bool]]:
+        """Each district to request a page with, the surest first, and whether the dashboard lists it for that year."""
+        seen: set[str] = set()
+        for districts, is_listed in self._lists(year, is_archived=is_archived):
+            for district in districts:
+                if district not in seen:
+                    seen.add(district)
+                    yield district, is_listed
+
+    def _lists(self, year: ProgramYear, *, is_archived: bool) -> Iterator[tuple[Sequence[str], bool]]:
+        yield _surest(self._known.get(year, ())), True
+        if not is_archived:
+            yield _surest(self._home_districts()), True
+        yield _UNDISTRICTED, False
+        yield self._likely[:_PER_SOURCE], False
+        others = [other for other, districts in self._known.items() if other != year and districts]
+        if others:
+            nearest = min(others, key=lambda other: (abs(other.start - year.start), other))
+            yield [d for d in self._known[nearest] if d not in _UNDISTRICTED][:_PER_SOURCE], False
+        yield _LONG_LIVED, False
+
+    def _home_districts(self) -> tuple[str, ...]:
+        """The districts that the home page lists; none if it cannot be had, since there are other candidates."""
+        for _ in range(_ATTEMPTS):
+            if self._home is not None:
+                break
+            try:
+                with self._limiter.request():
+                    self._home = self._client.home_page()
+            except DashboardUnavailable:
+                raise
+            except Throttled:
+                continue  # the limiter holds every request
+            except DashboardError:
+                self._home = ()
+        return self._home or ()
+
+
+class _Failures:
+    """Counts the failed requests of one search."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter, self._count = limiter, 0
+
+    def add(self, failure: DashboardError) -> None:
+        """Wait before the next request. Raises the failure if the search ends with it."""
+        self._count += 1
+        if not failure.is_retryable or self._count >= _ATTEMPTS:
+            raise failure
+        if not isinstance(failure, Throttled):  # a throttled limiter holds every request anyway
+            self._limiter.back_off(self._count, failure.message)
+
+
+def _surest(districts: Sequence[str]) -> list[str]:
+    """A few of the districts, F and U first."""
+    return sorted(districts, key=lambda district: district not in _UNDISTRICTED)[:_PER_SOURCE]
+
+
+def _is_trusted(page: CalendarPage, end: date, *, is_archived: bool) -> bool:
+    """Whether a page, which may be another district's, tells of the month that was requested.
+
+    The archive has to show the requested year, the bare path the newest one. A page shows another month than the
+    requested one only if that month has no figures.
+    """
+    year = ProgramYear.of(end)
+    shown = year if is_archived else max(page.program_years)
+    if page.program_year != shown:
+        return False
+    return page.program_year != year or page.month == end.month or end.month not in page.months

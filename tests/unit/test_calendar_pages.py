@@ -1,0 +1,210 @@
+"""With which districts a calendar page is requested, and which answers are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import pytest
+
+from backfill.dashboard.calendar_page import CalendarPage
+from backfill.domain import ProgramYear
+from backfill.errors import DashboardUnavailable, HtmlPage, ServerError, Throttled, TimedOut, UnexpectedStatus
+from backfill.work.calendar_pages import MAX_CANDIDATES, CalendarPages
+from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_page
+
+OCTOBER, JUNE = date(2026, 10, 31), date(2026, 6, 30)
+LIVE, CLOSED = ProgramYear(2026), ProgramYear(2025)
+YEARS = (LIVE, CLOSED, ProgramYear(2024))
+REFORMED, BEFORE = ("03", "06", "201", "F", "U"), ("01", "02", "03", "F", "U")
+
+
+class Reformed(ScriptedDashboard):
+    """Each program year has its own districts; `unknown` answers for every other district."""
+
+    def __init__(self, unknown: CalendarPage | None = None, **districts: Sequence[str]) -> None:
+        super().__init__()
+        self.districts = {LIVE: tuple(districts.get("live", REFORMED)), CLOSED: tuple(districts.get("closed", BEFORE))}
+        self.unknown, self.home = unknown, self.districts[LIVE]
+        self.troubles: list[Exception] = []
+
+    def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
+        self.asked_pages.append((month_end, is_archived))
+        self.asked_districts.append(district)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        year = ProgramYear.of(month_end) if is_archived else LIVE
+        districts = self.districts.get(year, ())
+        if district in districts:
+            shown = month_end if ProgramYear.of(month_end) == year else OCTOBER
+            return a_page(shown, shown, program_years=YEARS, districts=districts, months=(7, 8, 9, 10, shown.month))
+        if self.unknown is None or not districts:
+            raise HtmlPage("The dashboard leads to its error page.")
+        return self.unknown
+
+
+class Searching:
+    def __init__(
+        self,
+        dashboard: ScriptedDashboard,
+        known: Mapping[ProgramYear, Sequence[str]] | None = None,
+        likely: Sequence[str] = (),
+    ) -> None:
+        self.dashboard = dashboard
+        self.limiter = RecordingLimiter(FakeStorage(), patience=5)
+        self.pages = CalendarPages(dashboard, self.limiter, known or {}, likely)
+
+    def page(self, end: date, *, is_archived: bool = False) -> CalendarPage | None:
+        return self.pages.page(end, is_archived=is_archived)
+
+    @property
+    def tried(self) -> list[str]:
+        return self.dashboard.asked_districts
+
+
+def test_a_district_of_a_stored_page_of_the_year_is_used_and_the_home_page_is_not_requested() -> None:
+    it = Searching(Reformed(live=("03", "201")), {LIVE: ("03", "201"), CLOSED: BEFORE})
+    page = it.page(OCTOBER)
+    assert page is not None
+    assert page.districts == ("03", "201")
+    assert (it.tried, it.dashboard.homes_asked) == (["03"], 0)
+
+
+def test_without_a_stored_page_the_live_year_is_requested_with_a_district_of_the_home_page() -> None:
+    it = Searching(Reformed(live=("06", "201")), {CLOSED: BEFORE})
+    assert it.page(OCTOBER) is not None
+    assert it.page(date(2026, 9, 30)) is not None
+    assert (it.tried, it.dashboard.homes_asked) == (["06", "06"], 1)
+
+
+@pytest.mark.parametrize("trouble", [HtmlPage("No districts."), UnexpectedStatus("404"), ServerError("500")])
+def test_without_a_home_page_the_undistricted_ones_are_tried(trouble: Exception) -> None:
+    it = Searching(Reformed(live=("03", "U")))
+    it.dashboard.home = trouble
+    assert it.page(OCTOBER) is not None
+    assert (it.tried, it.dashboard.homes_asked) == (["F", "U"], 1)
+    assert it.limiter.back_offs == []  # an unknown district is no trouble
+
+
+def test_the_home_page_is_requested_again_while_the_dashboard_throttles() -> None:
+    it = Searching(Reformed(live=("F",)))
+    it.dashboard.home = Throttled("Too many requests.")
+    assert it.page(OCTOBER) is not None
+    assert it.dashboard.homes_asked == len(it.limiter.holds) == 3
+
+
+def test_the_candidates_of_a_closed_year_are_f_and_u_likely_districts_and_those_of_the_nearest_year() -> None:
+    it = Searching(Reformed(closed=("201",)), {ProgramYear(2022): ("98",)}, ("99", "202"))
+    page = it.page(JUNE, is_archived=True)
+    assert page is not None
+    assert page.districts == ("201",)
+    asked = zip(it.tried, it.dashboard.asked_pages, strict=True)
+    # The districts of 2026-2027 come from the page that told which years are published.
+    assert [d for d, (_, is_archived) in asked if is_archived] == ["F", "U", "99", "202", "03", "06", "201"]
+
+
+def test_a_district_that_a_page_has_shown_is_used_for_the_other_months_of_its_year() -> None:
+    it = Searching(Reformed(closed=("91",)), likely=["91"])
+    it.page(JUNE, is_archived=True)
+    it.tried.clear()
+    it.page(date(2026, 5, 31), is_archived=True)
+    assert it.tried == ["91"]
+
+
+def test_the_page_of_another_district_is_used_if_it_is_of_the_requested_year_and_month() -> None:
+    shown = a_page(JUNE, JUNE, program_years=YEARS, districts=("03",), months=(6, 5))
+    it = Searching(Reformed(unknown=shown, closed=("03",)))
+    assert it.page(JUNE, is_archived=True) is shown
+    assert it.tried == ["F"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        a_page(OCTOBER, OCTOBER, program_years=YEARS, districts=("03",), months=(10, 9, 8, 7)),
+        a_page(date(2026, 5, 31), date(2026, 6, 5), program_years=YEARS, districts=("03",), months=(6, 5, 4)),
+    ],
+    ids=["another program year", "another month that hides the requested one"],
+)
+def test_the_page_of_another_district_is_not_trusted_if_it_shows_another_year_or_month(shown: CalendarPage) -> None:
+    it = Searching(Reformed(unknown=shown, closed=("03",)))
+    page = it.page(JUNE, is_archived=True)
+    assert page is not None
+    assert page.districts == ("03",)
+    assert (it.tried[:2], it.tried[-1]) == (["F", "U"], "03")
+
+
+def test_the_bare_path_is_not_trusted_with_a_year_that_is_not_its_newest() -> None:
+    older = a_page(JUNE, JUNE, program_years=YEARS, districts=BEFORE, months=(6,))
+    it = Searching(Reformed(unknown=older, live=("03",)), {LIVE: ("01",)})
+    page = it.page(OCTOBER)
+    assert page is not None
+    assert page.program_year == LIVE
+    assert it.tried == ["01", "03"]
+
+
+def test_a_month_without_figures_is_told_by_a_page_that_shows_another_month() -> None:
+    shown = a_page(date(2026, 10, 31), OCTOBER, program_years=YEARS, districts=REFORMED, months=(10, 9, 8, 7))
+    dashboard = ScriptedDashboard()
+    dashboard.pages[date(2026, 12, 31), False] = [shown]
+    it = Searching(dashboard)
+    assert it.page(date(2026, 12, 31)) is shown
+
+
+def test_a_year_that_no_page_lists_is_found_out_before_more_districts_are_tried() -> None:
+    it = Searching(Reformed())
+    assert it.page(date(2010, 1, 31), is_archived=True) is None
+    assert it.dashboard.asked_pages == [(date(2010, 1, 31), True), (date(2010, 1, 31), False)]
+    assert it.page(date(2011, 1, 31), is_archived=True) is None
+    assert it.dashboard.asked_pages[2:] == [(date(2011, 1, 31), True)]  # the years are known
+
+
+def test_a_year_is_not_published_where_the_archive_shows_a_page_that_does_not_list_it() -> None:
+    it = Searching(Reformed(unknown=a_page(JUNE, JUNE, program_years=YEARS)))
+    it.dashboard.districts[ProgramYear(2010)] = ("03",)
+    assert it.page(date(2011, 1, 31), is_archived=True) is None
+    assert it.tried == ["F"]
+
+
+def test_without_any_page_of_the_live_year_every_candidate_of_a_closed_year_is_tried() -> None:
+    """Between two years, or where the live year shows nothing, no page lists the published years."""
+    dashboard = Reformed(live=(), closed=("91",))
+    dashboard.home = HtmlPage("The home page names no district.")
+    it = Searching(dashboard)
+    page = it.page(JUNE, is_archived=True)
+    assert page is not None
+    assert page.districts == ("91",)
+    assert (it.tried[0], it.tried[-1]) == ("F", "91")
+
+
+def test_an_error_page_for_a_listed_district_is_trouble_and_is_followed_by_a_pause() -> None:
+    it = Searching(Reformed(), {LIVE: REFORMED})
+    it.dashboard.troubles = [HtmlPage("An error page."), TimedOut("Too slow.")]
+    assert it.page(OCTOBER) is not None
+    assert (it.tried, it.limiter.back_offs) == (["F", "U", "U"], [(1, "An error page."), (2, "Too slow.")])
+
+
+def test_the_number_of_requests_is_bounded_and_the_message_names_every_district_that_was_tried() -> None:
+    it = Searching(Reformed(live=("201",), closed=()), {LIVE: ("201",)}, ("1", "2", "3", "4"))
+    it.pages.page(OCTOBER, is_archived=False)
+    it.tried.clear()
+    with pytest.raises(DashboardUnavailable) as caught:
+        it.page(JUNE, is_archived=True)
+    assert len(it.tried) == MAX_CANDIDATES
+    assert it.tried[:6] == ["F", "U", "1", "2", "3", "201"]
+    assert caught.value.message.startswith("The calendar of June 2026 is needed and cannot be had: The dashboard leads")
+    assert f"Tried with district {', '.join(it.tried)}. Nothing was created; try again later." in caught.value.message
+
+
+def test_a_page_of_another_year_is_named_when_nothing_else_comes() -> None:
+    it = Searching(Reformed(unknown=a_page(OCTOBER, OCTOBER, program_years=YEARS), closed=("55",)))
+    with pytest.raises(DashboardUnavailable, match="shows month 10 of 2026-2027 instead"):
+        it.page(JUNE, is_archived=True)
+
+
+def test_trouble_ends_the_search_after_three_requests_whatever_the_district() -> None:
+    it = Searching(Reformed(), {LIVE: REFORMED})
+    it.dashboard.troubles = [ServerError("502"), HtmlPage("An error page."), ServerError("503")]
+    with pytest.raises(DashboardUnavailable, match=r"cannot be had: 503 Tried with district F, U\. Nothing"):
+        it.page(OCTOBER)
+    assert it.tried == ["F", "F", "U"]
