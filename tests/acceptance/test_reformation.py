@@ -37,14 +37,14 @@ def preview(client: Client, first: str, last: str, **fields: object) -> Json:
     body = {"jobType": "data-collection", "startDate": first, "endDate": last, "cadence": "month-ends", **fields}
     response = client.ask("POST", "/api/admin/backfill/preview", body)
     assert response.status_code == 200, response.text
-    answer: Json = response.json()
+    answer: Json = response.json()["preview"]
     return answer
 
 
 def districts_of(items: list[Json]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for item in items:
-        found.setdefault(item["date"], set()).add(item["district"])
+        found.setdefault(item["date"], set()).add(item["districtId"])
     return found
 
 

@@ -160,8 +160,9 @@ def test_a_year_that_no_page_lists_is_found_out_before_more_districts_are_tried(
 
 
 def test_a_year_is_not_published_where_the_archive_shows_a_page_that_does_not_list_it() -> None:
-    it = Searching(Reformed(unknown=a_page(JUNE, JUNE, program_years=YEARS)))
-    it.dashboard.districts[ProgramYear(2010)] = ("03",)
+    dashboard = Reformed(unknown=a_page(JUNE, JUNE, program_years=YEARS))
+    dashboard.districts[ProgramYear(2010)] = ("03",)
+    it = Searching(dashboard)
     assert it.page(date(2011, 1, 31), is_archived=True) is None
     assert it.tried == ["F"]
 
@@ -178,8 +179,9 @@ def test_without_any_page_of_the_live_year_every_candidate_of_a_closed_year_is_t
 
 
 def test_an_error_page_for_a_listed_district_is_trouble_and_is_followed_by_a_pause() -> None:
-    it = Searching(Reformed(), {LIVE: REFORMED})
-    it.dashboard.troubles = [HtmlPage("An error page."), TimedOut("Too slow.")]
+    dashboard = Reformed()
+    dashboard.troubles = [HtmlPage("An error page."), TimedOut("Too slow.")]
+    it = Searching(dashboard, {LIVE: REFORMED})
     assert it.page(OCTOBER) is not None
     assert (it.tried, it.limiter.back_offs) == (["F", "U", "U"], [(1, "An error page."), (2, "Too slow.")])
 
@@ -203,8 +205,9 @@ def test_a_page_of_another_year_is_named_when_nothing_else_comes() -> None:
 
 
 def test_trouble_ends_the_search_after_three_requests_whatever_the_district() -> None:
-    it = Searching(Reformed(), {LIVE: REFORMED})
-    it.dashboard.troubles = [ServerError("502"), HtmlPage("An error page."), ServerError("503")]
+    dashboard = Reformed()
+    dashboard.troubles = [ServerError("502"), HtmlPage("An error page."), ServerError("503")]
+    it = Searching(dashboard, {LIVE: REFORMED})
     with pytest.raises(DashboardUnavailable, match=r"cannot be had: 503 Tried with district F, U\. Nothing"):
         it.page(OCTOBER)
     assert it.tried == ["F", "F", "U"]
