@@ -7,7 +7,7 @@ numbers come again in every division. Units: clubs, members and goals are counts
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -152,14 +152,13 @@ def visits_needed(base: int) -> int:
 
 def area_visits(rows: Iterable[VisitRow]) -> dict[Key, Visits]:
     """The visited clubs of each area, from the rows of divisionperformance."""
-    marks: dict[Key, list[VisitRow]] = defaultdict(list)
-    for row in rows:
-        marks[row.division, row.area].append(row)
-    return {key: (_visited([r.first for r in of]), _visited([r.second for r in of])) for key, of in marks.items()}
-
-
-def _visited(values: list[int | None]) -> int | None:
-    return total([None if value is None else int(value > 0) for value in values])
+    visited: dict[Key, list[int | None]] = {}
+    for (division, area, *marks), clubs in Counter(rows).items():
+        of_area = visited.setdefault((division, area), [None, None])
+        for turn, mark in enumerate(marks):
+            if mark is not None:
+                of_area[turn] = (of_area[turn] or 0) + (clubs if mark > 0 else 0)
+    return {key: (first, second) for key, (first, second) in visited.items()}
 
 
 def _missing_visits(unit: Unit, visits: Visits | None) -> dict[str, int] | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from itertools import compress
+from itertools import compress, repeat
 from typing import NamedTuple
 
 from backfill.metrics.cells import club_number, counted, difference, words
@@ -101,7 +101,8 @@ def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows
     numbers = [club_number(row[at]) for row in table.rows]
     if all(map(_is_number, numbers)) and len(set(numbers)) == len(numbers):  # so nearly always, and much faster
         in_order = sorted(zip(map(len, numbers), numbers, table.rows, strict=True))
-        return _rows([(text, "", 0) for _, text, _ in in_order], [row for *_, row in in_order])
+        keys = [(text, "", 0) for _, text, _ in in_order]
+        return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset(zip(numbers, repeat(""))))
     return _ordered_with_notes(table, report, numbers, notes)
 
 
@@ -132,20 +133,11 @@ def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: No
             notes.add(
                 Code.CLUB_TWICE, f"{report} has more than one row of {_named(text, name)}; each is kept.", club=text
             )
-    return _rows(keys, [row for *_, row in in_order])
+    return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset([key[:2] for key in keys]))
 
 
-def _rows(keys: list[Key], rows: list[Sequence[str]]) -> Rows:
-    return Rows(keys, list(zip(*rows, strict=True)), frozenset(key[:2] for key in keys))
-
-
-class VisitRow(NamedTuple):
-    """Whether a club has been visited in each of the two rounds; None for what a cell does not say."""
-
-    division: str
-    area: str
-    first: int | None
-    second: int | None
+VisitRow = tuple[str, str, int | None, int | None]
+"""Division, area, and the visits of a club in the first and second round; None for what a cell does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +322,8 @@ def _visits(source: DistrictSource, rows: Rows, notes: Notes) -> list[VisitRow] 
         for name, at in zip(VISIT_COLUMNS, rounds, strict=True)
         if at is not None
     ]
-    return list(map(VisitRow, map(words, rows.cells[division]), map(words, rows.cells[area]), *marks))
+    first, second = marks
+    return list(zip(map(words, rows.cells[division]), map(words, rows.cells[area]), first, second, strict=True))
 
 
 def _marks(name: str, cells: Sequence[str], numbers: Sequence[str], notes: Notes) -> list[int | None]:

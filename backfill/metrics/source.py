@@ -34,6 +34,12 @@ def _positions(columns: tuple[str, ...]) -> Mapping[str, int]:
     return found
 
 
+@lru_cache(maxsize=256)
+def _positions_of_prefix(columns: tuple[str, ...], prefix: str) -> tuple[int, ...]:
+    begin = folded(prefix)
+    return tuple(at for name, at in _positions(columns).items() if name.startswith(begin))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A report's cells as they stand. Raises UnreadableSnapshot where a row is not as long as the header."""
@@ -51,7 +57,7 @@ class Table:
 
     def positions_of_prefix(self, prefix: str) -> list[int]:
         """As `position`, by how the name begins, from left to right."""
-        return [at for name, at in _positions(self.columns).items() if name.startswith(folded(prefix))]
+        return list(_positions_of_prefix(self.columns, prefix))
 
     def needed(self, report: str, *columns: str) -> list[int]:
         """The positions of columns without which nothing can be computed. Raises UnreadableSnapshot naming them all."""

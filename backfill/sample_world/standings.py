@@ -52,7 +52,7 @@ class Standing:
         return self.new + self.renewals + self.charter
 
 
-def distinguished_code(year: int, goals: int, members: int, growth: int, has_plan: bool, district: str = "") -> str:
+def distinguished_code(year: int, goals: int, members: int, growth: int, has_plan: bool, *, district: str = "") -> str:
     """The level that a club's numbers earn under the rules of its program year. District U asks for one goal less."""
     if district == "U" and goals < 9:
         goals += 1
@@ -135,7 +135,9 @@ def stand_on(season: Season, as_of: date) -> Standing:
         visits=(season.visits[0].at(day), season.visits[1].at(day)),
         goals=goals,
         note=note,
-        code=distinguished_code(year, goals, members, members - season.base, has_plan, club.key.partition("/")[0])
+        code=distinguished_code(
+            year, goals, members, members - season.base, has_plan, district=club.key.partition("/")[0]
+        )
         if is_recognised
         else "",
     )
