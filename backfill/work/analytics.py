@@ -32,7 +32,6 @@ from backfill.domain import (
     WorkItem,
     district_order,
     is_month_end,
-    month_end_of,
 )
 from backfill.errors import BackfillError, CorruptRecord, DashboardError, InvalidRequest, SnapshotNotFound
 from backfill.metrics import SCHEMA_VERSION, UnreadableSnapshot
@@ -41,7 +40,7 @@ from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work, unexpected
 from backfill.work.computers import Computer
 from backfill.work.computing import Computed, Source, World, world_of
-from backfill.work.neighbours import Dates, OpenClubs, dates_of, hold_dates
+from backfill.work.neighbours import Dates, LastOfMonth, OpenClubs, dates_of, hold_dates, year_before
 
 _LONGEST_CLOSING = timedelta(days=45)
 """A month's figures carry dates up to this long after its end: June closes in the last days of July."""
@@ -50,8 +49,6 @@ _A_YEAR_BEFORE = timedelta(days=366 + 31) + _LONGEST_CLOSING
 """What is computed of a date rests on no snapshot that is older than this."""
 
 T = TypeVar("T", SnapshotFacts, ResultFacts)
-MonthKey = tuple[date, str]
-"""A data month and a district."""
 
 
 def basis_of(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
@@ -63,31 +60,6 @@ def basis_of(own: SnapshotFacts, summary: SnapshotFacts | None, previous: Snapsh
 
 def _digest(value: object) -> str:
     return blake2b(repr(value).encode(), digest_size=16).hexdigest()
-
-
-def year_before(month_end: date) -> date:
-    """The end of the same month a year earlier."""
-    return month_end_of(date(month_end.year - 1, month_end.month, 1))
-
-
-class LastOfMonth:
-    """The last snapshot of each data month and district: the close, else the newest as-of."""
-
-    def __init__(self, facts: Iterable[SnapshotFacts] = ()) -> None:
-        self._last: dict[MonthKey, SnapshotFacts] = {}
-        self.add(facts)
-
-    def add(self, facts: Iterable[SnapshotFacts]) -> None:
-        for one in facts:
-            last = self._last.get((one.data_month, one.district))
-            if last is None or (one.is_final, one.as_of, one.date) > (last.is_final, last.as_of, last.date):
-                self._last[one.data_month, one.district] = one
-
-    def before(self, own: SnapshotFacts) -> SnapshotFacts | None:
-        """What a snapshot is compared with: the same data month's last of the program year before."""
-        if own.district == SUMMARY:
-            return None
-        return self._last.get((year_before(own.data_month), own.district))
 
 
 @dataclass(frozen=True)
@@ -296,10 +268,10 @@ class _Generating(Execution):
         world = self._world_of(item.date) if item.district != SUMMARY else None
         return Source(
             snapshot=snapshot,
-            summary=world and world.rows.get(item.district),
+            summary=None if world is None else world.rows.get(item.district),
             is_summary_repeated=world is not None and item.district in world.repeated,
             are_dates_blank=dates is Dates.BLANK,
-            world_line=world and world.lines.get(item.district),
+            world_line=None if world is None else world.lines.get(item.district),
             previous=previous,
             previous_clubs=clubs.get(key) if key is not None else None,
         )
@@ -350,7 +322,8 @@ class _Generating(Execution):
 
     def _read_dates(self, day: date) -> Dates:
         stored, world = self._facts_of(day).snapshots.keys() - {SUMMARY}, self._world_of(day)
-        return dates_of(stored, world and world.rows, lambda district: self._snapshot(day, district))
+        named = None if world is None else world.rows
+        return dates_of(stored, named, lambda district: self._snapshot(day, district))
 
     def _read_world(self, day: date) -> World | None:
         """None where the date's summary is missing or cannot be read: its own item says so."""

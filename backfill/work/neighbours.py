@@ -1,4 +1,4 @@
-"""What a result takes from other snapshots than its own: the open clubs of the year before, and blank dates."""
+"""What a result takes from other snapshots than its own: that of the year before, and whether dates are blank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from enum import Enum
 
-from backfill.domain import Snapshot
+from backfill.domain import SUMMARY, Snapshot, SnapshotFacts, month_end_of
 from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.metrics import UnreadableSnapshot
 from backfill.storage import SnapshotStorage
@@ -19,6 +19,35 @@ _KEPT = 4096
 
 Key = tuple[date, str]
 """The date and the district of a snapshot."""
+
+
+MonthKey = tuple[date, str]
+"""A data month and a district."""
+
+
+def year_before(month_end: date) -> date:
+    """The end of the same month a year earlier."""
+    return month_end_of(date(month_end.year - 1, month_end.month, 1))
+
+
+class LastOfMonth:
+    """The last snapshot of each data month and district: the close, else the newest as-of."""
+
+    def __init__(self, facts: Iterable[SnapshotFacts] = ()) -> None:
+        self._last: dict[MonthKey, SnapshotFacts] = {}
+        self.add(facts)
+
+    def add(self, facts: Iterable[SnapshotFacts]) -> None:
+        for one in facts:
+            last = self._last.get((one.data_month, one.district))
+            if last is None or (one.is_final, one.as_of, one.date) > (last.is_final, last.as_of, last.date):
+                self._last[one.data_month, one.district] = one
+
+    def before(self, own: SnapshotFacts) -> SnapshotFacts | None:
+        """What a snapshot is compared with: the same data month's last of the program year before."""
+        if own.district == SUMMARY:
+            return None
+        return self._last.get((year_before(own.data_month), own.district))
 
 
 class OpenClubs:

@@ -30,8 +30,9 @@ from backfill.errors import CorruptRecord, InvalidRequest, LeaseLost, StorageUna
 from backfill.metrics import SCHEMA_VERSION, district_result
 from backfill.storage import Fence
 from backfill.work import analytics, neighbours
-from backfill.work.analytics import Analytics, LastOfMonth, year_before
+from backfill.work.analytics import Analytics
 from backfill.work.executors import Here
+from backfill.work.neighbours import LastOfMonth, year_before
 from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_report, a_running_job
 from tests.unit.metrics.builders import AClub, some_clubs
 from tests.unit.stored_snapshots import BROKEN, a_district, a_summary, broken

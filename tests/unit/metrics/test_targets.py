@@ -11,13 +11,13 @@ from tests.unit.metrics.builders import SUMMARY, AClub, codes_of, result_of
 ALL_MET = ("DSP", "Training", "Market Analysis", "Communication Plan", "Region Advisor Visit")
 
 
-def result(year: int = 2025, **cells: str) -> dict[str, Any]:
+def result(year: int = 2025, /, **cells: str) -> dict[str, Any]:
     conditions = dict.fromkeys(ALL_MET, "Y") if year >= 2025 else {}
     summary = {**SUMMARY, **conditions, **{name.replace("_", " "): cell for name, cell in cells.items()}}
     return result_of(AClub(plan="Y"), summary=summary, year=year)
 
 
-def targets(year: int = 2025, **cells: str) -> dict[str, Any]:
+def targets(year: int = 2025, /, **cells: str) -> dict[str, Any]:
     found: dict[str, Any] = result(year, **cells)["targets"]
     return found
 
