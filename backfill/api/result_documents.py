@@ -48,13 +48,14 @@ class SuspendedClub(Document):
 class Clubs(Document):
     total = IntegerField(help_text="Every row, suspended clubs too.")
     open = IntegerField(help_text="Not suspended.")
-    paid = IntegerField()
+    paid = _count("The district summary's Paid Clubs, the official figure.")
+    active = IntegerField(help_text="Clubs of status Active; it can differ from `paid`.")
     low = IntegerField()
     ineligible = IntegerField()
     suspended = IntegerField()
     base = _count("The district summary's Paid Club Base.")
     netGrowth = _count("paid - base.")
-    chartered = _count("In this program year.")
+    chartered = _count("In this program year, suspended clubs too.")
     suspendedClubs = SuspendedClub(many=True)
 
 
@@ -131,6 +132,11 @@ class Gap(Document):
     distinguishedClubs = _count()
 
 
+class AreaGap(Gap):
+    firstVisits = _count("Clubs to visit in the first round.")
+    secondVisits = _count("Clubs to visit in the second round.")
+
+
 class Unit(Document):
     id = CharField()
     clubs = IntegerField()
@@ -140,22 +146,23 @@ class Unit(Document):
     goals = _count()
     distinguished = _count()
     reported = CharField(allow_null=True)
-    qualifying = CharField(allow_null=True)
-    gap = Gap(allow_null=True)
+    qualifying = CharField(allow_null=True, help_text="Areas need club visits too.")
 
 
 class Division(Unit):
+    gap = Gap(allow_null=True, help_text="To the next level.")
     rank = _count()
 
 
 class Area(Unit):
+    gap = AreaGap(allow_null=True, help_text="To the next level.")
     division = CharField(allow_blank=True)
     area = CharField(allow_blank=True)
 
 
 class TargetLevel(Document):
     level = CharField()
-    percent = IntegerField()
+    percent = _percent("Of the base; null where the rule is a number of clubs.")
     needed = _count()
 
 
@@ -166,10 +173,19 @@ class Target(Document):
     achieved = _level()
 
 
+class Condition(Document):
+    name = CharField(help_text="The column of the district summary.")
+    met = BooleanField(allow_null=True)
+
+
 class Targets(Document):
-    paidClubs = Target()
-    payments = Target()
-    distinguishedClubs = Target()
+    paidClubs = Target(allow_null=True, help_text="From 2012-2013.")
+    payments = Target(allow_null=True, help_text="From 2012-2013.")
+    distinguishedClubs = Target(allow_null=True, help_text="From 2012-2013.")
+    conditions = Condition(many=True, help_text="All must be met for the district to have a level.")
+    level = CharField(
+        allow_null=True, help_text="Of the district: the lowest of the three achieved, with every condition met."
+    )
 
 
 class WorldLine(Document):
@@ -213,6 +229,11 @@ class YearOverYear(Document):
     payments = Change()
     paidClubs = Change()
     distinguished = Change()
+    comparable = BooleanField(
+        allow_null=True, help_text="Whether at least 85 % of the open clubs were in the snapshot compared with."
+    )
+    clubsJoined = _count("Open clubs that were not open in the snapshot compared with.")
+    clubsLeft = _count("Open clubs of the snapshot compared with that are not open any more.")
 
 
 class QualityNote(Document):

@@ -30,7 +30,7 @@ COLUMNS: Mapping[str, type] = {
     "schemaVersion": int,
     **_all(
         "clubs",
-        ("total", "open", "paid", "low", "ineligible", "suspended", "base", "netGrowth", "chartered"),
+        ("total", "open", "paid", "active", "low", "ineligible", "suspended", "base", "netGrowth", "chartered"),
         int,
     ),
     **_all("membership", ("total", "base", "netGrowth"), int),
@@ -47,6 +47,7 @@ COLUMNS: Mapping[str, type] = {
         for target in _TARGETS
         for name, kind in (("base", int), ("current", int), ("achieved", str))
     },
+    "targets.level": str,
     "rankings.region": str,
     **{
         f"rankings.{measure}{name}": kind
@@ -60,6 +61,8 @@ COLUMNS: Mapping[str, type] = {
         for what in _COMPARED
         for name, kind in (("current", int), ("previous", int), ("change", int), ("percent", float))
     },
+    "yearOverYear.comparable": bool,
+    **_all("yearOverYear", ("clubsJoined", "clubsLeft"), int),
     "qualityNotes": int,
 }
 """Name to type; every one of them but the first eight may be None."""

@@ -76,9 +76,9 @@ def total(values: Sequence[int | None]) -> int | None:
     return sum(known) if known or not values else None
 
 
-def share_ceiling(base: int, percents: int) -> int:
-    """The least whole number that is at least so many percent of `base`, exactly: 55 % of 100 is 55."""
-    return -(-base * percents // 100)
+def share_ceiling(base: int, per_mille: int) -> int:
+    """The least whole number that is at least so many thousandths of `base`, exactly: 550 of 100 is 55."""
+    return -(-base * per_mille // 1000)
 
 
 def counted(count: int, noun: str) -> str:

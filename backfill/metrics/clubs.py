@@ -6,56 +6,45 @@ are percent points.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from datetime import date
 from typing import Any
 
 from backfill.domain import ProgramYear
-from backfill.metrics.cells import difference, percentage, rounded, total, words
+from backfill.metrics.cells import difference, percentage, rounded, total
 from backfill.metrics.quality import Summary
 from backfill.metrics.roster import Roster, Status
 
-_CHARTERED = re.compile(r"Charter (\d{1,2})/(\d{1,2})/(\d{2})", re.ASCII | re.IGNORECASE)
-
 
 def club_counts(roster: Roster, summary: Summary, year: ProgramYear) -> dict[str, Any]:
-    """Clubs by status. `base` and so `netGrowth` are of the district summary (its Paid Club Base); the rest is counted.
+    """Clubs by status. `paid` and `base`, and so `netGrowth`, are official figures of the district summary (its Paid
+    Clubs and Paid Club Base); the rest is counted. `active` counts the rows of status Active: another figure, which
+    differs from Paid Clubs in 27 of 124 real closes of district 91.
 
-    `chartered` are open clubs whose charter date (`Charter MM/DD/YY` of districtperformance) is in the program year.
+    `chartered` are the clubs whose charter date (districtperformance) is in the program year, suspended ones too: the
+    official number of new clubs counts them.
     """
     counts = Counter(club.status for club in roster.clubs)
-    base = summary.count("Paid Club Base")
+    paid, base = summary.count("Paid Clubs"), summary.count("Paid Club Base")
     suspended = [club for club in roster.clubs if club.status is Status.SUSPENDED]
     return {
         "total": len(roster.clubs),
         "open": len(roster.open),
-        "paid": counts[Status.ACTIVE],
+        "paid": paid,
+        "active": counts[Status.ACTIVE],
         "low": counts[Status.LOW],
         "ineligible": counts[Status.INELIGIBLE],
         "suspended": len(suspended),
         "base": base,
-        "netGrowth": difference(counts[Status.ACTIVE], base),
+        "netGrowth": difference(paid, base),
         "chartered": _chartered(roster, year),
         "suspendedClubs": [{"clubNumber": club.number, "clubName": club.name} for club in suspended],
     }
 
 
 def _chartered(roster: Roster, year: ProgramYear) -> int | None:
-    if roster.charter_cells is None:
+    if roster.charters is None:
         return None
-    open_numbers = {club.number for club in roster.open}
-    return sum(number in open_numbers and _is_charter_of(cell, year) for number, cell in roster.charter_cells)
-
-
-def _is_charter_of(cell: str, year: ProgramYear) -> bool:
-    match = _CHARTERED.fullmatch(words(cell))
-    if match is None:
-        return False
-    try:
-        return ProgramYear.of(date(2000 + int(match[3]), int(match[1]), int(match[2]))) == year
-    except ValueError:
-        return False
+    return sum(ProgramYear.of(day) == year for _, day in roster.charters)
 
 
 def membership(roster: Roster) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from backfill.domain import ProgramYear
@@ -69,11 +70,23 @@ FROM_2025 = Rule(
 lower levels only, Smedley takes 25 members and 10 goals, and every level takes a Club Success Plan."""
 
 
-def rule_of(year: ProgramYear) -> Rule:
-    """Years before 2014-2015 are taken to follow the oldest rule known; no data at hand says otherwise."""
-    if year.start >= 2025:
-        return FROM_2025
-    return FROM_2022 if year.start >= 2022 else TO_2021
+UNDISTRICTED = "U"
+"""The district of clubs without a district. There is no officer training, so one goal less can be met there."""
+
+
+@lru_cache(maxsize=64)
+def rule_of(year: ProgramYear, district: str = "") -> Rule:
+    """The levels of a program year in a district.
+
+    Years before 2014-2015 are taken to follow the oldest rule known; no data at hand says otherwise. District U needs
+    4, 6 and 8 goals in place of 5, 7 and 9: the dashboard states so on its club pages, and June 2013 agrees for 271 of
+    271 clubs. Smedley stays at 10 goals there.
+    """
+    rule = FROM_2025 if year.start >= 2025 else FROM_2022 if year.start >= 2022 else TO_2021
+    if district != UNDISTRICTED:
+        return rule
+    steps = (step if step.code == "M" else step._replace(goals=step.goals - 1) for step in rule.steps)
+    return replace(rule, steps=tuple(steps))
 
 
 def plans(roster: Roster, rule: Rule, notes: Notes) -> list[bool] | None:
@@ -107,9 +120,8 @@ def _counts(codes: Sequence[str | None]) -> dict[str, int]:
     return {**counts, "total": sum(counts.values())}
 
 
-def distinguished(roster: Roster, year: ProgramYear, base: int | None, notes: Notes) -> dict[str, Any]:
+def distinguished(roster: Roster, rule: Rule, base: int | None, notes: Notes) -> dict[str, Any]:
     """What is reported, what qualifies, the share of `base` (the summary's Paid Club Base), and what is yet to do."""
-    rule = rule_of(year)
     has_plan = plans(roster, rule, notes)
     reported = _counts([club.code for club in roster.open])
     qualifying, to_go = None, None

@@ -24,6 +24,10 @@ class Code(StrEnum):
     """A sum over the clubs is not what the summary says."""
     COLUMN_MISSING = "COLUMN_MISSING"
     """A column that can be done without is not there; what comes from it is null."""
+    COLUMN_BLANK = "COLUMN_BLANK"
+    """A column is blank in every row; what comes from it is null."""
+    COLUMN_TWICE = "COLUMN_TWICE"
+    """A report has a column under its old and its new name; the one with figures counts."""
     CELL_BLANK = "CELL_BLANK"
     """A cell that should hold a figure is empty or `N/A`; it is left out of sums."""
     CELL_UNREADABLE = "CELL_UNREADABLE"
@@ -31,7 +35,9 @@ class Code(StrEnum):
     CLUB_MISSING = "CLUB_MISSING"
     """A club stands in another report but not in this one."""
     CLUB_TWICE = "CLUB_TWICE"
-    """A report has more than one row of a club; each is kept."""
+    """A report has more than one row of a club, and the rows differ; each is kept."""
+    ROW_REPEATED = "ROW_REPEATED"
+    """A report has rows that are the same to the letter; they count once."""
     CLUB_WITHOUT_NUMBER = "CLUB_WITHOUT_NUMBER"
     """A row has no club number, or what is none; it is kept, and matched between reports by what stands there."""
     UNKNOWN_STATUS = "UNKNOWN_STATUS"
@@ -42,6 +48,9 @@ class Code(StrEnum):
     """The ten goal columns do not add up to Goals Met; Goals Met is what is used."""
     ROWS_DIFFER = "ROWS_DIFFER"
     """The rows of an area or a division do not agree about it; the figure is null."""
+
+
+_FLAGS = {"Y": True, "N": False}
 
 
 class Notes:
@@ -119,6 +128,19 @@ class Summary:
             elif self._counts[column] is None:
                 self._notes.cell(f"{column} of the district summary", cell)
         return self._counts[column]
+
+    def flag(self, column: str) -> bool | None:
+        """Whether a Y/N cell of the row is Y; None, with a note, where it is neither."""
+        if self.is_missing:
+            return None
+        cell = self._cells.get(folded(column))
+        if cell is None:
+            self._notes.column("districtsummary", column)
+            return None
+        met = _FLAGS.get(cell.strip().upper())
+        if met is None:
+            self._notes.cell(f"{column} of the district summary", cell)
+        return met
 
 
 def reconcile(

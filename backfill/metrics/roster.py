@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
-from itertools import compress
+from itertools import compress, repeat
 from typing import NamedTuple
 
-from backfill.metrics.cells import club_number, difference, words
+from backfill.metrics.cells import club_number, counted, difference, words
+from backfill.metrics.charters import COLUMN as CHARTER_COLUMN
+from backfill.metrics.charters import note_blank, read_charters
 from backfill.metrics.quality import Code, Notes
 from backfill.metrics.source import DistrictSource, Table
 
@@ -71,7 +74,10 @@ class Club(NamedTuple):
 
 
 Key = tuple[str, str, int]
-"""What a club is matched by between reports: its number, else its name, and which of several such rows it is."""
+"""A club's number, else its name, and which of several such rows it is."""
+
+Id = tuple[str, str]
+"""What a club is matched by between reports: its number, else its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +87,22 @@ class Rows:
     keys: list[Key]
     cells: list[Sequence[str]]
     """By column position."""
+    ids: frozenset[Id]
+    """The keys, whichever of several rows of a club they are."""
 
 
 def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows:
-    """Sort a report by club number, and note rows without one and clubs with several. UnreadableSnapshot if empty."""
+    """Sort a report by club number, and note rows without one and clubs with several. UnreadableSnapshot if empty.
+
+    Rows that are the same to the letter count once: some months of the real export hold every row twice.
+    """
     table.require_rows(report)
     (at,) = table.needed(report, number_column)
     numbers = [club_number(row[at]) for row in table.rows]
     if all(map(_is_number, numbers)) and len(set(numbers)) == len(numbers):  # so nearly always, and much faster
         in_order = sorted(zip(map(len, numbers), numbers, table.rows, strict=True))
-        return Rows([(text, "", 0) for _, text, _ in in_order], list(zip(*(row for *_, row in in_order), strict=True)))
+        keys = [(text, "", 0) for _, text, _ in in_order]
+        return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset(zip(numbers, repeat(""))))
     return _ordered_with_notes(table, report, numbers, notes)
 
 
@@ -99,7 +111,13 @@ def _is_number(text: str) -> bool:
 
 
 def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: Notes) -> Rows:
-    in_order = sorted((len(text), text, tuple(row)) for text, row in zip(numbers, table.rows, strict=True))
+    in_order = sorted({(len(text), text, tuple(row)) for text, row in zip(numbers, table.rows, strict=True)})
+    if repeated := len(numbers) - len(in_order):
+        notes.add(
+            Code.ROW_REPEATED,
+            f"{report} repeats rows to the letter ({counted(repeated, 'time')}); each row counts once.",
+            found=repeated,
+        )
     name_at = table.position("Club Name")
     keys: list[Key] = []
     seen = Counter[tuple[str, str]]()
@@ -115,7 +133,11 @@ def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: No
             notes.add(
                 Code.CLUB_TWICE, f"{report} has more than one row of {_named(text, name)}; each is kept.", club=text
             )
-    return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)))
+    return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset([key[:2] for key in keys]))
+
+
+VisitRow = tuple[str, str, int | None, int | None]
+"""Division, area, and the visits of a club in the first and second round; None for what a cell does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +152,10 @@ class Roster:
     """The rows of clubperformance of the open clubs, in their order."""
     payments: dict[str, list[int | None]]
     """The columns of districtperformance by the names of the result, every row of it."""
-    charter_cells: list[tuple[str, str]] | None
-    """Club number and cell where districtperformance has a charter or suspend date; None without that column."""
+    charters: list[tuple[str, date]] | None
+    """Club number and charter date where districtperformance has one; None where it cannot be known."""
+    visits: list[VisitRow] | None
+    """The club visits of each row of divisionperformance; None without those columns."""
 
 
 def read_roster(source: DistrictSource, notes: Notes) -> Roster:
@@ -141,10 +165,10 @@ def read_roster(source: DistrictSource, notes: Notes) -> Roster:
     division_rows = ordered(source.divisions, DIVISIONS, "Club", notes)
     clubs = _clubs(source.clubs, rows, notes)
     is_open = [club.status is not None and club.status is not Status.SUSPENDED for club in clubs]
-    every, known = list(clubs), set(rows.keys)
+    every, known = list(clubs), set(rows.ids)
     for table, others in ((source.districts, payment_rows), (source.divisions, division_rows)):
         every += _strangers(table, others, known)
-        known.update(others.keys)
+        known.update(others.ids)
     every.sort(key=lambda club: (len(club.number), club.number))
     _note_missing(known, {CLUBS: rows, DISTRICT: payment_rows, DIVISIONS: division_rows}, notes)
     return Roster(
@@ -152,7 +176,24 @@ def read_roster(source: DistrictSource, notes: Notes) -> Roster:
         list(compress(clubs, is_open)),
         Table(source.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
         _payment_columns(source, payment_rows, notes),
-        _charter_cells(source, payment_rows, notes),
+        _charters(source, payment_rows, notes),
+        _visits(source, division_rows, notes),
+    )
+
+
+def read_open_clubs(table: Table) -> tuple[str, ...]:
+    """The open clubs of clubperformance alone, as `series.open_clubs` has them of a result.
+
+    Raises UnreadableSnapshot where the report has no rows or is without a needed column.
+    """
+    notes = Notes()
+    rows = ordered(table, CLUBS, "Club Number", notes)
+    name_at, status_at = table.needed(CLUBS, "Club Name", "Club Status")
+    statuses = _statuses(rows.cells[status_at], rows.keys, notes)
+    return tuple(
+        number or words(name)
+        for (number, *_), name, status in zip(rows.keys, rows.cells[name_at], statuses, strict=True)
+        if status is not None and status is not Status.SUSPENDED
     )
 
 
@@ -214,9 +255,9 @@ def _note_codes(clubs: Sequence[Club], notes: Notes) -> None:
             )
 
 
-def _strangers(table: Table, rows: Rows, known: set[Key]) -> list[Club]:
+def _strangers(table: Table, rows: Rows, known: set[Id]) -> list[Club]:
     """The clubs of a report that are in none read before, without figures."""
-    if known.issuperset(rows.keys):
+    if known.issuperset(rows.ids):
         return []
     columns = [
         rows.cells[at] if (at := table.position(name)) is not None else [""] * len(rows.keys)
@@ -225,14 +266,14 @@ def _strangers(table: Table, rows: Rows, known: set[Key]) -> list[Club]:
     return [
         Club(key[0], words(name), words(division), words(area), None, None, None, None, None, "")
         for key, name, division, area in zip(rows.keys, *columns, strict=True)
-        if key not in known
+        if key[:2] not in known
     ]
 
 
-def _note_missing(every: set[Key], reports: dict[str, Rows], notes: Notes) -> None:
+def _note_missing(every: set[Id], reports: dict[str, Rows], notes: Notes) -> None:
     for report, rows in reports.items():
-        missing = every.difference(rows.keys)
-        for number, name, _ in sorted(missing, key=lambda key: (len(key[0]), key)):
+        missing = every.difference(rows.ids)
+        for number, name in sorted(missing, key=lambda key: (len(key[0]), key)):
             notes.add(
                 Code.CLUB_MISSING,
                 f"{report} has no row of {_named(number, name)}; what comes from it is null.",
@@ -249,12 +290,47 @@ def _payment_columns(source: DistrictSource, rows: Rows, notes: Notes) -> dict[s
     }
 
 
-def _charter_cells(source: DistrictSource, rows: Rows, notes: Notes) -> list[tuple[str, str]] | None:
-    at = source.districts.position("Charter Date/Suspend Date")
+def _charters(source: DistrictSource, rows: Rows, notes: Notes) -> list[tuple[str, date]] | None:
+    """None without the column, and where it is blank in every row of every district of the date."""
+    at = source.districts.position(CHARTER_COLUMN)
     if at is None:
-        notes.column(DISTRICT, "Charter Date/Suspend Date")
+        notes.column(DISTRICT, CHARTER_COLUMN)
         return None
-    return [(key[0], cell) for key, cell in zip(rows.keys, rows.cells[at], strict=True) if cell]
+    cells = [(key[0], cell) for key, cell in zip(rows.keys, rows.cells[at], strict=True) if cell.strip()]
+    if not cells and source.are_dates_blank:
+        note_blank(DISTRICT, notes)
+        return None
+    return read_charters(cells, notes)
+
+
+VISIT_COLUMNS = ("Nov Visit award", "May Visit award")
+"""Of divisionperformance: club visits of the first and of the second round."""
+
+
+def _visits(source: DistrictSource, rows: Rows, notes: Notes) -> list[VisitRow] | None:
+    table = source.divisions
+    division, area, *rounds = (table.position(name) for name in ("Division", "Area", *VISIT_COLUMNS))
+    missing = [name for name, at in zip(VISIT_COLUMNS, rounds, strict=True) if at is None]
+    if missing:
+        notes.column(DIVISIONS, *missing)
+        return None
+    if division is None or area is None:  # reading the areas says so
+        return None
+    numbers = [number for number, *_ in rows.keys]
+    marks = [
+        _marks(name, rows.cells[at], numbers, notes)
+        for name, at in zip(VISIT_COLUMNS, rounds, strict=True)
+        if at is not None
+    ]
+    first, second = marks
+    return list(zip(map(words, rows.cells[division]), map(words, rows.cells[area]), first, second, strict=True))
+
+
+def _marks(name: str, cells: Sequence[str], numbers: Sequence[str], notes: Notes) -> list[int | None]:
+    if not any(map(str.strip, cells)):
+        notes.add(Code.COLUMN_BLANK, f"{DIVISIONS} leaves the column {name} blank in every row; visits are null.")
+        return [None] * len(cells)
+    return notes.numbers(f"{name} of {DIVISIONS}", cells, numbers)
 
 
 def _named(number: str, name: str) -> str:

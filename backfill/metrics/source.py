@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,6 +34,12 @@ def _positions(columns: tuple[str, ...]) -> Mapping[str, int]:
     return found
 
 
+@lru_cache(maxsize=256)
+def _positions_of_prefix(columns: tuple[str, ...], prefix: str) -> tuple[int, ...]:
+    begin = folded(prefix)
+    return tuple(at for name, at in _positions(columns).items() if name.startswith(begin))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A report's cells as they stand. Raises UnreadableSnapshot where a row is not as long as the header."""
@@ -49,9 +55,9 @@ class Table:
         """Where a column stands, by its name without regard to case and spaces; None where there is none."""
         return _positions(self.columns).get(folded(column))
 
-    def position_of_prefix(self, prefix: str) -> int | None:
-        """As `position`, by how the name begins; the leftmost such column where there are several."""
-        return next((at for name, at in _positions(self.columns).items() if name.startswith(folded(prefix))), None)
+    def positions_of_prefix(self, prefix: str) -> list[int]:
+        """As `position`, by how the name begins, from left to right."""
+        return list(_positions_of_prefix(self.columns, prefix))
 
     def needed(self, report: str, *columns: str) -> list[int]:
         """The positions of columns without which nothing can be computed. Raises UnreadableSnapshot naming them all."""
@@ -90,10 +96,16 @@ class DistrictSource:
     """The rows of divisionperformance."""
     summary: Mapping[str, str] | None = None
     """This district's row of the date's district summary, by the report's column names; None where there is none."""
+    is_summary_repeated: bool = False
+    """The district summary has more than one row of this district, with the same figures."""
+    are_dates_blank: bool = False
+    """The charter and suspend dates are blank in every row of every district of the date."""
     world_line: Mapping[str, Any] | None = None
     """This district's entry of the date's world result."""
     previous: Mapping[str, Any] | None = None
     """The `point` of the same data month's last snapshot of the program year before."""
+    previous_clubs: Collection[str] | None = None
+    """The open clubs of that snapshot, as `open_clubs` gives them; None where they are not known."""
     previous_trouble: str = ""
     """Why there is no point although there is a snapshot; empty where that is not so."""
 
@@ -113,19 +125,41 @@ class WorldSource:
 def summary_lines(summary: Table) -> dict[str, dict[str, str]]:
     """The rows of a district summary by normalised district id, each by the report's column names.
 
-    Raises UnreadableSnapshot where there is no row, no DISTRICT column, or a row names no district or one named before.
+    A district that stands twice with the same figures is one. Raises UnreadableSnapshot where there is no row, no
+    DISTRICT column, or a row names no district or one named before with other figures.
     """
+    return _read_summary(summary)[0]
+
+
+def repeated_districts(summary: Table) -> frozenset[str]:
+    """The districts that stand more than once in a district summary, with the same figures. Raises as above."""
+    return _read_summary(summary)[1]
+
+
+def _read_summary(summary: Table) -> tuple[dict[str, dict[str, str]], frozenset[str]]:
     summary.require_rows("districtsummary")
     (at,) = summary.needed("districtsummary", "DISTRICT")
     lines: dict[str, dict[str, str]] = {}
-    for row in summary.rows:
+    repeated: set[str] = set()
+    for row in sorted(summary.rows, key=tuple):  # which of two equal rows is kept does not depend on their order
         try:
             district = normalised_district(row[at])
         except ValueError as exc:
             raise UnreadableSnapshot(
                 f'districtsummary has a row for "{row[at].strip()[:20]}", which is no district; collect this day anew.'
             ) from exc
+        line = dict(zip(summary.columns, row, strict=True))
         if district in lines:
-            raise UnreadableSnapshot(f"districtsummary has two rows for district {district}; collect this day anew.")
-        lines[district] = dict(zip(summary.columns, row, strict=True))
-    return lines
+            if _figures(lines[district]) != _figures(line):
+                raise UnreadableSnapshot(
+                    f"districtsummary has two rows for district {district} that differ; collect this day anew."
+                )
+            repeated.add(district)
+            continue
+        lines[district] = line
+    return lines, frozenset(repeated)
+
+
+def _figures(line: Mapping[str, str]) -> dict[str, str]:
+    """The cells of a summary row that are about the district, without those that name it."""
+    return {name: " ".join(cell.split()) for name, cell in line.items() if folded(name) not in ("district", "region")}

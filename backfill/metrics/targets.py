@@ -1,49 +1,123 @@
-"""Targets of the Distinguished District Program: what each level takes, and which is achieved.
+"""Targets of the Distinguished District Program: what each level requires, which is reached, and the district's level.
 
 Source: the district's row of the district summary (Paid Club Base, Payment Base, Paid Clubs, Total YTD Payments, Total
-Distinguished Clubs). Units: clubs and payments are counts; the least whole number that reaches a share, exactly.
+Distinguished Clubs, and a Y/N column for each condition). Units: clubs and payments are counts; what a share of a base
+requires is the least whole number that reaches it, in exact arithmetic.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from backfill.domain import ProgramYear
 from backfill.metrics.cells import share_ceiling
 from backfill.metrics.quality import Summary
 
 LEVELS = ("distinguished", "select", "presidents", "smedley")
-GROWTH = (1, 3, 5, 8)
-"""Percent of the base that paid clubs and payments must have grown by, level by level."""
-SHARE = (45, 50, 55, 60)
-"""Percent of the Paid Club Base that must be distinguished, level by level."""
+"""Lowest first. The program had no Smedley level before 2018-2019."""
 
 
-def targets(summary: Summary) -> dict[str, Any]:
+class Need(NamedTuple):
+    """What a level requires of a base."""
+
+    percent: float | None
+    """As the program states it; None where it states a number of clubs."""
+    per_mille: int = 0
+    """The share of the base that must be reached, exactly: 1015 is 1.5 % more than the base."""
+    more: int = 0
+    """The number above the base, where the rule is a number of clubs."""
+
+    def of(self, base: int) -> int:
+        return base + self.more if self.percent is None else share_ceiling(base, self.per_mille)
+
+
+Needs = tuple[Need, ...]
+
+
+def _growth(*percents: float) -> Needs:
+    """So many percent more than the base, level by level."""
+    return tuple(Need(percent, 1000 + round(10 * percent)) for percent in percents)
+
+
+def _share(*percents: int) -> Needs:
+    """So many percent of the base, level by level."""
+    return tuple(Need(percent, 10 * percent) for percent in percents)
+
+
+def _clubs(*more: int) -> Needs:
+    """So many clubs more than the base, level by level."""
+    return tuple(Need(None, more=count) for count in more)
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """The rules from a program year on, until the next era begins."""
+
+    first: int
+    """The calendar year in which its first program year begins."""
+    payments: Needs
+    """Of the Payment Base."""
+    paid_clubs: Needs
+    """Of the Paid Club Base."""
+    distinguished: Needs
+    """Of the Paid Club Base."""
+    conditions: tuple[str, ...]
+    """Columns of the district summary that must all be Y."""
+
+
+_BOTH = ("DSP", "Training")
+_PLANS = (*_BOTH, "Market Analysis", "Communication Plan")
+_VISITED = (*_PLANS, "Region Advisor Visit")
+
+ERAS = (
+    #   from  payments                paid clubs                    distinguished clubs     conditions
+    Era(2026, _growth(1, 3, 5, 8),    _growth(1, 3, 5, 8),          _share(45, 50, 55, 60), _PLANS),
+    Era(2025, _growth(1, 3, 5, 8),    _growth(1, 3, 5, 8),          _share(45, 50, 55, 60), _VISITED),
+    Era(2022, _growth(1, 3, 5, 8),    _clubs(0, 1) + _growth(3, 5), _share(40, 45, 50, 55), _BOTH),
+    Era(2018, _growth(1.5, 3, 5, 8),  _growth(1.5, 3, 5, 8),        _share(40, 45, 50, 55), _BOTH),
+    Era(2012, _growth(3, 5, 8),       _growth(3, 5, 8),             _share(40, 45, 50),     _BOTH),
+)  # fmt: skip
+"""The Distinguished District Program by program year, newest first.
+
+Source: the table "targets" of ANALYTICS.md, which was checked against the goals that Toastmasters International printed
+for ten (district, year) pairs and against the number of distinguished districts of 2021-2022 to 2023-2024. Before
+2012-2013 another, competitive program was in force: it has no targets.
+"""
+
+
+def era_of(year: ProgramYear) -> Era | None:
+    """The rules of a program year; None before 2012-2013."""
+    return next((era for era in ERAS if year.start >= era.first), None)
+
+
+def targets(summary: Summary, year: ProgramYear) -> dict[str, Any]:
     """Each of paid clubs, payments and distinguished clubs with its base, what there is, what is needed, and the level.
 
-    `needed` and `achieved` are null where the base is unknown or 0, since nothing grows from nothing.
+    `needed` and `achieved` are null where the base is unknown or 0, since nothing grows from nothing. `level` is the
+    lowest of the three achieved levels, and null unless every condition is met. Before 2012-2013 all three are null.
     """
+    era = era_of(year)
+    if era is None:
+        return {"paidClubs": None, "payments": None, "distinguishedClubs": None, "conditions": [], "level": None}
     club_base, payment_base = summary.count("Paid Club Base"), summary.count("Payment Base")
-    return {
-        "paidClubs": _target(club_base, summary.count("Paid Clubs"), [100 + percents for percents in GROWTH], GROWTH),
-        "payments": _target(
-            payment_base, summary.count("Total YTD Payments"), [100 + percents for percents in GROWTH], GROWTH
-        ),
-        "distinguishedClubs": _target(club_base, summary.count("Total Distinguished Clubs"), SHARE, SHARE),
+    parts = {
+        "paidClubs": _target(club_base, summary.count("Paid Clubs"), era.paid_clubs),
+        "payments": _target(payment_base, summary.count("Total YTD Payments"), era.payments),
+        "distinguishedClubs": _target(club_base, summary.count("Total Distinguished Clubs"), era.distinguished),
     }
+    conditions = [{"name": name, "met": summary.flag(name)} for name in era.conditions]
+    achieved = [part["achieved"] for part in parts.values()]
+    is_ready = None not in achieved and all(condition["met"] for condition in conditions)
+    return {**parts, "conditions": conditions, "level": min(achieved, key=LEVELS.index) if is_ready else None}
 
 
-def _target(
-    base: int | None, current: int | None, shares: list[int] | tuple[int, ...], percents: tuple[int, ...]
-) -> dict[str, Any]:
-    needed = [share_ceiling(base, share) if base is not None and base > 0 else None for share in shares]
-    reached = [
-        level
-        for level, least in zip(LEVELS, needed, strict=True)
-        if current is not None and least is not None and current >= least
-    ]
-    levels = [
-        {"level": level, "percent": points, "needed": least}
-        for level, points, least in zip(LEVELS, percents, needed, strict=True)
-    ]
-    return {"base": base, "current": current, "levels": levels, "achieved": reached[-1] if reached else None}
+def _target(base: int | None, current: int | None, needs: Needs) -> dict[str, Any]:
+    levels: list[dict[str, Any]] = []
+    achieved = None
+    for level, need in zip(LEVELS, needs, strict=False):  # not every era has the last level
+        least = need.of(base) if base is not None and base > 0 else None
+        levels.append({"level": level, "percent": need.percent, "needed": least})
+        if current is not None and least is not None and current >= least:
+            achieved = level
+    return {"base": base, "current": current, "levels": levels, "achieved": achieved}

@@ -128,8 +128,9 @@ class Unit:
         goals = (half, half + 1, half + 1) if is_area else (_share(base, 45), half, _share(base, 55))
         words = ("Distinguished", "Select Distinguished", "President's Distinguished")
         met = [word for word, p, d in zip(words, paid_goals, goals, strict=True) if paid >= p and distinguished >= d]
-        is_unaligned = clubs[0].division == "0D"
-        return cls(base, paid, distinguished, paid_goals, goals, met[-1] if met and not is_unaligned else "")
+        is_visited = not is_area or all(4 * sum(s.visits[r] > 0 for s in clubs) >= 3 * base for r in (0, 1))
+        is_ranked = is_visited and clubs[0].division != "0D"
+        return cls(base, paid, distinguished, paid_goals, goals, met[-1] if met and is_ranked else "")
 
     @staticmethod
     def columns(kind: str) -> list[str]:
@@ -224,7 +225,7 @@ def summary_row(year: int, traits: DistrictTraits, clubs: Sequence[Standing]) ->
         codes["D"],
         codes["S"],
         codes["P"],
-        *((plan, plan, plan, codes["M"]) if year >= 2025 else ()),
+        *((plan, plan, *([plan] if year == 2025 else ()), codes["M"]) if year >= 2025 else ()),
         distinguished,
         percent(distinguished, base),
     ]
@@ -236,7 +237,8 @@ def _summary_columns(year: int) -> list[str]:
     names += ["Payment Base", "% Payment Growth", "Paid Club Base", "Paid Clubs", "% Club Growth", "Active Clubs"]
     names += [f"{level}Distinguished Clubs" for level in ("", "Select ", "Presidents ")]
     if year >= 2025:
-        names += ["Market Analysis", "Communication Plan", "Region Advisor Visit", "Smedley Distinguished Clubs"]
+        visit = ["Region Advisor Visit"] if year == 2025 else []
+        names += ["Market Analysis", "Communication Plan", *visit, "Smedley Distinguished Clubs"]
     return [*names, "Total Distinguished Clubs", "% Distinguished Clubs"]
 
 

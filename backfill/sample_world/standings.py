@@ -52,8 +52,10 @@ class Standing:
         return self.new + self.renewals + self.charter
 
 
-def distinguished_code(year: int, goals: int, members: int, growth: int, has_plan: bool) -> str:
-    """The level that a club's numbers earn under the rules of its program year."""
+def distinguished_code(year: int, goals: int, members: int, growth: int, has_plan: bool, *, district: str = "") -> str:
+    """The level that a club's numbers earn under the rules of its program year. District U asks for one goal less."""
+    if district == "U" and goals < 9:
+        goals += 1
     if year < 2025:
         if members < 20 and growth < (3 if year >= 2022 else 5):
             return ""
@@ -99,7 +101,13 @@ def stand_on(season: Season, as_of: date) -> Standing:
     april_on_time = season.april_on_time and day >= ordinal(year, 4, 1)
     lists, has_plan = season.officer_lists.at(day), season.success_plan.at(day) > 0
     members = 0 if is_suspended else season.base + new - season.left.at(day)
-    others = (new >= 4, new >= 8, min(trained) >= 4, (october_on_time or april_on_time) and lists >= 1)
+    is_late = season.is_new and club.chartered_on is not None and club.chartered_on >= date(year, 9, 1)
+    others = (
+        new >= 4,
+        new >= 8,
+        (trained[1] if is_late else min(trained)) >= 4,
+        (october_on_time or april_on_time) and lists >= 1,
+    )
     goals = goals_met(year, levels, awards, others)
     is_recognised = not is_suspended and day >= ordinal(year, 4, 1)
     if is_suspended and season.suspended_on:
@@ -127,7 +135,11 @@ def stand_on(season: Season, as_of: date) -> Standing:
         visits=(season.visits[0].at(day), season.visits[1].at(day)),
         goals=goals,
         note=note,
-        code=distinguished_code(year, goals, members, members - season.base, has_plan) if is_recognised else "",
+        code=distinguished_code(
+            year, goals, members, members - season.base, has_plan, district=club.key.partition("/")[0]
+        )
+        if is_recognised
+        else "",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import groupby
 from typing import TypeVar
@@ -32,7 +32,6 @@ from backfill.domain import (
     WorkItem,
     district_order,
     is_month_end,
-    month_end_of,
 )
 from backfill.errors import BackfillError, CorruptRecord, DashboardError, InvalidRequest, SnapshotNotFound
 from backfill.metrics import SCHEMA_VERSION, UnreadableSnapshot
@@ -41,6 +40,7 @@ from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work, unexpected
 from backfill.work.computers import Computer
 from backfill.work.computing import Computed, Source, World, world_of
+from backfill.work.neighbours import Dates, LastOfMonth, OpenClubs, dates_of, hold_dates, year_before
 
 _LONGEST_CLOSING = timedelta(days=45)
 """A month's figures carry dates up to this long after its end: June closes in the last days of July."""
@@ -49,43 +49,20 @@ _A_YEAR_BEFORE = timedelta(days=366 + 31) + _LONGEST_CLOSING
 """What is computed of a date rests on no snapshot that is older than this."""
 
 T = TypeVar("T", SnapshotFacts, ResultFacts)
-MonthKey = tuple[date, str]
-"""A data month and a district."""
 
 
 def basis_of(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
     """A digest of all that a result rests on: its snapshot, the date's summary, the snapshot of the year before."""
     beside = (summary and summary.content_hash, previous and (previous.date, previous.content_hash))
     rests_on = (SCHEMA_VERSION, own.content_hash, own.data_month, own.as_of, own.is_final, beside)
-    return blake2b(repr(rests_on).encode(), digest_size=16).hexdigest()
+    return _digest(rests_on)
 
 
-def year_before(month_end: date) -> date:
-    """The end of the same month a year earlier."""
-    return month_end_of(date(month_end.year - 1, month_end.month, 1))
+def _digest(value: object) -> str:
+    return blake2b(repr(value).encode(), digest_size=16).hexdigest()
 
 
-class LastOfMonth:
-    """The last snapshot of each data month and district: the close, else the newest as-of."""
-
-    def __init__(self, facts: Iterable[SnapshotFacts] = ()) -> None:
-        self._last: dict[MonthKey, SnapshotFacts] = {}
-        self.add(facts)
-
-    def add(self, facts: Iterable[SnapshotFacts]) -> None:
-        for one in facts:
-            last = self._last.get((one.data_month, one.district))
-            if last is None or (one.is_final, one.as_of, one.date) > (last.is_final, last.as_of, last.date):
-                self._last[one.data_month, one.district] = one
-
-    def before(self, own: SnapshotFacts) -> SnapshotFacts | None:
-        """What a snapshot is compared with: the same data month's last of the program year before."""
-        if own.district == SUMMARY:
-            return None
-        return self._last.get((year_before(own.data_month), own.district))
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DayFacts:
     """The snapshots of a date with what stands beside each, and what was computed of them before."""
 
@@ -99,9 +76,19 @@ class DayFacts:
         summary = self.snapshots.get(SUMMARY) if district != SUMMARY else None
         return basis_of(own, summary, self.previous.before(own))
 
+    def basis_on_date(self, district: str) -> str:
+        """As `basis`, of a result that rests on every district of the date: their charter dates are all blank."""
+        return _digest((self.basis(district), self._districts))
+
+    @cached_property
+    def _districts(self) -> str:
+        return _digest(sorted((name, own.content_hash) for name, own in self.snapshots.items() if name != SUMMARY))
+
     def is_done(self, district: str) -> bool:
         stored = self.results.get(district)
-        return stored is not None and stored.basis == self.basis(district)
+        if stored is None or stored.schema_version != SCHEMA_VERSION:
+            return False
+        return stored.basis == self.basis(district) or stored.basis == self.basis_on_date(district)
 
 
 def is_kept(day: date, cadence: Cadence) -> bool:
@@ -201,10 +188,12 @@ class _Generating(Execution):
     ) -> None:
         self._job, self._fence, self._now = job, fence, now
         self._snapshots, self._computer = snapshots, computer
+        self._open_clubs = OpenClubs(snapshots)
         # A few days are in work at a time; no snapshot changes meanwhile, since no other job runs.
         self._facts_of = lru_cache(maxsize=4)(self._read_facts)
         self._world_of = lru_cache(maxsize=4)(self._read_world)
         self._last_of_month = lru_cache(maxsize=4)(self._read_month)
+        self._dates_of = lru_cache(maxsize=4)(self._read_dates)
 
     def concurrency(self, limits: RateLimits) -> int:  # noqa: ARG002
         """Whatever the limits: they are of the dashboard, which is not asked for anything."""
@@ -232,40 +221,59 @@ class _Generating(Execution):
 
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         points = self._points_before(day.date, items)
+        clubs = self._open_clubs.read(points)
         stored = self._snapshots.get_several(day.date, [item.district for item in items])
-        found = [self._source(item, stored, points) for item in items]
+        dates = Dates.SEEN if hold_dates(stored, stored.__getitem__) else self._dates_of(day.date)
+        found = [self._source(item, stored, points, clubs, dates) for item in items]
         sources = [source for source in found if isinstance(source, Source)]
         computed = iter(self._computer.compute(sources))
         ends = [next(computed) if isinstance(one, Source) else one for one in found]
         settled = list(zip(items, ends, strict=True))
-        results = [self._result(item, end) for item, end in settled if isinstance(end, Computed)]
+        results = [self._result(item, end, dates) for item, end in settled if isinstance(end, Computed)]
         self._snapshots.put_results(results, fence=self._fence)
+        for result, end in zip(results, (end for end in ends if isinstance(end, Computed)), strict=True):
+            self._open_clubs.remember(result.date, result.district, end.clubs)
         return [self._outcome(item, end) for item, end in settled]
 
     def _points_before(self, day: date, items: Sequence[WorkItem]) -> Mapping[tuple[date, str], Point]:
-        """The points of the year before of a bundle, asked for together."""
+        """The points of the year before of a bundle, asked for together; those of current results."""
         facts = self._facts_of(day)
         own = [facts.snapshots[item.district] for item in items if item.district in facts.snapshots]
-        before = [last for last in map(facts.previous.before, own) if last is not None]
-        return self._snapshots.points([(last.date, last.district) for last in before])
+        before = {(last.date, last.district): last for last in map(facts.previous.before, own) if last is not None}
+        points = self._snapshots.points(list(before))
+        return {
+            key: point
+            for key, point in points.items()
+            if (point.source_hash, point.schema_version) == (before[key].content_hash, SCHEMA_VERSION)
+        }
 
     def _source(
-        self, item: WorkItem, stored: Mapping[str, Snapshot], points: Mapping[tuple[date, str], Point]
+        self,
+        item: WorkItem,
+        stored: Mapping[str, Snapshot],
+        points: Mapping[tuple[date, str], Point],
+        clubs: Mapping[tuple[date, str], tuple[str, ...]],
+        dates: Dates,
     ) -> Source | BackfillError:
         """What the item is computed from, or why it cannot be read."""
+        facts, previous = self._facts_of(item.date), None
+        before = facts.previous.before(facts.snapshots[item.district]) if item.district in facts.snapshots else None
+        key = (before.date, before.district) if before is not None else None
         try:
             snapshot = stored.get(item.district) or self._snapshot(item.date, item.district)
-            previous = self._previous(item, points)
+            if key is not None:  # the point where a current result has it, else the snapshot to compute it from
+                previous = points[key].figures if key in points else self._snapshot(*key)
         except (CorruptRecord, SnapshotNotFound) as exc:
             return exc
-        world = self._world_of(item.date)
-        if item.district == SUMMARY or world is None:
-            return Source(snapshot=snapshot, previous=previous)
+        world = self._world_of(item.date) if item.district != SUMMARY else None
         return Source(
             snapshot=snapshot,
-            summary=world.rows.get(item.district),
-            world_line=world.lines.get(item.district),
+            summary=None if world is None else world.rows.get(item.district),
+            is_summary_repeated=world is not None and item.district in world.repeated,
+            are_dates_blank=dates is Dates.BLANK,
+            world_line=None if world is None else world.lines.get(item.district),
             previous=previous,
+            previous_clubs=clubs.get(key) if key is not None else None,
         )
 
     def _snapshot(self, day: date, district: str) -> Snapshot:
@@ -274,19 +282,6 @@ class _Generating(Execution):
             raise SnapshotNotFound(f"The snapshot {day}/{district} is not stored any more; collect it anew.")
         return snapshot
 
-    def _previous(
-        self, item: WorkItem, points: Mapping[tuple[date, str], Point]
-    ) -> Mapping[str, object] | Snapshot | None:
-        """The point of the year before where a current result has it, else the snapshot to compute it from."""
-        facts = self._facts_of(item.date)
-        previous = facts.previous.before(facts.snapshots[item.district])
-        if previous is None:
-            return None
-        point = points.get((previous.date, previous.district))
-        if point is not None and (point.source_hash, point.schema_version) == (previous.content_hash, SCHEMA_VERSION):
-            return point.figures
-        return self._snapshot(previous.date, previous.district)
-
     def _outcome(self, item: WorkItem, computed: Computed | Exception) -> Outcome:
         if isinstance(computed, Computed):
             return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=computed.quality)
@@ -294,16 +289,17 @@ class _Generating(Execution):
             return Outcome(item, OutcomeKind.FAILED, self._now(), computed.code, computed.message, attempts=1)
         return unexpected(item, computed, self._now())
 
-    def _result(self, item: WorkItem, computed: Computed) -> Result:
+    def _result(self, item: WorkItem, computed: Computed, dates: Dates) -> Result:
         facts = self._facts_of(item.date)
         own = facts.snapshots[item.district]
+        rests_on_date = item.district != SUMMARY and dates is not Dates.SEEN
         return Result(
             date=item.date,
             district=item.district,
             program_year=ProgramYear.of(own.data_month),
             source_hash=own.content_hash,
             schema_version=SCHEMA_VERSION,
-            basis=facts.basis(item.district),
+            basis=(facts.basis_on_date if rests_on_date else facts.basis)(item.district),
             job_id=self._job.id,
             computed_at=self._now(),
             quality=computed.quality,
@@ -323,6 +319,11 @@ class _Generating(Execution):
     def _read_month(self, month_end: date) -> Sequence[SnapshotFacts]:
         stored = self._snapshots.facts(month_end.replace(day=1), month_end + _LONGEST_CLOSING)
         return [facts for facts in stored if facts.data_month == month_end]
+
+    def _read_dates(self, day: date) -> Dates:
+        stored, world = self._facts_of(day).snapshots.keys() - {SUMMARY}, self._world_of(day)
+        named = None if world is None else world.rows
+        return dates_of(stored, named, lambda district: self._snapshot(day, district))
 
     def _read_world(self, day: date) -> World | None:
         """None where the date's summary is missing or cannot be read: its own item says so."""

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backfill.dashboard.csv import parse
 from backfill.domain import SUMMARY, ReportName, Snapshot
 from backfill.errors import BackfillError
-from backfill.metrics import DistrictSource, Table, WorldSource, district_result, summary_lines, world_result
+from backfill.metrics import (
+    CHARTER_COLUMN,
+    DistrictSource,
+    Table,
+    WorldSource,
+    district_result,
+    open_clubs,
+    read_open_clubs,
+    repeated_districts,
+    summary_lines,
+    world_result,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +37,12 @@ class Source:
     """The district's line of the date's world result."""
     previous: Mapping[str, Any] | Snapshot | None = None
     """The point of the program year before, or the snapshot to compute it from."""
+    previous_clubs: Sequence[str] | None = None
+    """The open clubs beside that point; of a snapshot they are computed."""
+    is_summary_repeated: bool = False
+    """The date's summary has more than one row of the district, with the same figures."""
+    are_dates_blank: bool = False
+    """The charter and suspend dates are blank in every row of every district of the date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,8 @@ class Computed:
     body: bytes
     point: Mapping[str, Any] | None
     quality: Mapping[str, int]
+    clubs: tuple[str, ...] = ()
+    """The open clubs of a district."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,8 @@ class World:
     """A date's summary, read once for all its districts."""
 
     rows: Mapping[str, Mapping[str, str]]
+    repeated: frozenset[str]
+    """Districts with more than one row, of the same figures."""
     result: Mapping[str, Any]
 
     @property
@@ -67,15 +88,17 @@ def _attempted(source: Source) -> Computed | Exception:
 def _computed(source: Source) -> Computed:
     if source.snapshot.district == SUMMARY:
         return Computed(_as_json(world_of(source.snapshot).result), None, {})
-    previous, trouble = source.previous, ""
+    previous, clubs, trouble = source.previous, source.previous_clubs, ""
     if isinstance(previous, Snapshot):
         try:
-            previous = _district(Source(snapshot=previous), None)["point"]
+            before = _district(Source(snapshot=previous), None, None)
+            previous, clubs = before["point"], open_clubs(before)
         except BackfillError as exc:  # that is a failure of its own item, not of this one
             trouble = f"the snapshot of {previous.date} cannot be read: {exc.message}"
             previous = None
-    result = _district(source, previous, trouble)
-    return Computed(_as_json(result), result["point"], dict(Counter(note["code"] for note in result["quality"])))
+    result = _district(source, previous, clubs, trouble)
+    quality = dict(Counter(note["code"] for note in result["quality"]))
+    return Computed(_as_json(result), result["point"], quality, open_clubs(result))
 
 
 def world_of(snapshot: Snapshot) -> World:
@@ -89,10 +112,26 @@ def world_of(snapshot: Snapshot) -> World:
         source_hash=snapshot.content_hash,
         summary=summary,
     )
-    return World(summary_lines(summary), world_result(source))
+    return World(summary_lines(summary), repeated_districts(summary), world_result(source))
 
 
-def _district(source: Source, previous: Mapping[str, Any] | None, trouble: str = "") -> dict[str, Any]:
+def open_clubs_of(snapshot: Snapshot) -> tuple[str, ...]:
+    """As `open_clubs` of its result. Raises DashboardError or UnreadableSnapshot where it cannot be read."""
+    return read_open_clubs(_table(snapshot, ReportName.CLUBS))
+
+
+def has_dates(snapshot: Snapshot) -> bool:
+    """Whether any club of a district has a charter or suspend date. Raises as `open_clubs_of`."""
+    if snapshot.district == SUMMARY:
+        return False
+    table = _table(snapshot, ReportName.DISTRICT)
+    at = table.position(CHARTER_COLUMN)
+    return at is not None and any(row[at].strip() for row in table.rows)
+
+
+def _district(
+    source: Source, previous: Mapping[str, Any] | None, clubs: Collection[str] | None, trouble: str = ""
+) -> dict[str, Any]:
     snapshot = source.snapshot
     return district_result(
         DistrictSource(
@@ -109,7 +148,10 @@ def _district(source: Source, previous: Mapping[str, Any] | None, trouble: str =
             summary=source.summary,
             world_line=source.world_line,
             previous=previous,
+            previous_clubs=clubs,
             previous_trouble=trouble,
+            is_summary_repeated=source.is_summary_repeated,
+            are_dates_blank=source.are_dates_blank,
         )
     )
 

@@ -26,10 +26,20 @@ def as_report(table: Table) -> Report:
 
 
 def a_district(
-    day: date = DAY, district: str = "91", *, clubs: Sequence[AClub] | None = None, **fields: Any
+    day: date = DAY,
+    district: str = "91",
+    *,
+    clubs: Sequence[AClub] | None = None,
+    dates: bool = True,
+    **fields: Any,
 ) -> Snapshot:
-    """Of twenty members in each of four clubs, where nothing else is said."""
-    rows = some_clubs(4) if clubs is None else clubs
+    """Of twenty members in each of four clubs, where nothing else is said.
+
+    `dates` gives the first club an old charter date, so that the column is not blank on the whole date.
+    """
+    rows = list(some_clubs(4) if clubs is None else clubs)
+    if dates:
+        rows[0] = replace(rows[0], charter=rows[0].charter or "Charter 01/15/20")
     reports = {
         ReportName.CLUBS: as_report(clubs_table(rows)),
         ReportName.DISTRICT: as_report(district_table(rows)),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backfill.domain import (
+    DISTRICT_REPORTS,
     SUMMARY,
     Cadence,
     Job,
@@ -28,12 +29,13 @@ from backfill.domain import (
 from backfill.errors import CorruptRecord, InvalidRequest, LeaseLost, StorageUnavailable
 from backfill.metrics import SCHEMA_VERSION, district_result
 from backfill.storage import Fence
-from backfill.work import analytics
-from backfill.work.analytics import Analytics, LastOfMonth, year_before
+from backfill.work import analytics, neighbours
+from backfill.work.analytics import Analytics
 from backfill.work.executors import Here
-from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_running_job
-from tests.unit.metrics.builders import some_clubs
-from tests.unit.stored_snapshots import a_district, a_summary, broken
+from backfill.work.neighbours import LastOfMonth, year_before
+from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_report, a_running_job
+from tests.unit.metrics.builders import AClub, some_clubs
+from tests.unit.stored_snapshots import BROKEN, a_district, a_summary, broken
 
 NEXT = DAY + timedelta(days=1)
 A_YEAR_AGO = date(2023, 1, 31)
@@ -193,6 +195,80 @@ def test_an_outdated_result_of_the_year_before_is_not_believed(wrong: dict[str, 
     it.storage.snapshots.put_results([replace(stored, point={**(stored.point or {}), "members": 999}, **wrong)])
     it.run(plan=it.plan(first=DAY))
     assert it.result()["yearOverYear"]["members"]["previous"] == 60
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["computed by this job", "read from the snapshot"])
+def test_the_clubs_that_joined_and_left_are_those_of_both_snapshots(anew: bool) -> None:
+    """Whether this job computed the year before, another one did, or none has."""
+    clubs = some_clubs(10)
+    before = [*clubs[2:], AClub(number="77", status="Suspended"), AClub(number="78")]
+    it = Generating(a_district(A_YEAR_AGO, clubs=before), a_district(clubs=clubs))
+    if anew:
+        it.run(plan=it.plan(last=A_YEAR_AGO))
+        it.run(plan=it.plan(first=DAY))
+    else:
+        it.run()
+    compared = it.result()["yearOverYear"]
+    assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (False, 2, 1)
+    alone = Generating(a_district(A_YEAR_AGO, clubs=before), a_district(clubs=clubs))
+    alone.run(plan=alone.plan(first=DAY))
+    assert alone.storage.snapshots.results[DAY, "91"].body == it.storage.snapshots.results[DAY, "91"].body
+
+
+def test_no_club_of_the_year_before_is_remembered_longer_than_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_KEPT", 2)
+    it = Generating(*(a_district(day, d) for day in (A_YEAR_AGO, DAY) for d in ("91", "92", "93", "F")))
+    it.run()
+    for district in ("91", "92", "93", "F"):
+        assert it.result(district=district)["yearOverYear"]["comparable"] is True
+
+
+# Columns that are blank on the whole date.
+
+
+def blank(district: str, day: date = DAY) -> Snapshot:
+    return a_district(day, district, dates=False)
+
+
+def test_charter_dates_that_are_blank_in_every_district_of_the_date_are_null_with_a_note() -> None:
+    it = Generating(blank("91"), blank("F"), a_summary(DAY, {"Active Clubs": "4"}))
+    outcomes = it.run()
+    assert it.result()["clubs"]["chartered"] is None
+    assert outcomes["2024-01-31/91"].quality == {"COLUMN_BLANK": 1}
+
+
+@pytest.mark.parametrize("others", [("F",), tuple(f"{n:02d}" for n in range(1, 41))], ids=["bundle", "other bundle"])
+def test_charter_dates_that_another_district_of_the_date_has_are_known_here_too(others: tuple[str, ...]) -> None:
+    *rest, last = others
+    it = Generating(blank("91"), *map(blank, rest), a_district(district=last))
+    it.run()
+    assert it.result()["clubs"]["chartered"] == 0
+
+
+def test_charter_dates_are_not_taken_for_blank_while_a_district_of_the_summary_is_not_stored() -> None:
+    it = Generating(blank("91"), a_summary(DAY, {"Active Clubs": "4"}, {"DISTRICT": "F"}))
+    it.run()
+    assert (it.result()["clubs"]["chartered"], it.result()["quality"]) == (0, [])
+
+
+def test_a_district_that_comes_later_settles_whether_the_dates_of_another_are_blank() -> None:
+    """The results are those of one job over the same snapshots, whatever was computed before."""
+    summary = a_summary(DAY, {"Active Clubs": "4"}, {"DISTRICT": "F", "Active Clubs": "4"})
+    it = done(Generating(blank("91"), summary))
+    it.put(blank("F"))
+    assert kinds(it.run())["2024-01-31/91"] == "processed"
+    assert it.result()["clubs"]["chartered"] is None
+    it.put(a_district(district="F"))
+    assert kinds(it.run())["2024-01-31/91"] == "processed"
+    assert it.result()["clubs"]["chartered"] == 0
+    assert it.plan().skipped == {SkipReason.UNCHANGED: 3}
+
+
+def test_blank_dates_beside_a_district_that_cannot_be_read_are_null() -> None:
+    unreadable = replace(a_district(district="F"), reports={name: a_report(BROKEN) for name in DISTRICT_REPORTS})
+    it = Generating(blank("91"), unreadable)
+    it.run()
+    assert it.result()["clubs"]["chartered"] is None
 
 
 def test_the_last_of_a_month_is_its_close_else_its_newest_as_of() -> None:

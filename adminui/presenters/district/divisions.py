@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from adminui.presenters import wording
 from adminui.presenters.figures import UNKNOWN, figure
@@ -71,4 +72,12 @@ def _gap(gap: Mapping[str, int] | None) -> str:
         parts.append(_("%(n)s paid") % {"n": paid})
     if distinguished := gap["distinguishedClubs"]:
         parts.append(_("%(n)s distinguished") % {"n": distinguished})
+    if first := gap.get("firstVisits"):
+        parts.append(
+            ngettext("%(n)s first-round visit", "%(n)s first-round visits", first) % {"n": first},
+        )
+    if second := gap.get("secondVisits"):
+        parts.append(
+            ngettext("%(n)s second-round visit", "%(n)s second-round visits", second) % {"n": second},
+        )
     return wording.listed(parts)

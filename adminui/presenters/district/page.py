@@ -12,7 +12,7 @@ from adminui.presenters.district.distinguished import Distinguished, distinguish
 from adminui.presenters.district.goals import Goal, goals
 from adminui.presenters.district.health import Health, health
 from adminui.presenters.district.quality import Quality
-from adminui.presenters.district.standing import Ranking
+from adminui.presenters.district.standing import Comparability, Ranking, Targets
 from adminui.presenters.figures import figure, percent, signed, signed_percent
 from adminui.presenters.result import Json, Tile, about
 from adminui.presenters.tables import Table
@@ -28,9 +28,11 @@ class District:
     """None before program year 2020-2021."""
     health: Health
     divisions: Table
-    targets: Table
+    targets: Targets | None
+    """None before program year 2012-2013."""
     comparisons: Table | None
     """None where the year before is not known."""
+    comparability: Comparability | None
     ranking: Ranking | None
     """None where the district has no line in the summary of the date."""
     suspended: list[str]
@@ -50,6 +52,7 @@ def district(result: Json) -> District:
         divisions=divisions.table(result["divisions"], result["areas"]),
         targets=standing.targets(result["targets"]),
         comparisons=standing.comparisons(result["yearOverYear"]),
+        comparability=standing.comparability(result["yearOverYear"]),
         ranking=standing.ranking(result["rankings"]),
         suspended=[f"{club['clubName']} ({club['clubNumber']})" for club in result["clubs"]["suspendedClubs"]],
         quality=quality.quality(result["quality"], names),
@@ -99,6 +102,7 @@ def _base(part: Json) -> str:
 def _statuses(clubs: Json) -> str:
     parts = [
         (_("%(n)s open"), clubs["open"]),
+        (_("%(n)s active"), clubs.get("active")),
         (_("%(n)s low"), clubs["low"]),
         (_("%(n)s ineligible"), clubs["ineligible"]),
         (_("%(n)s suspended"), clubs["suspended"]),

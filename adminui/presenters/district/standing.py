@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from adminui.presenters import figures
+from adminui.presenters import figures, wording
 from adminui.presenters.figures import figure, percent, signed, signed_percent
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Table, numbers, row
@@ -42,9 +43,78 @@ class Ranking:
     measures: Table
 
 
-def targets(value: Mapping[str, Json]) -> Table:
-    levels = [str(label) for label in figures.LEVELS.values()]
+@dataclass(frozen=True, slots=True)
+class Condition:
+    name: str
+    text: str
+    """Whether it is met."""
+    tone: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    level: str
+    """The level of the district, or why it has none."""
+    tone: str
+    icon: str
+    table: Table
+    conditions: list[Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparability:
+    """How many clubs joined and left since the year before."""
+
+    text: str
+    is_warning: bool
+
+
+def targets(value: Mapping[str, Any]) -> Targets | None:
+    """None before program year 2012-2013, whose program had no such targets."""
+    if value["payments"] is None:
+        return None
+    level = value.get("level")
+    return Targets(
+        level=_district_level(value),
+        tone="ok" if level else "mute",
+        icon="check" if level else "",
+        table=_targets_table(value),
+        conditions=[_condition(condition) for condition in value.get("conditions", ())],
+    )
+
+
+def _district_level(value: Mapping[str, Any]) -> str:
+    if "conditions" not in value:
+        return _("Computed by older rules; an analytics-generation job computes it again.")
+    if value["level"] is not None:
+        return _("The district is %(level)s.") % {"level": figures.level(value["level"])}
+    if any(value[name]["base"] is None or value[name]["current"] is None for name in _TARGETS):
+        return _("Whether the district has a level is not known.")
+    reached = all(value[name]["achieved"] for name in _TARGETS)
+    missed = [condition["name"] for condition in value["conditions"] if condition["met"] is False]
+    unknown = [condition["name"] for condition in value["conditions"] if condition["met"] is None]
+    if not reached:
+        return _("The district has no level yet: not every target of the first one is reached.")
+    if missed:
+        return _("The district has no level yet: not met are %(names)s.") % {"names": wording.listed(missed)}
+    return _("Whether the district has a level is not known: the summary does not say whether %(names)s is met.") % {
+        "names": wording.listed(unknown)
+    }
+
+
+def _condition(condition: Json) -> Condition:
+    text, tone, icon = {
+        True: (_("met"), "ok", "check"),
+        False: (_("not met"), "bad", "cross"),
+        None: (_("not known"), "warn", "warn"),
+    }[condition["met"]]
+    return Condition(condition["name"], text, tone, icon)
+
+
+def _targets_table(value: Mapping[str, Any]) -> Table:
     lines = [(str(label), value[name]) for name, label in _TARGETS.items()]
+    levels = [figures.level(level["level"]) for level in value["payments"]["levels"]]
     return Table(
         _("Targets"),
         [Column("", "name"), *numbers(_("Base"), _("Now"), *levels)],
@@ -61,15 +131,17 @@ def targets(value: Mapping[str, Json]) -> Table:
 
 
 def _target(level: Json, current: int | None) -> Cell:
-    needed, share = level["needed"], percent(level["percent"], 0)
+    needed, percents = level["needed"], level["percent"]
+    share = "" if percents is None else percent(percents, 0 if percents == int(percents) else 1)
     if needed is None or current is None:
         return Cell(figure(needed), note=share)
-    if current >= needed:
-        return Cell(figure(needed), note=_("%(percent)s, reached") % {"percent": share}, tone="ok", icon="check")
-    return Cell(figure(needed), note=_("%(percent)s, %(n)s to go") % {"percent": share, "n": figure(needed - current)})
+    reached = current >= needed
+    state = _("reached") if reached else _("%(n)s to go") % {"n": figure(needed - current)}
+    note = ", ".join(part for part in (share, state) if part)
+    return Cell(figure(needed), note=note, tone="ok" if reached else "", icon="check" if reached else "")
 
 
-def comparisons(value: Mapping[str, Json] | None) -> Table | None:
+def comparisons(value: Mapping[str, Any] | None) -> Table | None:
     if value is None:
         return None
     lines = [(str(label), value[name]) for name, label in _COMPARED.items()]
@@ -86,6 +158,20 @@ def comparisons(value: Mapping[str, Json] | None) -> Table | None:
             for name, line in lines
         ],
     )
+
+
+def comparability(value: Mapping[str, Any] | None) -> Comparability | None:
+    """None where there is no comparison, or the clubs of the year before are not known."""
+    if value is None or value.get("clubsJoined") is None:
+        return None
+    joined, left = value["clubsJoined"], value["clubsLeft"]
+    clubs = _("%(joined)s and %(left)s") % {
+        "joined": ngettext("%(n)s club joined", "%(n)s clubs joined", joined) % {"n": figure(joined)},
+        "left": ngettext("%(n)s left", "%(n)s left", left) % {"n": figure(left)},
+    }
+    if value["comparable"] is False:
+        return Comparability(_("Not comparable: %(clubs)s.") % {"clubs": clubs}, is_warning=True)
+    return Comparability(_("Since then %(clubs)s.") % {"clubs": clubs}, is_warning=False)
 
 
 def ranking(line: Json | None) -> Ranking | None:

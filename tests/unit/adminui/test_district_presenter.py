@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from adminui.presenters import district as presenter
 from adminui.presenters.figures import UNKNOWN
 from adminui.presenters.tables import Cell, Table
@@ -53,7 +55,9 @@ def test_the_tiles_have_the_figures_of_the_result_and_their_growth() -> None:
 def test_what_the_reports_do_not_say_is_a_dash_and_no_zero() -> None:
     district = shown(THRIVING, summary=None)
     assert district.tiles[1].change == UNKNOWN
-    assert texts(district.targets)[0] == ["Paid clubs", *[UNKNOWN] * 6]
+    assert district.targets is not None
+    assert texts(district.targets.table)[0] == ["Paid clubs", *[UNKNOWN] * 6]
+    assert district.targets.level == "Whether the district has a level is not known."
     assert district.ranking is None
     assert district.comparisons is None
 
@@ -124,13 +128,14 @@ def test_areas_stand_in_their_division_with_what_is_missing_to_the_next_level() 
         ("division", "Division B"),
         ("area", "Area 01"),
     ]
-    assert units.rows[1].cells[-1].text == "2 distinguished"
+    assert units.rows[0].cells[-1].text == "2 distinguished"
+    assert units.rows[1].cells[-1].text == "2 distinguished, 2 first-round visits and 2 second-round visits"
 
 
 def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_level() -> None:
     from tests.unit.metrics.builders import divisions_table
 
-    earned = unit_cells(distinguished=2)
+    earned = unit_cells(base=1, distinguished=2)
     table = divisions_table([THRIVING], areas={("A", "01"): earned})
     division, area = column(shown(THRIVING, divisions=table).divisions, -2)
     assert (area.text, area.note) == (UNKNOWN, "earned: Distinguished")
@@ -143,16 +148,86 @@ def test_the_unaligned_division_has_no_letter() -> None:
 
 
 def test_targets_say_what_is_reached_and_what_is_to_go() -> None:
-    row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "103", "Total Distinguished Clubs": "44"}
-    clubs, payments, distinguished = (row.cells[3:] for row in shown(THRIVING, summary=row).targets.rows)
+    row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "103", "Total Distinguished Clubs": "39"}
+    found = shown(THRIVING, summary=row).targets
+    assert found is not None
+    clubs, payments, distinguished = (line.cells[3:] for line in found.table.rows)
     assert [(cell.text, cell.note) for cell in clubs] == [
-        ("101", "1 %, reached"),
+        ("100", "reached"),
+        ("101", "reached"),
         ("103", "3 %, reached"),
         ("105", "5 %, 2 to go"),
-        ("108", "8 %, 5 to go"),
     ]
     assert [cell.icon for cell in payments] == ["check", "", "", ""]
-    assert distinguished[0].note == "45 %, 1 to go"
+    assert distinguished[0].note == "40 %, 1 to go"
+
+
+def test_an_era_has_as_many_levels_as_its_program_and_half_percents() -> None:
+    row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "100"}
+    found = shown(THRIVING, summary=row, year=2018).targets
+    assert found is not None
+    assert found.table.rows[0].cells[3].note == "1.5 %, 2 to go"
+    found = shown(THRIVING, summary=row, year=2017).targets
+    assert found is not None
+    assert [column.label for column in found.table.columns[3:]] == [
+        "Distinguished",
+        "Select Distinguished",
+        "President's Distinguished",
+    ]
+    assert shown(THRIVING, summary=row, year=2011).targets is None
+
+
+REACHED = {
+    **SUMMARY_ROW,
+    "Paid Club Base": "100",
+    "Paid Clubs": "103",
+    "Total YTD Payments": "1090",
+    "Total Distinguished Clubs": "50",
+}
+
+
+@pytest.mark.parametrize(
+    ("cells", "tone", "sentence"),
+    [
+        ({}, "ok", "The district is President's Distinguished."),
+        ({"Training": "N"}, "mute", "The district has no level yet: not met are Training."),
+        ({"DSP": "N", "Training": "N"}, "mute", "The district has no level yet: not met are DSP and Training."),
+        ({"Paid Clubs": "99"}, "mute", "The district has no level yet: not every target of the first one is reached."),
+        (
+            {"DSP": "?"},
+            "mute",
+            "Whether the district has a level is not known: the summary does not say whether DSP is met.",
+        ),
+    ],
+)
+def test_the_level_of_the_district_or_why_it_has_none_is_a_sentence(
+    cells: dict[str, str], tone: str, sentence: str
+) -> None:
+    found = shown(THRIVING, summary={**REACHED, **cells}).targets
+    assert found is not None
+    assert (found.level, found.tone) == (sentence, tone)
+
+
+def test_each_condition_says_whether_it_is_met() -> None:
+    found = shown(THRIVING, summary={**REACHED, "DSP": "N", "Training": ""}).targets
+    assert found is not None
+    assert [(one.name, one.text, one.tone) for one in found.conditions] == [
+        ("DSP", "not met", "bad"),
+        ("Training", "not known", "warn"),
+    ]
+
+
+def test_a_result_of_older_rules_is_still_shown_and_says_so() -> None:
+    result = result_of(THRIVING, previous=result_of(VULNERABLE)["point"], summary=REACHED)
+    del result["clubs"]["active"]
+    for name in ("conditions", "level"):
+        del result["targets"][name]
+    for name in ("comparable", "clubsJoined", "clubsLeft"):
+        del result["yearOverYear"][name]
+    district = presenter.district(result)
+    assert district.targets is not None
+    assert district.targets.level == "Computed by older rules; an analytics-generation job computes it again."
+    assert district.comparability is None
 
 
 def test_the_year_before_stands_beside_this_one() -> None:
@@ -162,6 +237,18 @@ def test_the_year_before_stands_beside_this_one() -> None:
     assert texts(compared)[0] == ["Members", "24", "15", "+9"]
     change = compared.rows[0].cells[-1]
     assert (change.note, change.tone) == ("+60.00 %", "ok")
+
+
+def test_a_district_that_was_formed_anew_is_not_comparable_and_says_how_many_clubs_joined() -> None:
+    before = result_of(VULNERABLE)["point"]
+    clubs = some_clubs(200)
+    found = shown(*clubs, previous=before, previous_clubs=[str(number) for number in range(117, 210)]).comparability
+    assert found is not None
+    assert (found.text, found.is_warning) == ("Not comparable: 116 clubs joined and 9 left.", True)
+    found = shown(*clubs, previous=before, previous_clubs=[str(number) for number in range(2, 201)]).comparability
+    assert found is not None
+    assert (found.text, found.is_warning) == ("Since then 1 club joined and 0 left.", False)
+    assert shown(*clubs, previous=before).comparability is None
 
 
 def test_the_place_in_the_world_is_that_of_the_world_result() -> None:

@@ -26,6 +26,7 @@ GOAL_COLUMNS = (
     "Off. List On Time",
 )
 PAYMENT_COLUMNS = ("New", "Late Ren.", "Oct. Ren.", "Apr. Ren.", "Total Ren.", "Total Chart", "Total to Date")
+VISIT_COLUMNS = ("Nov Visit award", "May Visit award")
 _ENDS = ("Dist.", "Select Dist.", "Pres. Dist.")
 
 
@@ -63,15 +64,17 @@ class AClub:
     paid: Mapping[str, str] = field(default_factory=dict)
     """Cells of PAYMENT_COLUMNS that are not 0."""
     charter: str = ""
+    visits: tuple[str, str] = ("1", "1")
+    """The cells of the first and the second round of club visits."""
 
     @property
     def place(self) -> list[str]:
         return ["91", self.division, self.area, self.number, self.name]
 
 
-def some_clubs(count: int, **traits: str) -> list[AClub]:
+def some_clubs(count: int, **traits: Any) -> list[AClub]:
     """Clubs numbered from 1 on that differ in nothing else."""
-    return [AClub(number=f"{number:08d}", name=f"Club {number}", **traits) for number in range(1, count + 1)]  # type: ignore[arg-type]
+    return [AClub(number=f"{number:08d}", name=f"Club {number}", **traits) for number in range(1, count + 1)]
 
 
 def clubs_table(clubs: Sequence[AClub]) -> Table:
@@ -145,13 +148,23 @@ def divisions_table(
     areas: Mapping[tuple[str, str], list[str]] | None = None,
     divisions: Mapping[str, list[str]] | None = None,
 ) -> Table:
-    columns = ("District", "Division", "Area", "Club", "Club Name", *UNIT_COLUMNS["Area"], *UNIT_COLUMNS["Division"])
+    columns = (
+        "District",
+        "Division",
+        "Area",
+        "Club",
+        "Club Name",
+        *VISIT_COLUMNS,
+        *UNIT_COLUMNS["Area"],
+        *UNIT_COLUMNS["Division"],
+    )
     areas, divisions = areas or {}, divisions or {}
     return Table(
         columns,
         [
             [
                 *club.place,
+                *club.visits,
                 *areas.get((club.division, club.area), unit_cells()),
                 *divisions.get(club.division, unit_cells()),
             ]
@@ -163,6 +176,8 @@ def divisions_table(
 SUMMARY = {
     "REGION": "10",
     "DISTRICT": "91",
+    "DSP": "Y",
+    "Training": "Y",
     "New Payments": "0",
     "October Payments": "0",
     "April Payments": "0",

@@ -110,10 +110,12 @@ def test_percentages_have_the_digits_given() -> None:
         (175, 101, 177),
         (0, 60, 0),
         (1, 1, 1),
+        (200, 1.5, 3),
+        (201, 1.5, 4),
     ],
 )
-def test_a_share_is_rounded_up_exactly(base: int, percents: int, least: int) -> None:
-    assert share_ceiling(base, percents) == least
+def test_a_share_is_rounded_up_exactly(base: int, percents: float, least: int) -> None:
+    assert share_ceiling(base, round(10 * percents)) == least
 
 
 @pytest.mark.parametrize(("cell", "text"), [("00000309", "309"), (" 309 ", "309"), ("28677767", "28677767"), ("0", "")])

@@ -16,6 +16,7 @@ from tests.unit.metrics.builders import (
     district_table,
     divisions_table,
     result_of,
+    some_clubs,
 )
 
 
@@ -26,20 +27,38 @@ def test_clubs_are_counted_by_status() -> None:
         AClub(number="3", status="Low"),
         AClub(number="4", status="Ineligible"),
         AClub(number="5", status="Suspended", name="Gone"),
+        summary={**SUMMARY, "Active Clubs": "4", "Paid Clubs": "3"},
     )
     assert result["clubs"] == {
         "total": 5,
         "open": 4,
-        "paid": 2,
+        "paid": 3,
+        "active": 2,
         "low": 1,
         "ineligible": 1,
         "suspended": 1,
         "base": 4,
-        "netGrowth": -2,
+        "netGrowth": -1,
         "chartered": 0,
         "suspendedClubs": [{"clubNumber": "5", "clubName": "Gone"}],
     }
     assert result["quality"] == []
+
+
+def test_paid_clubs_are_the_official_figure_and_not_the_active_clubs() -> None:
+    """District 21 of June 2024: Paid Clubs 96, and 97 clubs of status Active."""
+    summary = {**SUMMARY, "Active Clubs": "97", "Paid Clubs": "96", "Paid Club Base": "95"}
+    result = result_of(*some_clubs(97), summary=summary)
+    assert [result["clubs"][name] for name in ("paid", "active", "base", "netGrowth")] == [96, 97, 95, 1]
+    assert result["point"]["paidClubs"] == 96
+    previous = {"members": 1, "payments": 1, "paidClubs": 90, "distinguished": 0}
+    compared = result_of(*some_clubs(97), summary=summary, previous=previous)["yearOverYear"]
+    assert compared["paidClubs"] == {"current": 96, "previous": 90, "change": 6, "percent": 6.67}
+
+
+def test_without_a_summary_paid_clubs_are_not_known() -> None:
+    counts = result_of(AClub(), summary=None)["clubs"]
+    assert [counts[name] for name in ("paid", "base", "netGrowth", "active")] == [None, None, None, 1]
 
 
 def test_suspended_clubs_count_in_nothing_but_the_payments() -> None:
@@ -118,11 +137,35 @@ def test_growth_on_a_payment_base_of_0_has_no_percentage() -> None:
         (" Susp 09/30/23", 0),
         ("Charter 13/45/23", 0),
         ("Charter soon", 0),
+        ("Charter 09/30/23 Susp 07/01/24", 1),
+        ("Charter 05/30/23 Susp 09/30/23", 0),
+        (" charter  9/1/23", 1),
         ("", 0),
     ],
 )
 def test_clubs_chartered_in_the_program_year_are_counted(cell: str, counts: int) -> None:
     assert result_of(AClub(charter=cell), year=2023)["clubs"]["chartered"] == counts
+
+
+def test_a_club_that_was_chartered_and_suspended_counts_as_chartered() -> None:
+    """Both dates may stand in the cell; the official number of new clubs counts such a club, suspended or not."""
+    cell = "Charter 09/30/25 Susp 07/01/26"
+    clubs = [AClub(number="1", charter=cell), AClub(number="2", status="Suspended", charter=cell), AClub(number="3")]
+    assert result_of(*clubs, year=2025)["clubs"]["chartered"] == 2
+
+
+def test_a_charter_without_a_readable_date_is_noted() -> None:
+    result = result_of(AClub(charter="Charter soon"))
+    assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] == [
+        ("CELL_UNREADABLE", "309", "Charter soon")
+    ]
+
+
+def test_dates_that_are_blank_on_the_whole_date_are_not_known_and_noted_once() -> None:
+    result = result_of(*some_clubs(3), are_dates_blank=True)
+    assert result["clubs"]["chartered"] is None
+    assert codes_of(result) == ["COLUMN_BLANK"]
+    assert result_of(*some_clubs(3))["clubs"]["chartered"] == 0
 
 
 def test_reports_are_matched_by_number_without_leading_zeros() -> None:
@@ -161,12 +204,31 @@ def test_a_club_with_two_rows_keeps_both_and_is_noted() -> None:
     result = result_of(AClub(number="1", members="20"), AClub(number="1", members="30"))
     assert result["clubs"]["total"] == 2
     assert result["membership"]["total"] == 50
-    assert codes_of(result) == ["CLUB_TWICE"] * 3
+    assert codes_of(result) == ["CLUB_TWICE", "ROW_REPEATED", "ROW_REPEATED"]
+
+
+def test_rows_that_are_the_same_to_the_letter_count_once_with_a_note() -> None:
+    """Some months of the real export hold every row twice."""
+    clubs = [AClub(number="1", paid={"New": "4", "Total to Date": "4"}), AClub(number="2", members="31")]
+    agreed = {**SUMMARY, "Active Clubs": "2", "New Payments": "4", "Total YTD Payments": "4"}
+    once, twice = (result_of(*rows, summary=agreed) for rows in (clubs, [*clubs, *clubs]))
+    assert once["quality"] == []
+    notes = twice["quality"]
+    assert [(note["code"], note["message"].split()[0], note["found"]) for note in notes] == [
+        ("ROW_REPEATED", "clubperformance", 2),
+        ("ROW_REPEATED", "districtperformance", 2),
+        ("ROW_REPEATED", "divisionperformance", 2),
+    ]
+    assert {**twice, "quality": []} == once
+
+
+def test_a_district_that_the_summary_repeats_is_noted() -> None:
+    assert codes_of(result_of(AClub(), is_summary_repeated=True)) == ["ROW_REPEATED"]
 
 
 def test_an_unknown_status_counts_in_the_total_only() -> None:
     result = result_of(AClub(number="1"), AClub(number="2", status="Merged"), AClub(number="3", status=""))
-    assert [result["clubs"][name] for name in ("total", "open", "paid", "low", "ineligible", "suspended")] == [
+    assert [result["clubs"][name] for name in ("total", "open", "active", "low", "ineligible", "suspended")] == [
         3,
         1,
         1,
@@ -181,7 +243,7 @@ def test_an_unknown_status_counts_in_the_total_only() -> None:
 
 
 def test_a_status_is_read_without_regard_to_case_and_spaces() -> None:
-    assert result_of(AClub(status=" ACTIVE "))["clubs"]["paid"] == 1
+    assert result_of(AClub(status=" ACTIVE "))["clubs"]["active"] == 1
 
 
 def test_an_unreadable_cell_is_left_out_and_noted_and_no_0() -> None:

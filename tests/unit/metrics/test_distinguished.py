@@ -57,6 +57,39 @@ def test_a_level_is_earned_by_the_rule_of_its_program_year(
     assert (rule.steps[earned - 1].code if earned else "") == code
 
 
+UNDISTRICTED = [
+    # year, goals, members, growth, level
+    (2012, 3, 20, 0, ""),
+    (2012, 4, 20, 0, "D"),
+    (2012, 5, 20, 0, "D"),
+    (2012, 6, 19, 5, "S"),
+    (2012, 8, 20, 0, "P"),
+    (2023, 8, 19, 3, "P"),
+    (2025, 8, 22, 6, "P"),
+    (2025, 6, 20, 0, "S"),
+    (2025, 9, 30, 9, "P"),
+    (2025, 10, 25, 0, "M"),
+]
+
+
+@pytest.mark.parametrize(("year", "goals", "members", "growth", "code"), UNDISTRICTED)
+def test_a_club_of_district_u_needs_4_6_and_8_goals(
+    year: int, goals: int, members: int, growth: int, code: str
+) -> None:
+    rule = rule_of(ProgramYear(year), "U")
+    earned = rule.earned(members, growth, goals, has_plan=True)
+    assert (rule.steps[earned - 1].code if earned else "") == code
+
+
+def test_a_club_of_district_u_with_8_goals_is_presidents_distinguished_and_2_goals_from_smedley() -> None:
+    """2025-2026: base 16, members 22, a Club Success Plan, 8 goals; reported P."""
+    club = AClub(members="22", base="16", goals="8", plan="Y", code="P")
+    found = result_of(club, year=2025, district="U")["distinguished"]
+    assert found["reported"]["presidents"] == found["qualifying"]["presidents"] == 1
+    assert found["toGo"] == [{"clubNumber": "309", "level": "smedley", "goals": 2, "members": 3, "planMissing": False}]
+    assert result_of(club, year=2025, district="91")["distinguished"]["qualifying"]["select"] == 1
+
+
 @pytest.mark.parametrize("year", [2008, 2021, 2022, 2024, 2025, 2030])
 def test_each_level_takes_at_least_what_the_one_before_takes(year: int) -> None:
     rule = rule_of(ProgramYear(year))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,11 +48,83 @@ def test_a_level_takes_both_its_paid_and_its_distinguished_clubs(
     gap: dict[str, int] | None,
 ) -> None:
     cells = unit_cells(base=4, paid=paid, distinguished=distinguished, level="Distinguished")
-    (area,) = units([AClub()], areas={("A", "01"): cells})["areas"]
-    assert (area["paid"], area["base"], area["distinguished"]) == (paid, 4, distinguished)
-    assert area["reported"] == "Distinguished"
-    assert area["qualifying"] == level
-    assert area["gap"] == gap
+    result = units(some_clubs(4), areas={("A", "01"): cells}, divisions={"A": cells})
+    (area,), (division,) = result["areas"], result["divisions"]
+    for unit in (area, division):
+        assert (unit["paid"], unit["base"], unit["distinguished"]) == (paid, 4, distinguished)
+        assert (unit["reported"], unit["qualifying"]) == ("Distinguished", level)
+    assert division["gap"] == gap
+    assert area["gap"] == (gap and {**gap, "firstVisits": 0, "secondVisits": 0})
+
+
+def visited(first: int, second: int, count: int = 4) -> list[AClub]:
+    """Clubs of one area, so many of which were visited in each round."""
+    rounds = [("1" if at < first else "0", "1" if at < second else "0") for at in range(count)]
+    return [AClub(number=str(at), visits=visits) for at, visits in enumerate(rounds, start=1)]
+
+
+def test_an_area_without_enough_visits_has_no_level_and_its_gap_names_them() -> None:
+    """Area H/71 of district 61 in June 2026: base 4, paid 5, distinguished 2, but 2 of 4 first-round visits."""
+    cells = unit_cells(base=4, paid=5, distinguished=2)
+    result = units(visited(2, 4), areas={("A", "01"): cells}, divisions={"A": cells})
+    (area,), (division,) = result["areas"], result["divisions"]
+    assert (area["reported"], area["qualifying"]) == (None, None)
+    assert area["gap"] == {"paidClubs": 0, "distinguishedClubs": 0, "firstVisits": 1, "secondVisits": 0}
+    assert division["qualifying"] == "Distinguished"
+    assert division["gap"] == {"paidClubs": 0, "distinguishedClubs": 1}
+
+
+@pytest.mark.parametrize(
+    ("base", "first", "second", "missing"),
+    [
+        (4, 3, 3, (0, 0)),
+        (4, 3, 2, (0, 1)),
+        (5, 3, 4, (1, 0)),
+        (5, 4, 4, (0, 0)),
+        (3, 2, 2, (1, 1)),
+        (8, 6, 6, (0, 0)),
+        (0, 0, 0, (0, 0)),
+    ],
+)
+def test_a_level_of_an_area_takes_visits_to_75_percent_of_its_base_in_each_round(
+    base: int, first: int, second: int, missing: tuple[int, int]
+) -> None:
+    cells = unit_cells(base=base, paid=9, distinguished=2, paid_goals=(4, 4, 5), goals=(2, 3, 3))
+    (area,) = units(visited(first, second, 8), areas={("A", "01"): cells})["areas"]
+    assert (area["gap"]["firstVisits"], area["gap"]["secondVisits"]) == missing
+    assert area["qualifying"] == ("Distinguished" if missing == (0, 0) else None)
+
+
+def test_a_club_that_was_visited_twice_in_a_round_is_one_visited_club() -> None:
+    clubs = [AClub(number=str(at), visits=("2" if at < 3 else "0", "1")) for at in range(1, 5)]
+    (area,) = units(clubs, areas={("A", "01"): unit_cells(distinguished=2)})["areas"]
+    assert area["gap"]["firstVisits"] == 1
+
+
+def test_visits_that_are_blank_in_every_row_leave_the_level_unknown_with_a_note() -> None:
+    clubs = [replace(club, visits=("1", " ")) for club in some_clubs(4)]
+    result = units(clubs, areas={("A", "01"): unit_cells(distinguished=2)})
+    (area,) = result["areas"]
+    assert (area["qualifying"], area["gap"], area["paid"]) == (None, None, 4)
+    assert codes_of(result) == ["COLUMN_BLANK"]
+    assert "May Visit award" in result["quality"][0]["message"]
+
+
+def test_a_visit_that_cannot_be_read_is_left_out_and_noted() -> None:
+    clubs = [*visited(3, 3, 3), AClub(number="4", visits=("?", "1"))]
+    result = units(clubs, areas={("A", "01"): unit_cells(distinguished=2)})
+    assert result["areas"][0]["qualifying"] == "Distinguished"
+    assert [(note["code"], note["clubNumber"]) for note in result["quality"]] == [("CELL_UNREADABLE", "4")]
+
+
+def test_a_report_without_the_visits_has_no_levels_of_areas_and_a_note() -> None:
+    full = divisions_table(some_clubs(4), areas={("A", "01"): unit_cells(distinguished=2)})
+    keep = [at for at, name in enumerate(full.columns) if "visit" not in name.casefold()]
+    cut = Table(tuple(full.columns[at] for at in keep), [[row[at] for at in keep] for row in full.rows])
+    result = district_result(a_source(some_clubs(4), divisions=cut))
+    assert (result["areas"][0]["qualifying"], result["areas"][0]["gap"]) == (None, None)
+    assert result["divisions"][0]["gap"] is not None
+    assert codes_of(result) == ["COLUMN_MISSING"]
 
 
 @pytest.mark.parametrize(("division", "area"), [("0D", "0A"), ("0D", "01")])

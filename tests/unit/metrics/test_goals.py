@@ -107,3 +107,65 @@ def test_a_goal_without_its_column_is_null_and_noted() -> None:
     assert result["goals"][8] == {"goal": 9, "achieved": None, "percent": None}
     assert result["goals"][0]["achieved"] == 1
     assert codes_of(result) == ["COLUMN_MISSING"]
+
+
+@pytest.mark.parametrize(
+    ("charter", "rounds", "is_met"),
+    [
+        ("Charter 10/20/25", ("0", "4"), True),
+        ("Charter 09/01/25", ("0", "4"), True),
+        ("Charter 09/30/25 Susp 07/01/26", ("0", "4"), True),
+        ("Charter 10/20/25", ("0", "3"), False),
+        ("Charter 10/20/25", ("7", "3"), False),
+        ("Charter 08/31/25", ("0", "4"), False),
+        ("Charter 10/20/24", ("0", "4"), False),
+        ("Charter 10/20/26", ("0", "4"), False),
+        ("", ("0", "4"), False),
+    ],
+)
+def test_goal_9_of_a_club_chartered_from_september_on_asks_for_the_second_round_only(
+    charter: str, rounds: tuple[str, str], is_met: bool
+) -> None:
+    club = AClub(
+        goals="1" if is_met else "0",
+        charter=charter,
+        plan="Y",
+        learned={"Off. Trained Round 1": rounds[0], "Off. Trained Round 2": rounds[1]},
+    )
+    result = result_of(club, AClub(number="2", plan="Y"), year=2025)
+    assert result["goals"][8]["achieved"] == int(is_met)
+    assert "GOALS_DIFFER" not in codes_of(result)
+
+
+def with_both_names(old: str, new: str, cells: str) -> Table:
+    """The report of two clubs with a column under its new name too, at the right end."""
+    table = clubs_table([AClub(number="1", learned={old: "2"}), AClub(number="2")])
+    return Table((*table.columns, new), [[*row, cell] for row, cell in zip(table.rows, cells.split(","), strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cells", "used", "met"),
+    [
+        ("Level 2s", "Level 2s or EOM", "2,2", "Level 2s", 1),  # both have figures: the left one counts
+        ("Level 2s", "Level 2s or EOM", ",", "Level 2s", 1),
+        ("Level 2s", "Level 2s or EOM", "0,0", "Level 2s", 1),
+        ("Level 1s", "Level 2s or EOM", "2,2", "Level 2s or EOM", 2),  # the old name has no figures
+    ],
+)
+def test_of_two_names_of_a_column_the_one_with_figures_counts_with_a_note(
+    old: str, new: str, cells: str, used: str, met: int
+) -> None:
+    result = district_result(a_source([AClub(number="1"), AClub(number="2")], clubs=with_both_names(old, new, cells)))
+    assert result["goals"][1]["achieved"] == met
+    (note,) = [note for note in result["quality"] if note["code"] == "COLUMN_TWICE"]
+    assert f'"{used}" has the figures' in note["message"]
+
+
+@pytest.mark.parametrize("column", ["Level 2s", "Add. Level 2s", "Level 3s", FOURS])
+def test_a_missing_goal_column_leaves_the_other_goals(column: str) -> None:
+    full = clubs_table([AClub(learned={"Level 1s": "4"})])
+    at = full.columns.index(column)
+    cut = Table(full.columns[:at] + full.columns[at + 1 :], [[*row[:at], *row[at + 1 :]] for row in full.rows])
+    result = district_result(a_source([AClub()], clubs=cut))
+    assert sum(goal["achieved"] is None for goal in result["goals"]) == 1
+    assert codes_of(result) == ["COLUMN_MISSING"]

@@ -60,7 +60,7 @@ def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], 
 def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int]) -> None:
     result = district_result(a_source(clubs, **moment))
     counts = result["clubs"]
-    assert counts["paid"] + counts["low"] + counts["ineligible"] == counts["open"]
+    assert counts["active"] + counts["low"] + counts["ineligible"] == counts["open"]
     assert counts["open"] + counts["suspended"] == counts["total"]
     assert len(counts["suspendedClubs"]) == counts["suspended"]
     for levels in (result["distinguished"]["reported"], result["distinguished"]["qualifying"]):

@@ -101,11 +101,22 @@ def test_a_total_with_an_unreadable_part_is_null_rather_than_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("districts", "match"), [(("01", "1"), "two rows for district 01"), (("Total",), "no district")]
+    ("rows", "match"),
+    [
+        (({"DISTRICT": "01"}, {"DISTRICT": "1", "Paid Clubs": "7"}), "two rows for district 01 that differ"),
+        (({"DISTRICT": "Total"},), "no district"),
+    ],
 )
-def test_rows_that_cannot_be_told_apart_fail_the_item(districts: tuple[str, ...], match: str) -> None:
+def test_rows_that_cannot_be_told_apart_fail_the_item(rows: tuple[dict[str, str], ...], match: str) -> None:
     with pytest.raises(UnreadableSnapshot, match=match):
-        a_world(*({"DISTRICT": district} for district in districts))
+        a_world(*rows)
+
+
+def test_a_district_that_stands_twice_with_the_same_figures_is_one() -> None:
+    once = a_world({"DISTRICT": "01", "Paid Clubs": "7"}, {"DISTRICT": "02"})
+    twice = ({"DISTRICT": "1", "REGION": " 10 ", "Paid Clubs": "7"}, {"DISTRICT": "01", "Paid Clubs": "7"})
+    assert a_world(*twice, {"DISTRICT": "02"}) == once == a_world({"DISTRICT": "02"}, *twice[::-1])
+    assert once["totals"]["districts"] == 2
 
 
 def test_a_summary_without_rows_fails_the_item() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
-from backfill.metrics import SCHEMA_VERSION
-from tests.unit.metrics.builders import AClub, a_world, result_of
+import pytest
+
+from backfill.metrics import SCHEMA_VERSION, open_clubs, read_open_clubs
+from tests.unit.metrics.builders import SUMMARY, AClub, a_world, clubs_table, result_of, some_clubs
 
 
 def test_a_point_has_the_figures_of_its_result() -> None:
@@ -13,12 +15,13 @@ def test_a_point_has_the_figures_of_its_result() -> None:
         AClub(number="1", members="25", goals="6", code="D", paid={"Total to Date": "30"}),
         AClub(number="2", members="13", goals="2", status="Low"),
         AClub(number="3", members="5", base="9", status="Ineligible"),
+        summary={**SUMMARY, "Paid Clubs": "2"},
     )
     assert result["point"] == {
         "date": "2024-06-30",
         "members": 43,
         "payments": 30,
-        "paidClubs": 1,
+        "paidClubs": 2,
         "distinguished": 1,
         "goals": 8,
         "thriving": 1,
@@ -29,13 +32,57 @@ def test_a_point_has_the_figures_of_its_result() -> None:
 
 def test_a_year_is_compared_with_the_point_of_the_year_before() -> None:
     previous = {"members": 30, "payments": 0, "paidClubs": 3, "distinguished": 2}
-    result = result_of(AClub(members="20", paid={"Total to Date": "7"}), previous=previous)
+    club = AClub(members="20", paid={"Total to Date": "7"})
+    result = result_of(club, previous=previous, previous_clubs=["309", "5"], summary={**SUMMARY, "Paid Clubs": "1"})
     assert result["yearOverYear"] == {
         "members": {"current": 20, "previous": 30, "change": -10, "percent": -33.33},
         "payments": {"current": 7, "previous": 0, "change": 7, "percent": None},
         "paidClubs": {"current": 1, "previous": 3, "change": -2, "percent": -66.67},
         "distinguished": {"current": 0, "previous": 2, "change": -2, "percent": -100.0},
+        "comparable": True,
+        "clubsJoined": 0,
+        "clubsLeft": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("stayed", "joined", "comparable"), [(17, 3, True), (16, 3, False), (85, 15, True), (84, 16, False)]
+)
+def test_a_year_is_comparable_where_85_percent_of_the_open_clubs_were_there(
+    stayed: int, joined: int, comparable: bool
+) -> None:
+    clubs = some_clubs(stayed + joined)
+    before = [str(number) for number in range(joined + 1, joined + stayed + 1)]
+    found = result_of(*clubs, previous=result_of(AClub())["point"], previous_clubs=[*before, "9001", "9002"])
+    compared = found["yearOverYear"]
+    assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (comparable, joined, 2)
+
+
+def test_suspended_clubs_are_neither_joined_nor_left_but_out_of_the_comparison() -> None:
+    clubs = [AClub(number="1"), AClub(number="2", status="Suspended")]
+    compared = result_of(*clubs, previous=result_of(AClub())["point"], previous_clubs=["1"])["yearOverYear"]
+    assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (True, 0, 0)
+
+
+def test_without_the_clubs_of_the_year_before_it_is_not_known_whether_it_compares() -> None:
+    compared = result_of(AClub(), previous=result_of(AClub())["point"])["yearOverYear"]
+    assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (None, None, None)
+
+
+def test_a_district_without_an_open_club_is_not_said_to_compare() -> None:
+    found = result_of(AClub(status="Suspended"), previous=result_of(AClub())["point"], previous_clubs=["1"])
+    assert found["yearOverYear"]["comparable"] is None
+
+
+def test_the_open_clubs_of_a_report_alone_are_those_of_its_result() -> None:
+    clubs = [
+        AClub(number="00000007"),
+        AClub(number="0003", status="Low"),
+        AClub(number="", name="Nameless  Speakers "),
+        AClub(number="5", status="Suspended"),
+        AClub(number="6", status="?"),
+    ]
+    assert read_open_clubs(clubs_table(clubs)) == open_clubs(result_of(*clubs)) == ("Nameless Speakers", "3", "7")
 
 
 def test_without_a_year_before_there_is_no_comparison() -> None:
