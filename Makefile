@@ -6,35 +6,75 @@ PRODUCTION := DJANGO_DEBUG=false DJANGO_HTTPS=true DJANGO_ALLOWED_HOSTS=backfill
 	BACKFILL_CONTACT=operator@example.org
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
+VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
+# uv where it is installed, otherwise the pip of .venv.
+INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$\
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production
 
-.PHONY: help setup run test lint chromium screenshots format bench chaos acceptance-map requirements clean
+.PHONY: help python setup run test check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
+	acceptance-map requirements clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-$(RUNTIME): requirements.txt
-	@test -d .venv || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+python:
+	@if [ -e .venv ] || [ -L .venv ]; then \
+		$(BIN)/python -c '$(VERSION_CHECK)' 2>/dev/null || { \
+			echo "The Python of .venv is missing or older than 3.11: $$($(BIN)/python --version 2>&1)." >&2; \
+			echo "Remove .venv and try again; PYTHON=python3.12 chooses the Python of the new one." >&2; \
+			exit 1; }; \
+	else \
+		$(PYTHON) -c '$(VERSION_CHECK)' 2>/dev/null || { \
+			echo "Python 3.11 or newer is needed; $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+			echo "Name another: make setup PYTHON=python3.12 (a command or a path)." >&2; \
+			exit 1; }; \
+	fi
+
+$(RUNTIME): requirements.txt | python
+	@test -d .venv || $(if $(shell command -v uv),uv venv --quiet --seed --python "$$(command -v $(PYTHON))",$(PYTHON) -m venv) .venv
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
-$(DEV): $(RUNTIME) requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(DEV): requirements-dev.txt $(RUNTIME) | python
+	$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-setup: $(DEV)  ## Make .venv from the pinned requirements
+setup: $(DEV)  ## Make .venv from the pinned requirements, with uv where it is installed (PYTHON=python3.12)
 
 run: $(RUNTIME)  ## Show the service at work on its own sample dashboard, then serve it (PORT=8000)
 	@$(BIN)/python -m backfill_site.demo --port $(PORT)
 
-lint: $(DEV)  ## Style, types, imports between layers, templates, migrations, API schema, production settings
+lint: $(LINTERS)  ## Style, types, imports between layers, templates, migrations, API schema, production settings
+
+lint-style: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types: $(DEV)
 	$(BIN)/mypy
+
+lint-imports: $(DEV)
 	$(BIN)/lint-imports
+
+lint-templates: $(DEV)
 	$(BIN)/djlint templates --check --lint --quiet
+
+lint-migrations: $(DEV)
 	DJANGO_DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+
+lint-schema: $(DEV)
 	DJANGO_DEBUG=true $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+lint-production: $(DEV)
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+check: $(DEV)  ## In a minute: style, types, imports between layers, unit tests, and storage tests on SQLite
+	@began=$$(date +%s); $(MAKE) --no-print-directory -j2 --output-sync=target check-tests lint-types lint-imports lint-style \
+		&& echo "Checked in $$(($$(date +%s) - began)) s."
+
+check-tests: $(DEV)
+	$(BIN)/pytest -q -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)"
 
 chromium:  ## The browser of the browser tests, installed where this may be done (Debian, as root)
 	@command -v chromium >/dev/null \
@@ -45,8 +85,8 @@ chromium:  ## The browser of the browser tests, installed where this may be done
 screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the sample world
 	$(BIN)/python -m tests.screenshots
 
-test: lint chromium  ## Everything that must hold, with coverage
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term
+test: lint chromium  ## Everything that must hold, with coverage; prints the ten slowest tests and the total time
+	$(BIN)/pytest -n auto --dist loadgroup --durations=10 --cov --cov-report=term
 
 format: $(DEV)  ## Put the code into shape
 	$(BIN)/ruff check --fix .

@@ -8,7 +8,19 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from backfill.api.fields import Day, Flag, Number, StrictSerializer, Text, Texts, Whole, Word, parsed
+from backfill.api.fields import (
+    DISTRICT_OR_SUMMARY_PATTERN,
+    DISTRICT_PATTERN,
+    Day,
+    Flag,
+    Number,
+    StrictSerializer,
+    Text,
+    Texts,
+    Whole,
+    Word,
+    parsed,
+)
 from backfill.domain import BOUNDS, Cadence, JobRequest, JobType, parsed_district, parsed_job_type
 from backfill.errors import InvalidJobType, InvalidRequest
 
@@ -37,6 +49,7 @@ class JobBody(StrictSerializer):
         source="target_districts",
         longest=40,
         most=500,
+        pattern=DISTRICT_PATTERN,
         required=False,
         help_text="Ids such as 91 or F; none for all districts.",
     )
@@ -47,6 +60,8 @@ class JobBody(StrictSerializer):
     planId = Text(
         source="plan_id",
         max_length=100,
+        pattern="^plan-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{16}$",
+        mismatch="is none that a preview gave; preview again and use its planId",
         required=False,
         allow_null=True,
         help_text="Of a preview: run exactly that plan, or answer PLAN_CHANGED.",
@@ -73,7 +88,13 @@ class RetryBody(StrictSerializer):
     """Which failed items are meant; all of them where nothing is given."""
 
     codes = Texts(longest=40, most=100, required=False, help_text="Codes of errors, such as SERVER_ERROR.")
-    districts = Texts(longest=40, most=500, required=False, help_text="Ids such as 91, F, or all for the summary.")
+    districts = Texts(
+        longest=40,
+        most=500,
+        pattern=DISTRICT_OR_SUMMARY_PATTERN,
+        required=False,
+        help_text="Ids such as 91, F, or all for the summary.",
+    )
 
 
 def job_request(request: Request) -> JobRequest:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, NoReturn
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -15,6 +15,9 @@ from rest_framework.fields import empty
 
 from backfill.errors import InvalidRequest
 
+PRINTABLE_PATTERN = "^[ -~]+$"
+DISTRICT_PATTERN = "^ *(0*[1-9][0-9]{0,3}|[A-Za-z]) *$"
+DISTRICT_OR_SUMMARY_PATTERN = f"^all$|{DISTRICT_PATTERN}"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SHOWN = 40
 """Characters of a client's own words that an answer repeats."""
@@ -42,10 +45,17 @@ def _refuse(message: str) -> NoReturn:
 
 
 class Text(serializers.CharField):
-    """Printable text of bounded length."""
+    """Printable ASCII text of bounded length.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_blank=True, trim_whitespace=False, **options)
+    The OpenAPI document states `pattern`. Text that does not match it is refused here with the message `mismatch`, or
+    by the domain where no message is given.
+    """
+
+    def __init__(
+        self, *, pattern: str = PRINTABLE_PATTERN, mismatch: str = "", allow_blank: bool = True, **options: Any
+    ) -> None:
+        self.pattern, self.mismatch = pattern, mismatch
+        super().__init__(allow_blank=allow_blank, trim_whitespace=False, **options)
 
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
@@ -53,8 +63,12 @@ class Text(serializers.CharField):
                 _refuse("must be a text")
             if self.max_length is not None and len(data) > self.max_length:
                 _refuse(f"must not be longer than {self.max_length} characters")
-            if not data.isprintable():
-                _refuse("must not hold control characters")
+            if not (data.isascii() and data.isprintable()):
+                _refuse("must hold printable ASCII characters only")
+            if data and self.mismatch and not re.search(self.pattern, data):
+                _refuse(self.mismatch)
+            if not data and not self.allow_blank:
+                _refuse("must not be empty")
         return super().run_validation(data)
 
 
@@ -86,10 +100,11 @@ class Flag(serializers.BooleanField):
 
 class Whole(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or not isinstance(data, int):
+        # JSON does not distinguish 3 from 3.0, and neither does JSON Schema.
+        if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
             _refuse("must be a whole number")
         _check_bounds(data, self.min_value, self.max_value)
-        return data
+        return int(data)
 
 
 class Number(serializers.FloatField):
@@ -108,8 +123,9 @@ def _check_bounds(value: float, low: Any, high: Any) -> None:
 class Texts(serializers.ListField):
     """A list of texts, bounded."""
 
-    def __init__(self, *, longest: int, most: int, **options: Any) -> None:
-        super().__init__(child=Text(max_length=longest), max_length=most, **options)
+    def __init__(self, *, longest: int, most: int, pattern: str = PRINTABLE_PATTERN, **options: Any) -> None:
+        child = Text(max_length=longest, pattern=pattern, allow_blank=pattern == PRINTABLE_PATTERN)
+        super().__init__(child=child, max_length=most, **options)
 
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
@@ -153,6 +169,16 @@ class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         shape = auto_schema._map_serializer(self.target, direction, True)  # type: ignore[no-untyped-call] # noqa: SLF001
         return {**shape, "additionalProperties": False}
+
+
+class DocumentedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """States the pattern of a Text in the OpenAPI document; drf-spectacular finds this class by itself."""
+
+    target_class = Text
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"type": "string", "maxLength": self.target.max_length, "pattern": self.target.pattern}
 
 
 def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:

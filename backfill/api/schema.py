@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from backfill.api import bodies, documents, examples, result_documents
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN
 from backfill.api.queries import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Resolution
 from backfill.domain import JobType, OutcomeKind, ReportName, Status
 
@@ -33,7 +35,7 @@ _ALWAYS = (401, 403, 503)
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # the document writes it as jobId
 _KEY = OpenApiParameter(
     "Idempotency-Key",
-    OpenApiTypes.STR,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~¡-¬®-ÿ]([ -~¡-¬®-ÿ]*[!-~¡-¬®-ÿ])?$"},
     OpenApiParameter.HEADER,
     description="1 to 255 printable characters. The same key and body within 24 hours answer with the same job (200).",
 )
@@ -54,13 +56,33 @@ _PAGING = [
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE}),
     OpenApiParameter("offset", {"type": "integer", "minimum": 0, "maximum": LARGEST_OFFSET, "default": 0}),
 ]
-_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, description="91, F, or all for the district summaries.")
+_MONTH_AND_DAY = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_INSTANT = {
+    "type": "string",
+    "anyOf": [
+        {"format": "date"},
+        {"pattern": f"^[1-9][0-9]{{3}}-{_MONTH_AND_DAY}[T ]{_TIME}(:[0-5][0-9](\\.[0-9]{{1,6}})?)?(Z|[+-]{_TIME})?$"},
+    ],
+}
+_PROGRAM_YEAR = {"type": "string", "pattern": "^[1-9][0-9]{3}-[0-9]{4}$"}
+_DISTRICT = OpenApiParameter(
+    "district",
+    {"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN},
+    description="91, F, or all for the district summaries.",
+)
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
     OpenApiParameter(
         "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
     ),
 ]
+
+
+def _list_of(kind: type[StrEnum]) -> dict[str, str]:
+    """One or more members of an enumeration, separated by commas."""
+    member = f" *({'|'.join(kind)}) *"
+    return {"type": "string", "pattern": f"^{member}(,{member})*$"}
 
 
 def _operation(
@@ -115,12 +137,12 @@ list_jobs = _operation(
     errors=(400,),
     parameters=[
         *_PAGING,
-        OpenApiParameter("status", OpenApiTypes.STR, description=f"A list with commas of {', '.join(Status)}."),
-        OpenApiParameter("jobType", OpenApiTypes.STR, description=f"A list with commas of {', '.join(JobType)}."),
-        OpenApiParameter("createdFrom", OpenApiTypes.STR, description="A date or a time; UTC where it names none."),
+        OpenApiParameter("status", _list_of(Status), description=f"A list with commas of {', '.join(Status)}."),
+        OpenApiParameter("jobType", _list_of(JobType), description=f"A list with commas of {', '.join(JobType)}."),
+        OpenApiParameter("createdFrom", _INSTANT, description="A date or a time; UTC where it names none."),
         OpenApiParameter(
             "createdTo",
-            OpenApiTypes.STR,
+            _INSTANT,
             description="A date, that day included, or a time before which the jobs were created.",
         ),
     ],
@@ -297,7 +319,7 @@ get_series = _operation(
     why=_NO_RESULT,
     parameters=[
         _RESULT_DISTRICT,
-        OpenApiParameter("programYear", OpenApiTypes.STR, description="Like 2022-2023; none for the newest."),
+        OpenApiParameter("programYear", _PROGRAM_YEAR, description="Like 2022-2023; none for the newest."),
         _IF_NONE_MATCH,
         _ETAG,
     ],

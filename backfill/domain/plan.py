@@ -15,15 +15,15 @@ from backfill.domain.calendar import Edition
 SUMMARY = "all"
 """The "district" of a date's district summary."""
 
-_DISTRICT = re.compile(r"0*([1-9]\d{0,3})|([A-Z])")
+_DISTRICT = re.compile(r"0*([1-9][0-9]{0,3})|([A-Za-z])")
 
 
 def normalised_district(text: str) -> str:
     """`1`, `01` and ` 01 ` are one district, written `01` as the dashboard does. ValueError for what is no id."""
-    match = _DISTRICT.fullmatch(text.strip().upper())
+    match = _DISTRICT.fullmatch(text.strip())
     if match is None:
         raise ValueError("A district is a number like 91, or F or U.")
-    return match[1].zfill(2) if match[1] else match[2]
+    return match[1].zfill(2) if match[1] else match[2].upper()
 
 
 def requests_of(district: str) -> int:

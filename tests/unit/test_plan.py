@@ -31,7 +31,9 @@ def test_every_way_to_write_a_district_is_one_district(text: str, district: str)
     assert normalised_district(text) == district
 
 
-@pytest.mark.parametrize("text", ["", "0", "00", "all", "FF", "1F", "-1", "12345", "1.0", "\u0663", "F1"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "00", "all", "FF", "1F", "-1", "12345", "1.0", "\u0663", "1\u0663", "\u017f", "F1"]
+)
 def test_what_is_no_district_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a number like 91"):
         normalised_district(text)

@@ -1,0 +1,90 @@
+"""Property-based fuzzing of the HTTP API: requests that follow the OpenAPI document, and requests that break it.
+
+Each answer must follow the document: no 5xx, a documented status, content type, headers and body; valid requests are
+accepted, invalid ones and those without a token are refused.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import pytest
+import schemathesis
+from rest_framework.authtoken.models import Token
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
+
+from backfill.domain import Actor, Door, JobRequest, JobType
+from backfill.service import BackfillService
+from backfill.storage import open_storage
+from tests.integration.checked_client import CheckedClient
+from tests.integration.fake_work import FakeWork
+
+RULES = {
+    "POST /api/admin/backfill": {"startDate", "endDate"},
+    "POST /api/admin/backfill/preview": {"startDate", "endDate"},
+    "GET /api/admin/backfill/coverage": {"from", "to"},
+    "GET /api/admin/backfill/jobs": {"createdFrom", "createdTo"},
+    "GET /api/snapshots": {"from"},
+    "GET /api/analytics/series/{district}": {"programYear"},
+    "PATCH /api/admin/backfill/config/rate-limit": {"minDelayMs"},
+    "PUT /api/admin/backfill/config/rate-limit": {"minDelayMs"},
+}
+"""Fields under a rule that JSON Schema cannot state: an order of two fields, days of a month, a bound that moves."""
+AnyCase: TypeAlias = "schemathesis.Case[Any]"
+ALICE = Actor("alice", Door.API)
+REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 1), end_date=date(2024, 1, 2))
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.fixture
+def served(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
+    """The service that the API calls, with both job types over a fake work."""
+    work = FakeWork()
+    service = BackfillService(open_storage("orm"), dict.fromkeys(JobType, work), timedelta(days=30))
+    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    return service
+
+
+@pytest.fixture
+def api_schema(api: CheckedClient) -> BaseSchema:
+    """The document as the WSGI application serves it; requests go to the same application."""
+    from backfill_site.wsgi import application
+
+    return schemathesis.openapi.from_wsgi(
+        "/api/schema", application, config=SchemathesisConfig.from_path(CONFIG), headers=headers()
+    )
+
+
+def headers() -> dict[str, str]:
+    return {"Authorization": f"Token {Token.objects.get(user__username='alice').key}"}
+
+
+schema = schemathesis.pytest.from_fixture("api_schema")
+
+
+def name_a_job(case: AnyCase, served: BackfillService) -> None:
+    """Let two of three random job ids name a job that exists: an active one or a cancelled one."""
+    try:
+        kind = UUID(str(case.path_parameters["jobId"])).int % 3
+    except (KeyError, ValueError):
+        return  # the address names no job, or is meant to be invalid
+    if kind:
+        job = served.active() or served.start(REQUEST, by=ALICE).job
+        case.path_parameters["jobId"] = str(job.id)
+        if kind == 2:
+            served.cancel(job.id, by=ALICE)
+
+
+@schema.parametrize()
+def test_every_operation_answers_as_its_document_says(case: AnyCase, served: BackfillService) -> None:
+    """R13.1"""
+    name_a_job(case, served)
+    response = case.call_and_validate(headers=headers())
+    if response.status_code == 400 and case.meta and case.meta.generation.mode.is_positive:
+        assert set(response.json()["error"]["details"]) <= RULES.get(case.operation.label, set()), response.text
+    if (active := served.active()) is not None:  # it would make each later start a conflict
+        served.cancel(active.id, by=ALICE)

@@ -1,0 +1,64 @@
+"""What the Makefile says of an unsupported Python, and what the pre-commit hooks run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed.")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with the files that `make setup` reads, and an old Python."""
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\nexit 1\n')
+    old.chmod(0o755)
+    return tmp_path
+
+
+def made(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("target", ["setup", "run", "check"])
+def test_an_unsupported_python_is_named_and_no_environment_is_made(clone: Path, target: str) -> None:
+    done = made(clone, target, f"PYTHON={clone / 'old-python'}")
+    assert done.returncode
+    assert "Python 3.11 or newer is needed" in done.stderr
+    assert "Python 3.9.2" in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_an_environment_with_an_unsupported_python_is_named_though_it_was_set_up(clone: Path) -> None:
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / "old-python").rename(clone / ".venv/bin/python")
+    for stamp in (".runtime", ".dev"):
+        (clone / ".venv" / stamp).touch()
+    done = made(clone, "run")
+    assert done.returncode
+    assert "older than 3.11: Python 3.9.2" in done.stderr
+    assert "Remove .venv" in done.stderr
+
+
+@pytest.mark.parametrize("link", [".venv", ".venv/bin/python"])
+def test_an_environment_whose_python_is_gone_is_named(clone: Path, link: str) -> None:
+    (clone / link).parent.mkdir(parents=True, exist_ok=True)
+    (clone / link).symlink_to(clone / "nowhere")
+    done = made(clone, "setup")
+    assert done.returncode
+    assert "The Python of .venv is missing" in done.stderr
+
+
+def test_the_hooks_of_pre_commit_run_each_target_of_lint() -> None:
+    targets = re.search(r"^LINTERS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    hooks = re.findall(r"entry: make (\S+),", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert hooks == targets[1].split()
