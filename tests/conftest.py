@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 from hypothesis import settings
@@ -16,19 +18,29 @@ settings.register_profile("here", deadline=None)  # a shared machine may be slow
 settings.load_profile("here")
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def backend(
-    request: pytest.FixtureRequest,
+@pytest.fixture(scope="session")
+def open_backend(
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
-) -> Iterator[Backend]:
-    """One store of each adapter for the whole session; `storage` empties it for each test."""
-    folder = tmp_path_factory.mktemp(request.param)
-    try:
-        with BACKENDS[request.param](folder) as backend:
+) -> Iterator[Callable[[str], Backend]]:
+    """Return one store of each adapter, which stays open for the whole session."""
+    with ExitStack() as stack:
+
+        @cache
+        def opened(name: str) -> Backend:
+            backend = stack.enter_context(BACKENDS[name](tmp_path_factory.mktemp(name)))
             with django_db_blocker.unblock(), backend.opened():
                 backend.prepare()
-            yield backend
+            return backend
+
+        yield opened
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, open_backend: Callable[[str], Backend]) -> Backend:
+    """One store of each adapter; `storage` empties it for each test."""
+    try:
+        return open_backend(request.param)
     except BackendMissing as exc:
         if os.environ.get("CI") == "true":
             pytest.fail(str(exc))

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import requests
 
+from tests import template_site
+
 ROOT = Path(__file__).resolve().parents[2]
 PEER = ROOT / ".." / "shared" / "dashboard" / "dashboard_peer.py"
 
@@ -118,14 +120,9 @@ class Site:
         )
 
     def prepare(self) -> None:
-        self.manage("migrate", "--verbosity", "0")
-        self.manage(
-            "shell",
-            "-c",
-            "from django.contrib.auth import get_user_model as m; "
-            "m().objects.create_superuser('operator', password='operator')",
-        )
-        self.token = self.manage("drf_create_token", "operator").stdout.split()[2]
+        """Create the database, with an operator whose token the clients of the site send."""
+        template_site.create(self.env["DATABASE_URL"])
+        self.token = template_site.TOKEN
 
     def spawn(self, *command: str) -> subprocess.Popen[bytes]:
         """A process group of its own, so that all of it can be killed at once. Its output goes to a file."""
