@@ -46,7 +46,7 @@ screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the 
 	$(BIN)/python -m tests.screenshots
 
 test: lint chromium  ## Everything that must hold, with coverage
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m tests.run
 
 format: $(DEV)  ## Put the code into shape
 	$(BIN)/ruff check --fix .

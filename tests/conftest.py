@@ -12,10 +12,37 @@ from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
 from backfill.storage import Storage
+from tests import shared
 from tests.contract.backends import BACKENDS, Backend, BackendMissing
+from tests.run import FOLDERS, ROOT
 
 settings.register_profile("here", deadline=None)  # a shared machine may be slow for a moment
 settings.load_profile("here")
+
+
+def pytest_configure() -> None:
+    """The first process of a run owns the folder that all of them share."""
+    shared.folder()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse markers where tests.run does not look for them: the test would not run at all."""
+    for item in items:
+        for name, folders in FOLDERS.items():
+            if item.get_closest_marker(name) and not item.path.relative_to(ROOT).as_posix().startswith(folders):
+                raise pytest.UsageError(f"{item.nodeid}: the marker {name!r} may be used in {', '.join(folders)} only.")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail tests that need the machine for themselves where others run at the same time."""
+    workers = getattr(item.config, "workerinput", {"workercount": 1})["workercount"]
+    if item.get_closest_marker("alone") and workers > 1:
+        pytest.fail(
+            "This test measures a pace or provokes races, so no other test may run meanwhile: use `make test`, "
+            "`pytest -n 0 -m alone`, or leave it out by `-m 'not alone'`.",
+            pytrace=False,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,15 @@ from tests.firestore_emulator import Emulator, EmulatorMissing, Gate, environmen
 POSTGRES = os.environ.get("BACKFILL_TEST_POSTGRES_URL", "postgres://root@127.0.0.1:5432/postgres")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder wait for processes of their own most of the time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.waits)
+
+
 @pytest.fixture
 def sample() -> Iterator[Dashboard]:
     dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")

@@ -25,6 +25,9 @@ PEER = ROOT / ".." / "shared" / "dashboard" / "dashboard_peer.py"
 T = TypeVar("T")
 Json = dict[str, Any]
 
+SHORT_LEASE = {"DJANGO_SETTINGS_MODULE": "tests.short_lease_settings"}
+"""The environment of a site whose test only waits for a takeover; other sites have the real lease."""
+
 FAST = {"maxRequestsPerMinute": 6000, "minDelayMs": 0, "maxConcurrent": 3}
 
 

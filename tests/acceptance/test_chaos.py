@@ -17,8 +17,6 @@ from tests.chaos.record import Record
 from tests.chaos.stories import STORIES, named
 from tests.chaos.world import World
 
-pytestmark = pytest.mark.acceptance
-
 SEED = 4
 
 ON_SQLITE = [
@@ -93,7 +91,6 @@ def test_every_story_of_the_campaign_is_told_somewhere() -> None:
     assert {*ON_SQLITE, *ON_POSTGRESQL, *ON_FIRESTORE} == {story.name for story in STORIES}
 
 
-@pytest.mark.xdist_group("chaos on SQLite")
 @pytest.mark.parametrize("name", ON_SQLITE)
 def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: World) -> None:
     """R1.3, R1.4, R3.4, R7.2, R10.1, R10.3, R12.4"""
@@ -102,14 +99,12 @@ def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: 
     assert_told(on_sqlite, name)
 
 
-@pytest.mark.xdist_group("chaos on PostgreSQL")
 @pytest.mark.parametrize("name", ON_POSTGRESQL)
 def test_nothing_is_lost_doubled_or_stuck_on_postgresql_after(name: str, on_postgresql: World) -> None:
     """R1.3, R1.4, R7.2, R10.1, R10.3, R12.4"""
     assert_told(on_postgresql, name)
 
 
-@pytest.mark.xdist_group("chaos on Firestore")
 @pytest.mark.parametrize("name", ON_FIRESTORE)
 def test_nothing_is_lost_doubled_or_stuck_on_firestore_after(name: str, on_firestore: World) -> None:
     """R1.3, R1.4, R3.4, R10.1, R10.3, R12.4"""

@@ -12,8 +12,6 @@ import pytest
 from tests.acceptance.conftest import OwnFirestore
 from tests.acceptance.harness import Client, Dashboard, Json, Site
 
-pytestmark = pytest.mark.acceptance
-
 
 def started(client: Client) -> Json:
     client.set_limits(maxRequestsPerMinute=900, maxConcurrent=3)
@@ -50,6 +48,7 @@ def test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on(
     assert "does not answer" in site.logs()
 
 
+@pytest.mark.alone
 def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     sample: Dashboard,
     new_site: Callable[..., Site],
@@ -69,6 +68,7 @@ def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     assert max(float(entry["time"]) for entry in begun) < cancelled_at + 1
 
 
+@pytest.mark.alone
 def test_a_job_begins_at_once_where_it_is_started_and_soon_where_no_worker_was_told(
     sample: Dashboard,
     new_site: Callable[..., Site],
