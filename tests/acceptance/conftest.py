@@ -29,11 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.waits)
 
 
-@pytest.fixture
-def sample() -> Iterator[Dashboard]:
+@pytest.fixture(scope="session")
+def sample_dashboard() -> Iterator[Dashboard]:
     dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
     yield dashboard
     dashboard.stop()
+
+
+@pytest.fixture
+def sample(sample_dashboard: Dashboard) -> Dashboard:
+    """The sample dashboard with an empty log and without faults. The servers that asked it before are gone."""
+    sample_dashboard.forget()
+    return sample_dashboard
 
 
 @pytest.fixture
