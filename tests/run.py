@@ -43,7 +43,7 @@ PHASES = (
     Phase(
         "waiting",
         FOLDERS["waits"],
-        ("-m", "waits and not alone", "-n", str(4 * CORES), "--dist", "load", "--maxschedchunk", "1"),
+        ("-m", "waits and not alone", "-n", str(3 * CORES), "--dist", "load", "--maxschedchunk", "1"),
     ),
     Phase("alone", FOLDERS["alone"], ("-m", "alone", "-n", "0")),
 )

@@ -250,7 +250,7 @@ class Client:
             except (requests.ConnectionError, requests.Timeout):
                 return False
 
-        eventually(look, 30, f"{self.url} answers")
+        eventually(look, 60, f"{self.url} answers")
 
 
 def starts_of(entries: Sequence[Json]) -> list[float]:

@@ -216,13 +216,13 @@ def test_outside_the_allowed_hours_the_job_holds_by_itself_and_goes_on_when_they
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    opens = (datetime.now(UTC) + timedelta(seconds=75)).replace(second=0, microsecond=0)
+    opens = (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
     hours = f"{opens:%H:%M}-{opens + timedelta(hours=6):%H:%M}"
     site = new_site(sample, BACKFILL_ALLOWED_HOURS=hours)
     client = site.serve()
     client.set_limits()
     job = client.start("2025-05-01", "2025-06-30", cadence="month-ends")  # its calendar is asked for at any hour
-    held = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["waitingUntil"], 10, "it holds")
+    held = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["waitingUntil"], 25, "it holds")
     assert held["rateLimiter"]["reason"] == f"The dashboard is asked only within the allowed hours, {hours} UTC."
     told = datetime.fromisoformat(held["rateLimiter"]["waitingUntil"])
     assert abs(told - opens) < timedelta(seconds=2)

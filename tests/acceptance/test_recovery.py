@@ -126,7 +126,7 @@ def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
     assert worker.wait(10) == 0
     assert client.job(before["jobId"])["status"] == "pending"
     site.spawn(sys.executable, "manage.py", "backfill", "work")
-    client.wait_for(before["jobId"], lambda job: job["status"] == "running", 5, "the job goes on")
+    client.wait_for(before["jobId"], lambda job: job["status"] == "running", 8, "the job goes on")
     assert_whole(client, sample, client.ended(before["jobId"], 90), kills=1)
 
 
