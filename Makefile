@@ -86,7 +86,7 @@ screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the 
 	$(BIN)/python -m tests.screenshots
 
 test: lint chromium  ## Everything that must hold, with coverage; prints the ten slowest tests and the total time
-	$(BIN)/pytest -n auto --dist loadgroup --durations=10 --cov --cov-report=term
+	$(BIN)/python -m tests.run
 
 format: $(DEV)  ## Put the code into shape
 	$(BIN)/ruff check --fix .

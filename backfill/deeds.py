@@ -14,6 +14,7 @@ from backfill.domain import (
     Deed,
     Door,
     Job,
+    LeasePolicy,
     Plan,
     StoredLimits,
     job_changes,
@@ -27,8 +28,8 @@ logger = logging.getLogger(__name__)
 class Deeds:
     """Those of one operator, through one door. Raises what the storage does."""
 
-    def __init__(self, jobs: JobStorage, by: Actor, now: Callable[[], datetime]) -> None:
-        self._jobs, self._by, self._now = jobs, by, now
+    def __init__(self, jobs: JobStorage, by: Actor, now: Callable[[], datetime], policy: LeasePolicy) -> None:
+        self._jobs, self._by, self._now, self._policy = jobs, by, now, policy
 
     def start(self, job: Job, plan: Plan) -> Job:
         """Store a pending job; a stale one gives way to it."""
@@ -41,7 +42,9 @@ class Deeds:
                 entries.append(self._entry(Deed.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))}))
             return entries
 
-        created = self._jobs.create(job, plan, displace=lambda active: active.displaced(job.created_at), audit=audit)
+        created = self._jobs.create(
+            job, plan, displace=lambda active: active.displaced(job.created_at, self._policy), audit=audit
+        )
         _log(*entries)
         return created
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backfill.domain import (
-    LEASE,
     QUARANTINED_AFTER,
-    RENEW_AFTER,
+    STANDARD_LEASES,
     AllowedHours,
     Job,
     Lease,
+    LeasePolicy,
     LimiterReport,
     Outcome,
     OutcomeKind,
@@ -47,7 +47,9 @@ class Claim:
         tally: Tally,
         *,
         hours: AllowedHours | None = None,
+        policy: LeasePolicy = STANDARD_LEASES,
     ) -> None:
+        self.policy = policy
         self.job, self.plan, self.settled = job, plan, settled
         self._hours = hours if plan.requests else None
         self.fence = Fence(job.id, job.token)
@@ -93,7 +95,9 @@ class Claim:
         count = self._number + 1 if segment else self._number
         self.job = self._jobs.update(
             self.job.id,
-            lambda job: job.recorded(self.fence.token, progress, count, now, moves=moves, at_work=at_work),
+            lambda job: job.recorded(
+                self.fence.token, progress, count, now, moves=moves, at_work=at_work, policy=self.policy
+            ),
             segment=segment,
         )
         self._unwritten = 0
@@ -143,12 +147,13 @@ class Manager:
         clock: Callable[[], float] = time.monotonic,
         *,
         hours: AllowedHours | None = None,
+        policy: LeasePolicy = STANDARD_LEASES,
     ) -> None:
         """`clock`: seconds that go on evenly, whatever is done to the time of day.
 
         `hours` outside which no job asks the dashboard; None is any.
         """
-        self._jobs, self._clock, self._hours = jobs, clock, hours
+        self._jobs, self._clock, self._hours, self._policy = jobs, clock, hours, policy
         self._watched: tuple[Lease | None, float] = None, 0.0
         self._found_one = False
 
@@ -163,7 +168,7 @@ class Manager:
         dead = self._dead_lease(found)
         if found is None or not found.can_be_claimed(now, dead=dead):
             return None
-        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now, dead=dead))
+        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now, dead=dead, policy=self._policy))
         try:
             return self._opened(job, now)
         except CorruptRecord as exc:
@@ -190,7 +195,7 @@ class Manager:
         lease = found.lease if found else None
         if lease != self._watched[0]:
             self._watched = lease, self._clock()
-        return lease if self._clock() - self._watched[1] >= LEASE.total_seconds() else None
+        return lease if self._clock() - self._watched[1] >= self._policy.duration.total_seconds() else None
 
     def _opened(self, job: Job, now: datetime) -> Claim:
         plan = self._jobs.plan(job.id)
@@ -200,21 +205,24 @@ class Manager:
             tally.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
             passed = self._clock() - looked
-            if passed >= RENEW_AFTER.total_seconds():  # to read a long ledger may outlast a lease
+            if passed >= self._policy.renew_after.total_seconds():  # to read a long ledger may outlast a lease
                 now, looked = now + timedelta(seconds=passed), looked + passed
                 self._renew(job, now)
         limiter = job.progress.limiter.at_rest(goes_on=True)
         course, left = job.progress.course.begun(now), job.progress.left
         progress = replace(tally.progress((), limiter, now), course=course, left=left)
-        job = self._jobs.update(job.id, lambda held: held.recorded(job.token, progress, number, now, moves=False))
-        claim = Claim(self._jobs, job, plan, settled, tally, hours=self._hours)
+        job = self._jobs.update(
+            job.id,
+            lambda held: held.recorded(job.token, progress, number, now, moves=False, policy=self._policy),
+        )
+        claim = Claim(self._jobs, job, plan, settled, tally, hours=self._hours, policy=self._policy)
         claim.note(_quarantined(WorkItem.of(key), now) for key in job.flight.quarantined)
         if claim.unwritten:
             claim.record((), limiter, now)
         return claim
 
     def _renew(self, job: Job, now: datetime) -> None:
-        self._jobs.update(job.id, lambda held: held.renewed(job.token, now))
+        self._jobs.update(job.id, lambda held: held.renewed(job.token, now, self._policy))
 
 
 def _quarantined(item: WorkItem, now: datetime) -> Outcome:

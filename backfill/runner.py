@@ -11,7 +11,6 @@ from datetime import datetime
 
 from backfill.agenda import Agenda, Bundle
 from backfill.domain import (
-    RENEW_AFTER,
     Job,
     LimiterState,
     Notice,
@@ -36,11 +35,6 @@ _LOOK_AFTER = 0.4
 
 _STOP_WITHIN = 1.0
 """Seconds that a clean stop waits for requests in flight; what is left undone is done by the next runner."""
-
-_CAREFUL_FOR = 15.0
-"""Seconds after a death in which items begin one at a time, each recorded before it begins; longer where one more death
-would set items aside that are not settled yet. What the dead runner had begun without a record lies within a second of
-work from where the ledger ends, and is passed in this time."""
 
 _UNWRITTEN_LIMIT = 20_000
 """Outcomes that may wait to be written; no more are made until they are."""
@@ -71,6 +65,7 @@ class Runner:
         """
         self._claim, self._execution, self._limiter = claim, execution, limiter
         self._stop, self._now, self._disconnect, self._stranded = stop, now, disconnect, stranded
+        self._policy = claim.policy
         self._agenda = Agenda(claim, execution)
         self._limits = claim.job.config.rate_limits
         self._tasks: queue.SimpleQueue[Bundle | None] = queue.SimpleQueue()
@@ -78,7 +73,8 @@ class Runner:
         self._in_flight: list[Bundle] = []
         self._threads = 0
         self._last_record = self._last_look = 0.0
-        self._careful_until = time.monotonic() + _CAREFUL_FOR if claim.job.flight.deaths else 0.0
+        careful_for = self._policy.careful_for.total_seconds()
+        self._careful_until = time.monotonic() + careful_for if claim.job.flight.deaths else 0.0
         self._suspects = {WorkItem.of(key) for key in claim.job.flight.nearly_quarantined}
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
@@ -163,7 +159,11 @@ class Runner:
                 threading.Thread(target=self._do_items, name=f"backfill-item-{self._threads}", daemon=True).start()
 
     def _is_careful(self) -> bool:
-        """Whether an item that kills the process may be next: it is to be seen alone."""
+        """Whether an item that kills the process may be next: it is to be seen alone.
+
+        Items that the dead runner had begun without a record lie within a second of work from the end of the ledger;
+        `careful_for` is long enough to pass them.
+        """
         self._suspects = {item for item in self._suspects if item not in self._claim.settled}
         return bool(self._suspects) or time.monotonic() < self._careful_until
 
@@ -245,7 +245,8 @@ class Runner:
         """Store what there is to store, else look at what the operator wishes."""
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
-        if (has_news and self._is_due(self._claim.record_after)) or self._is_due(RENEW_AFTER.total_seconds()):
+        is_renewal_due = self._is_due(self._policy.renew_after.total_seconds())
+        if (has_news and self._is_due(self._claim.record_after)) or is_renewal_due:
             self._record()
         elif time.monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
             self._last_look = time.monotonic()

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from backfill.deeds import Deeds
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
+    STANDARD_LEASES,
     Actor,
     AllowedHours,
     AuditEntry,
@@ -20,6 +21,7 @@ from backfill.domain import (
     JobFilter,
     JobRequest,
     JobType,
+    LeasePolicy,
     Outcome,
     OutcomeFilter,
     Progress,
@@ -70,6 +72,7 @@ class BackfillService:
     audit_retention: timedelta = timedelta(days=365)
     hours: AllowedHours | None = None
     """Outside which no job asks the dashboard; None is any."""
+    lease_policy: LeasePolicy = STANDARD_LEASES
     now: Callable[[], datetime] = _utc_now
     nudge: Callable[[], None] = field(default=nudge_here)
 
@@ -185,7 +188,7 @@ class BackfillService:
 
     def _refuse_if_busy(self) -> None:
         active = self.storage.jobs.active()
-        if active is not None and not active.is_stale(self.now()):
+        if active is not None and not self.is_stale(active):
             raise conflict_with(active)
 
     # Watching.
@@ -200,7 +203,12 @@ class BackfillService:
     def _told(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
             return job
-        return job.waiting(waiting_for_worker(self.storage.jobs.worker_seen_at(), self.now()))
+        seen_at = self.storage.jobs.worker_seen_at()
+        return job.waiting(waiting_for_worker(seen_at, self.now(), self.lease_policy))
+
+    def is_stale(self, job: Job) -> bool:
+        """Whether a new job would displace it."""
+        return job.is_stale(self.now(), self.lease_policy)
 
     def active(self) -> Job | None:
         active = self.storage.jobs.active()
@@ -247,7 +255,7 @@ class BackfillService:
         return self._told(job)
 
     def _deeds(self, by: Actor) -> Deeds:
-        return Deeds(self.storage.jobs, by, self.now)
+        return Deeds(self.storage.jobs, by, self.now, self.lease_policy)
 
     # The audit trail.
 
@@ -274,18 +282,26 @@ class BackfillService:
 
     def vitals(self) -> Vitals:
         """For those who watch over the service."""
-        return vitals(self.storage.jobs, self.now())
+        return vitals(self.storage.jobs, self.now(), self.lease_policy)
 
     def worker_seen_at(self) -> datetime | None:
         """When a worker last gave a sign of life; None where none ever did."""
-        return worker_seen_at(self.storage.jobs, self.storage.jobs.active())
+        return worker_seen_at(self.storage.jobs, self.storage.jobs.active(), self.lease_policy)
 
     def ping(self) -> None:
         """Raise StorageUnavailable where the job store does not answer."""
         self.storage.jobs.ping()
 
     def new_worker(self, *, beside: Companion | None = None) -> Worker:
-        return Worker(self.storage, self.works, prune=self.prune, hours=self.hours, now=self.now, beside=beside)
+        return Worker(
+            self.storage,
+            self.works,
+            prune=self.prune,
+            hours=self.hours,
+            lease_policy=self.lease_policy,
+            now=self.now,
+            beside=beside,
+        )
 
 
 @cache
@@ -304,4 +320,5 @@ def backfill_service() -> BackfillService:
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
         audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
         hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),
+        lease_policy=settings.BACKFILL_LEASE_POLICY,
     )

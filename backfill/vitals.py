@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from backfill.domain import Job, Totals
+from backfill.domain import Job, LeasePolicy, Totals
 from backfill.storage import JobStorage
 
 
@@ -18,9 +18,11 @@ class Vitals:
     """Of all jobs there ever were, the active one included: no figure of it ever falls."""
     active: Job | None
     worker_seen_at: datetime | None
+    lease_renewed_at: datetime | None
+    """Of the active job, where it has one."""
 
 
-def vitals(jobs: JobStorage, now: datetime) -> Vitals:
+def vitals(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> Vitals:
     """Read without a lock: where a job ended or began between the reads, they are done anew."""
     active = jobs.active()
     while True:
@@ -32,11 +34,16 @@ def vitals(jobs: JobStorage, now: datetime) -> Vitals:
         at=now,
         totals=totals.plus(active) if active else totals,
         active=active,
-        worker_seen_at=worker_seen_at(jobs, active),
+        worker_seen_at=worker_seen_at(jobs, active, policy),
+        lease_renewed_at=_lease_renewed_at(active, policy),
     )
 
 
-def worker_seen_at(jobs: JobStorage, active: Job | None) -> datetime | None:
+def worker_seen_at(jobs: JobStorage, active: Job | None, policy: LeasePolicy) -> datetime | None:
     """When a worker last gave a sign of life: a report while it was idle, a renewed lease while it was not."""
-    signs = [jobs.worker_seen_at(), active.lease.renewed_at if active and active.lease else None]
+    signs = [jobs.worker_seen_at(), _lease_renewed_at(active, policy)]
     return max((sign for sign in signs if sign is not None), default=None)
+
+
+def _lease_renewed_at(job: Job | None, policy: LeasePolicy) -> datetime | None:
+    return job.lease.renewed_at(policy) if job and job.lease else None

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from backfill.domain import REPORTS_EVERY, AllowedHours, Job, JobType, Notice
+from backfill.domain import STANDARD_LEASES, AllowedHours, Job, JobType, LeasePolicy, Notice
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.manager import Claim, Manager
 from backfill.rate_limit import Limiter
@@ -20,9 +20,6 @@ from backfill.storage import Storage
 from backfill.work.base import Work
 
 logger = logging.getLogger(__name__)
-
-_POLL = 1.0
-"""Seconds between two looks for a job that needs a runner, where the store does not ask for more."""
 
 _AFTER_END = 0.02
 """Seconds after the end of a lease at which it is looked whether its runner is dead."""
@@ -66,6 +63,7 @@ class Worker:
         *,
         prune: Callable[[], int],
         hours: AllowedHours | None = None,
+        lease_policy: LeasePolicy = STANDARD_LEASES,
         now: Callable[[], datetime] = _utc_now,
         beside: Companion | None = None,
     ) -> None:
@@ -75,7 +73,8 @@ class Worker:
         """
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._storage, self._works, self._prune, self._hours, self._now = storage, works, prune, hours, now
-        self._manager = Manager(storage.jobs, hours=hours)
+        self._policy = lease_policy
+        self._manager = Manager(storage.jobs, hours=hours, policy=lease_policy)
         self._beside = beside or Companion()
         self._stop, self._nudged = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -135,10 +134,11 @@ class Worker:
 
     def _pause(self) -> float:
         """Seconds until the next look: sooner where a lease that is not renewed ends sooner, later where no job is."""
+        poll = self._policy.poll_interval.total_seconds()
         left = self._manager.lease_left(self._now())
         if left is not None:
-            return min(left.total_seconds() + _AFTER_END, _POLL)
-        return max(_POLL, self._manager.look_after)
+            return min(left.total_seconds() + _AFTER_END, poll)
+        return max(poll, self._manager.look_after)
 
     def _work_once(self) -> bool:
         """Whether there was a job."""
@@ -185,7 +185,7 @@ class Worker:
     def _report(self) -> None:
         """Say now and then that a worker is there. While it runs a job, the lease says so."""
         now = self._now()
-        if self._last_report is None or now - self._last_report >= REPORTS_EVERY:
+        if self._last_report is None or now - self._last_report >= self._policy.heartbeat:
             self._storage.jobs.report_worker(now)
             self._last_report = now
 

@@ -13,6 +13,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from backfill.domain import LeasePolicy
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
 _MOST_DAYS = 36_500
@@ -245,6 +247,9 @@ BACKFILL_RETENTION_DAYS = _days("BACKFILL_RETENTION_DAYS", 30)
 BACKFILL_WEBHOOK_URL = _text("BACKFILL_WEBHOOK_URL")
 BACKFILL_WEBHOOK_SECRET = _text("BACKFILL_WEBHOOK_SECRET")
 BACKFILL_AUDIT_DAYS = _days("BACKFILL_AUDIT_DAYS", 365)
+
+BACKFILL_LEASE_POLICY = LeasePolicy()
+"""No setting of the environment: every process of an installation must use the same one. Tests use a short policy."""
 
 _LOG_LEVEL = _one_of("BACKFILL_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 _LOG_FORMAT = _one_of("BACKFILL_LOG_FORMAT", "text", ("text", "json"))

@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
 from backfill.storage import Storage
+from tests import shared
 from tests.contract.backends import BACKENDS, Backend, BackendMissing
+from tests.run import FOLDERS, ROOT
 
 settings.register_profile("here", deadline=None)  # a shared machine may be slow for a moment
 settings.load_profile("here")
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def backend(
-    request: pytest.FixtureRequest,
+def pytest_configure() -> None:
+    """The first process of a run owns the folder that all of them share."""
+    shared.folder()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse markers where tests.run does not look for them: the test would not run at all."""
+    for item in items:
+        for name, folders in FOLDERS.items():
+            if item.get_closest_marker(name) and not item.path.relative_to(ROOT).as_posix().startswith(folders):
+                raise pytest.UsageError(f"{item.nodeid}: the marker {name!r} may be used in {', '.join(folders)} only.")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail tests that need the machine for themselves where others run at the same time."""
+    workers = getattr(item.config, "workerinput", {"workercount": 1})["workercount"]
+    if item.get_closest_marker("alone") and workers > 1:
+        pytest.fail(
+            "This test measures a pace or provokes races, so no other test may run meanwhile: use `make test`, "
+            "`pytest -n 0 -m alone`, or leave it out by `-m 'not alone'`.",
+            pytrace=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def open_backend(
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
-) -> Iterator[Backend]:
-    """One store of each adapter for the whole session; `storage` empties it for each test."""
-    folder = tmp_path_factory.mktemp(request.param)
-    try:
-        with BACKENDS[request.param](folder) as backend:
+) -> Iterator[Callable[[str], Backend]]:
+    """Return one store of each adapter, which stays open for the whole session."""
+    with ExitStack() as stack:
+
+        @cache
+        def opened(name: str) -> Backend:
+            backend = stack.enter_context(BACKENDS[name](tmp_path_factory.mktemp(name)))
             with django_db_blocker.unblock(), backend.opened():
                 backend.prepare()
-            yield backend
+            return backend
+
+        yield opened
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, open_backend: Callable[[str], Backend]) -> Backend:
+    """One store of each adapter; `storage` empties it for each test."""
+    try:
+        return open_backend(request.param)
     except BackendMissing as exc:
         if os.environ.get("CI") == "true":
             pytest.fail(str(exc))

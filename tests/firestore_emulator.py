@@ -15,6 +15,8 @@ from uuid import uuid4
 
 import requests
 
+from tests import shared
+
 _JARS = [
     Path("/usr/lib/google-cloud-sdk"),
     Path("/usr/share/google-cloud-sdk"),
@@ -81,6 +83,11 @@ class Emulator:
             else:
                 return
         raise AssertionError(f"The emulator does not answer: {(self.folder / 'emulator.log').read_text()[-2000:]}")
+
+    @property
+    def process_group(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def _kept(self) -> Path:
@@ -167,11 +174,36 @@ class Gate:
             source.close()
 
 
-def environment(host: str, prefix: str = "") -> dict[str, str]:
+_shared: list[Emulator] = []
+"""Kept, since a process that runs must not be collected as garbage; it outlives whoever started it."""
+
+
+def shared_port() -> int:
+    """Return the port of the emulator that all processes of the test run share.
+
+    Whoever uses it names a project of its own. A test that stops an emulator starts one for itself.
+    """
+
+    def create() -> dict[str, int]:
+        emulator = Emulator(shared.folder())
+        emulator.start()
+        shared.kill_at_end(emulator.process_group)
+        _shared.append(emulator)
+        return {"port": emulator.port}
+
+    return int(shared.once("firestore-emulator", create)["port"])
+
+
+def new_project() -> str:
+    """Return the id of a project that is empty on every emulator."""
+    return f"backfill-{uuid4().hex[:12]}"
+
+
+def environment(host: str, prefix: str = "", project: str = PROJECT) -> dict[str, str]:
     """For a process that keeps its jobs in the emulator behind that address, under names of its own."""
     return {
         "BACKFILL_STORAGE": "firestore",
         "BACKFILL_FIRESTORE_PREFIX": prefix or f"test-{uuid4().hex[:8]}",
         "FIRESTORE_EMULATOR_HOST": host,
-        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "GOOGLE_CLOUD_PROJECT": project,
     }

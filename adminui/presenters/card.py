@@ -17,7 +17,7 @@ from adminui.presenters.facts import Fact, facts
 from adminui.presenters.failures import Failures, failures
 from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, pill, situation
 from adminui.presenters.why import Why, resumed, why
-from backfill.domain import SUMMARY, AuditEntry, Job, Status
+from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
 _VERSION = 2
 """Part of the ETag: counts the changes of what the card shows."""
@@ -60,9 +60,16 @@ class Card:
     last_note: str = ""
 
 
-def etag_of(job: Job | None, rights: Rights, now: datetime, *, shows_all: bool = False) -> str:
+def etag_of(
+    job: Job | None,
+    rights: Rights,
+    now: datetime,
+    *,
+    shows_all: bool = False,
+    policy: LeasePolicy = STANDARD_LEASES,
+) -> str:
     """Changes whenever the card does."""
-    known = f"{job.id}-{job.revision}-{situation(job, now)}" if job else "none"
+    known = f"{job.id}-{job.revision}-{situation(job, now, policy)}" if job else "none"
     return f'"{known}-{rights.mark}{shows_all:d}-v{_VERSION}"'
 
 
@@ -81,11 +88,18 @@ def is_done_with(job: Job) -> bool:
     return not (job.status.is_active or job.status is Status.FAILED or job.progress.failed)
 
 
-def line(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) -> Card:
+def line(
+    job: Job,
+    rights: Rights,
+    now: datetime,
+    *,
+    shows_all: bool = False,
+    policy: LeasePolicy = STANDARD_LEASES,
+) -> Card:
     """One line where nothing runs; the card of the last job where something is left to do of it."""
     if not is_done_with(job):
         title = _("Last job: %(title)s") % {"title": wording.title(job)}
-        shown = card(job, rights, now, shows_all=shows_all)
+        shown = card(job, rights, now, shows_all=shows_all, policy=policy)
         return replace(shown, heading=_("Now: nothing is running"), title=title)
     took, ended = wording.duration(job, now), wording.at(job.ended_at or now, now)
     note = _("%(at)s, after %(length)s") % {"at": ended, "length": wording.length(took)} if took is not None else ended
@@ -93,7 +107,7 @@ def line(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) ->
         job=job,
         status=ALL_IS_WELL,
         is_active=False,
-        etag=etag_of(job, rights, now, shows_all=shows_all),
+        etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
         pill=_nothing(),
         heading=_("Now"),
         title=wording.title(job),
@@ -103,7 +117,13 @@ def line(job: Job, rights: Rights, now: datetime, *, shows_all: bool = False) ->
 
 
 def card(
-    job: Job, rights: Rights, now: datetime, *, shows_all: bool = False, newest_deed: AuditEntry | None = None
+    job: Job,
+    rights: Rights,
+    now: datetime,
+    *,
+    shows_all: bool = False,
+    newest_deed: AuditEntry | None = None,
+    policy: LeasePolicy = STANDARD_LEASES,
 ) -> Card:
     """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
     progress, status = job.progress, job.status
@@ -112,7 +132,7 @@ def card(
         job=job,
         status=str(status),
         is_active=status.is_active,
-        etag=etag_of(job, rights, now, shows_all=shows_all),
+        etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
         pill=pill(job, now),
         heading=_("Now"),
         title=wording.title(job),
@@ -124,7 +144,7 @@ def card(
         left=left,
         left_range=left_range,
         bar=bar(job),
-        why=why(job, now, newest_deed),
+        why=why(job, now, newest_deed, policy),
         resumed=resumed(job, now),
         facts=facts(job, now),
         curve=curve(job),

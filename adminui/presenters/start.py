@@ -16,7 +16,7 @@ from adminui.permissions import Rights
 from adminui.presenters import wording
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits import Limits
-from backfill.domain import FIRST_DAY, Cadence, Job, JobType, ProgramYear, Status
+from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
 
 _SENTENCES: dict[JobType, str | Promise] = {
     JobType.DATA_COLLECTION: gettext_lazy(
@@ -81,6 +81,7 @@ def start(
     active: Job | None,
     rights: Rights,
     now: datetime,
+    policy: LeasePolicy = STANDARD_LEASES,
 ) -> Start:
     """`form`: where it was sent and is wrong. `known`: the districts of the calendar as far as it is stored."""
     values = _values(form, initial, now.date())
@@ -107,7 +108,7 @@ def start(
         is_optional=job_type is JobType.ANALYTICS_GENERATION,
         is_open=active is None,
         note=note(active, rights),
-        busy=busy(active, rights, now),
+        busy=busy(active, rights, now, policy),
         limits=limits,
     )
 
@@ -119,9 +120,9 @@ def note(active: Job | None, rights: Rights) -> str:
     return _("One job runs at a time. Prepare and preview the next one here.") if active else ""
 
 
-def busy(active: Job | None, rights: Rights, now: datetime) -> str:
+def busy(active: Job | None, rights: Rights, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:
     """Why nothing can be started; empty where something can. A stale job makes room."""
-    if active is None or not rights.can_start or active.is_stale(now):
+    if active is None or not rights.can_start or active.is_stale(now, policy):
         return ""
     left = active.progress.left if active.status is Status.RUNNING else None
     if left is None:

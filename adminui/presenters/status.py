@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.presenters.wording import number
-from backfill.domain import Job, LimiterState, Status
+from backfill.domain import Job, LeasePolicy, LimiterState, Status
 
 _WAITING = frozenset({LimiterState.THROTTLED, LimiterState.BACKING_OFF})
 
@@ -71,7 +71,7 @@ def is_waiting(job: Job) -> bool:
     return job.progress.limiter.state in _WAITING
 
 
-def situation(job: Job, now: datetime) -> str:
+def situation(job: Job, now: datetime, policy: LeasePolicy) -> str:
     """What of a job changes without a write of it, so that an ETag can tell."""
     reason = crc32(job.progress.limiter.reason.encode()) if job.status is Status.PENDING else 0
-    return f"{job.is_held(now):d}{job.is_stale(now):d}{reason:x}"
+    return f"{job.is_held(now):d}{job.is_stale(now, policy):d}{reason:x}"

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from adminui.presenters import wording
 from adminui.presenters.status import is_waiting
 from adminui.presenters.waiting import going_on, waiting
-from backfill.domain import STALE_AFTER, AuditEntry, Deed, Job, JobType, LimiterState, Status
+from backfill.domain import STANDARD_LEASES, AuditEntry, Deed, Job, JobType, LeasePolicy, LimiterState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,10 @@ class Why:
     """When it goes on, where it waits for that."""
 
 
-def why(job: Job, now: datetime, newest_deed: AuditEntry | None = None) -> Why:
+def why(job: Job, now: datetime, newest_deed: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES) -> Why:
     """`newest_deed`: who did what last, of a paused job."""
-    if job.is_stale(now):
-        return _stale()
+    if job.is_stale(now, policy):
+        return _stale(policy)
     if job.status is Status.PAUSED:
         return _paused(job, now, newest_deed)
     return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
@@ -82,8 +82,8 @@ def _orphaned(job: Job, now: datetime) -> Why:
     )
 
 
-def _stale() -> Why:
-    lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(STALE_AFTER.total_seconds() // 60)}
+def _stale(policy: LeasePolicy) -> Why:
+    lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(policy.stale_after.total_seconds() // 60)}
     rest = _(
         "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started, and "
         "takes this one's place."

@@ -59,6 +59,14 @@ def now(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def card(request: HttpRequest, found: Job, rights: Rights) -> Card:
     """Of an active job, or of any on its own page."""
     is_paused = found.status is Status.PAUSED
-    deeds = door.the_service().audit(found.id, limit=1, offset=0).rows if is_paused else ()
+    service = door.the_service()
+    deeds = service.audit(found.id, limit=1, offset=0).rows if is_paused else ()
     shows_all = queries.shows_all_districts(request.GET)
-    return card_presenter.card(found, rights, door.now(), shows_all=shows_all, newest_deed=next(iter(deeds), None))
+    return card_presenter.card(
+        found,
+        rights,
+        door.now(),
+        shows_all=shows_all,
+        newest_deed=next(iter(deeds), None),
+        policy=service.lease_policy,
+    )

@@ -45,6 +45,7 @@ def index(request: HttpRequest) -> HttpResponse:
                 active=active,
                 rights=rights,
                 now=at,
+                policy=service.lease_policy,
             ),
             "history": history_presenter.listing(jobs, total, wanted, number, at),
             "retention_days": service.retention.days,
@@ -58,7 +59,7 @@ def now(request: HttpRequest) -> HttpResponse:
     service, rights = door.the_service(), Rights.of(request.user)
     job = service.active() or _newest_of_all()
     shows_all = queries.shows_all_districts(request.GET)
-    etag = card_presenter.etag_of(job, rights, door.now(), shows_all=shows_all)
+    etag = card_presenter.etag_of(job, rights, door.now(), shows_all=shows_all, policy=service.lease_policy)
     if door.is_known(request, etag):
         return door.unchanged(etag)
     return live(request, _card(request, job, rights), rights)
@@ -73,7 +74,7 @@ def live(request: HttpRequest, card: card_presenter.Card, rights: Rights) -> Htt
         "poll_url": reverse("admin:backfill_now"),
         "row": history_presenter.row(card.job, door.now()) if card.job else None,
         "note": start_presenter.note(active, rights),
-        "busy": start_presenter.busy(active, rights, door.now()),
+        "busy": start_presenter.busy(active, rights, door.now(), door.the_service().lease_policy),
     }
     response = door.part(request, "admin/backfill/live.html", context)
     response["ETag"] = card.etag
@@ -101,7 +102,8 @@ def _card(request: HttpRequest, job: Job | None, rights: Rights) -> card_present
         job = door.the_service().job(job.id)  # with its districts, which a list leaves out
     if job.status.is_active:
         return job_views.card(request, job, rights)
-    return card_presenter.line(job, rights, door.now(), shows_all=queries.shows_all_districts(request.GET))
+    shows_all, policy = queries.shows_all_districts(request.GET), door.the_service().lease_policy
+    return card_presenter.line(job, rights, door.now(), shows_all=shows_all, policy=policy)
 
 
 def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[int, Sequence[Job], int]:

@@ -71,11 +71,10 @@ class _Vitals(Collector):
         for one in sorted(ACTIVE):
             status.add_metric((str(one),), float(job is not None and job.status is one))
         yield status
-        lease = job.lease if job else None
         instants: Mapping[str, tuple[str, datetime | None]] = {
             "backfill_worker_age_seconds": ("Since a worker gave a sign of life.", seen_at),
             "backfill_job_age_seconds": ("Since the active job was created.", job.created_at if job else None),
-            "backfill_job_lease_age_seconds": ("Since its lease was renewed.", lease.renewed_at if lease else None),
+            "backfill_job_lease_age_seconds": ("Since its lease was renewed.", self._vitals.lease_renewed_at),
             "backfill_job_progress_age_seconds": ("Since it last moved.", job.progressed_at if job else None),
             "backfill_job_held_seconds": ("Since it is held up.", job.notices.held_since if job else None),
         }

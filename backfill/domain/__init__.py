@@ -20,17 +20,14 @@ from backfill.domain.health import ATTEMPTS, DOWN_AFTER, SourceHealth
 from backfill.domain.hours import AllowedHours
 from backfill.domain.job import (
     IDEMPOTENCY_WINDOW,
-    LEASE,
-    RENEW_AFTER,
-    STALE_AFTER,
     Cadence,
     IdempotencyKey,
     Job,
     JobConfig,
     JobFilter,
     JobType,
-    Lease,
 )
+from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
@@ -38,7 +35,7 @@ from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_o
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
-from backfill.domain.sightings import REPORTS_EVERY, is_there, waiting_for_worker
+from backfill.domain.sightings import is_there, waiting_for_worker
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -68,12 +65,9 @@ __all__ = [
     "HISTORY",
     "HOLD_TOLD_AFTER",
     "IDEMPOTENCY_WINDOW",
-    "LEASE",
     "LIMIT_NAMES",
     "QUARANTINED_AFTER",
-    "RENEW_AFTER",
-    "REPORTS_EVERY",
-    "STALE_AFTER",
+    "STANDARD_LEASES",
     "SUMMARY",
     "TRANSITIONS",
     "Actor",
@@ -104,6 +98,7 @@ __all__ = [
     "JobRequest",
     "JobType",
     "Lease",
+    "LeasePolicy",
     "LimiterReport",
     "LimiterState",
     "Notice",

@@ -11,20 +11,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from backfill.domain.flight import Flight
+from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.limits import RateLimits
 from backfill.domain.notice import Event, Notice, Notices
 from backfill.domain.progress import Progress
 from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.waiting import LimiterState, WaitReason
 from backfill.errors import InvalidJobState, LeaseLost
-
-LEASE = timedelta(seconds=15)
-"""A lease that was not renewed for this long says that its runner is dead: any worker resumes the job."""
-
-RENEW_AFTER = timedelta(seconds=5)
-
-STALE_AFTER = timedelta(minutes=10)
-"""A job without progress for this long does not move: a new one may displace it."""
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 """For this long an Idempotency-Key stands for the job that it created."""
@@ -51,22 +44,6 @@ class JobConfig:
     cadence: Cadence = Cadence.DAILY
     skip_existing: bool = True
     rate_limits: RateLimits = field(default_factory=RateLimits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """Who runs the job, and until when it holds without being renewed."""
-
-    owner: str
-    expires_at: datetime
-
-    @property
-    def renewed_at(self) -> datetime:
-        """The last sign of life of its owner."""
-        return self.expires_at - LEASE
-
-    def is_live(self, now: datetime) -> bool:
-        return now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +96,10 @@ class Job:
         """Its runner died without a word."""
         return self.lease is not None and not self.lease.is_live(now)
 
-    def is_stale(self, now: datetime) -> bool:
+    def is_stale(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> bool:
         """It should move and does not; a paused job is not meant to."""
-        return self.status.is_active and self.status is not Status.PAUSED and now - self.progressed_at >= STALE_AFTER
+        is_meant_to_move = self.status.is_active and self.status is not Status.PAUSED
+        return is_meant_to_move and now - self.progressed_at >= policy.stale_after
 
     def can_be_claimed(self, now: datetime, *, dead: Lease | None = None) -> bool:
         """Whether a worker should take it: to run it, or to bring a cancel or a pause to its end.
@@ -176,9 +154,9 @@ class Job:
             )
         return replace(self, config=replace(self.config, rate_limits=limits))
 
-    def displaced(self, now: datetime) -> Job | None:
+    def displaced(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job | None:
         """Failed to make room, where it is stale; None where it is not and stays."""
-        if not self.is_stale(now):
+        if not self.is_stale(now, policy):
             return None
         minutes = int((now - self.progressed_at).total_seconds() // 60)
         failed = _ended(self, Status.FAILED, now, f"Displaced by a new job: no progress for {minutes} minutes.")
@@ -186,18 +164,26 @@ class Job:
 
     # What a worker does. Every write after the claim carries the token that the claim gave.
 
-    def claimed(self, owner: str, now: datetime, progress: Progress | None = None, *, dead: Lease | None = None) -> Job:
+    def claimed(
+        self,
+        owner: str,
+        now: datetime,
+        progress: Progress | None = None,
+        *,
+        dead: Lease | None = None,
+        policy: LeasePolicy = STANDARD_LEASES,
+    ) -> Job:
         """Held by `owner` from now on. Who comes second finds it held and gets LeaseLost."""
         if not self.can_be_claimed(now, dead=dead):
             raise LeaseLost(f"Job {self.id} is held by {self.lease.owner if self.lease else 'nobody'}.")
         runs_on = self.status in {Status.PENDING, Status.RUNNING}  # else it is only brought to its end
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
-        silence = max((now - self.lease.renewed_at).total_seconds(), 0.0) if self.lease else 0.0
+        silence = max((now - self.lease.renewed_at(policy)).total_seconds(), 0.0) if self.lease else 0.0
         flight = self.flight.died() if self.lease else Flight()
         return replace(
             claimed,
-            lease=Lease(owner=owner, expires_at=now + LEASE),
+            lease=Lease(owner=owner, expires_at=now + policy.duration),
             token=self.token + 1,
             started_at=self.started_at or now,
             resumed_at=now if is_resumed else self.resumed_at,
@@ -209,10 +195,10 @@ class Job:
             progress=progress or self.progress,
         )
 
-    def renewed(self, token: int, now: datetime) -> Job:
+    def renewed(self, token: int, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job:
         """With a renewed lease, and as it was."""
         self.check_fence(token)
-        return replace(self, lease=replace(self.lease, expires_at=now + LEASE) if self.lease else None)
+        return replace(self, lease=replace(self.lease, expires_at=now + policy.duration) if self.lease else None)
 
     def recorded(
         self,
@@ -223,13 +209,14 @@ class Job:
         *,
         moves: bool,
         at_work: tuple[str, ...] = (),
+        policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
         """With new progress and a renewed lease.
 
         `moves`: something was settled, or it waits for a known reason. `at_work`: keys of the items that are.
         """
         return replace(
-            self.renewed(token, now),
+            self.renewed(token, now, policy),
             progress=progress,
             segments=max(self.segments, segments),
             notices=self._noticed(progress, now),

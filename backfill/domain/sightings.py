@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-REPORTS_EVERY = timedelta(seconds=30)
-"""A worker that is idle says so this often; one that runs a job renews its lease instead."""
+from backfill.domain.lease import STANDARD_LEASES, LeasePolicy
 
-_MISSED = 3 * REPORTS_EVERY
-
-
-def is_there(seen_at: datetime | None, now: datetime) -> bool:
-    return seen_at is not None and now - seen_at < _MISSED
+_MISSED_HEARTBEATS = 3
 
 
-def waiting_for_worker(seen_at: datetime | None, now: datetime) -> str:
+def is_there(seen_at: datetime | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> bool:
+    return seen_at is not None and now - seen_at < _MISSED_HEARTBEATS * policy.heartbeat
+
+
+def waiting_for_worker(seen_at: datetime | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:
     """Why a pending job waits."""
     if seen_at is None:
         return "Waiting for a worker; none has ever reported. Start a server, or: manage.py backfill work"
-    if is_there(seen_at, now):
+    if is_there(seen_at, now, policy):
         return "Waiting for a worker; one is there and takes it within seconds."
     at = seen_at.astimezone(UTC)
     day = "" if at.date() == now.astimezone(UTC).date() else f" on {at.day} {at:%b %Y}"

@@ -8,21 +8,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
 
+from tests import shared
 from tests.acceptance.harness import PEER, Dashboard, Site
-from tests.firestore_emulator import Emulator, EmulatorMissing, Gate, environment
+from tests.firestore_emulator import Emulator, EmulatorMissing, Gate, environment, new_project, shared_port
 
 POSTGRES = os.environ.get("BACKFILL_TEST_POSTGRES_URL", "postgres://root@127.0.0.1:5432/postgres")
 
 
-@pytest.fixture
-def sample() -> Iterator[Dashboard]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder wait for processes of their own most of the time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.waits)
+
+
+@pytest.fixture(scope="session")
+def sample_dashboard() -> Iterator[Dashboard]:
     dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
     yield dashboard
     dashboard.stop()
+
+
+@pytest.fixture
+def sample(sample_dashboard: Dashboard) -> Dashboard:
+    """The sample dashboard with an empty log and without faults. The servers that asked it before are gone."""
+    sample_dashboard.forget()
+    return sample_dashboard
 
 
 @pytest.fixture
@@ -65,28 +83,41 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder}/site.sqlite3"
         return
     try:
-        server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=5)
+        psycopg.connect(POSTGRES, connect_timeout=5).close()
     except psycopg.OperationalError:
         message = "PostgreSQL does not answer on 127.0.0.1:5432; set BACKFILL_TEST_POSTGRES_URL to one that does."
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    name = f"backfill_acceptance_{uuid.uuid4().hex[:12]}"
-    with server:
-        server.execute(f'CREATE DATABASE "{name}"')
-        yield POSTGRES.rpartition("/")[0] + f"/{name}"
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    url = f"{POSTGRES.rpartition('/')[0]}/backfill_acceptance_{uuid.uuid4().hex[:12]}"
+    yield url
+    shared.drop(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database of each kind."""
+    """The address of a database of each kind, which the site creates."""
     with _database(request.param, tmp_path) as url:
         yield url
 
 
+@pytest.fixture(scope="session")
+def firestore_port() -> int:
+    """The port of the emulator that the tests share."""
+    try:
+        return shared_port()
+    except EmulatorMissing as exc:
+        return _missing_emulator(exc)
+
+
+@pytest.fixture
+def firestore(firestore_port: int) -> dict[str, str]:
+    """The environment of a site that keeps its jobs in a project of its own; users and tokens stay in its database."""
+    return environment(f"127.0.0.1:{firestore_port}", project=new_project())
+
+
 @dataclass(frozen=True)
-class Firestore:
+class OwnFirestore:
     """An emulator and the only way to it, which can be shut."""
 
     emulator: Emulator
@@ -94,31 +125,34 @@ class Firestore:
 
     @property
     def env(self) -> dict[str, str]:
-        """Of a site that keeps its jobs there, under names of its own; users and tokens stay in its database."""
         return environment(self.gate.host)
 
 
-@pytest.fixture(scope="session")
-def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
-    emulator = Emulator(tmp_path_factory.mktemp("firestore"))
+@pytest.fixture
+def own_firestore(tmp_path: Path) -> Iterator[OwnFirestore]:
+    """An emulator that the test may stop."""
+    emulator = Emulator(tmp_path)
     try:
         emulator.start()
     except EmulatorMissing as exc:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(exc))
-        pytest.skip(str(exc))
+        _missing_emulator(exc)
     gate = Gate(emulator.port)
-    yield Firestore(emulator, gate)
+    yield OwnFirestore(emulator, gate)
     gate.close()
     emulator.kill()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("firestore", marks=pytest.mark.xdist_group("firestore"))])
+def _missing_emulator(exc: EmulatorMissing) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(str(exc))
+    pytest.skip(str(exc))
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "firestore"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a site over an empty store of each kind."""
     if request.param == "firestore":
-        firestore: Firestore = request.getfixturevalue("firestore")
-        yield firestore.env
+        yield request.getfixturevalue("firestore")
         return
     with _database(request.param, tmp_path) as url:
         yield {"DATABASE_URL": url}

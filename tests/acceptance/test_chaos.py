@@ -18,8 +18,6 @@ from tests.chaos.record import Record
 from tests.chaos.stories import STORIES, named
 from tests.chaos.world import World
 
-pytestmark = pytest.mark.acceptance
-
 SEED = 4
 
 # Six stories whose guarantee no other acceptance test shows, two on each store.
@@ -115,7 +113,6 @@ def test_the_guarantee_of_every_story_is_shown_here_or_by_another_acceptance_tes
             assert f"def {name}(" in Path(__file__).with_name(f"{module}.py").read_text()
 
 
-@pytest.mark.xdist_group("chaos on SQLite")
 @pytest.mark.parametrize("name", ON_SQLITE)
 def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: World) -> None:
     """R1.3, R1.4, R3.4, R7.2, R10.1, R10.3, R12.4"""
@@ -124,14 +121,12 @@ def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: 
     assert_told(on_sqlite, name)
 
 
-@pytest.mark.xdist_group("chaos on PostgreSQL")
 @pytest.mark.parametrize("name", ON_POSTGRESQL)
 def test_nothing_is_lost_doubled_or_stuck_on_postgresql_after(name: str, on_postgresql: World) -> None:
     """R1.3, R1.4, R7.2, R10.1, R10.3, R12.4"""
     assert_told(on_postgresql, name)
 
 
-@pytest.mark.xdist_group("chaos on Firestore")
 @pytest.mark.parametrize("name", ON_FIRESTORE)
 def test_nothing_is_lost_doubled_or_stuck_on_firestore_after(name: str, on_firestore: World) -> None:
     """R1.3, R1.4, R3.4, R10.1, R10.3, R12.4"""

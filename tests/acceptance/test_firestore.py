@@ -9,10 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.acceptance.conftest import Firestore
+from tests.acceptance.conftest import OwnFirestore
 from tests.acceptance.harness import Client, Dashboard, Json, Site
-
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("firestore")]
 
 
 def started(client: Client) -> Json:
@@ -24,21 +22,21 @@ def started(client: Client) -> Json:
 def test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on(
     sample: Dashboard,
     new_site: Callable[..., Site],
-    firestore: Firestore,
+    own_firestore: OwnFirestore,
 ) -> None:
     """R10.3: a clear answer meanwhile; nothing that was settled is lost, and nothing is settled twice."""
-    site = new_site(sample, **firestore.env)
+    site = new_site(sample, **own_firestore.env)
     client = site.serve()
     before = started(client)
 
-    firestore.gate.close()
-    firestore.emulator.stop()
+    own_firestore.gate.close()
+    own_firestore.emulator.stop()
     answer = client.ask("GET", f"/api/admin/backfill/{before['jobId']}")
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
     assert client.ask("GET", "/healthz").status_code == 200
-    firestore.emulator.start()
-    firestore.gate.open()
+    own_firestore.emulator.start()
+    own_firestore.gate.open()
 
     ended = client.ended(before["jobId"], 120)
     assert ended["status"] == "completed"
@@ -50,13 +48,14 @@ def test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on(
     assert "does not answer" in site.logs()
 
 
+@pytest.mark.alone
 def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     sample: Dashboard,
     new_site: Callable[..., Site],
-    firestore: Firestore,
+    firestore: dict[str, str],
 ) -> None:
     """R7.2: by way of a server that does not run the job, and nothing begins a second later."""
-    site = new_site(sample, **firestore.env)
+    site = new_site(sample, **firestore)
     job = started(site.serve())
     other = site.serve()
     other.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
@@ -69,13 +68,14 @@ def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     assert max(float(entry["time"]) for entry in begun) < cancelled_at + 1
 
 
+@pytest.mark.alone
 def test_a_job_begins_at_once_where_it_is_started_and_soon_where_no_worker_was_told(
     sample: Dashboard,
     new_site: Callable[..., Site],
-    firestore: Firestore,
+    firestore: dict[str, str],
 ) -> None:
     """R1.4: an idle worker looks every five seconds, but nobody who starts a job over a server waits for that."""
-    site = new_site(sample, **firestore.env)
+    site = new_site(sample, **firestore)
     client = site.serve()
     client.set_limits()
     waits = []

@@ -12,16 +12,25 @@ from itertools import pairwise
 
 import pytest
 
-from tests.acceptance.harness import Client, Dashboard, Json, Site, assert_paced, eventually, kill_group, starts_of
+from tests.acceptance.harness import (
+    SHORT_LEASE,
+    Client,
+    Dashboard,
+    Json,
+    Site,
+    assert_paced,
+    eventually,
+    kill_group,
+    starts_of,
+)
 
-pytestmark = pytest.mark.acceptance
+RANGE = ("2025-01-01", "2025-06-30")
+YEAR = ("2024-07-01", "2025-06-30")
 
-RANGE = ("2024-07-01", "2025-06-30")
 
-
-def begun(client: Client, settled: int = 6, **limits: int) -> Json:
+def begun(client: Client, *, days: tuple[str, str] = RANGE, settled: int = 6, **limits: int) -> Json:
     client.set_limits(**{"maxRequestsPerMinute": 600, "maxDelayMs": 2000, **limits})
-    job = client.start(*RANGE, cadence="month-ends")
+    job = client.start(*days, cadence="month-ends")
     return client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= settled, 30, "items settle")
 
 
@@ -78,7 +87,7 @@ def test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is
     dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
     port = dashboard.url.rpartition(":")[2]
     try:
-        site = new_site(dashboard)
+        site = new_site(dashboard, **SHORT_LEASE)
         client = site.serve()
         job = begun(client)
         dashboard.stop()
@@ -112,7 +121,7 @@ def test_a_district_that_stays_broken_fails_while_the_dashboard_answers_and_the_
     sample.play({"kind": "500", "times": -1, "match": "performance~F~"})
     client = new_site(sample).serve()
     client.set_limits(maxDelayMs=500)
-    job = client.start(*RANGE, cadence="month-ends", targetDistricts=["F"])
+    job = client.start(*YEAR, cadence="month-ends", targetDistricts=["F"])
     ended = client.ended(job["jobId"], 120)
     failed = client.items(job["jobId"], outcome="failed")
     assert {(item["districtId"], item["reason"], item["attempts"]) for item in failed} == {("F", "SERVER_ERROR", 5)}
@@ -123,13 +132,14 @@ def test_a_district_that_stays_broken_fails_while_the_dashboard_answers_and_the_
 # The rate.
 
 
+@pytest.mark.alone
 def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
     """R12.4"""
     client = new_site(sample).serve()
-    job = begun(client)
+    job = begun(client, days=YEAR)
     full = client.job(job["jobId"])["rateLimiter"]["requestsPerMinute"]
     assert full == pytest.approx(600, rel=0.01)
     sample.play({"kind": "429", "times": 1})
@@ -151,6 +161,7 @@ def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
     assert client.job(job["jobId"])["progress"]["failedItems"] == 0
 
 
+@pytest.mark.alone
 def test_the_limits_of_a_running_job_can_be_lowered_and_not_raised(
     sample: Dashboard,
     new_site: Callable[..., Site],
@@ -180,7 +191,7 @@ def test_a_paused_job_stays_paused_over_a_restart_and_is_still_the_one_job(
     """R3.1: also after kill -9 of the server. The command line pauses and resumes, too."""
     site = new_site(sample)
     client = site.serve()
-    job = begun(client)
+    job = begun(client, days=YEAR)
     assert "is pausing" in site.manage("backfill", "pause").stdout
     client.wait_for(job["jobId"], lambda job: job["status"] == "paused", 20, "it pauses")
     kill_group(client.process)
@@ -205,13 +216,13 @@ def test_outside_the_allowed_hours_the_job_holds_by_itself_and_goes_on_when_they
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    opens = (datetime.now(UTC) + timedelta(seconds=75)).replace(second=0, microsecond=0)
+    opens = (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
     hours = f"{opens:%H:%M}-{opens + timedelta(hours=6):%H:%M}"
     site = new_site(sample, BACKFILL_ALLOWED_HOURS=hours)
     client = site.serve()
     client.set_limits()
     job = client.start("2025-05-01", "2025-06-30", cadence="month-ends")  # its calendar is asked for at any hour
-    held = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["waitingUntil"], 10, "it holds")
+    held = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["waitingUntil"], 25, "it holds")
     assert held["rateLimiter"]["reason"] == f"The dashboard is asked only within the allowed hours, {hours} UTC."
     told = datetime.fromisoformat(held["rateLimiter"]["waitingUntil"])
     assert abs(told - opens) < timedelta(seconds=2)
@@ -241,7 +252,7 @@ def test_an_item_that_kills_its_process_three_times_is_set_aside_and_the_job_com
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    site = new_site(sample, BACKFILL_WORKER="off")
+    site = new_site(sample, BACKFILL_WORKER="off", **SHORT_LEASE)
     client = site.serve()
     client.set_limits()
     job = client.start("2025-04-01", "2025-06-30", cadence="month-ends")

@@ -8,11 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.acceptance.harness import Dashboard, Site, eventually
-
-pytestmark = pytest.mark.acceptance
 
 
 def test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled(

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.harness import Client, Dashboard, Site, kill_group
+from tests.acceptance.harness import SHORT_LEASE, Client, Dashboard, Site, kill_group
 from tests.acceptance.test_recovery import LIMITS, RANGE
-
-pytestmark = pytest.mark.acceptance
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 PROCESSED: Sample = (
@@ -42,7 +39,7 @@ def test_every_worker_answers_alike_and_no_counter_falls_through_a_kill(
     new_site: Callable[..., Site],
     database_url: str,
 ) -> None:
-    site = new_site(sample, database_url)
+    site = new_site(sample, database_url, **SHORT_LEASE)
     client = site.serve(workers=2)
     client.set_limits(**LIMITS)
     sample.play({"kind": "500", "times": 2, "match": "clubperformance"})

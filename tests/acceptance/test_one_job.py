@@ -6,11 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from tests.acceptance.harness import Dashboard, Site
-
-pytestmark = pytest.mark.acceptance
 
 
 def test_of_a_hundred_concurrent_starts_on_two_servers_one_is_created(

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Dashboard, Json, Site, as_json, eventually, kill_group
+from tests.acceptance.harness import SHORT_LEASE, Dashboard, Json, Site, as_json, eventually, kill_group
 from tests.acceptance.test_real_history import served_files
-
-pytestmark = pytest.mark.acceptance
 
 CLOSES = ("2014-07-01", "2024-11-30")
 
@@ -73,7 +71,7 @@ def test_after_kill_9_the_computing_goes_on_and_every_result_counts_once(
     real_world: Dashboard, new_site: Callable[..., Site], database_url: str
 ) -> None:
     """R10.1, R10.3: what was stored and not yet in the ledger counts as done by the job, with its notes on quality."""
-    site = new_site(real_world, database_url)
+    site = new_site(real_world, database_url, **SHORT_LEASE)
     client = site.serve()
     client.set_limits()
     client.ended(client.start(*CLOSES, targetDistricts=["91"], cadence="month-ends")["jobId"])
@@ -101,7 +99,7 @@ def test_on_every_core_the_results_are_the_same_and_no_process_is_left_behind(
     real_world: Dashboard, new_site: Callable[..., Site]
 ) -> None:
     """The process that runs the job is killed alone: what it had started ends by itself, and the job goes on."""
-    site = new_site(real_world, BACKFILL_EXECUTOR="processes")
+    site = new_site(real_world, BACKFILL_EXECUTOR="processes", **SHORT_LEASE)
     client = site.serve("--preload", workers=2)
     client.set_limits()
     client.ended(client.start(*CLOSES, targetDistricts=["91"], cadence="month-ends")["jobId"])

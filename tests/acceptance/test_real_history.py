@@ -7,11 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-import pytest
-
 from tests.acceptance.harness import PEER, Dashboard, Site
-
-pytestmark = pytest.mark.acceptance
 
 REPORTS = ("clubperformance", "districtperformance", "divisionperformance")
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
-from tests.acceptance.harness import Dashboard, Site, eventually, kill_group
+from tests.acceptance.harness import SHORT_LEASE, Dashboard, Site, eventually, kill_group
 from tests.receiver import SECRET, Receiver
-
-pytestmark = pytest.mark.acceptance
 
 DAYS = ("2024-01-01", "2024-02-29")
 
@@ -20,7 +16,9 @@ def test_a_server_that_is_killed_after_the_end_of_a_job_and_before_its_delivery_
     database_url: str,
 ) -> None:
     with Receiver().serving() as receiver:
-        site = new_site(sample, database_url, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET)
+        site = new_site(
+            sample, database_url, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET, **SHORT_LEASE
+        )
         receiver.hangs.set()
         client = site.serve(workers=2)
         client.set_limits()
@@ -64,7 +62,7 @@ def test_a_dashboard_that_asks_to_wait_for_long_is_told_once_and_the_job_waits_o
     new_site: Callable[..., Site],
 ) -> None:
     with Receiver().serving() as receiver:
-        site = new_site(sample, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET)
+        site = new_site(sample, BACKFILL_WEBHOOK_URL=receiver.url, BACKFILL_WEBHOOK_SECRET=SECRET, **SHORT_LEASE)
         client = site.serve(workers=2)
         client.set_limits()
         sample.play({"kind": "429", "times": 1, "retry_after": 3600, "match": "clubperformance"})

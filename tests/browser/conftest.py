@@ -12,10 +12,9 @@ from tests.browser.desk import Desk, chromium, launched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process for all of them, since they share a server and a browser."""
+    """The tests of this folder can be selected by the marker `browser`."""
     for item in items:
         if "tests/browser/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("browser"))
             item.add_marker(pytest.mark.browser)
 
 

@@ -26,12 +26,6 @@ ARGUMENTS = (
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SECTION = "/admin/backfill/"
 
-_LOOK_ONLY = (
-    "from django.contrib.auth.models import Permission, User; "
-    "looker = User.objects.create_user('looker', password='looker', is_staff=True); "
-    "looker.user_permissions.add(Permission.objects.get(codename='view_backfilljob'))"
-)
-
 
 def chromium() -> str | None:
     """Where it is; None where there is none."""
@@ -64,7 +58,6 @@ class Desk:
         site = Site(folder, f"sqlite:///{folder}/site.sqlite3", dashboard.url)
         try:
             site.prepare()
-            site.manage("shell", "-c", _LOOK_ONLY)
             port = free_port()
             client = site.serve("--bind", f"127.0.0.1:{port}")
             yield cls(browser, site, dashboard, client)

@@ -118,7 +118,7 @@ class PostgresPlace(Place):
         options = f"port={port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='{self._folder}'\nfsync=off\n"
         with (self._folder / "data" / "postgresql.conf").open("a") as file:
             file.write(options)
-        self.url = f"postgres://chaos@127.0.0.1:{port}/postgres"
+        self.url = f"postgres://chaos@127.0.0.1:{port}/site"
         self.reader = SqlReader(self.url)
         self.start()
 

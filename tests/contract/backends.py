@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from psycopg import sql
 
 from backfill.errors import StorageUnavailable
 from backfill.storage import Storage, open_storage
-from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
+from tests.firestore_emulator import EmulatorMissing, Gate, environment, new_project, shared_port
 
 DAMAGE = b"\x78\x9c damaged"
 """What looks like packed bytes and is not."""
@@ -40,6 +40,10 @@ class Backend(ABC):
     @abstractmethod
     def opened(self) -> AbstractContextManager[Storage]:
         """Within it this process works with that store, in every thread."""
+
+    def patient(self) -> Backend:
+        """The same store for processes that compete for it, which on a busy machine takes any time."""
+        return self
 
     # The others are called while it is opened.
 
@@ -200,15 +204,21 @@ def _postgresql(_folder: Path) -> Iterator[Backend]:
 
 @dataclass(frozen=True)
 class FirestoreBackend(Backend):
-    """The emulator, in a process of its own."""
+    """A project on the emulator."""
 
     host: str
     prefix: str
+    project: str
+    patience: float = 0.5
+    """Seconds for which a call is retried: few, since tests wait for the end of them."""
+
+    def patient(self) -> Backend:
+        return replace(self, patience=60.0)
 
     @contextmanager
     def opened(self) -> Iterator[Storage]:
-        with mock.patch.dict(os.environ, environment(self.host, self.prefix)):
-            yield _firestore_storage(self.prefix)
+        with mock.patch.dict(os.environ, environment(self.host, self.prefix, self.project)):
+            yield _firestore_storage(self.prefix, self.patience)
 
     def through(self, *interceptors: Any, patience: float = 3.0) -> Storage:
         """A storage of a process of its own, as it were, over the same documents; its calls pass the interceptors."""
@@ -223,7 +233,7 @@ class FirestoreBackend(Backend):
 
     def clear(self) -> None:
         requests.delete(
-            f"http://{self.host}/emulator/v1/projects/{PROJECT}/databases/(default)/documents", timeout=30
+            f"http://{self.host}/emulator/v1/projects/{self.project}/databases/(default)/documents", timeout=30
         ).raise_for_status()
 
     @contextmanager
@@ -242,7 +252,7 @@ class FirestoreBackend(Backend):
         deadline = time.monotonic() + 15
         while True:
             try:
-                return _firestore_storage(self.prefix).jobs.ping()
+                return _firestore_storage(self.prefix, self.patience).jobs.ping()
             except StorageUnavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -273,29 +283,26 @@ _gates: dict[str, Gate] = {}
 
 
 @cache
-def _firestore_storage(prefix: str) -> Storage:
+def _firestore_storage(prefix: str, patience: float) -> Storage:
     """One a process: a client is not made for each test."""
     from backfill.storage.firestore import storage_over
     from backfill.storage.firestore.client import Connection
 
-    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), patience=0.5)
+    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), patience=patience)
 
 
 @contextmanager
-def _firestore(folder: Path) -> Iterator[Backend]:
-    """An emulator on a free port."""
-    emulator = Emulator(folder)
+def _firestore(_folder: Path) -> Iterator[Backend]:
+    """A project of its own on the emulator that all processes of the run share."""
     try:
-        emulator.start()
+        gate = Gate(shared_port())
     except EmulatorMissing as exc:
         raise BackendMissing(str(exc)) from exc
-    gate = Gate(emulator.port)
     _gates[gate.host] = gate
     try:
-        yield FirestoreBackend(gate.host, f"contract-{uuid4().hex[:8]}")
+        yield FirestoreBackend(gate.host, f"contract-{uuid4().hex[:8]}", new_project())
     finally:
         gate.close()
-        emulator.kill()
 
 
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {

@@ -34,7 +34,7 @@ def _begin(barrier: Barrier) -> None:
 def _race(backend: Backend, act: Callable[[Storage, Meet, int], T], number: int) -> T:
     barrier = _start[0]
     try:
-        with backend.opened() as storage:
+        with backend.patient().opened() as storage:
             storage.jobs.ping()
             barrier.wait(_PATIENCE)
             return act(storage, lambda: barrier.wait(_PATIENCE), number)

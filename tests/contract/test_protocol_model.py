@@ -29,8 +29,7 @@ from hypothesis.stateful import (
 
 from backfill.domain import (
     ACTIVE,
-    LEASE,
-    STALE_AFTER,
+    STANDARD_LEASES,
     TRANSITIONS,
     Job,
     JobFilter,
@@ -174,7 +173,7 @@ class Protocol(RuleBasedStateMachine):
 
     # What the world does.
 
-    @rule(seconds=st.sampled_from([1, 4, 16, STALE_AFTER.total_seconds() + 1]))
+    @rule(seconds=st.sampled_from([1, 4, 16, STANDARD_LEASES.stale_after.total_seconds() + 1]))
     def time_passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         self.elapsed += seconds
@@ -284,7 +283,7 @@ class Protocol(RuleBasedStateMachine):
         if before is not None and before.can_be_claimed(now):
             assert worker.claim is not None
         elif worker.claim is not None:  # from a runner that was silent for as long as a lease lasts
-            assert self.elapsed - self.renewed_at[1] >= LEASE.total_seconds()
+            assert self.elapsed - self.renewed_at[1] >= STANDARD_LEASES.duration.total_seconds()
         if worker.claim is not None and before is not None:
             assert worker.claim.job.token > before.token
             assert {item for item in ITEMS if item in worker.claim.settled} == {
@@ -463,8 +462,8 @@ class Protocol(RuleBasedStateMachine):
             self.the_store_keeps_its_promises()
         claim = manager.claim("the last", self.now)
         if claim is None:
-            self.now += LEASE
-            self.elapsed += LEASE.total_seconds()
+            self.now += STANDARD_LEASES.duration
+            self.elapsed += STANDARD_LEASES.duration.total_seconds()
             claim = manager.claim("the last", self.now)
         assert claim is not None, f"the job is stuck: {job.status}, {job.lease}, at {self.now}"
         self.the_store_keeps_its_promises()

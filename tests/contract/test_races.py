@@ -18,7 +18,7 @@ from tests.contract.backends import Backend
 from tests.contract.racers import Meet, Racers
 from tests.factories import CLOSE, DAY, NOW, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory, named_job
 
-pytestmark = pytest.mark.xdist_group("races")
+pytestmark = pytest.mark.alone
 
 ROUNDS = 20
 RACERS = 8

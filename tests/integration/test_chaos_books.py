@@ -22,7 +22,6 @@ from tests.chaos.firestore_reader import FirestoreReader
 from tests.chaos.sql_reader import SqlReader
 from tests.contract.backends import Backend, FirestoreBackend, OrmBackend, SqliteBackend
 from tests.factories import NOW, JobFactory, PlanFactory, ProgressFactory, SnapshotFactory
-from tests.firestore_emulator import PROJECT
 
 PLAN = PlanFactory.build()
 
@@ -93,7 +92,7 @@ class SqlDamage(Damage):
 class FirestoreDamage(Damage):
     def __init__(self, job: Job, backend: FirestoreBackend) -> None:
         super().__init__(job)
-        self.reader = FirestoreReader(backend.host, PROJECT, backend.prefix)
+        self.reader = FirestoreReader(backend.host, backend.project, backend.prefix)
         self._root = firestore.Client().collection(backend.prefix).document("v1")
         self._job = self._root.collection("jobs").document(str(job.id))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,24 +17,18 @@ from uuid import UUID
 
 import pytest
 
+from tests import template_site
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as `migrate` makes it, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "jobs.sqlite3"
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment(path), check=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
-
-
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(migrated, tmp_path / "jobs.sqlite3"))
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "jobs.sqlite3"
+    template_site.create(f"sqlite:///{path}")
+    return path
 
 
 def environment(database: Path, **more: str) -> dict[str, str]:

@@ -9,13 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from backfill import runner as runner_module
 from backfill.domain import (
-    LEASE,
-    STALE_AFTER,
+    STANDARD_LEASES,
     Flight,
     Job,
     JobConfig,
+    LeasePolicy,
     LimiterReport,
     Outcome,
     OutcomeKind,
@@ -39,6 +38,8 @@ from tests.unit.fakes import (
     eventually,
     utc_now,
 )
+
+LEASE = STANDARD_LEASES.duration
 
 IDLE = LimiterReport()
 KEY, OTHER = "2024-01-31/01", "2024-01-31/02"
@@ -102,7 +103,7 @@ def test_a_job_that_kills_its_runner_at_each_start_becomes_stale_in_the_end() ->
         job = died(job)
         assert job.progressed_at == moved_at
     assert job.lease is not None
-    assert job.lease.expires_at - moved_at < STALE_AFTER + 2 * LEASE
+    assert job.lease.expires_at - moved_at < STANDARD_LEASES.stale_after + 2 * LEASE
 
 
 def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes_on() -> None:
@@ -203,14 +204,14 @@ def test_an_item_that_kills_within_milliseconds_is_seen_alone_from_the_second_de
     assert [error.code for error in job.progress.errors] == ["QUARANTINED"]
 
 
-def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "_CAREFUL_FOR", 1.0)
+def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() -> None:
+    policy = LeasePolicy(careful_for=timedelta(seconds=1))
     storage, plan, now = FakeStorage(), a_plan(30, ("01", "02", "F")), utc_now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     progress = Progress(total_items=90)
     job = a_job(created_at=now, progressed_at=now, config=config, progress=progress).claimed("dead", now - LEASE)
     storage.jobs.put_in(job, plan)
-    claim = Manager(storage.jobs).claim("runner", now)
+    claim = Manager(storage.jobs, policy=policy).claim("runner", now)
     assert claim is not None
     unrecorded: list[str] = []
     began = time.monotonic()
@@ -236,11 +237,9 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record(monk
     assert storage.jobs.rows[job.id].progressed_at - now < timedelta(minutes=1)
 
 
-def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_take(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_take() -> None:
     """At a request a minute an item takes three: all that were in flight would be set aside with the one that kills."""
-    monkeypatch.setattr(runner_module, "_CAREFUL_FOR", 0.01)
+    policy = LeasePolicy(careful_for=timedelta(seconds=0.01))
     storage, plan, now = FakeStorage(), a_plan(4, ("01", "02", "F")), utc_now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     stored = a_job(created_at=now, progressed_at=now, config=config, progress=Progress(total_items=12))
@@ -250,7 +249,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         at_work = tuple(item.key for item in suspects)
         job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
-    claim = Manager(storage.jobs).claim("runner", now)
+    claim = Manager(storage.jobs, policy=policy).claim("runner", now)
     assert claim is not None
     beside: dict[WorkItem, int] = {}
 

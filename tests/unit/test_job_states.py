@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from backfill.domain import (
     ACTIVE,
     ENDED,
-    LEASE,
-    STALE_AFTER,
+    STANDARD_LEASES,
     TRANSITIONS,
     DistrictProgress,
     Job,
@@ -28,6 +27,8 @@ from backfill.domain import (
 from backfill.domain.job import _moved
 from backfill.errors import BackfillError, InvalidJobState, LeaseLost
 from tests.unit.fakes import NOW, a_job, a_running_job, limits_of
+
+LEASE = STANDARD_LEASES.duration
 
 HOLDABLE = frozenset({Status.RUNNING, Status.PAUSING, Status.CANCELLING})
 """The states in which a runner holds a job."""
@@ -61,14 +62,17 @@ def situations() -> list[Job]:
     """A job in each state, held, orphaned or free where it may be so, with each progress, fresh and stale."""
     jobs = []
     for status, progress, is_stale in product(Status, PROGRESSES.values(), (False, True)):
-        leases = [Lease(owner="runner", expires_at=NOW + LEASE), Lease(owner="runner", expires_at=NOW)]
+        leases = [
+            Lease(owner="runner", expires_at=NOW + LEASE),
+            Lease(owner="runner", expires_at=NOW),
+        ]
         jobs += [
             a_job(
                 status=status,
                 progress=progress,
                 lease=lease,
                 token=1,
-                progressed_at=NOW - (STALE_AFTER if is_stale else timedelta(seconds=1)),
+                progressed_at=NOW - (STANDARD_LEASES.stale_after if is_stale else timedelta(seconds=1)),
             )
             for lease in (leases if status in HOLDABLE else [None])
         ]
@@ -335,7 +339,7 @@ def test_a_paused_job_that_is_resumed_has_its_ten_minutes_again() -> None:
     later = NOW + timedelta(days=1)
     resumed = a_job(status=Status.PAUSED).resume_requested(later)
     assert not resumed.is_stale(later)
-    assert resumed.is_stale(later + STALE_AFTER)
+    assert resumed.is_stale(later + STANDARD_LEASES.stale_after)
 
 
 # Limits of a running job.

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from backfill.domain import LEASE, RENEW_AFTER, STALE_AFTER, Job, Progress, Status
+from backfill.domain import STANDARD_LEASES, Job, Progress, Status
 from backfill.errors import LeaseLost
 from tests.unit.fakes import NOW, a_job, a_running_job
 
@@ -21,16 +21,16 @@ WRITES: dict[str, Callable[[Job, int], Job]] = {
 
 def test_a_lease_is_renewed_three_times_before_it_would_end_and_ends_long_before_the_job_is_stale() -> None:
     """R10.1: a job goes on within 15 s of a kill -9."""
-    assert timedelta(seconds=15) == LEASE
-    assert RENEW_AFTER * 3 <= LEASE < STALE_AFTER
+    assert timedelta(seconds=15) == STANDARD_LEASES.duration
+    assert STANDARD_LEASES.renew_after * 3 <= STANDARD_LEASES.duration < STANDARD_LEASES.stale_after
 
 
 def test_a_lease_holds_until_its_last_moment() -> None:
     job = a_job().claimed("runner", NOW)
-    assert job.is_held(NOW + LEASE - timedelta(microseconds=1))
-    assert not job.is_orphaned(NOW + LEASE - timedelta(microseconds=1))
-    assert not job.is_held(NOW + LEASE)
-    assert job.is_orphaned(NOW + LEASE)
+    assert job.is_held(NOW + STANDARD_LEASES.duration - timedelta(microseconds=1))
+    assert not job.is_orphaned(NOW + STANDARD_LEASES.duration - timedelta(microseconds=1))
+    assert not job.is_held(NOW + STANDARD_LEASES.duration)
+    assert job.is_orphaned(NOW + STANDARD_LEASES.duration)
 
 
 def test_a_job_that_nobody_holds_is_no_orphan() -> None:
@@ -48,20 +48,20 @@ def test_the_first_claim_starts_the_job() -> None:
         0,
     )
     assert job.lease is not None
-    assert (job.lease.owner, job.lease.expires_at) == ("runner", NOW + LEASE)
+    assert (job.lease.owner, job.lease.expires_at) == ("runner", NOW + STANDARD_LEASES.duration)
 
 
 def test_who_comes_second_finds_the_job_held() -> None:
     """R3.1"""
     job = a_job().claimed("runner", NOW)
     with pytest.raises(LeaseLost, match="held by runner"):
-        job.claimed("another", NOW + LEASE - timedelta(microseconds=1))
+        job.claimed("another", NOW + STANDARD_LEASES.duration - timedelta(microseconds=1))
 
 
 def test_any_worker_takes_over_from_a_dead_runner_and_the_job_keeps_its_first_start() -> None:
     """R10.1, R10.4"""
     job = a_job().claimed("dead", NOW)
-    later = NOW + LEASE
+    later = NOW + STANDARD_LEASES.duration
     taken = job.claimed("next", later)
     assert (taken.token, taken.started_at, taken.resumed_at, taken.resume_count) == (2, NOW, later, 1)
     again = taken.released(2, later).claimed("third", later + timedelta(seconds=1))
@@ -81,7 +81,7 @@ def test_a_job_that_is_not_to_be_run_cannot_be_claimed(status: Status) -> None:
 def test_an_orphan_that_was_to_come_to_rest_is_claimed_to_bring_it_there(status: Status) -> None:
     job = a_running_job(status=status)
     assert not job.can_be_claimed(NOW)
-    later = NOW + LEASE
+    later = NOW + STANDARD_LEASES.duration
     claimed = job.claimed("next", later)
     assert (claimed.status, claimed.resume_count, claimed.resumed_at) == (status, 0, None)
 
@@ -93,7 +93,7 @@ def test_a_write_under_the_token_of_the_claim_is_let_through(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_under_an_old_token_is_refused_after_a_takeover(name: str) -> None:
-    taken = a_job().claimed("dead", NOW).claimed("next", NOW + LEASE)
+    taken = a_job().claimed("dead", NOW).claimed("next", NOW + STANDARD_LEASES.duration)
     with pytest.raises(LeaseLost, match="taken over \\(token 1, now 2\\)"):
         WRITES[name](taken, 1)
 
@@ -101,7 +101,7 @@ def test_a_write_under_an_old_token_is_refused_after_a_takeover(name: str) -> No
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_is_refused_after_a_displacement(name: str) -> None:
     """R3.4"""
-    gone = a_job().claimed("runner", NOW).displaced(NOW + STALE_AFTER)
+    gone = a_job().claimed("runner", NOW).displaced(NOW + STANDARD_LEASES.stale_after)
     assert gone is not None
     for token in (1, gone.token):
         with pytest.raises(LeaseLost):
@@ -118,7 +118,7 @@ def test_a_write_is_refused_after_a_release_though_the_token_is_still_the_newest
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_is_refused_after_the_job_was_cancelled_or_paused_behind_a_runner_that_seemed_dead(name: str) -> None:
-    late = NOW + LEASE
+    late = NOW + STANDARD_LEASES.duration
     for job in (a_running_job().cancel_requested(late), a_running_job().pause_requested(late)):
         with pytest.raises(LeaseLost):
             WRITES[name](job, 1)
@@ -132,7 +132,7 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
     moved = job.recorded(1, progress, 1, later, moves=True)
     assert moved.lease is not None
     assert (moved.lease.expires_at, moved.progressed_at, moved.progress, moved.segments) == (
-        later + LEASE,
+        later + STANDARD_LEASES.duration,
         later,
         progress,
         1,
@@ -144,7 +144,7 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
 
 def test_a_late_record_of_a_runner_that_nobody_replaced_brings_its_lease_back() -> None:
     job = a_job().claimed("runner", NOW)
-    late = NOW + LEASE * 2
+    late = NOW + STANDARD_LEASES.duration * 2
     assert job.recorded(1, job.progress, 0, late, moves=False).is_held(late)
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from backfill.domain import (
-    LEASE,
+    STANDARD_LEASES,
     SUMMARY,
     Job,
     LimiterReport,
@@ -24,6 +24,8 @@ from backfill.domain import (
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.manager import SEGMENT_SIZE, Claim, Manager
 from tests.unit.fakes import NOW, FakeStorage, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
+
+LEASE = STANDARD_LEASES.duration
 
 IDLE = LimiterReport()
 LATER = NOW + timedelta(seconds=2)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from backfill.domain import LEASE
+from backfill.domain import STANDARD_LEASES
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "backfill_site" / "settings.py"
@@ -104,4 +104,4 @@ def test_a_postgresql_that_falls_silent_is_given_up_within_a_lease(monkeypatch: 
     options = read()["DATABASES"]["default"]["OPTIONS"]
     assert options["connect_timeout"] == 7, "The address has the last word."
     unanswered = options["keepalives_idle"] + options["keepalives_interval"]
-    assert max(unanswered, options["tcp_user_timeout"] / 1000) < LEASE.total_seconds()
+    assert max(unanswered, options["tcp_user_timeout"] / 1000) < STANDARD_LEASES.duration.total_seconds()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backfill.domain import REPORTS_EVERY, is_there, waiting_for_worker
+from backfill.domain import STANDARD_LEASES, is_there, waiting_for_worker
 from tests.unit.fakes import NOW
 
 
 def test_a_worker_that_reported_lately_is_there() -> None:
-    assert is_there(NOW - REPORTS_EVERY, NOW)
-    assert not is_there(NOW - 3 * REPORTS_EVERY, NOW)
+    assert is_there(NOW - STANDARD_LEASES.heartbeat, NOW)
+    assert not is_there(NOW - 3 * STANDARD_LEASES.heartbeat, NOW)
     assert not is_there(None, NOW)
-    assert "one is there" in waiting_for_worker(NOW - REPORTS_EVERY, NOW)
+    assert "one is there" in waiting_for_worker(NOW - STANDARD_LEASES.heartbeat, NOW)
 
 
 def test_where_none_is_there_it_says_since_when() -> None:

@@ -15,7 +15,18 @@ from django.apps import apps
 from pytest_django import Settings
 
 from backfill import worker as worker_module
-from backfill.domain import Job, JobType, LimiterReport, Notice, Outcome, PlannedDay, Progress, Status, WorkItem
+from backfill.domain import (
+    Job,
+    JobType,
+    LeasePolicy,
+    LimiterReport,
+    Notice,
+    Outcome,
+    PlannedDay,
+    Progress,
+    Status,
+    WorkItem,
+)
 from backfill.errors import CorruptRecord
 from backfill.work.base import Work
 from backfill.worker import Companion, Worker
@@ -34,11 +45,13 @@ from tests.unit.fakes import (
 )
 
 PLAN = a_plan(1)
+QUICK = LeasePolicy(poll_interval=timedelta(seconds=0.02))
+SLOW = LeasePolicy(poll_interval=timedelta(seconds=14))
+"""The longest poll interval that the lease allows."""
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_POLL", 0.02)
     monkeypatch.setattr(worker_module, "_AFTER_TROUBLE", 0.05)
 
 
@@ -56,9 +69,17 @@ def worker_of(
     retention: timedelta = timedelta(days=30),
     now: Callable[[], datetime] = utc_now,
     beside: Companion | None = None,
+    policy: LeasePolicy = QUICK,
 ) -> Worker:
     works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
-    return Worker(storage, works, prune=lambda: storage.jobs.delete_finished(now() - retention), now=now, beside=beside)
+    return Worker(
+        storage,
+        works,
+        prune=lambda: storage.jobs.delete_finished(now() - retention),
+        now=now,
+        beside=beside,
+        lease_policy=policy,
+    )
 
 
 @contextmanager
@@ -87,10 +108,9 @@ def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
     assert len(execution.items) == 2 * PLAN.total_items
 
 
-def test_a_nudge_wakes_a_worker_that_is_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_POLL", 60)
+def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
     storage = FakeStorage()
-    worker = worker_of(storage)
+    worker = worker_of(storage, policy=SLOW)
     with working(worker):
         assert eventually(lambda: worker._last_prune is not None)
         job = stored(storage)
@@ -157,13 +177,12 @@ def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -
     assert after.resumed_at >= now + timedelta(seconds=0.5)
 
 
-def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later() -> None:
     """R10.1: the campaign's median of resumes was a pause too long."""
-    monkeypatch.setattr(worker_module, "_POLL", 60.0)
     storage = FakeStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", utc_now() - timedelta(seconds=14.5))
-    with working(worker_of(storage)):
+    with working(worker_of(storage, policy=SLOW)):
         assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
 
 

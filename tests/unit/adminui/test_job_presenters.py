@@ -20,8 +20,7 @@ from adminui.presenters.status import pill
 from adminui.presenters.why import resumed, why
 from backfill import errors
 from backfill.domain import (
-    LEASE,
-    STALE_AFTER,
+    STANDARD_LEASES,
     DistrictProgress,
     Estimate,
     FailureGroup,
@@ -39,7 +38,7 @@ from backfill.errors import DashboardError
 from tests.factories import NOW, JobFactory
 
 ALL = Rights(can_start=True, can_steer=True, can_set_limits=True)
-HELD = Lease(owner="here", expires_at=NOW + LEASE)
+HELD = Lease(owner="here", expires_at=NOW + STANDARD_LEASES.duration)
 
 
 def a_running_job(progress: Progress | None = None, **fields: object) -> Job:
@@ -264,7 +263,7 @@ def test_one_district_is_not_taken_for_one_item() -> None:
             a_running_job(Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))),
             "Start is possible when the running job has ended, around 10:26. Preview works now.",
         ),
-        (a_running_job(progressed_at=NOW - STALE_AFTER), ""),
+        (a_running_job(progressed_at=NOW - STANDARD_LEASES.stale_after), ""),
     ],
 )
 def test_why_nothing_can_be_started_is_said_beside_the_button(job: Job | None, sentence: str) -> None:
@@ -297,7 +296,7 @@ def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner()
         etag_of(job, ALL, NOW),
         etag_of(replace(job, revision=1), ALL, NOW),
         etag_of(job, nobody, NOW),
-        etag_of(job, ALL, NOW + LEASE),
+        etag_of(job, ALL, NOW + STANDARD_LEASES.duration),
         etag_of(job, ALL, NOW, shows_all=True),
         etag_of(None, ALL, NOW),
     }

@@ -1,0 +1,68 @@
+"""The lease of a job, and the times that decide when a runner is dead and when a job is stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+_RENEWALS_PER_LEASE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasePolicy:
+    """The times of one installation: every process that shares a job store uses the same policy.
+
+    Raises ValueError if the times contradict each other.
+    """
+
+    duration: timedelta = timedelta(seconds=15)
+    """A lease that was not renewed for this long says that its runner is dead: any worker resumes the job."""
+    renew_after: timedelta = timedelta(seconds=5)
+    """A runner renews its lease this long after its last write, at the latest."""
+    stale_after: timedelta = timedelta(minutes=10)
+    """A job without progress for this long is stale: a new job may displace it."""
+    poll_interval: timedelta = timedelta(seconds=1)
+    """An idle worker looks this often for a job that needs a runner, unless the store asks for longer pauses."""
+    careful_for: timedelta = timedelta(seconds=15)
+    """After a takeover from a dead runner, items begin one at a time for this long, each recorded before it begins."""
+    heartbeat: timedelta = timedelta(seconds=30)
+    """An idle worker reports this often; one that runs a job renews its lease instead."""
+
+    def __post_init__(self) -> None:
+        for time in fields(self):
+            if (value := getattr(self, time.name)) <= timedelta(0):
+                raise ValueError(f"LeasePolicy: {time.name} is {value}; it must be longer than 0.")
+        if self.renew_after * _RENEWALS_PER_LEASE > self.duration:
+            raise ValueError(
+                f"LeasePolicy: renew_after is {self.renew_after}; at least {_RENEWALS_PER_LEASE} renewals must fit "
+                f"into the duration of {self.duration}, so that one late renewal does not lose the lease."
+            )
+        if self.poll_interval >= self.duration:
+            raise ValueError(
+                f"LeasePolicy: poll_interval is {self.poll_interval}; it must be shorter than the lease of "
+                f"{self.duration}, so that a dead runner is noticed soon."
+            )
+        if self.stale_after <= self.duration:
+            raise ValueError(
+                f"LeasePolicy: stale_after is {self.stale_after}; it must be longer than the lease of "
+                f"{self.duration}, so that a job is taken over before it is displaced."
+            )
+
+
+STANDARD_LEASES = LeasePolicy()
+"""The policy of an installation that configures no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who runs the job, and until when the lease is valid without a renewal."""
+
+    owner: str
+    expires_at: datetime
+
+    def renewed_at(self, policy: LeasePolicy = STANDARD_LEASES) -> datetime:
+        """The last sign of life of its owner."""
+        return self.expires_at - policy.duration
+
+    def is_live(self, now: datetime) -> bool:
+        return now < self.expires_at

@@ -1,0 +1,208 @@
+"""One policy decides all times of a lease, and every rule and process uses the one that it is given."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from pytest_django import Settings
+
+from adminui.permissions import Rights
+from adminui.presenters.card import etag_of
+from adminui.presenters.start import busy
+from adminui.presenters.why import why
+from backfill.domain import (
+    Actor,
+    Door,
+    Job,
+    JobRequest,
+    JobType,
+    LeasePolicy,
+    LimiterReport,
+    Outcome,
+    Progress,
+    Status,
+    WorkItem,
+    is_there,
+)
+from backfill.errors import JobConflict
+from backfill.manager import Manager
+from backfill.rate_limit import Limiter
+from backfill.runner import Runner
+from backfill.service import BackfillService, backfill_service
+from tests.short_lease_settings import BACKFILL_LEASE_POLICY as SHORT
+from tests.unit.fakes import (
+    FAST,
+    NOW,
+    FakeClock,
+    FakeExecution,
+    FakeStorage,
+    FakeWork,
+    a_job,
+    a_plan,
+    a_running_job,
+    an_outcome,
+)
+
+SECOND = timedelta(seconds=1)
+QUICKLY_STALE = replace(SHORT, stale_after=10 * SECOND)
+PLAN = a_plan()
+
+
+def a_service(storage: FakeStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
+    return BackfillService(
+        storage=storage,
+        works={JobType.DATA_COLLECTION: FakeWork(PLAN)},
+        retention=timedelta(days=30),
+        lease_policy=policy,
+        now=clock,
+        nudge=lambda: None,
+    )
+
+
+@pytest.mark.parametrize("name", [*LeasePolicy.__dataclass_fields__])
+@pytest.mark.parametrize("value", [timedelta(0), -SECOND])
+def test_a_time_that_is_not_positive_is_refused(name: str, value: timedelta) -> None:
+    with pytest.raises(ValueError, match=f"{name} is .*; it must be longer than 0"):
+        LeasePolicy(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("times", "sentence"),
+    [
+        ({"renew_after": 8 * SECOND}, "renew_after is 0:00:08; at least 2 renewals must fit"),
+        ({"duration": 9 * SECOND}, "renew_after is 0:00:05; at least 2 renewals must fit"),
+        ({"poll_interval": 15 * SECOND}, "poll_interval is 0:00:15; it must be shorter than the lease of 0:00:15"),
+        ({"stale_after": 15 * SECOND}, "stale_after is 0:00:15; it must be longer than the lease of 0:00:15"),
+    ],
+)
+def test_times_that_contradict_each_other_are_refused(times: dict[str, timedelta], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        LeasePolicy(**times)
+
+
+def test_the_limits_of_the_rules_are_allowed() -> None:
+    LeasePolicy(duration=2 * SECOND, renew_after=SECOND, poll_interval=1.9 * SECOND, stale_after=2.1 * SECOND)
+
+
+def test_a_claim_a_renewal_and_a_record_are_valid_for_the_duration_of_the_policy() -> None:
+    job = a_job().claimed("runner", NOW, policy=SHORT)
+    assert job.lease is not None
+    assert (job.lease.expires_at, job.lease.renewed_at(SHORT)) == (NOW + 3 * SECOND, NOW)
+    assert job.is_held(NOW + 2.9 * SECOND)
+    assert job.can_be_claimed(NOW + 3 * SECOND)
+    renewed = job.renewed(1, NOW + SECOND, SHORT)
+    recorded = job.recorded(1, job.progress, 1, NOW + SECOND, moves=True, policy=SHORT)
+    for later in (renewed, recorded):
+        assert later.lease is not None
+        assert later.lease.expires_at == NOW + 4 * SECOND
+    taken = job.claimed("next", NOW + 5 * SECOND, policy=SHORT)
+    assert taken.takeover_seconds == 5
+
+
+def test_a_job_is_stale_and_displaced_after_the_time_of_the_policy() -> None:
+    job = a_running_job(progressed_at=NOW)
+    assert not job.is_stale(NOW + 9.9 * SECOND, QUICKLY_STALE)
+    assert job.displaced(NOW + 9.9 * SECOND, QUICKLY_STALE) is None
+    assert job.is_stale(NOW + 10 * SECOND, QUICKLY_STALE)
+    gone = job.displaced(NOW + 10 * SECOND, QUICKLY_STALE)
+    assert gone is not None
+    assert gone.status is Status.FAILED
+
+
+def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
+    storage, seconds = FakeStorage(), [100.0]
+    storage.jobs.put_in(a_job(progress=Progress(total_items=PLAN.total_items)), PLAN)
+    claim = Manager(storage.jobs, policy=SHORT).claim("runner", NOW + timedelta(hours=1))
+    assert claim is not None
+    assert claim.job.lease is not None
+    assert claim.job.lease.expires_at == NOW + timedelta(hours=1) + 3 * SECOND
+    recorded = claim.record((), LimiterReport(), NOW + timedelta(hours=1) + SECOND)
+    assert recorded.lease is not None
+    assert recorded.lease.expires_at == NOW + timedelta(hours=1) + 4 * SECOND
+    watching = Manager(storage.jobs, lambda: seconds[0], policy=SHORT)
+    assert watching.claim("next", NOW) is None, "By its own clock the lease ends in an hour."
+    seconds[0] += 2.9
+    assert watching.claim("next", NOW) is None
+    seconds[0] += 0.1
+    taken = watching.claim("next", NOW)
+    assert taken is not None
+    assert (taken.job.token, taken.job.takeovers) == (2, 1)
+
+
+def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
+    storage, clock = FakeStorage(), FakeClock()
+    policy = LeasePolicy(duration=SECOND, renew_after=0.4 * SECOND, poll_interval=0.1 * SECOND)
+    storage.jobs.put_in(a_job(progress=Progress(total_items=1)), a_plan(1, ("01",)))
+    claim = Manager(storage.jobs, policy=policy).claim("runner", clock())
+    assert claim is not None
+    enough = threading.Event()
+    renewals: list[Job] = []
+    update = storage.jobs.update
+
+    def counted(*args: object, **options: object) -> Job:
+        job = update(*args, **options)  # type: ignore[arg-type]
+        renewals.append(job)
+        if len(renewals) >= 3:
+            enough.set()
+        return job
+
+    storage.jobs.update = counted  # type: ignore[method-assign]
+
+    def do(item: WorkItem) -> Outcome:
+        in_time.append(enough.wait(4))
+        return an_outcome(item, at=clock())
+
+    execution, in_time = FakeExecution(do), list[bool]()
+    limiter = Limiter(FAST, storage.jobs.update_timeline)
+    Runner(claim, execution, limiter, stop=threading.Event(), now=clock, disconnect=lambda: None).run()
+    assert in_time == [True]
+
+
+def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worker() -> None:
+    storage, clock = FakeStorage(), FakeClock()
+    service = a_service(storage, QUICKLY_STALE, clock)
+    request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=PLAN.days[0].date, end_date=PLAN.days[-1].date)
+    ann = Actor("ann", Door.API)
+    first = service.start(request, by=ann).job
+    clock.forward(seconds=9)
+    with pytest.raises(JobConflict):
+        service.start(request, by=ann)
+    assert not service.is_stale(first)
+    clock.forward(seconds=1)
+    assert service.is_stale(first)
+    second = service.start(request, by=ann).job
+    assert storage.jobs.rows[first.id].status is Status.FAILED
+    worker = service.new_worker()
+    assert worker._manager.claim(worker.owner, clock()) is not None
+    lease = storage.jobs.rows[second.id].lease
+    assert lease is not None
+    assert lease.expires_at == clock() + 3 * SECOND
+    clock.forward(seconds=2)
+    assert service.worker_seen_at() == clock() - 2 * SECOND
+    assert service.vitals().lease_renewed_at == clock() - 2 * SECOND
+
+
+def test_a_worker_is_missing_after_three_heartbeats_of_the_policy() -> None:
+    policy = LeasePolicy(heartbeat=2 * SECOND)
+    assert is_there(NOW - 5.9 * SECOND, NOW, policy)
+    assert not is_there(NOW - 6 * SECOND, NOW, policy)
+
+
+def test_the_pages_say_that_a_job_is_stale_by_the_policy() -> None:
+    job, later = a_running_job(progressed_at=NOW), NOW + timedelta(minutes=2)
+    policy = LeasePolicy(stale_after=timedelta(minutes=2))
+    rights = Rights(can_start=True, can_steer=True, can_set_limits=True)
+    assert why(job, later, policy=policy).lead == "No progress for 2 minutes."
+    assert why(job, later).kind != "stale"
+    assert busy(job, rights, later) != ""
+    assert busy(job, rights, later, policy) == ""
+    assert etag_of(job, rights, later, policy=policy) != etag_of(job, rights, later)
+
+
+def test_the_service_of_a_process_has_the_policy_of_the_settings(settings: Settings) -> None:
+    assert backfill_service.__wrapped__().lease_policy == LeasePolicy()
+    settings.BACKFILL_LEASE_POLICY = SHORT
+    assert backfill_service.__wrapped__().lease_policy == SHORT
