@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
+    ATTEMPTS,
     DISTRICT_REPORTS,
     SUMMARY,
     Cadence,
@@ -36,19 +38,27 @@ from backfill.domain import (
 from backfill.errors import (
     BackfillError,
     DashboardError,
+    DashboardUnavailable,
     GivenUp,
     InvalidRequest,
     NoRows,
     StorageUnavailable,
     Throttled,
+    WrongAnswer,
 )
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work
 from backfill.work.calendars import Calendars
+from backfill.work.editions import Editions
+
+logger = logging.getLogger(__name__)
 
 _EMPTY_ANSWERS = 2
 """A report that the calendar promises and that comes without rows is asked for again; then it is believed."""
+
+_WRONG_ANSWERS = 2
+"""After so many wrong answers the calendar is read again."""
 
 
 def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
@@ -145,7 +155,8 @@ class Collection(Work):
         return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        return _Collecting(job, fence, limiter, client=self._client, snapshots=self._snapshots, now=self._now)
+        editions = Editions(self._calendars, limiter, self._now)
+        return _Collecting(job, fence, limiter, editions, client=self._client, snapshots=self._snapshots, now=self._now)
 
 
 class _Unsuccessful(Exception):
@@ -162,12 +173,13 @@ class _Collecting(Execution):
         job: Job,
         fence: Fence,
         limiter: Limiter,
+        editions: Editions,
         *,
         client: DashboardClient,
         snapshots: SnapshotStorage,
         now: Callable[[], datetime],
     ) -> None:
-        self._job, self._fence, self._limiter = job, fence, limiter
+        self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
         self._client, self._snapshots, self._now = client, snapshots, now
         self._known: ReportRequest | None = None
 
@@ -201,16 +213,20 @@ class _Collecting(Execution):
         reports: dict[ReportName, Report] = {}
         with self._limiter.item(item.key):
             try:
-                self._fetch(day, item, day.edition, reports)
+                edition = self._fetch(day, item, self._editions.current(day, day.edition), reports)
             except _Unsuccessful as exc:
                 return exc.outcome
             attempts = self._limiter.failures(item.key) + 1
-        self._store(item, day.edition, reports)
+        self._store(item, edition, reports)
         return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=attempts)
 
-    def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
-        """Fetch into `reports` every report of an item; what an earlier attempt brought is not asked for again."""
-        empty_answers = 0
+    def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> Edition:
+        """Fetch into `reports` every report of an item; what an earlier attempt brought is not asked for again.
+
+        Returns the edition of all of them: the calendar may give another one than the given, and then nothing that
+        was fetched before is kept.
+        """
+        empty_answers = wrong_answers = last_wrong = 0
         failure: DashboardError | None = None
         while missing := [name for name in reports_of(item.district) if name not in reports]:
             request = ReportRequest(report=missing[0], district=item.district, edition=edition)
@@ -219,7 +235,9 @@ class _Collecting(Execution):
                     if asks_for_known:
                         self._ask_for_known(day, edition)
                     else:
+                        began = self._editions.mark()
                         reports[request.report] = self._client.report(request)
+                        self._editions.answered(edition, began)
                         self._known = request
             except GivenUp as exc:
                 raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
@@ -229,10 +247,39 @@ class _Collecting(Execution):
                     continue  # the source asked for time: that is no failure of this item
                 empty_answers += isinstance(exc, NoRows)
                 if empty_answers >= _EMPTY_ANSWERS and not reports:
-                    raise self._not_published(item, exc) from exc
+                    raise self._not_published(item, exc.message) from exc
                 if not exc.is_retryable:
                     raise self._failed(item, exc, self._limiter.failures(item.key)) from exc
+                if isinstance(exc, WrongAnswer):
+                    wrong_answers += 1
+                    last_wrong = self._editions.mark()
                 self._limiter.wait_after_failure(item.key, exc.message)
+                if not isinstance(exc, WrongAnswer) or wrong_answers < _WRONG_ANSWERS:
+                    continue
+                found = self._edition_after(exc, day, item, edition, last_wrong)
+                if found != edition:
+                    edition, empty_answers, wrong_answers = found, 0, 0
+                    reports.clear()
+        return edition
+
+    def _edition_after(
+        self, exc: WrongAnswer, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
+    ) -> Edition:
+        """The edition to go on with after wrong answers: the given one, or another one of the same date."""
+        failures = self._limiter.failures(item.key)
+        if failures >= ATTEMPTS:
+            return edition
+        try:
+            found = self._editions.looked_up(day, edition, last_wrong, is_last_chance=failures == ATTEMPTS - 1)
+        except DashboardUnavailable as unavailable:
+            logger.warning("Item %s goes on with its planned edition. %s", item.key, unavailable.message)
+            return edition
+        if found is None:
+            message = f"The dashboard's calendar does not list this date any more. {exc.message}"
+            raise self._not_published(item, message) from exc
+        if found != edition:
+            logger.info("Item %s: the calendar has changed; it is fetched as %s.", item.key, found)
+        return found
 
     def _ask_for_known(self, day: PlannedDay, edition: Edition) -> None:
         """Ask for what was answered before: the last report, one that is stored of this day, else its calendar page."""
@@ -256,9 +303,9 @@ class _Collecting(Execution):
         kind, at = OutcomeKind.FAILED, self._now()
         return _Unsuccessful(Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable))
 
-    def _not_published(self, item: WorkItem, failure: BackfillError) -> _Unsuccessful:
+    def _not_published(self, item: WorkItem, message: str) -> _Unsuccessful:
         kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)
-        return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, failure.message, attempts))
+        return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, message, attempts))
 
     def _store(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
         snapshot = Snapshot(
