@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     ATTEMPTS,
-    DISTRICT_REPORTS,
     SUMMARY,
     Cadence,
     CalendarMonth,
@@ -51,6 +50,8 @@ from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work
 from backfill.work.calendars import Calendars
 from backfill.work.editions import Editions
+from backfill.work.request_count import count_requests, covered_items
+from backfill.work.sharing import SharedReports
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ def collection_plan(
 ) -> Plan:
     """The items of a range: every published date, for the summary and each district of that year's calendar.
 
-    `stored` is in date order. A date for which nothing is published is no item; it is counted.
+    `stored` is in date order, and may begin before `first`. A date for which nothing is published is no item; it is
+    counted.
     """
     calendar = {month.month_end: month for month in months}
     groups: dict[date, tuple[str, ...]] = {end: _districts_of(month, config) for end, month in calendar.items()}
@@ -95,32 +97,22 @@ def collection_plan(
             unpublished += 1
         else:
             days.append(PlannedDay(day, groups[edition.month_end], edition))
-    covered = _covered(days, stored) if config.skip_existing else {}
+    covered: dict[date, set[str]] = {}
+    finals: dict[tuple[date, date], set[str]] = {}
+    if config.skip_existing:
+        covered, finals = covered_items(days, stored)
     skipped = sum(len(districts) for districts in covered.values())
-    summaries = sum(SUMMARY not in covered.get(day.date, ()) for day in days)
-    districts = sum(len(day.districts) for day in days) - skipped - summaries
     return Plan(
         tuple(days),
         unpublished,
         {SkipReason.STORED: skipped} if skipped else {},
-        summaries * len(reports_of(SUMMARY)) + districts * len(DISTRICT_REPORTS),
+        count_requests(days, calendar, covered, finals),
     )
 
 
 def _districts_of(month: CalendarMonth, config: JobConfig) -> tuple[str, ...]:
     districts = (d for d in month.districts if not config.target_districts or d in config.target_districts)
     return (SUMMARY, *sorted(districts, key=district_order))
-
-
-def _covered(days: Sequence[PlannedDay], stored: Iterable[StoredEdition]) -> dict[date, set[str]]:
-    """The planned districts of each date that need not be fetched."""
-    planned = {day.date: day for day in days}
-    covered: dict[date, set[str]] = {}
-    for held in stored:
-        day = planned.get(held.date)
-        if day is not None and day.edition is not None and held.covers(day.edition):
-            covered.setdefault(held.date, set()).update(held.districts.intersection(day.districts))
-    return covered
 
 
 class Collection(Work):
@@ -152,7 +144,9 @@ class Collection(Work):
             names = ", ".join(unknown)
             sentence = f"The dashboard has no district {names} between {first} and {last}; leave out what it has not."
             raise InvalidRequest({"targetDistricts": [sentence]})
-        return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
+        # A close before the range may have the reports of a date in it.
+        stored_from = first.replace(day=1) - timedelta(days=1) if config.cadence is Cadence.DAILY else first
+        return collection_plan(config, first, last, months, self._snapshots.keys(stored_from, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
         editions = Editions(self._calendars, limiter, self._now)
@@ -181,6 +175,7 @@ class _Collecting(Execution):
     ) -> None:
         self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
         self._client, self._snapshots, self._now = client, snapshots, now
+        self._shared = SharedReports(job, snapshots)
         self._known: ReportRequest | None = None
 
     def concurrency(self, limits: RateLimits) -> int:
@@ -210,14 +205,26 @@ class _Collecting(Execution):
     def _collected(self, day: PlannedDay, item: WorkItem) -> Outcome:
         if day.edition is None:
             raise ValueError(f"{item.key} has no edition to fetch.")
+        edition = self._editions.current(day, day.edition)
+        with self._shared.alone(item, edition) as other_date:
+            if other_date is not None:
+                same = self._shared.found(other_date, item, edition, day.edition)
+                if same is not None:
+                    self._store(item, edition, same.reports, same.fetched_at)
+                    return Outcome(item, OutcomeKind.PROCESSED, self._now())
+            return self._requested(day, item, edition, is_shared=other_date is not None)
+
+    def _requested(self, day: PlannedDay, item: WorkItem, edition: Edition, *, is_shared: bool) -> Outcome:
         reports: dict[ReportName, Report] = {}
         with self._limiter.item(item.key):
             try:
-                edition = self._fetch(day, item, self._editions.current(day, day.edition), reports)
+                edition = self._fetch(day, item, edition, reports)
             except _Unsuccessful as exc:
                 return exc.outcome
             attempts = self._limiter.failures(item.key) + 1
-        self._store(item, edition, reports)
+        self._store(item, edition, reports, self._now())
+        if is_shared:
+            self._shared.stored(item, edition)
         return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=attempts)
 
     def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> Edition:
@@ -307,14 +314,16 @@ class _Collecting(Execution):
         kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)
         return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, message, attempts))
 
-    def _store(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
+    def _store(
+        self, item: WorkItem, edition: Edition, reports: Mapping[ReportName, Report], fetched_at: datetime
+    ) -> None:
         snapshot = Snapshot(
             date=item.date,
             district=item.district,
             data_month=edition.month_end,
             as_of=edition.as_of,
             is_final=edition.is_final and item.date == edition.month_end,
-            fetched_at=self._now(),
+            fetched_at=fetched_at,
             job_id=self._job.id,
             reports=reports,
         )

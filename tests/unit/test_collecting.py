@@ -15,6 +15,7 @@ from backfill.domain import (
     ATTEMPTS,
     DISTRICT_REPORTS,
     SUMMARY,
+    Cadence,
     Job,
     Lease,
     Outcome,
@@ -68,14 +69,17 @@ class Collecting:
         skip_existing: bool = True,
         limiter: type[RecordingLimiter] = RecordingLimiter,
         dashboard: ScriptedDashboard | None = None,
+        cadence: Cadence = Cadence.DAILY,
     ) -> None:
         self.storage, self.dashboard, self.clock = FakeStorage(), dashboard or ScriptedDashboard(), FakeClock()
         job = a_running_job(lease=Lease(owner="runner", expires_at=NOW + timedelta(days=1)))
-        self.job: Job = self.storage.jobs.put_in(replace(job, config=replace(job.config, skip_existing=skip_existing)))
+        self.job: Job = self.storage.jobs.put_in(
+            replace(job, config=replace(job.config, skip_existing=skip_existing, cadence=cadence))
+        )
         self.limiter = limiter(self.storage)
         calendars = Calendars(self.dashboard, self.storage.snapshots, lambda: self.limiter)
-        work = Collection(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
-        self.execution: Execution = work.execute(self.job, Fence(self.job.id, 1), self.limiter)
+        self.work = Collection(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
+        self.execution: Execution = self.work.execute(self.job, Fence(self.job.id, 1), self.limiter)
         self.day = PlannedDay(DAY, (SUMMARY, "01", "02"), an_edition())
 
     def told(self, *errors: Exception, report: ReportName = CLUBS) -> Collecting:
