@@ -1,8 +1,8 @@
 """The service at work in half a minute: `make run`.
 
-Sets up a database of its own, starts the sample dashboard, collects two program years under a live progress bar,
-computes their analytics, and then serves. Nothing here touches the real dashboard, or a database that holds real
-history.
+Sets up a database of its own, starts the sample dashboard, collects the live program year and the two before it under
+a live progress bar, computes their analytics, and then serves. Nothing here touches the real dashboard, or a database
+that holds real history.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +44,11 @@ def settle_environment() -> None:
         DATABASE_URL="sqlite:///var/demo.sqlite3",
         BACKFILL_ENV_FILE=os.devnull,
     )
+
+
+def collected_range(today: date) -> tuple[date, date]:
+    """The current program year up to yesterday, and the two before it."""
+    return date((today.year if today.month >= 7 else today.year - 1) - 2, 7, 1), today - timedelta(days=1)
 
 
 def sample_dashboard() -> tuple[subprocess.Popen[str], str]:
@@ -82,16 +87,19 @@ def main() -> int:
         if manage("migrate", "--verbosity", "0"):
             return 1
         token = prepare_operator()
-        this_year = datetime.now(UTC).year
-        print("Collecting two program years of an imaginary organisation from the sample dashboard.", flush=True)
+        first, last = collected_range(datetime.now(UTC).date())
+        print(
+            "Collecting three program years of an imaginary organisation from the sample dashboard.",
+            flush=True,
+        )
         manage("backfill", "rate-limit", "--max-requests-per-minute", "1200", "--min-delay-ms", "0")
         manage(
             "backfill",
             "start",
             "--from",
-            f"{this_year - 4}-07-01",
+            f"{first}",
             "--to",
-            f"{this_year - 2}-06-30",
+            f"{last}",
             "--cadence",
             "month-ends",
             "--operator",
@@ -101,7 +109,7 @@ def main() -> int:
         print("\nComputing the analytics of what was collected.", flush=True)
         manage("backfill", "start", "--type", "analytics-generation", "--operator", OPERATOR, "--wait")
         manage("backfill", "coverage")
-        result = f"/api/analytics/{this_year - 2}-06-30/world"
+        result = f"/api/analytics/{first.year + 2}-06-30/world"
         address = f"http://127.0.0.1:{port}"
         print(
             f"\nServing at {address}\n"

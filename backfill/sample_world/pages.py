@@ -1,8 +1,8 @@
-"""The HTML that the dashboard answers with: calendar pages and its error page."""
+"""The HTML that the dashboard answers with: calendar pages, its home page and its error page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -58,6 +58,25 @@ class CalendarPage:
             f"\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n<body>\r\n"
             f"<h2>Club Performance for District {escape(self.district)}</h2>\r\n{body}</body></html>\r\n"
         ).encode()
+
+
+def home_page(districts: Sequence[tuple[str, str]]) -> bytes:
+    """The home page, from pairs of a region and a district: links by region, and a drop-down."""
+    links: list[str] = []
+    for region in sorted({region for region, _ in districts}):
+        links.append(f"<h2>Region {escape(region)}</h2>")
+        links += [
+            f'<a href="District.aspx?id={escape(district)}&amp;hideclub=1">District {escape(district)}</a>'
+            for other, district in districts
+            if other == region
+        ]
+    options = "\r\n".join(f'\t<option value="{escape(d)}">District {escape(d)}</option>' for _, d in districts)
+    body = "\r\n".join(links)
+    return (
+        "\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n<body>\r\n"
+        f'{body}\r\n<select name="ctl00$cpContent$ddlDistricts" id="cpContent_ddlDistricts">\r\n'
+        f"{options}\r\n</select>\r\n</body></html>\r\n"
+    ).encode()
 
 
 def as_typed(day: date) -> str:

@@ -11,19 +11,25 @@ from functools import lru_cache
 
 from backfill.sample_world.chance import Chance
 from backfill.sample_world.names import club_name
+from backfill.sample_world.reformation import REFORMATION_YEAR, Reformation
 from backfill.sample_world.seasons import EPOCH, GOOD_STANDING, Club, Ramp, Season, ordinal
 from backfill.sample_world.standings import LAST_LEGACY_YEAR, Standing, stand_on
 
 
 class Population:
-    """All clubs of the world. `clubs` is how many a district has, give or take a fifth."""
+    """All clubs of the world. `clubs` is how many a district has, give or take a fifth.
 
-    def __init__(self, chance: Chance, clubs: int) -> None:
+    A club keeps the figures of the district in which it began (its origin), also after the reformation.
+    """
+
+    def __init__(self, chance: Chance, clubs: int, reformation: Reformation) -> None:
         self._chance = chance
         self._clubs = clubs
+        self._reformation = reformation
         self.seasons = lru_cache(maxsize=256)(self._seasons)
+        self._seasons_from = lru_cache(maxsize=256)(self._seasons_of_origin)
         self.standings = lru_cache(maxsize=256)(self._standings)
-        self.payments_of = lru_cache(maxsize=2048)(self._payments_of)
+        self.payments_before = lru_cache(maxsize=2048)(self._payments_before)
 
     def _standings(self, district: str, year: int, day: date) -> tuple[Standing, ...]:
         """Every club that is listed on a day, by division, area and number."""
@@ -34,11 +40,23 @@ class Population:
         ]
         return tuple(sorted(listed, key=lambda s: (s.division, s.area, s.season.club.number)))
 
-    def _payments_of(self, district: str, year: int) -> int:
-        """All payments of a finished program year."""
-        return sum(stand_on(season, date(year + 1, 7, 31)).payments for season in self.seasons(district, year))
+    def _payments_before(self, district: str, year: int) -> int:
+        """All payments that the clubs of a district in `year` made in the program year before."""
+        return sum(stand_on(s, date(year, 7, 31)).payments for s in self._seasons(district, year, earlier=1))
 
-    def _seasons(self, district: str, year: int) -> tuple[Season, ...]:
+    def _seasons(self, district: str, year: int, *, earlier: int = 0) -> tuple[Season, ...]:
+        """The seasons of the clubs that belong to a district in `year`, of that year or of an earlier one."""
+        if year < REFORMATION_YEAR:
+            return self._seasons_from(district, year - earlier)
+        reformation = self._reformation
+        return tuple(
+            season
+            for origin in reformation.origins(district)
+            for season in self._seasons_from(origin, year - earlier)
+            if reformation.district_of(season.club.key, origin, self._chance) == district
+        )
+
+    def _seasons_of_origin(self, district: str, year: int) -> tuple[Season, ...]:
         count = max(1, self._clubs * self._chance.between(80, 120, "clubs", district) // 100)
         founders = [self._founder(district, index, count) for index in range(count)]
         newer = [

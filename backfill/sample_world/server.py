@@ -50,8 +50,10 @@ def answer(world: SampleWorld, path: str, query: Mapping[str, str]) -> Answer:
         if archive not in world.years:
             return Answer(302, b"", headers={"Location": "/error.aspx"})
     match page.lower():
+        case "" | "default.aspx" if archive is None:
+            return Answer(200, world.home_page())
         case "club.aspx":
-            return Answer(200, world.calendar_page(archive or world.live_year, query.get("id", ""), _month(query)))
+            return _calendar_page(world, archive or world.live_year, query)
         case "export.aspx" if query.get("type") == "CSV":
             report = query.get("report", "")
             body = world.report(report, archive)
@@ -60,6 +62,13 @@ def answer(world: SampleWorld, path: str, query: Mapping[str, str]) -> Answer:
             return found if body is not None else Answer(200, ERROR_PAGE)
         case other:
             return Answer(200 if other == "error.aspx" else 404, ERROR_PAGE)
+
+
+def _calendar_page(world: SampleWorld, year: ProgramYear, query: Mapping[str, str]) -> Answer:
+    district = query.get("id", "")
+    if not world.has_calendar_page(year, district):
+        return Answer(302, b"", headers={"Location": "/error.aspx"})
+    return Answer(200, world.calendar_page(year, district, _month(query)))
 
 
 def _year_of(folders: list[str]) -> ProgramYear | None:

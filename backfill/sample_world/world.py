@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from backfill.domain import ProgramYear, ReportName, is_month_end
 from backfill.sample_world.chance import Chance
-from backfill.sample_world.pages import CalendarPage
+from backfill.sample_world.pages import CalendarPage, home_page
 from backfill.sample_world.population import Population
+from backfill.sample_world.reformation import REFORMATION_YEAR, Reformation
 from backfill.sample_world.reports import DistrictTraits, as_csv, district_rows, header_of, summary_row
 from backfill.sample_world.standings import Standing
 
@@ -69,6 +70,8 @@ class SampleWorld:
     seed: str = "sample"
     districts: int = 8
     clubs: int = 40
+    unknown_id: Literal["error", "other"] = "error"
+    """What a calendar page shows for a district that its year does not have: the error page or another district."""
 
     def __post_init__(self) -> None:
         """Raise ValueError, with a sentence, for a world that cannot be."""
@@ -117,13 +120,29 @@ class SampleWorld:
         return tuple(month for month in reversed(_MONTHS) if self.as_of_days(year.month_end(month)))
 
     def districts_of(self, year: ProgramYear) -> tuple[str, ...]:
-        """The districts of a program year. The last numbered one is young: it has been there for four years only."""
+        """The districts of a program year.
+
+        The last numbered one is young: it has been there for four years only. From 2026-2027 on the first ones are
+        replaced by new ones.
+        """
         numbers = self.districts - 2
         if numbers > 1 and year.start < self.live_year.start - 3:
             numbers -= 1
-        return (*(f"{number:02d}" for number in range(1, numbers + 1)), "F", "U")
+        numbered = tuple(f"{number:02d}" for number in range(1, numbers + 1))
+        if year.start >= REFORMATION_YEAR:
+            numbered = self._reformation.districts(numbered)
+        return (*numbered, "F", "U")
 
     # What is answered
+
+    def home_page(self) -> bytes:
+        """The home page, with the districts of the live year by region."""
+        year = self.live_year
+        return home_page([(self._traits(year, district).region, district) for district in self.districts_of(year)])
+
+    def has_calendar_page(self, year: ProgramYear, district: str) -> bool:
+        """Whether a calendar page is shown for a district, which its year need not have; "" stands for the first."""
+        return not district or self.unknown_id == "other" or district in self.districts_of(year)
 
     def calendar_page(self, year: ProgramYear, district: str = "", month: int | None = None) -> bytes:
         """The calendar page of a published year.
@@ -199,14 +218,14 @@ class SampleWorld:
 
     def _traits(self, year: ProgramYear, district: str) -> DistrictTraits:
         before = ProgramYear(year.start - 1)
-        is_old = district in self.districts_of(before)
+        is_old = district in self.districts_of(before) or district in self._reformation.successors.values()
         region = 1 + self._chance.between(0, 13, "region", district)
         return DistrictTraits(
             district=district,
             region="DNAR" if district == "U" else f"{region:02d}",
             has_success_plan=self._chance.happens(85, "plan", district, year),
             is_trained=self._chance.happens(90, "training", district, year),
-            payment_base=self._people.payments_of(district, before.start) if is_old else 0,
+            payment_base=self._people.payments_before(district, year.start) if is_old else 0,
         )
 
     @cached_property
@@ -214,8 +233,12 @@ class SampleWorld:
         return Chance(self.seed)
 
     @cached_property
+    def _reformation(self) -> Reformation:
+        return Reformation.of(self.districts - 2)
+
+    @cached_property
     def _people(self) -> Population:
-        return Population(self._chance, self.clubs)
+        return Population(self._chance, self.clubs, self._reformation)
 
 
 def _parsed(text: str) -> date | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import date
 from unittest import mock
 
 import pytest
 
-from backfill_site.demo import refuse_taken, settle_environment
+from backfill_site.demo import collected_range, refuse_taken, settle_environment
 
 
 def test_the_settings_of_a_real_service_are_not_those_of_the_demonstration() -> None:
@@ -35,3 +36,17 @@ def test_a_port_that_cannot_be_served_on_is_told_before_anything_is_done() -> No
         for port in (taken.getsockname()[1], 99_999):
             with pytest.raises(SystemExit, match=f"Port {port} is taken, or is none. Choose another: make run PORT"):
                 refuse_taken(port)
+
+
+@pytest.mark.parametrize(
+    ("today", "first"),
+    [
+        (date(2026, 11, 28), date(2024, 7, 1)),
+        (date(2027, 6, 30), date(2024, 7, 1)),
+        (date(2027, 7, 1), date(2025, 7, 1)),
+    ],
+)
+def test_the_demonstration_collects_the_live_program_year_and_the_two_before_it(today: date, first: date) -> None:
+    collected = collected_range(today)
+    assert collected[0] == first
+    assert (today - collected[1]).days == 1

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -114,9 +115,30 @@ def test_a_report_that_does_not_exist_is_the_error_page_with_status_200(server: 
     assert "An error has occured" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/elsewhere", "/export.aspx", "/Club.asp"])
+@pytest.mark.parametrize("path", ["/elsewhere", "/export.aspx", "/Club.asp", "/2024-2025/default.aspx"])
 def test_any_other_path_is_not_found(server: SampleServer, path: str) -> None:
     assert get(server, path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/default.aspx"])
+def test_the_home_page_is_served(server: SampleServer, path: str) -> None:
+    answer = get(server, path)
+    assert (answer.status_code, answer.content) == (200, WORLD.home_page())
+
+
+def test_a_calendar_page_of_a_district_that_its_year_does_not_have_leads_to_the_error_page(
+    server: SampleServer,
+) -> None:
+    for path in ("/Club.aspx?id=01&month=10", "/2024-2025/Club.aspx?id=201&month=3"):
+        answer = get(server, path, allow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/error.aspx")
+
+
+def test_a_calendar_page_of_an_unknown_district_can_be_that_of_another_district() -> None:
+    world = replace(WORLD, unknown_id="other")
+    with SampleServer(world) as server:
+        page = get(server, "/Club.aspx?id=01&month=10").content
+    assert page == world.calendar_page(ProgramYear(2026), "02", 10)
 
 
 @pytest.mark.parametrize("month", ["0", "13", "x", "", "-1", "99999999999"])

@@ -13,6 +13,7 @@ import pytest
 
 from backfill.dashboard.calendar_page import calendar_month, parse_calendar_page
 from backfill.dashboard.csv import check, guard, parse
+from backfill.dashboard.home_page import parse_home_page
 from backfill.dashboard.protocol import ReportRequest, written_day
 from backfill.domain import SUMMARY, CalendarMonth, Edition, ProgramYear, ReportName, reports_of
 from backfill.errors import DashboardError, NoRows, WrongAsOf, WrongDistrict, WrongMonth
@@ -160,12 +161,73 @@ def test_the_oldest_two_years_have_one_day_a_month() -> None:
 
 
 def test_a_district_is_young_so_that_the_years_differ() -> None:
-    assert WORLD.districts_of(ProgramYear(2026)) == ("01", "02", "03", "04", "05", "06", "F", "U")
+    assert WORLD.districts_of(ProgramYear(2025)) == ("01", "02", "03", "04", "05", "06", "F", "U")
     assert "06" in WORLD.districts_of(ProgramYear(2023))
     assert WORLD.districts_of(ProgramYear(2022)) == ("01", "02", "03", "04", "05", "F", "U")
     first = {row["DISTRICT"]: row for row in rows_of(WORLD, "districtsummary~6/30/2024~~2023-2024", ProgramYear(2023))}
     assert first["06"]["Payment Base"] == "0"
     assert first["06"]["% Payment Growth"] == "N/A"
+
+
+# The reformation of 2026-2027
+
+
+REFORMED, BEFORE = ProgramYear(2026), ProgramYear(2025)
+
+
+def clubs_on(district: str, month_end: date, as_of: date) -> dict[str, Row]:
+    return {row["Club Number"]: row for row in on_day("clubperformance", district, month_end, as_of)}
+
+
+def test_from_2026_2027_on_the_first_districts_are_replaced_by_new_ones() -> None:
+    assert WORLD.districts_of(REFORMED) == ("03", "04", "05", "06", "201", "202", "F", "U")
+    assert SampleWorld(TODAY, districts=3).districts_of(REFORMED) == ("201", "F", "U")
+    assert SampleWorld(date(2028, 3, 1)).districts_of(ProgramYear(2027)) == WORLD.districts_of(REFORMED)
+    for district in ("01", "02"):
+        assert on_day("clubperformance", district, date(2025, 10, 31), date(2025, 10, 20))
+    for district in ("201", "202"):
+        assert on_day("clubperformance", district, date(2026, 10, 31), date(2026, 10, 20))
+        assert not on_day("clubperformance", district, date(2025, 10, 31), date(2025, 10, 20))
+    # The bare path answers a dissolved district with the rows of another one.
+    assert {row["District"] for row in on_day("clubperformance", "01", date(2026, 10, 31), date(2026, 10, 20))} == {
+        "03"
+    }
+
+
+def test_the_clubs_of_a_dissolved_district_go_on_in_the_new_one_and_some_in_a_surviving_one() -> None:
+    july = date(2026, 7, 31)
+    began = {d: clubs_on(d, july, july) for d in WORLD.districts_of(REFORMED)}
+    ended = {
+        d: {r["Club Number"]: r for r in at_close("clubperformance", d, BEFORE)} for d in WORLD.districts_of(BEFORE)
+    }
+    for old, new in (("01", "201"), ("02", "202")):
+        going_on = {number for number, row in ended[old].items() if row["Club Status"] != "Suspended"}
+        stayed, moved = going_on & set(began[new]), going_on & set(began["03"])
+        assert stayed | moved == going_on
+        assert len(stayed) > len(moved) > 0
+        for number in going_on:
+            row = began[new].get(number) or began["03"][number]
+            assert row["Mem. Base"] == ended[old][number]["Active Members"]
+    listed = Counter(number for clubs in began.values() for number in clubs)
+    assert set(listed.values()) == {1}
+
+
+def test_the_bases_of_the_reformed_districts_are_those_of_their_clubs() -> None:
+    lines = rows_of(WORLD, "districtsummary~7/31/2026~7/31/2026~2026-2027")
+    before = at_close("districtsummary", SUMMARY, BEFORE)
+    for base, total in (("Payment Base", "Total YTD Payments"), ("Paid Club Base", "Paid Clubs")):
+        assert sum(int(row[base]) for row in lines) == sum(int(row[total]) for row in before)
+    new = [row for row in lines if row["DISTRICT"] in ("201", "202")]
+    assert len(new) == 2
+    assert all(int(row["Payment Base"]) > 0 and int(row["Paid Club Base"]) > 0 for row in new)
+
+
+def test_the_home_page_lists_the_districts_of_the_live_year_under_their_regions() -> None:
+    page = WORLD.home_page()
+    assert set(parse_home_page(page)) == set(WORLD.districts_of(WORLD.live_year))
+    assert b"<h2>Region DNAR</h2>" in page
+    links = page.partition(b"<select")[0]
+    assert parse_home_page(links) == parse_home_page(page)
 
 
 # Calendar pages
@@ -273,7 +335,7 @@ def test_the_bare_path_answers_with_todays_figures_whatever_it_does_not_understa
 
 def test_the_bare_path_answers_for_an_unknown_district_with_another_ones_rows() -> None:
     rows = rows_of(WORLD, "clubperformance~99~10/31/2026~11/3/2026~2026-2027")
-    assert {row["District"] for row in rows} == {"01"}
+    assert {row["District"] for row in rows} == {"03"}
 
 
 @pytest.mark.parametrize(
@@ -282,7 +344,7 @@ def test_the_bare_path_answers_for_an_unknown_district_with_another_ones_rows() 
         ("01", date(2025, 3, 31), date(2025, 4, 1), WrongMonth),
         ("01", date(2025, 11, 30), date(2025, 11, 22), WrongAsOf),
         ("99", date(2026, 11, 30), date(2026, 11, 22), WrongDistrict),
-        ("01", date(2026, 10, 31), date(2026, 10, 1), NoRows),
+        ("03", date(2026, 10, 31), date(2026, 10, 1), NoRows),
     ],
 )
 def test_the_guards_refuse_a_poisoned_answer(

@@ -23,6 +23,12 @@ class Command(BaseCommand):
         parser.add_argument("--districts", type=int, default=8)
         parser.add_argument("--clubs", type=int, default=40, help="clubs of a district, give or take a fifth")
         parser.add_argument("--seed", default="sample", help="another seed is another world")
+        parser.add_argument(
+            "--unknown-id",
+            choices=["error", "other"],
+            default="error",
+            help="what a calendar page shows for a district that its year does not have",
+        )
         parser.add_argument("--today", type=_day, help="YYYY-MM-DD; the day on which the world stands (today, UTC)")
         parser.add_argument("--latency-ms", type=int, default=0, help="how long every answer takes")
 
@@ -33,6 +39,7 @@ class Command(BaseCommand):
                 seed=options["seed"],
                 districts=options["districts"],
                 clubs=options["clubs"],
+                unknown_id=options["unknown_id"],
             )
         except ValueError as exc:
             raise CommandError(str(exc)) from exc
