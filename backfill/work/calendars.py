@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
@@ -51,7 +52,10 @@ class Calendars:
         whether its program year is still live. Raises DashboardUnavailable if neither lists a day of the month.
         """
         pages = CalendarPages(self._client, limiter, self._known_districts([end]))
-        page = None if is_archived else pages.page(end, is_archived=False)
+        page: CalendarPage | None = None
+        if not is_archived:
+            with suppress(DashboardUnavailable):  # a live year that has just begun may have no page yet
+                page = pages.page(end, is_archived=False)
         is_live = page is not None and page.program_year == ProgramYear.of(end)
         if not is_live:
             page = pages.page(end, is_archived=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_where_stored_ones_are_to_be_collected_again_both_are_fetched_once() -> 
         {"data_month": date(2023, 12, 31)},
     ],
 )
-def test_what_an_earlier_job_stored_is_used_only_if_it_is_that_very_final_close(fields: dict[str, object]) -> None:
+def test_what_an_earlier_job_stored_is_used_only_if_it_is_that_very_final_close(fields: dict[str, Any]) -> None:
     it = Sharing()
     it.storage.snapshots.put(a_snapshot(**fields))
     it.collect(it.date)
@@ -216,8 +217,8 @@ def test_other_cadences_look_for_no_other_date(monkeypatch: pytest.MonkeyPatch) 
 # The plan.
 
 
-def requests(*stored: StoredEdition, first: date = DAY, **options: bool) -> int:
-    return plan_of(first, CLOSE, JANUARY, stored=stored, **options).requests
+def requests(*stored: StoredEdition, first: date = DAY, skip_existing: bool = True) -> int:
+    return plan_of(first, CLOSE, JANUARY, stored=stored, skip_existing=skip_existing).requests
 
 
 def test_a_plan_counts_them_once() -> None:

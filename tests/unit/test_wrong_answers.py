@@ -64,8 +64,8 @@ class MovingDashboard(ScriptedDashboard):
 class Moving(Collecting):
     dashboard: MovingDashboard
 
-    def __init__(self, **options: type[RecordingLimiter]) -> None:
-        super().__init__(dashboard=MovingDashboard(), **options)
+    def __init__(self, limiter: type[RecordingLimiter] = RecordingLimiter) -> None:
+        super().__init__(dashboard=MovingDashboard(), limiter=limiter)
 
     def outcomes(self, *districts: str) -> list[Outcome]:
         return [self.do(WorkItem(DAY, district)) for district in districts]
