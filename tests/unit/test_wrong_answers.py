@@ -38,6 +38,7 @@ class MovingDashboard(ScriptedDashboard):
         super().__init__()
         self.has_moved = False
         self.is_archive_there = True
+        self.is_bare_path_broken = False
         self.days = (DAY - timedelta(days=1), CLOSE)
         self.before: Callable[[ReportRequest], None] = lambda _: None
 
@@ -56,6 +57,8 @@ class MovingDashboard(ScriptedDashboard):
             return a_page(month_end, *self.days)
         live = ProgramYear(2024 if self.has_moved else 2023)
         years = (live, ProgramYear(2023)) if self.is_archive_there else (live,)
+        if self.is_bare_path_broken:
+            raise HtmlPage("An error has occured.")
         if live.start == 2023:
             return a_page(month_end, *self.days, program_years=years)
         return a_page(date(2024, 8, 31), date(2024, 8, 1), program_year=live, program_years=years, months=(7, 8))
@@ -199,6 +202,13 @@ def test_a_date_that_belongs_to_the_next_month_by_now_is_followed_there() -> Non
 
 
 # A calendar that cannot be read.
+
+
+def test_the_archive_is_looked_at_also_while_the_new_live_year_has_no_page_yet() -> None:
+    it = Moving()
+    it.dashboard.has_moved = it.dashboard.is_bare_path_broken = True
+    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
+    assert it.dashboard.asked_pages[-1] == (DAY, True)
 
 
 def test_while_the_year_is_on_its_way_to_the_archive_the_items_wait_and_none_is_charged() -> None:
