@@ -216,6 +216,14 @@ class NoRows(TransientDashboardError):
     code = "NO_ROWS"
 
 
+class WrongAnswer(DashboardError):
+    """A report that is not the requested one. It can be transient: the server is confused for a moment, or the program
+    year moves to the archive. Request it again, then read the calendar again."""
+
+    code = "WRONG_ANSWER"
+    is_retryable = True
+
+
 class RefusedAnswer(DashboardError):
     """An answer that asking again will not change."""
 
@@ -240,8 +248,8 @@ class NotCsv(RefusedAnswer):
     code = "NOT_CSV"
 
 
-class MissingColumn(RefusedAnswer):
-    """A needed column is not there: the export's format changed, and the parser must follow."""
+class MissingColumn(WrongAnswer):
+    """A needed column is missing. If this persists, the format of the export has changed and the parser must follow."""
 
     code = "MISSING_COLUMN"
 
@@ -252,19 +260,19 @@ class MalformedRow(RefusedAnswer):
     code = "MALFORMED_ROW"
 
 
-class WrongMonth(RefusedAnswer):
+class WrongMonth(WrongAnswer):
     """The footer names another month than was asked for."""
 
     code = "WRONG_MONTH"
 
 
-class WrongAsOf(RefusedAnswer):
+class WrongAsOf(WrongAnswer):
     """The footer names another as-of day than was asked for."""
 
     code = "WRONG_AS_OF"
 
 
-class WrongDistrict(RefusedAnswer):
+class WrongDistrict(WrongAnswer):
     """A row belongs to another district than was asked for."""
 
     code = "WRONG_DISTRICT"

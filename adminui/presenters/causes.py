@@ -43,7 +43,7 @@ CAUSES: dict[str, Cause] = {
     "MISSING_COLUMN": Cause(
         _("A column was missing"),
         _("missing column"),
-        _("No retry helps until the service follows the new format. Tell its maintainers."),
+        _("Retry; if it fails again, the format of the export has changed. Tell the maintainers of the service."),
     ),
     "MALFORMED_ROW": Cause(
         _("A row was malformed"), _("malformed row"), _("No retry: the dashboard's own file is damaged.")
@@ -51,17 +51,17 @@ CAUSES: dict[str, Cause] = {
     "WRONG_MONTH": Cause(
         _("The answer was for another month"),
         _("wrong month"),
-        _("No retry: the dashboard does not hold this month. Nothing was stored."),
+        _("Retry: the dashboard was confused or its program year moved. Nothing was stored."),
     ),
     "WRONG_AS_OF": Cause(
         _("The answer was for another day"),
         _("wrong day"),
-        _("No retry: the dashboard does not hold this day. Nothing was stored."),
+        _("Retry: the dashboard was confused or its program year moved. Nothing was stored."),
     ),
     "WRONG_DISTRICT": Cause(
         _("The answer was for another district"),
         _("wrong district"),
-        _("No retry: the dashboard mixes districts up there. Nothing was stored."),
+        _("Retry: the dashboard was confused or its program year moved. Nothing was stored."),
     ),
     "UNEXPECTED_ERROR": Cause(
         _("Something unexpected happened"), _("unexpected"), _("Retry once; if it fails again, look at the log.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 FIRST_DAY = date(2008, 7, 1)
@@ -80,6 +80,10 @@ class Edition:
     @property
     def program_year(self) -> ProgramYear:
         return ProgramYear.of(self.month_end)
+
+    def has_requests_of(self, other: Edition) -> bool:
+        """Whether both are requested with the same report strings: whether a close is final is not part of them."""
+        return replace(self, is_final=other.is_final) == other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

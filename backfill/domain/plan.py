@@ -67,6 +67,23 @@ class PlannedDay:
         return (WorkItem(self.date, district) for district in self.districts)
 
 
+def days_with_shared_requests(days: Iterable[PlannedDay]) -> Iterator[tuple[PlannedDay, PlannedDay]]:
+    """Each close of a month with the as-of date on which it was published, if both are planned.
+
+    Their report strings are the same, so a district's reports are requested once for both. `days` is in date order.
+    """
+    closes: dict[date, PlannedDay] = {}
+    for day in days:
+        if day.edition is None:
+            continue
+        if day.date == day.edition.month_end:
+            closes[day.date] = day
+            continue
+        close = closes.get(day.edition.month_end)
+        if close is not None and close.edition is not None and close.edition.has_requests_of(day.edition):
+            yield close, day
+
+
 @dataclass(frozen=True)
 class Plan:
     """Every item of a job, date by date. Fixed when the job is created; small, since districts are shared by dates."""
@@ -110,8 +127,10 @@ class Plan:
             for day in self.days
             if day.date in wanted
         )
-        requests = sum(requests_of(district) for day in days for district in day.districts) if self.requests else 0
-        return Plan(tuple(day for day in days if day.districts), requests=requests)
+        requests = sum(requests_of(district) for day in days for district in day.districts)
+        for close, day in days_with_shared_requests(days):
+            requests -= sum(map(requests_of, set(close.districts).intersection(day.districts)))
+        return Plan(tuple(day for day in days if day.districts), requests=requests if self.requests else 0)
 
     @cached_property
     def digest(self) -> str:

@@ -22,6 +22,8 @@ class Tally:
         self._district_totals = plan.district_totals
         self._by_district: Counter[tuple[str, OutcomeKind]] = Counter()
         self._skipped: Counter[str] = Counter()
+        self._shared: Counter[str] = Counter()
+        """Processed items by district that took no request, since another date has the same reports."""
         self._last_errors: dict[str, str] = {}
         self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
         self._failures: dict[str, FailureGroup] = {}
@@ -38,6 +40,12 @@ class Tally:
             if outcome.kind is not OutcomeKind.SKIPPED
         )
         self._skipped.update(outcome.reason for outcome in outcomes if outcome.kind is OutcomeKind.SKIPPED)
+        if self._requests:
+            self._shared.update(
+                outcome.item.district
+                for outcome in outcomes
+                if outcome.kind is OutcomeKind.PROCESSED and not outcome.attempts
+            )
         for outcome in outcomes:
             if outcome.quality:  # of a million outcomes most have none
                 self._quality.update(outcome.quality)
@@ -99,6 +107,7 @@ class Tally:
             for (district, kind), count in self._by_district.items()
             if kind is not OutcomeKind.SKIPPED
         )
+        done -= sum(count * requests_of(district) for district, count in self._shared.items())
         done += skipped[SkipReason.NOT_PUBLISHED] * surplus_of_one
         return planned - surplus * surplus_of_one, done
 

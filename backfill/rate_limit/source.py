@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from backfill.domain import RateLimits, SourceHealth
-from backfill.errors import DashboardError, NoRows, Overloaded, RefusedAnswer, Throttled
+from backfill.errors import DashboardError, NoRows, Overloaded, RefusedAnswer, Throttled, WrongAnswer
 from backfill.rate_limit.situation import down_sentence
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Source:
         is_slower = self._asks_for_less(exc, start)
         if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
             return Consequence(is_slower, (exc.retry_at, self._sentence(exc, exc.retry_at)))
-        if isinstance(exc, NoRows | RefusedAnswer):
+        if isinstance(exc, NoRows | RefusedAnswer | WrongAnswer):
             self.answered()
             if not start.asks_for_known:
                 self.health.charge(start.item)

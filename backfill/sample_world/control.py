@@ -23,6 +23,9 @@ class FaultKind(StrEnum):
     HTML = "html"
     EMPTY = "empty"
     STALE_FOOTER = "stale_footer"
+    WRONG_AS_OF = "wrong_as_of"
+    WRONG_DISTRICT = "wrong_district"
+    MISSING_COLUMN = "missing_column"
     LATENCY = "latency"
 
 

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from types import TracebackType
@@ -23,8 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 from backfill.domain import ProgramYear
 from backfill.sample_world.control import Control, Fault, FaultKind
 from backfill.sample_world.pages import ERROR_PAGE
-from backfill.sample_world.reports import footer
 from backfill.sample_world.world import SampleWorld
+from backfill.sample_world.wrong_reports import WRONG_REPORTS
 
 _LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset, where it else would say goodbye
 _CSV = "text/csv; charset=utf-8"
@@ -93,11 +92,8 @@ def _spoilt(good: Answer, fault: Fault | None) -> Answer:
             return Answer(500, b"Server Error in '/' Application.", "text/html")
         case FaultKind.HTML:
             return Answer(200, ERROR_PAGE)
-        case FaultKind.EMPTY if good.content_type == _CSV:
-            lines = good.body.splitlines(keepends=True)
-            return replace(good, body=lines[0] + lines[-1])
-        case FaultKind.STALE_FOOTER if good.content_type == _CSV:
-            return replace(good, body=good.body[: good.body.rindex(b"Month of")] + footer(*[date(2020, 1, 31)] * 2))
+        case FaultKind() as kind if kind in WRONG_REPORTS and good.content_type == _CSV:
+            return replace(good, body=WRONG_REPORTS[kind](good.body))
         case _:
             return good
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import CalendarMonth, ProgramYear, month_end_of
+from backfill.errors import DashboardUnavailable
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
 from backfill.work.calendar_pages import CalendarPages
@@ -42,6 +44,29 @@ class Calendars:
         if missing:
             current |= self._fetched(missing, now, likely)
         return [current[end] for end in wanted]
+
+    def refreshed(self, end: date, now: datetime, limiter: Limiter, *, is_archived: bool) -> CalendarMonth:
+        """Read the page of a month again, wherever the dashboard has it now, and store it.
+
+        `is_archived`: the month was in the archive before, which it does not leave. Otherwise the bare path says
+        whether its program year is still live. Raises DashboardUnavailable if neither lists a day of the month.
+        """
+        pages = CalendarPages(self._client, limiter, self._known_districts([end]))
+        page: CalendarPage | None = None
+        if not is_archived:
+            with suppress(DashboardUnavailable):  # a live year that has just begun may have no page yet
+                page = pages.page(end, is_archived=False)
+        is_live = page is not None and page.program_year == ProgramYear.of(end)
+        if not is_live:
+            page = pages.page(end, is_archived=True)
+        month = calendar_month(page, end, is_archived=not is_live, fetched_at=now) if page else None
+        if month is None or not month.as_of_days:
+            raise DashboardUnavailable(
+                f"The dashboard lists no day of {end:%B %Y}, neither as a month of the live program year nor in the "
+                "archive; the program year may be on its way to the archive."
+            )
+        self._snapshots.save_calendar(month)
+        return month
 
     def _fetched(self, missing: list[date], now: datetime, likely: Sequence[str]) -> dict[date, CalendarMonth]:
         limiter = self._new_limiter()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
-    DISTRICT_REPORTS,
+    ATTEMPTS,
     SUMMARY,
     Cadence,
     CalendarMonth,
@@ -36,19 +37,29 @@ from backfill.domain import (
 from backfill.errors import (
     BackfillError,
     DashboardError,
+    DashboardUnavailable,
     GivenUp,
     InvalidRequest,
     NoRows,
     StorageUnavailable,
     Throttled,
+    WrongAnswer,
 )
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work
 from backfill.work.calendars import Calendars
+from backfill.work.editions import Editions
+from backfill.work.request_count import count_requests, covered_items
+from backfill.work.sharing import SharedReports
+
+logger = logging.getLogger(__name__)
 
 _EMPTY_ANSWERS = 2
 """A report that the calendar promises and that comes without rows is asked for again; then it is believed."""
+
+_WRONG_ANSWERS = 2
+"""After so many wrong answers the calendar is read again."""
 
 
 def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
@@ -74,7 +85,8 @@ def collection_plan(
 ) -> Plan:
     """The items of a range: every published date, for the summary and each district of that year's calendar.
 
-    `stored` is in date order. A date for which nothing is published is no item; it is counted.
+    `stored` is in date order, and may begin before `first`. A date for which nothing is published is no item; it is
+    counted.
     """
     calendar = {month.month_end: month for month in months}
     groups: dict[date, tuple[str, ...]] = {end: _districts_of(month, config) for end, month in calendar.items()}
@@ -85,32 +97,22 @@ def collection_plan(
             unpublished += 1
         else:
             days.append(PlannedDay(day, groups[edition.month_end], edition))
-    covered = _covered(days, stored) if config.skip_existing else {}
+    covered: dict[date, set[str]] = {}
+    finals: dict[tuple[date, date], set[str]] = {}
+    if config.skip_existing:
+        covered, finals = covered_items(days, stored)
     skipped = sum(len(districts) for districts in covered.values())
-    summaries = sum(SUMMARY not in covered.get(day.date, ()) for day in days)
-    districts = sum(len(day.districts) for day in days) - skipped - summaries
     return Plan(
         tuple(days),
         unpublished,
         {SkipReason.STORED: skipped} if skipped else {},
-        summaries * len(reports_of(SUMMARY)) + districts * len(DISTRICT_REPORTS),
+        count_requests(days, calendar, covered, finals),
     )
 
 
 def _districts_of(month: CalendarMonth, config: JobConfig) -> tuple[str, ...]:
     districts = (d for d in month.districts if not config.target_districts or d in config.target_districts)
     return (SUMMARY, *sorted(districts, key=district_order))
-
-
-def _covered(days: Sequence[PlannedDay], stored: Iterable[StoredEdition]) -> dict[date, set[str]]:
-    """The planned districts of each date that need not be fetched."""
-    planned = {day.date: day for day in days}
-    covered: dict[date, set[str]] = {}
-    for held in stored:
-        day = planned.get(held.date)
-        if day is not None and day.edition is not None and held.covers(day.edition):
-            covered.setdefault(held.date, set()).update(held.districts.intersection(day.districts))
-    return covered
 
 
 class Collection(Work):
@@ -142,10 +144,13 @@ class Collection(Work):
             names = ", ".join(unknown)
             sentence = f"The dashboard has no district {names} between {first} and {last}; leave out what it has not."
             raise InvalidRequest({"targetDistricts": [sentence]})
-        return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
+        # A close before the range may have the reports of a date in it.
+        stored_from = first.replace(day=1) - timedelta(days=1) if config.cadence is Cadence.DAILY else first
+        return collection_plan(config, first, last, months, self._snapshots.keys(stored_from, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        return _Collecting(job, fence, limiter, client=self._client, snapshots=self._snapshots, now=self._now)
+        editions = Editions(self._calendars, limiter, self._now)
+        return _Collecting(job, fence, limiter, editions, client=self._client, snapshots=self._snapshots, now=self._now)
 
 
 class _Unsuccessful(Exception):
@@ -162,13 +167,15 @@ class _Collecting(Execution):
         job: Job,
         fence: Fence,
         limiter: Limiter,
+        editions: Editions,
         *,
         client: DashboardClient,
         snapshots: SnapshotStorage,
         now: Callable[[], datetime],
     ) -> None:
-        self._job, self._fence, self._limiter = job, fence, limiter
+        self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
         self._client, self._snapshots, self._now = client, snapshots, now
+        self._shared = SharedReports(job, snapshots)
         self._known: ReportRequest | None = None
 
     def concurrency(self, limits: RateLimits) -> int:
@@ -198,19 +205,35 @@ class _Collecting(Execution):
     def _collected(self, day: PlannedDay, item: WorkItem) -> Outcome:
         if day.edition is None:
             raise ValueError(f"{item.key} has no edition to fetch.")
+        edition = self._editions.current(day, day.edition)
+        with self._shared.alone(item, edition) as other_date:
+            if other_date is not None:
+                same = self._shared.found(other_date, item, edition, day.edition)
+                if same is not None:
+                    self._store(item, edition, same.reports, same.fetched_at)
+                    return Outcome(item, OutcomeKind.PROCESSED, self._now())
+            return self._requested(day, item, edition, is_shared=other_date is not None)
+
+    def _requested(self, day: PlannedDay, item: WorkItem, edition: Edition, *, is_shared: bool) -> Outcome:
         reports: dict[ReportName, Report] = {}
         with self._limiter.item(item.key):
             try:
-                self._fetch(day, item, day.edition, reports)
+                edition = self._fetch(day, item, edition, reports)
             except _Unsuccessful as exc:
                 return exc.outcome
             attempts = self._limiter.failures(item.key) + 1
-        self._store(item, day.edition, reports)
+        self._store(item, edition, reports, self._now())
+        if is_shared:
+            self._shared.stored(item, edition)
         return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=attempts)
 
-    def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
-        """Fetch into `reports` every report of an item; what an earlier attempt brought is not asked for again."""
-        empty_answers = 0
+    def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> Edition:
+        """Fetch into `reports` every report of an item; what an earlier attempt brought is not asked for again.
+
+        Returns the edition of all of them: the calendar may give another one than the given, and then nothing that
+        was fetched before is kept.
+        """
+        empty_answers = wrong_answers = last_wrong = 0
         failure: DashboardError | None = None
         while missing := [name for name in reports_of(item.district) if name not in reports]:
             request = ReportRequest(report=missing[0], district=item.district, edition=edition)
@@ -219,7 +242,9 @@ class _Collecting(Execution):
                     if asks_for_known:
                         self._ask_for_known(day, edition)
                     else:
+                        began = self._editions.mark()
                         reports[request.report] = self._client.report(request)
+                        self._editions.answered(edition, began)
                         self._known = request
             except GivenUp as exc:
                 raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
@@ -229,10 +254,39 @@ class _Collecting(Execution):
                     continue  # the source asked for time: that is no failure of this item
                 empty_answers += isinstance(exc, NoRows)
                 if empty_answers >= _EMPTY_ANSWERS and not reports:
-                    raise self._not_published(item, exc) from exc
+                    raise self._not_published(item, exc.message) from exc
                 if not exc.is_retryable:
                     raise self._failed(item, exc, self._limiter.failures(item.key)) from exc
+                if isinstance(exc, WrongAnswer):
+                    wrong_answers += 1
+                    last_wrong = self._editions.mark()
                 self._limiter.wait_after_failure(item.key, exc.message)
+                if not isinstance(exc, WrongAnswer) or wrong_answers < _WRONG_ANSWERS:
+                    continue
+                found = self._edition_after(exc, day, item, edition, last_wrong)
+                if found != edition:
+                    edition, empty_answers, wrong_answers = found, 0, 0
+                    reports.clear()
+        return edition
+
+    def _edition_after(
+        self, exc: WrongAnswer, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
+    ) -> Edition:
+        """The edition to go on with after wrong answers: the given one, or another one of the same date."""
+        failures = self._limiter.failures(item.key)
+        if failures >= ATTEMPTS:
+            return edition
+        try:
+            found = self._editions.looked_up(day, edition, last_wrong, is_last_chance=failures == ATTEMPTS - 1)
+        except DashboardUnavailable as unavailable:
+            logger.warning("Item %s goes on with its planned edition. %s", item.key, unavailable.message)
+            return edition
+        if found is None:
+            message = f"The dashboard's calendar does not list this date any more. {exc.message}"
+            raise self._not_published(item, message) from exc
+        if found != edition:
+            logger.info("Item %s: the calendar has changed; it is fetched as %s.", item.key, found)
+        return found
 
     def _ask_for_known(self, day: PlannedDay, edition: Edition) -> None:
         """Ask for what was answered before: the last report, one that is stored of this day, else its calendar page."""
@@ -256,18 +310,20 @@ class _Collecting(Execution):
         kind, at = OutcomeKind.FAILED, self._now()
         return _Unsuccessful(Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable))
 
-    def _not_published(self, item: WorkItem, failure: BackfillError) -> _Unsuccessful:
+    def _not_published(self, item: WorkItem, message: str) -> _Unsuccessful:
         kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)
-        return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, failure.message, attempts))
+        return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, message, attempts))
 
-    def _store(self, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> None:
+    def _store(
+        self, item: WorkItem, edition: Edition, reports: Mapping[ReportName, Report], fetched_at: datetime
+    ) -> None:
         snapshot = Snapshot(
             date=item.date,
             district=item.district,
             data_month=edition.month_end,
             as_of=edition.as_of,
             is_final=edition.is_final and item.date == edition.month_end,
-            fetched_at=self._now(),
+            fetched_at=fetched_at,
             job_id=self._job.id,
             reports=reports,
         )

@@ -61,6 +61,13 @@ class Dashboard:
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1]
+        self._command = list(command)
+
+    def restart(self, *options: str) -> None:
+        """Start it again on the same port, with other options after those that it had. Its log begins again."""
+        self.stop()
+        port = self.url.rpartition(":")[2]
+        Dashboard.__init__(self, [*self._command, "--port", port, *options])
 
     @classmethod
     def sample(cls, *options: str) -> Dashboard:

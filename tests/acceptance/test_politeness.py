@@ -112,8 +112,8 @@ def test_what_cannot_be_had_fails_with_its_reason_and_is_retried_as_a_group(
     assert job["status"] == "completed"
     failed = client.items(job["jobId"], outcome="failed")
     assert {(item["districtId"], item["reason"], item["attempts"]) for item in failed} == {
-        ("03", "WRONG_AS_OF", 1),
-        ("03", "WRONG_MONTH", 1),
+        ("03", "WRONG_AS_OF", 5),
+        ("03", "WRONG_MONTH", 5),
         ("F", "SERVER_ERROR", 5),
     }  # January has the right month
     assert len(failed) == 8

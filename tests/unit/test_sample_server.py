@@ -202,6 +202,21 @@ def test_it_can_answer_with_a_page_or_without_rows_or_with_an_old_footer(server:
     assert stale[-1] == b"Month of Jan, As of 01/31/2020"
 
 
+def test_it_can_answer_with_the_report_of_another_day_or_district_or_with_other_columns(server: SampleServer) -> None:
+    good = get(server, GOOD).content.splitlines()
+    break_next(server, kind="wrong_as_of")
+    assert get(server, GOOD).content.splitlines() == [*good[:-1], good[-1][:-10] + b"01/31/2020"]
+    break_next(server, kind="wrong_district")
+    other = get(server, GOOD).content.splitlines()
+    assert [other[0], other[-1]] == [good[0], good[-1]]
+    assert [row.partition(b",")[0] for row in other[1:-1]] == [b'"U"'] * (len(good) - 2)
+    break_next(server, kind="missing_column")
+    other = get(server, GOOD).content.splitlines()
+    assert other[1:] == good[1:]
+    assert other[0].startswith(b'"District","New Division"')
+    assert get(server, GOOD).content.splitlines() == good
+
+
 @pytest.mark.parametrize("kind", ["hang", "latency"])
 def test_it_can_be_slow_and_then_answers_as_always(server: SampleServer, kind: str) -> None:
     break_next(server, kind=kind, seconds=0.15)

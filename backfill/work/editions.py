@@ -1,0 +1,102 @@
+"""The editions of a job's items: the planned ones, until a calendar page that is read later says otherwise."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from backfill.domain import CalendarMonth, Edition, PlannedDay, calendar_ends
+from backfill.errors import DashboardError, DashboardUnavailable
+from backfill.rate_limit import Limiter
+from backfill.work.calendars import Calendars
+
+PAGE_AGE = timedelta(minutes=1)
+"""A calendar page that was read again serves every item for this time."""
+
+PATIENCE = timedelta(hours=1)
+"""How long items wait for a calendar page that cannot be read, such as while a program year moves to the archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadPage:
+    month: CalendarMonth
+    at: datetime
+    mark: int
+
+
+class Editions:
+    """Finds out which edition an item has after wrong answers. Any number of threads may share one.
+
+    A program year moves to the archive once, in July or August, also while a job runs. Its items then get wrong
+    answers, and the calendar page of their month says where they are now. Marks order events within the job, so that
+    a clock that jumps does no harm.
+    """
+
+    def __init__(self, calendars: Calendars, limiter: Limiter, now: Callable[[], datetime]) -> None:
+        self._calendars, self._limiter, self._now = calendars, limiter, now
+        self._lock = threading.Lock()
+        self._marks = itertools.count(1)
+        self._pages: dict[date, _ReadPage] = {}
+        self._answered: dict[Edition, int] = {}
+        self._missing_since: dict[date, datetime] = {}
+
+    def mark(self) -> int:
+        """A moment, to be compared with others of this job."""
+        return next(self._marks)
+
+    def answered(self, edition: Edition, mark: int) -> None:
+        """A report of this edition, requested at `mark`, was right: the dashboard had the edition then."""
+        self._answered[edition] = mark
+
+    def current(self, day: PlannedDay, planned: Edition) -> Edition:
+        """The edition to begin an item with: that of a page read by this job, otherwise the planned one."""
+        read = self._pages.get(planned.month_end)
+        return (read.month.edition(day.date) if read else None) or planned
+
+    def looked_up(self, day: PlannedDay, edition: Edition, since: int, *, is_last_chance: bool) -> Edition | None:
+        """The edition of a date according to the calendar; None if the date is not published any more.
+
+        `since`: the mark of the item's latest wrong answer under `edition`. A page that is younger than PAGE_AGE is
+        used again. For the item's last chance it must have been read after `since`, unless another item has got a
+        right answer since then. One thread reads a page, the others wait for it. Raises DashboardUnavailable if no
+        page could be read for a long time, and Stopped.
+        """
+        with self._lock:
+            must_be_newer_than = since if is_last_chance and self._answered.get(edition, 0) < since else 0
+            month = self._page(edition.month_end, must_be_newer_than, is_archived=edition.is_archived)
+            if (found := month.edition(day.date)) is not None:
+                return found
+            for end in calendar_ends(day.date):  # when a month closes, its newest day may turn out to be of the next
+                if end != edition.month_end:
+                    with suppress(DashboardUnavailable):
+                        return self._page(end, 0, is_archived=False, is_patient=False).edition(day.date)
+            return None
+
+    def _page(self, end: date, newer_than: int, *, is_archived: bool, is_patient: bool = True) -> CalendarMonth:
+        read = self._pages.get(end)
+        if read is not None and (read.mark > newer_than if newer_than else abs(self._now() - read.at) < PAGE_AGE):
+            return read.month
+        mark = self.mark()  # before it is read: what happens meanwhile may not be on it
+        month = self._read(end, is_archived=is_archived, is_patient=is_patient)
+        self._pages[end] = _ReadPage(month, self._now(), mark)
+        return month
+
+    def _read(self, end: date, *, is_archived: bool, is_patient: bool) -> CalendarMonth:
+        """Try until there is a page: without it nobody knows whether the items of the month can still be had."""
+        for failures in itertools.count(1):
+            try:
+                month = self._calendars.refreshed(end, self._now(), self._limiter, is_archived=is_archived)
+            except DashboardUnavailable as exc:
+                since = self._missing_since.setdefault(end, self._now())
+                if not is_patient or abs(self._now() - since) >= PATIENCE:
+                    raise
+                cause = exc.__cause__ if isinstance(exc.__cause__, DashboardError) else exc
+                self._limiter.back_off(failures, f"The calendar of {end:%B %Y} cannot be read now. {cause.message}")
+            else:
+                self._missing_since.pop(end, None)
+                return month
+        raise AssertionError("unreachable")
