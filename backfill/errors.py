@@ -155,6 +155,13 @@ class DashboardUnavailable(DashboardError):
     is_retryable = True
 
 
+class LocalProblem(DashboardError):
+    """The network of this machine prevents the request, which was not sent. It says nothing about the dashboard."""
+
+    code = "LOCAL_PROBLEM"
+    is_retryable = True
+
+
 class TransientDashboardError(DashboardError):
     """The dashboard or the way to it is in trouble; the same request may succeed later."""
 

@@ -20,7 +20,7 @@ def waiting(job: Job) -> Words:
     limiter = job.progress.limiter
     time = {"time": wording.clock(limiter.waiting_until)} if limiter.waiting_until else {}
     plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
-    if limiter.waits_for is WaitReason.DOWN:  # the reason says what comes next
+    if limiter.waits_for in (WaitReason.DOWN, WaitReason.LOCAL):  # the reason says what comes next
         return Words("warn", plain, wording.sentence(limiter.reason))
     if not time:
         return _told(limiter, plain)

@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import requests
@@ -30,6 +29,7 @@ from backfill.errors import (
     ConnectionFailed,
     DashboardError,
     HtmlPage,
+    LocalProblem,
     Overloaded,
     ServerError,
     Throttled,
@@ -39,7 +39,7 @@ from backfill.errors import (
     Truncated,
     UnexpectedStatus,
 )
-from backfill.network import causes, reason
+from backfill.network import Route, causes, reason
 
 _CHUNK = 64 * 1024
 _BODY_TIMEOUTS = 4
@@ -89,8 +89,8 @@ class DashboardClient:
         self._max_bytes = max_bytes
         self._now = now
         self._session = _Session()
-        # Proxies of the environment are for the real host; a dashboard on this machine is never behind one.
-        self._session.trust_env = not _is_loopback(self._base_url)
+        # `Route` gives each request its proxy and CA bundle; requests would also take credentials from ~/.netrc.
+        self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update({"User-Agent": _user_agent(contact), "Accept": "*/*", "Accept-Encoding": "gzip"})
         adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
@@ -114,15 +114,27 @@ class DashboardClient:
     def _get(self, path: str, subject: str) -> bytes:
         """The body of an answer with status 200. `subject` names in messages what was asked for."""
         url = f"{self._base_url}{path}"
+        route = Route.to(url, setting="BACKFILL_DASHBOARD_URL")
+        if trouble := route.trouble():
+            raise LocalProblem(trouble)
         try:
-            with self._session.get(url, stream=True, timeout=self._timeouts, allow_redirects=False) as response:
+            with self._session.get(
+                url,
+                stream=True,
+                timeout=self._timeouts,
+                allow_redirects=False,
+                proxies=dict(route.proxies),
+                verify=route.verify,
+            ) as response:
                 try:
                     self._guard_status(response, subject)
                 except DashboardError as exc:
                     exc.status = response.status_code
                     raise
                 return self._body(response, subject)
-        except (requests.RequestException, HTTPError) as exc:
+        except (requests.RequestException, HTTPError, OSError) as exc:
+            if cause := route.cause(exc):
+                raise LocalProblem(cause) from exc
             raise _translated(exc, subject) from exc
 
     def _guard_status(self, response: requests.Response, subject: str) -> None:
@@ -132,7 +144,8 @@ class DashboardClient:
         answered = f'The dashboard answered "{status} {response.reason or ""}'.rstrip() + f'" to {subject}'
         retry_after = response.headers.get("Retry-After")
         if status == 429 or (status == 503 and retry_after is not None):
-            raise Throttled(f"{answered}: it asks for fewer requests.", retry_at=_retry_at(retry_after, self._now()))
+            retry_at = _retry_at(retry_after, response.headers.get("Date"), self._now())
+            raise Throttled(f"{answered}: it asks for fewer requests.", retry_at=retry_at)
         if status == 503:
             raise Overloaded(f"{answered}.")
         if status >= 500:
@@ -191,32 +204,42 @@ class DashboardClient:
             raise TooLarge(f"The dashboard sent more than {self._max_bytes:,} bytes to {subject}.")
 
 
-def _translated(exc: requests.RequestException | HTTPError, subject: str) -> DashboardError:
+def _translated(exc: requests.RequestException | HTTPError | OSError, subject: str) -> DashboardError:
     if isinstance(exc, requests.Timeout | Urllib3Timeout):
         return TimedOut(f"The dashboard did not answer in time to {subject}.")
     if any(isinstance(cause, IncompleteRead) for cause in causes(exc)):
         return Truncated(f"{subject} ends before its announced length.")
-    if isinstance(exc, _WRONG_ADDRESS) and not isinstance(exc, requests.exceptions.InvalidProxyURL):
+    if isinstance(exc, _WRONG_ADDRESS):
         return DashboardError(f"{subject} cannot be asked for, since BACKFILL_DASHBOARD_URL is no web address: {exc}")
-    if isinstance(exc, requests.ConnectionError | HTTPError):
+    if isinstance(exc, requests.ConnectionError | HTTPError) or not isinstance(exc, requests.RequestException):
         return ConnectionFailed(f"No connection to the dashboard for {subject}, or it broke: {reason(exc)}.")
     return DashboardError(f"{subject} could not be asked for: {exc}")
 
 
-def _retry_at(retry_after: str | None, now: datetime) -> datetime | None:
-    """When a Retry-After, in seconds or as an HTTP date, allows the next request; None where it says nothing."""
+def _retry_at(retry_after: str | None, server_date: str | None, now: datetime) -> datetime | None:
+    """When a Retry-After, in seconds or as an HTTP date, allows the next request; None where it says nothing.
+
+    A date is a time of the server's clock, and counts from the answer's own Date: the clock of this machine may be off.
+    """
     text = (retry_after or "").strip()
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            at = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
+        at = _http_date(text)
+        if at is None:
             return None
-        seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+        seconds = (at - (_http_date(server_date or "") or now)).total_seconds()
     if math.isnan(seconds):
         return None
     return now + timedelta(seconds=min(max(seconds, 0.0), _LONGEST_PAUSE.total_seconds()))
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text.strip())
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _leads_to_error_page(location: str) -> bool:
@@ -231,11 +254,3 @@ def _user_agent(contact: str) -> str:
     # A header is one line of ASCII.
     plain = " ".join(contact.encode("ascii", "ignore").decode().split())
     return f"{name} (+{plain})" if plain else name
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name, or no address; then the request says so

@@ -32,6 +32,8 @@ class WaitReason(StrEnum):
     """The job store does not answer."""
     CLUSTER = "cluster"
     """The cluster that computes is away."""
+    LOCAL = "local"
+    """The network of this machine prevents requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

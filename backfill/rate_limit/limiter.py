@@ -21,9 +21,11 @@ from backfill.errors import (
     DashboardError,
     DashboardUnavailable,
     GivenUp,
+    LocalProblem,
     Stopped,
 )
 from backfill.rate_limit.counts import Counts
+from backfill.rate_limit.local import LocalTrouble
 from backfill.rate_limit.shared import SharedTimeline, TimelineChange
 from backfill.rate_limit.situation import (
     RETRY_STORE,
@@ -75,7 +77,7 @@ class Limiter:
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
         self._turns, self._counts, self._source = Turns(), Counts(before), Source(before.down_since)
-        self._health = self._source.health
+        self._health, self._local = self._source.health, LocalTrouble()
         self._is_storing = self._is_stopped = self._is_draining = False
         self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0
@@ -105,11 +107,16 @@ class Limiter:
         pace.
         """
         start, began = self._acquire(item, is_first=is_first), self._clock()
-        answer = "UNKNOWN"
+        answer: str | None = "UNKNOWN"
         try:
             yield start.asks_for_known
             answer = "200"
             self._note_answer(self._clock() - began)
+        except LocalProblem as exc:
+            answer = None  # it was not sent
+            self._note_local_trouble(exc)
+            if not start.asks_for_known:
+                raise
         except DashboardError as exc:
             answer = str(exc.status or exc.code)
             self._note_trouble(exc, start)
@@ -117,7 +124,8 @@ class Limiter:
                 raise
         finally:
             with self._changed:
-                self._counts.answers[answer] += 1
+                if answer is not None:
+                    self._counts.answers[answer] += 1
                 self._in_flight -= 1
                 self._changed.notify_all()
 
@@ -240,7 +248,7 @@ class Limiter:
                 limits=self._limits,
                 interval=self._interval(),
                 store_trouble=self._shared.trouble,
-                held_up=self._held_up,
+                held_up=self._held_up or self._local.as_hold(),
                 down_reason=self._source.down_reason,
                 closed_for=self._closed_for(),
                 hours=self._hours,
@@ -259,11 +267,19 @@ class Limiter:
     def _note_answer(self, seconds: float) -> None:
         with self._changed:
             self._counts.lasted(seconds)
+            self._local.is_over()
             self._source.answered()
+            self._changed.notify_all()
+
+    def _note_local_trouble(self, exc: LocalProblem) -> None:
+        with self._changed:
+            self._counts.not_sent()
+            self._local.met(exc.message, self._limits, self._clock())
             self._changed.notify_all()
 
     def _note_trouble(self, exc: DashboardError, start: Start) -> None:
         with self._changed:
+            self._local.is_over()
             consequence = self._source.failed(exc, start, self._limits, self._now())
             self._changed.notify_all()
         if consequence.is_slower:
@@ -290,14 +306,14 @@ class Limiter:
                         raise GivenUp(f"{item} has failed as often as it may.")
                     now = self._clock()
                     self._check_patience(began, now)
-                    if (held_for := max(self._closed_for(), self._turns.hold_ends - now)) > 0:
+                    if (held_for := max(self._closed_for(), self._turns.hold_ends - now, self._local.left(now))) > 0:
                         if self._is_draining:
                             raise Stopped("The dashboard is left alone for longer; the item is left undone.")
                         if self._shared.trouble and not self._is_storing:
                             self._stored(lambda timeline: timeline)  # so that all processes learn of the hold
                         else:
                             self._wait(held_for)
-                    elif self._in_flight >= (1 if self._health.is_down else self._limits.max_concurrent):
+                    elif self._in_flight >= self._most_in_flight():
                         self._wait(None)
                     elif self._turns.may_start(interval := self._interval(), now):
                         break
@@ -320,6 +336,9 @@ class Limiter:
         if self._hours is None or self._hours.is_open(now := self._now()):
             return 0.0
         return (self._hours.opens_at(now) - now).total_seconds()
+
+    def _most_in_flight(self) -> int:
+        return 1 if self._health.is_down or self._local else self._limits.max_concurrent
 
     def _interval(self) -> float:
         return self._limits.interval_at(self._shared.pace.share(self._now())).total_seconds()

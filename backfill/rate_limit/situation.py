@@ -18,7 +18,14 @@ _LULL = 5.0
 """Seconds after a start in which requests are still going on, though none is in flight: what was fetched is stored."""
 
 _HOLDING = frozenset(
-    {WaitReason.STORE, WaitReason.CLUSTER, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT}
+    {
+        WaitReason.STORE,
+        WaitReason.CLUSTER,
+        WaitReason.LOCAL,
+        WaitReason.DOWN,
+        WaitReason.OUTSIDE_HOURS,
+        WaitReason.ASKED_TO_WAIT,
+    }
 )
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import CalendarMonth, ProgramYear
-from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, Throttled
+from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, LocalProblem, Throttled
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
 
@@ -104,7 +104,7 @@ class Calendars:
                 raise
             except DashboardError as exc:
                 failures += 1
-                if not exc.is_retryable or failures >= _ATTEMPTS:
+                if not exc.is_retryable or failures >= _ATTEMPTS or isinstance(exc, LocalProblem):
                     raise DashboardUnavailable(
                         f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
                         "Nothing was created; try again later."

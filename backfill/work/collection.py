@@ -38,6 +38,7 @@ from backfill.errors import (
     DashboardError,
     GivenUp,
     InvalidRequest,
+    LocalProblem,
     NoRows,
     StorageUnavailable,
     Throttled,
@@ -222,6 +223,8 @@ class _Collecting(Execution):
                         self._known = request
             except GivenUp as exc:
                 raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
+            except LocalProblem:
+                continue  # nothing was sent: the limiter waits before the next attempt, and no item is charged
             except DashboardError as exc:
                 failure = exc
                 if isinstance(exc, Throttled) and exc.retry_at is not None:

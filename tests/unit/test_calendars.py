@@ -10,6 +10,7 @@ from backfill.domain import ProgramYear, month_ends
 from backfill.errors import (
     DashboardUnavailable,
     HtmlPage,
+    LocalProblem,
     ServerError,
     StorageUnavailable,
     Throttled,
@@ -240,3 +241,11 @@ def test_a_month_between_those_that_are_wanted_costs_no_page() -> None:
     months = it.calendars.months([JANUARY, MARCH], NOW)
     assert [month.month_end for month in months] == [JANUARY, MARCH]
     assert [asked for asked, _ in it.dashboard.asked_pages] == [JANUARY, MARCH]
+
+
+def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
+    it = Asking()
+    it.dashboard.pages[MARCH, False] = [LocalProblem("HTTPS_PROXY is wrong.")]
+    with pytest.raises(DashboardUnavailable, match=r"cannot be had: HTTPS_PROXY is wrong\. Nothing was created"):
+        it.calendars.months(month_ends(MARCH, MARCH), NOW)
+    assert len(it.dashboard.asked_pages) == 1

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from http.client import IncompleteRead
 from typing import Any
 
@@ -267,6 +268,25 @@ def test_no_retry_after_whatever_breaks_the_client(retry_after: str) -> None:
     assert error.retry_at is None or NOW <= error.retry_at <= NOW + timedelta(days=1)
 
 
+@pytest.mark.parametrize("clock_of_server", [NOW + timedelta(hours=3), NOW - timedelta(days=2)])
+def test_a_retry_after_date_counts_from_the_date_of_the_answer(clock_of_server: datetime) -> None:
+    headers = {
+        "Date": format_datetime(clock_of_server, usegmt=True),
+        "Retry-After": format_datetime(clock_of_server + timedelta(seconds=90), usegmt=True),
+    }
+    error = report_answered_with(status=429, headers=headers)
+    assert isinstance(error, Throttled)
+    assert error.retry_at == NOW + timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("date", ["yesterday", ""])
+def test_a_retry_after_date_counts_from_now_where_the_answer_has_no_readable_date(date: str) -> None:
+    headers = {"Date": date, "Retry-After": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}
+    error = report_answered_with(status=429, headers=headers)
+    assert isinstance(error, Throttled)
+    assert error.retry_at == NOW + timedelta(seconds=90)
+
+
 # The way to the dashboard.
 
 
@@ -300,7 +320,6 @@ def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> Non
         (requests.exceptions.ChunkedEncodingError(IncompleteRead(b"", 10)), Truncated, True),
         (requests.exceptions.SSLError("certificate verify failed"), ConnectionFailed, True),
         (requests.exceptions.ProxyError(), ConnectionFailed, True),
-        (requests.exceptions.InvalidProxyURL("Please check proxy URL."), DashboardError, False),
         (requests.exceptions.InvalidHeader("no header"), DashboardError, False),
     ],
 )
