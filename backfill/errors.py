@@ -146,6 +146,8 @@ class DashboardError(BackfillError):
     code = "DASHBOARD_ERROR"
     status: int | None = None
     """The HTTP status of the answer, where that is what is wrong with it."""
+    excerpt: str = ""
+    """The beginning of the report that was refused."""
 
 
 class DashboardUnavailable(DashboardError):

@@ -22,7 +22,7 @@ from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from backfill import __version__
 from backfill.dashboard.calendar_page import CalendarPage, parse_calendar_page
-from backfill.dashboard.csv import check
+from backfill.dashboard.csv import check, excerpt_of
 from backfill.dashboard.protocol import ReportRequest, calendar_path
 from backfill.domain import Report
 from backfill.errors import (
@@ -47,6 +47,7 @@ _BODY_TIMEOUTS = 4
 _LONGEST_PAUSE = timedelta(days=1)
 """A Retry-After beyond this is taken for this."""
 _GZIP = 31  # zlib's window bits for the gzip format
+_GZIP_MARK = b"\x1f\x8b"  # by which each member begins
 _WRONG_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -99,7 +100,12 @@ class DashboardClient:
 
     def report(self, request: ReportRequest) -> Report:
         """The report that was asked for, its exact bytes checked by every guard of `csv`."""
-        return check(self._get(request.path_and_query, request.report_string), request)
+        content = self._get(request.path_and_query, request.report_string)
+        try:
+            return check(content, request)
+        except DashboardError as exc:
+            exc.excerpt = excerpt_of(content)
+            raise
 
     def calendar_page(self, month_end: date, *, is_archived: bool) -> CalendarPage:
         """The page of a month, which may show another month than was asked for; see `calendar_month`."""
@@ -189,15 +195,21 @@ class DashboardClient:
             yield chunk
 
     def _unpacked(self, raw: bytes, subject: str) -> bytes:
-        unpacker = zlib.decompressobj(_GZIP)
-        try:
-            content = unpacker.decompress(raw, self._max_bytes + 1)
-        except zlib.error as exc:
-            raise TransientDashboardError(f"The dashboard sent {subject} as gzip that cannot be unpacked.") from exc
-        self._guard_size(len(content), subject)
-        if not unpacker.eof:
-            raise Truncated(f"{subject} ends before its gzip does.")
-        return content
+        """Of one gzip member or several; what is not a member is ignored behind the last one, as gzip itself does."""
+        content = bytearray()
+        rest = raw
+        while True:
+            unpacker = zlib.decompressobj(_GZIP)
+            try:
+                content += unpacker.decompress(rest, self._max_bytes + 1 - len(content))
+            except zlib.error as exc:
+                raise TransientDashboardError(f"The dashboard sent {subject} as gzip that cannot be unpacked.") from exc
+            self._guard_size(len(content), subject)
+            if not unpacker.eof:
+                raise Truncated(f"{subject} ends before its gzip does.")
+            rest = unpacker.unused_data
+            if not rest.startswith(_GZIP_MARK):
+                return bytes(content)
 
     def _guard_size(self, size: int, subject: str) -> None:
         if size > self._max_bytes:

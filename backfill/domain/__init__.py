@@ -31,7 +31,16 @@ from backfill.domain.job import (
     JobType,
     Lease,
 )
-from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
+from backfill.domain.ledger import (
+    LONGEST_EXCERPT,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Segment,
+    Settled,
+    SkipReason,
+    kinds_in,
+)
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district, requests_of
@@ -70,6 +79,7 @@ __all__ = [
     "IDEMPOTENCY_WINDOW",
     "LEASE",
     "LIMIT_NAMES",
+    "LONGEST_EXCERPT",
     "QUARANTINED_AFTER",
     "RENEW_AFTER",
     "REPORTS_EVERY",

@@ -249,7 +249,9 @@ class _Collecting(Execution):
 
     def _failed(self, item: WorkItem, failure: BackfillError, attempts: int) -> _Unsuccessful:
         kind, at = OutcomeKind.FAILED, self._now()
-        return _Unsuccessful(Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable))
+        outcome = Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable)
+        excerpt = failure.excerpt if isinstance(failure, DashboardError) else ""
+        return _Unsuccessful(outcome._replace(excerpt=excerpt))
 
     def _not_published(self, item: WorkItem, failure: BackfillError) -> _Unsuccessful:
         kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)

@@ -151,7 +151,38 @@ def test_a_gzipped_answer_is_unpacked() -> None:
         assert client.report(REQUEST).content == CSV
 
 
+def test_gzip_of_several_members_is_unpacked_whole() -> None:
+    third = len(CSV) // 3
+    members = [gzip.compress(part) for part in (CSV[:third], b"", CSV[third : 2 * third], CSV[2 * third :])]
+    for packed in (b"".join(members), b"".join(members) + bytes(8)):
+        with responses.RequestsMock() as mock, client_of() as client:
+            mock.get(f"{BASE}/2022-2023/export.aspx", body=packed, headers={"Content-Encoding": "gzip"})
+            assert client.report(REQUEST).content == CSV
+
+
+def test_gzip_whose_last_member_is_cut_short_is_truncated() -> None:
+    packed = gzip.compress(CSV) + gzip.compress(CSV)[:-9]
+    assert type(report_answered_with(body=packed, headers={"Content-Encoding": "gzip"})) is Truncated
+
+
 # Bodies that cannot be kept.
+
+
+def test_a_refused_report_comes_with_its_beginning() -> None:
+    refused = report_answered_with(body=CSV.replace(b"02/08/2023", b"02/09/2023"))
+    assert isinstance(refused, WrongAsOf)
+    assert refused.excerpt.startswith('"District",')
+    assert refused.excerpt.endswith("Month of Jan, As of 02/09/2023\n")
+    assert report_answered_with(body=b"\r\n<html>" + b"x" * 5000).excerpt.startswith("\n<html>xxx")
+    assert report_answered_with(status=500).excerpt == ""
+
+
+def test_gzip_members_that_grow_beyond_the_limit_together_are_refused() -> None:
+    with responses.RequestsMock() as mock, client_of(max_bytes=100_000) as client:
+        packed = gzip.compress(bytes(60_000)) * 2
+        mock.get(f"{BASE}/2022-2023/export.aspx", body=packed, headers={"Content-Encoding": "gzip"})
+        with pytest.raises(TooLarge):
+            client.report(REQUEST)
 
 
 def test_a_body_that_is_not_what_was_asked_for_is_refused_by_the_guards() -> None:

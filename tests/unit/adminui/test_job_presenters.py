@@ -140,8 +140,9 @@ def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: 
 
 
 def test_a_local_problem_is_not_told_as_something_to_sit_out() -> None:
-    limiter = limited(LimiterState.BACKING_OFF, "DNS does not resolve it. It goes on once mended.", 28, WaitReason.LOCAL)
-    assert why(a_running_job(limiter), NOW).rest == "DNS does not resolve it. It goes on once mended."
+    sentence = "DNS does not resolve it. It goes on once mended."
+    progress = limited(LimiterState.BACKING_OFF, sentence, 28, WaitReason.LOCAL)
+    assert why(a_running_job(progress), NOW).rest == sentence
 
 
 def test_the_limit_that_is_told_is_the_stricter_one() -> None:
