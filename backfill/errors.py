@@ -164,6 +164,19 @@ class LocalProblem(DashboardError):
     is_retryable = True
 
 
+class RobotsUnavailable(DashboardError):
+    """robots.txt cannot be read, so it is not known what may be requested."""
+
+    code = "ROBOTS_UNAVAILABLE"
+    is_retryable = True
+
+
+class DisallowedByRobots(DashboardError):
+    """robots.txt does not allow the request."""
+
+    code = "DISALLOWED_BY_ROBOTS"
+
+
 class TransientDashboardError(DashboardError):
     """The dashboard or the way to it is in trouble; the same request may succeed later."""
 

@@ -20,7 +20,7 @@ def waiting(job: Job) -> Words:
     limiter = job.progress.limiter
     time = {"time": wording.clock(limiter.waiting_until)} if limiter.waiting_until else {}
     plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
-    if limiter.waits_for in (WaitReason.DOWN, WaitReason.LOCAL):  # the reason says what comes next
+    if limiter.waits_for in (WaitReason.DOWN, WaitReason.LOCAL, WaitReason.ROBOTS):  # the reason says what comes next
         return Words("warn", plain, wording.sentence(limiter.reason))
     if not time:
         return _told(limiter, plain)
@@ -59,4 +59,7 @@ def _pace(job: Job) -> str:
 
 
 def _limit(job: Job) -> str:
-    return wording.requests_a_minute(job.config.rate_limits.most_a_minute)
+    """The limit of the job, or the slower pace that the dashboard's robots.txt asks for."""
+    limiter, limit = job.progress.limiter, job.config.rate_limits.most_a_minute
+    is_slower = limiter.pace is not None and limiter.waits_for is not WaitReason.SLOWED and limiter.pace < 0.9 * limit
+    return wording.requests_a_minute(limiter.pace or limit if is_slower else limit)

@@ -24,6 +24,7 @@ from backfill import __version__
 from backfill.dashboard.calendar_page import CalendarPage, parse_calendar_page
 from backfill.dashboard.csv import check, excerpt_of
 from backfill.dashboard.protocol import ReportRequest, calendar_path
+from backfill.dashboard.robots import PRODUCT, RobotRules, robot_rules
 from backfill.domain import Report
 from backfill.errors import (
     ConnectionFailed,
@@ -86,6 +87,7 @@ class DashboardClient:
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._base_url = base_url.strip().rstrip("/")
+        self._root, self._base_path = _root_and_path(self._base_url)
         self._timeouts = (connect_timeout, read_timeout)
         self._max_bytes = max_bytes
         self._now = now
@@ -113,13 +115,17 @@ class DashboardClient:
         subject = f"the calendar page {path}"
         return parse_calendar_page(self._get(path, subject), subject=subject)
 
+    def robot_rules(self) -> RobotRules:
+        """The rules of robots.txt, which lies at the root of the host."""
+        return robot_rules(self._get("/robots.txt", "robots.txt", base=self._root), self._base_path)
+
     def close(self) -> None:
         """Let go of every connection."""
         self._session.close()
 
-    def _get(self, path: str, subject: str) -> bytes:
+    def _get(self, path: str, subject: str, *, base: str = "") -> bytes:
         """The body of an answer with status 200. `subject` names in messages what was asked for."""
-        url = f"{self._base_url}{path}"
+        url = f"{base or self._base_url}{path}"
         route = Route.to(url, setting="BACKFILL_DASHBOARD_URL")
         if trouble := route.trouble():
             raise LocalProblem(trouble)
@@ -261,8 +267,17 @@ def _leads_to_error_page(location: str) -> bool:
         return False  # no address at all, so not that of the error page
 
 
+def _root_and_path(url: str) -> tuple[str, str]:
+    """An address without its path, and the path."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        path = ""  # not an address: the request reports it
+    return url.removesuffix(path), path
+
+
 def _user_agent(contact: str) -> str:
-    name = f"unified-backfill-service/{__version__}"
+    name = f"{PRODUCT}/{__version__}"
     # A header is one line of ASCII.
     plain = " ".join(contact.encode("ascii", "ignore").decode().split())
     return f"{name} (+{plain})" if plain else name

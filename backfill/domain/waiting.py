@@ -34,6 +34,8 @@ class WaitReason(StrEnum):
     """The cluster that computes is away."""
     LOCAL = "local"
     """The network of this machine prevents requests."""
+    ROBOTS = "robots"
+    """The dashboard's robots.txt does not allow the requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

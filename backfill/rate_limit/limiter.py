@@ -81,6 +81,7 @@ class Limiter:
         self._is_storing = self._is_stopped = self._is_draining = False
         self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0
+        self._crawl_delay = 0.0
         self._backing_off: dict[int, tuple[float, str]] = {}
 
     # What requests do.
@@ -196,6 +197,19 @@ class Limiter:
             self._limits = limits
             self._changed.notify_all()
 
+    @property
+    def limits(self) -> RateLimits:
+        """As they are now."""
+        return self._limits
+
+    def keep_apart(self, seconds: float) -> None:
+        """Keep at least so many seconds between two starts from now on, as the source asks."""
+        with self._changed:
+            if seconds != self._crawl_delay:
+                self._crawl_delay = seconds
+                self._turns.slowed(self._interval())
+                self._changed.notify_all()
+
     def drain(self, *, on: bool = True) -> None:
         """Begin no item any more; let those that have begun finish, unless they would have to wait long."""
         with self._changed:
@@ -259,6 +273,7 @@ class Limiter:
                 last_start=self._counts.starts[-1] if self._counts.starts and not is_over else None,
                 in_flight=self._in_flight,
                 waiting_starts=self._waiting_starts,
+                crawl_delay=self._crawl_delay,
             )
         )
 
@@ -341,7 +356,8 @@ class Limiter:
         return 1 if self._health.is_down or self._local else self._limits.max_concurrent
 
     def _interval(self) -> float:
-        return self._limits.interval_at(self._shared.pace.share(self._now())).total_seconds()
+        own = self._limits.interval_at(self._shared.pace.share(self._now())).total_seconds()
+        return max(own, self._crawl_delay)
 
     def _reserve(self, interval: float) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""

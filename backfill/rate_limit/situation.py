@@ -22,6 +22,7 @@ _HOLDING = frozenset(
         WaitReason.STORE,
         WaitReason.CLUSTER,
         WaitReason.LOCAL,
+        WaitReason.ROBOTS,
         WaitReason.DOWN,
         WaitReason.OUTSIDE_HOURS,
         WaitReason.ASKED_TO_WAIT,
@@ -68,6 +69,8 @@ class Facts:
     """None where nothing was started yet, or nothing will be any more."""
     in_flight: int
     waiting_starts: int
+    crawl_delay: float = 0.0
+    """Seconds between two starts that the source asks for; 0 where it does not."""
 
     @property
     def is_asking(self) -> bool:
@@ -76,7 +79,7 @@ class Facts:
     @property
     def is_slowed(self) -> bool:
         """Whether the starts are further apart than the limits ask for."""
-        return self.interval > self.limits.interval.total_seconds()
+        return self.interval > max(self.limits.interval.total_seconds(), self.crawl_delay)
 
 
 def situation(facts: Facts) -> Situation:
@@ -110,6 +113,8 @@ def _elsewhere(facts: Facts) -> Situation | None:
 
 def _going_on(facts: Facts) -> Situation:
     limit = pace = _a_minute(facts.limits.most_a_minute)
+    if facts.crawl_delay > facts.limits.interval.total_seconds():
+        limit = pace = f"{_a_minute(60 / facts.crawl_delay)}, the Crawl-delay of the dashboard's robots.txt"
     slowed = None
     if facts.is_slowed:
         slowed = WaitReason.SLOWED

@@ -7,10 +7,12 @@ from datetime import date, datetime, timedelta
 
 from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
+from backfill.dashboard.protocol import calendar_path
 from backfill.domain import CalendarMonth, ProgramYear
 from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, LocalProblem, Throttled
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
+from backfill.work.robots import Robots
 
 MAX_AGE = timedelta(minutes=10)
 """A page of a month that is still open is asked for again after this time."""
@@ -22,8 +24,15 @@ _ATTEMPTS = 3
 class Calendars:
     """The calendar of any range, from the storage where it is there and from the dashboard where not."""
 
-    def __init__(self, client: DashboardClient, snapshots: SnapshotStorage, new_limiter: Callable[[], Limiter]) -> None:
-        self._client, self._snapshots, self._new_limiter = client, snapshots, new_limiter
+    def __init__(
+        self,
+        client: DashboardClient,
+        snapshots: SnapshotStorage,
+        new_limiter: Callable[[], Limiter],
+        robots: Robots | None = None,
+    ) -> None:
+        """`robots` is None where robots.txt is ignored."""
+        self._client, self._snapshots, self._new_limiter, self._robots = client, snapshots, new_limiter, robots
 
     def months(self, wanted: Sequence[date], now: datetime) -> list[CalendarMonth]:
         """The months that end on the given days, which are in order, each with what is published of it.
@@ -98,6 +107,8 @@ class Calendars:
         failures = 0
         while True:
             try:
+                if self._robots is not None:
+                    self._robots.check(limiter, calendar_path(end, is_archived=is_archived))
                 with limiter.request():
                     return self._client.calendar_page(end, is_archived=is_archived)
             except DashboardUnavailable:

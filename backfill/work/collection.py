@@ -47,6 +47,7 @@ from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
 from backfill.work.base import Execution, Work
 from backfill.work.calendars import Calendars
+from backfill.work.robots import Robots
 
 _EMPTY_ANSWERS = 2
 """A report that the calendar promises and that comes without rows is asked for again; then it is believed."""
@@ -124,8 +125,11 @@ class Collection(Work):
         calendars: Calendars,
         *,
         now: Callable[[], datetime],
+        robots: Robots | None = None,
     ) -> None:
+        """`robots` is None where robots.txt is ignored."""
         self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
+        self._robots = robots
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
         if config.start_date is None or config.end_date is None:
@@ -145,7 +149,9 @@ class Collection(Work):
         return collection_plan(config, first, last, months, self._snapshots.keys(first, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        return _Collecting(job, fence, limiter, client=self._client, snapshots=self._snapshots, now=self._now)
+        return _Collecting(
+            job, fence, limiter, client=self._client, snapshots=self._snapshots, now=self._now, robots=self._robots
+        )
 
 
 class _Unsuccessful(Exception):
@@ -166,7 +172,9 @@ class _Collecting(Execution):
         client: DashboardClient,
         snapshots: SnapshotStorage,
         now: Callable[[], datetime],
+        robots: Robots | None,
     ) -> None:
+        self._robots = robots
         self._job, self._fence, self._limiter = job, fence, limiter
         self._client, self._snapshots, self._now = client, snapshots, now
         self._known: ReportRequest | None = None
@@ -214,6 +222,8 @@ class _Collecting(Execution):
         failure: DashboardError | None = None
         while missing := [name for name in reports_of(item.district) if name not in reports]:
             request = ReportRequest(report=missing[0], district=item.district, edition=edition)
+            if self._robots is not None:
+                self._robots.wait(self._limiter, request.path_and_query)
             try:
                 with self._limiter.request(item.key, is_first=not reports) as asks_for_known:
                     if asks_for_known:
