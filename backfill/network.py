@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import InvalidProxyURL, InvalidSchema, ProxyError
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, NameResolutionError
 from urllib3.exceptions import ProxyError as Urllib3ProxyError
 from urllib3.util import Url, parse_url
@@ -165,7 +165,7 @@ class Route:
         return f"The proxy {self._proxy_name()} needs the package PySocks, which is not installed: pip install PySocks."
 
     def _proxy_address(self) -> Url:
-        return parse_url(prepend_scheme_if_needed(self.proxy, "http"))
+        return parse_url(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
 
     def _proxy_name(self) -> str:
         """Without credentials, which its address may hold."""

@@ -28,9 +28,11 @@ def waiting(job: Job) -> Words:
         case WaitReason.PACE:
             lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
             return Words("mute", lead, _("It goes on by itself."))
-        case WaitReason.SLOWED:
+        case WaitReason.SLOWED | WaitReason.CRAWL_DELAY:
             lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _pace(job)}
-            return Words("mute", lead, _("%(slowed)s It goes on by itself.") % {"slowed": _slowed(job)})
+            is_crawling = limiter.waits_for is WaitReason.CRAWL_DELAY
+            slowed = _("The dashboard's robots.txt asks for this pace.") if is_crawling else _slowed(job)
+            return Words("mute", lead, _("%(slowed)s It goes on by itself.") % {"slowed": slowed})
         case WaitReason.OUTSIDE_HOURS:
             lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
             return Words("mute", lead, _("It is asked only within the allowed hours. The job goes on by itself."))
@@ -41,6 +43,8 @@ def going_on(job: Job) -> str:
     """What sets the pace of a job that fetches."""
     if job.progress.limiter.waits_for is WaitReason.SLOWED:
         return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
+    if job.progress.limiter.waits_for is WaitReason.CRAWL_DELAY:
+        return _("The dashboard answers, at %(pace)s, the pace that its robots.txt asks for.") % {"pace": _pace(job)}
     return _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {"limit": _limit(job)}
 
 
@@ -59,7 +63,4 @@ def _pace(job: Job) -> str:
 
 
 def _limit(job: Job) -> str:
-    """The limit of the job, or the slower pace that the dashboard's robots.txt asks for."""
-    limiter, limit = job.progress.limiter, job.config.rate_limits.most_a_minute
-    is_slower = limiter.pace is not None and limiter.waits_for is not WaitReason.SLOWED and limiter.pace < 0.9 * limit
-    return wording.requests_a_minute(limiter.pace or limit if is_slower else limit)
+    return wording.requests_a_minute(job.config.rate_limits.most_a_minute)

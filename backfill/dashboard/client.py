@@ -117,15 +117,17 @@ class DashboardClient:
 
     def robot_rules(self) -> RobotRules:
         """The rules of robots.txt, which lies at the root of the host."""
-        return robot_rules(self._get("/robots.txt", "robots.txt", base=self._root), self._base_path)
+        return robot_rules(self._fetched(f"{self._root}/robots.txt", "robots.txt"), self._base_path)
 
     def close(self) -> None:
         """Let go of every connection."""
         self._session.close()
 
-    def _get(self, path: str, subject: str, *, base: str = "") -> bytes:
+    def _get(self, path: str, subject: str) -> bytes:
+        return self._fetched(f"{self._base_url}{path}", subject)
+
+    def _fetched(self, url: str, subject: str) -> bytes:
         """The body of an answer with status 200. `subject` names in messages what was asked for."""
-        url = f"{base or self._base_url}{path}"
         route = Route.to(url, setting="BACKFILL_DASHBOARD_URL")
         if trouble := route.trouble():
             raise LocalProblem(trouble)

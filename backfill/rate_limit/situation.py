@@ -113,9 +113,10 @@ def _elsewhere(facts: Facts) -> Situation | None:
 
 def _going_on(facts: Facts) -> Situation:
     limit = pace = _a_minute(facts.limits.most_a_minute)
-    if facts.crawl_delay > facts.limits.interval.total_seconds():
-        limit = pace = f"{_a_minute(60 / facts.crawl_delay)}, the Crawl-delay of the dashboard's robots.txt"
     slowed = None
+    if facts.crawl_delay > facts.limits.interval.total_seconds():
+        slowed = WaitReason.CRAWL_DELAY
+        limit = pace = f"{_a_minute(60 / facts.crawl_delay)}, the Crawl-delay of the dashboard's robots.txt"
     if facts.is_slowed:
         slowed = WaitReason.SLOWED
         pace = (

@@ -106,8 +106,8 @@ def dashboard(path: str = "") -> Iterator[Dashboard]:
         yield Dashboard(server, client)
 
 
-def limiter_of(limits: RateLimits = QUICK, **options: float) -> Limiter:
-    return Limiter(limits, FakeStorage().jobs.update_timeline, **options)
+def limiter_of(limits: RateLimits = QUICK) -> Limiter:
+    return Limiter(limits, FakeStorage().jobs.update_timeline)
 
 
 @pytest.mark.parametrize("path", ["", "/mirror"])
@@ -258,4 +258,4 @@ def test_a_crawl_delay_is_kept_between_starts_and_named_where_it_sets_the_pace()
         report = limiter.report()
         assert report.pace == 120
         assert "120 requests a minute, the Crawl-delay of the dashboard's robots.txt" in report.reason
-        assert report.waits_for is not WaitReason.SLOWED
+        assert report.waits_for is WaitReason.CRAWL_DELAY

@@ -125,6 +125,16 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "from districts 60 to 62 and the summary. The dashboard answers normally; the limit of 60",
         ),
         (
+            limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.CRAWL_DELAY),
+            "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
+            "The dashboard's robots.txt asks for this pace.",
+        ),
+        (
+            limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.CRAWL_DELAY),
+            "Fetching the next items.",
+            "The dashboard answers, at 29.9 requests a minute, the pace that its robots.txt asks for.",
+        ),
+        (
             limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.SLOWED),
             "Fetching the next items.",
             "The dashboard answers, at 29.9 requests a minute. It asked for fewer requests than the limit",
