@@ -177,6 +177,8 @@ class Limiter:
         with self._changed:
             ends = self._clock() + seconds
             self._held_up = waits_for, ends, sentence
+            if waits_for is WaitReason.DOWN:
+                self._health.found_down(self._now())
             self._wait_until(ends, lambda: False)
 
     def go_on(self) -> None:

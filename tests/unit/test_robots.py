@@ -191,12 +191,15 @@ def test_where_it_cannot_be_read_a_preview_says_so_and_a_job_waits(status: int) 
         for thread in threads:
             thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.DOWN)
-        assert "robots.txt cannot be read" in limiter.report().reason
+        report = limiter.report()
+        assert "robots.txt cannot be read" in report.reason
+        assert report.down_since is not None
         it.says("")
         for thread in threads:
             thread.join(10)
         assert not any(thread.is_alive() for thread in threads)
         assert limiter.report().waits_for is not WaitReason.DOWN
+        assert limiter.report().down_since is None
 
 
 def test_a_server_that_is_away_is_waited_for_too() -> None:
