@@ -1,13 +1,10 @@
-"""Faults of the way to the dashboard and of what it sends, injected by a real server into a job of real processes."""
+"""Faults of the way to the dashboard, injected by a real server into a job of real processes."""
 
 from __future__ import annotations
 
-import gzip
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,12 +29,6 @@ def good() -> Respond:
 def server(good: Respond) -> Iterator[FaultServer]:
     with FaultServer(good) as server:
         yield server
-
-
-def collected(client: Client, within: float = 60) -> Json:
-    client.set_limits()
-    job = client.start(*RANGE, cadence="month-ends")
-    return client.ended(job["jobId"], within)
 
 
 def assert_whole(client: Client, job: Json) -> None:
@@ -152,16 +143,6 @@ def test_a_preview_says_that_robots_txt_disallows_the_calendar(
     assert server.paths() == ["/robots.txt"]
 
 
-def test_a_crawl_delay_is_kept_by_a_whole_job(server: FaultServer, good: Respond, new_site: NewSite) -> None:
-    server.respond = with_robots(good, "User-agent: *\nCrawl-delay: 0.4\n")
-    client = new_site(server).serve()
-    assert_whole(client, collected(client))
-    starts = [one.at for one in server.received]
-    gaps = sorted(later - sooner for sooner, later in pairwise(starts))
-    assert len(gaps) > 20
-    assert gaps[len(gaps) // 10] > 0.35, "a busy machine may note a start late now and then"
-
-
 def test_a_robots_txt_that_cannot_be_read_holds_the_job_until_it_can(
     server: FaultServer, good: Respond, new_site: NewSite
 ) -> None:
@@ -179,59 +160,3 @@ def test_a_robots_txt_that_cannot_be_read_holds_the_job_until_it_can(
     assert len(server.paths("export.aspx")) == asked
     server.respond = good
     assert_whole(client, client.ended(job["jobId"]))
-
-
-# CSV variants.
-
-
-def without_name_in_the_rows(body: bytes) -> bytes:
-    *lines, footer = body.rstrip().split(b"\r\n")
-    return b"\r\n".join([lines[0], *(line + b',""' for line in lines[1:]), footer, b""])
-
-
-def several_members(body: bytes) -> bytes:
-    half = len(body) // 2
-    return gzip.compress(body[:half]) + gzip.compress(body[half:])
-
-
-VARIANTS: dict[str, Callable[[bytes], bytes]] = {
-    "no name in the header": lambda body: body.replace(b"\r\n", b',""\r\n', 1),
-    "no name in the rows": without_name_in_the_rows,
-    "a footer in lower case": lambda body: body.replace(b"Month of", b"month of").replace(b", As of", b", as of"),
-    "a footer in quotes": lambda body: body[: (at := body.rindex(b"Month"))] + b'"' + body[at:].rstrip() + b'"\r\n',
-    "a byte order mark": lambda body: b"\xef\xbb\xbf" + body,
-    "gzip of several members": several_members,
-}
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_variant_of_csv_is_collected(variant: str, server: FaultServer, good: Respond, new_site: NewSite) -> None:
-    headers = {"Content-Encoding": "gzip"} if "gzip" in variant else {}
-
-    def respond(path: str) -> Answer:
-        told = good(path)
-        return replace(told, body=VARIANTS[variant](told.body), headers=headers) if "export.aspx" in path else told
-
-    server.respond = respond
-    client = new_site(server).serve()
-    assert_whole(client, collected(client))
-
-
-def test_a_refused_report_is_kept_with_its_failed_item(server: FaultServer, good: Respond, new_site: NewSite) -> None:
-    broken = b"\x1b[31mNo report today.\r\n" + b"x" * 5000
-
-    def respond(path: str) -> Answer:
-        return replace(good(path), body=broken) if "clubperformance~F~" in path else good(path)
-
-    server.respond = respond
-    site = new_site(server)
-    client = site.serve()
-    job = collected(client)
-    failed = client.items(job["jobId"], outcome="failed")
-    assert {(item["districtId"], item["reason"]) for item in failed} == {("F", "NOT_CSV")}
-    for item in failed:
-        assert item["excerpt"].startswith("\ufffd[31mNo report today.\nxxx")
-        assert 2000 < len(item["excerpt"].encode()) <= 2048
-    told = site.manage("backfill", "items", job["jobId"], "--outcome", "failed", "--excerpts").stdout
-    assert "No report today." in told
-    assert "\x1b[31mNo" not in told
