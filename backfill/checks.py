@@ -186,6 +186,20 @@ def check_hours(**_: Any) -> list[CheckMessage]:
 
 
 @register(deploy=True)
+def check_robots(**_: Any) -> list[CheckMessage]:
+    """robots.txt says what the dashboard's owners allow; to ignore it needs their consent."""
+    if not settings.BACKFILL_IGNORE_ROBOTS:
+        return []
+    return [
+        checks.Warning(
+            "BACKFILL_IGNORE_ROBOTS is true: the dashboard's robots.txt is not read, and its Crawl-delay is not kept.",
+            hint="Set it to false, unless the owners of the dashboard agree.",
+            id="backfill.W003",
+        )
+    ]
+
+
+@register(deploy=True)
 def check_contact(**_: Any) -> list[CheckMessage]:
     """Whoever is asked for this much should know whom to write to."""
     if settings.BACKFILL_CONTACT:

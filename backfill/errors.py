@@ -146,6 +146,8 @@ class DashboardError(BackfillError):
     code = "DASHBOARD_ERROR"
     status: int | None = None
     """The HTTP status of the answer, where that is what is wrong with it."""
+    excerpt: str = ""
+    """The beginning of the report that was refused."""
 
 
 class DashboardUnavailable(DashboardError):
@@ -153,6 +155,26 @@ class DashboardUnavailable(DashboardError):
 
     code = "DASHBOARD_UNAVAILABLE"
     is_retryable = True
+
+
+class LocalProblem(DashboardError):
+    """The network of this machine prevents the request, which was not sent. It says nothing about the dashboard."""
+
+    code = "LOCAL_PROBLEM"
+    is_retryable = True
+
+
+class RobotsUnavailable(DashboardError):
+    """robots.txt cannot be read, so it is not known what may be requested."""
+
+    code = "ROBOTS_UNAVAILABLE"
+    is_retryable = True
+
+
+class DisallowedByRobots(DashboardError):
+    """robots.txt does not allow the request."""
+
+    code = "DISALLOWED_BY_ROBOTS"
 
 
 class TransientDashboardError(DashboardError):

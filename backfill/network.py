@@ -1,8 +1,32 @@
-"""What lies under an error of the network."""
+"""How this machine reaches an address, and what lies under an error of the network.
+
+Proxies and CA bundles come from the environment. Credentials never do: `~/.netrc` is not read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from requests.exceptions import InvalidProxyURL, InvalidSchema, ProxyError
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import ProxyError as Urllib3ProxyError
+from urllib3.util import Url, parse_url
+
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""In this order; the first that is set counts."""
+
+_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def causes(exc: BaseException) -> Iterator[BaseException]:
@@ -24,3 +48,139 @@ def reason(exc: BaseException) -> str:
         if isinstance(last, OSError) and last.strerror:
             return last.strerror
     return type(last).__name__
+
+
+def is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, or not an address at all; then the request reports it
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The proxy and the CA bundle for an address, with the environment variables that set them.
+
+    Build one for each request, so that a file or a package that is put in place later takes effect.
+    """
+
+    url: str
+    host: str
+    """How messages name the receiver of requests."""
+    setting: str
+    """The setting that holds the address."""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxy: str = ""
+    ca_bundle: str = ""
+    ca_variable: str = ""
+
+    @classmethod
+    def to(cls, url: str, *, setting: str, host: str = "") -> Route:
+        """`host` replaces the name in the address where that must not appear in messages.
+
+        A proxy is never used for this machine itself.
+        """
+        ca_variable = next((name for name in _CA_VARIABLES if os.environ.get(name)), "")
+        try:
+            proxies = {} if is_loopback(url) else get_environ_proxies(url)
+            proxy = select_proxy(url, proxies) or ""
+            host = host or urlsplit(url).hostname or url
+        except ValueError:
+            proxies, proxy, host = {}, "", host or url  # not an address: the request reports it
+        return cls(url, host, setting, proxies, proxy, os.environ.get(ca_variable, ""), ca_variable)
+
+    @property
+    def verify(self) -> bool | str:
+        """The argument of requests."""
+        return self.ca_bundle or True
+
+    def trouble(self) -> str:
+        """Why no request can be sent by this route, as a sentence; empty if nothing is known to prevent it."""
+        if self.proxy and (trouble := self._proxy_trouble()):
+            return trouble
+        if self.ca_bundle and self.url.lower().startswith("https:") and not Path(self.ca_bundle).exists():
+            return f"{self.ca_variable} names {self.ca_bundle}, which does not exist."
+        return ""
+
+    def cause(self, exc: BaseException) -> str:
+        """The local problem that made a request fail before it was sent, as a sentence; empty if there is none."""
+        for cause in causes(exc):
+            if sentence := self._cause(cause):
+                return sentence
+        return ""
+
+    def _cause(self, cause: BaseException) -> str:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            bundle = f"{self.ca_variable} is {self.ca_bundle}" if self.ca_variable else "set REQUESTS_CA_BUNDLE"
+            return (
+                f"The certificate of {self.host} cannot be verified: {cause.verify_message}. If it is signed by a "
+                f"private authority, name its CA bundle in the environment ({bundle})."
+            )
+        if self.ca_variable and self._is_about_bundle(cause):
+            return f"{self.ca_variable} names {self.ca_bundle}, which cannot be read as a CA bundle: {reason(cause)}."
+        return self._proxy_cause(cause) or self._network_cause(cause)
+
+    def _proxy_cause(self, cause: BaseException) -> str:
+        if isinstance(cause, InvalidProxyURL):
+            return self._not_a_proxy()
+        if not self.proxy:
+            return ""
+        if isinstance(cause, InvalidSchema) and "SOCKS" in str(cause):
+            return self._needs_socks()
+        if isinstance(cause, ProxyError | Urllib3ProxyError | NameResolutionError | socket.gaierror):
+            return f"The proxy {self._proxy_name()} cannot be used: {_innermost(cause)}."
+        return ""
+
+    def _network_cause(self, cause: BaseException) -> str:
+        if isinstance(cause, NameResolutionError | socket.gaierror):
+            return f"DNS does not resolve {self.host}. Check the DNS settings of this machine, and {self.setting}."
+        if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.ENETDOWN):
+            return f"This machine has no network to reach {self.host}: {cause.strerror}."
+        return ""
+
+    @staticmethod
+    def _is_about_bundle(cause: BaseException) -> bool:
+        if isinstance(cause, ssl.SSLError):
+            return cause.reason in ("NO_CERTIFICATE_OR_CRL_FOUND", "PEM_LIB") or "x509" in str(cause).lower()
+        return isinstance(cause, FileNotFoundError | PermissionError) or (
+            isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and "TLS CA" in str(cause)
+        )
+
+    def _proxy_trouble(self) -> str:
+        try:
+            address = self._proxy_address()
+        except (HTTPError, ValueError):
+            return self._not_a_proxy()
+        if not address.host or address.scheme not in _PROXY_SCHEMES:
+            return self._not_a_proxy()
+        if address.scheme.startswith("socks") and find_spec("socks") is None:
+            return self._needs_socks()
+        return ""
+
+    def _not_a_proxy(self) -> str:
+        return f"{self._proxy_variable()} does not hold the address of a proxy; write it like http://proxy.example.org:8080."
+
+    def _needs_socks(self) -> str:
+        return f"The proxy {self._proxy_name()} needs the package PySocks, which is not installed: pip install PySocks."
+
+    def _proxy_address(self) -> Url:
+        return parse_url(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
+
+    def _proxy_name(self) -> str:
+        """Without credentials, which its address may hold."""
+        address = self._proxy_address()
+        return f"{address.scheme}://{address.netloc} ({self._proxy_variable()})"
+
+    def _proxy_variable(self) -> str:
+        scheme = self.url.partition(":")[0].lower()
+        names = [written for name in (f"{scheme}_proxy", "all_proxy") for written in (name, name.upper())]
+        return next((name for name in names if os.environ.get(name)), "the proxy of this system")
+
+
+def _innermost(exc: BaseException) -> str:
+    """Why a proxy was of no use: `Connection refused`, or what it answered."""
+    for cause in causes(exc):
+        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException | ssl.SSLError):
+            return cause.strerror or str(cause) or type(cause).__name__
+    return reason(exc)

@@ -311,12 +311,14 @@ def backfill_service() -> BackfillService:
 
     from backfill.dashboard.client import DashboardClient
     from backfill.work.composition import works_over
+    from backfill.work.robots import Robots
 
     storage = open_storage(settings.BACKFILL_STORAGE)
     client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
+    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=_utc_now)
     return BackfillService(
         storage=storage,
-        works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=_utc_now),
+        works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=_utc_now, robots=robots),
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
         audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
         hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),

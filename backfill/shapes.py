@@ -242,6 +242,7 @@ def item(outcome: Outcome) -> Shape:
         "attempts": outcome.attempts,
         "at": instant(outcome.at),
         "isRetryable": outcome.is_retryable if outcome.kind is OutcomeKind.FAILED else None,
+        "excerpt": outcome.excerpt or None,
     }
 
 

@@ -11,17 +11,18 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from backfill import shapes
 from backfill.domain import Job, Notice
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
-from backfill.network import reason
+from backfill.network import Route, reason
 from backfill.service import BackfillService
 from backfill.storage import JobStorage
 from backfill.worker import Companion, Worker
@@ -203,14 +204,16 @@ class Courier(Companion):
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature(self._key, message_id, timestamp, body),
         }
+        # Not the address, and not an error's own text, which quotes it: that of a receiver may hold a secret.
+        route = Route.to(self._url, setting="BACKFILL_WEBHOOK_URL", host="the receiver")
+        if trouble := route.trouble():
+            logger.warning("Job %s: %s could not be told. %s", job.id, notice.event, trouble, extra=facts)
+            return False
         try:
-            with requests.post(
-                self._url, body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, stream=True
-            ) as answer:
-                status = answer.status_code
-        except requests.RequestException as exc:
-            # Not the error's own text, which quotes the address: that of a receiver may hold a secret.
-            why = "no answer in time" if isinstance(exc, requests.Timeout) else reason(exc)
+            status = self._posted(body, headers, route)
+        except (requests.RequestException, HTTPError, OSError) as exc:
+            why = "no answer in time" if isinstance(exc, requests.Timeout) else route.cause(exc).rstrip(".")
+            why = why or reason(exc)
             logger.warning("Job %s: %s could not be told: %s.", job.id, notice.event, why, extra=facts)
             return False
         if status == _GONE or 200 <= status < 300:
@@ -218,6 +221,22 @@ class Courier(Companion):
             return True
         logger.warning("Job %s: the receiver of %s answered %d.", job.id, notice.event, status, extra=facts)
         return False
+
+    def _posted(self, body: bytes, headers: Mapping[str, str], route: Route) -> int:
+        """The status of the answer."""
+        with requests.Session() as session:
+            session.trust_env = False  # else requests would send credentials from ~/.netrc
+            with session.post(
+                self._url,
+                body,
+                headers=headers,
+                timeout=_TIMEOUTS,
+                allow_redirects=False,
+                stream=True,
+                proxies=dict(route.proxies),
+                verify=route.verify,
+            ) as answer:
+                return answer.status_code
 
 
 def _facts(job_id: UUID, notice: Notice) -> dict[str, object]:

@@ -22,6 +22,11 @@ CAUSES: dict[str, Cause] = {
     "THROTTLED": Cause(
         _("The dashboard asked for fewer requests"), _("asked to wait"), _("Retry, with gentler limits.")
     ),
+    "LOCAL_PROBLEM": Cause(
+        _("This machine could not reach the dashboard"),
+        _("local network"),
+        _("Retry once the local network is mended."),
+    ),
     "CONNECTION_FAILED": Cause(
         _("The connection failed"), _("no connection"), _("Retry once the dashboard can be reached.")
     ),

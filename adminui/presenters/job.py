@@ -108,7 +108,7 @@ def _item(outcome: Outcome, now: datetime) -> Row:
 def _reason(outcome: Outcome) -> Cell:
     if outcome.kind is OutcomeKind.FAILED:
         cause = cause_of(outcome.reason, is_retryable=outcome.is_retryable)
-        return Cell(str(cause.words), code=outcome.reason, note=outcome.message)
+        return Cell(str(cause.words), code=outcome.reason, note=outcome.message, excerpt=outcome.excerpt)
     return Cell(str(wording.SKIPS.get(outcome.reason, outcome.reason)), note=outcome.message)
 
 

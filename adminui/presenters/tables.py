@@ -31,6 +31,8 @@ class Cell:
     """Small, in the same line."""
     note: str = ""
     """Small, in a line of its own."""
+    excerpt: str = ""
+    """Text of several lines that is shown on demand."""
     code: str = ""
     tone: str = ""
     icon: str = ""

@@ -20,7 +20,7 @@ def waiting(job: Job) -> Words:
     limiter = job.progress.limiter
     time = {"time": wording.clock(limiter.waiting_until)} if limiter.waiting_until else {}
     plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
-    if limiter.waits_for is WaitReason.DOWN:  # the reason says what comes next
+    if limiter.waits_for in (WaitReason.DOWN, WaitReason.LOCAL, WaitReason.ROBOTS):  # the reason says what comes next
         return Words("warn", plain, wording.sentence(limiter.reason))
     if not time:
         return _told(limiter, plain)
@@ -28,9 +28,11 @@ def waiting(job: Job) -> Words:
         case WaitReason.PACE:
             lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
             return Words("mute", lead, _("It goes on by itself."))
-        case WaitReason.SLOWED:
+        case WaitReason.SLOWED | WaitReason.CRAWL_DELAY:
             lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _pace(job)}
-            return Words("mute", lead, _("%(slowed)s It goes on by itself.") % {"slowed": _slowed(job)})
+            is_crawling = limiter.waits_for is WaitReason.CRAWL_DELAY
+            slowed = _("The dashboard's robots.txt asks for this pace.") if is_crawling else _slowed(job)
+            return Words("mute", lead, _("%(slowed)s It goes on by itself.") % {"slowed": slowed})
         case WaitReason.OUTSIDE_HOURS:
             lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
             return Words("mute", lead, _("It is asked only within the allowed hours. The job goes on by itself."))
@@ -41,6 +43,8 @@ def going_on(job: Job) -> str:
     """What sets the pace of a job that fetches."""
     if job.progress.limiter.waits_for is WaitReason.SLOWED:
         return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
+    if job.progress.limiter.waits_for is WaitReason.CRAWL_DELAY:
+        return _("The dashboard answers, at %(pace)s, the pace that its robots.txt asks for.") % {"pace": _pace(job)}
     return _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {"limit": _limit(job)}
 
 

@@ -232,6 +232,11 @@ class Item(Document):
     attempts = IntegerField()
     at = DateTimeField()
     isRetryable = BooleanField(allow_null=True, help_text="Of a failure; null of any other outcome.")
+    excerpt = CharField(
+        allow_null=True,
+        help_text="The first 2 KB of the report that was refused, with control characters replaced; null where there "
+        "is none.",
+    )
 
 
 class ItemPage(Page):

@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import requests
@@ -23,14 +22,16 @@ from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from backfill import __version__
 from backfill.dashboard.calendar_page import CalendarPage, parse_calendar_page
-from backfill.dashboard.csv import check
+from backfill.dashboard.csv import check, excerpt_of
 from backfill.dashboard.home_page import parse_home_page
 from backfill.dashboard.protocol import ReportRequest, calendar_path
+from backfill.dashboard.robots import PRODUCT, RobotRules, robot_rules
 from backfill.domain import Report
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
     HtmlPage,
+    LocalProblem,
     Overloaded,
     ServerError,
     Throttled,
@@ -40,7 +41,7 @@ from backfill.errors import (
     Truncated,
     UnexpectedStatus,
 )
-from backfill.network import causes, reason
+from backfill.network import Route, causes, reason
 
 _CHUNK = 64 * 1024
 _BODY_TIMEOUTS = 4
@@ -48,6 +49,7 @@ _BODY_TIMEOUTS = 4
 _LONGEST_PAUSE = timedelta(days=1)
 """A Retry-After beyond this is taken for this."""
 _GZIP = 31  # zlib's window bits for the gzip format
+_GZIP_MARK = b"\x1f\x8b"  # by which each member begins
 _WRONG_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -86,12 +88,13 @@ class DashboardClient:
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._base_url = base_url.strip().rstrip("/")
+        self._root, self._base_path = _root_and_path(self._base_url)
         self._timeouts = (connect_timeout, read_timeout)
         self._max_bytes = max_bytes
         self._now = now
         self._session = _Session()
-        # Proxies of the environment are for the real host; a dashboard on this machine is never behind one.
-        self._session.trust_env = not _is_loopback(self._base_url)
+        # `Route` gives each request its proxy and CA bundle; requests would also take credentials from ~/.netrc.
+        self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update({"User-Agent": _user_agent(contact), "Accept": "*/*", "Accept-Encoding": "gzip"})
         adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
@@ -100,7 +103,12 @@ class DashboardClient:
 
     def report(self, request: ReportRequest) -> Report:
         """The report that was asked for, its exact bytes checked by every guard of `csv`."""
-        return check(self._get(request.path_and_query, request.report_string), request)
+        content = self._get(request.path_and_query, request.report_string)
+        try:
+            return check(content, request)
+        except DashboardError as exc:
+            exc.excerpt = excerpt_of(content)
+            raise
 
     def home_page(self) -> tuple[str, ...]:
         """Return the districts of the live program year, as the home page lists them."""
@@ -117,22 +125,40 @@ class DashboardClient:
         subject = f"the calendar page {path}"
         return parse_calendar_page(self._get(path, subject), subject=subject)
 
+    def robot_rules(self) -> RobotRules:
+        """The rules of robots.txt, which lies at the root of the host."""
+        return robot_rules(self._fetched(f"{self._root}/robots.txt", "robots.txt"), self._base_path)
+
     def close(self) -> None:
         """Let go of every connection."""
         self._session.close()
 
     def _get(self, path: str, subject: str) -> bytes:
+        return self._fetched(f"{self._base_url}{path}", subject)
+
+    def _fetched(self, url: str, subject: str) -> bytes:
         """The body of an answer with status 200. `subject` names in messages what was asked for."""
-        url = f"{self._base_url}{path}"
+        route = Route.to(url, setting="BACKFILL_DASHBOARD_URL")
+        if trouble := route.trouble():
+            raise LocalProblem(trouble)
         try:
-            with self._session.get(url, stream=True, timeout=self._timeouts, allow_redirects=False) as response:
+            with self._session.get(
+                url,
+                stream=True,
+                timeout=self._timeouts,
+                allow_redirects=False,
+                proxies=dict(route.proxies),
+                verify=route.verify,
+            ) as response:
                 try:
                     self._guard_status(response, subject)
                 except DashboardError as exc:
                     exc.status = response.status_code
                     raise
                 return self._body(response, subject)
-        except (requests.RequestException, HTTPError) as exc:
+        except (requests.RequestException, HTTPError, OSError) as exc:
+            if cause := route.cause(exc):
+                raise LocalProblem(cause) from exc
             raise _translated(exc, subject) from exc
 
     def _guard_status(self, response: requests.Response, subject: str) -> None:
@@ -142,7 +168,8 @@ class DashboardClient:
         answered = f'The dashboard answered "{status} {response.reason or ""}'.rstrip() + f'" to {subject}'
         retry_after = response.headers.get("Retry-After")
         if status == 429 or (status == 503 and retry_after is not None):
-            raise Throttled(f"{answered}: it asks for fewer requests.", retry_at=_retry_at(retry_after, self._now()))
+            retry_at = _retry_at(retry_after, response.headers.get("Date"), self._now())
+            raise Throttled(f"{answered}: it asks for fewer requests.", retry_at=retry_at)
         if status == 503:
             raise Overloaded(f"{answered}.")
         if status >= 500:
@@ -186,47 +213,63 @@ class DashboardClient:
             yield chunk
 
     def _unpacked(self, raw: bytes, subject: str) -> bytes:
-        unpacker = zlib.decompressobj(_GZIP)
-        try:
-            content = unpacker.decompress(raw, self._max_bytes + 1)
-        except zlib.error as exc:
-            raise TransientDashboardError(f"The dashboard sent {subject} as gzip that cannot be unpacked.") from exc
-        self._guard_size(len(content), subject)
-        if not unpacker.eof:
-            raise Truncated(f"{subject} ends before its gzip does.")
-        return content
+        """Of one gzip member or several; what is not a member is ignored behind the last one, as gzip itself does."""
+        content = bytearray()
+        rest = raw
+        while True:
+            unpacker = zlib.decompressobj(_GZIP)
+            try:
+                content += unpacker.decompress(rest, self._max_bytes + 1 - len(content))
+            except zlib.error as exc:
+                raise TransientDashboardError(f"The dashboard sent {subject} as gzip that cannot be unpacked.") from exc
+            self._guard_size(len(content), subject)
+            if not unpacker.eof:
+                raise Truncated(f"{subject} ends before its gzip does.")
+            rest = unpacker.unused_data
+            if not rest.startswith(_GZIP_MARK):
+                return bytes(content)
 
     def _guard_size(self, size: int, subject: str) -> None:
         if size > self._max_bytes:
             raise TooLarge(f"The dashboard sent more than {self._max_bytes:,} bytes to {subject}.")
 
 
-def _translated(exc: requests.RequestException | HTTPError, subject: str) -> DashboardError:
+def _translated(exc: requests.RequestException | HTTPError | OSError, subject: str) -> DashboardError:
     if isinstance(exc, requests.Timeout | Urllib3Timeout):
         return TimedOut(f"The dashboard did not answer in time to {subject}.")
     if any(isinstance(cause, IncompleteRead) for cause in causes(exc)):
         return Truncated(f"{subject} ends before its announced length.")
-    if isinstance(exc, _WRONG_ADDRESS) and not isinstance(exc, requests.exceptions.InvalidProxyURL):
+    if isinstance(exc, _WRONG_ADDRESS):
         return DashboardError(f"{subject} cannot be asked for, since BACKFILL_DASHBOARD_URL is no web address: {exc}")
-    if isinstance(exc, requests.ConnectionError | HTTPError):
+    if isinstance(exc, requests.ConnectionError | HTTPError) or not isinstance(exc, requests.RequestException):
         return ConnectionFailed(f"No connection to the dashboard for {subject}, or it broke: {reason(exc)}.")
     return DashboardError(f"{subject} could not be asked for: {exc}")
 
 
-def _retry_at(retry_after: str | None, now: datetime) -> datetime | None:
-    """When a Retry-After, in seconds or as an HTTP date, allows the next request; None where it says nothing."""
+def _retry_at(retry_after: str | None, server_date: str | None, now: datetime) -> datetime | None:
+    """When a Retry-After, in seconds or as an HTTP date, allows the next request; None where it says nothing.
+
+    A date is a time of the server's clock, and counts from the answer's own Date: the clock of this machine may be off.
+    """
     text = (retry_after or "").strip()
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            at = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
+        at = _http_date(text)
+        if at is None:
             return None
-        seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+        seconds = (at - (_http_date(server_date or "") or now)).total_seconds()
     if math.isnan(seconds):
         return None
     return now + timedelta(seconds=min(max(seconds, 0.0), _LONGEST_PAUSE.total_seconds()))
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text.strip())
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _leads_to_error_page(location: str) -> bool:
@@ -236,16 +279,17 @@ def _leads_to_error_page(location: str) -> bool:
         return False  # no address at all, so not that of the error page
 
 
+def _root_and_path(url: str) -> tuple[str, str]:
+    """An address without its path, and the path."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        path = ""  # not an address: the request reports it
+    return url.removesuffix(path), path
+
+
 def _user_agent(contact: str) -> str:
-    name = f"unified-backfill-service/{__version__}"
+    name = f"{PRODUCT}/{__version__}"
     # A header is one line of ASCII.
     plain = " ".join(contact.encode("ascii", "ignore").decode().split())
     return f"{name} (+{plain})" if plain else name
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name, or no address; then the request says so

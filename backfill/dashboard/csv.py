@@ -14,7 +14,7 @@ from hashlib import blake2b
 from io import StringIO
 
 from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, month_number, read_day, written_day
-from backfill.domain import Report, ReportName, folded, normalised_district
+from backfill.domain import LONGEST_EXCERPT, Report, ReportName, folded, normalised_district
 from backfill.errors import (
     HtmlPage,
     MalformedRow,
@@ -28,7 +28,10 @@ from backfill.errors import (
 )
 
 _LEADING = b"\xef\xbb\xbf\r\n\t "  # blank lines, and the UTF-8 mark that exports to spreadsheets may begin with
-_FOOTER = re.compile(r"Month of ([A-Za-z]+), As of (\d{1,2}/\d{1,2}/\d{4})")
+_FOOTER = re.compile(
+    r'"?\s*Month of\s+([A-Z]+)\s*"?\s*,\s*"?\s*As of\s+(\d{1,2}/\d{1,2}/\d{4})\s*"?', re.ASCII | re.IGNORECASE
+)
+"""As one quoted cell, as two, or without quotes, in any case."""
 _DISTRICT_COLUMN = folded("District")
 
 
@@ -69,6 +72,8 @@ def parse(content: bytes, *, subject: str = "The report") -> ParsedReport:
     except ValueError as exc:
         raise NotCsv(f'{subject} has a footer that cannot be read: "{footer[0]}".') from exc
     table = body[:footer_at]
+    if not table:
+        raise Truncated(f"{subject} has a footer but no header, so it is not whole.")
     columns, rows = _cells(_decoded(table), subject)
     return ParsedReport(columns, rows, footer_month, footer_as_of, blake2b(table, digest_size=16).hexdigest())
 
@@ -114,14 +119,35 @@ def rows_as_objects(content: bytes) -> list[dict[str, str]]:
     return [dict(zip(parsed.columns, row, strict=True)) for row in parsed.rows]
 
 
+def excerpt_of(content: bytes) -> str:
+    """The beginning of a refused answer as text that is safe to store and to show, at most LONGEST_EXCERPT bytes.
+
+    Characters that are not printable, apart from tabs and line breaks, become U+FFFD: they could move or hide text.
+    """
+    beginning = content[:LONGEST_EXCERPT]
+    try:
+        text = beginning.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        is_cut = len(content) > len(beginning) and exc.reason == "unexpected end of data"  # within a character
+        text = beginning[: exc.start].decode("utf-8") if is_cut else beginning.decode("cp1252", errors="replace")
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    safe = "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in lines)
+    return safe.encode()[:LONGEST_EXCERPT].decode(errors="ignore")
+
+
 def _cells(text: str, subject: str) -> tuple[tuple[str, ...], list[list[str]]]:
     reader = csv.reader(StringIO(text, newline=""))
     try:
         header, *rows = (row for row in reader if row)
     except csv.Error as exc:
         raise MalformedRow(f"{subject} cannot be read as CSV at line {reader.line_num}: {exc}.") from exc
+    # A last column without a name may stand in the header only, or in the rows only.
+    if rows and not header[-1].strip() and all(len(row) == len(header) - 1 for row in rows):
+        header.pop()
     width = len(header)
     for number, row in enumerate(rows, start=1):
+        if len(row) == width + 1 and not row[-1].strip():
+            row.pop()
         if len(row) != width:
             raise MalformedRow(f"{subject} has {len(row)} cells in row {number}, and {width} in its header.")
     return tuple(header), rows

@@ -28,7 +28,16 @@ from backfill.domain.job import (
     JobType,
 )
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
-from backfill.domain.ledger import Outcome, OutcomeFilter, OutcomeKind, Segment, Settled, SkipReason, kinds_in
+from backfill.domain.ledger import (
+    LONGEST_EXCERPT,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Segment,
+    Settled,
+    SkipReason,
+    kinds_in,
+)
 from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district, requests_of
@@ -66,6 +75,7 @@ __all__ = [
     "HOLD_TOLD_AFTER",
     "IDEMPOTENCY_WINDOW",
     "LIMIT_NAMES",
+    "LONGEST_EXCERPT",
     "QUARANTINED_AFTER",
     "STANDARD_LEASES",
     "SUMMARY",

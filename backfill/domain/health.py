@@ -93,6 +93,10 @@ class SourceHealth:
             self._row_since = self._row_since or now
             self._judge(now)
 
+    def found_down(self, now: datetime) -> None:
+        """By a request that belongs to no item."""
+        self.down_since = self.down_since or now
+
     def probe_failed(self) -> None:
         self._probes += 1
 

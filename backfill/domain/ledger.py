@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from backfill.domain.plan import Plan, WorkItem
 
+LONGEST_EXCERPT = 2048
+"""Bytes of the excerpt of a refused answer, in UTF-8."""
+
 _NOTHING_NOTED: Mapping[str, int] = MappingProxyType({})
 
 
@@ -40,6 +43,8 @@ class Outcome(NamedTuple):
     """Of a failure: whether trying again may help."""
     quality: Mapping[str, int] = _NOTHING_NOTED
     """Of a computed result: how many notes on its quality it has, by their code."""
+    excerpt: str = ""
+    """Of a failure: the beginning of the answer that was refused, at most LONGEST_EXCERPT bytes."""
 
 
 @dataclass(frozen=True, slots=True)

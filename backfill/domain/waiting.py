@@ -24,6 +24,8 @@ class WaitReason(StrEnum):
     """Items that failed wait until they are asked for again, and there is nothing else to do."""
     SLOWED = "slowed"
     """The pace is below the ceiling, because the dashboard asked for fewer requests."""
+    CRAWL_DELAY = "crawl-delay"
+    """The dashboard's robots.txt asks for a slower pace than the limits."""
     ASKED_TO_WAIT = "asked-to-wait"
     """The dashboard said until when."""
     DOWN = "down"
@@ -32,6 +34,10 @@ class WaitReason(StrEnum):
     """The job store does not answer."""
     CLUSTER = "cluster"
     """The cluster that computes is away."""
+    LOCAL = "local"
+    """The network of this machine prevents requests."""
+    ROBOTS = "robots"
+    """The dashboard's robots.txt does not allow the requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

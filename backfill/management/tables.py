@@ -80,6 +80,11 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
     return table
 
 
+def excerpt(outcome: Outcome) -> Text:
+    """How a refused report begins, line by line; `printable` would fold its lines into one."""
+    return Text("\n".join(f"    {line}" for line in outcome.excerpt.split("\n")))
+
+
 def audit_view(entries: Iterable[AuditEntry], console: Console) -> RenderableType:
     """A table where there is room for one; else lines, since who did it would be the first to be left out."""
     if console.width < _WIDE:

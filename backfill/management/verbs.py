@@ -9,7 +9,7 @@ from uuid import UUID
 from django.core.management.base import CommandError
 
 from backfill import shapes, webhooks
-from backfill.domain import Job, JobFilter, JobType, OutcomeFilter, OutcomeKind, Status, parsed_district
+from backfill.domain import Job, JobFilter, JobType, Outcome, OutcomeFilter, OutcomeKind, Status, parsed_district
 from backfill.management import arguments, tables, wording
 from backfill.management.arguments import Options
 from backfill.management.copying import run_copy
@@ -152,7 +152,17 @@ class Verbs:
         else:
             self._terminal.say(tables.items_table(page.rows, self._terminal.out))
             self._say_which(len(page.rows), offset, page.total, "item")
+            self._say_excerpts([outcome for outcome in page.rows if outcome.excerpt])
         return 0
+
+    def _say_excerpts(self, refused: Sequence[Outcome]) -> None:
+        if refused and not self._options["excerpts"]:
+            items = wording.count(len(refused), "item")
+            self._terminal.say(f"--excerpts prints how the refused report of {items} begins.")
+            return
+        for outcome in refused:
+            self._terminal.say(f"\n{outcome.item.key} ({outcome.reason}) begins:")
+            self._terminal.say(tables.excerpt(outcome))
 
     def audit(self) -> int:
         limit, offset = arguments.page(self._options)

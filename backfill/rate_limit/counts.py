@@ -27,6 +27,12 @@ class Counts:
         self.made += 1
         self.starts.append(now)
 
+    def not_sent(self) -> None:
+        """The last start did not become a request."""
+        self.made -= 1
+        if self.starts:
+            self.starts.pop()
+
     def lasted(self, seconds: float) -> None:
         """Of a request that was answered."""
         latency = self.latency if self.latency is not None else seconds

@@ -21,9 +21,11 @@ from backfill.errors import (
     DashboardError,
     DashboardUnavailable,
     GivenUp,
+    LocalProblem,
     Stopped,
 )
 from backfill.rate_limit.counts import Counts
+from backfill.rate_limit.local import LocalTrouble
 from backfill.rate_limit.shared import SharedTimeline, TimelineChange
 from backfill.rate_limit.situation import (
     RETRY_STORE,
@@ -75,10 +77,11 @@ class Limiter:
         self._now, self._clock = now, clock
         self._changed = threading.Condition()
         self._turns, self._counts, self._source = Turns(), Counts(before), Source(before.down_since)
-        self._health = self._source.health
+        self._health, self._local = self._source.health, LocalTrouble()
         self._is_storing = self._is_stopped = self._is_draining = False
         self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0
+        self._crawl_delay = 0.0
         self._backing_off: dict[int, tuple[float, str]] = {}
 
     # What requests do.
@@ -105,11 +108,16 @@ class Limiter:
         pace.
         """
         start, began = self._acquire(item, is_first=is_first), self._clock()
-        answer = "UNKNOWN"
+        answer: str | None = "UNKNOWN"
         try:
             yield start.asks_for_known
             answer = "200"
             self._note_answer(self._clock() - began)
+        except LocalProblem as exc:
+            answer = None  # it was not sent
+            self._note_local_trouble(exc)
+            if not start.asks_for_known:
+                raise
         except DashboardError as exc:
             answer = str(exc.status or exc.code)
             self._note_trouble(exc, start)
@@ -117,7 +125,8 @@ class Limiter:
                 raise
         finally:
             with self._changed:
-                self._counts.answers[answer] += 1
+                if answer is not None:
+                    self._counts.answers[answer] += 1
                 self._in_flight -= 1
                 self._changed.notify_all()
 
@@ -168,6 +177,8 @@ class Limiter:
         with self._changed:
             ends = self._clock() + seconds
             self._held_up = waits_for, ends, sentence
+            if waits_for is WaitReason.DOWN:
+                self._health.found_down(self._now())
             self._wait_until(ends, lambda: False)
 
     def go_on(self) -> None:
@@ -187,6 +198,19 @@ class Limiter:
         with self._changed:
             self._limits = limits
             self._changed.notify_all()
+
+    @property
+    def limits(self) -> RateLimits:
+        """As they are now."""
+        return self._limits
+
+    def keep_apart(self, seconds: float) -> None:
+        """Keep at least so many seconds between two starts from now on, as the source asks."""
+        with self._changed:
+            if seconds != self._crawl_delay:
+                self._crawl_delay = seconds
+                self._turns.slowed(self._interval())
+                self._changed.notify_all()
 
     def drain(self, *, on: bool = True) -> None:
         """Begin no item any more; let those that have begun finish, unless they would have to wait long."""
@@ -240,7 +264,7 @@ class Limiter:
                 limits=self._limits,
                 interval=self._interval(),
                 store_trouble=self._shared.trouble,
-                held_up=self._held_up,
+                held_up=self._held_up or self._local.as_hold(),
                 down_reason=self._source.down_reason,
                 closed_for=self._closed_for(),
                 hours=self._hours,
@@ -251,6 +275,7 @@ class Limiter:
                 last_start=self._counts.starts[-1] if self._counts.starts and not is_over else None,
                 in_flight=self._in_flight,
                 waiting_starts=self._waiting_starts,
+                crawl_delay=self._crawl_delay,
             )
         )
 
@@ -259,11 +284,19 @@ class Limiter:
     def _note_answer(self, seconds: float) -> None:
         with self._changed:
             self._counts.lasted(seconds)
+            self._local.is_over()
             self._source.answered()
+            self._changed.notify_all()
+
+    def _note_local_trouble(self, exc: LocalProblem) -> None:
+        with self._changed:
+            self._counts.not_sent()
+            self._local.met(exc.message, self._limits, self._clock())
             self._changed.notify_all()
 
     def _note_trouble(self, exc: DashboardError, start: Start) -> None:
         with self._changed:
+            self._local.is_over()
             consequence = self._source.failed(exc, start, self._limits, self._now())
             self._changed.notify_all()
         if consequence.is_slower:
@@ -290,14 +323,14 @@ class Limiter:
                         raise GivenUp(f"{item} has failed as often as it may.")
                     now = self._clock()
                     self._check_patience(began, now)
-                    if (held_for := max(self._closed_for(), self._turns.hold_ends - now)) > 0:
+                    if (held_for := max(self._closed_for(), self._turns.hold_ends - now, self._local.left(now))) > 0:
                         if self._is_draining:
                             raise Stopped("The dashboard is left alone for longer; the item is left undone.")
                         if self._shared.trouble and not self._is_storing:
                             self._stored(lambda timeline: timeline)  # so that all processes learn of the hold
                         else:
                             self._wait(held_for)
-                    elif self._in_flight >= (1 if self._health.is_down else self._limits.max_concurrent):
+                    elif self._in_flight >= self._most_in_flight():
                         self._wait(None)
                     elif self._turns.may_start(interval := self._interval(), now):
                         break
@@ -321,8 +354,12 @@ class Limiter:
             return 0.0
         return (self._hours.opens_at(now) - now).total_seconds()
 
+    def _most_in_flight(self) -> int:
+        return 1 if self._health.is_down or self._local else self._limits.max_concurrent
+
     def _interval(self) -> float:
-        return self._limits.interval_at(self._shared.pace.share(self._now())).total_seconds()
+        own = self._limits.interval_at(self._shared.pace.share(self._now())).total_seconds()
+        return max(own, self._crawl_delay)
 
     def _reserve(self, interval: float) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""

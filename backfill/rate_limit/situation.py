@@ -18,7 +18,15 @@ _LULL = 5.0
 """Seconds after a start in which requests are still going on, though none is in flight: what was fetched is stored."""
 
 _HOLDING = frozenset(
-    {WaitReason.STORE, WaitReason.CLUSTER, WaitReason.DOWN, WaitReason.OUTSIDE_HOURS, WaitReason.ASKED_TO_WAIT}
+    {
+        WaitReason.STORE,
+        WaitReason.CLUSTER,
+        WaitReason.LOCAL,
+        WaitReason.ROBOTS,
+        WaitReason.DOWN,
+        WaitReason.OUTSIDE_HOURS,
+        WaitReason.ASKED_TO_WAIT,
+    }
 )
 
 
@@ -61,6 +69,8 @@ class Facts:
     """None where nothing was started yet, or nothing will be any more."""
     in_flight: int
     waiting_starts: int
+    crawl_delay: float = 0.0
+    """Seconds between two starts that the source asks for; 0 where it does not."""
 
     @property
     def is_asking(self) -> bool:
@@ -69,7 +79,7 @@ class Facts:
     @property
     def is_slowed(self) -> bool:
         """Whether the starts are further apart than the limits ask for."""
-        return self.interval > self.limits.interval.total_seconds()
+        return self.interval > max(self.limits.interval.total_seconds(), self.crawl_delay)
 
 
 def situation(facts: Facts) -> Situation:
@@ -104,6 +114,9 @@ def _elsewhere(facts: Facts) -> Situation | None:
 def _going_on(facts: Facts) -> Situation:
     limit = pace = _a_minute(facts.limits.most_a_minute)
     slowed = None
+    if facts.crawl_delay > facts.limits.interval.total_seconds():
+        slowed = WaitReason.CRAWL_DELAY
+        limit = pace = f"{_a_minute(60 / facts.crawl_delay)}, the Crawl-delay of the dashboard's robots.txt"
     if facts.is_slowed:
         slowed = WaitReason.SLOWED
         pace = (

@@ -123,6 +123,7 @@ def pack_outcomes(outcomes: Iterable[Outcome]) -> bytes:
             outcome.attempts,
             outcome.is_retryable,
             dict(outcome.quality),
+            outcome.excerpt,
         )
         for outcome in outcomes
     ]
@@ -135,13 +136,15 @@ def unpack_segment(number: int, packed: bytes, subject: str) -> Segment:
         return Segment(number, ())
     try:
         dates, districts, kinds, instants, reasons, messages, attempts, retryable, *more = value
-        quality = more[0] if more else [{}] * len(dates)  # segments of before there were analytics have none
+        # Segments that earlier versions wrote have no quality, or no excerpts.
+        quality = more[0] if more else [{}] * len(dates)
+        excerpts = more[1] if len(more) > 1 else [""] * len(dates)
         days = {text: date.fromisoformat(text) for text in set(dates)}
         kind_of = {str(kind): kind for kind in OutcomeKind}
         items = [WorkItem(days[day], district) for day, district in zip(dates, districts, strict=True)]
         at = [datetime.fromtimestamp(seconds, UTC) for seconds in instants]
-        columns = (items, [kind_of[kind] for kind in kinds], at, reasons, messages, attempts, retryable, quality)
-        rows = zip(*columns, strict=True)
+        settled = (items, [kind_of[kind] for kind in kinds], at, reasons, messages, attempts, retryable)
+        rows = zip(*settled, quality, excerpts, strict=True)
         return Segment(number, tuple(map(Outcome._make, rows)))
     except (KeyError, TypeError, ValueError) as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc

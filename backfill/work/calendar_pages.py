@@ -8,9 +8,11 @@ from itertools import islice
 
 from backfill.dashboard.calendar_page import CalendarPage
 from backfill.dashboard.client import DashboardClient
+from backfill.dashboard.protocol import calendar_path
 from backfill.domain import ProgramYear
-from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, Throttled
+from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, LocalProblem, Throttled
 from backfill.rate_limit import Limiter
+from backfill.work.robots import Robots
 
 MAX_CANDIDATES = 10
 """Districts with which a page is requested before the search ends."""
@@ -42,9 +44,14 @@ class CalendarPages:
         limiter: Limiter,
         known: Mapping[ProgramYear, Sequence[str]],
         likely: Sequence[str] = (),
+        *,
+        robots: Robots | None = None,
     ) -> None:
-        """`known`: districts of program years, from stored pages. `likely`: districts that an operator asked for."""
-        self._client, self._limiter, self._likely = client, limiter, likely
+        """`known`: districts of program years, from stored pages. `likely`: districts that an operator asked for.
+
+        `robots` is None where robots.txt is ignored.
+        """
+        self._client, self._limiter, self._likely, self._robots = client, limiter, likely, robots
         self._known = dict(known)
         self._home: tuple[str, ...] | None = None
         self._published: tuple[ProgramYear, ...] = ()
@@ -100,6 +107,7 @@ class CalendarPages:
     def _requested(self, end: date, district: str, failures: _Failures, *, is_archived: bool) -> CalendarPage:
         while True:
             try:
+                self._check_robots(calendar_path(end, district=district, is_archived=is_archived))
                 with self._limiter.request():
                     return self._client.calendar_page(end, district=district, is_archived=is_archived)
             except (DashboardUnavailable, HtmlPage):
@@ -145,15 +153,20 @@ class CalendarPages:
             if self._home is not None:
                 break
             try:
+                self._check_robots("/")
                 with self._limiter.request():
                     self._home = self._client.home_page()
-            except DashboardUnavailable:
+            except (DashboardUnavailable, LocalProblem):
                 raise
             except Throttled:
                 continue  # the limiter holds every request
             except DashboardError:
                 self._home = ()
         return self._home or ()
+
+    def _check_robots(self, path: str) -> None:
+        if self._robots is not None:
+            self._robots.check(self._limiter, path)
 
 
 class _Failures:
@@ -165,7 +178,7 @@ class _Failures:
     def add(self, failure: DashboardError) -> None:
         """Wait before the next request. Raises the failure if the search ends with it."""
         self._count += 1
-        if not failure.is_retryable or self._count >= _ATTEMPTS:
+        if not failure.is_retryable or self._count >= _ATTEMPTS or isinstance(failure, LocalProblem):
             raise failure
         if not isinstance(failure, Throttled):  # a throttled limiter holds every request anyway
             self._limiter.back_off(self._count, failure.message)

@@ -13,6 +13,7 @@ from backfill.errors import DashboardUnavailable
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
 from backfill.work.calendar_pages import CalendarPages
+from backfill.work.robots import Robots
 
 MAX_AGE = timedelta(minutes=10)
 """A page of a month that is still open is asked for again after this time."""
@@ -23,8 +24,15 @@ _DAY = timedelta(days=1)
 class Calendars:
     """The calendar of any range, from the storage where it is there and from the dashboard where not."""
 
-    def __init__(self, client: DashboardClient, snapshots: SnapshotStorage, new_limiter: Callable[[], Limiter]) -> None:
-        self._client, self._snapshots, self._new_limiter = client, snapshots, new_limiter
+    def __init__(
+        self,
+        client: DashboardClient,
+        snapshots: SnapshotStorage,
+        new_limiter: Callable[[], Limiter],
+        robots: Robots | None = None,
+    ) -> None:
+        """`robots` is None where robots.txt is ignored."""
+        self._client, self._snapshots, self._new_limiter, self._robots = client, snapshots, new_limiter, robots
 
     def months(self, wanted: Sequence[date], now: datetime, *, likely: Sequence[str] = ()) -> list[CalendarMonth]:
         """The months that end on the given days, which are in order, each with what is published of it.
@@ -51,7 +59,7 @@ class Calendars:
         `is_archived`: the month was in the archive before, which it does not leave. Otherwise the bare path says
         whether its program year is still live. Raises DashboardUnavailable if neither lists a day of the month.
         """
-        pages = CalendarPages(self._client, limiter, self._known_districts([end]))
+        pages = CalendarPages(self._client, limiter, self._known_districts([end]), robots=self._robots)
         page: CalendarPage | None = None
         if not is_archived:
             with suppress(DashboardUnavailable):  # a live year that has just begun may have no page yet
@@ -71,7 +79,7 @@ class Calendars:
     def _fetched(self, missing: list[date], now: datetime, likely: Sequence[str]) -> dict[date, CalendarMonth]:
         limiter = self._new_limiter()
         try:
-            pages = CalendarPages(self._client, limiter, self._known_districts(missing), likely)
+            pages = CalendarPages(self._client, limiter, self._known_districts(missing), likely, robots=self._robots)
             return self._asked_for(missing, pages, now)
         finally:
             limiter.give_back()

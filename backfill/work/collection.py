@@ -40,6 +40,7 @@ from backfill.errors import (
     DashboardUnavailable,
     GivenUp,
     InvalidRequest,
+    LocalProblem,
     NoRows,
     StorageUnavailable,
     Throttled,
@@ -51,6 +52,7 @@ from backfill.work.base import Execution, Work
 from backfill.work.calendars import Calendars
 from backfill.work.editions import Editions
 from backfill.work.request_count import count_requests, covered_items
+from backfill.work.robots import Robots
 from backfill.work.sharing import SharedReports
 
 logger = logging.getLogger(__name__)
@@ -125,8 +127,11 @@ class Collection(Work):
         calendars: Calendars,
         *,
         now: Callable[[], datetime],
+        robots: Robots | None = None,
     ) -> None:
+        """`robots` is None where robots.txt is ignored."""
         self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
+        self._robots = robots
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
         if config.start_date is None or config.end_date is None:
@@ -150,7 +155,16 @@ class Collection(Work):
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
         editions = Editions(self._calendars, limiter, self._now)
-        return _Collecting(job, fence, limiter, editions, client=self._client, snapshots=self._snapshots, now=self._now)
+        return _Collecting(
+            job,
+            fence,
+            limiter,
+            editions,
+            client=self._client,
+            snapshots=self._snapshots,
+            now=self._now,
+            robots=self._robots,
+        )
 
 
 class _Unsuccessful(Exception):
@@ -172,7 +186,9 @@ class _Collecting(Execution):
         client: DashboardClient,
         snapshots: SnapshotStorage,
         now: Callable[[], datetime],
+        robots: Robots | None,
     ) -> None:
+        self._robots = robots
         self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
         self._client, self._snapshots, self._now = client, snapshots, now
         self._shared = SharedReports(job, snapshots)
@@ -237,6 +253,7 @@ class _Collecting(Execution):
         failure: DashboardError | None = None
         while missing := [name for name in reports_of(item.district) if name not in reports]:
             request = ReportRequest(report=missing[0], district=item.district, edition=edition)
+            self._wait_for_robots(request)
             try:
                 with self._limiter.request(item.key, is_first=not reports) as asks_for_known:
                     if asks_for_known:
@@ -248,6 +265,8 @@ class _Collecting(Execution):
                         self._known = request
             except GivenUp as exc:
                 raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
+            except LocalProblem:
+                continue  # nothing was sent: the limiter waits before the next attempt, and no item is charged
             except DashboardError as exc:
                 failure = exc
                 if isinstance(exc, Throttled) and exc.retry_at is not None:
@@ -268,6 +287,10 @@ class _Collecting(Execution):
                     edition, empty_answers, wrong_answers = found, 0, 0
                     reports.clear()
         return edition
+
+    def _wait_for_robots(self, request: ReportRequest) -> None:
+        if self._robots is not None:
+            self._robots.wait(self._limiter, request.path_and_query)
 
     def _edition_after(
         self, exc: WrongAnswer, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
@@ -308,7 +331,9 @@ class _Collecting(Execution):
 
     def _failed(self, item: WorkItem, failure: BackfillError, attempts: int) -> _Unsuccessful:
         kind, at = OutcomeKind.FAILED, self._now()
-        return _Unsuccessful(Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable))
+        outcome = Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable)
+        excerpt = failure.excerpt if isinstance(failure, DashboardError) else ""
+        return _Unsuccessful(outcome._replace(excerpt=excerpt))
 
     def _not_published(self, item: WorkItem, message: str) -> _Unsuccessful:
         kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from backfill.domain import CalendarMonth, Edition, PlannedDay, calendar_ends
-from backfill.errors import DashboardError, DashboardUnavailable
+from backfill.errors import DashboardError, DashboardUnavailable, LocalProblem
 from backfill.rate_limit import Limiter
 from backfill.work.calendars import Calendars
 
@@ -91,10 +91,11 @@ class Editions:
             try:
                 month = self._calendars.refreshed(end, self._now(), self._limiter, is_archived=is_archived)
             except DashboardUnavailable as exc:
-                since = self._missing_since.setdefault(end, self._now())
-                if not is_patient or abs(self._now() - since) >= PATIENCE:
-                    raise
                 cause = exc.__cause__ if isinstance(exc.__cause__, DashboardError) else exc
+                since = self._missing_since.setdefault(end, self._now())
+                is_over = abs(self._now() - since) >= PATIENCE and not isinstance(cause, LocalProblem)
+                if not is_patient or is_over:
+                    raise
                 self._limiter.back_off(failures, f"The calendar of {end:%B %Y} cannot be read now. {cause.message}")
             else:
                 self._missing_since.pop(end, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -466,6 +467,22 @@ def test_segments_come_back_whole_and_in_order(storage: Storage) -> None:
     for segment in (segments[2], segments[0], segments[3], segments[1]):
         storage.jobs.update(job.id, moved(job, segments=4), segment=segment)
     assert list(storage.jobs.segments(job.id)) == segments
+
+
+def test_a_full_segment_of_refused_reports_keeps_all_their_excerpts(storage: Storage) -> None:
+    """500 texts of 2 KB that do not shrink: a document of Firestore holds 1 MiB."""
+    dice = random.Random(7)
+    letters = [chr(number) for number in range(33, 127)]
+    outcomes = tuple(
+        OutcomeFactory.build(kind=OutcomeKind.FAILED, reason="NOT_CSV", excerpt="".join(dice.choices(letters, k=2048)))
+        for _ in range(500)
+    )
+    job = created(storage)
+    for count in (499, 500):
+        storage.jobs.update(job.id, moved(job, segments=1), segment=Segment(0, outcomes[:count]))
+    assert list(storage.jobs.segments(job.id)) == [Segment(0, outcomes)]
+    (last,) = storage.jobs.outcomes(job.id, OutcomeFilter(), limit=10, offset=499).rows
+    assert last.excerpt == outcomes[-1].excerpt
 
 
 def test_more_than_a_screenful_of_segments_keeps_its_order(storage: Storage) -> None:

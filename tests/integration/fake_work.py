@@ -71,6 +71,7 @@ def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
             "The dashboard answered 503 [bold]\x1b[31m.",
             attempts=5,
             is_retryable=True,
+            excerpt="<html>\n  [bold]An error & more</html>",
         )
     return Outcome(item, OutcomeKind.PROCESSED, now, attempts=1)
 

@@ -351,6 +351,8 @@ def test_what_the_dashboard_says_is_shown_as_text(served: BackfillService, opera
     claim.record((), claim.job.progress.limiter, datetime.now(UTC))
     page = text_of(operator.get(f"{SECTION}jobs/{claim.job.id}/"))
     assert "&lt;script&gt;alert(1)" in page
+    assert "<details" in page
+    assert "&lt;html&gt; [bold]An error &amp; more&lt;/html&gt;</pre>" in page
 
 
 def test_a_jobs_page_has_its_items_and_who_did_what(served: BackfillService, operator: Client) -> None:

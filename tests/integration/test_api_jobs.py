@@ -431,6 +431,8 @@ def test_the_items_of_a_job_are_listed_filtered_and_paged(api: CheckedClient, se
     assert {item["districtId"] for item in failed["items"]} == {"F"}
     assert failed["items"][0]["reason"] == "SERVER_ERROR"
     assert failed["items"][0]["isRetryable"] is True
+    assert failed["items"][0]["excerpt"] == "<html>\n  [bold]An error & more</html>"
+    assert {item["excerpt"] for item in api.get(f"{path}?outcome=processed").json()["items"]} == {None}
     assert {item["itemId"] for item in api.get(f"{path}?district=1").json()["items"]} == {
         "2024-01-01/01",
         "2024-01-02/01",

@@ -265,6 +265,17 @@ def test_items_are_listed_by_district_and_outcome(service: BackfillService) -> N
     assert "has settled no such items" in said("items", str(job.id), "--outcome", "skipped")
 
 
+def test_items_print_how_refused_reports_begin_where_that_is_asked_for(service: BackfillService) -> None:
+    told("start", *RANGE)
+    job = run_to_the_end(service, failing=["02"])
+    plain = said("items", str(job.id))
+    assert "--excerpts prints how the refused report of 2 items begins." in plain
+    assert "An error" not in plain
+    in_full = said("items", str(job.id), "--excerpts")
+    assert "2024-01-01/02 (SERVER_ERROR) begins:\n    <html>\n      [bold]An error & more</html>" in in_full
+    assert "--excerpts" not in said("items", str(job.id), "--outcome", "processed")
+
+
 def test_cancel_takes_the_active_job_and_records_when(service: BackfillService) -> None:
     """R7.3."""
     told("start", *RANGE)

@@ -10,6 +10,7 @@ from backfill.domain import ProgramYear, month_ends
 from backfill.errors import (
     DashboardUnavailable,
     HtmlPage,
+    LocalProblem,
     ServerError,
     StorageUnavailable,
     Throttled,
@@ -275,3 +276,9 @@ def test_a_month_that_was_stored_with_a_day_after_its_close_is_requested_again()
         (month,) = it.calendars.months([july], NOW)
         assert month.as_of_days == (date(2022, 8, 9),)
         assert it.dashboard.asked_pages == [(july, True)]
+def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
+    it = Asking()
+    it.dashboard.pages[MARCH, False] = [LocalProblem("HTTPS_PROXY is wrong.")]
+    with pytest.raises(DashboardUnavailable, match=r"cannot be had: HTTPS_PROXY is wrong\. Nothing was created"):
+        it.calendars.months(month_ends(MARCH, MARCH), NOW)
+    assert len(it.dashboard.asked_pages) == 1

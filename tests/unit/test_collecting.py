@@ -30,6 +30,8 @@ from backfill.errors import (
     ConnectionFailed,
     HtmlPage,
     LeaseLost,
+    LocalProblem,
+    MissingColumn,
     NoRows,
     NotCsv,
     ServerError,
@@ -348,3 +350,15 @@ def test_each_request_is_counted_as_it_starts() -> None:
     it.dashboard.report = report  # type: ignore[method-assign]
     it.do()
     assert counts == [1, 2, 3]
+
+
+def test_a_refused_report_fails_its_item_with_the_beginning_of_what_came() -> None:
+    refused = MissingColumn("No column.")
+    refused.excerpt = '"Club"\n'
+    assert Collecting().told(*[refused] * ATTEMPTS).do().excerpt == '"Club"\n'
+    assert Collecting().told(*[ServerError("Broken.")] * ATTEMPTS).do().excerpt == ""
+
+
+def test_a_local_problem_is_no_failure_of_an_item_however_often_it_is_met() -> None:
+    it = Collecting().told(*[LocalProblem("DNS does not resolve it.")] * (2 * ATTEMPTS))
+    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backfill.dashboard.csv import check, guard, parse, rows_as_objects
+from backfill.dashboard.csv import check, excerpt_of, guard, parse, rows_as_objects
 from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest
 from backfill.domain import Edition, ReportName
 from backfill.errors import (
@@ -67,6 +67,81 @@ def test_the_report_that_was_asked_for_is_kept_with_its_exact_bytes() -> None:
 
 def test_the_footer_may_name_its_month_in_full_and_end_without_a_line_break() -> None:
     assert parse(export(footer=b"Month of January, As of 2/8/2023")).footer_month == 1
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        b"month of jan, as of 02/08/2023\r\n",
+        b"MONTH OF JANUARY, AS OF 2/8/2023\r\n",
+        b'"Month of Jan, As of 02/08/2023"\r\n',
+        b'"month of jan","as of 02/08/2023"\r\n',
+        b'"Month of Jan", "As of 02/08/2023"',
+        b"Month of  Jan ,  As of  02/08/2023\r\n",
+    ],
+)
+def test_the_footer_may_be_in_any_case_and_in_quotes(footer: bytes) -> None:
+    report = check(export(footer=footer), REQUEST)
+    assert (report.rows, report.content_hash) == (1, parse(export()).content_hash)
+
+
+@pytest.mark.parametrize("unnamed", [b',""', b",", b',"  "'])
+def test_a_last_column_without_a_name_may_stand_in_the_header_only_or_in_the_rows_only(unnamed: bytes) -> None:
+    end = unnamed + b"\r\n"
+    header, row = line(CLUB_COLUMNS), line(CLUB)
+    longer_header, longer_row = (text.replace(b"\r\n", end) for text in (header, row))
+    for content in (longer_header + row + row + FOOTER, header + longer_row + row + FOOTER):
+        check(content, REQUEST)
+        parsed = parse(content)
+        assert parsed.columns == CLUB_COLUMNS
+        assert parsed.rows == [list(CLUB), list(CLUB)]
+        assert rows_as_objects(content)[0] == dict(zip(CLUB_COLUMNS, CLUB, strict=True))
+
+
+def test_a_cell_more_than_the_header_has_is_refused_where_it_holds_something() -> None:
+    with pytest.raises(MalformedRow):
+        check(export([(*CLUB, "x")]), REQUEST)
+    with pytest.raises(MalformedRow):
+        check(export([CLUB[:-1]]), REQUEST)
+    with pytest.raises(MalformedRow):
+        check(export([(*CLUB, "", "")]), REQUEST)
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\r\n\xef\xbb\xbf"])
+def test_a_byte_order_mark_does_not_matter(mark: bytes) -> None:
+    assert check(mark + export(), REQUEST).content_hash == parse(export()).content_hash
+    with pytest.raises(HtmlPage):
+        parse(mark + b"<html>")
+
+
+# Excerpts.
+
+
+def test_an_excerpt_is_the_text_of_the_beginning() -> None:
+    assert excerpt_of(b"<html>\r\n\tLe caf\xc3\xa9</html>\n") == "<html>\n\tLe caf\xe9</html>\n"
+    assert excerpt_of(b"\xef\xbb\xbfLe caf\xe9") == "\xef\xbb\xbfLe caf\xe9", "what is not UTF-8 is taken for cp1252"
+    assert excerpt_of(b"\xef\xbb\xbfplain") == "plain"
+    assert excerpt_of(b"") == ""
+
+
+def test_control_characters_of_an_excerpt_are_made_safe() -> None:
+    dangerous = "\x1b[2J\0\x07\x7f\x9b\u202e\u2028\r"
+    excerpt = excerpt_of(f"a{dangerous}b".encode())
+    assert excerpt == "a" + "\ufffd[2J" + "\ufffd" * 7 + "b"
+
+
+@given(st.binary(max_size=5000))
+@example(b"\0" * 3000)
+@example("\xe9".encode() * 3000)
+@example(b"x" + "\u20ac".encode() * 3000)
+def test_an_excerpt_never_passes_two_kilobytes_and_is_always_printable(content: bytes) -> None:
+    excerpt = excerpt_of(content)
+    assert len(excerpt.encode()) <= 2048
+    assert all(char.isprintable() or char in "\n\t" for char in excerpt)
+
+
+def test_a_limit_within_a_character_does_not_change_the_characters_before_it() -> None:
+    assert excerpt_of(b"x" + "\u20ac".encode() * 3000) == "x" + "\u20ac" * 682
 
 
 def test_blank_lines_before_and_after_the_report_do_not_matter() -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from http.client import IncompleteRead
 from typing import Any
 
@@ -163,7 +164,38 @@ def test_a_gzipped_answer_is_unpacked() -> None:
         assert client.report(REQUEST).content == CSV
 
 
+def test_gzip_of_several_members_is_unpacked_whole() -> None:
+    third = len(CSV) // 3
+    members = [gzip.compress(part) for part in (CSV[:third], b"", CSV[third : 2 * third], CSV[2 * third :])]
+    for packed in (b"".join(members), b"".join(members) + bytes(8)):
+        with responses.RequestsMock() as mock, client_of() as client:
+            mock.get(f"{BASE}/2022-2023/export.aspx", body=packed, headers={"Content-Encoding": "gzip"})
+            assert client.report(REQUEST).content == CSV
+
+
+def test_gzip_whose_last_member_is_cut_short_is_truncated() -> None:
+    packed = gzip.compress(CSV) + gzip.compress(CSV)[:-9]
+    assert type(report_answered_with(body=packed, headers={"Content-Encoding": "gzip"})) is Truncated
+
+
 # Bodies that cannot be kept.
+
+
+def test_a_refused_report_comes_with_its_beginning() -> None:
+    refused = report_answered_with(body=CSV.replace(b"02/08/2023", b"02/09/2023"))
+    assert isinstance(refused, WrongAsOf)
+    assert refused.excerpt.startswith('"District",')
+    assert refused.excerpt.endswith("Month of Jan, As of 02/09/2023\n")
+    assert report_answered_with(body=b"\r\n<html>" + b"x" * 5000).excerpt.startswith("\n<html>xxx")
+    assert report_answered_with(status=500).excerpt == ""
+
+
+def test_gzip_members_that_grow_beyond_the_limit_together_are_refused() -> None:
+    with responses.RequestsMock() as mock, client_of(max_bytes=100_000) as client:
+        packed = gzip.compress(bytes(60_000)) * 2
+        mock.get(f"{BASE}/2022-2023/export.aspx", body=packed, headers={"Content-Encoding": "gzip"})
+        with pytest.raises(TooLarge):
+            client.report(REQUEST)
 
 
 def test_a_body_that_is_not_what_was_asked_for_is_refused_by_the_guards() -> None:
@@ -280,6 +312,25 @@ def test_no_retry_after_whatever_breaks_the_client(retry_after: str) -> None:
     assert error.retry_at is None or NOW <= error.retry_at <= NOW + timedelta(days=1)
 
 
+@pytest.mark.parametrize("clock_of_server", [NOW + timedelta(hours=3), NOW - timedelta(days=2)])
+def test_a_retry_after_date_counts_from_the_date_of_the_answer(clock_of_server: datetime) -> None:
+    headers = {
+        "Date": format_datetime(clock_of_server, usegmt=True),
+        "Retry-After": format_datetime(clock_of_server + timedelta(seconds=90), usegmt=True),
+    }
+    error = report_answered_with(status=429, headers=headers)
+    assert isinstance(error, Throttled)
+    assert error.retry_at == NOW + timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("date", ["yesterday", ""])
+def test_a_retry_after_date_counts_from_now_where_the_answer_has_no_readable_date(date: str) -> None:
+    headers = {"Date": date, "Retry-After": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}
+    error = report_answered_with(status=429, headers=headers)
+    assert isinstance(error, Throttled)
+    assert error.retry_at == NOW + timedelta(seconds=90)
+
+
 # The way to the dashboard.
 
 
@@ -313,7 +364,6 @@ def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> Non
         (requests.exceptions.ChunkedEncodingError(IncompleteRead(b"", 10)), Truncated, True),
         (requests.exceptions.SSLError("certificate verify failed"), ConnectionFailed, True),
         (requests.exceptions.ProxyError(), ConnectionFailed, True),
-        (requests.exceptions.InvalidProxyURL("Please check proxy URL."), DashboardError, False),
         (requests.exceptions.InvalidHeader("no header"), DashboardError, False),
     ],
 )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import time as time_of_day
 from datetime import timedelta
 from itertools import pairwise
@@ -18,6 +19,7 @@ from backfill.errors import (
     ConnectionFailed,
     DashboardError,
     GivenUp,
+    LocalProblem,
     Overloaded,
     ServerError,
     Stopped,
@@ -473,3 +475,69 @@ def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], Non
     assert ended[0] - began < 2
     with pytest.raises(Stopped):
         limiter.check()
+
+
+# The network of this machine.
+
+
+def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits() -> None:
+    limiter = limiter_of(FakeStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=200, max_delay_ms=400))
+    began = time.monotonic()
+    with limiter.item("A"):
+        with pytest.raises(LocalProblem), limiter.request("A"):
+            raise LocalProblem("HTTPS_PROXY is wrong.")
+        report = limiter.report()
+        assert (report.requests_made, report.requests_this_minute, dict(report.answers)) == (0, 0, {})
+        assert (report.waits_for, report.state) == (WaitReason.LOCAL, LimiterState.BACKING_OFF)
+        assert report.waiting_until is not None
+        assert "HTTPS_PROXY is wrong. No item is charged for it" in report.reason
+        assert limiter.is_holding
+        with limiter.request("A"):
+            assert time.monotonic() - began >= 0.2, "the attempts are spaced"
+        report = limiter.report()
+        assert limiter.failures("A") == 0
+    assert (report.requests_made, dict(report.answers)) == (1, {"200": 1})
+    assert report.waits_for is not WaitReason.LOCAL
+
+
+def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_at_a_time_is_made() -> None:
+    limiter = limiter_of(FakeStorage(), replace(LIMITS, max_delay_ms=10))
+    is_mended, lock = threading.Event(), threading.Lock()
+    attempts, together, failures = [0], [0, 0], dict[str, int]()
+
+    def do(item: str) -> None:
+        with limiter.item(item):
+            while True:
+                with suppress(LocalProblem), limiter.request(item):
+                    with lock:
+                        attempts[0] += 1
+                        together[0] += 1
+                        if limiter.report().waits_for is WaitReason.LOCAL:
+                            together[1] = max(together)
+                    time.sleep(0.005)
+                    with lock:
+                        together[0] -= 1
+                    if not is_mended.is_set():
+                        raise LocalProblem("DNS does not resolve it.")
+                    failures[item] = limiter.failures(item)
+                    return
+
+    threads = [threading.Thread(target=do, args=(item,), daemon=True) for item in "ABCDEF"]
+    for thread in threads:
+        thread.start()
+    assert eventually(lambda: attempts[0] > 6 * ATTEMPTS)
+    assert limiter.report().down_since is None
+    is_mended.set()
+    for thread in threads:
+        thread.join(10)
+    assert failures == dict.fromkeys("ABCDEF", 0)
+    assert together[1] == 1
+    assert limiter.report().requests_made == 6
+
+
+def test_a_local_problem_ends_with_the_job_that_is_cancelled() -> None:
+    limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=60_000, max_delay_ms=60_000))
+    refused(limiter, LocalProblem("DNS does not resolve it."))
+    limiter.drain()
+    with pytest.raises(Stopped), limiter.request("A"):
+        pytest.fail("nothing may be asked")

@@ -50,7 +50,15 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 counts = st.integers(0, 2**31)
 items = st.builds(WorkItem, days, districts)
 outcomes = st.builds(
-    Outcome, items, st.sampled_from(OutcomeKind), instants, texts, texts, st.integers(0, 9), st.booleans()
+    Outcome,
+    items,
+    st.sampled_from(OutcomeKind),
+    instants,
+    texts,
+    texts,
+    st.integers(0, 9),
+    st.booleans(),
+    excerpt=texts,
 )
 editions = st.builds(
     Edition, month_end=days, as_of=days, is_final=st.booleans(), is_archived=st.booleans(), asks_blank=st.booleans()
@@ -321,6 +329,22 @@ def test_a_plan_of_800_000_items_fits_into_one_record() -> None:
     plan = Plan(tuple(planned))
     assert plan.total_items > 800_000
     assert len(packing.pack_plan(plan)) < 128 * 1024
+
+
+def test_segments_of_earlier_versions_are_read_without_what_they_did_not_have() -> None:
+    item, at = WorkItem(date(2024, 1, 31), "91"), datetime(2024, 2, 9, tzinfo=UTC)
+    columns = [["2024-01-31"], ["91"], ["failed"], [at.timestamp()], ["TIMEOUT"], ["Late."], [5], [True]]
+    plain = Outcome(item, OutcomeKind.FAILED, at, "TIMEOUT", "Late.", 5, is_retryable=True)
+    first = packing.unpack_segment(0, packing.pack_json(columns), "segment")
+    assert first.outcomes == (plain,)
+    second = packing.unpack_segment(0, packing.pack_json([*columns, [{"note": 2}]]), "segment")
+    assert second.outcomes == (plain._replace(quality={"note": 2}),)
+
+
+def test_five_hundred_times_the_same_error_page_take_little_more_than_one() -> None:
+    excerpt = "".join(f"<p>{n * 7919 % 9973}</p>\n" for n in range(200))[:2048]
+    failed = OutcomeFactory.build_batch(500, kind=OutcomeKind.FAILED, excerpt=excerpt)
+    assert len(packing.pack_outcomes(failed)) < 64 * 1024
 
 
 def test_a_full_segment_takes_a_few_bytes_an_outcome() -> None:

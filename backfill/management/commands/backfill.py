@@ -41,6 +41,7 @@ class Command(BaseCommand):
         items = verb("items", "List how each item of a job was settled.", _job(), _json(), _page())
         items.add_argument("--district", metavar="ID")
         items.add_argument("--outcome", help="processed, failed or skipped")
+        items.add_argument("--excerpts", action="store_true", help="print how each refused report begins")
         for name, sentence in (
             ("cancel", "Cancel a job: no new item begins, those in flight are finished."),
             ("pause", "Pause a job."),

@@ -124,6 +124,16 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "from districts 60 to 62 and the summary. The dashboard answers normally; the limit of 60",
         ),
         (
+            limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.CRAWL_DELAY),
+            "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
+            "The dashboard's robots.txt asks for this pace.",
+        ),
+        (
+            limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.CRAWL_DELAY),
+            "Fetching the next items.",
+            "The dashboard answers, at 29.9 requests a minute, the pace that its robots.txt asks for.",
+        ),
+        (
             limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.SLOWED),
             "Fetching the next items.",
             "The dashboard answers, at 29.9 requests a minute. It asked for fewer requests than the limit",
@@ -136,6 +146,12 @@ def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: 
     assert line.lead == lead
     assert line.rest.startswith(rest)
     assert "It goes on. It" not in line.rest
+
+
+def test_a_local_problem_is_not_told_as_something_to_sit_out() -> None:
+    sentence = "DNS does not resolve it. It goes on once mended."
+    progress = limited(LimiterState.BACKING_OFF, sentence, 28, WaitReason.LOCAL)
+    assert why(a_running_job(progress), NOW).rest == sentence
 
 
 def test_the_limit_that_is_told_is_the_stricter_one() -> None:
@@ -334,7 +350,8 @@ def test_every_error_of_the_dashboard_has_words_and_says_whether_a_retry_helps()
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, DashboardError) and not kind.__subclasses__()
     }
-    assert set(leaves) - set(CAUSES) == {"DASHBOARD_UNAVAILABLE"}  # of previews; no item fails with it
+    of_no_item = {"DASHBOARD_UNAVAILABLE", "ROBOTS_UNAVAILABLE", "DISALLOWED_BY_ROBOTS"}
+    assert set(leaves) - set(CAUSES) == of_no_item
     for code in set(leaves) & set(CAUSES):
         assert str(CAUSES[code].advice).startswith("Retry") == leaves[code].is_retryable, code
     assert cause_of("SOME_NEW_CODE", is_retryable=True).words == "Some new code"

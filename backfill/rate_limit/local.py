@@ -1,0 +1,50 @@
+"""Trouble with the network of this machine, which prevents requests before they are sent."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from backfill.domain import RateLimits, WaitReason
+
+logger = logging.getLogger(__name__)
+
+
+class LocalTrouble:
+    """Spaces the attempts of this process until one is sent. Not for several threads.
+
+    It concerns this process only, so other processes are not held. Times are seconds of a steady clock.
+    """
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._sentence = ""
+        self._ends = 0.0
+
+    def __bool__(self) -> bool:
+        return self._failures > 0
+
+    def met(self, cause: str, limits: RateLimits, now: float) -> None:
+        """A request could not be sent; `cause` is a sentence."""
+        self._failures += 1
+        self._ends = now + limits.backoff(self._failures, random.random()).total_seconds()
+        sentence = (
+            f"The dashboard cannot be reached from this machine. {cause} No item is charged for it, and the job goes "
+            "on by itself once it is mended."
+        )
+        if sentence != self._sentence:
+            logger.warning("%s", sentence)
+        self._sentence = sentence
+
+    def is_over(self) -> None:
+        """A request was sent."""
+        if self._failures:
+            logger.info("Requests reach the dashboard again.")
+        self._failures, self._sentence = 0, ""
+
+    def left(self, now: float) -> float:
+        """Seconds until the next attempt."""
+        return max(self._ends - now, 0.0) if self._failures else 0.0
+
+    def as_hold(self) -> tuple[WaitReason, float, str] | None:
+        return (WaitReason.LOCAL, self._ends, self._sentence) if self._failures else None

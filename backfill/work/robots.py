@@ -1,0 +1,132 @@
+"""Asks robots.txt before the dashboard is asked for anything else: once a day in each process, under the limiter."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from backfill.dashboard.client import DashboardClient
+from backfill.dashboard.robots import NO_RULES, PRODUCT, RobotRules
+from backfill.domain import WaitReason
+from backfill.errors import (
+    DashboardError,
+    DisallowedByRobots,
+    HtmlPage,
+    LocalProblem,
+    RefusedAnswer,
+    RobotsUnavailable,
+)
+from backfill.rate_limit import Limiter
+
+MAX_AGE = timedelta(days=1)
+
+_PREVIEW_WAITS = 10.0
+"""Seconds that a preview waits for a job of the same process that is reading robots.txt; then it reads for itself."""
+
+
+class Robots:
+    """The rules of the dashboard's robots.txt. Any number of threads may share one."""
+
+    def __init__(self, client: DashboardClient, *, now: Callable[[], datetime]) -> None:
+        self._client, self._now = client, now
+        self._reading = threading.Lock()
+        self._read: tuple[RobotRules, datetime] | None = None
+        self._unavailable: tuple[str, datetime] | None = None
+        """Why it could not be read, and when a job tries again."""
+        self._failures = 0
+
+    def check(self, limiter: Limiter, path: str) -> None:
+        """Let a path be requested, at most at the pace that robots.txt asks for.
+
+        Raises DisallowedByRobots; RobotsUnavailable and LocalProblem where robots.txt cannot be read.
+        """
+        self._check(limiter, path, patience=_PREVIEW_WAITS)
+
+    def wait(self, limiter: Limiter, path: str) -> None:
+        """Wait until a path may be requested; raises Stopped as every wait of the limiter does."""
+        is_held = False
+        while True:
+            try:
+                self._check(limiter, path, patience=math.inf)
+            except LocalProblem:
+                limiter.go_on()  # the limiter itself waits before the next attempt, and says why
+                is_held = False
+            except DisallowedByRobots as exc:
+                limiter.hold_up(WaitReason.ROBOTS, f"{exc.message} No item is charged for it.", self._until_read())
+                is_held = True
+            except RobotsUnavailable as exc:
+                sentence = (
+                    f"The dashboard counts as down. {exc.message} It is tried again. No item is charged for it, and "
+                    "the job goes on by itself."
+                )
+                limiter.hold_up(WaitReason.DOWN, sentence, self._until_retry())
+                is_held = True
+            else:
+                if is_held:
+                    limiter.go_on()
+                return
+
+    def _check(self, limiter: Limiter, path: str, patience: float) -> None:
+        rules = self._current() or self._fetched(limiter, patience)
+        limiter.keep_apart(rules.crawl_delay)
+        if not rules.allows(path):
+            _, read_at = self._read or (rules, self._now())
+            raise DisallowedByRobots(
+                f"The dashboard's robots.txt does not allow {PRODUCT} to request {path.partition('?')[0]}. It is read "
+                f"again at {read_at + MAX_AGE:%Y-%m-%d %H:%M} UTC, or when the service starts. If the owners of the "
+                "dashboard agree to these requests, set BACKFILL_IGNORE_ROBOTS=true."
+            )
+
+    def _current(self) -> RobotRules | None:
+        if self._read is None:
+            return None
+        rules, read_at = self._read
+        # A clock that was set back does not keep old rules for longer than a day.
+        return rules if abs(self._now() - read_at) < MAX_AGE else None
+
+    def _fetched(self, limiter: Limiter, patience: float) -> RobotRules:
+        """By one thread at a time, so that it is read once."""
+        ends = time.monotonic() + patience
+        while not (is_mine := self._reading.acquire(timeout=0.5)) and time.monotonic() < ends:
+            limiter.check()
+        try:
+            if (rules := self._current()) is not None:
+                return rules
+            if self._unavailable is not None and patience == math.inf and self._until_retry() > 0:
+                raise RobotsUnavailable(self._unavailable[0])  # another thread has just tried
+            rules = self._asked(limiter)
+            self._read, self._unavailable, self._failures = (rules, self._now()), None, 0
+            return rules
+        finally:
+            if is_mine:
+                self._reading.release()
+
+    def _asked(self, limiter: Limiter) -> RobotRules:
+        try:
+            with limiter.request(is_first=True):
+                return self._client.robot_rules()
+        except (RefusedAnswer, HtmlPage):
+            return NO_RULES  # there is no such file, which allows everything
+        except LocalProblem:
+            raise
+        except DashboardError as exc:
+            if not exc.is_retryable:
+                return NO_RULES  # it cannot even be asked; the requests that follow report that
+            self._failures += 1
+            pause = limiter.limits.backoff(self._failures, random.random())
+            message = f"Its robots.txt cannot be read, so nothing else is requested: {exc.message}"
+            self._unavailable = message, self._now() + pause
+            raise RobotsUnavailable(message) from exc
+
+    def _until_read(self) -> float:
+        return self._seconds_to(self._read[1] + MAX_AGE if self._read else self._now())
+
+    def _until_retry(self) -> float:
+        return self._seconds_to(self._unavailable[1] if self._unavailable else self._now())
+
+    def _seconds_to(self, moment: datetime) -> float:
+        return max((moment - self._now()).total_seconds(), 0.0)

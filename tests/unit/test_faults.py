@@ -1,0 +1,212 @@
+"""Faults injected by a real server into a whole job: the service, its worker and its client, over a store in memory."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from backfill.dashboard.client import DashboardClient
+from backfill.domain import Actor, Cadence, Door, Job, JobRequest, JobType, Outcome, OutcomeFilter, Status, WaitReason
+from backfill.errors import DashboardUnavailable
+from backfill.sample_world.server import Answer
+from backfill.sample_world.world import SampleWorld
+from backfill.service import BackfillService
+from backfill.work.composition import works_over
+from backfill.work.robots import Robots
+from tests.fault_server import CERTIFICATE, FaultServer, Respond, sample_dashboard
+from tests.unit.fakes import FAST, FakeStorage, eventually, utc_now
+
+GOOD = sample_dashboard(SampleWorld(date(2026, 11, 1), districts=3, clubs=5))
+REQUEST = JobRequest(
+    job_type=JobType.DATA_COLLECTION,
+    start_date=date(2025, 1, 1),
+    end_date=date(2025, 2, 28),
+    cadence=Cadence.MONTH_ENDS,
+)
+ITEMS = 8
+REQUESTS = 2 * (1 + 3 * 3)
+
+
+class Collecting:
+    """A job that a worker of this process runs."""
+
+    def __init__(self, server: FaultServer, client: DashboardClient, *, ignores_robots: bool) -> None:
+        self.server, self.storage = server, FakeStorage()
+        robots = None if ignores_robots else Robots(client, now=utc_now)
+        self.service = BackfillService(
+            storage=self.storage,
+            works=works_over(self.storage, client, executor="threads", now=utc_now, robots=robots),
+            retention=timedelta(days=30),
+            now=utc_now,
+            nudge=lambda: None,
+        )
+        self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Door.CLI))
+        self.worker = self.service.new_worker()
+
+    def begin(self) -> None:
+        self.id = self.service.start(REQUEST, by=Actor("ann", Door.CLI)).job.id
+        self.worker.start()
+
+    @property
+    def job(self) -> Job:
+        return self.service.job(self.id)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return list(self.service.items(self.id, OutcomeFilter(), limit=100, offset=0).rows)
+
+    def end(self) -> Job:
+        assert eventually(lambda: self.job.ended_at is not None, within=60)
+        return self.job
+
+    def assert_whole(self) -> None:
+        job = self.end()
+        assert (job.status, job.progress.failed, job.progress.processed) == (Status.COMPLETED, 0, ITEMS)
+        assert {outcome.attempts for outcome in self.outcomes} == {1}
+
+
+@contextmanager
+def collecting(respond: Respond = GOOD, *, tls: bool = False, ignores_robots: bool = False) -> Iterator[Collecting]:
+    with FaultServer(respond, tls=tls) as server, closing(DashboardClient(server.url)) as client:
+        it = Collecting(server, client, ignores_robots=ignores_robots)
+        yield it
+        it.worker.stop()
+
+
+def with_robots(text: str, status: int = 200) -> Respond:
+    robots = Answer(status, text.encode(), "text/plain")
+    return lambda path: robots if path == "/robots.txt" else GOOD(path)
+
+
+# The network of this machine.
+
+
+def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(CERTIFICATE.read_bytes())
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+
+    def respond(path: str) -> Answer:
+        if "export.aspx" in path and len(it.server.paths("export.aspx")) == 5:
+            bundle.unlink()
+        return GOOD(path)
+
+    with collecting(respond, tls=True) as it:
+        it.begin()
+        assert eventually(lambda: it.job.progress.limiter.waits_for is WaitReason.LOCAL, within=30)
+        held = it.job
+        assert f"REQUESTS_CA_BUNDLE names {bundle}, which does not exist." in held.progress.limiter.reason
+        assert (held.status, held.progress.failed) == (Status.RUNNING, 0)
+        bundle.write_bytes(CERTIFICATE.read_bytes())
+        it.assert_whole()
+        assert it.job.progress.limiter.requests_made == len(it.server.paths("export.aspx")) == REQUESTS
+
+
+# robots.txt.
+
+
+def test_what_robots_txt_disallows_is_not_requested_and_the_job_says_so() -> None:
+    with collecting(with_robots("User-agent: *\nDisallow: /*export.aspx")) as it:
+        it.begin()
+        assert eventually(lambda: it.job.progress.limiter.waits_for is WaitReason.ROBOTS, within=30)
+        assert "BACKFILL_IGNORE_ROBOTS=true" in it.job.progress.limiter.reason
+        assert (it.job.status, it.job.progress.failed) == (Status.RUNNING, 0)
+        assert it.server.paths("export.aspx") == []
+        assert it.server.paths().count("/robots.txt") == 1
+        it.service.cancel(it.id, by=Actor("ann", Door.CLI))
+        assert it.end().status is Status.CANCELLED
+
+
+def test_a_preview_says_that_robots_txt_disallows_the_calendar() -> None:
+    with collecting(with_robots("User-agent: *\nDisallow: /")) as it:
+        with pytest.raises(DashboardUnavailable, match=r"robots\.txt does not allow"):
+            it.service.preview(REQUEST)
+        assert it.server.paths() == ["/robots.txt"]
+
+
+def test_robots_txt_is_not_read_where_it_is_to_be_ignored() -> None:
+    with collecting(with_robots("User-agent: *\nDisallow: /"), ignores_robots=True) as it:
+        it.begin()
+        it.assert_whole()
+        assert it.server.paths("/robots.txt") == []
+
+
+def test_a_crawl_delay_is_kept_by_a_preview_and_a_whole_job() -> None:
+    with collecting(with_robots("User-agent: *\nCrawl-delay: 0.2")) as it:
+        it.begin()
+        it.assert_whole()
+        starts = [one.at for one in it.server.received]
+    gaps = sorted(later - sooner for sooner, later in pairwise(starts))
+    assert len(gaps) > REQUESTS
+    assert gaps[len(gaps) // 10] > 0.17, "a busy machine notes a start late now and then"
+    assert starts[-1] - starts[0] > 0.19 * len(gaps)
+
+
+# CSV variants.
+
+
+def without_name_in_the_rows(body: bytes) -> bytes:
+    *lines, footer = body.rstrip().split(b"\r\n")
+    return b"\r\n".join([lines[0], *(line + b',""' for line in lines[1:]), footer, b""])
+
+
+def quoted_footer(body: bytes) -> bytes:
+    at = body.rindex(b"Month")
+    return body[:at] + b'"' + body[at:].rstrip() + b'"\r\n'
+
+
+def several_members(body: bytes) -> bytes:
+    half = len(body) // 2
+    return gzip.compress(body[:half]) + gzip.compress(body[half:])
+
+
+VARIANTS: dict[str, Callable[[bytes], bytes]] = {
+    "no name in the header": lambda body: body.replace(b"\r\n", b',""\r\n', 1),
+    "no name in the rows": without_name_in_the_rows,
+    "a footer in lower case": lambda body: body.replace(b"Month of", b"month of").replace(b", As of", b", as of"),
+    "a footer in quotes": quoted_footer,
+    "a byte order mark": lambda body: b"\xef\xbb\xbf" + body,
+    "gzip of several members": several_members,
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_of_csv_is_collected(variant: str) -> None:
+    headers = {"Content-Encoding": "gzip"} if "gzip" in variant else {}
+
+    def respond(path: str) -> Answer:
+        good = GOOD(path)
+        return replace(good, body=VARIANTS[variant](good.body), headers=headers) if "export.aspx" in path else good
+
+    with collecting(respond) as it:
+        it.begin()
+        it.assert_whole()
+
+
+def test_a_refused_report_is_kept_with_its_failed_item_alone() -> None:
+    broken = b"\x1b[31mNo report today.\r\n" + b"x" * 5000
+
+    def respond(path: str) -> Answer:
+        return replace(GOOD(path), body=broken) if "clubperformance~F~" in path else GOOD(path)
+
+    with collecting(respond) as it:
+        it.begin()
+        job = it.end()
+        assert (job.progress.failed, job.progress.processed) == (2, ITEMS - 2)
+        for outcome in it.outcomes:
+            if outcome.item.district == "F":
+                assert outcome.reason == "NOT_CSV"
+                assert outcome.excerpt.startswith("\ufffd[31mNo report today.\nxxx")
+                assert len(outcome.excerpt.encode()) == 2048
+            else:
+                assert outcome.excerpt == ""
+        assert "x" * 100 not in str(job.progress), "a job's own record does not grow by it"
