@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -11,7 +10,6 @@ from itertools import pairwise
 
 import pytest
 
-from backfill import runner as runner_module
 from backfill.domain import (
     SUMMARY,
     Job,
@@ -34,7 +32,6 @@ from tests.unit.fakes import (
     DAY,
     FAST,
     FakeExecution,
-    FakeJobs,
     FakeStorage,
     a_job,
     a_plan,
@@ -488,24 +485,3 @@ def test_what_the_limiter_does_is_stored_with_the_progress() -> None:
     run.change(lambda job: job.cancel_requested(clock.now()))
     assert run.ended(3).status is Status.CANCELLED
     assert run.job.progress.limiter.state is LimiterState.IDLE
-
-
-def test_two_hundred_thousand_items_that_are_all_skipped_run_through_in_flat_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """R10.3"""
-    monkeypatch.setattr(FakeJobs, "record_after", 0.02)  # a second of waiting for each 20,000 outcomes is none
-    monkeypatch.setattr(runner_module, "_LOOK_AFTER", 0.02)
-    plan = a_plan(1527, (SUMMARY, *(f"{n:02d}" for n in range(1, 131))))
-    run = Run(plan, FakeExecution(skips=lambda day: skipped(day.items())))
-    tracemalloc.start()
-    try:
-        run.begun()
-        job = run.ended(60)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert (job.status, job.progress.skipped_items) == (Status.COMPLETED, 200_037)
-    assert run.execution.items == []
-    assert sum(len(segment.outcomes) for segment in run.storage.jobs.segments(job.id)) == 200_037
-    assert peak < 20_000_000, peak

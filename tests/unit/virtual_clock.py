@@ -19,7 +19,7 @@ from typing import Any
 from backfill.clock import Clock
 from tests.unit.fakes import NOW
 
-_GIVEN_UP_AFTER = 60.0
+_GIVEN_UP_AFTER = 300.0
 """Seconds of real time after which a thread of a test that waits is stuck: another one computes or is blocked."""
 
 _SHORTEST_STEP = 1e-6
