@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import (
     QUARANTINED_AFTER,
     STANDARD_LEASES,
@@ -144,16 +144,13 @@ class Manager:
     def __init__(
         self,
         jobs: JobStorage,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
         *,
         hours: AllowedHours | None = None,
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> None:
-        """`clock`: seconds that go on evenly, whatever is done to the time of day.
-
-        `hours` outside which no job asks the dashboard; None is any.
-        """
-        self._jobs, self._clock, self._hours, self._policy = jobs, clock, hours, policy
+        """`hours` outside which no job asks the dashboard; None is any."""
+        self._jobs, self._clock, self._hours, self._policy = jobs, clock.monotonic, hours, policy
         self._watched: tuple[Lease | None, float] = None, 0.0
         self._found_one = False
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from backfill.agenda import Agenda, Bundle
+from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import (
     Job,
     LimiterState,
@@ -54,9 +53,9 @@ class Runner:
         limiter: Limiter,
         *,
         stop: threading.Event,
-        now: Callable[[], datetime],
         disconnect: Callable[[], None],
         stranded: Callable[[Job, Notice | None], None] = lambda *_: None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go.
 
@@ -64,17 +63,18 @@ class Runner:
         be kept in the store; and None once it is back.
         """
         self._claim, self._execution, self._limiter = claim, execution, limiter
-        self._stop, self._now, self._disconnect, self._stranded = stop, now, disconnect, stranded
+        self._stop, self._disconnect, self._stranded = stop, disconnect, stranded
+        self._clock, self._now, self._monotonic = clock, clock.now, clock.monotonic
         self._policy = claim.policy
         self._agenda = Agenda(claim, execution)
         self._limits = claim.job.config.rate_limits
-        self._tasks: queue.SimpleQueue[Bundle | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Bundle | None] = clock.queue()
+        self._results: queue.SimpleQueue[_Result] = clock.queue()
         self._in_flight: list[Bundle] = []
         self._threads = 0
         self._last_record = self._last_look = 0.0
         careful_for = self._policy.careful_for.total_seconds()
-        self._careful_until = time.monotonic() + careful_for if claim.job.flight.deaths else 0.0
+        self._careful_until = self._monotonic() + careful_for if claim.job.flight.deaths else 0.0
         self._suspects = {WorkItem.of(key) for key in claim.job.flight.nearly_quarantined}
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
@@ -135,13 +135,13 @@ class Runner:
     def _hand_out(self) -> None:
         is_careful = self._is_careful()
         limit = 1 if is_careful else self._execution.concurrency(self._limits)
-        until = time.monotonic() + _LOOK_AFTER  # days that need no work may be many
+        until = self._monotonic() + _LOOK_AFTER  # days that need no work may be many
         while (
             self._is_storing
             and len(self._in_flight) < limit
             and not self._agenda.is_empty
             and self._claim.unwritten < _UNWRITTEN_LIMIT
-            and time.monotonic() < until
+            and self._monotonic() < until
         ):
             try:
                 bundle = self._agenda.next()
@@ -156,7 +156,7 @@ class Runner:
             self._tasks.put(bundle)
             if self._threads < len(self._in_flight):
                 self._threads += 1
-                threading.Thread(target=self._do_items, name=f"backfill-item-{self._threads}", daemon=True).start()
+                self._clock.thread(self._do_items, f"backfill-item-{self._threads}").start()
 
     def _is_careful(self) -> bool:
         """Whether an item that kills the process may be next: it is to be seen alone.
@@ -165,7 +165,7 @@ class Runner:
         `careful_for` is long enough to pass them.
         """
         self._suspects = {item for item in self._suspects if item not in self._claim.settled}
-        return bool(self._suspects) or time.monotonic() < self._careful_until
+        return bool(self._suspects) or self._monotonic() < self._careful_until
 
     def _recorded_first(self, bundle: Bundle) -> Bundle | None:
         """The first item of a bundle, on record as being at work; None where the store does not answer."""
@@ -236,10 +236,10 @@ class Runner:
 
     def _idle_seconds(self) -> float:
         last = max(self._last_look, self._last_record)
-        return max(min(last + _LOOK_AFTER - time.monotonic(), _LOOK_AFTER), 0.01)
+        return max(min(last + _LOOK_AFTER - self._monotonic(), _LOOK_AFTER), 0.01)
 
     def _is_due(self, seconds: float) -> bool:
-        return time.monotonic() - self._last_record >= seconds
+        return self._monotonic() - self._last_record >= seconds
 
     def _keep_record(self) -> None:
         """Store what there is to store, else look at what the operator wishes."""
@@ -248,14 +248,14 @@ class Runner:
         is_renewal_due = self._is_due(self._policy.renew_after.total_seconds())
         if (has_news and self._is_due(self._claim.record_after)) or is_renewal_due:
             self._record()
-        elif time.monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
-            self._last_look = time.monotonic()
+        elif self._monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
+            self._last_look = self._monotonic()
             self._try_storing(self._claim.look)
 
     def _record(self, begins: Sequence[WorkItem] = ()) -> bool:
         """Store what there is; `begins` is about to be at work."""
         report, is_holding = self._limiter.report(), self._limiter.is_holding
-        self._last_record = time.monotonic()
+        self._last_record = self._monotonic()
         items = [*(item for _, items in self._in_flight for item in items), *begins]
         is_stored = self._try_storing(lambda: self._claim.record(items, report, self._now(), is_holding=is_holding))
         if is_stored:
@@ -301,8 +301,8 @@ class Runner:
     def _let_go(self) -> None:
         """A clean stop: what is done is recorded, and the lease is given back at once."""
         self._limiter.stop()
-        deadline = time.monotonic() + _STOP_WITHIN
-        while self._in_flight and (left := deadline - time.monotonic()) > 0:
+        deadline = self._monotonic() + _STOP_WITHIN
+        while self._in_flight and (left := deadline - self._monotonic()) > 0:
             try:
                 self._take(self._results.get(timeout=left))
             except queue.Empty:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID, uuid4
 
+from backfill.clock import Clock, utc_now
 from backfill.deeds import Deeds
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
@@ -60,10 +61,6 @@ class Cancelled:
     previous_status: Status
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class BackfillService:
     storage: Storage
@@ -73,7 +70,7 @@ class BackfillService:
     hours: AllowedHours | None = None
     """Outside which no job asks the dashboard; None is any."""
     lease_policy: LeasePolicy = STANDARD_LEASES
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = utc_now
     nudge: Callable[[], None] = field(default=nudge_here)
 
     @property
@@ -292,6 +289,11 @@ class BackfillService:
         """Raise StorageUnavailable where the job store does not answer."""
         self.storage.jobs.ping()
 
+    @property
+    def worker_clock(self) -> Clock:
+        """What its worker waits with, by the time of day that the service goes by."""
+        return Clock(now=self.now)
+
     def new_worker(self, *, beside: Companion | None = None) -> Worker:
         return Worker(
             self.storage,
@@ -299,7 +301,7 @@ class BackfillService:
             prune=self.prune,
             hours=self.hours,
             lease_policy=self.lease_policy,
-            now=self.now,
+            clock=self.worker_clock,
             beside=beside,
         )
 
@@ -315,10 +317,10 @@ def backfill_service() -> BackfillService:
 
     storage = open_storage(settings.BACKFILL_STORAGE)
     client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
-    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=_utc_now)
+    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=utc_now)
     return BackfillService(
         storage=storage,
-        works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=_utc_now, robots=robots),
+        works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=utc_now, robots=robots),
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
         audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
         hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),

@@ -11,8 +11,7 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from hashlib import sha256
 from uuid import UUID
 
@@ -20,6 +19,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from backfill import shapes
+from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import Job, Notice
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.network import Route, reason
@@ -44,10 +44,6 @@ _GONE = 410
 """By this a receiver says that it never wants to hear of it again."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def receiver() -> tuple[str, bytes] | None:
     """Address and key, as the settings say; None where nobody is told. ValueError with a sentence without a key."""
     from django.conf import settings
@@ -61,7 +57,7 @@ def new_worker(service: BackfillService) -> Worker:
     told = receiver()
     if told is None:
         return service.new_worker()
-    return service.new_worker(beside=Courier(service.storage.jobs, *told, now=service.now))
+    return service.new_worker(beside=Courier(service.storage.jobs, *told, clock=service.worker_clock))
 
 
 def key_of(secret: str) -> bytes:
@@ -99,15 +95,16 @@ def body_of(job: Job, notice: Notice) -> bytes:
 class Courier(Companion):
     """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
 
-    def __init__(self, jobs: JobStorage, url: str, key: bytes, *, now: Callable[[], datetime] = _utc_now) -> None:
-        self._jobs, self._url, self._key, self._now = jobs, url, key, now
-        self._stop, self._wake = threading.Event(), threading.Event()
+    def __init__(self, jobs: JobStorage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._jobs, self._url, self._key, self._now = jobs, url, key, clock.now
+        self._clock = clock
+        self._stop, self._wake = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
         self._unreadable: set[UUID] = set()
         self._unstored: tuple[Job, Notice] | None = None
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="backfill-courier", daemon=True)
+        self._thread = self._clock.thread(self._run, "backfill-courier")
         self._thread.start()
 
     def stop(self) -> None:

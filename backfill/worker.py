@@ -9,8 +9,9 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import STANDARD_LEASES, AllowedHours, Job, JobType, LeasePolicy, Notice
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.manager import Claim, Manager
@@ -31,10 +32,6 @@ _PRUNE_EVERY = timedelta(days=1)
 
 _STOP_WITHIN = 5.0
 """Seconds that a process which ends waits for its worker to give the lease back."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Companion:
@@ -64,7 +61,7 @@ class Worker:
         prune: Callable[[], int],
         hours: AllowedHours | None = None,
         lease_policy: LeasePolicy = STANDARD_LEASES,
-        now: Callable[[], datetime] = _utc_now,
+        clock: Clock = SYSTEM_CLOCK,
         beside: Companion | None = None,
     ) -> None:
         """`prune` removes what is kept no longer, and says how many jobs that were.
@@ -72,18 +69,19 @@ class Worker:
         `hours` outside which no job asks the dashboard; None is any.
         """
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._storage, self._works, self._prune, self._hours, self._now = storage, works, prune, hours, now
+        self._storage, self._works, self._prune, self._hours = storage, works, prune, hours
+        self._clock, self._now = clock, clock.now
         self._policy = lease_policy
-        self._manager = Manager(storage.jobs, hours=hours, policy=lease_policy)
+        self._manager = Manager(storage.jobs, clock, hours=hours, policy=lease_policy)
         self._beside = beside or Companion()
-        self._stop, self._nudged = threading.Event(), threading.Event()
+        self._stop, self._nudged = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
         self._last_report: datetime | None = None
 
     def start(self) -> None:
         """Work in a thread of its own, which ends with the process."""
-        self._thread = threading.Thread(target=self.work, name="backfill-worker", daemon=True)
+        self._thread = self._clock.thread(self.work, "backfill-worker")
         self._thread.start()
         self._beside.start()
         atexit.register(self.stop)
@@ -165,14 +163,14 @@ class Worker:
             lambda change: jobs.update_timeline(change, fence=claim.fence),
             before=job.progress.limiter,
             hours=self._hours,
-            now=self._now,
+            clock=self._clock,
         )
         runner = Runner(
             claim,
             work.execute(job, claim.fence, limiter),
             limiter,
             stop=self._stop,
-            now=self._now,
+            clock=self._clock,
             disconnect=jobs.disconnect,
             stranded=self._beside.stranded,
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import (
     AllowedHours,
     LimiterReport,
@@ -42,10 +42,6 @@ _SHORTEST_BACKOFF = 0.01
 """Seconds, however short the longest delay is: who waits for what others do has to let them do it."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Limiter:
     """Lets threads start requests evenly, within the limits and within the turns that the shared timeline gives.
 
@@ -64,8 +60,7 @@ class Limiter:
         patience: float | None = None,
         before: LimiterReport | None = None,
         hours: AllowedHours | None = None,
-        now: Callable[[], datetime] = _utc_now,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`patience`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes.
 
@@ -74,8 +69,8 @@ class Limiter:
         before = before or LimiterReport()
         self._limits, self._patience, self._hours = limits, patience, hours
         self._shared = SharedTimeline(update_timeline, waits=patience is None)
-        self._now, self._clock = now, clock
-        self._changed = threading.Condition()
+        self._now, self._clock = clock.now, clock.monotonic
+        self._changed = clock.condition()
         self._turns, self._counts, self._source = Turns(), Counts(before), Source(before.down_since)
         self._health, self._local = self._source.health, LocalTrouble()
         self._is_storing = self._is_stopped = self._is_draining = False

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from backfill.clock import Clock
 from backfill.domain import (
     ACTIVE,
     STANDARD_LEASES,
@@ -109,7 +110,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.jobs = cast("JobStorage", Line(self.storage.jobs, self))
         self.snapshots = cast("SnapshotStorage", Line(self.storage.snapshots, self))
-        self.manager = Manager(self.jobs, self.clock)
+        self.manager = Manager(self.jobs, Clock(monotonic=self.clock))
 
     @property
     def owner(self) -> str:
@@ -132,7 +133,7 @@ class Worker:
     def dies(self) -> None:
         self.ends_run()
         self.births += 1
-        self.manager = Manager(self.jobs, self.clock)
+        self.manager = Manager(self.jobs, Clock(monotonic=self.clock))
 
 
 Ledger = Mapping[WorkItem, Outcome]
@@ -454,7 +455,7 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every worker is gone; a new one, under a good clock, brings the job to its end as soon as it may claim it."""
-        manager = Manager(self.storage.jobs, lambda: self.elapsed)
+        manager = Manager(self.storage.jobs, Clock(monotonic=lambda: self.elapsed))
         if (job := self.active()) is None:
             return
         if job.status in {Status.PAUSED, Status.PAUSING}:

@@ -114,7 +114,7 @@ class Computing:
         self.limiter = Limiter(FAST, lambda change: jobs.update_timeline(change, fence=claim.fence))
         execution = work.execute(claim.job, claim.fence, self.limiter)
         self.stop = threading.Event()
-        runner = Runner(claim, execution, self.limiter, stop=self.stop, now=utc_now, disconnect=jobs.disconnect)
+        runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=jobs.disconnect)
         self._thread = threading.Thread(target=runner.run, daemon=True)
 
     def begun(self) -> Computing:

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid4
 
+from backfill.clock import SYSTEM_CLOCK
 from backfill.dashboard.calendar_page import CalendarPage
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
@@ -244,6 +245,7 @@ class FakeJobs(JobStorage):
         self.updates = 0
         self.segment_writes: list[tuple[float, int, int]] = []
         """When (by the monotonic clock), which segment, how many outcomes."""
+        self.clock = SYSTEM_CLOCK
 
     def create(
         self,
@@ -281,7 +283,7 @@ class FakeJobs(JobStorage):
             after = change(before)
             if segment is not None:
                 self.ledgers[job_id][segment.number] = pack_outcomes(segment.outcomes)
-                self.segment_writes.append((time.monotonic(), segment.number, len(segment.outcomes)))
+                self.segment_writes.append((self.clock.monotonic(), segment.number, len(segment.outcomes)))
             self.updates += 1
             if after is before:
                 return before
@@ -633,11 +635,12 @@ class FakeExecution(Execution):
 
     def __init__(
         self,
-        do: Callable[[WorkItem], Outcome] = lambda item: an_outcome(item, at=utc_now()),
+        do: Callable[[WorkItem], Outcome] | None = None,
         *,
         skips: Callable[[PlannedDay], Sequence[Outcome]] = lambda _: (),
     ) -> None:
-        self._do, self._skips = do, skips
+        self.clock, self._skips = SYSTEM_CLOCK, skips
+        self._do = do or (lambda item: an_outcome(item, at=self.clock.now()))
         self._lock = threading.Lock()
         self.started: list[tuple[float, WorkItem]] = []
         self.in_flight = self.most_in_flight = 0
@@ -655,7 +658,7 @@ class FakeExecution(Execution):
 
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         with self._lock:
-            self.started += [(time.monotonic(), item) for item in items]
+            self.started += [(self.clock.monotonic(), item) for item in items]
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

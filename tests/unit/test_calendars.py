@@ -276,6 +276,8 @@ def test_a_month_that_was_stored_with_a_day_after_its_close_is_requested_again()
         (month,) = it.calendars.months([july], NOW)
         assert month.as_of_days == (date(2022, 8, 9),)
         assert it.dashboard.asked_pages == [(july, True)]
+
+
 def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
     it = Asking()
     it.dashboard.pages[MARCH, False] = [LocalProblem("HTTPS_PROXY is wrong.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -55,8 +54,8 @@ from tests.unit.fakes import (
     a_running_job,
     a_snapshot,
     an_edition,
-    eventually,
 )
+from tests.unit.virtual_clock import VirtualClock
 
 ITEM = WorkItem(DAY, "01")
 CLUBS, DISTRICT, DIVISIONS = DISTRICT_REPORTS
@@ -78,7 +77,8 @@ class Collecting:
         self.job: Job = self.storage.jobs.put_in(
             replace(job, config=replace(job.config, skip_existing=skip_existing, cadence=cadence))
         )
-        self.limiter = limiter(self.storage)
+        self.time = VirtualClock.at()
+        self.limiter = limiter(self.storage, clock=self.time)
         calendars = Calendars(self.dashboard, self.storage.snapshots, lambda: self.limiter)
         self.work = Collection(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
         self.execution: Execution = self.work.execute(self.job, Fence(self.job.id, 1), self.limiter)
@@ -266,27 +266,27 @@ def test_an_item_that_has_not_begun_is_left_when_the_job_drains_and_one_that_has
 
 def test_what_was_fetched_is_stored_once_the_store_is_back() -> None:
     """R10.3"""
-    refused = threading.Event()
+    refused = list[bool]()
 
     class Waiting(RecordingLimiter):
         def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
             super()._back_off(failures, reason, is_over)
-            refused.set()
-            assert eventually(lambda: not it.storage.store.is_down)
+            refused.append(True)
+            assert it.time.eventually(lambda: not it.storage.store.is_down)
 
     it = Collecting(limiter=Waiting)
     put = it.storage.snapshots.put
 
     def put_while_down(*args: object, **options: object) -> bool:
-        if not refused.is_set():
+        if not refused:
             it.storage.store.is_down = True
         return put(*args, **options)  # type: ignore[arg-type]
 
     it.storage.snapshots.put = put_while_down  # type: ignore[method-assign]
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(it.do()))
+    thread = it.time.thread(lambda: outcomes.append(it.do()), "collects")
     thread.start()
-    assert refused.wait(5)
+    assert it.time.eventually(lambda: refused)
     it.storage.store.is_down = False
     thread.join(5)
     assert outcomes == [Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)]

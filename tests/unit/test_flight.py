@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -35,9 +34,18 @@ from tests.unit.fakes import (
     a_plan,
     all_items,
     an_outcome,
-    eventually,
-    utc_now,
 )
+from tests.unit.virtual_clock import VirtualClock
+
+clock = VirtualClock.at()
+
+
+@pytest.fixture(autouse=True)
+def virtual_time() -> None:
+    """Each test begins with a clock of its own."""
+    global clock  # noqa: PLW0603 - functions of this module ask it
+    clock = VirtualClock.at()
+
 
 LEASE = STANDARD_LEASES.duration
 
@@ -150,7 +158,7 @@ class Deadly:
     def __init__(self, killer: str, *, items: int) -> None:
         self.storage, self.plan = FakeStorage(), a_plan(1, tuple(f"{n:02d}" for n in range(1, items + 1)))
         self.killer, self.deaths, self.in_flight_at_death = WorkItem(DAY, killer), 0, list[tuple[str, ...]]()
-        self.now = utc_now()
+        self.now = clock.now()
         config = JobConfig(start_date=DAY, end_date=DAY, rate_limits=FAST)
         self.job_id = self.storage.jobs.put_in(
             a_job(created_at=self.now, progressed_at=self.now, config=config, progress=Progress(total_items=items)),
@@ -158,9 +166,10 @@ class Deadly:
         ).id
 
     def run_once(self) -> None:
-        claim = Manager(self.storage.jobs).claim("runner", self.now)
+        clock.sleep((self.now - clock.now()).total_seconds())
+        claim = Manager(self.storage.jobs, clock).claim("runner", self.now)
         assert claim is not None
-        dead = threading.Event()
+        dead = clock.event()
 
         def do(item: WorkItem) -> Outcome:
             if item == self.killer:
@@ -169,16 +178,14 @@ class Deadly:
                 raise Killed
             return an_outcome(item, at=self.now)
 
-        limiter = Limiter(FAST, self.storage.jobs.update_timeline)
-        runner = Runner(
-            claim, FakeExecution(do), limiter, stop=threading.Event(), now=lambda: self.now, disconnect=lambda: None
-        )
+        limiter = Limiter(FAST, self.storage.jobs.update_timeline, clock=clock)
+        runner = Runner(claim, FakeExecution(do), limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
         runner._take_results = self._dying(runner._take_results, dead, claim)  # type: ignore[method-assign]
         try:
             runner.run()
         except Killed:
             self.deaths += 1
-            self.now += LEASE
+            self.now = clock.now() + LEASE
 
     def _dying(self, take: Callable[[], None], dead: threading.Event, claim: Claim) -> Callable[[], None]:
         def take_or_die() -> None:
@@ -206,28 +213,28 @@ def test_an_item_that_kills_within_milliseconds_is_seen_alone_from_the_second_de
 
 def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() -> None:
     policy = LeasePolicy(careful_for=timedelta(seconds=1))
-    storage, plan, now = FakeStorage(), a_plan(30, ("01", "02", "F")), utc_now()
+    storage, plan, now = FakeStorage(), a_plan(30, ("01", "02", "F")), clock.now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     progress = Progress(total_items=90)
     job = a_job(created_at=now, progressed_at=now, config=config, progress=progress).claimed("dead", now - LEASE)
     storage.jobs.put_in(job, plan)
-    claim = Manager(storage.jobs, policy=policy).claim("runner", now)
+    claim = Manager(storage.jobs, clock, policy=policy).claim("runner", now)
     assert claim is not None
     unrecorded: list[str] = []
-    began = time.monotonic()
+    began = clock.monotonic()
 
     def do(item: WorkItem) -> Outcome:
-        if time.monotonic() - began < 0.9 and storage.jobs.rows[job.id].flight.items != (item.key,):
+        if clock.monotonic() - began < 0.9 and storage.jobs.rows[job.id].flight.items != (item.key,):
             unrecorded.append(item.key)
-        time.sleep(0.03)
-        return an_outcome(item, at=utc_now())
+        clock.sleep(0.03)
+        return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
-    limiter = Limiter(FAST, storage.jobs.update_timeline)
-    runner = Runner(claim, execution, limiter, stop=threading.Event(), now=utc_now, disconnect=lambda: None)
-    thread = threading.Thread(target=runner.run, daemon=True)
+    limiter = Limiter(FAST, storage.jobs.update_timeline, clock=clock)
+    runner = Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
+    thread = clock.thread(runner.run, "runner")
     thread.start()
-    assert eventually(lambda: time.monotonic() - began > 0.9)
+    assert clock.eventually(lambda: clock.monotonic() - began > 0.9)
     assert execution.most_in_flight == 1
     thread.join(10)
     assert unrecorded == []
@@ -240,7 +247,7 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
 def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_take() -> None:
     """At a request a minute an item takes three: all that were in flight would be set aside with the one that kills."""
     policy = LeasePolicy(careful_for=timedelta(seconds=0.01))
-    storage, plan, now = FakeStorage(), a_plan(4, ("01", "02", "F")), utc_now()
+    storage, plan, now = FakeStorage(), a_plan(4, ("01", "02", "F")), clock.now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     stored = a_job(created_at=now, progressed_at=now, config=config, progress=Progress(total_items=12))
     job, suspects = stored, set(all_items(plan)[:3])
@@ -249,18 +256,18 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         at_work = tuple(item.key for item in suspects)
         job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
-    claim = Manager(storage.jobs, policy=policy).claim("runner", now)
+    claim = Manager(storage.jobs, clock, policy=policy).claim("runner", now)
     assert claim is not None
     beside: dict[WorkItem, int] = {}
 
     def do(item: WorkItem) -> Outcome:
-        time.sleep(0.05)
+        clock.sleep(0.05)
         beside[item] = execution.in_flight
-        return an_outcome(item, at=utc_now())
+        return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
-    limiter = Limiter(FAST, storage.jobs.update_timeline)
-    Runner(claim, execution, limiter, stop=threading.Event(), now=utc_now, disconnect=lambda: None).run()
+    limiter = Limiter(FAST, storage.jobs.update_timeline, clock=clock)
+    Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
     assert {beside[item] for item in suspects} == {1}
     assert execution.most_in_flight == 3
     assert storage.jobs.rows[job.id].status is Status.COMPLETED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +12,7 @@ from adminui.permissions import Rights
 from adminui.presenters.card import etag_of
 from adminui.presenters.start import busy
 from adminui.presenters.why import why
+from backfill.clock import Clock
 from backfill.domain import (
     Actor,
     Door,
@@ -45,6 +45,7 @@ from tests.unit.fakes import (
     a_running_job,
     an_outcome,
 )
+from tests.unit.virtual_clock import VirtualClock
 
 SECOND = timedelta(seconds=1)
 QUICKLY_STALE = replace(SHORT, stale_after=10 * SECOND)
@@ -122,7 +123,7 @@ def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
     recorded = claim.record((), LimiterReport(), NOW + timedelta(hours=1) + SECOND)
     assert recorded.lease is not None
     assert recorded.lease.expires_at == NOW + timedelta(hours=1) + 4 * SECOND
-    watching = Manager(storage.jobs, lambda: seconds[0], policy=SHORT)
+    watching = Manager(storage.jobs, Clock(monotonic=lambda: seconds[0]), policy=SHORT)
     assert watching.claim("next", NOW) is None, "By its own clock the lease ends in an hour."
     seconds[0] += 2.9
     assert watching.claim("next", NOW) is None
@@ -133,12 +134,12 @@ def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
 
 
 def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
-    storage, clock = FakeStorage(), FakeClock()
+    storage, clock = FakeStorage(), VirtualClock.at()
     policy = LeasePolicy(duration=SECOND, renew_after=0.4 * SECOND, poll_interval=0.1 * SECOND)
     storage.jobs.put_in(a_job(progress=Progress(total_items=1)), a_plan(1, ("01",)))
-    claim = Manager(storage.jobs, policy=policy).claim("runner", clock())
+    claim = Manager(storage.jobs, clock, policy=policy).claim("runner", clock.now())
     assert claim is not None
-    enough = threading.Event()
+    enough = clock.event()
     renewals: list[Job] = []
     update = storage.jobs.update
 
@@ -152,12 +153,12 @@ def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
     storage.jobs.update = counted  # type: ignore[method-assign]
 
     def do(item: WorkItem) -> Outcome:
-        in_time.append(enough.wait(4))
-        return an_outcome(item, at=clock())
+        in_time.append(enough.wait(1.3))
+        return an_outcome(item, at=clock.now())
 
     execution, in_time = FakeExecution(do), list[bool]()
-    limiter = Limiter(FAST, storage.jobs.update_timeline)
-    Runner(claim, execution, limiter, stop=threading.Event(), now=clock, disconnect=lambda: None).run()
+    limiter = Limiter(FAST, storage.jobs.update_timeline, clock=clock)
+    Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
     assert in_time == [True]
 
 

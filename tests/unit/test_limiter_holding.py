@@ -1,15 +1,15 @@
-"""Outages, a pace that was lowered, and allowed hours, with real threads."""
+"""Outages, a pace that was lowered, and allowed hours, with real threads in virtual time."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import time as time_of_day
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -27,7 +27,18 @@ from backfill.errors import (
     WrongAsOf,
 )
 from backfill.rate_limit import Limiter
-from tests.unit.fakes import FAST, NOW, FakeClock, FakeStorage, eventually, limits_of, utc_now
+from tests.unit.fakes import FAST, NOW, FakeStorage, limits_of
+from tests.unit.virtual_clock import VirtualClock
+
+clock = VirtualClock.at()
+
+
+@pytest.fixture(autouse=True)
+def virtual_time() -> None:
+    """Each test begins with a clock of its own."""
+    global clock  # noqa: PLW0603 - functions of this module ask it
+    clock = VirtualClock.at()
+
 
 LIMITS = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=400)
 
@@ -42,16 +53,16 @@ class Source:
         self.ended: dict[str, str] = {}
         self.known_asked = self.in_flight = self.most_while_down = 0
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._do, args=(item,), daemon=True) for item in items]
+        self._threads = [clock.thread(partial(self._do, item), f"item-{item}") for item in items]
 
     def begin(self) -> None:
         for thread in self._threads:
             thread.start()
 
     def join(self, within: float = 15) -> None:
-        deadline = time.monotonic() + within
+        deadline = clock.monotonic() + within
         for thread in self._threads:
-            thread.join(max(deadline - time.monotonic(), 0))
+            thread.join(max(deadline - clock.monotonic(), 0))
         assert not any(thread.is_alive() for thread in self._threads)
 
     def _do(self, item: str) -> None:
@@ -76,17 +87,17 @@ class Source:
             self.known_asked += asks_for_known
             if self.limiter.report().down_since:
                 self.most_while_down = max(self.most_while_down, self.in_flight)
-        time.sleep(0.01)
+        clock.sleep(0.01)
         with self._lock:
             self.in_flight -= 1
             is_broken = not self.is_known_good if asks_for_known else item in self.broken
             if self.is_down or is_broken:
-                self.failed_at.append(time.monotonic())
+                self.failed_at.append(clock.monotonic())
                 raise ConnectionFailed("Connection refused.")
 
 
 def limiter_of(storage: FakeStorage, limits: RateLimits = LIMITS, **options: object) -> Limiter:
-    return Limiter(limits, storage.jobs.update_timeline, **options)  # type: ignore[arg-type]
+    return Limiter(limits, storage.jobs.update_timeline, **{"clock": clock, **options})  # type: ignore[arg-type]
 
 
 def refused(limiter: Limiter, error: Exception) -> None:
@@ -105,9 +116,9 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
     source = Source(limiter, "ABCDEF")
     source.is_down = True
     source.begin()
-    assert eventually(lambda: limiter.report().down_since is not None)
-    assert eventually(lambda: len(source.failed_at) >= 10)
-    assert eventually(lambda: limiter.report().waiting_until is not None)
+    assert clock.eventually(lambda: limiter.report().down_since is not None)
+    assert clock.eventually(lambda: len(source.failed_at) >= 10)
+    assert clock.eventually(lambda: limiter.report().waiting_until is not None)
     report = limiter.report()
     assert report.state is LimiterState.BACKING_OFF
     assert report.reason.startswith(f"The dashboard has answered nothing since {report.down_since:%H:%M:%S} UTC; the ")
@@ -133,9 +144,9 @@ def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
     source = Source(limiter, "ABC", is_known_good=False)
     source.is_down = True
     source.begin()
-    assert eventually(lambda: limiter.report().down_since is not None and not source.in_flight)
+    assert clock.eventually(lambda: limiter.report().down_since is not None and not source.in_flight)
     before = len(source.failed_at)
-    assert eventually(lambda: len(source.failed_at) >= before + 6, within=15)
+    assert clock.eventually(lambda: len(source.failed_at) >= before + 6, within=15)
     source.is_down = False
     source.join()
     gaps = [later - sooner for sooner, later in pairwise(source.failed_at[before - 1 :])]
@@ -165,7 +176,7 @@ def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
     source = Source(limiter, "A")
     source.is_down = True
     source.begin()
-    assert eventually(lambda: len(source.failed_at) >= 9)
+    assert clock.eventually(lambda: len(source.failed_at) >= 9)
     source.is_down = False
     source.join()
     assert source.ended == {"A": "done after 0"}
@@ -177,7 +188,7 @@ def test_a_drain_ends_an_outage_at_once() -> None:
     source = Source(limiter, "ABCDE")
     source.is_down = True
     source.begin()
-    assert eventually(lambda: limiter.report().down_since is not None)
+    assert clock.eventually(lambda: limiter.report().down_since is not None)
     limiter.drain()
     source.join(1)
     assert {ended.partition(" ")[0] for ended in source.ended.values()} == {"STOPPED"}
@@ -196,15 +207,15 @@ def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
 def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_probes_alone() -> None:
     storage = FakeStorage()
     first = limiter_of(storage)
-    first.hold(utc_now() + timedelta(seconds=0.3), "It is down.")
-    began = time.monotonic()
-    second = limiter_of(storage, before=LimiterReport(down_since=utc_now(), requests_made=7))
+    first.hold(clock.now() + timedelta(seconds=0.3), "It is down.")
+    began = clock.monotonic()
+    second = limiter_of(storage, before=LimiterReport(down_since=clock.now(), requests_made=7))
     source = Source(second, "ABC")
     source.begin()
-    assert eventually(lambda: second.report().state is LimiterState.BACKING_OFF)
+    assert clock.eventually(lambda: second.report().state is LimiterState.BACKING_OFF)
     assert second.report().reason.startswith("The dashboard was in trouble when it was asked last")
     source.join()
-    assert time.monotonic() - began >= 0.29
+    assert clock.monotonic() - began >= 0.29
     assert source.most_while_down == 1
     assert second.report().requests_made == 10
 
@@ -215,7 +226,7 @@ def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_
         for item in "ABABA":
             with suppress(ServerError), limiter.request(item):
                 raise ServerError("500")
-        until = utc_now() + timedelta(hours=1)
+        until = clock.now() + timedelta(hours=1)
         with suppress(Throttled), limiter.request("A"):
             raise Throttled("503: it asks for fewer requests.", retry_at=until)
     report = limiter.report()
@@ -243,7 +254,7 @@ def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_
     source = Source(limiter, "A", broken="A")
     with limiter.item("B"), limiter.request("B"):
         source.begin()
-        assert eventually(lambda: len(source.failed_at) == ATTEMPTS)
+        assert clock.eventually(lambda: len(source.failed_at) == ATTEMPTS)
     source.join()
     assert source.ended == {"A": "GIVEN_UP after 5"}
 
@@ -318,7 +329,7 @@ def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_ever
     ],
 )
 def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_less: bool) -> None:
-    limiter = limiter_of(FakeStorage(), limits, now=FakeClock())
+    limiter = limiter_of(FakeStorage(), limits)
     with suppress(Overloaded), limiter.request():
         if asked_for_less:
             raise Overloaded("503")
@@ -326,26 +337,22 @@ def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_l
 
 
 def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
-    clock, wall = [100.0], FakeClock()
-    limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=0), now=wall, clock=lambda: clock[0])
+    limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=0))
     refused(limiter, Overloaded("503"))
     limiter.report()
-    wall.forward(seconds=60)
-    clock[0] += 60
+    clock.sleep(60)
     report = limiter.report()
     assert report.pace == pytest.approx(60 * 0.6 / 1.005)
     assert report.waited == {WaitReason.SLOWED: 60}
     assert report.waits_for is WaitReason.SLOWED
-    wall.forward(seconds=10)
-    clock[0] += 10
+    clock.sleep(10)
     with limiter.request():
         reason = limiter.report().reason
     assert reason == (
         "The dashboard answers; the pace is 36.8 requests a minute, since the dashboard asked for fewer than the limit "
         "of 60 requests a minute; it grows back by a tenth of that each minute."
     )
-    wall.forward(seconds=300)
-    clock[0] += 300
+    clock.sleep(300)
     assert limiter.report().pace == pytest.approx(60 / 1.005)
 
 
@@ -369,64 +376,64 @@ def test_the_latency_is_measured() -> None:
     limiter = limiter_of(FakeStorage())
     assert limiter.report().latency is None
     with limiter.request():
-        time.sleep(0.05)
+        clock.sleep(0.05)
     latency = limiter.report().latency
     assert latency is not None
-    assert latency >= 0.05
+    assert latency == pytest.approx(0.05, abs=0.001)
 
 
 # Allowed hours.
 
 
 def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> None:
-    wall = FakeClock()  # 09:26
-    limiter = limiter_of(FakeStorage(), now=wall, hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    clock.sleep((NOW.replace(hour=21, minute=30) - NOW).total_seconds())
+    limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     source = Source(limiter, "AB")
     source.begin()
-    assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
+    assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     report = limiter.report()
     assert report.reason == "The dashboard is asked only within the allowed hours, 22:00-06:00 UTC."
     assert report.waiting_until is not None
     assert abs(report.waiting_until - NOW.replace(hour=22, minute=0, second=0, microsecond=0)) < timedelta(seconds=1)
     assert limiter.is_holding
     assert report.requests_made == 0
-    wall.at = NOW.replace(hour=23)
-    limiter.drain(on=False)  # wakes who waits
-    source.join()
+    clock.sleep((NOW.replace(hour=21, minute=59) - clock.now()).total_seconds())
+    assert limiter.report().requests_made == 0
+    source.join(60)
     assert set(source.ended.values()) == {"done after 0"}
     assert WaitReason.OUTSIDE_HOURS in limiter.report().waited
 
 
 def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() -> None:
     """Else it would say when it is asked again while it is not, and a job of which nothing moves would be displaced."""
-    wall, steady = FakeClock(NOW.replace(hour=23)), [100.0]
+    clock.sleep((NOW.replace(hour=23) - NOW).total_seconds())
     night = AllowedHours(time_of_day(22), time_of_day(6))
-    limiter = limiter_of(FakeStorage(), now=wall, clock=lambda: steady[0], hours=night)
+    limiter = limiter_of(FakeStorage(), hours=night)
     with limiter.item("A"), limiter.item("B"):
         for item in "ABABA":
             with suppress(ServerError), limiter.request(item):
                 raise ServerError("500")
-            wall.forward(seconds=1)
-            steady[0] += 1
+            clock.sleep(1)
     assert limiter.report().waits_for is WaitReason.DOWN
-    wall.at = NOW.replace(hour=7)
-    steady[0] += 8 * 3600
+    clock.sleep(8 * 3600)
     source = Source(limiter, "C")
     source.begin()
-    assert eventually(lambda: limiter.report().waits_for is WaitReason.OUTSIDE_HOURS)
+    assert clock.eventually(lambda: limiter.report().waits_for is WaitReason.OUTSIDE_HOURS)
     report = limiter.report()
     assert report.reason == "The dashboard is asked only within the allowed hours, 22:00-06:00 UTC."
-    assert report.waiting_until == NOW.replace(hour=22, minute=0, second=0, microsecond=0)
+    assert report.waiting_until is not None
+    opens = (NOW + timedelta(days=1)).replace(hour=22, minute=0, second=0, microsecond=0)
+    assert abs(report.waiting_until - opens) < timedelta(milliseconds=1)
     limiter.stop()
     source.join()
 
 
 def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
     """R7.2"""
-    limiter = limiter_of(FakeStorage(), now=FakeClock(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     source = Source(limiter, "AB")
     source.begin()
-    assert eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
+    assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     limiter.drain()
     source.join(1)
     assert set(source.ended.values()) == {"STOPPED after 0"}
@@ -434,7 +441,7 @@ def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
 
 def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
     """As of a job that computes."""
-    limiter = limiter_of(FakeStorage(), now=FakeClock(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     assert limiter.report().state is LimiterState.IDLE
     assert not limiter.is_holding
 
@@ -450,26 +457,27 @@ def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back(
     assert report.waiting_until is not None
     assert limiter.is_holding
     limiter.check()
+    clock.sleep(0.5)
     limiter.go_on()
     assert not limiter.is_holding
     report = limiter.report()
     assert report.state is LimiterState.IDLE
-    assert report.waited[WaitReason.CLUSTER] > 0
+    assert report.waited[WaitReason.CLUSTER] == pytest.approx(0.5, abs=0.001)
 
 
 @pytest.mark.parametrize("end", [Limiter.drain, Limiter.stop])
 def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], None]) -> None:
     limiter = limiter_of(FakeStorage())
-    began, ended = time.monotonic(), list[float]()
+    began, ended = clock.monotonic(), list[float]()
 
     def wait() -> None:
         with pytest.raises(Stopped):
             limiter.hold_up(WaitReason.CLUSTER, "The cluster is away.", 60)
-        ended.append(time.monotonic())
+        ended.append(clock.monotonic())
 
-    thread = threading.Thread(target=wait)
+    thread = clock.thread(wait, "waits")
     thread.start()
-    assert eventually(lambda: limiter.is_holding)
+    assert clock.eventually(lambda: limiter.is_holding)
     end(limiter)
     thread.join(10)
     assert ended[0] - began < 2
@@ -482,7 +490,7 @@ def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], Non
 
 def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits() -> None:
     limiter = limiter_of(FakeStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=200, max_delay_ms=400))
-    began = time.monotonic()
+    began = clock.monotonic()
     with limiter.item("A"):
         with pytest.raises(LocalProblem), limiter.request("A"):
             raise LocalProblem("HTTPS_PROXY is wrong.")
@@ -493,7 +501,7 @@ def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits
         assert "HTTPS_PROXY is wrong. No item is charged for it" in report.reason
         assert limiter.is_holding
         with limiter.request("A"):
-            assert time.monotonic() - began >= 0.2, "the attempts are spaced"
+            assert clock.monotonic() - began >= 0.2, "the attempts are spaced"
         report = limiter.report()
         assert limiter.failures("A") == 0
     assert (report.requests_made, dict(report.answers)) == (1, {"200": 1})
@@ -514,7 +522,7 @@ def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_a
                         together[0] += 1
                         if limiter.report().waits_for is WaitReason.LOCAL:
                             together[1] = max(together)
-                    time.sleep(0.005)
+                    clock.event().wait(0.005)
                     with lock:
                         together[0] -= 1
                     if not is_mended.is_set():
@@ -522,10 +530,10 @@ def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_a
                     failures[item] = limiter.failures(item)
                     return
 
-    threads = [threading.Thread(target=do, args=(item,), daemon=True) for item in "ABCDEF"]
+    threads = [clock.thread(partial(do, item), f"item-{item}") for item in "ABCDEF"]
     for thread in threads:
         thread.start()
-    assert eventually(lambda: attempts[0] > 6 * ATTEMPTS)
+    assert clock.eventually(lambda: attempts[0] > 6 * ATTEMPTS)
     assert limiter.report().down_since is None
     is_mended.set()
     for thread in threads:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from backfill.clock import Clock
 from backfill.domain import (
     STANDARD_LEASES,
     SUMMARY,
@@ -65,7 +66,7 @@ def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds
     assert storage.jobs.updates == 0
 
 
-class Clock:
+class Seconds:
     def __init__(self) -> None:
         self.seconds = 100.0
 
@@ -75,12 +76,12 @@ class Clock:
 
 def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewed_and_no_longer() -> None:
     """Found by the model of the protocol: the runner was killed, and the job stood still until that hour came."""
-    storage, plan, clock = FakeStorage(), a_plan(), Clock()
+    storage, plan, clock = FakeStorage(), a_plan(), Seconds()
     ahead = NOW + timedelta(hours=1)
     stored(storage, plan)
     first = Manager(storage.jobs).claim("ahead", ahead)
     assert first is not None
-    manager = Manager(storage.jobs, clock)
+    manager = Manager(storage.jobs, Clock(monotonic=clock))
     for seconds in range(0, 40, 5):
         first.record((), IDLE, ahead + timedelta(seconds=seconds))
         assert manager.claim("next", NOW) is None
@@ -96,9 +97,9 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
 
 
 def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    storage, plan, clock = FakeStorage(), a_plan(), Clock()
+    storage, plan, clock = FakeStorage(), a_plan(), Seconds()
     claim = claimed(storage, plan)
-    manager = Manager(storage.jobs, clock)
+    manager = Manager(storage.jobs, Clock(monotonic=clock))
     assert manager.claim("next", NOW) is None
     clock.seconds += LEASE.total_seconds()
     found = storage.jobs.active()
@@ -112,7 +113,7 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else two workers would take the job from each other for ever, each before the other has read it."""
-    storage, plan, clock = FakeStorage(), a_plan(), Clock()
+    storage, plan, clock = FakeStorage(), a_plan(), Seconds()
     job = claimed(storage, plan).release(NOW)
     segments = [Segment(n, (an_outcome(item),)) for n, item in enumerate(all_items(plan)[:5])]
 
@@ -124,7 +125,7 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
             yield segment
 
     monkeypatch.setattr(storage.jobs, "segments", read_slowly)
-    claim = Manager(storage.jobs, clock).claim("reader", NOW)
+    claim = Manager(storage.jobs, Clock(monotonic=clock)).claim("reader", NOW)
     assert claim is not None
     assert (claim.job.token, claim.job.progress.processed) == (job.token + 1, 5)
     assert claim.job.is_held(NOW + timedelta(seconds=30) + LEASE - timedelta(seconds=1))

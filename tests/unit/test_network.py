@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from backfill.clock import Clock
 from backfill.dashboard.client import DashboardClient
 from backfill.errors import DashboardError, LocalProblem
 from backfill.sample_world.server import Answer
@@ -97,7 +98,7 @@ def tell(url: str) -> None:
     storage, clock = FakeStorage(), FakeClock()
     job = storage.jobs.put_in(a_job())
     storage.jobs.update(job.id, lambda job: job.cancel_requested(clock()))
-    Courier(storage.jobs, url, key_of(SECRET), now=clock).deliver_due()
+    Courier(storage.jobs, url, key_of(SECRET), clock=Clock(now=clock)).deliver_due()
 
 
 # CA bundles.

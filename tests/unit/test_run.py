@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +13,15 @@ from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
 from tests.run import FOLDERS, PHASES, ROOT
 
 
+def _has_marker(markers: tuple[str, ...], name: str, /, **_: str | int | bool | None) -> bool:
+    return name in markers
+
+
 def phases_of(folder: str, *markers: str) -> list[str]:
     found = []
     for phase in PHASES:
         selects = Expression.compile(phase.options[phase.options.index("-m") + 1])
-        if folder in phase.folders and selects.evaluate(lambda name, **_: name in markers):
+        if folder in phase.folders and selects.evaluate(partial(_has_marker, markers)):
             found.append(phase.title)
     return found
 

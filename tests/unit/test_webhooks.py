@@ -14,7 +14,17 @@ from backfill.domain import Event, Job, Notice, Notices, hold_notice
 from backfill.errors import CorruptRecord
 from backfill.webhooks import Courier, key_of, signature
 from tests.receiver import SECRET, Receiver
-from tests.unit.fakes import NOW, FakeClock, FakeStorage, a_job, a_running_job, eventually
+from tests.unit.fakes import NOW, FakeStorage, a_job, a_running_job
+from tests.unit.virtual_clock import VirtualClock
+
+clock = VirtualClock.at()
+
+
+@pytest.fixture(autouse=True)
+def virtual_time() -> None:
+    """Each test begins with a clock of its own."""
+    global clock  # noqa: PLW0603 - functions of this module ask it
+    clock = VirtualClock.at()
 
 
 @pytest.fixture
@@ -27,15 +37,15 @@ class Post:
     """A store with a courier over it."""
 
     def __init__(self, receiver: Receiver) -> None:
-        self.storage, self.clock = FakeStorage(), FakeClock()
+        self.storage, self.clock = FakeStorage(), clock
         self.courier = self.another(receiver)
 
     def another(self, receiver: Receiver) -> Courier:
-        return Courier(self.storage.jobs, receiver.url, key_of(SECRET), now=self.clock)
+        return Courier(self.storage.jobs, receiver.url, key_of(SECRET), clock=self.clock)
 
     def ended(self) -> Job:
         job = self.storage.jobs.put_in(a_job())
-        return self.storage.jobs.update(job.id, lambda job: job.cancel_requested(self.clock()))
+        return self.storage.jobs.update(job.id, lambda job: job.cancel_requested(self.clock.now()))
 
     def notice(self, job: Job) -> Notice:
         notice = self.storage.jobs.rows[job.id].notices.ended
@@ -102,7 +112,7 @@ def test_what_was_taken_is_not_sent_again(receiver: Receiver, post: Post) -> Non
     job = post.ended()
     for _ in range(3):
         post.courier.deliver_due()
-        post.clock.forward(hours=1)
+        post.clock.sleep(3600)
     assert len(receiver.deliveries) == 1
     assert (post.notice(job).due_at, post.notice(job).attempts) == (None, 1)
 
@@ -134,7 +144,7 @@ def test_what_is_not_taken_is_tried_again_under_the_same_id(receiver: Receiver, 
     post.courier.deliver_due()
     post.courier.deliver_due()  # not due again yet
     assert len(receiver.deliveries) == 1
-    post.clock.forward(seconds=15)
+    post.clock.sleep(15)
     receiver.status = 200
     post.courier.deliver_due()
     assert len({delivery.message_id for delivery in receiver.deliveries}) == 1
@@ -152,7 +162,7 @@ def test_a_receiver_that_is_not_there_costs_an_attempt_and_a_log_line_without_it
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = post.ended()
-    nobody = Courier(post.storage.jobs, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), now=post.clock)
+    nobody = Courier(post.storage.jobs, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), clock=post.clock)
     with caplog.at_level(logging.WARNING):
         nobody.deliver_due()
     assert caplog.messages == [f"Job {job.id}: job.ended could not be told: Connection refused."]
@@ -169,7 +179,7 @@ def test_a_receiver_that_does_not_answer_is_waited_for_and_then_tried_again(
     assert post.notice(job).attempts == 1
     assert caplog.messages == [f"Job {job.id}: job.ended could not be told: no answer in time."]
     receiver.hangs.clear()
-    post.clock.forward(seconds=15)
+    post.clock.sleep(15)
     post.courier.deliver_due()
     assert post.notice(job).due_at is None
 
@@ -179,7 +189,7 @@ def test_after_a_day_it_is_given_up(receiver: Receiver, post: Post, caplog: pyte
     receiver.status = 500
     post.courier.deliver_due()
     never_tried = post.ended()  # as where there was no receiver at the time
-    post.clock.forward(hours=24, seconds=1)
+    post.clock.sleep(24 * 3600 + 1)
     post.courier.deliver_due()
     assert len(receiver.deliveries) == 1
     assert post.notice(tried).due_at is post.notice(never_tried).due_at is None
@@ -189,10 +199,10 @@ def test_after_a_day_it_is_given_up(receiver: Receiver, post: Post, caplog: pyte
 def test_an_attempt_that_was_killed_is_made_again(receiver: Receiver, post: Post) -> None:
     """The claim of an attempt is all that a killed process leaves."""
     job = post.ended()
-    post.storage.jobs.update(job.id, lambda job: job.noticed(post.notice(job).attempted(post.clock())))
+    post.storage.jobs.update(job.id, lambda job: job.noticed(post.notice(job).attempted(post.clock.now())))
     post.courier.deliver_due()
     assert receiver.deliveries == []
-    post.clock.forward(seconds=15)
+    post.clock.sleep(15)
     post.courier.deliver_due()
     assert len(receiver.deliveries) == 1
 
@@ -220,12 +230,12 @@ def test_a_store_that_stays_away_is_told_of_from_memory_once(receiver: Receiver,
     post.courier.stranded(job, hold_notice("The job store does not answer.", NOW))
     post.courier.deliver_unstored()
     assert receiver.deliveries == []
-    post.clock.forward(minutes=5)
+    post.clock.sleep(300)
     receiver.status = 503
     post.courier.deliver_unstored()
     receiver.status = 200
     post.courier.deliver_unstored()  # not due again yet
-    post.clock.forward(seconds=15)
+    post.clock.sleep(15)
     for _ in range(3):
         post.courier.deliver_unstored()
     first, second = receiver.deliveries
@@ -237,7 +247,7 @@ def test_a_store_that_is_back_in_time_is_not_told_of(receiver: Receiver, post: P
     job = a_running_job()
     post.courier.stranded(job, hold_notice("The job store does not answer.", NOW))
     post.courier.stranded(job, None)
-    post.clock.forward(hours=1)
+    post.clock.sleep(3600)
     post.courier.deliver_unstored()
     assert receiver.deliveries == []
 
@@ -252,7 +262,7 @@ def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     store = post.storage.store
     store.broken_by = RuntimeError("Nobody expects this.")
     post.courier.start()
-    assert eventually(lambda: store.broken_by is None)
+    assert clock.eventually(lambda: store.broken_by is None)
     looks: list[int] = []
     look = post.storage.jobs.with_notice_due
 
@@ -262,10 +272,10 @@ def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
 
     monkeypatch.setattr(post.storage.jobs, "with_notice_due", counted)
     store.is_down = True
-    assert eventually(lambda: len(looks) > 2)
+    assert clock.eventually(lambda: len(looks) > 2)
     store.is_down = False
     job = post.ended()
-    assert eventually(lambda: post.notice(job).due_at is None)
+    assert clock.eventually(lambda: post.notice(job).due_at is None)
     post.courier.stop()
     assert store.disconnects == 1
 

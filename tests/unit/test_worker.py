@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from backfill import worker as worker_module
 from backfill.domain import (
+    STANDARD_LEASES,
     Job,
     JobType,
     LeasePolicy,
@@ -32,7 +33,6 @@ from backfill.work.base import Work
 from backfill.worker import Companion, Worker
 from tests.unit.fakes import (
     FAST,
-    FakeClock,
     FakeExecution,
     FakeJobs,
     FakeStorage,
@@ -41,22 +41,26 @@ from tests.unit.fakes import (
     a_plan,
     an_outcome,
     eventually,
-    utc_now,
 )
+from tests.unit.virtual_clock import VirtualClock
+
+clock = VirtualClock.at()
+
+
+@pytest.fixture(autouse=True)
+def virtual_time() -> None:
+    """Each test begins with a clock of its own."""
+    global clock  # noqa: PLW0603 - functions of this module ask it
+    clock = VirtualClock.at()
+
 
 PLAN = a_plan(1)
-QUICK = LeasePolicy(poll_interval=timedelta(seconds=0.02))
 SLOW = LeasePolicy(poll_interval=timedelta(seconds=14))
 """The longest poll interval that the lease allows."""
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_AFTER_TROUBLE", 0.05)
-
-
 def stored(storage: FakeStorage, **fields: object) -> Job:
-    now = utc_now()
+    now = clock.now()
     return storage.jobs.put_in(
         a_job(created_at=now, progressed_at=now, progress=Progress(total_items=PLAN.total_items), **fields), PLAN
     )
@@ -67,16 +71,17 @@ def worker_of(
     execution: FakeExecution | None = None,
     *,
     retention: timedelta = timedelta(days=30),
-    now: Callable[[], datetime] = utc_now,
     beside: Companion | None = None,
-    policy: LeasePolicy = QUICK,
+    policy: LeasePolicy = STANDARD_LEASES,
 ) -> Worker:
+    execution = execution or FakeExecution()
+    execution.clock = clock
     works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
     return Worker(
         storage,
         works,
-        prune=lambda: storage.jobs.delete_finished(now() - retention),
-        now=now,
+        prune=lambda: storage.jobs.delete_finished(clock.now() - retention),
+        clock=clock,
         beside=beside,
         lease_policy=policy,
     )
@@ -102,9 +107,9 @@ def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
     storage, execution = FakeStorage(), FakeExecution()
     with working(worker_of(storage, execution)):
         first = stored(storage)
-        assert eventually(lambda: status_of(storage, first) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, first) is Status.COMPLETED)
         second = stored(storage)
-        assert eventually(lambda: status_of(storage, second) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, second) is Status.COMPLETED)
     assert len(execution.items) == 2 * PLAN.total_items
 
 
@@ -112,10 +117,10 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
     storage = FakeStorage()
     worker = worker_of(storage, policy=SLOW)
     with working(worker):
-        assert eventually(lambda: worker._last_prune is not None)
+        assert clock.eventually(lambda: worker._last_prune is not None)
         job = stored(storage)
         worker.nudge()
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
 def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
@@ -125,17 +130,17 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
     storage, looks, active = FakeStorage(), list[datetime](), FakeJobs.active
 
     def look(jobs: FakeJobs) -> Job | None:
-        looks.append(utc_now())
+        looks.append(clock.now())
         return active(jobs)
 
     monkeypatch.setattr(FakeJobs, "active", look)
     worker = worker_of(storage)
     with working(worker):
-        assert eventually(lambda: looks)
+        assert clock.eventually(lambda: looks)
         job = stored(storage)
-        assert not eventually(lambda: len(looks) > 1, within=0.5)
+        assert not clock.eventually(lambda: len(looks) > 1, within=59)
         worker.nudge()
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
 def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,11 +148,11 @@ def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: p
     monkeypatch.setattr(FakeJobs, "look_after", 60.0)
     storage = FakeStorage()
     job = stored(storage)
-    held = storage.jobs.rows[job.id] = job.claimed("another", utc_now())
+    held = storage.jobs.rows[job.id] = job.claimed("another", clock.now())
     with working(worker_of(storage)):
-        assert not eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=0.3)
-        storage.jobs.rows[job.id] = held.released(held.token, utc_now())
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
+        assert not clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=10)
+        storage.jobs.rows[job.id] = held.released(held.token, clock.now())
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
 def test_of_two_workers_one_claims_a_job() -> None:
@@ -158,19 +163,19 @@ def test_of_two_workers_one_claims_a_job() -> None:
     with working(*workers):
         for _ in range(5):
             job = stored(storage)
-            assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)  # noqa: B023 - asked at once
+            assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)  # noqa: B023 - asked at once
             assert storage.jobs.rows[job.id].token == 1
     assert len(gate.items) == 5 * PLAN.total_items
 
 
 def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -> None:
     """R10.1, R10.4"""
-    storage, now = FakeStorage(), utc_now()
+    storage, now = FakeStorage(), clock.now()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", now - timedelta(seconds=14.5))
     with working(worker_of(storage)):
         assert status_of(storage, job) is Status.RUNNING
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     after = storage.jobs.rows[job.id]
     assert (after.token, after.resume_count, after.started_at) == (2, 1, now - timedelta(seconds=14.5))
     assert after.resumed_at is not None
@@ -181,23 +186,23 @@ def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later() ->
     """R10.1: the campaign's median of resumes was a pause too long."""
     storage = FakeStorage()
     job = stored(storage)
-    storage.jobs.rows[job.id] = job.claimed("another", utc_now() - timedelta(seconds=14.5))
+    storage.jobs.rows[job.id] = job.claimed("another", clock.now() - timedelta(seconds=14.5))
     with working(worker_of(storage, policy=SLOW)):
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
 
 
 def test_a_worker_that_stops_gives_the_lease_back() -> None:
     """R10.1"""
 
     def asks(item: WorkItem) -> Outcome:
-        assert eventually(worker._stop.is_set)
+        assert clock.eventually(worker._stop.is_set)
         return an_outcome(item)
 
     storage = FakeStorage()
     job = stored(storage)
     worker = worker_of(storage, FakeExecution(asks))
     with working(worker):
-        assert eventually(lambda: status_of(storage, job) is Status.RUNNING)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.RUNNING)
     assert worker._thread is not None
     assert not worker._thread.is_alive()
     after = storage.jobs.rows[job.id]
@@ -211,10 +216,10 @@ def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest
     job = stored(storage)
     storage.store.is_down = True
     with working(worker_of(storage)):
-        assert eventually(lambda: "The worker waits" in caplog.text)
+        assert clock.eventually(lambda: "The worker waits" in caplog.text)
         storage.store.is_down = False
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert eventually(lambda: "The job store answers again." in caplog.text)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: "The job store answers again." in caplog.text)
     assert caplog.text.count("The worker waits: The job store does not answer") == 1
 
 
@@ -222,9 +227,9 @@ def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: py
     storage = FakeStorage()
     storage.store.broken_by = ZeroDivisionError("by nought")
     with working(worker_of(storage)):
-        assert eventually(lambda: "an error that it does not know" in caplog.text)
+        assert clock.eventually(lambda: "an error that it does not know" in caplog.text)
         job = stored(storage)
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     assert "ZeroDivisionError: by nought" in caplog.text
 
 
@@ -233,9 +238,9 @@ def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.L
     broken = stored(storage)
     storage.jobs.plans[broken.id] = b"no plan"
     with working(worker_of(storage)):
-        assert eventually(lambda: status_of(storage, broken) is Status.FAILED)
+        assert clock.eventually(lambda: status_of(storage, broken) is Status.FAILED)
         job = stored(storage)
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     assert f"plan of job {broken.id} cannot be read" in storage.jobs.rows[broken.id].error
 
 
@@ -244,7 +249,7 @@ def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence()
     storage = FakeStorage()
     job = stored(storage, job_type=JobType.ANALYTICS_GENERATION)
     with working(worker_of(storage)):
-        assert eventually(lambda: status_of(storage, job) is Status.FAILED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     after = storage.jobs.rows[job.id]
     assert after.error == "This version of the service cannot do analytics-generation jobs."
     assert after.ended_at is not None
@@ -261,7 +266,7 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     storage = FakeStorage()
     job = stored(storage)
     with working(worker_of(storage, FakeExecution(skips=skips))):
-        assert eventually(lambda: status_of(storage, job) is Status.FAILED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
     assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs go on." in caplog.messages
 
@@ -276,37 +281,37 @@ def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
         progress=replace(job.progress, limiter=LimiterReport(requests_made=41)),
     )
     with working(worker_of(storage)):
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     after = storage.jobs.rows[job.id]
     assert (after.progress.limiter.requests_made, after.config.rate_limits) == (41, FAST)
 
 
 def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() -> None:
     """R1.7"""
-    storage, clock = FakeStorage(), FakeClock()
+    storage = FakeStorage()
 
     def ended(days_ago: float) -> Job:
-        at = clock() - timedelta(days=days_ago)
+        at = clock.now() - timedelta(days=days_ago)
         return storage.jobs.put_in(a_job(status=Status.COMPLETED, created_at=at, ended_at=at))
 
     old, young = ended(30.01), ended(29.99)
-    worker = worker_of(storage, now=clock)
+    worker = worker_of(storage)
     assert worker._work_once() is False
     assert set(storage.jobs.rows) == {young.id}
     assert old.id not in storage.jobs.plans
-    clock.forward(hours=23.9)
+    clock.sleep(23.9 * 3600)
     worker._work_once()
     assert set(storage.jobs.rows) == {young.id}  # older than the retention by now, but it is not a day yet
-    clock.forward(hours=0.2)
+    clock.sleep(0.2 * 3600)
     worker._work_once()
     assert storage.jobs.rows == {}
 
 
 def test_an_active_job_is_never_removed_however_old() -> None:
     """R1.7"""
-    storage, clock = FakeStorage(), FakeClock()
-    paused = storage.jobs.put_in(a_job(status=Status.PAUSED, created_at=clock() - timedelta(days=400)))
-    worker_of(storage, now=clock)._work_once()
+    storage = FakeStorage()
+    paused = storage.jobs.put_in(a_job(status=Status.PAUSED, created_at=clock.now() - timedelta(days=400)))
+    worker_of(storage)._work_once()
     assert set(storage.jobs.rows) == {paused.id}
 
 
@@ -348,17 +353,17 @@ def test_the_worker_of_a_server_begins_once_all_applications_are_ready(
 
 
 def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
-    storage, clock = FakeStorage(), FakeClock()
-    worker = worker_of(storage, now=clock)
+    storage = FakeStorage()
+    worker = worker_of(storage)
     worker._work_once()
     first = storage.jobs.seen_at
-    assert first == clock()
-    clock.forward(seconds=29)
+    assert first == clock.now()
+    clock.sleep(29)
     worker._work_once()
     assert storage.jobs.seen_at == first
-    clock.forward(seconds=1)
+    clock.sleep(1)
     worker._work_once()
-    assert storage.jobs.seen_at == clock()
+    assert storage.jobs.seen_at == clock.now()
 
 
 class Listener(Companion):
@@ -384,18 +389,18 @@ def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
     storage, listener = FakeStorage(), Listener()
 
     def asks(item: WorkItem) -> Outcome:
-        assert eventually(lambda: "stranded no more" in listener.heard)
-        return an_outcome(item, at=utc_now())
+        assert clock.eventually(lambda: "stranded no more" in listener.heard)
+        return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(asks)
     job = stored(storage)
     with working(worker_of(storage, execution, beside=listener)):
-        assert eventually(lambda: execution.items)
+        assert clock.eventually(lambda: execution.items)
         storage.store.is_down = True
-        assert eventually(lambda: len(listener.heard) > 1)
+        assert clock.eventually(lambda: len(listener.heard) > 1)
         storage.store.is_down = False
-        assert eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert eventually(lambda: "nudge" in listener.heard)
+        assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
+        assert clock.eventually(lambda: "nudge" in listener.heard)
     assert listener.heard == [
         "start",
         "stranded: The job store does not answer: it is told so.",
