@@ -87,10 +87,12 @@ class Editions:
 
     def _read(self, end: date, *, is_archived: bool, is_patient: bool) -> CalendarMonth:
         """Try until there is a page: without it nobody knows whether the items of the month can still be had."""
-        for failures in itertools.count(1):
+        failures = 0
+        while True:
             try:
                 month = self._calendars.refreshed(end, self._now(), self._limiter, is_archived=is_archived)
             except DashboardUnavailable as exc:
+                failures += 1
                 cause = exc.__cause__ if isinstance(exc.__cause__, DashboardError) else exc
                 since = self._missing_since.setdefault(end, self._now())
                 is_over = abs(self._now() - since) >= PATIENCE and not isinstance(cause, LocalProblem)
@@ -100,4 +102,3 @@ class Editions:
             else:
                 self._missing_since.pop(end, None)
                 return month
-        raise AssertionError("unreachable")

@@ -81,7 +81,7 @@ def name_a_job(case: AnyCase, served: BackfillService) -> None:
 
 @schema.parametrize()
 def test_every_operation_answers_as_its_document_says(case: AnyCase, served: BackfillService) -> None:
-    """R13.1"""
+    """R9.1"""
     name_a_job(case, served)
     response = case.call_and_validate(headers=headers())
     if response.status_code == 400 and case.meta and case.meta.generation.mode.is_positive:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from backfill.clock import Clock
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     ATTEMPTS,
@@ -71,6 +72,7 @@ class Collecting:
         limiter: type[RecordingLimiter] = RecordingLimiter,
         dashboard: ScriptedDashboard | None = None,
         cadence: Cadence = Cadence.DAILY,
+        clock: Clock | None = None,
     ) -> None:
         self.storage, self.dashboard, self.clock = FakeStorage(), dashboard or ScriptedDashboard(), FakeClock()
         job = a_running_job(lease=Lease(owner="runner", expires_at=NOW + timedelta(days=1)))
@@ -78,7 +80,7 @@ class Collecting:
             replace(job, config=replace(job.config, skip_existing=skip_existing, cadence=cadence))
         )
         self.time = VirtualClock.at()
-        self.limiter = limiter(self.storage, clock=self.time)
+        self.limiter = limiter(self.storage, clock=clock or self.time)
         calendars = Calendars(self.dashboard, self.storage.snapshots, lambda: self.limiter)
         self.work = Collection(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
         self.execution: Execution = self.work.execute(self.job, Fence(self.job.id, 1), self.limiter)

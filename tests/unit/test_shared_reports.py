@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     DISTRICT_REPORTS,
@@ -38,8 +39,15 @@ DISTRICTS = (SUMMARY, "01", "02", "F")
 class Sharing(Collecting):
     """A job over the close of January, the day before it was published, and the day on which it was published."""
 
-    def __init__(self, *, skip_existing: bool = True, is_closed: bool = True, cadence: Cadence = Cadence.DAILY) -> None:
-        super().__init__(skip_existing=skip_existing, cadence=cadence)
+    def __init__(
+        self,
+        *,
+        skip_existing: bool = True,
+        is_closed: bool = True,
+        cadence: Cadence = Cadence.DAILY,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(skip_existing=skip_existing, cadence=cadence, clock=clock)
         self.storage.snapshots.save_calendar(a_month(DAY, BEFORE, CLOSE, is_closed=is_closed))
         self.close = PlannedDay(DAY, DISTRICTS, an_edition(is_final=is_closed))
         self.date = PlannedDay(CLOSE, DISTRICTS, an_edition(is_final=False))
@@ -183,7 +191,7 @@ def test_a_close_that_moved_to_the_archive_is_not_taken_from_what_the_live_year_
 
 
 def test_the_two_are_not_at_work_at_once() -> None:
-    it, asks, may_answer = Sharing(), threading.Event(), threading.Event()
+    it, asks, may_answer = Sharing(clock=SYSTEM_CLOCK), threading.Event(), threading.Event()
     answer = it.dashboard.report
 
     def report(request: ReportRequest) -> Report:
