@@ -78,7 +78,12 @@ def _ran(phase: Phase, options: Sequence[str]) -> Outcome:
     command = [sys.executable, "-m", "pytest", *phase.folders, *phase.options, f"--junitxml={report}", *options]
     print(f"\n{phase.title}: {' '.join(command[2:])}", flush=True)
     began, used = time.monotonic(), os.times()
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # pytest is interrupted too, and stops the servers of its tests
+        raise
     after = os.times()
     cpu = after.children_user + after.children_system - used.children_user - used.children_system
     return Outcome(phase, status, time.monotonic() - began, cpu, _tests_of(report))
@@ -111,4 +116,7 @@ def _report(outcomes: Sequence[Outcome]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

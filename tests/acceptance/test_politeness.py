@@ -61,7 +61,7 @@ def test_retry_after_holds_the_whole_source_and_costs_no_attempt(
 ) -> None:
     """R12.4: the reason to wait is told, and nothing is asked meanwhile."""
     client = new_site(sample).serve()
-    after = "4" if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=6), usegmt=True)
+    after = "4" if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=8), usegmt=True)
     sample.play({"kind": status, "times": 1, "retry_after": after, "match": "clubperformance"})
     client.set_limits()
     job = client.start(*MONTHS, cadence="month-ends")

@@ -229,7 +229,8 @@ class FirestoreBackend(Backend):
         return storage_over(connection, prefix=self.prefix, retention=timedelta(days=30), patience=patience)
 
     def prepare(self) -> None:
-        """Nothing: a collection is there with its first document."""
+        """Wait until the emulator, which may have started just now, answers in time."""
+        self._wait_until_connected()
 
     def clear(self) -> None:
         requests.delete(
@@ -249,7 +250,7 @@ class FirestoreBackend(Backend):
 
     def _wait_until_connected(self) -> None:
         """gRPC looks for what was away twice a second at best, more seldom on a busy machine."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while True:
             try:
                 return _firestore_storage(self.prefix, self.patience).jobs.ping()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,15 +12,14 @@ from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
 from tests.run import FOLDERS, PHASES, ROOT
 
 
-def _has_marker(markers: tuple[str, ...], name: str, /, **_: str | int | bool | None) -> bool:
-    return name in markers
-
-
 def phases_of(folder: str, *markers: str) -> list[str]:
+    def is_marked(name: str, /, **_options: str | int | bool | None) -> bool:
+        return name in markers
+
     found = []
     for phase in PHASES:
         selects = Expression.compile(phase.options[phase.options.index("-m") + 1])
-        if folder in phase.folders and selects.evaluate(partial(_has_marker, markers)):
+        if folder in phase.folders and selects.evaluate(is_marked):
             found.append(phase.title)
     return found
 
