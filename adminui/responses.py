@@ -17,8 +17,8 @@ from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 
 from adminui.permissions import VIEW, names
-from backfill import service
-from backfill.domain import Actor, Door
+from backfill import bootstrap
+from backfill.domain import Actor, Channel
 from backfill.errors import (
     BackfillError,
     DashboardUnavailable,
@@ -26,14 +26,14 @@ from backfill.errors import (
     JobNotFound,
     StorageUnavailable,
 )
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 
 View = Callable[..., HttpResponse]
 Context = Mapping[str, Any]
 
 
 def the_service() -> BackfillService:
-    return service.backfill_service()
+    return bootstrap.backfill_service()
 
 
 def now() -> datetime:
@@ -41,7 +41,7 @@ def now() -> datetime:
 
 
 def actor(request: HttpRequest) -> Actor:
-    return Actor(request.user.get_username(), Door.ADMIN)
+    return Actor(request.user.get_username(), Channel.ADMIN)
 
 
 def is_htmx(request: HttpRequest) -> bool:
@@ -49,12 +49,12 @@ def is_htmx(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def looks(view: View) -> View:
+def read_view(view: View) -> View:
     """For a view that shows something."""
     return _guarded(view, VIEW, ("GET", "HEAD"))
 
 
-def does(permission: str, *more_methods: str) -> Callable[[View], View]:
+def action_view(permission: str, *more_methods: str) -> Callable[[View], View]:
     """For a view that changes something, by POST; `more_methods` where it also shows what it would do."""
     return lambda view: _guarded(view, permission, ("POST", *more_methods))
 
@@ -71,7 +71,7 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
             try:
                 response = view(request, *args, **kwargs)
             except BackfillError as exc:
-                response = told(request, exc)
+                response = error_response(request, exc)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "private, no-cache"
         patch_vary_headers(response, ["Cookie", "HX-Request"])
@@ -109,7 +109,7 @@ def done(request: HttpRequest, sentence: str, *, focus: str = "") -> HttpRespons
     return HttpResponseRedirect(reverse("admin:backfill"))
 
 
-def told(request: HttpRequest, exc: BackfillError) -> HttpResponse:
+def error_response(request: HttpRequest, exc: BackfillError) -> HttpResponse:
     """A refusal, as a sentence where it was asked for."""
     status = _status_of(exc)
     if is_htmx(request):
@@ -117,7 +117,9 @@ def told(request: HttpRequest, exc: BackfillError) -> HttpResponse:
     if request.method == "POST":
         messages.error(request, exc.message)
         return HttpResponseRedirect(reverse("admin:backfill"))
-    return page(request, "admin/backfill/told.html", {"title": _("Backfill"), "sentence": exc.message}, status=status)
+    return page(
+        request, "admin/backfill/error_page.html", {"title": _("Backfill"), "sentence": exc.message}, status=status
+    )
 
 
 def notice(request: HttpRequest, lead: str, sentence: str, *, status: int) -> HttpResponse:
@@ -143,7 +145,7 @@ def _refused(request: HttpRequest, missing: list[str]) -> HttpResponse:
     if is_htmx(request):
         return notice(request, lead, sentence, status=403)
     context = {"title": _("Backfill"), "lead": lead, "sentence": sentence}
-    return page(request, "admin/backfill/told.html", context, status=403)
+    return page(request, "admin/backfill/error_page.html", context, status=403)
 
 
 def is_known(request: HttpRequest, etag: str) -> bool:

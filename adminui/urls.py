@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from django.urls import URLPattern, path, register_converter
 
 from adminui.converters import DateConverter, DistrictConverter
-from adminui.door import View
-from adminui.views import coverage, jobs, page, results, starting, steering
+from adminui.responses import View
+from adminui.views import coverage, job_actions, jobs, page, results, start_job
 
 if TYPE_CHECKING:
     from adminui.site import BackfillAdminSite
@@ -24,16 +24,16 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "": ("backfill", page.index),
         "now/": ("backfill_now", page.now),
         "history/": ("backfill_history", page.history),
-        "preview/": ("backfill_preview", starting.preview),
-        "start/": ("backfill_start", starting.start),
-        "limits/": ("backfill_limits", starting.limits),
+        "preview/": ("backfill_preview", start_job.preview),
+        "start/": ("backfill_start", start_job.start),
+        "limits/": ("backfill_limits", start_job.limits),
         "jobs/<uuid:job_id>/": ("backfill_job", jobs.job),
         "jobs/<uuid:job_id>/now/": ("backfill_job_now", jobs.now),
-        "jobs/<uuid:job_id>/cancel/": ("backfill_cancel", steering.cancel),
-        "jobs/<uuid:job_id>/pause/": ("backfill_pause", steering.pause),
-        "jobs/<uuid:job_id>/resume/": ("backfill_resume", steering.resume),
-        "jobs/<uuid:job_id>/lower/": ("backfill_lower", steering.lower),
-        "jobs/<uuid:job_id>/retry/": ("backfill_retry", steering.retry),
+        "jobs/<uuid:job_id>/cancel/": ("backfill_cancel", job_actions.cancel),
+        "jobs/<uuid:job_id>/pause/": ("backfill_pause", job_actions.pause),
+        "jobs/<uuid:job_id>/resume/": ("backfill_resume", job_actions.resume),
+        "jobs/<uuid:job_id>/lower/": ("backfill_lower", job_actions.lower),
+        "jobs/<uuid:job_id>/retry/": ("backfill_retry", job_actions.retry),
         "coverage/": ("backfill_coverage", coverage.coverage),
         "coverage/map/": ("backfill_coverage_map", coverage.coverage_map),
         "results/": ("backfill_results", results.newest),

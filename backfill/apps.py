@@ -50,9 +50,9 @@ class BackfillConfig(AppConfig):
         is_loaded_to_serve = bool(callers & {"django.core.wsgi", "django.core.asgi"})
         if not is_loaded_to_serve and not _is_runserver():
             return
-        from backfill.service import backfill_service
+        from backfill.bootstrap import backfill_service
+        from backfill.engine.worker import Worker, restart_after_fork, start_here
         from backfill.webhooks import new_worker
-        from backfill.worker import Worker, restart_after_fork, start_here
 
         def worker_here() -> Worker:
             return new_worker(backfill_service())

@@ -12,9 +12,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from backfill.domain import AllowedHours
+from backfill.job_types.compute.local import EXECUTORS, trouble_with
 from backfill.storage import ADAPTERS
 from backfill.webhooks import key_of
-from backfill.work.executors import EXECUTORS, trouble_with
 
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST")
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")

@@ -238,7 +238,7 @@ class NoRows(TransientDashboardError):
     code = "NO_ROWS"
 
 
-class WrongAnswer(DashboardError):
+class WrongReport(DashboardError):
     """A report that is not the requested one. It can be transient: the server is confused for a moment, or the program
     year moves to the archive. Request it again, then read the calendar again."""
 
@@ -270,7 +270,7 @@ class NotCsv(RefusedAnswer):
     code = "NOT_CSV"
 
 
-class MissingColumn(WrongAnswer):
+class MissingColumn(WrongReport):
     """A needed column is missing. If this persists, the format of the export has changed and the parser must follow."""
 
     code = "MISSING_COLUMN"
@@ -282,19 +282,19 @@ class MalformedRow(RefusedAnswer):
     code = "MALFORMED_ROW"
 
 
-class WrongMonth(WrongAnswer):
+class WrongMonth(WrongReport):
     """The footer names another month than was asked for."""
 
     code = "WRONG_MONTH"
 
 
-class WrongAsOf(WrongAnswer):
+class WrongAsOf(WrongReport):
     """The footer names another as-of day than was asked for."""
 
     code = "WRONG_AS_OF"
 
 
-class WrongDistrict(WrongAnswer):
+class WrongDistrict(WrongReport):
     """A row belongs to another district than was asked for."""
 
     code = "WRONG_DISTRICT"

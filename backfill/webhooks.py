@@ -18,14 +18,14 @@ from uuid import UUID
 import requests
 from urllib3.exceptions import HTTPError
 
-from backfill import shapes
-from backfill.clock import SYSTEM_CLOCK, Clock
-from backfill.domain import Job, Notice
+from backfill.dashboard.network import Route, reason
+from backfill.domain import Job, WebhookEvent
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
+from backfill.engine.worker import Worker, WorkerExtension
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
-from backfill.network import Route, reason
-from backfill.service import BackfillService
+from backfill.serializers import values
+from backfill.service.commands import BackfillService
 from backfill.storage import JobStorage
-from backfill.worker import Companion, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def new_worker(service: BackfillService) -> Worker:
     told = receiver()
     if told is None:
         return service.new_worker()
-    return service.new_worker(beside=Courier(service.storage.jobs, *told, clock=service.worker_clock))
+    return service.new_worker(extension=WebhookDispatcher(service.storage.jobs, *told, clock=service.worker_clock))
 
 
 def key_of(secret: str) -> bytes:
@@ -81,18 +81,18 @@ def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, sha256)).decode()
 
 
-def body_of(job: Job, notice: Notice) -> bytes:
+def body_of(job: Job, event: WebhookEvent) -> bytes:
     shape = {
-        "event": str(notice.event),
-        "deliveryId": str(notice.id_for(job.id)),
-        "occurredAt": shapes.instant(notice.at),
-        "message": notice.sentence,
-        "job": shapes.listed_job(job),
+        "event": str(event.event),
+        "deliveryId": str(event.id_for(job.id)),
+        "occurredAt": values.instant(event.at),
+        "message": event.sentence,
+        "job": values.listed_job(job),
     }
     return json.dumps(shape).encode()
 
 
-class Courier(Companion):
+class WebhookDispatcher(WorkerExtension):
     """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
 
     def __init__(self, jobs: JobStorage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -101,7 +101,7 @@ class Courier(Companion):
         self._stop, self._wake = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
         self._unreadable: set[UUID] = set()
-        self._unstored: tuple[Job, Notice] | None = None
+        self._unstored: tuple[Job, WebhookEvent] | None = None
 
     def start(self) -> None:
         self._thread = self._clock.thread(self._run, "backfill-courier")
@@ -114,13 +114,13 @@ class Courier(Companion):
         if self._thread is not None:
             self._thread.join(_STOP_WITHIN)
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """There may be something to tell."""
         self._wake.set()
 
-    def stranded(self, job: Job, notice: Notice | None) -> None:
+    def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
         """To be told from memory, for as long as this process lives: the store, which would keep it, is away."""
-        self._unstored = (job, notice) if notice is not None else None
+        self._unstored = (job, event) if event is not None else None
 
     def _run(self) -> None:
         while True:
@@ -141,49 +141,49 @@ class Courier(Companion):
     def deliver_unstored(self) -> None:
         if (unstored := self._unstored) is None:
             return
-        job, notice = unstored
-        if not notice.is_due(self._now()):
+        job, event = unstored
+        if not event.is_due(self._now()):
             return
-        after = notice.settled() if self._is_taken(job, notice) else notice.attempted(self._now())
+        after = event.settled() if self._is_taken(job, event) else event.attempted(self._now())
         if self._unstored is unstored:  # else the store is back, or away again
             self._unstored = (job, after)
 
     def deliver_due(self) -> None:
-        for job_id in self._jobs.with_notice_due(self._now()):
+        for job_id in self._jobs.with_webhook_event_due(self._now()):
             try:
                 job = self._jobs.get(job_id)
             except CorruptRecord as exc:
                 self._note_unreadable(job_id, exc)
                 continue
-            for notice in job.notices.all() if job else ():
-                if notice.is_due(self._now()):
-                    self._deliver(job_id, notice)
+            for event in job.webhook_events.all() if job else ():
+                if event.is_due(self._now()):
+                    self._deliver(job_id, event)
 
     def _note_unreadable(self, job_id: UUID, exc: CorruptRecord) -> None:
         if job_id not in self._unreadable:
             self._unreadable.add(job_id)
             logger.warning("%s Nobody can be told of it.", exc.message, extra={"job": str(job_id), "code": exc.code})
 
-    def _deliver(self, job_id: UUID, notice: Notice) -> None:
-        attempt = notice.settled() if notice.is_old(self._now()) else notice.attempted(self._now())
-        job = self._replaced(job_id, notice, attempt)
+    def _deliver(self, job_id: UUID, event: WebhookEvent) -> None:
+        attempt = event.settled() if event.is_old(self._now()) else event.attempted(self._now())
+        job = self._replaced(job_id, event, attempt)
         if job is None:
             return  # another courier has it
         if attempt.due_at is None:
             # One that was never tried is of a time when there was nobody to tell.
-            level = logging.WARNING if notice.attempts else logging.DEBUG
-            logger.log(level, "Job %s: given up telling %s.", job_id, notice.event, extra=_facts(job_id, notice))
-        elif self._is_taken(job, notice):
+            level = logging.WARNING if event.attempts else logging.DEBUG
+            logger.log(level, "Job %s: given up telling %s.", job_id, event.event, extra=_facts(job_id, event))
+        elif self._is_taken(job, event):
             self._replaced(job_id, attempt, attempt.settled())
 
-    def _replaced(self, job_id: UUID, before: Notice, after: Notice) -> Job | None:
+    def _replaced(self, job_id: UUID, before: WebhookEvent, after: WebhookEvent) -> Job | None:
         """The job with one notice in another's place; None where that is not there any more as it was."""
         was_there = False
 
         def change(job: Job) -> Job:
             nonlocal was_there
-            was_there = job.notices.find(before.event) == before
-            return job.noticed(after) if was_there else job
+            was_there = job.webhook_events.find(before.event) == before
+            return job.with_webhook_events(after) if was_there else job
 
         try:
             job = self._jobs.update(job_id, change)
@@ -191,10 +191,10 @@ class Courier(Companion):
             return None  # it was removed meanwhile
         return job if was_there else None
 
-    def _is_taken(self, job: Job, notice: Notice) -> bool:
+    def _is_taken(self, job: Job, event: WebhookEvent) -> bool:
         """Whether the receiver has it, or wants no more of it."""
-        message_id, timestamp, body = str(notice.id_for(job.id)), int(self._now().timestamp()), body_of(job, notice)
-        facts = _facts(job.id, notice)
+        message_id, timestamp, body = str(event.id_for(job.id)), int(self._now().timestamp()), body_of(job, event)
+        facts = _facts(job.id, event)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message_id,
@@ -204,19 +204,19 @@ class Courier(Companion):
         # Not the address, and not an error's own text, which quotes it: that of a receiver may hold a secret.
         route = Route.to(self._url, setting="BACKFILL_WEBHOOK_URL", host="the receiver")
         if trouble := route.trouble():
-            logger.warning("Job %s: %s could not be told. %s", job.id, notice.event, trouble, extra=facts)
+            logger.warning("Job %s: %s could not be told. %s", job.id, event.event, trouble, extra=facts)
             return False
         try:
             status = self._posted(body, headers, route)
         except (requests.RequestException, HTTPError, OSError) as exc:
             why = "no answer in time" if isinstance(exc, requests.Timeout) else route.cause(exc).rstrip(".")
             why = why or reason(exc)
-            logger.warning("Job %s: %s could not be told: %s.", job.id, notice.event, why, extra=facts)
+            logger.warning("Job %s: %s could not be told: %s.", job.id, event.event, why, extra=facts)
             return False
         if status == _GONE or 200 <= status < 300:
-            logger.info("Job %s: the receiver was told %s (%d).", job.id, notice.event, status, extra=facts)
+            logger.info("Job %s: the receiver was told %s (%d).", job.id, event.event, status, extra=facts)
             return True
-        logger.warning("Job %s: the receiver of %s answered %d.", job.id, notice.event, status, extra=facts)
+        logger.warning("Job %s: the receiver of %s answered %d.", job.id, event.event, status, extra=facts)
         return False
 
     def _posted(self, body: bytes, headers: Mapping[str, str], route: Route) -> int:
@@ -236,11 +236,11 @@ class Courier(Companion):
                 return answer.status_code
 
 
-def _facts(job_id: UUID, notice: Notice) -> dict[str, object]:
+def _facts(job_id: UUID, event: WebhookEvent) -> dict[str, object]:
     """Fields of a log line."""
     return {
         "job": str(job_id),
-        "event": str(notice.event),
-        "delivery": str(notice.id_for(job_id)),
-        "attempt": notice.attempts + 1,
+        "event": str(event.event),
+        "delivery": str(event.id_for(job_id)),
+        "attempt": event.attempts + 1,
     }

@@ -1,4 +1,4 @@
-"""Settings, all from the environment or a `.env` beside manage.py. The README lists them.
+"""Settings, all from the environment or a `.env` beside manage.py. docs/configuration.md lists them.
 
 What is no value of a setting stops the start with a sentence, where system checks would come too late to name it:
 serving processes run none of them.
@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "backfill",
+    "sample_dashboard",
     "adminui",
 ]
 MIDDLEWARE = [
@@ -210,7 +211,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "backfill.api.errors.handle_exception",
+    "EXCEPTION_HANDLER": "backfill.api.exception_handler.handle_exception",
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from backfill.api.elsewhere import Health, Readiness
+from backfill.api.probes import Health, Readiness
 from backfill.api.prometheus import Metrics
 
 urlpatterns = [

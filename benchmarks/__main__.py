@@ -19,7 +19,7 @@ from benchmarks.section import section
 
 if TYPE_CHECKING:
     from backfill.domain import JobRequest
-    from backfill.service import BackfillService
+    from backfill.service.commands import BackfillService
     from backfill.storage import JobStorage
 
 
@@ -135,7 +135,7 @@ def million_items(jobs: JobStorage, aim: str) -> None:
         PlannedDay,
         Progress,
     )
-    from backfill.manager import Manager
+    from backfill.engine.job_manager import JobManager
 
     print("\nA job of 1,000,000 items")
     now = datetime.now(UTC)
@@ -158,7 +158,7 @@ def million_items(jobs: JobStorage, aim: str) -> None:
         progress=Progress(total_items=plan.total_items),
     )
     jobs.create(job, plan, displace=lambda active: active.displaced(now + timedelta(days=1)))
-    claim = Manager(jobs).claim("bench", now)
+    claim = JobManager(jobs).claim("bench", now)
     assert claim is not None
     items = (item for day in days for item in day.items())
     while batch := list(itertools.islice(items, 500)):
@@ -166,7 +166,7 @@ def million_items(jobs: JobStorage, aim: str) -> None:
         claim.record((), LimiterReport(), now)
     claim.release(now)
     del claim
-    seconds = timed(lambda: Manager(jobs).claim("bench-2", now))
+    seconds = timed(lambda: JobManager(jobs).claim("bench-2", now))
     say("resume of a ledger of 1,000,050 outcomes", f"{seconds:.2f} s", aim)
     say(
         "memory of this whole process at its highest",

@@ -1,4 +1,4 @@
-"""Analytics: from stored snapshots to stored results, beside a bare loop over the same pure functions."""
+"""AnalyticsHandler: from stored snapshots to stored results, beside a bare loop over the same pure functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.harness import forget, run_job, say, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import Report, ReportName, Snapshot
-    from backfill.work.computing import Source
+    from backfill.job_types.compute.tasks import ComputeInput
 
 _MADE = 16
 """Districts that are made; a year of 130 repeats their figures."""
@@ -45,8 +45,8 @@ class Run:
 
 
 def analytics() -> None:
+    from backfill.job_types.compute.tasks import compute
     from backfill.models import StoredResult
-    from backfill.work.computing import compute
 
     print(f"\nAnalytics of {_DISTRICTS} districts of {_CLUBS} clubs (made in {_MADE} kinds), {len(_MONTHS)} month-ends")
     service = service_for("http://127.0.0.1:9")
@@ -103,14 +103,14 @@ def _job(executor: str) -> Run:
     return Run(done / (job.ended_at - job.started_at).total_seconds(), done / (_cpu_at_rest() - cpu), _memory() - grown)
 
 
-def _sources(kinds: list[dict[ReportName, Report]]) -> list[Source]:
+def _sources(kinds: list[dict[ReportName, Report]]) -> list[ComputeInput]:
     """What the districts of one date are computed from."""
-    from backfill.work.computing import Source, world_of
+    from backfill.job_types.compute.tasks import ComputeInput, world_of
 
     summary, *districts = (snapshot for snapshot in _year(kinds) if snapshot.date == _MONTHS[0])
     world = world_of(summary)
     return [
-        Source(snapshot=one, summary=world.rows.get(one.district), world_line=world.lines.get(one.district))
+        ComputeInput(snapshot=one, summary=world.rows.get(one.district), world_line=world.lines.get(one.district))
         for one in districts
     ]
 
@@ -136,9 +136,9 @@ def _memory() -> float:
 
 def _reports() -> Iterator[dict[ReportName, Report]]:
     """The summary of a made world, then the reports of each of its districts."""
-    from backfill.dashboard.csv import parse
+    from backfill.dashboard.reports import parse
     from backfill.domain import DISTRICT_REPORTS, ProgramYear, Report, ReportName
-    from backfill.sample_world.world import SampleWorld
+    from sample_dashboard.world import SampleWorld
 
     world, year, month = (
         SampleWorld(today=date(2026, 11, 1), districts=_MADE, clubs=_CLUBS),

@@ -20,8 +20,8 @@ from benchmarks.harness import forget, sample_dashboard, say, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import Estimate, RateLimits
-    from backfill.planning import Preview
-    from backfill.service import BackfillService
+    from backfill.service.commands import BackfillService
+    from backfill.service.planning import Preview
 
 Json = dict[str, Any]
 Mood = Callable[[threading.Event], Iterator[tuple[float, list[Json]]]]
@@ -93,7 +93,7 @@ def _recorded(
     service: BackfillService, address: str, limits: RateLimits, mood: Mood
 ) -> tuple[Preview, float, list[Told]]:
     """What a preview said, what the job took, and what was told meanwhile."""
-    from backfill.domain import Actor, Cadence, Door, JobRequest, JobType
+    from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType
 
     year = datetime.now(UTC).year
     request = JobRequest(
@@ -102,20 +102,20 @@ def _recorded(
         end_date=date(year - 1, 6, 30),
         cadence=Cadence.MONTH_ENDS,
     )
-    service.change_rate_limits(limits.to_dict(), by=Actor("bench", Door.CLI))
+    service.change_rate_limits(limits.to_dict(), by=Actor("bench", Channel.CLI))
     preview = service.preview(request)
     ended = threading.Event()
     player = threading.Thread(target=_play, args=(address, mood, ended), daemon=True)
     player.start()
-    job = service.start(request, by=Actor("bench", Door.CLI)).job
+    job = service.start(request, by=Actor("bench", Channel.CLI)).job
     worker = service.new_worker()
     began = time.monotonic()
     worker.start()
-    looks: list[tuple[float, Estimate]] = []
+    read_view: list[tuple[float, Estimate]] = []
     while (job := service.job(job.id)).status.is_active:
         progress = job.progress
         if progress.left is not None and progress.settled_items >= progress.total_items / 10:
-            looks.append((time.monotonic(), progress.left))
+            read_view.append((time.monotonic(), progress.left))
         time.sleep(_LOOK_EVERY)
     end = time.monotonic()
     ended.set()
@@ -123,7 +123,7 @@ def _recorded(
     player.join()
     requests.post(f"{address}/__reset", timeout=5)
     assert not job.progress.failed, job.progress.errors
-    return preview, end - began, [Told(end - at, left) for at, left in looks if end - at > 1]
+    return preview, end - began, [Told(end - at, left) for at, left in read_view if end - at > 1]
 
 
 def truth_of_the_time_left() -> None:

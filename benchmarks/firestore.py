@@ -107,8 +107,8 @@ def _storage(interceptors: list[Any]) -> Any:
 def _documents() -> None:
     from django.conf import settings
 
-    from backfill import service as services
-    from backfill.domain import Actor, Cadence, Door, JobRequest, JobType, RateLimits
+    from backfill import bootstrap as services
+    from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType, RateLimits
 
     charges = Charges()
     storage = _storage([charges])
@@ -130,7 +130,7 @@ def _documents() -> None:
             # Of nine items one is a single request, and the others are three.
             limits = RateLimits(max_requests_per_minute=1667, min_delay_ms=0, max_concurrent=3)
             began = time.perf_counter()
-            job = service.start(request, by=Actor("bench", Door.CLI)).job
+            job = service.start(request, by=Actor("bench", Channel.CLI)).job
             storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
             worker, watching = service.new_worker(), _storage([]).jobs
             worker.start()
@@ -146,7 +146,7 @@ def _documents() -> None:
             say("items a second", f"{items / seconds:.1f}")
             state = writes["jobs"] + writes["segments"]
             say("writes of job and ledger, an item", f"{state / items:.3f}", "at most 0.1")
-            say("writes of the shared timeline, an item", f"{writes['timeline'] / items:.3f}")
+            say("writes of the shared timeline, an item", f"{writes['schedule'] / items:.3f}")
             say("writes of snapshots, an item", f"{writes['snapshots'] / items:.3f}", "1")
             say("writes of the slot, in all", f"{writes['slot']}", "3")
             say("reads, an item", f"{reads.total() / items:.2f}")
@@ -163,7 +163,7 @@ def _reads_of_the_admin() -> tuple[int, int]:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from backfill import service as services
+    from backfill import bootstrap as services
 
     charges = Charges()
     client = Client(headers={"host": "localhost"})
@@ -208,7 +208,7 @@ def _result(day: date, district: str) -> Any:
         program_year=ProgramYear.of(day),
         source_hash=secrets.token_hex(16),
         schema_version=1,
-        basis=secrets.token_hex(16),
+        input_digest=secrets.token_hex(16),
         job_id=UUID(int=1),
         computed_at=datetime.now(UTC),
         quality={},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backfill.domain import Job, JobRequest, RateLimits
-    from backfill.service import BackfillService
+    from backfill.service.commands import BackfillService
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,7 +62,7 @@ def service_for(address: str) -> BackfillService:
     """The service over the database of this run, pointed at that dashboard."""
     from django.conf import settings
 
-    from backfill.service import backfill_service
+    from backfill.bootstrap import backfill_service
 
     settings.BACKFILL_DASHBOARD_URL = address
     backfill_service.cache_clear()
@@ -80,9 +80,9 @@ def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -
     """A job from start to end in this process, under limits that may be beyond what an operator can set."""
     from dataclasses import replace
 
-    from backfill.domain import Actor, Door
+    from backfill.domain import Actor, Channel
 
-    job = service.start(request, by=Actor("bench", Door.CLI)).job
+    job = service.start(request, by=Actor("bench", Channel.CLI)).job
     service.storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
     worker = service.new_worker()
     worker.start()

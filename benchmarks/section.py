@@ -12,7 +12,7 @@ from uuid import uuid4
 from benchmarks.harness import say
 
 if TYPE_CHECKING:
-    from backfill.service import BackfillService
+    from backfill.service.commands import BackfillService
 
 JOBS = 10_000
 DISTRICTS = tuple(f"{n:02d}" for n in range(1, 131))
@@ -63,13 +63,13 @@ def store_ended_jobs(service: BackfillService) -> None:
     """Rows like that of one ended job, since creating each the usual way would take minutes."""
     from django.apps import apps
 
-    from backfill.domain import Actor, Door, JobRequest, JobType
+    from backfill.domain import Actor, Channel, JobRequest, JobType
 
     job = service.start(
         JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2013, 7, 1), end_date=date(2013, 7, 31)),
-        by=Actor("bench", Door.CLI),
+        by=Actor("bench", Channel.CLI),
     ).job
-    service.cancel(job.id, by=Actor("bench", Door.CLI))
+    service.cancel(job.id, by=Actor("bench", Channel.CLI))
     rows = apps.get_model("backfill", "BackfillJob").objects
     row = rows.get(pk=job.id)
     columns = {field.attname: getattr(row, field.attname) for field in row._meta.fields}  # noqa: SLF001 - Django's own API
@@ -87,7 +87,7 @@ def running_job(service: BackfillService) -> Callable[[], object]:
     from backfill.domain import (
         Actor,
         Cadence,
-        Door,
+        Channel,
         JobRequest,
         JobType,
         LimiterReport,
@@ -95,7 +95,7 @@ def running_job(service: BackfillService) -> Callable[[], object]:
         Outcome,
         OutcomeKind,
     )
-    from backfill.manager import Manager
+    from backfill.engine.job_manager import JobManager
 
     request = JobRequest(
         job_type=JobType.DATA_COLLECTION,
@@ -103,8 +103,8 @@ def running_job(service: BackfillService) -> Callable[[], object]:
         end_date=date(2023, 6, 30),
         cadence=Cadence.MONTH_ENDS,
     )
-    service.start(request, by=Actor("bench", Door.CLI))
-    claim = Manager(service.storage.jobs).claim("bench", datetime.now(UTC))
+    service.start(request, by=Actor("bench", Channel.CLI))
+    claim = JobManager(service.storage.jobs).claim("bench", datetime.now(UTC))
     assert claim is not None
     items = (item for day in claim.plan.days for item in day.items())
     limiter = LimiterReport(state=LimiterState.RUNNING, requests_made=100)

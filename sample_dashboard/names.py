@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backfill.sample_world.chance import Chance
+from sample_dashboard.rng import Rng
 
 _FIRST_HALVES = (
     "Amber",
@@ -76,13 +76,13 @@ _PLACE_PATTERNS = (
 _ODD_PATTERNS = ('The "Ah" Counters of {}', "Speakers, Listeners and Friends of {}", "{} Leaders, Inc.")
 
 
-def club_name(chance: Chance, key: str) -> str:
+def club_name(rng: Rng, key: str) -> str:
     """The name of the club that `key` stands for, ASCII, sometimes with a trailing or a double space."""
-    place = chance.one_of(_FIRST_HALVES, "first half", key) + chance.one_of(_SECOND_HALVES, "second half", key)
-    if chance.happens(10, "business", key):
-        place = chance.one_of(_BUSINESSES, "which business", key)
-    patterns = _ODD_PATTERNS if chance.happens(6, "odd", key) else _PLACE_PATTERNS
-    name = chance.one_of(patterns, "pattern", key).format(place)
-    if chance.happens(4, "double space", key):
+    place = rng.one_of(_FIRST_HALVES, "first half", key) + rng.one_of(_SECOND_HALVES, "second half", key)
+    if rng.happens(10, "business", key):
+        place = rng.one_of(_BUSINESSES, "which business", key)
+    patterns = _ODD_PATTERNS if rng.happens(6, "odd", key) else _PLACE_PATTERNS
+    name = rng.one_of(patterns, "pattern", key).format(place)
+    if rng.happens(4, "double space", key):
         name = name.replace(" ", "  ", 1)
-    return f"{name} " if chance.happens(6, "trailing space", key) else name
+    return f"{name} " if rng.happens(6, "trailing space", key) else name

@@ -8,7 +8,7 @@ from datetime import date
 from html import escape
 
 from backfill.domain import ProgramYear
-from backfill.sample_world.reports import MONTH_NAMES
+from sample_dashboard.reports import MONTH_NAMES
 
 ERROR_PAGE = (
     b"\r\n\r\n<!DOCTYPE html>\r\n<html><head><title>Toastmasters International</title></head>\r\n"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import date
 from functools import lru_cache
 
-from backfill.sample_world.chance import Chance
-from backfill.sample_world.names import club_name
-from backfill.sample_world.reformation import REFORMATION_YEAR, Reformation
-from backfill.sample_world.seasons import EPOCH, GOOD_STANDING, Club, Ramp, Season, ordinal
-from backfill.sample_world.standings import LAST_LEGACY_YEAR, Standing, stand_on
+from sample_dashboard.names import club_name
+from sample_dashboard.reformation import REFORMATION_YEAR, Reformation
+from sample_dashboard.rng import Rng
+from sample_dashboard.seasons import EPOCH, GOOD_STANDING, Club, Ramp, Season, ordinal
+from sample_dashboard.standings import LAST_LEGACY_YEAR, Standing, stand_on
 
 
 class Population:
@@ -22,8 +22,8 @@ class Population:
     A club keeps the figures of the district in which it began (its origin), also after the reformation.
     """
 
-    def __init__(self, chance: Chance, clubs: int, reformation: Reformation) -> None:
-        self._chance = chance
+    def __init__(self, rng: Rng, clubs: int, reformation: Reformation) -> None:
+        self._rng = rng
         self._clubs = clubs
         self._reformation = reformation
         self.seasons = lru_cache(maxsize=256)(self._seasons)
@@ -53,18 +53,18 @@ class Population:
             season
             for origin in reformation.origins(district)
             for season in self._seasons_from(origin, year - earlier)
-            if reformation.district_of(season.club.key, origin, self._chance) == district
+            if reformation.district_of(season.club.key, origin, self._rng) == district
         )
 
     def _seasons_of_origin(self, district: str, year: int) -> tuple[Season, ...]:
-        count = max(1, self._clubs * self._chance.between(80, 120, "clubs", district) // 100)
+        count = max(1, self._clubs * self._rng.between(80, 120, "clubs", district) // 100)
         founders = [self._founder(district, index, count) for index in range(count)]
         newer = [
             self._newcomer(district, born, index, count)
             for born in range(EPOCH, year + 1)
             for index in range(self._newcomers(district, born, count))
         ]
-        drive = self._chance.between(60, 140, "drive", district)
+        drive = self._rng.between(60, 140, "drive", district)
         return tuple(
             self._season(club, year, district, drive)
             for club in (*founders, *newer)
@@ -72,29 +72,29 @@ class Population:
         )
 
     def _newcomers(self, district: str, born: int, count: int) -> int:
-        return min(self._chance.between(0, -(-count * 6 // 100), "newcomers", district, born), 31)
+        return min(self._rng.between(0, -(-count * 6 // 100), "newcomers", district, born), 31)
 
     def _founder(self, district: str, index: int, count: int) -> Club:
         key = f"{district}/{index}"
-        number = (_slot(district) * 400 + index) * 17 + self._chance.between(300, 316, "number", key)
+        number = (_slot(district) * 400 + index) * 17 + self._rng.between(300, 316, "number", key)
         return self._club(key, f"{number:08d}", count, None)
 
     def _newcomer(self, district: str, born: int, index: int, count: int) -> Club:
         key = f"{district}/{born}/{index}"
         first = 28_600_000 if born >= 2022 else 7_000_000
         number = first + ((born - EPOCH) * 256 + _slot(district)) * 32 + index
-        day = date.fromordinal(date(born, 7, 5).toordinal() + self._chance.between(0, 320, "charter", key))
+        day = date.fromordinal(date(born, 7, 5).toordinal() + self._rng.between(0, 320, "charter", key))
         return self._club(key, f"{number:08d}", count, day)
 
     def _club(self, key: str, number: str, count: int, chartered_on: date | None) -> Club:
-        draw = self._chance.between
+        draw = self._rng.between
         areas = max(1, round(count / 5))
         division, area = divmod(draw(0, areas - 1, "area", key), 4)
-        size = draw(7, 17, "size", key) + draw(2, 13, "more", key) + (9 if self._chance.happens(12, "big", key) else 0)
+        size = draw(7, 17, "size", key) + draw(2, 13, "more", key) + (9 if self._rng.happens(12, "big", key) else 0)
         return Club(
             key=key,
             number=number,
-            name=club_name(self._chance, key),
+            name=club_name(self._rng, key),
             division=_letters(division),
             area=f"{area + 1:02d}",
             size=size,
@@ -103,20 +103,20 @@ class Population:
 
     def _suspension(self, club: Club, year: int) -> date | None:
         """The day on which a club is suspended for good; it is gone from the next program year's reports."""
-        if year <= club.charter_year or not self._chance.happens(3, "end", club.key, year):
+        if year <= club.charter_year or not self._rng.happens(3, "end", club.key, year):
             return None
-        return date(year, 9, 30) if self._chance.happens(50, "autumn", club.key) else date(year + 1, 3, 31)
+        return date(year, 9, 30) if self._rng.happens(50, "autumn", club.key) else date(year + 1, 3, 31)
 
     def _members_at_start(self, club: Club, district: str, year: int) -> int:
         """Members on 1 July of `year`, which is what the June close before it shows."""
         end = self._suspension(club, year)
         if end is not None and end.month == 9:
-            return self._chance.between(1, 6, "dwindled", club.key)
-        tide = self._chance.between(-2, 2, "tide", district, year)
-        return max(4, club.size + tide + self._chance.between(-5, 6, "members", club.key, year))
+            return self._rng.between(1, 6, "dwindled", club.key)
+        tide = self._rng.between(-2, 2, "tide", district, year)
+        return max(4, club.size + tide + self._rng.between(-5, 6, "members", club.key, year))
 
     def _season(self, club: Club, year: int, district: str, drive: int) -> Season:
-        draw, happens, key = self._chance.between, self._chance.happens, (club.key, year)
+        draw, happens, key = self._rng.between, self._rng.happens, (club.key, year)
 
         def ramp(what: str, total: int, first: tuple[int, int, int], last: tuple[int, int, int]) -> Ramp:
             """From some day of month, day to day + spread, to another; all are done before the earliest June close."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backfill.sample_world.chance import Chance
+from sample_dashboard.rng import Rng
 
 REFORMATION_YEAR = 2026
 """The first calendar year of the program year in which it takes effect."""
@@ -43,9 +43,9 @@ class Reformation:
         former = tuple(old for old, new in self.successors.items() if new == district)
         return former or ((district, *self.successors) if district == self.neighbour else (district,))
 
-    def district_of(self, club: str, origin: str, chance: Chance) -> str:
+    def district_of(self, club: str, origin: str, rng: Rng) -> str:
         """The district of a club of district `origin`; `club` is its key."""
         if origin not in self.successors:
             return origin
-        moves = bool(self.neighbour) and chance.happens(_MOVED_PERCENT, "moves", club)
+        moves = bool(self.neighbour) and rng.happens(_MOVED_PERCENT, "moves", club)
         return self.neighbour if moves else self.successors[origin]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from backfill.domain import ReportName
-from backfill.sample_world.standings import LAST_LEGACY_YEAR, Standing
+from sample_dashboard.standings import LAST_LEGACY_YEAR, Standing
 
 Column = tuple[str, Callable[[Standing], object]]
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class Rng:
     """Every draw is named by its key; the order of draws does not matter."""
 
     seed: str

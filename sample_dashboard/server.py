@@ -20,10 +20,10 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from backfill.domain import ProgramYear
-from backfill.sample_world.control import Control, Fault, FaultKind
-from backfill.sample_world.pages import ERROR_PAGE
-from backfill.sample_world.world import SampleWorld
-from backfill.sample_world.wrong_reports import WRONG_REPORTS
+from sample_dashboard.control import Control, Fault, FaultKind
+from sample_dashboard.pages import ERROR_PAGE
+from sample_dashboard.world import SampleWorld
+from sample_dashboard.wrong_reports import WRONG_REPORTS
 
 _LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset, where it else would say goodbye
 _CSV = "text/csv; charset=utf-8"

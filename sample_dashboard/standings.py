@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from backfill.sample_world.seasons import GOOD_STANDING, Season, ordinal
+from sample_dashboard.seasons import GOOD_STANDING, Season, ordinal
 
 LAST_LEGACY_YEAR = 2019
 """Up to this program year the learning goals could be met with the old awards (CC, AC, CL, AL, DTM)."""

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from backfill.domain import ProgramYear, ReportName, is_month_end
-from backfill.sample_world.chance import Chance
-from backfill.sample_world.pages import CalendarPage, home_page
-from backfill.sample_world.population import Population
-from backfill.sample_world.reformation import REFORMATION_YEAR, Reformation
-from backfill.sample_world.reports import DistrictTraits, as_csv, district_rows, header_of, summary_row
-from backfill.sample_world.standings import Standing
+from sample_dashboard.pages import CalendarPage, home_page
+from sample_dashboard.population import Population
+from sample_dashboard.reformation import REFORMATION_YEAR, Reformation
+from sample_dashboard.reports import DistrictTraits, as_csv, district_rows, header_of, summary_row
+from sample_dashboard.rng import Rng
+from sample_dashboard.standings import Standing
 
 CLOSED_YEARS = 6
 SPARSE_YEARS = 2
@@ -101,7 +101,7 @@ class SampleWorld:
     def close_of(self, month_end: date) -> date:
         """The last as-of day of a month, some days after its end."""
         low, high = (12, 29) if month_end.month == 6 else (3, 15)
-        return month_end + timedelta(days=self._chance.between(low, high, "close", month_end))
+        return month_end + timedelta(days=self._rng.between(low, high, "close", month_end))
 
     def as_of_days(self, month_end: date) -> tuple[date, ...]:
         """The published as-of days of a month, oldest first; empty where there is none (yet)."""
@@ -219,18 +219,18 @@ class SampleWorld:
     def _traits(self, year: ProgramYear, district: str) -> DistrictTraits:
         before = ProgramYear(year.start - 1)
         is_old = district in self.districts_of(before) or district in self._reformation.successors.values()
-        region = 1 + self._chance.between(0, 13, "region", district)
+        region = 1 + self._rng.between(0, 13, "region", district)
         return DistrictTraits(
             district=district,
             region="DNAR" if district == "U" else f"{region:02d}",
-            has_success_plan=self._chance.happens(85, "plan", district, year),
-            is_trained=self._chance.happens(90, "training", district, year),
+            has_success_plan=self._rng.happens(85, "plan", district, year),
+            is_trained=self._rng.happens(90, "training", district, year),
             payment_base=self._people.payments_before(district, year.start) if is_old else 0,
         )
 
     @cached_property
-    def _chance(self) -> Chance:
-        return Chance(self.seed)
+    def _rng(self) -> Rng:
+        return Rng(self.seed)
 
     @cached_property
     def _reformation(self) -> Reformation:
@@ -238,7 +238,7 @@ class SampleWorld:
 
     @cached_property
     def _people(self) -> Population:
-        return Population(self._chance, self.clubs, self._reformation)
+        return Population(self._rng, self.clubs, self._reformation)
 
 
 def _parsed(text: str) -> date | None:

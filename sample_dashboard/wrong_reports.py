@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 
-from backfill.sample_world.control import FaultKind
-from backfill.sample_world.reports import footer
+from sample_dashboard.control import FaultKind
+from sample_dashboard.reports import footer
 
 _OLD_DAY = date(2020, 1, 31)
 _FOOTER_LENGTH = len(b"01/31/2020\r\n")

@@ -14,10 +14,10 @@ from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFacto
 from backfill.domain import (
     SUMMARY,
     Actor,
+    AuditAction,
     AuditEntry,
     CalendarMonth,
-    Deed,
-    Door,
+    Channel,
     Edition,
     Job,
     JobConfig,
@@ -123,8 +123,8 @@ class AuditEntryFactory(Factory[AuditEntry]):
 
     id = LazyFunction(uuid4)
     at = NOW
-    actor = Actor("operator", Door.API)
-    deed = Deed.PAUSED
+    actor = Actor("operator", Channel.API)
+    action = AuditAction.PAUSED
     job_id = LazyFunction(uuid4)
     changes: Mapping[str, tuple[object, object]] = {"status": ("running", "pausing")}
 
@@ -152,7 +152,7 @@ class ResultFactory(Factory[Result]):
     program_year = LazyAttribute(lambda result: ProgramYear.of(result.date))
     source_hash = "5" * 32
     schema_version = 3
-    basis = "b" * 32
+    input_digest = "b" * 32
     job_id = LazyFunction(uuid4)
     computed_at = NOW
     quality = {"GOALS_DIFFER": 2}

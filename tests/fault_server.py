@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from backfill.sample_world.server import Answer, answer
-from backfill.sample_world.world import SampleWorld
+from sample_dashboard.server import Answer, answer
+from sample_dashboard.world import SampleWorld
 
 CERTIFICATE = Path(__file__).with_name("self_signed.pem")
 """Of 127.0.0.1, with its key; it is its own authority."""

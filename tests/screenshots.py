@@ -85,7 +85,7 @@ def main() -> int:
             page.click("#bf-confirm")
             expect(pill(page)).to_have_text("Running", timeout=20_000)
             page.locator("#bf-districts > summary").click()
-            expect(page.locator(".bf-curve")).to_be_visible(timeout=240_000)
+            expect(page.locator(".bf-sparkline")).to_be_visible(timeout=240_000)
             take(page, "running")
             page.locator("#coverage").scroll_into_view_if_needed()
             page.evaluate("document.querySelector('#coverage').scrollIntoView()")

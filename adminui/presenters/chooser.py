@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.choices import Choice, choices
 from backfill.domain import ProgramYear
 
@@ -37,7 +37,7 @@ def choose_date(chosen: date | None, dates: Sequence[date]) -> Dates:
     known = sorted({*dates, chosen} if chosen else set(dates))
     place = known.index(chosen) if chosen else None
     return Dates(
-        choices=choices({day: wording.day(day) for day in reversed(known)}, chosen),
+        choices=choices({day: formatting.day(day) for day in reversed(known)}, chosen),
         earlier=known[place - 1] if place else None,
         later=known[place + 1] if place is not None and place + 1 < len(known) else None,
     )

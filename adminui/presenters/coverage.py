@@ -12,9 +12,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from backfill.domain import SUMMARY, Cadence, Cell, CoveredMonth, Gap, ProgramYear
-from backfill.history import Coverage
+from backfill.service.queries import Coverage
 
 _STORED = frozenset({Cell.SNAPSHOT, Cell.FINAL, Cell.ANALYTICS})
 
@@ -58,25 +58,25 @@ def summary(coverage: Coverage) -> str:
         held = sum(cell in _STORED for cell in month.cells.values())
         stored += held
         published += held + sum(month.cells.get(district) is Cell.NONE for district in month.missing)
-    counts = {"stored": wording.number(stored), "published": wording.number(published)}
+    counts = {"stored": formatting.number(stored), "published": formatting.number(published)}
     return _("%(stored)s of %(published)s published district months stored") % counts
 
 
 def size(coverage: Coverage) -> str:
     plain = [district for district in districts_of(coverage) if district != SUMMARY]
-    districts = ngettext("%(n)s district", "%(n)s districts", len(plain)) % {"n": wording.number(len(plain))}
+    districts = ngettext("%(n)s district", "%(n)s districts", len(plain)) % {"n": formatting.number(len(plain))}
     count = len(coverage.months)
-    return f"{districts}, {ngettext('%(n)s month', '%(n)s months', count) % {'n': wording.number(count)}}"
+    return f"{districts}, {ngettext('%(n)s month', '%(n)s months', count) % {'n': formatting.number(count)}}"
 
 
 def gap_line(gap: Gap, coverage: Coverage) -> GapLine:
     names = [district for district in gap.districts if district != SUMMARY]
-    where = _("All districts") if _is_everything(gap, coverage) else wording.where(gap.districts)
+    where = _("All districts") if _is_everything(gap, coverage) else formatting.where(gap.districts)
     text = ngettext("%(n)s close is missing", "%(n)s closes are missing", gap.closes)
     is_all = _is_everything(gap, coverage) or not names  # the summary is collected with every job
     return GapLine(
         title=f"{where}, {month_span(gap.first, gap.last)}",
-        text=text % {"n": wording.number(gap.closes)},
+        text=text % {"n": formatting.number(gap.closes)},
         query=start_query(gap.first, gap.last, [] if is_all else names),
     )
 
@@ -137,10 +137,10 @@ def _month_line(month: CoveredMonth) -> MonthLine:
     names = [] if is_all else [district for district in missing if district != SUMMARY]
     return MonthLine(
         name=month_name(month),
-        published=wording.number(len(_published(month))),
-        stored=wording.number(sum(cell in _STORED for cell in cells)),
-        analysed=wording.number(cells.count(Cell.ANALYTICS)),
-        missing=(_("All districts") if is_all else wording.where(missing)) if missing else "",
+        published=formatting.number(len(_published(month))),
+        stored=formatting.number(sum(cell in _STORED for cell in cells)),
+        analysed=formatting.number(cells.count(Cell.ANALYTICS)),
+        missing=(_("All districts") if is_all else formatting.where(missing)) if missing else "",
         query=start_query(month.month_end.replace(day=1), month.month_end, names) if missing else "",
     )
 
@@ -149,6 +149,6 @@ def _ranges(districts: Sequence[str]) -> Iterator[str]:
     """20-34, 60, F: what is in a row is one range."""
     numbered = [district for district in districts if district.isdigit()]
     for _offset, run in groupby(enumerate(numbered), key=lambda pair: int(pair[1]) - pair[0]):
-        names = [wording.one_district(district) for _n, district in run]
+        names = [formatting.one_district(district) for _n, district in run]
         yield names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
     yield from (district for district in districts if not district.isdigit())

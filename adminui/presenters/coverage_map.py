@@ -8,10 +8,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.coverage import districts_of, gap_line, month_name, size, summary
 from backfill.domain import SUMMARY, Cell, CoveredMonth, Gap, ProgramYear
-from backfill.history import Coverage
+from backfill.service.queries import Coverage
 
 LARGEST_GAPS = 3
 """Beside the map."""
@@ -76,7 +76,7 @@ def words() -> dict[str, Any]:
 
 
 def _row_name(district: str) -> str:
-    return _("Summary") if district == SUMMARY else _("District %(name)s") % {"name": wording.one_district(district)}
+    return _("Summary") if district == SUMMARY else _("District %(name)s") % {"name": formatting.one_district(district)}
 
 
 def _letter(month: CoveredMonth, district: str) -> str:

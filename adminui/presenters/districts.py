@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import wording
-from adminui.presenters.bar import Part, small_bar
+from adminui.presenters import formatting
+from adminui.presenters.progress_bar import Part, small_progress_bar
 from backfill.domain import SUMMARY, DistrictProgress, Job
 
 
@@ -16,7 +16,7 @@ from backfill.domain import SUMMARY, DistrictProgress, Job
 class DistrictRow:
     id: str
     name: str
-    bar: list[Part]
+    progress_bar: list[Part]
     counts: str
     icon: str
     tone: str
@@ -62,7 +62,7 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
     settled = district.processed + district.failed + district.skipped
     if district.failed:
         icon, tone = "warn", "bad"
-        words = _("%(number)s failed") % {"number": wording.number(district.failed)}
+        words = _("%(number)s failed") % {"number": formatting.number(district.failed)}
     elif district.is_in_progress:
         icon, tone, words = "play", "info", _("Working")
     elif settled == district.total:
@@ -71,10 +71,10 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
         icon, tone, words = "ring", "mute", _("Begun") if settled else _("To do")
     return DistrictRow(
         id=name,
-        name=_("Summary") if name == SUMMARY else wording.one_district(name),
-        bar=small_bar(district.total, district.processed, district.skipped, district.failed),
+        name=_("Summary") if name == SUMMARY else formatting.one_district(name),
+        progress_bar=small_progress_bar(district.total, district.processed, district.skipped, district.failed),
         counts=_("%(settled)s of %(total)s")
-        % {"settled": wording.number(settled), "total": wording.number(district.total)},
+        % {"settled": formatting.number(settled), "total": formatting.number(district.total)},
         icon=icon,
         tone=tone,
         words=words,

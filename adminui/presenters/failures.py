@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import ngettext
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.causes import cause_of
 from backfill.domain import FailureGroup, Job
 
@@ -38,7 +38,7 @@ def failures(job: Job, now: datetime) -> Failures | None:
         return None
     head = ngettext("%(number)s failed item, by cause", "%(number)s failed items, by cause", progress.failed)
     return Failures(
-        head=head % {"number": wording.number(progress.failed)},
+        head=head % {"number": formatting.number(progress.failed)},
         groups=[_failure(group, now) for group in progress.failures],
         retryable=sum(group.items for group in progress.failures if group.is_retryable),
     )
@@ -49,9 +49,9 @@ def _failure(group: FailureGroup, now: datetime) -> Failure:
     return Failure(
         code=group.code,
         words=str(cause.words),
-        items=wording.number(group.items),
-        where=wording.where(group.districts),
-        latest=wording.soon(group.latest_at, now),
+        items=formatting.number(group.items),
+        where=formatting.where(group.districts),
+        latest=formatting.soon(group.latest_at, now),
         advice=str(cause.advice),
         is_retryable=group.is_retryable,
     )

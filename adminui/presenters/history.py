@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.causes import cause_of
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.paging import Paging, paging
@@ -59,19 +59,19 @@ class Listing:
 
 def row(job: Job, now: datetime) -> Row:
     progress = job.progress
-    took = wording.duration(job, now)
+    took = formatting.duration(job, now)
     is_whole = progress.settled_items == progress.total_items
-    items = wording.number(progress.total_items)
+    items = formatting.number(progress.total_items)
     if not is_whole:
-        items = _("%(settled)s of %(total)s") % {"settled": wording.number(progress.settled_items), "total": items}
+        items = _("%(settled)s of %(total)s") % {"settled": formatting.number(progress.settled_items), "total": items}
     return Row(
         job=job,
         pill=listed_pill(job, now),
-        type=str(wording.JOB_TYPES[job.job_type]),
+        type=str(formatting.JOB_TYPES[job.job_type]),
         note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
-        dates=wording.dates(job.config),
-        begun=wording.when(job.started_at or job.created_at, now),
-        took=wording.length(took) if took is not None else "",
+        dates=formatting.dates(job.config),
+        begun=formatting.when(job.started_at or job.created_at, now),
+        took=formatting.length(took) if took is not None else "",
         items=items,
         errors=_errors(job),
         by=job.created_by,
@@ -92,7 +92,7 @@ def _errors(job: Job) -> str:
 
 
 def _named(name: str | Promise, items: int) -> str:
-    return f"{name} ({wording.number(items)})"
+    return f"{name} ({formatting.number(items)})"
 
 
 def listing(jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now: datetime) -> Listing:
@@ -102,7 +102,7 @@ def listing(jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now
     return Listing(
         rows=[row(job, now) for job in jobs],
         statuses=choices(STATUSES, status),
-        types=choices(wording.JOB_TYPES, job_type),
+        types=choices(formatting.JOB_TYPES, job_type),
         is_filtered=bool(status or job_type),
         pages=paging(number, PAGE_SIZE, rows=len(jobs), total=total, filters=filters),
     )

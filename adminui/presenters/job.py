@@ -10,13 +10,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.causes import cause_of
 from adminui.presenters.choices import Choice, choices
-from adminui.presenters.facts import Fact
+from adminui.presenters.job_details import Fact
 from adminui.presenters.paging import Paging, paging
 from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
-from backfill.domain import AuditEntry, Deed, Door, Job, Outcome, OutcomeFilter, OutcomeKind
+from backfill.domain import AuditAction, AuditEntry, Channel, Job, Outcome, OutcomeFilter, OutcomeKind
 
 ITEMS_A_PAGE = 50
 
@@ -26,25 +26,25 @@ _OUTCOMES: dict[OutcomeKind, tuple[str | Promise, str, str]] = {
     OutcomeKind.SKIPPED: (gettext_lazy("Skipped"), "ring", "mute"),
 }
 
-_DEEDS: dict[Deed, str | Promise] = {
-    Deed.STARTED: gettext_lazy("Started the job"),
-    Deed.RETRIED: gettext_lazy("Retried failed items, as this job"),
-    Deed.DISPLACED: gettext_lazy("Displaced it by a new job, since it did not move"),
-    Deed.CANCELLED: gettext_lazy("Cancelled it"),
-    Deed.PAUSED: gettext_lazy("Paused it"),
-    Deed.RESUMED: gettext_lazy("Resumed it"),
-    Deed.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
-    Deed.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
+_ACTIONS: dict[AuditAction, str | Promise] = {
+    AuditAction.STARTED: gettext_lazy("Started the job"),
+    AuditAction.RETRIED: gettext_lazy("Retried failed items, as this job"),
+    AuditAction.DISPLACED: gettext_lazy("Displaced it by a new job, since it did not move"),
+    AuditAction.CANCELLED: gettext_lazy("Cancelled it"),
+    AuditAction.PAUSED: gettext_lazy("Paused it"),
+    AuditAction.RESUMED: gettext_lazy("Resumed it"),
+    AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
+    AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
 }
 
-_DOORS: dict[Door, str | Promise] = {
-    Door.API: gettext_lazy("API"),
-    Door.ADMIN: gettext_lazy("admin"),
-    Door.CLI: gettext_lazy("command line"),
+_CHANNELS: dict[Channel, str | Promise] = {
+    Channel.API: gettext_lazy("API"),
+    Channel.ADMIN: gettext_lazy("admin"),
+    Channel.CLI: gettext_lazy("command line"),
 }
 
-_TOLD_IN_FULL = frozenset({Deed.LOWERED_LIMITS, Deed.CHANGED_LIMITS})
-"""Deeds of which the figures are the news; of the others the words are."""
+_TOLD_IN_FULL = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANGED_LIMITS})
+"""AuditLog of which the figures are the news; of the others the words are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,16 @@ def about(job: Job, now: datetime) -> list[Fact]:
     config = job.config
     facts = [
         Fact(_("Job"), str(job.id)),
-        Fact(_("Range"), f"{wording.dates(config)}, {str(wording.CADENCES[config.cadence]).lower()}"),
-        Fact(_("Districts"), wording.districts(config.target_districts) or _("all that the calendar names")),
+        Fact(_("Range"), f"{formatting.dates(config)}, {str(formatting.CADENCES[config.cadence]).lower()}"),
+        Fact(_("Districts"), formatting.districts(config.target_districts) or _("all that the calendar names")),
         Fact(_("Stored items"), _("skipped") if config.skip_existing else _("fetched again")),
-        Fact(_("Limits"), ", ".join(wording.limits(config.rate_limits))),
-        Fact(_("Asked for"), f"{wording.when(job.created_at, now)}, {job.created_by}"),
+        Fact(_("Limits"), ", ".join(formatting.limits(config.rate_limits))),
+        Fact(_("Asked for"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
     ]
     if job.resumed_at:
-        facts.append(Fact(_("Last resumed"), wording.when(job.resumed_at, now)))
+        facts.append(Fact(_("Last resumed"), formatting.when(job.resumed_at, now)))
     if job.cancelled_at:
-        facts.append(Fact(_("Cancel asked for"), wording.when(job.cancelled_at, now)))
+        facts.append(Fact(_("Cancel asked for"), formatting.when(job.cancelled_at, now)))
     return facts
 
 
@@ -80,9 +80,9 @@ def items(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number
         Column(_("Outcome"), "lead"),
         Column(_("Date")),
         Column(_("District")),
-        Column(_("Why"), "wide"),
+        Column(_("StatusMessage"), "wide"),
         *numbers(_("Tries")),
-        Column(_("Settled")),
+        Column(_("SettledItems")),
     ]
     return Items(
         table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),
@@ -97,11 +97,11 @@ def _item(outcome: Outcome, now: datetime) -> Row:
     label, icon, tone = _OUTCOMES[outcome.kind]
     return row(
         Cell(str(label), icon=icon, tone=tone),
-        wording.day(outcome.item.date),
-        wording.where([outcome.item.district]),
+        formatting.day(outcome.item.date),
+        formatting.where([outcome.item.district]),
         _reason(outcome),
-        wording.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
-        wording.when(outcome.at, now),
+        formatting.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
+        formatting.when(outcome.at, now),
     )
 
 
@@ -109,7 +109,7 @@ def _reason(outcome: Outcome) -> Cell:
     if outcome.kind is OutcomeKind.FAILED:
         cause = cause_of(outcome.reason, is_retryable=outcome.is_retryable)
         return Cell(str(cause.words), code=outcome.reason, note=outcome.message, excerpt=outcome.excerpt)
-    return Cell(str(wording.SKIPS.get(outcome.reason, outcome.reason)), note=outcome.message)
+    return Cell(str(formatting.SKIPS.get(outcome.reason, outcome.reason)), note=outcome.message)
 
 
 def trail(entries: Sequence[AuditEntry], now: datetime) -> Table:
@@ -119,10 +119,10 @@ def trail(entries: Sequence[AuditEntry], now: datetime) -> Table:
         [Column(_("When"), "lead"), Column(_("Who")), Column(_("What"), "wide"), Column(_("Through"))],
         [
             row(
-                wording.when(entry.at, now),
+                formatting.when(entry.at, now),
                 entry.actor.operator,
-                Cell(str(_DEEDS[entry.deed]), note=_changes(entry) if entry.deed in _TOLD_IN_FULL else ""),
-                str(_DOORS[entry.actor.door]),
+                Cell(str(_ACTIONS[entry.action]), note=_changes(entry) if entry.action in _TOLD_IN_FULL else ""),
+                str(_CHANNELS[entry.actor.channel]),
             )
             for entry in entries
         ],
@@ -130,8 +130,8 @@ def trail(entries: Sequence[AuditEntry], now: datetime) -> Table:
 
 
 def _changes(entry: AuditEntry) -> str:
-    told = [
+    changes_text = [
         _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": becomes}
         for name, (before, becomes) in entry.changes.items()
     ]
-    return "; ".join(told)
+    return "; ".join(changes_text)

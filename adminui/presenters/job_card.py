@@ -9,14 +9,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.permissions import Rights
-from adminui.presenters import wording
-from adminui.presenters.bar import Bar, bar
-from adminui.presenters.curve import Curve, curve
+from adminui.presenters import formatting
 from adminui.presenters.districts import Districts, districts
-from adminui.presenters.facts import Fact, facts
 from adminui.presenters.failures import Failures, failures
-from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, pill, situation
-from adminui.presenters.why import Why, resumed, why
+from adminui.presenters.job_details import Fact, facts
+from adminui.presenters.progress_bar import ProgressBar, progress_bar
+from adminui.presenters.sparkline import Sparkline, sparkline
+from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, activity_key, pill
+from adminui.presenters.status_message import StatusMessage, resumed, status_message
 from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
 _VERSION = 2
@@ -24,7 +24,7 @@ _VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class JobCard:
     """What the template of a status shows."""
 
     job: Job | None
@@ -42,11 +42,11 @@ class Card:
     counts: str = ""
     left: str = ""
     left_range: str = ""
-    bar: Bar | None = None
-    why: Why | None = None
-    resumed: Why | None = None
+    progress_bar: ProgressBar | None = None
+    status_message: StatusMessage | None = None
+    resumed: StatusMessage | None = None
     facts: list[Fact] = field(default_factory=list)
-    curve: Curve | None = None
+    sparkline: Sparkline | None = None
     limits: list[str] = field(default_factory=list)
     failures: Failures | None = None
     districts: Districts | None = None
@@ -69,14 +69,14 @@ def etag_of(
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> str:
     """Changes whenever the card does."""
-    known = f"{job.id}-{job.revision}-{situation(job, now, policy)}" if job else "none"
+    known = f"{job.id}-{job.revision}-{activity_key(job, now, policy)}" if job else "none"
     return f'"{known}-{rights.mark}{shows_all:d}-v{_VERSION}"'
 
 
-def empty_card(rights: Rights, now: datetime) -> Card:
+def empty_card(rights: Rights, now: datetime) -> JobCard:
     """Where no job has ever run."""
     etag = etag_of(None, rights, now)
-    return Card(job=None, status=NOTHING_RUNS, is_active=False, etag=etag, pill=_nothing(), heading=_("Now"))
+    return JobCard(job=None, status=NOTHING_RUNS, is_active=False, etag=etag, pill=_nothing(), heading=_("Now"))
 
 
 def _nothing() -> Pill:
@@ -95,28 +95,30 @@ def line(
     *,
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
-) -> Card:
+) -> JobCard:
     """One line where nothing runs; the card of the last job where something is left to do of it."""
     if not is_done_with(job):
-        title = _("Last job: %(title)s") % {"title": wording.title(job)}
-        shown = card(job, rights, now, shows_all=shows_all, policy=policy)
+        title = _("Last job: %(title)s") % {"title": formatting.title(job)}
+        shown = job_card(job, rights, now, shows_all=shows_all, policy=policy)
         return replace(shown, heading=_("Now: nothing is running"), title=title)
-    took, ended = wording.duration(job, now), wording.at(job.ended_at or now, now)
-    note = _("%(at)s, after %(length)s") % {"at": ended, "length": wording.length(took)} if took is not None else ended
-    return Card(
+    took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
+    note = (
+        _("%(at)s, after %(length)s") % {"at": ended, "length": formatting.length(took)} if took is not None else ended
+    )
+    return JobCard(
         job=job,
         status=ALL_IS_WELL,
         is_active=False,
         etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
         pill=_nothing(),
         heading=_("Now"),
-        title=wording.title(job),
+        title=formatting.title(job),
         last=pill(job, now),
         last_note=note,
     )
 
 
-def card(
+def job_card(
     job: Job,
     rights: Rights,
     now: datetime,
@@ -124,31 +126,31 @@ def card(
     shows_all: bool = False,
     newest_deed: AuditEntry | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
-) -> Card:
+) -> JobCard:
     """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
     progress, status = job.progress, job.status
     left, left_range = _left(job, now)
-    return Card(
+    return JobCard(
         job=job,
         status=str(status),
         is_active=status.is_active,
         etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
         pill=pill(job, now),
         heading=_("Now"),
-        title=wording.title(job),
-        short_id=wording.short_id(job),
+        title=formatting.title(job),
+        short_id=formatting.short_id(job),
         about=_about(job, now),
         percent=f"{int(progress.percent)}%",
         counts=_("%(settled)s of %(items)s")
-        % {"settled": wording.number(progress.settled_items), "items": wording.items(progress.total_items)},
+        % {"settled": formatting.number(progress.settled_items), "items": formatting.items(progress.total_items)},
         left=left,
         left_range=left_range,
-        bar=bar(job),
-        why=why(job, now, newest_deed, policy),
+        progress_bar=progress_bar(job),
+        status_message=status_message(job, now, newest_deed, policy),
         resumed=resumed(job, now),
         facts=facts(job, now),
-        curve=curve(job),
-        limits=wording.limits(job.config.rate_limits),
+        sparkline=sparkline(job),
+        limits=formatting.limits(job.config.rate_limits),
         failures=failures(job, now),
         districts=districts(job, shows_all=shows_all),
         can_steer=rights.can_steer,
@@ -164,18 +166,18 @@ def _about(job: Job, now: datetime) -> list[str]:
     names = config.target_districts or tuple(name for name in job.progress.districts if name != SUMMARY)
     lines = []
     if config.target_districts:
-        lines.append(wording.where(names))
+        lines.append(formatting.where(names))
     elif names:
         count = len(names)
         lines.append(ngettext("%(number)s district", "All %(number)s districts", count) % {"number": count})
     if config.start_date != config.end_date or config.start_date is None:
-        lines.append(str(wording.CADENCES[config.cadence]))
+        lines.append(str(formatting.CADENCES[config.cadence]))
     if job.started_at:
         begun = _("Started %(at)s by %(operator)s")
-        lines.append(begun % {"at": wording.at(job.started_at, now), "operator": job.created_by})
+        lines.append(begun % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
     else:
         asked = _("Asked for %(at)s by %(operator)s")
-        lines.append(asked % {"at": wording.at(job.created_at, now), "operator": job.created_by})
+        lines.append(asked % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
     return lines
 
 
@@ -185,7 +187,7 @@ def _left(job: Job, now: datetime) -> tuple[str, str]:
         return "", _("ends within seconds") if job.status is Status.CANCELLING else _("pauses within seconds")
     left = job.progress.left if job.status.is_active and job.status is not Status.PAUSED else None
     if left is not None:
-        usual, low, high = (wording.length(timedelta(seconds=s)) for s in (left.seconds, left.low, left.high))
+        usual, low, high = (formatting.length(timedelta(seconds=s)) for s in (left.seconds, left.low, left.high))
         return usual, _("%(low)s to %(high)s") % {"low": low, "high": high}
-    took = wording.duration(job, now) if job.ended_at else None
-    return "", _("took %(length)s") % {"length": wording.length(took)} if took is not None else ""
+    took = formatting.duration(job, now) if job.ended_at else None
+    return "", _("took %(length)s") % {"length": formatting.length(took)} if took is not None else ""

@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from adminui.presenters import wording
-from adminui.presenters.curve import allowed
+from adminui.presenters import formatting
+from adminui.presenters.sparkline import allowed
 from backfill.domain import Job, LimiterState, Status, WaitReason
 
 _STATES: dict[LimiterState, str | Promise] = {
@@ -42,16 +42,16 @@ def _item(job: Job) -> Fact | None:
     if progress.current_item:
         others = sum(district.is_in_progress for district in progress.districts.values()) - 1
         note = _("and %(number)s more in flight") % {"number": others} if others > 0 else ""
-        return Fact(_("Current item"), wording.item(progress.current_item), note)
-    return Fact(_("Last item"), wording.item(progress.last_item)) if progress.last_item else None
+        return Fact(_("Current item"), formatting.item(progress.current_item), note)
+    return Fact(_("Last item"), formatting.item(progress.last_item)) if progress.last_item else None
 
 
 def _pace(job: Job) -> Fact | None:
     pace, may = job.progress.items_per_minute, allowed(job)
     if pace is None and job.status is not Status.RUNNING:
         return None
-    value = _("Known after a minute") if pace is None else wording.items_a_minute(pace)
-    note = _("the limit allows about %(number)s") % {"number": wording.number(round(may))} if may else ""
+    value = _("Known after a minute") if pace is None else formatting.items_a_minute(pace)
+    note = _("the limit allows about %(number)s") % {"number": formatting.number(round(may))} if may else ""
     return Fact(_("Pace"), value, _("before it was paused") if job.status is Status.PAUSED else note)
 
 
@@ -62,7 +62,7 @@ def _expected_end(job: Job, now: datetime) -> Fact | None:
     if left is None:
         return None
     usual, low, high = (
-        wording.soon(now + timedelta(seconds=seconds), now) for seconds in (left.seconds, left.low, left.high)
+        formatting.soon(now + timedelta(seconds=seconds), now) for seconds in (left.seconds, left.low, left.high)
     )
     return Fact(
         _("Expected end"),
@@ -79,17 +79,17 @@ def _requests(job: Job) -> Fact | None:
     if job.ended_at:
         return Fact(_("Requests"), _sent(job))
     note = _("%(number)s of %(limit)s in this minute, %(state)s") % {
-        "number": wording.number(limiter.requests_this_minute),
-        "limit": wording.number(job.config.rate_limits.max_requests_per_minute),
+        "number": formatting.number(limiter.requests_this_minute),
+        "limit": formatting.number(job.config.rate_limits.max_requests_per_minute),
         "state": _STATES[limiter.state],
     }
     return Fact(_("Requests"), _sent(job), note)
 
 
 def _of_ended(job: Job, ended: datetime, now: datetime) -> list[Fact]:
-    began = _("started %(at)s") % {"at": wording.at(job.started_at, now)} if job.started_at else ""
-    found: list[Fact | None] = [Fact(_("Ended"), wording.when(ended, now), began)]
-    took = wording.duration(job, now)
+    began = _("started %(at)s") % {"at": formatting.at(job.started_at, now)} if job.started_at else ""
+    found: list[Fact | None] = [Fact(_("Ended"), formatting.when(ended, now), began)]
+    took = formatting.duration(job, now)
     if took is not None:
         found += [_waits(job), _average_pace(job, took)]
     return [fact for fact in [*found, _requests(job)] if fact is not None]
@@ -98,7 +98,9 @@ def _of_ended(job: Job, ended: datetime, now: datetime) -> list[Fact]:
 def _waits(job: Job) -> Fact:
     """But for the pace that the operator set."""
     waited = sum(seconds for reason, seconds in job.progress.limiter.waited.items() if reason != WaitReason.PACE)
-    words = _("%(length)s in all") % {"length": wording.length(timedelta(seconds=waited))} if waited >= 1 else _("None")
+    words = (
+        _("%(length)s in all") % {"length": formatting.length(timedelta(seconds=waited))} if waited >= 1 else _("None")
+    )
     return Fact(_("Waits"), words, _resumes(job))
 
 
@@ -106,12 +108,12 @@ def _average_pace(job: Job, took: timedelta) -> Fact | None:
     settled = job.progress.processed + job.progress.failed
     if not settled or took <= timedelta(seconds=30):
         return None
-    pace = wording.items_a_minute(settled / (took.total_seconds() / 60))
+    pace = formatting.items_a_minute(settled / (took.total_seconds() / 60))
     return Fact(_("Average pace"), pace, _("skipped items not counted"))
 
 
 def _sent(job: Job) -> str:
-    return _("%(number)s sent") % {"number": wording.number(job.progress.limiter.requests_made)}
+    return _("%(number)s sent") % {"number": formatting.number(job.progress.limiter.requests_made)}
 
 
 def _resumes(job: Job) -> str:

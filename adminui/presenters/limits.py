@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.forms import LimitsForm, sentences
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from backfill.domain import BOUNDS, DISTRICT_REPORTS, LIMIT_NAMES, RateLimits, StoredLimits
 
 _UNITS: dict[str, str | Promise] = {"min_delay_ms": gettext_lazy("ms"), "max_delay_ms": gettext_lazy("ms")}
@@ -46,7 +46,7 @@ def limits(stored: StoredLimits, now: datetime, form: LimitsForm | None = None) 
     changed = _("Never changed; these are the defaults.")
     if stored.updated_at:
         changed = _("Changed %(at)s by %(operator)s.") % {
-            "at": wording.at(stored.updated_at, now),
+            "at": formatting.at(stored.updated_at, now),
             "operator": stored.updated_by,
         }
     return Limits(
@@ -54,7 +54,7 @@ def limits(stored: StoredLimits, now: datetime, form: LimitsForm | None = None) 
         changed=changed,
         sentences=[
             _("Allows about %(pace)s: an item takes %(requests)s requests.")
-            % {"pace": wording.items_a_minute(allowed), "requests": len(DISTRICT_REPORTS)},
+            % {"pace": formatting.items_a_minute(allowed), "requests": len(DISTRICT_REPORTS)},
             _waits(stored.limits),
         ],
         errors=sentences(form.non_field_errors()) if form else (),

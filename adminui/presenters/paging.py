@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.utils.translation import gettext as _
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ def paging(number: int, size: int, *, rows: int, total: int, filters: Mapping[st
     """Page `number`, with so many `rows` on it. `filters`: what else its address holds."""
     first = (number - 1) * size
     shown = _("%(first)s to %(last)s of %(total)s") % {
-        "first": wording.number(first + 1),
-        "last": wording.number(first + rows),
-        "total": wording.number(total),
+        "first": formatting.number(first + 1),
+        "last": formatting.number(first + rows),
+        "total": formatting.number(total),
     }
     return Paging(
         shown if rows else "", _links(number, Paginator(range(total), size), filters), _query(number, filters)

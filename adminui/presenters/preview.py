@@ -10,10 +10,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import wording
-from adminui.presenters.facts import Fact
+from adminui.presenters import formatting
+from adminui.presenters.job_details import Fact
 from backfill.domain import SUMMARY, JobType, RateLimits
-from backfill.planning import Preview
+from backfill.service.planning import Preview
 
 _DATES_LISTED = 400
 
@@ -46,33 +46,33 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
     """`changed`: the details of PlanChanged, where the plan is no longer what was previewed."""
     made, config, limits = preview.plan, preview.config, preview.config.rate_limits
     to_do = made.total_items - made.skipped_items
-    kind = _lowered(str(wording.JOB_TYPES[preview.job_type]))
+    kind = _lowered(str(formatting.JOB_TYPES[preview.job_type]))
     fetches = preview.job_type is JobType.DATA_COLLECTION
-    days = [wording.day(day.date) for day in made.days]
-    of_range = _("of %(number)s in the range") % {"number": wording.number(made.total_items)}
+    days = [formatting.day(day.date) for day in made.days]
+    of_range = _("of %(number)s in the range") % {"number": formatting.number(made.total_items)}
     figures = [
-        Fact(_("Items to fetch") if fetches else _("Items to compute"), wording.number(to_do), of_range),
+        Fact(_("Items to fetch") if fetches else _("Items to compute"), formatting.number(to_do), of_range),
         Fact(
             _("Requests"),
-            wording.number(made.requests),
-            _("at most %(number)s a minute") % {"number": wording.number(limits.max_requests_per_minute)}
+            formatting.number(made.requests),
+            _("at most %(number)s a minute") % {"number": formatting.number(limits.max_requests_per_minute)}
             if fetches
             else _("nothing is fetched"),
         ),
         Fact(_("Duration"), *_duration(preview)),
     ]
-    count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": wording.number(len(days))}
+    count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": formatting.number(len(days))}
     names = [name for name in made.district_totals if name != SUMMARY]
-    skipped = wording.reasons(dict(made.skipped)) or _("nothing")
+    skipped = formatting.reasons(dict(made.skipped)) or _("nothing")
     if made.unpublished_dates:
         skipped += "; " + ngettext(
             "%(number)s day on which nothing is published is no item",
             "%(number)s days on which nothing is published are no items",
             made.unpublished_dates,
-        ) % {"number": wording.number(made.unpublished_dates)}
+        ) % {"number": formatting.number(made.unpublished_dates)}
     rows = [
-        Fact(_("Range"), f"{wording.dates(config)}, {_lowered(str(wording.CADENCES[config.cadence]))}: {count}"),
-        Fact(_("Districts"), f"{len(names)}: {wording.districts(names)}" if names else _("none")),
+        Fact(_("Range"), f"{formatting.dates(config)}, {_lowered(str(formatting.CADENCES[config.cadence]))}: {count}"),
+        Fact(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
         Fact(_("Skipped"), skipped),
     ]
     if fetches:
@@ -80,7 +80,7 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
             "Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."
         )
         rows.append(Fact(_("Failed items"), failed))
-        rows.append(Fact(_("Limits"), ", ".join(wording.limits(limits))))
+        rows.append(Fact(_("Limits"), ", ".join(formatting.limits(limits))))
         lead = _("This is what would run. Nothing has been fetched yet.")
     else:
         rows.append(Fact(_("Failed items"), _("The job goes on without them; you can retry them later.")))
@@ -91,8 +91,8 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
         figures=figures,
         rows=rows,
         dates=days[:_DATES_LISTED],
-        dates_head=ngettext("The date", "The %(number)s dates", len(days)) % {"number": wording.number(len(days))},
-        more_dates=_("and %(number)s more") % {"number": wording.number(len(days) - _DATES_LISTED)}
+        dates_head=ngettext("The date", "The %(number)s dates", len(days)) % {"number": formatting.number(len(days))},
+        more_dates=_("and %(number)s more") % {"number": formatting.number(len(days) - _DATES_LISTED)}
         if len(days) > _DATES_LISTED
         else "",
         plan_id=preview.plan_id,
@@ -107,7 +107,7 @@ def _duration(preview: Preview) -> tuple[str, str]:
         fetches = preview.job_type is JobType.DATA_COLLECTION
         return _("at once"), _("everything is stored") if fetches else _("everything is computed")
     takes = preview.duration
-    length, low, high = (wording.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
+    length, low, high = (formatting.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
     return _("about %(length)s") % {"length": length}, _("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
@@ -120,8 +120,8 @@ def _changes(changed: Mapping[str, Any], preview: Preview) -> list[Change]:
         (_("Requests"), before["estimatedRequests"], now["estimatedRequests"]),
     ]
     limits: RateLimits = preview.config.rate_limits
-    lengths = [wording.length(limits.interval * made["estimatedRequests"]) for made in (before, now)]
-    counts = [Change(label, wording.number(was), wording.number(becomes)) for label, was, becomes in pairs]
+    lengths = [formatting.length(limits.interval * made["estimatedRequests"]) for made in (before, now)]
+    counts = [Change(label, formatting.number(was), formatting.number(becomes)) for label, was, becomes in pairs]
     shown = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
     return shown or [Change(_("Days or districts"), _("others"), _("as below"))]
 

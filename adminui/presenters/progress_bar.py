@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from backfill.domain import Job, Progress
 
 
@@ -21,7 +21,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ProgressBar:
     parts: list[Part]
     legend: list[Part]
     value: int
@@ -30,31 +30,31 @@ class Bar:
     """For who hears it."""
 
 
-def bar(job: Job) -> Bar:
+def progress_bar(job: Job) -> ProgressBar:
     progress = job.progress
-    skipped = wording.reasons(dict(progress.skipped))
+    skipped = formatting.reasons(dict(progress.skipped))
     done_label = _("%(number)s stored") if job.job_type == "data-collection" else _("%(number)s computed")
     labels = {
-        "done": done_label % {"number": wording.number(progress.processed)},
+        "done": done_label % {"number": formatting.number(progress.processed)},
         "skip": _("%(number)s skipped: %(reasons)s")
-        % {"number": wording.number(progress.skipped_items), "reasons": skipped},
-        "fail": _("%(number)s failed") % {"number": wording.number(progress.failed)},
+        % {"number": formatting.number(progress.skipped_items), "reasons": skipped},
+        "fail": _("%(number)s failed") % {"number": formatting.number(progress.failed)},
     }
     parts = [part for part in _parts(progress, labels) if part.width != "0%"]
     rest = progress.total_items - progress.settled_items
     legend = list(parts)
     if rest:
         words = _("%(number)s to do") if job.status.is_active else _("%(number)s left undone")
-        legend.append(Part("rest", "", "", words % {"number": wording.number(rest)}))
+        legend.append(Part("rest", "", "", words % {"number": formatting.number(rest)}))
     text = _("%(percent)s%%, %(settled)s of %(items)s") % {
         "percent": int(progress.percent),
-        "settled": wording.number(progress.settled_items),
-        "items": wording.items(progress.total_items),
+        "settled": formatting.number(progress.settled_items),
+        "items": formatting.items(progress.total_items),
     }
-    return Bar(parts, legend, int(progress.percent), text)
+    return ProgressBar(parts, legend, int(progress.percent), text)
 
 
-def small_bar(total: int, processed: int, skipped: int, failed: int) -> list[Part]:
+def small_progress_bar(total: int, processed: int, skipped: int, failed: int) -> list[Part]:
     """Of a district."""
     counts = {"done": processed, "skip": skipped, "fail": failed}
     return [part for part in _stacked(counts, total, dict.fromkeys(counts, "")) if part.width != "0%"]

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 
 Json = Mapping[str, Any]
 
@@ -28,5 +28,5 @@ def about(result: Json) -> str:
     """Figures of June 2024, final close, as of 21 Jul 2024."""
     month = date_format(date.fromisoformat(f"{result['dataMonth']}-01"), "F Y")
     kind = _("final close") if result["isFinal"] else _("the month was still open")
-    as_of = wording.day(date.fromisoformat(result["asOf"]))
+    as_of = formatting.day(date.fromisoformat(result["asOf"]))
     return _("Figures of %(month)s, %(kind)s, as of %(day)s.") % {"month": month, "kind": kind, "day": as_of}

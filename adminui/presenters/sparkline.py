@@ -7,14 +7,14 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from backfill.domain import DISTRICT_REPORTS, Job, JobType
 
 WIDTH, HEIGHT = 300, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class Sparkline:
     line: str
     """Points of a polyline."""
     area: str
@@ -37,7 +37,7 @@ def allowed(job: Job) -> float | None:
     return 60 / job.config.rate_limits.interval.total_seconds() / len(DISTRICT_REPORTS)
 
 
-def curve(job: Job) -> Curve | None:
+def sparkline(job: Job) -> Sparkline | None:
     """Of the whole minutes that are known; None where there are not two of them."""
     minutes = job.progress.minutes[:-1] if job.status.is_active else job.progress.minutes
     if len(minutes) < 2:
@@ -50,25 +50,25 @@ def curve(job: Job) -> Curve | None:
     points = [(round(n * step, 1), _y(count, top)) for n, (_at, count) in enumerate(minutes)]
     line = " ".join(f"{x:g},{y:g}" for x, y in points)
     (first, _count), (last, count) = minutes[0], minutes[-1]
-    return Curve(
+    return Sparkline(
         line=line,
         area=f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}",
         last_x=points[-1][0],
         last_y=points[-1][1],
         allowed_y=_y(near, top) if near is not None else None,
-        top=wording.number(top),
-        first=wording.minute(first),
-        last=wording.minute(last),
+        top=formatting.number(top),
+        first=formatting.minute(first),
+        last=formatting.minute(last),
         words=_words(first, last, most, count),
     )
 
 
 def _words(first: datetime, last: datetime, most: int, count: int) -> str:
     return _("Items a minute from %(first)s to %(last)s: at most %(most)s, %(count)s at the end.") % {
-        "first": wording.minute(first),
-        "last": wording.minute(last),
-        "most": wording.number(most),
-        "count": wording.number(count),
+        "first": formatting.minute(first),
+        "last": formatting.minute(last),
+        "most": formatting.number(most),
+        "count": formatting.number(count),
     }
 
 

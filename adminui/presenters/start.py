@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from adminui.forms import StartForm, sentences
 from adminui.permissions import Rights
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits import Limits
 from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
@@ -75,7 +75,7 @@ def start(
     form: StartForm | None,
     initial: Mapping[str, Any],
     *,
-    works: Sequence[JobType],
+    handlers: Sequence[JobType],
     known: Sequence[str],
     limits: Limits,
     active: Job | None,
@@ -85,21 +85,21 @@ def start(
 ) -> Start:
     """`form`: where it was sent and is wrong. `known`: the districts of the calendar as far as it is stored."""
     values = _values(form, initial, now.date())
-    job_type = JobType(values["job_type"]) if values["job_type"] in works else works[0]
+    job_type = JobType(values["job_type"]) if values["job_type"] in handlers else handlers[0]
     chosen = set(values["districts"])
     yesterday = now.date() - timedelta(days=1)
     return Start(
         types=[
-            TypeChoice(str(kind), str(wording.JOB_TYPES[kind]), str(_SENTENCES[kind]), kind is job_type)
-            for kind in works
+            TypeChoice(str(kind), str(formatting.JOB_TYPES[kind]), str(_SENTENCES[kind]), kind is job_type)
+            for kind in handlers
         ],
-        cadences=choices(wording.CADENCES, values["cadence"]),
+        cadences=choices(formatting.CADENCES, values["cadence"]),
         presets=presets(now.date()),
         start_date=_iso(values["start_date"]),
         end_date=_iso(values["end_date"]),
         first_day=FIRST_DAY.isoformat(),
         last_day=yesterday.isoformat(),
-        districts=[Choice(name, wording.one_district(name), name in chosen) for name in known],
+        districts=[Choice(name, formatting.one_district(name), name in chosen) for name in known],
         districts_text=str(values["districts_text"]) or ", ".join(sorted(chosen.difference(known))),
         chosen=len(chosen),
         skip_existing=bool(values["skip_existing"]),
@@ -121,13 +121,13 @@ def note(active: Job | None, rights: Rights) -> str:
 
 
 def busy(active: Job | None, rights: Rights, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:
-    """Why nothing can be started; empty where something can. A stale job makes room."""
+    """StatusMessage nothing can be started; empty where something can. A stale job makes room."""
     if active is None or not rights.can_start or active.is_stale(now, policy):
         return ""
     left = active.progress.left if active.status is Status.RUNNING else None
     if left is None:
         return _("Start is possible when the active job has ended. Preview works now.")
-    around = wording.soon(now + timedelta(seconds=left.seconds), now)
+    around = formatting.soon(now + timedelta(seconds=left.seconds), now)
     return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {"time": around}
 
 

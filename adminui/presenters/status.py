@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters.wording import number
+from adminui.presenters.formatting import number
 from backfill.domain import Job, LeasePolicy, LimiterState, Status
 
 _WAITING = frozenset({LimiterState.THROTTLED, LimiterState.BACKING_OFF})
@@ -71,7 +71,7 @@ def is_waiting(job: Job) -> bool:
     return job.progress.limiter.state in _WAITING
 
 
-def situation(job: Job, now: datetime, policy: LeasePolicy) -> str:
+def activity_key(job: Job, now: datetime, policy: LeasePolicy) -> str:
     """What of a job changes without a write of it, so that an ETag can tell."""
     reason = crc32(job.progress.limiter.reason.encode()) if job.status is Status.PENDING else 0
     return f"{job.is_held(now):d}{job.is_stale(now, policy):d}{reason:x}"

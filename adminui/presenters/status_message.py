@@ -9,14 +9,14 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.status import is_waiting
-from adminui.presenters.waiting import going_on, waiting
-from backfill.domain import STANDARD_LEASES, AuditEntry, Deed, Job, JobType, LeasePolicy, LimiterState, Status
+from adminui.presenters.wait_message import going_on, waiting
+from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, JobType, LeasePolicy, LimiterState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
+class StatusMessage:
     kind: str
     """Changes when what is going on does, and not with the figures: then the line is read out."""
     icon: str
@@ -27,7 +27,9 @@ class Why:
     """When it goes on, where it waits for that."""
 
 
-def why(job: Job, now: datetime, newest_deed: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES) -> Why:
+def status_message(
+    job: Job, now: datetime, newest_deed: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES
+) -> StatusMessage:
     """`newest_deed`: who did what last, of a paused job."""
     if job.is_stale(now, policy):
         return _stale(policy)
@@ -36,25 +38,25 @@ def why(job: Job, now: datetime, newest_deed: AuditEntry | None = None, policy: 
     return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
 
 
-def resumed(job: Job, now: datetime) -> Why | None:
+def resumed(job: Job, now: datetime) -> StatusMessage | None:
     """The banner of a job that was taken up again; it stays until the job ends."""
     if job.resumed_at is None or job.started_at is None or not job.status.is_active:
         return None
-    lead = _("Resumed %(at)s, from the last stored item.") % {"at": wording.at(job.resumed_at, now)}
+    lead = _("Resumed %(at)s, from the last stored item.") % {"at": formatting.at(job.resumed_at, now)}
     if job.resume_count > 1:
         lead = _("Resumed %(count)s times, most recently %(at)s, from the last stored item.") % {
             "count": job.resume_count,
-            "at": wording.at(job.resumed_at, now),
+            "at": formatting.at(job.resumed_at, now),
         }
     if job.job_type is JobType.DATA_COLLECTION:
         rest = _("Originally started %(at)s. What was stored by then was kept and is not fetched again.")
     else:
         rest = _("Originally started %(at)s. What was stored by then was kept and is not computed again.")
-    rest %= {"at": wording.at(job.started_at, now)}
-    return Why(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
+    rest %= {"at": formatting.at(job.started_at, now)}
+    return StatusMessage(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 
 
-def _running(job: Job, now: datetime) -> Why:
+def _running(job: Job, now: datetime) -> StatusMessage:
     if not job.is_held(now):
         return _orphaned(job, now)
     if job.job_type is JobType.ANALYTICS_GENERATION:
@@ -62,62 +64,62 @@ def _running(job: Job, now: datetime) -> Why:
     return _waiting(job) if is_waiting(job) else _fetching(job)
 
 
-def _pending(job: Job, _now: datetime) -> Why:
+def _pending(job: Job, _now: datetime) -> StatusMessage:
     lead = _("Waiting for a worker.")
     reason = job.progress.limiter.reason.removeprefix("Waiting for a worker; ")
-    rest = f"{reason[:1].upper()}{wording.sentence(reason)[1:]}"
+    rest = f"{reason[:1].upper()}{formatting.sentence(reason)[1:]}"
     if job.started_at is not None:
         rest += " " + _("It then goes on from the last stored item.")
-    return Why(kind="pending", icon="clock", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="pending", icon="clock", tone="mute", lead=lead, rest=rest)
 
 
-def _orphaned(job: Job, now: datetime) -> Why:
+def _orphaned(job: Job, now: datetime) -> StatusMessage:
     expired = job.lease.expires_at if job.lease else now
-    return Why(
+    return StatusMessage(
         kind="orphaned",
         icon="clock",
         tone="warn",
-        lead=_("Its worker gave no sign of life since %(time)s.") % {"time": wording.clock(expired)},
+        lead=_("Its worker gave no sign of life since %(time)s.") % {"time": formatting.clock(expired)},
         rest=_("The next worker goes on from the last stored item by itself; no stored item is lost."),
     )
 
 
-def _stale(policy: LeasePolicy) -> Why:
+def _stale(policy: LeasePolicy) -> StatusMessage:
     lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(policy.stale_after.total_seconds() // 60)}
     rest = _(
         "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started, and "
         "takes this one's place."
     )
-    return Why(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
+    return StatusMessage(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
 
 
-def _waiting(job: Job) -> Why:
+def _waiting(job: Job) -> StatusMessage:
     limiter = job.progress.limiter
     tone, lead, rest = waiting(job)
     kind = f"waiting-{limiter.waits_for or limiter.state}"
-    return Why(kind=kind, icon="clock", tone=tone, lead=lead, rest=rest, until=limiter.waiting_until)
+    return StatusMessage(kind=kind, icon="clock", tone=tone, lead=lead, rest=rest, until=limiter.waiting_until)
 
 
-def _waiting_to_compute(job: Job) -> Why:
+def _waiting_to_compute(job: Job) -> StatusMessage:
     """The dashboard is not asked: it waits for where results are computed, and somebody has to look after that."""
-    return Why(
+    return StatusMessage(
         kind="waiting-to-compute",
         icon="clock",
         tone="warn",
         lead=_("Waiting for the Dask cluster."),
         rest=_("%(reason)s It then goes on by itself. No item is lost.")
-        % {"reason": wording.sentence(job.progress.limiter.reason)},
+        % {"reason": formatting.sentence(job.progress.limiter.reason)},
     )
 
 
-def _fetching(job: Job) -> Why:
+def _fetching(job: Job) -> StatusMessage:
     limiter = job.progress.limiter
     if limiter.state is not LimiterState.RUNNING:
         lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
-        return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
+        return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
     pace = going_on(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    places = _lower(wording.where(working))
+    places = _lower(formatting.where(working))
     if len(working) > 1:
         lead = _("Fetching %(number)s items at once,") % {"number": len(working)}
         rest = _("from %(places)s. %(pace)s") % {"places": places, "pace": pace}
@@ -125,16 +127,18 @@ def _fetching(job: Job) -> Why:
         lead, rest = _("Fetching from %(places)s.") % {"places": places}, pace
     else:
         lead, rest = _("Fetching the next items."), pace
-    return Why(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
+    return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
 
 
-def _computing(job: Job) -> Why:
+def _computing(job: Job) -> StatusMessage:
     item = job.progress.current_item
-    lead = _("Computing %(item)s.") % {"item": _lower(wording.item(item))} if item else _("Computing analytics.")
-    return Why(kind="computing", icon="play", tone="info", lead=lead, rest=_("No requests are sent to the dashboard."))
+    lead = _("Computing %(item)s.") % {"item": _lower(formatting.item(item))} if item else _("Computing analytics.")
+    return StatusMessage(
+        kind="computing", icon="play", tone="info", lead=lead, rest=_("No requests are sent to the dashboard.")
+    )
 
 
-def _coming_to_rest(job: Job, _now: datetime) -> Why:
+def _coming_to_rest(job: Job, _now: datetime) -> StatusMessage:
     progress = job.progress
     left = progress.total_items - progress.settled_items
     if job.status is Status.CANCELLING:
@@ -145,16 +149,16 @@ def _coming_to_rest(job: Job, _now: datetime) -> Why:
             "Usually within 20 seconds. %(stored)s; the other %(left)s are done once someone resumes it.",
             left,
         )
-    return Why(
+    return StatusMessage(
         kind=str(job.status),
         icon="clock",
         tone="mute",
         lead=_("Finishing the items in flight, then it stops."),
-        rest=rest % {"stored": wording.kept(progress.processed), "left": wording.number(left)},
+        rest=rest % {"stored": formatting.kept(progress.processed), "left": formatting.number(left)},
     )
 
 
-def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> Why:
+def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
     fetches = job.job_type is JobType.DATA_COLLECTION
     nothing = (
@@ -168,19 +172,19 @@ def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> Why:
         left,
     )
     lead = _("Paused.")
-    if newest_deed is not None and newest_deed.deed is Deed.PAUSED:
-        by = {"at": wording.at(newest_deed.at, now), "operator": newest_deed.actor.operator}
+    if newest_deed is not None and newest_deed.action is AuditAction.PAUSED:
+        by = {"at": formatting.at(newest_deed.at, now), "operator": newest_deed.actor.operator}
         lead = _("Paused %(at)s by %(operator)s.") % by
-    rest = f"{nothing} {goes_on % {'left': wording.number(left)}}"
-    return Why(kind="paused", icon="pause", tone="mute", lead=lead, rest=rest)
+    rest = f"{nothing} {goes_on % {'left': formatting.number(left)}}"
+    return StatusMessage(kind="paused", icon="pause", tone="mute", lead=lead, rest=rest)
 
 
-def _completed(job: Job, now: datetime) -> Why:
-    progress, time = job.progress, wording.at(job.ended_at or now, now)
+def _completed(job: Job, now: datetime) -> StatusMessage:
+    progress, time = job.progress, formatting.at(job.ended_at or now, now)
     if not progress.failed:
         lead = _("Completed %(time)s.") % {"time": time}
-        return Why(kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item is settled."))
-    lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": wording.items(progress.failed)}
+        return StatusMessage(kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item is settled."))
+    lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
     rest = _("Everything else is in place.")
     may_help = sum(group.items for group in progress.failures if group.is_retryable)
     if may_help:
@@ -188,37 +192,37 @@ def _completed(job: Job, now: datetime) -> Why:
             "%(number)s can be retried: that is a new job of exactly that item, under the limits of the next job.",
             "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
             may_help,
-        ) % {"number": wording.number(may_help)}
+        ) % {"number": formatting.number(may_help)}
     if hopeless := progress.failed - may_help:
         rest += " " + _hopeless(hopeless, may_help)
-    return Why(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
+    return StatusMessage(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
 
 
 def _hopeless(items: int, others: int) -> str:
     if not others:
         return _("A retry would fail the same way.")
     words = ngettext("The other one would fail the same way.", "The other %(number)s would fail the same way.", items)
-    return words % {"number": wording.number(items)}
+    return words % {"number": formatting.number(items)}
 
 
-def _failed(job: Job, now: datetime) -> Why:
-    lead = _("Failed %(time)s.") % {"time": wording.at(job.ended_at or now, now)}
-    rest = wording.sentence(job.error) or _("No item could be stored.")
-    return Why(kind="failed", icon="cross", tone="bad", lead=lead, rest=rest)
+def _failed(job: Job, now: datetime) -> StatusMessage:
+    lead = _("Failed %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
+    rest = formatting.sentence(job.error) or _("No item could be stored.")
+    return StatusMessage(kind="failed", icon="cross", tone="bad", lead=lead, rest=rest)
 
 
-def _cancelled(job: Job, now: datetime) -> Why:
+def _cancelled(job: Job, now: datetime) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
-    lead = _("Cancelled %(time)s.") % {"time": wording.at(job.ended_at or now, now)}
+    lead = _("Cancelled %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
     rest = ngettext(
         "What was stored stays; %(items)s was left undone. Start the same range again to go on there.",
         "What was stored stays; %(items)s were left undone. Start the same range again to go on there.",
         left,
-    ) % {"items": wording.items(left)}
-    return Why(kind="cancelled", icon="stop", tone="mute", lead=lead, rest=rest)
+    ) % {"items": formatting.items(left)}
+    return StatusMessage(kind="cancelled", icon="stop", tone="mute", lead=lead, rest=rest)
 
 
-_OF_STATUS: dict[Status, Callable[[Job, datetime], Why]] = {
+_OF_STATUS: dict[Status, Callable[[Job, datetime], StatusMessage]] = {
     Status.PENDING: _pending,
     Status.PAUSING: _coming_to_rest,
     Status.CANCELLING: _coming_to_rest,

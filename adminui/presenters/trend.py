@@ -13,11 +13,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.figures import figure
 from adminui.presenters.tables import Cell, Column, Table, numbers, row
 from backfill.domain import Point, ProgramYear
-from backfill.history import Series
+from backfill.service.queries import Series
 
 YEARS = 5
 """So many program years are drawn, the last of them the one that is looked at."""
@@ -87,7 +87,7 @@ def _table(points: Sequence[Point], day: date) -> Table:
         [Column(_("Date"), "name"), *numbers(*map(str, _FIGURES.values()))],
         [
             row(
-                Cell(wording.day(point.date), href=_address(point)),
+                Cell(formatting.day(point.date), href=_address(point)),
                 *(figure(point.figures.get(name)) for name in _FIGURES),
                 kind="live" if point.date == day else "",
             )

@@ -1,4 +1,4 @@
-"""Why a job that fetches waits, and what sets its pace. What the limiter decides is worded, what it was told quoted."""
+"""Messages about why a collection job waits and what sets its pace. They quote what the dashboard sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from backfill.domain import Job, LimiterReport, WaitReason
 
 
@@ -18,12 +18,12 @@ class Words(NamedTuple):
 
 def waiting(job: Job) -> Words:
     limiter = job.progress.limiter
-    time = {"time": wording.clock(limiter.waiting_until)} if limiter.waiting_until else {}
+    time = {"time": formatting.clock(limiter.waiting_until)} if limiter.waiting_until else {}
     plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
     if limiter.waits_for in (WaitReason.DOWN, WaitReason.LOCAL, WaitReason.ROBOTS):  # the reason says what comes next
-        return Words("warn", plain, wording.sentence(limiter.reason))
+        return Words("warn", plain, formatting.sentence(limiter.reason))
     if not time:
-        return _told(limiter, plain)
+        return _limiter_message(limiter, plain)
     match limiter.waits_for:
         case WaitReason.PACE:
             lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
@@ -36,7 +36,7 @@ def waiting(job: Job) -> Words:
         case WaitReason.OUTSIDE_HOURS:
             lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
             return Words("mute", lead, _("It is asked only within the allowed hours. The job goes on by itself."))
-    return _told(limiter, plain)
+    return _limiter_message(limiter, plain)
 
 
 def going_on(job: Job) -> str:
@@ -48,9 +48,9 @@ def going_on(job: Job) -> str:
     return _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {"limit": _limit(job)}
 
 
-def _told(limiter: LimiterReport, lead: str) -> Words:
+def _limiter_message(limiter: LimiterReport, lead: str) -> Words:
     rest = _("%(reason)s It tries again by itself. No item is lost and there is nothing to do.")
-    return Words("warn", lead, rest % {"reason": wording.sentence(limiter.reason)})
+    return Words("warn", lead, rest % {"reason": formatting.sentence(limiter.reason)})
 
 
 def _slowed(job: Job) -> str:
@@ -59,8 +59,8 @@ def _slowed(job: Job) -> str:
 
 
 def _pace(job: Job) -> str:
-    return wording.requests_a_minute(job.progress.limiter.pace or 0)
+    return formatting.requests_a_minute(job.progress.limiter.pace or 0)
 
 
 def _limit(job: Job) -> str:
-    return wording.requests_a_minute(job.config.rate_limits.most_a_minute)
+    return formatting.requests_a_minute(job.config.rate_limits.most_a_minute)

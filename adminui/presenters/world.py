@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import figures, wording
+from adminui.presenters import figures, formatting
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.figures import figure, percent, signed_percent
 from adminui.presenters.result import Json, Tile
@@ -59,7 +59,7 @@ def world(result: Json, day: date, *, sort: str, region: str) -> World:
     is_ascending = (name in _ASCENDING) != is_turned
     return World(
         table=Table(
-            _("Districts by rank on %(day)s") % {"day": wording.day(day)},
+            _("Districts by rank on %(day)s") % {"day": formatting.day(day)},
             [_column(each, name, is_turned=is_turned, region=region) for each in COLUMNS],
             [_row(district, chosen[district], day) for district in _sorted(chosen, name, is_ascending=is_ascending)],
         ),
@@ -102,7 +102,7 @@ def _column(name: str, sorted_by: str, *, is_turned: bool, region: str) -> Colum
 def _row(district: str, line: Json, day: date) -> Row:
     return row(
         Cell(figure(line["overallRank"]), is_strong=True),
-        Cell(wording.one_district(district), href=reverse("admin:backfill_district_on", args=[district, day])),
+        Cell(formatting.one_district(district), href=reverse("admin:backfill_district_on", args=[district, day])),
         Cell(line["region"] or figures.UNKNOWN, note=_("no. %(rank)s") % {"rank": figure(line["regionRank"])}),
         *(_measure(name, line) for name in MEASURES),
         Cell(figure(line["score"]), is_strong=True),

@@ -8,28 +8,28 @@ from hashlib import blake2b
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from adminui import door
+from adminui import responses
 from adminui.permissions import Rights
 from adminui.presenters import coverage as presenter
 from adminui.presenters import coverage_map as map_presenter
 from backfill.domain import FIRST_DAY
-from backfill.history import Coverage
+from backfill.service.queries import Coverage
 
 
-@door.looks
+@responses.read_view
 def coverage_map(request: HttpRequest) -> HttpResponse:
     """The whole history as JSON, for the map on the page."""
-    today = door.now().date()
+    today = responses.now().date()
     found = _coverage()
     content = {"isEmpty": True} if presenter.is_empty(found) else map_presenter.as_json(found, today)
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
-    if door.is_known(request, etag):
-        return door.unchanged(etag)
+    if responses.is_known(request, etag):
+        return responses.unchanged(etag)
     return HttpResponse(body, content_type="application/json", headers={"ETag": etag})
 
 
-@door.looks
+@responses.read_view
 def coverage(request: HttpRequest) -> HttpResponse:
     """Month by month in words, and every gap."""
     found = _coverage()
@@ -42,9 +42,9 @@ def coverage(request: HttpRequest) -> HttpResponse:
         "gaps": presenter.gap_lines(found),
         "years": presenter.years(found),
     }
-    return door.page(request, "admin/backfill/coverage_page.html", context)
+    return responses.page(request, "admin/backfill/coverage_page.html", context)
 
 
 def _coverage() -> Coverage:
-    today = door.now().date()
-    return door.the_service().history.coverage(FIRST_DAY, today, today)
+    today = responses.now().date()
+    return responses.the_service().history.coverage(FIRST_DAY, today, today)

@@ -10,17 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import door
+from adminui import responses
 from adminui.permissions import Rights
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.chooser import chooser
 from backfill.domain import SUMMARY, Cadence, JobType, ProgramYear
-from backfill.history import Selection
+from backfill.service.queries import Selection
 
 
 def no_result_on(request: HttpRequest, title: str, day: date, district: str) -> HttpResponse:
     """A date without a result: the next job on the way to it is collecting, where nothing is collected."""
-    is_collected = any(door.the_service().history.facts(Selection(day, day, frozenset({district}))))
+    is_collected = any(responses.the_service().history.facts(Selection(day, day, frozenset({district}))))
     if is_collected:
         sentence = _("There are no analytics of this date. An analytics-generation job makes them of what is stored.")
         query = {"job": JobType.ANALYTICS_GENERATION, "from": day, "to": day}
@@ -30,7 +30,7 @@ def no_result_on(request: HttpRequest, title: str, day: date, district: str) -> 
         )
         query = {"job": JobType.DATA_COLLECTION, "from": day, "to": day, "cadence": Cadence.DAILY}
     year = ProgramYear.of(day)
-    title = f"{title}, {wording.day(day)}"
+    title = f"{title}, {formatting.day(day)}"
     return _nothing(request, title, sentence, query, year=year, district=district, is_collected=is_collected)
 
 
@@ -62,7 +62,7 @@ def _nothing(
     status: int = 404,
 ) -> HttpResponse:
     """What is missing, and the start form filled by `query` with the next job on the way to it."""
-    names = {} if district == SUMMARY else {"district": wording.one_district(district)}
+    names = {} if district == SUMMARY else {"district": formatting.one_district(district)}
     context = {
         "title": title,
         "rights": Rights.of(request.user),
@@ -73,6 +73,6 @@ def _nothing(
         "address": reverse("admin:backfill_world")
         if district == SUMMARY
         else reverse("admin:backfill_district", args=[district]),
-        "chooser": chooser(year, door.the_service().history.years(district)),
+        "chooser": chooser(year, responses.the_service().history.years(district)),
     }
-    return door.page(request, "admin/backfill/no_results.html", context, status=status)
+    return responses.page(request, "admin/backfill/no_results.html", context, status=status)

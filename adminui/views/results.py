@@ -10,20 +10,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import door, queries
+from adminui import query_parameters, responses
 from adminui.presenters import district as district_presenter
+from adminui.presenters import formatting
 from adminui.presenters import trend as trend_presenter
-from adminui.presenters import wording
 from adminui.presenters import world as world_presenter
 from adminui.presenters.chooser import chooser
 from adminui.presenters.result import about
 from adminui.views.missing import no_result, no_result_on
 from backfill.domain import SUMMARY, ProgramYear, normalised_district
 from backfill.errors import AnalyticsNotFound
-from backfill.history import History, Series
+from backfill.service.queries import HistoryQueries, Series
 
 
-@door.looks
+@responses.read_view
 def newest(request: HttpRequest) -> HttpResponse:
     """The newest ranking of the world; or the district that was typed."""
     wanted = request.GET.get("district", "").strip()
@@ -33,18 +33,18 @@ def newest(request: HttpRequest) -> HttpResponse:
         district = normalised_district(wanted)
     except ValueError as exc:
         return no_result(request, _("Results"), str(exc), status=422)
-    day = queries.day(request.GET)
+    day = query_parameters.day(request.GET)
     address = reverse("admin:backfill_district_on", args=[district, day]) if day else _of(district)
     return HttpResponseRedirect(address)
 
 
-@door.looks
+@responses.read_view
 def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
-    history, title = door.the_service().history, _("World ranking")
+    history, title = responses.the_service().history, _("World ranking")
     if day is None:
-        year = queries.program_year(request.GET) or next(history.years(SUMMARY), None)
+        year = query_parameters.program_year(request.GET) or next(history.years(SUMMARY), None)
         dates = history.result_dates(SUMMARY, year) if year else []
-        chosen = queries.day(request.GET) or (dates[-1] if dates else None)
+        chosen = query_parameters.day(request.GET) or (dates[-1] if dates else None)
         if chosen is None:
             return no_result(request, title, _no_world(year), year=year)
         return HttpResponseRedirect(reverse("admin:backfill_world_on", args=[chosen]))
@@ -56,7 +56,7 @@ def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
     context = {
         "title": title,
         "day": day,
-        "shown_day": wording.day(day),
+        "shown_day": formatting.day(day),
         "about": about(body),
         "world": world_presenter.world(
             body, day, sort=request.GET.get("sort", ""), region=request.GET.get("region", "")
@@ -66,20 +66,22 @@ def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
         "api": f"/api/analytics/{day}/world",
         "snapshot": f"/api/snapshots/{day}/{SUMMARY}",
     }
-    return door.page(request, "admin/backfill/world.html", context)
+    return responses.page(request, "admin/backfill/world.html", context)
 
 
-@door.looks
+@responses.read_view
 def district(request: HttpRequest, district: str, day: date | None = None) -> HttpResponse:
-    history = door.the_service().history
-    title = _("District %(name)s") % {"name": wording.one_district(district)}
+    history = responses.the_service().history
+    title = _("District %(name)s") % {"name": formatting.one_district(district)}
     if day is None:
-        chosen = queries.day(request.GET)
+        chosen = query_parameters.day(request.GET)
         if chosen is None:
             try:
-                chosen = history.series(district, queries.program_year(request.GET)).points[-1].date
+                chosen = history.series(district, query_parameters.program_year(request.GET)).points[-1].date
             except AnalyticsNotFound as exc:
-                return no_result(request, title, exc.message, year=queries.program_year(request.GET), district=district)
+                return no_result(
+                    request, title, exc.message, year=query_parameters.program_year(request.GET), district=district
+                )
         return HttpResponseRedirect(reverse("admin:backfill_district_on", args=[district, chosen]))
     try:
         result = history.result(day, district)
@@ -92,7 +94,7 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
         "title": title,
         "day": day,
         "district_id": district,
-        "shown_day": wording.day(day),
+        "shown_day": formatting.day(day),
         "district": district_presenter.district(json.loads(result.body)),
         "trend": trend_presenter.trend(series, result.program_year, day),
         "chooser": chooser(result.program_year, years, day, dates),
@@ -100,10 +102,10 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
         "series_api": f"/api/analytics/series/{district}?programYear={result.program_year}",
         "snapshot": f"/api/snapshots/{day}/{district}",
     }
-    return door.page(request, "admin/backfill/district.html", context)
+    return responses.page(request, "admin/backfill/district.html", context)
 
 
-def _series(history: History, district: str, year: ProgramYear, years: Sequence[ProgramYear]) -> list[Series]:
+def _series(history: HistoryQueries, district: str, year: ProgramYear, years: Sequence[ProgramYear]) -> list[Series]:
     """Of those of the years that are drawn, oldest first."""
     first = year.start - trend_presenter.YEARS + 1
     return [history.series(district, each) for each in reversed(years) if first <= each.start <= year.start]

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import door
+from adminui import responses
 from adminui.forms import LimitsForm, StartForm
 from adminui.permissions import SET_LIMITS, START, Rights
 from adminui.presenters import preview as preview_presenter
@@ -16,29 +16,29 @@ from backfill.domain import JobRequest
 from backfill.errors import InvalidRequest, JobConflict, PlanChanged
 
 
-@door.does(START)
+@responses.action_view(START)
 def preview(request: HttpRequest) -> HttpResponse:
     """What would run, in the dialog from which it is started."""
     form = StartForm(request.POST)
     if not form.is_valid():
         return _wrong(request, form)
     try:
-        made = door.the_service().preview(form.request())
+        made = responses.the_service().preview(form.request())
     except InvalidRequest as exc:
         form.take(exc)
         return _wrong(request, form)
     return _dialog(request, form.request(), preview_presenter.plan(made))
 
 
-@door.does(START)
+@responses.action_view(START)
 def start(request: HttpRequest) -> HttpResponse:
     """Exactly the plan that the dialog shows; where it is no longer that, what changed."""
     form = StartForm(request.POST)
     if not form.is_valid():
         return _wrong(request, form)
-    service, wanted = door.the_service(), form.request()
+    service, wanted = responses.the_service(), form.request()
     try:
-        service.start(wanted, by=door.actor(request))
+        service.start(wanted, by=responses.actor(request))
     except InvalidRequest as exc:
         form.take(exc)
         return _wrong(request, form)
@@ -47,20 +47,20 @@ def start(request: HttpRequest) -> HttpResponse:
         return _dialog(request, wanted, preview_presenter.plan(service.preview(wanted), changed), status=409)
     except JobConflict as exc:
         context = {"title": _("Backfill"), "sentence": exc.message}
-        return door.dialog(request, "admin/backfill/dialog_busy.html", context, status=409)
-    return door.done(request, _("The job was started. It begins by itself within a second or two."), focus="now")
+        return responses.dialog(request, "admin/backfill/dialog_busy.html", context, status=409)
+    return responses.done(request, _("The job was started. It begins by itself within a second or two."), focus="now")
 
 
 def _dialog(
     request: HttpRequest, wanted: JobRequest, plan: preview_presenter.Plan, *, status: int = 200
 ) -> HttpResponse:
     context = {"title": _("Backfill"), "plan": plan, "wanted": wanted}
-    return door.dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
+    return responses.dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
 
 
 def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
     """The form again, with a sentence beside each field that is wrong."""
-    service, at = door.the_service(), door.now()
+    service, at = responses.the_service(), responses.now()
     rights = Rights.of(request.user)
     context = {
         "title": _("Backfill"),
@@ -68,7 +68,7 @@ def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
         "start": start_presenter.start(
             form,
             {},
-            works=list(service.works),
+            handlers=list(service.handlers),
             known=service.history.districts(),
             limits=limits_of(service.rate_limits(), at),
             active=None,
@@ -76,28 +76,28 @@ def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
             now=at,
         ),
     }
-    if not door.is_htmx(request):
-        return door.page(request, "admin/backfill/start_page.html", context, status=422)
-    response = door.part(request, "admin/backfill/start_form.html", context, status=422)
+    if not responses.is_htmx(request):
+        return responses.page(request, "admin/backfill/start_page.html", context, status=422)
+    response = responses.part(request, "admin/backfill/start_form.html", context, status=422)
     response["HX-Retarget"], response["HX-Reswap"] = "#bf-start-form", "outerHTML"
     return response
 
 
-@door.does(SET_LIMITS)
+@responses.action_view(SET_LIMITS)
 def limits(request: HttpRequest) -> HttpResponse:
     """For the next job."""
     form = LimitsForm(request.POST)
-    service, at = door.the_service(), door.now()
+    service, at = responses.the_service(), responses.now()
     said = ""
     if form.is_valid():
         try:
-            service.change_rate_limits(form.changes(service.rate_limits().limits), by=door.actor(request))
+            service.change_rate_limits(form.changes(service.rate_limits().limits), by=responses.actor(request))
         except InvalidRequest as exc:
             form.take(exc)
         else:
             said = _("Saved. The next job keeps to these limits.")
-    if said and not door.is_htmx(request):
-        return door.done(request, said)
+    if said and not responses.is_htmx(request):
+        return responses.done(request, said)
     stored = service.rate_limits()
     context = {
         "title": _("Backfill"),
@@ -106,6 +106,6 @@ def limits(request: HttpRequest) -> HttpResponse:
         "said": said,
         "back": reverse("admin:backfill"),
     }
-    if not door.is_htmx(request):
-        return door.page(request, "admin/backfill/limits_page.html", context, status=422)
-    return door.part(request, "admin/backfill/limits.html", context, status=422 if form.errors else 200)
+    if not responses.is_htmx(request):
+        return responses.page(request, "admin/backfill/limits_page.html", context, status=422)
+    return responses.part(request, "admin/backfill/limits.html", context, status=422 if form.errors else 200)

@@ -37,11 +37,10 @@ What bad input means. Nothing of it raises but what fails the item, and none of 
 | a count of a world summary that is blank; that is unreadable | adds nothing to its total; the total is null |
 """
 
-from backfill.metrics.charters import COLUMN as CHARTER_COLUMN
-from backfill.metrics.district import SCHEMA_VERSION, district_result
-from backfill.metrics.roster import read_open_clubs
-from backfill.metrics.series import open_clubs
-from backfill.metrics.source import (
+from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
+from backfill.analytics.club_rows import read_open_clubs
+from backfill.analytics.district import SCHEMA_VERSION, district_result
+from backfill.analytics.inputs import (
     DistrictSource,
     Table,
     UnreadableSnapshot,
@@ -49,7 +48,8 @@ from backfill.metrics.source import (
     repeated_districts,
     summary_lines,
 )
-from backfill.metrics.world import world_result
+from backfill.analytics.points import open_clubs
+from backfill.analytics.world import world_result
 
 __all__ = [
     "CHARTER_COLUMN",

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
+from backfill.analytics.quality import Code, Notes
 from backfill.domain import ProgramYear
-from backfill.metrics.quality import Code, Notes
 
 COLUMN = "Charter Date/Suspend Date"
 

@@ -14,11 +14,11 @@ from enum import StrEnum
 from itertools import compress, repeat
 from typing import NamedTuple
 
-from backfill.metrics.cells import club_number, counted, difference, words
-from backfill.metrics.charters import COLUMN as CHARTER_COLUMN
-from backfill.metrics.charters import note_blank, read_charters
-from backfill.metrics.quality import Code, Notes
-from backfill.metrics.source import DistrictSource, Table
+from backfill.analytics.cells import club_number, counted, difference, words
+from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
+from backfill.analytics.charters import note_blank, read_charters
+from backfill.analytics.inputs import DistrictSource, Table
+from backfill.analytics.quality import Code, Notes
 
 CLUBS, DISTRICT, DIVISIONS = "clubperformance", "districtperformance", "divisionperformance"
 
@@ -141,7 +141,7 @@ VisitRow = tuple[str, str, int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Roster:
+class ClubRows:
     """A district's clubs, by number."""
 
     clubs: list[Club]
@@ -158,7 +158,7 @@ class Roster:
     """The club visits of each row of divisionperformance; None without those columns."""
 
 
-def read_roster(source: DistrictSource, notes: Notes) -> Roster:
+def read_club_rows(source: DistrictSource, notes: Notes) -> ClubRows:
     """Join the three reports. Raises UnreadableSnapshot where one has no rows or is without a needed column."""
     rows = ordered(source.clubs, CLUBS, "Club Number", notes)
     payment_rows = ordered(source.districts, DISTRICT, "Club", notes)
@@ -171,7 +171,7 @@ def read_roster(source: DistrictSource, notes: Notes) -> Roster:
         known.update(others.ids)
     every.sort(key=lambda club: (len(club.number), club.number))
     _note_missing(known, {CLUBS: rows, DISTRICT: payment_rows, DIVISIONS: division_rows}, notes)
-    return Roster(
+    return ClubRows(
         every,
         list(compress(clubs, is_open)),
         Table(source.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from backfill.analytics.cells import difference, percentage, rounded, total
+from backfill.analytics.club_rows import ClubRows, Status
+from backfill.analytics.quality import Summary
 from backfill.domain import ProgramYear
-from backfill.metrics.cells import difference, percentage, rounded, total
-from backfill.metrics.quality import Summary
-from backfill.metrics.roster import Roster, Status
 
 
-def club_counts(roster: Roster, summary: Summary, year: ProgramYear) -> dict[str, Any]:
+def club_counts(club_rows: ClubRows, summary: Summary, year: ProgramYear) -> dict[str, Any]:
     """Clubs by status. `paid` and `base`, and so `netGrowth`, are official figures of the district summary (its Paid
     Clubs and Paid Club Base); the rest is counted. `active` counts the rows of status Active: another figure, which
     differs from Paid Clubs in 27 of 124 real closes of district 91.
@@ -23,12 +23,12 @@ def club_counts(roster: Roster, summary: Summary, year: ProgramYear) -> dict[str
     `chartered` are the clubs whose charter date (districtperformance) is in the program year, suspended ones too: the
     official number of new clubs counts them.
     """
-    counts = Counter(club.status for club in roster.clubs)
+    counts = Counter(club.status for club in club_rows.clubs)
     paid, base = summary.count("Paid Clubs"), summary.count("Paid Club Base")
-    suspended = [club for club in roster.clubs if club.status is Status.SUSPENDED]
+    suspended = [club for club in club_rows.clubs if club.status is Status.SUSPENDED]
     return {
-        "total": len(roster.clubs),
-        "open": len(roster.open),
+        "total": len(club_rows.clubs),
+        "open": len(club_rows.open),
         "paid": paid,
         "active": counts[Status.ACTIVE],
         "low": counts[Status.LOW],
@@ -36,21 +36,21 @@ def club_counts(roster: Roster, summary: Summary, year: ProgramYear) -> dict[str
         "suspended": len(suspended),
         "base": base,
         "netGrowth": difference(paid, base),
-        "chartered": _chartered(roster, year),
+        "chartered": _chartered(club_rows, year),
         "suspendedClubs": [{"clubNumber": club.number, "clubName": club.name} for club in suspended],
     }
 
 
-def _chartered(roster: Roster, year: ProgramYear) -> int | None:
-    if roster.charters is None:
+def _chartered(club_rows: ClubRows, year: ProgramYear) -> int | None:
+    if club_rows.charters is None:
         return None
-    return sum(ProgramYear.of(day) == year for _, day in roster.charters)
+    return sum(ProgramYear.of(day) == year for _, day in club_rows.charters)
 
 
-def membership(roster: Roster) -> dict[str, Any]:
+def membership(club_rows: ClubRows) -> dict[str, Any]:
     """Members of the open clubs: Active Members and Mem. Base of clubperformance. `averagePerClub` has one digit."""
-    counts = [club.members for club in roster.open]
-    members, base = total(counts), total([club.base for club in roster.open])
+    counts = [club.members for club in club_rows.open]
+    members, base = total(counts), total([club.base for club in club_rows.open])
     known = len(counts) - counts.count(None)
     return {
         "total": members,
@@ -60,12 +60,12 @@ def membership(roster: Roster) -> dict[str, Any]:
     }
 
 
-def payments(roster: Roster, summary: Summary) -> dict[str, Any]:
+def payments(club_rows: ClubRows, summary: Summary) -> dict[str, Any]:
     """Membership payments: sums over all rows of districtperformance, those of suspended clubs too.
 
     `base` is the district summary's Payment Base; `growthPercent` has two digits.
     """
-    sums: dict[str, Any] = {name: total(values) for name, values in roster.payments.items()}
+    sums: dict[str, Any] = {name: total(values) for name, values in club_rows.payments.items()}
     base = summary.count("Payment Base")
     growth = difference(sums["total"], base)
     return {**sums, "base": base, "growth": growth, "growthPercent": percentage(growth, base, 2)}

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from backfill.analytics.cells import percentage
+from backfill.analytics.club_rows import CLUBS, Club, ClubRows
+from backfill.analytics.quality import Notes
 from backfill.domain import ProgramYear
-from backfill.metrics.cells import percentage
-from backfill.metrics.quality import Notes
-from backfill.metrics.roster import CLUBS, Club, Roster
 
 LEVELS = {"D": "distinguished", "S": "select", "P": "presidents", "M": "smedley"}
 """The codes of the dashboard, lowest level first, and the names of the result."""
@@ -89,19 +89,19 @@ def rule_of(year: ProgramYear, district: str = "") -> Rule:
     return replace(rule, steps=tuple(steps))
 
 
-def plans(roster: Roster, rule: Rule, notes: Notes) -> list[bool] | None:
+def plans(club_rows: ClubRows, rule: Rule, notes: Notes) -> list[bool] | None:
     """Which open clubs have a Club Success Plan; None where the rule asks for it and the report has no such column.
 
     A cell that is neither Y nor N is none, and noted.
     """
     if not rule.needs_plan:
-        return [False] * len(roster.open)
-    at = roster.open_rows.position("CSP")
+        return [False] * len(club_rows.open)
+    at = club_rows.open_rows.position("CSP")
     if at is None:
         notes.column(CLUBS, "CSP")
         return None
-    cells = [row[at].strip().upper() for row in roster.open_rows.rows]
-    for club, cell in zip(roster.open, cells, strict=True):
+    cells = [row[at].strip().upper() for row in club_rows.open_rows.rows]
+    for club, cell in zip(club_rows.open, cells, strict=True):
         if cell not in ("Y", "N"):
             notes.cell("CSP", cell, club=club.number)
     return [cell == "Y" for cell in cells]
@@ -120,17 +120,17 @@ def _counts(codes: Sequence[str | None]) -> dict[str, int]:
     return {**counts, "total": sum(counts.values())}
 
 
-def distinguished(roster: Roster, rule: Rule, base: int | None, notes: Notes) -> dict[str, Any]:
+def distinguished(club_rows: ClubRows, rule: Rule, base: int | None, notes: Notes) -> dict[str, Any]:
     """What is reported, what qualifies, the share of `base` (the summary's Paid Club Base), and what is yet to do."""
-    has_plan = plans(roster, rule, notes)
-    reported = _counts([club.code for club in roster.open])
+    has_plan = plans(club_rows, rule, notes)
+    reported = _counts([club.code for club in club_rows.open])
     qualifying, to_go = None, None
     if has_plan is not None:
-        steps = [_steps_of(club, rule, planned=planned) for club, planned in zip(roster.open, has_plan, strict=True)]
+        steps = [_steps_of(club, rule, planned=planned) for club, planned in zip(club_rows.open, has_plan, strict=True)]
         qualifying = _counts([rule.steps[count - 1].code for count in steps if count])
         to_go = [
             _missing(club, count, rule, planned=planned)
-            for club, count, planned in zip(roster.open, steps, has_plan, strict=True)
+            for club, count, planned in zip(club_rows.open, steps, has_plan, strict=True)
         ]
     return {
         "reported": reported,

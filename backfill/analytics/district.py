@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from backfill.metrics.cells import total
-from backfill.metrics.clubs import club_counts, membership, payments
-from backfill.metrics.distinguished import distinguished, rule_of
-from backfill.metrics.divisions import areas, divisions, read_units
-from backfill.metrics.goals import goals
-from backfill.metrics.health import health
-from backfill.metrics.quality import Code, Notes, Summary, reconcile
-from backfill.metrics.roster import read_roster
-from backfill.metrics.series import open_clubs, point, year_over_year
-from backfill.metrics.source import DistrictSource
-from backfill.metrics.targets import targets
+from backfill.analytics.cells import total
+from backfill.analytics.club_rows import read_club_rows
+from backfill.analytics.clubs import club_counts, membership, payments
+from backfill.analytics.distinguished import distinguished, rule_of
+from backfill.analytics.divisions import areas, divisions, read_units
+from backfill.analytics.goals import goals
+from backfill.analytics.health import health
+from backfill.analytics.inputs import DistrictSource
+from backfill.analytics.points import open_clubs, point, year_over_year
+from backfill.analytics.quality import Code, Notes, Summary, reconcile
+from backfill.analytics.targets import targets
 
 SCHEMA_VERSION = 2
 """Of the results; a result of another version is computed anew."""
@@ -32,7 +32,7 @@ def district_result(source: DistrictSource) -> dict[str, Any]:
             Code.ROW_REPEATED,
             "The district summary has more than one row of this district; their figures are the same.",
         )
-    roster = read_roster(source, notes)
+    club_rows = read_club_rows(source, notes)
     result: dict[str, Any] = {
         "date": source.date.isoformat(),
         "districtId": source.district,
@@ -42,18 +42,18 @@ def district_result(source: DistrictSource) -> dict[str, Any]:
         "isFinal": source.is_final,
         "sourceHash": source.source_hash,
         "schemaVersion": SCHEMA_VERSION,
-        "clubs": club_counts(roster, summary, year),
-        "membership": membership(roster),
-        "payments": payments(roster, summary),
-        "health": health(roster.open, source.data_month),
+        "clubs": club_counts(club_rows, summary, year),
+        "membership": membership(club_rows),
+        "payments": payments(club_rows, summary),
+        "health": health(club_rows.open, source.data_month),
     }
-    result["distinguished"] = distinguished(roster, rule_of(year, source.district), result["clubs"]["base"], notes)
-    result["goals"] = goals(roster, year, notes)
-    result["divisions"] = divisions(roster.open, read_units(source.divisions, "Division", notes))
-    result["areas"] = areas(roster.open, read_units(source.divisions, "Area", notes), roster.visits)
+    result["distinguished"] = distinguished(club_rows, rule_of(year, source.district), result["clubs"]["base"], notes)
+    result["goals"] = goals(club_rows, year, notes)
+    result["divisions"] = divisions(club_rows.open, read_units(source.divisions, "Division", notes))
+    result["areas"] = areas(club_rows.open, read_units(source.divisions, "Area", notes), club_rows.visits)
     result["targets"] = targets(summary, year)
     result["rankings"] = None if source.world_line is None else dict(source.world_line)
-    result["point"] = point(result, total([club.goals for club in roster.open]))
+    result["point"] = point(result, total([club.goals for club in club_rows.open]))
     result["yearOverYear"] = year_over_year(result["point"], source.previous, open_clubs(result), source.previous_clubs)
     if source.previous_trouble:
         notes.add(
@@ -63,7 +63,7 @@ def district_result(source: DistrictSource) -> dict[str, Any]:
         summary,
         notes,
         payments=result["payments"],
-        open_clubs=len(roster.open),
+        open_clubs=len(club_rows.open),
         distinguished=result["distinguished"]["reported"]["total"],
     )
     result["quality"] = notes.found

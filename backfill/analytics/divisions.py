@@ -14,11 +14,11 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import Any
 
-from backfill.metrics.cells import number, total, words
-from backfill.metrics.quality import Code, Notes
-from backfill.metrics.rankings import ranks
-from backfill.metrics.roster import DIVISIONS, Club, VisitRow
-from backfill.metrics.source import Table
+from backfill.analytics.cells import number, total, words
+from backfill.analytics.club_rows import DIVISIONS, Club, VisitRow
+from backfill.analytics.inputs import Table
+from backfill.analytics.quality import Code, Notes
+from backfill.analytics.rankings import ranks
 
 UNALIGNED_DIVISION, UNALIGNED_AREA = "0D", "0A"
 """Where clubs stand that belong to no division or area yet; they earn no level."""
@@ -45,7 +45,7 @@ class Unit:
 
     def steps(self) -> int | None:
         """How many levels up it is: a level takes both its paid and its distinguished clubs. None if unknown."""
-        paid_goals, goals = _known(self.paid_goals), _known(self.distinguished_goals)
+        paid_goals, goals = _all_or_none(self.paid_goals), _all_or_none(self.distinguished_goals)
         paid, distinguished = self.paid, self.distinguished
         if paid is None or distinguished is None or paid_goals is None or goals is None:
             return None
@@ -62,7 +62,7 @@ class Unit:
         return {"paidClubs": max(0, paid_goal - self.paid), "distinguishedClubs": max(0, goal - self.distinguished)}
 
 
-def _known(values: tuple[int | None, ...]) -> tuple[int, ...] | None:
+def _all_or_none(values: tuple[int | None, ...]) -> tuple[int, ...] | None:
     known = tuple(value for value in values if value is not None)
     return known if len(known) == len(values) else None
 

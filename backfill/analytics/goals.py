@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from backfill.analytics.cells import number, percentage, total
+from backfill.analytics.charters import is_late
+from backfill.analytics.club_rows import CLUBS, ClubRows
+from backfill.analytics.inputs import Table
+from backfill.analytics.quality import Code, Notes
 from backfill.domain import ProgramYear
-from backfill.metrics.cells import number, percentage, total
-from backfill.metrics.charters import is_late
-from backfill.metrics.quality import Code, Notes
-from backfill.metrics.roster import CLUBS, Roster
-from backfill.metrics.source import Table
 
 FIRST_YEAR = ProgramYear(2020)
 
@@ -47,9 +47,9 @@ _TRAINING = 8
 """The index of goal 9 in GOALS."""
 
 
-def _columns(roster: Roster, notes: Notes) -> dict[str, list[int | None]]:
+def _columns(club_rows: ClubRows, notes: Notes) -> dict[str, list[int | None]]:
     """The columns that the goals look at, by the names in GOALS; without those that say nothing."""
-    table, clubs = roster.open_rows, [club.number for club in roster.open]
+    table, clubs = club_rows.open_rows, [club.number for club in club_rows.open]
     found: dict[str, list[int | None]] = {}
     missing = []
     for name in (name for goal in GOALS for group in goal.groups for name in group):
@@ -98,7 +98,7 @@ def _each(holds: Callable[[Iterable[bool]], bool], columns: list[list[bool]]) ->
     return columns[0] if len(columns) == 1 else list(map(holds, zip(*columns, strict=True)))
 
 
-def goals(roster: Roster, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
+def goals(club_rows: ClubRows, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
     """How many open clubs have met each goal; None before program year 2020-2021.
 
     A goal of which a column is missing, or has no cell that can be read, is null. Clubs whose ten goals do not add up
@@ -106,17 +106,17 @@ def goals(roster: Roster, year: ProgramYear, notes: Notes) -> list[dict[str, Any
     """
     if year < FIRST_YEAR:
         return None
-    columns = _columns(roster, notes)
+    columns = _columns(club_rows, notes)
     met = [_met(goal, columns) for goal in GOALS]
-    _excuse_late_clubs(met, columns, roster, year)
+    _excuse_late_clubs(met, columns, club_rows, year)
     known = [column for column in met if column is not None]
     if len(known) == len(GOALS):
-        _compare(roster, zip(*known, strict=True), notes)
-    return [_line(place, column, len(roster.open)) for place, column in enumerate(met, start=1)]
+        _compare(club_rows, zip(*known, strict=True), notes)
+    return [_line(place, column, len(club_rows.open)) for place, column in enumerate(met, start=1)]
 
 
 def _excuse_late_clubs(
-    met: list[list[bool] | None], columns: dict[str, list[int | None]], roster: Roster, year: ProgramYear
+    met: list[list[bool] | None], columns: dict[str, list[int | None]], club_rows: ClubRows, year: ProgramYear
 ) -> None:
     """Goal 9 of clubs chartered on or after 1 September asks for training round 2 only.
 
@@ -124,18 +124,18 @@ def _excuse_late_clubs(
     each of 9,509 real rows of district 91 whose charter date is held; without it 33 of them do not.
     """
     training = met[_TRAINING]
-    late = {club for club, day in roster.charters or () if is_late(day, year)}
+    late = {club for club, day in club_rows.charters or () if is_late(day, year)}
     if training is None or not late:
         return
     least, second = GOALS[_TRAINING].least, columns["Off. Trained Round 2"]
     met[_TRAINING] = [
         (value is not None and value >= least) if club.number in late else flag
-        for club, flag, value in zip(roster.open, training, second, strict=True)
+        for club, flag, value in zip(club_rows.open, training, second, strict=True)
     ]
 
 
-def _compare(roster: Roster, met: Iterable[Sequence[bool]], notes: Notes) -> None:
-    for club, flags in zip(roster.open, met, strict=True):
+def _compare(club_rows: ClubRows, met: Iterable[Sequence[bool]], notes: Notes) -> None:
+    for club, flags in zip(club_rows.open, met, strict=True):
         if club.goals is not None and sum(flags) != club.goals:
             notes.add(
                 Code.GOALS_DIFFER,

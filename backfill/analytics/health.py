@@ -13,8 +13,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from backfill.metrics.cells import counted
-from backfill.metrics.roster import Club
+from backfill.analytics.cells import counted
+from backfill.analytics.club_rows import Club
 
 CHECKPOINTS = {7: 0, 8: 0, 9: 1, 10: 2, 11: 2, 12: 3, 1: 3, 2: 4, 3: 4, 4: 5, 5: 5, 6: 5}
 """Goals that a thriving club has met by the end of a calendar month."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from backfill.domain import ProgramYear, folded, normalised_district
+from backfill.domain import ProgramYear, normalise_column, normalised_district
 from backfill.errors import BackfillError
 
 
@@ -18,11 +18,11 @@ class UnreadableSnapshot(BackfillError):
     code = "UNREADABLE_SNAPSHOT"
 
 
-def folded_cells(row: Mapping[str, str]) -> dict[str, str]:
+def normalised_cells(row: Mapping[str, str]) -> dict[str, str]:
     """A row by its folded column names; the first of two columns of one name counts."""
     cells: dict[str, str] = {}
     for column, cell in row.items():
-        cells.setdefault(folded(column), cell)
+        cells.setdefault(normalise_column(column), cell)
     return cells
 
 
@@ -30,13 +30,13 @@ def folded_cells(row: Mapping[str, str]) -> dict[str, str]:
 def _positions(columns: tuple[str, ...]) -> Mapping[str, int]:
     found: dict[str, int] = {}
     for position, column in enumerate(columns):
-        found.setdefault(folded(column), position)
+        found.setdefault(normalise_column(column), position)
     return found
 
 
 @lru_cache(maxsize=256)
 def _positions_of_prefix(columns: tuple[str, ...], prefix: str) -> tuple[int, ...]:
-    begin = folded(prefix)
+    begin = normalise_column(prefix)
     return tuple(at for name, at in _positions(columns).items() if name.startswith(begin))
 
 
@@ -53,7 +53,7 @@ class Table:
 
     def position(self, column: str) -> int | None:
         """Where a column stands, by its name without regard to case and spaces; None where there is none."""
-        return _positions(self.columns).get(folded(column))
+        return _positions(self.columns).get(normalise_column(column))
 
     def positions_of_prefix(self, prefix: str) -> list[int]:
         """As `position`, by how the name begins, from left to right."""
@@ -162,4 +162,8 @@ def _read_summary(summary: Table) -> tuple[dict[str, dict[str, str]], frozenset[
 
 def _figures(line: Mapping[str, str]) -> dict[str, str]:
     """The cells of a summary row that are about the district, without those that name it."""
-    return {name: " ".join(cell.split()) for name, cell in line.items() if folded(name) not in ("district", "region")}
+    return {
+        name: " ".join(cell.split())
+        for name, cell in line.items()
+        if normalise_column(name) not in ("district", "region")
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from backfill.metrics.cells import difference, percentage
+from backfill.analytics.cells import difference, percentage
 
 COMPARABLE_FROM = 85
 """Percent of the open clubs that must have been in the snapshot before for the two to be comparable."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from backfill.domain import folded
-from backfill.metrics.cells import is_blank, number
-from backfill.metrics.source import folded_cells
+from backfill.analytics.cells import is_blank, number
+from backfill.analytics.inputs import normalised_cells
+from backfill.domain import normalise_column
 
 
 class Code(StrEnum):
@@ -113,7 +113,7 @@ class Summary:
             )
         self.is_missing = row is None
         self._notes = notes
-        self._cells = folded_cells(row or {})
+        self._cells = normalised_cells(row or {})
         self._counts: dict[str, int | None] = {}
 
     def count(self, column: str) -> int | None:
@@ -121,7 +121,7 @@ class Summary:
         if self.is_missing:
             return None
         if column not in self._counts:
-            cell = self._cells.get(folded(column))
+            cell = self._cells.get(normalise_column(column))
             self._counts[column] = None if cell is None else number(cell)
             if cell is None:
                 self._notes.column("districtsummary", column)
@@ -133,7 +133,7 @@ class Summary:
         """Whether a Y/N cell of the row is Y; None, with a note, where it is neither."""
         if self.is_missing:
             return None
-        cell = self._cells.get(folded(column))
+        cell = self._cells.get(normalise_column(column))
         if cell is None:
             self._notes.column("districtsummary", column)
             return None

@@ -11,9 +11,9 @@ from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from backfill.domain import folded
-from backfill.metrics.cells import percent, points, rounded, words
-from backfill.metrics.source import folded_cells
+from backfill.analytics.cells import percent, points, rounded, words
+from backfill.analytics.inputs import normalised_cells
+from backfill.domain import normalise_column
 
 MEASURES = {
     "clubGrowth": "% Club Growth",
@@ -44,8 +44,8 @@ def rankings(lines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]
 
     A percentage that is `N/A` or cannot be read is null, has no rank and 0 points. `percentile` has one digit.
     """
-    rows = {district: folded_cells(line) for district, line in lines.items()}
-    values = {measure: _known(rows, column) for measure, column in MEASURES.items()}
+    rows = {district: normalised_cells(line) for district, line in lines.items()}
+    values = {measure: _numbers_by_district(rows, column) for measure, column in MEASURES.items()}
     places = {measure: ranks(known) for measure, known in values.items()}
     earned = {measure: borda(known, len(rows)) for measure, known in places.items()}
     scores = {district: sum(earned[measure].get(district, 0) for measure in MEASURES) for district in rows}
@@ -67,8 +67,8 @@ def rankings(lines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]
     }
 
 
-def _known(rows: Mapping[str, Mapping[str, str]], column: str) -> dict[str, Decimal]:
-    read = {district: percent(row.get(folded(column), "")) for district, row in rows.items()}
+def _numbers_by_district(rows: Mapping[str, Mapping[str, str]], column: str) -> dict[str, Decimal]:
+    read = {district: percent(row.get(normalise_column(column), "")) for district, row in rows.items()}
     return {district: value for district, value in read.items() if value is not None}
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from backfill.analytics.cells import share_ceiling
+from backfill.analytics.quality import Summary
 from backfill.domain import ProgramYear
-from backfill.metrics.cells import share_ceiling
-from backfill.metrics.quality import Summary
 
 LEVELS = ("distinguished", "select", "presidents", "smedley")
 """Lowest first. The program had no Smedley level before 2018-2019."""

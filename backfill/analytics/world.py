@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backfill.domain import district_order, folded
-from backfill.metrics.cells import difference, is_blank, number, percentage, total
-from backfill.metrics.district import SCHEMA_VERSION
-from backfill.metrics.rankings import rankings
-from backfill.metrics.source import WorldSource, folded_cells, summary_lines
+from backfill.analytics.cells import difference, is_blank, number, percentage, total
+from backfill.analytics.district import SCHEMA_VERSION
+from backfill.analytics.inputs import WorldSource, normalised_cells, summary_lines
+from backfill.analytics.rankings import rankings
+from backfill.domain import district_order, normalise_column
 
 _TOTALS = {
     "activeClubs": "Active Clubs",
@@ -58,8 +58,8 @@ def totals(lines: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     A blank cell adds nothing; a total is null where its column is missing (Smedley before 2025-2026) or one of its
     cells holds what is no figure, rather than short without saying so.
     """
-    rows = [folded_cells(line) for line in lines]
-    sums = {name: _sum([row.get(folded(column)) for row in rows]) for name, column in _TOTALS.items()}
+    rows = [normalised_cells(line) for line in lines]
+    sums = {name: _sum([row.get(normalise_column(column)) for row in rows]) for name, column in _TOTALS.items()}
     levels = {name: sums[name] for name in ("distinguished", "select", "presidents", "smedley")}
     counts = {name: value for name, value in sums.items() if name not in levels and name != "distinguishedTotal"}
     return {

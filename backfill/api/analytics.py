@@ -9,9 +9,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill import shapes
-from backfill.api import queries, schema
+from backfill.api import query_parameters, schema
 from backfill.api.base import ApiView, is_known, unchanged
+from backfill.serializers import values
 
 
 class OneResult(ApiView):
@@ -19,23 +19,25 @@ class OneResult(ApiView):
 
     @schema.get_result
     def get(self, request: Request, date: str, district: str) -> Response | HttpResponse:
-        queries.query(request)
-        return _answer(request, self.service.history.result(*queries.result_key(date, district)).body)
+        query_parameters.query(request)
+        return _answer(request, self.service.history.result(*query_parameters.result_key(date, district)).body)
 
 
 class WorldResult(ApiView):
     @schema.get_world_result
     def get(self, request: Request, date: str) -> Response | HttpResponse:
-        queries.query(request)
-        return _answer(request, self.service.history.result(*queries.world_key(date)).body)
+        query_parameters.query(request)
+        return _answer(request, self.service.history.result(*query_parameters.world_key(date)).body)
 
 
 class Series(ApiView):
     @schema.get_series
     def get(self, request: Request, district: str) -> Response | HttpResponse:
-        given = queries.query(request, "programYear")
-        series = self.service.history.series(queries.series_district(district), queries.program_year(given))
-        return _answer(request, json.dumps(shapes.series(series), separators=(",", ":")).encode())
+        given = query_parameters.query(request, "programYear")
+        series = self.service.history.series(
+            query_parameters.series_district(district), query_parameters.program_year(given)
+        )
+        return _answer(request, json.dumps(values.series(series), separators=(",", ":")).encode())
 
 
 def _answer(request: Request, body: bytes) -> Response | HttpResponse:

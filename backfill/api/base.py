@@ -19,12 +19,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from backfill import service, shapes
-from backfill.api.permissions import VIEW, MayDoThis
-from backfill.api.refusals import LengthRequired, MalformedJson
-from backfill.domain import Actor, Door
-from backfill.service import BackfillService
-from backfill.shapes import Shape
+from backfill import bootstrap
+from backfill.api.exceptions import LengthRequired, MalformedJson
+from backfill.api.permissions import VIEW, HasBackfillPermission
+from backfill.domain import Actor, Channel
+from backfill.serializers import values
+from backfill.serializers.values import Json
+from backfill.service.commands import BackfillService
 
 PRIVATE = "private, no-cache"
 """May be kept by the one who asked, and must be asked for again with its ETag."""
@@ -69,7 +70,7 @@ class ApiView(APIView):
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     parser_classes = [StrictJson]
-    permission_classes = [MayDoThis]
+    permission_classes = [HasBackfillPermission]
     permissions: ClassVar[Mapping[str, str]] = {}
 
     def permission_for(self) -> str:
@@ -94,11 +95,11 @@ class ApiView(APIView):
     @property
     def actor(self) -> Actor:
         """Who asks, for the verbs that change something."""
-        return Actor(self.request.user.get_username(), Door.API)
+        return Actor(self.request.user.get_username(), Channel.API)
 
     @property
     def service(self) -> BackfillService:
-        return service.backfill_service()
+        return bootstrap.backfill_service()
 
 
 class ApiViewSet(ViewSetMixin, ApiView):
@@ -120,8 +121,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def with_metadata(shape: Mapping[str, Any]) -> Shape:
-    return {**shape, "metadata": shapes.metadata(now())}
+def with_metadata(shape: Mapping[str, Any]) -> Json:
+    return {**shape, "metadata": values.metadata(now())}
 
 
 def is_known(request: Request, etag: str) -> bool:

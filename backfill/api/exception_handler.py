@@ -18,11 +18,10 @@ from django.db import Error as DatabaseTrouble
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
-from rest_framework import exceptions
+from rest_framework import exceptions as drf_exceptions
 from rest_framework.response import Response
 
-from backfill import shapes
-from backfill.api import refusals
+from backfill.api import exceptions
 from backfill.errors import (
     AnalyticsNotFound,
     BackfillError,
@@ -40,6 +39,7 @@ from backfill.errors import (
     Stopped,
     StorageUnavailable,
 )
+from backfill.serializers import values
 
 STATUSES: Mapping[type[BackfillError], int] = {
     InvalidRequest: 400,
@@ -71,96 +71,100 @@ def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response:
     path = getattr(request, "path", "")
     error = as_backfill_error(exc, path)
     status = status_of(error)
-    shape = shapes.error(error, datetime.now(UTC))
+    shape = values.error(error, datetime.now(UTC))
     _report(error, exc, status, f"{getattr(request, 'method', '')} {path}", shape["metadata"]["operationId"])
     return Response(shape, status=status, headers=_headers(exc, error))
 
 
 def as_backfill_error(exc: Exception, path: str) -> BackfillError:
-    """What an operator is told of any exception; nothing of one that was not expected."""
+    """What an operator is build of any exception; nothing of one that was not expected."""
     if isinstance(exc, BackfillError):
         return exc
-    for kind, told in _TOLD:
+    for kind, build in _FRAMEWORK_ERRORS:
         if isinstance(exc, kind):
-            return told(str(getattr(exc, "detail", exc)), path)
-    return refusals.InternalError(
+            return build(str(getattr(exc, "detail", exc)), path)
+    return exceptions.InternalError(
         "Something went wrong here, not with the request. Ask whoever runs the service to "
         "look for this operationId in the log."
     )
 
 
 def status_of(error: BackfillError) -> int:
-    if isinstance(error, refusals.Refusal):
+    if isinstance(error, exceptions.Refusal):
         return error.status
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
 
 
-def not_found(path: str) -> refusals.NotFound:
-    return refusals.NotFound(
+def not_found(path: str) -> exceptions.NotFound:
+    return exceptions.NotFound(
         f"There is nothing at {path[:200]}. /api/docs lists every address; none ends with a slash."
     )
 
 
 def _permission_denied(said: str, _: str) -> BackfillError:
     if said.startswith("CSRF"):
-        return refusals.CsrfFailed(
+        return exceptions.CsrfFailed(
             f"{said} Send the csrftoken cookie's value as X-CSRFToken, or sign in by token, which needs none."
         )
-    return refusals.PermissionMissing(said or "You may not do this; ask an administrator.")
+    return exceptions.PermissionMissing(said or "You may not do this; ask an administrator.")
 
 
-_TOLD: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str, str], BackfillError]], ...] = (
+_FRAMEWORK_ERRORS: tuple[
+    tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str, str], BackfillError]], ...
+] = (
     (
-        exceptions.AuthenticationFailed,
-        lambda said, _: refusals.NotAuthenticated(
+        drf_exceptions.AuthenticationFailed,
+        lambda said, _: exceptions.NotAuthenticated(
             f"{said} Send a valid one as 'Authorization: Token KEY'; manage.py drf_create_token NAME makes it."
         ),
     ),
     (
-        exceptions.NotAuthenticated,
-        lambda *_: refusals.NotAuthenticated(
+        drf_exceptions.NotAuthenticated,
+        lambda *_: exceptions.NotAuthenticated(
             "Sign in first: send 'Authorization: Token KEY', or sign in to the admin."
         ),
     ),
-    ((exceptions.PermissionDenied, PermissionDenied), _permission_denied),
-    ((exceptions.NotFound, Http404), lambda _, path: not_found(path)),
+    ((drf_exceptions.PermissionDenied, PermissionDenied), _permission_denied),
+    ((drf_exceptions.NotFound, Http404), lambda _, path: not_found(path)),
     (
-        exceptions.MethodNotAllowed,
-        lambda said, _: refusals.MethodNotAllowed(
+        drf_exceptions.MethodNotAllowed,
+        lambda said, _: exceptions.MethodNotAllowed(
             f"{said} The Allow header names the methods that this address takes; see /api/docs."
         ),
     ),
     (
-        exceptions.NotAcceptable,
-        lambda *_: refusals.NotAcceptable("This address answers JSON only; send 'Accept: application/json', or none."),
+        drf_exceptions.NotAcceptable,
+        lambda *_: exceptions.NotAcceptable(
+            "This address answers JSON only; send 'Accept: application/json', or none."
+        ),
     ),
     (
-        exceptions.UnsupportedMediaType,
-        lambda *_: refusals.UnsupportedMediaType("Send the body as JSON, with 'Content-Type: application/json'."),
+        drf_exceptions.UnsupportedMediaType,
+        lambda *_: exceptions.UnsupportedMediaType("Send the body as JSON, with 'Content-Type: application/json'."),
     ),
     (
-        exceptions.ParseError,
-        lambda said, _: refusals.MalformedJson(f"The body cannot be read: {said} Correct it and send it again."),
+        drf_exceptions.ParseError,
+        lambda said, _: exceptions.MalformedJson(f"The body cannot be read: {said} Correct it and send it again."),
     ),
     (
-        exceptions.Throttled,
-        lambda *_: refusals.TooManyRequests("Too many requests came; wait as long as Retry-After says."),
+        drf_exceptions.Throttled,
+        lambda *_: exceptions.TooManyRequests("Too many requests came; wait as long as Retry-After says."),
     ),
     (
         RequestDataTooBig,
-        lambda *_: refusals.PayloadTooLarge("The body is larger than this service takes; name fewer things at once."),
+        lambda *_: exceptions.PayloadTooLarge("The body is larger than this service takes; name fewer things at once."),
     ),
     (
         (SuspiciousOperation, BadRequest, MultiPartParserError, UnreadablePostError),
-        lambda *_: refusals.Refusal("The request is malformed; /api/docs shows how it is written."),
+        lambda *_: exceptions.Refusal("The request is malformed; /api/docs shows how it is written."),
     ),
-    (DataError, lambda *_: refusals.Refusal("The request holds what no database takes as text, such as a NUL.")),
+    (DataError, lambda *_: exceptions.Refusal("The request holds what no database takes as text, such as a NUL.")),
     (
         DatabaseTrouble,
         lambda *_: StorageUnavailable("The database of accounts and sessions does not answer. Try again in a moment."),
     ),
 )
-"""What is told of an exception of either framework, from what it says and the path; the first that fits."""
+"""What is build of an exception of either framework, from what it says and the path; the first that fits."""
 
 
 def _headers(exc: Exception, error: BackfillError) -> dict[str, str]:

@@ -44,11 +44,11 @@ def _refuse(message: str) -> NoReturn:
     raise ValidationError(message, code="said")
 
 
-class Text(serializers.CharField):
+class StrictCharField(serializers.CharField):
     """Printable ASCII text of bounded length.
 
-    The OpenAPI document states `pattern`. Text that does not match it is refused here with the message `mismatch`, or
-    by the domain where no message is given.
+    The OpenAPI document states `pattern`. Text that does not match it is refused here with the message `mismatch`,
+    or by the domain if no message is given.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Text(serializers.CharField):
         return super().run_validation(data)
 
 
-class Word(serializers.ChoiceField):
+class StrictChoiceField(serializers.ChoiceField):
     """One of a few texts."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -81,7 +81,7 @@ class Word(serializers.ChoiceField):
         return data
 
 
-class Day(serializers.DateField):
+class StrictDateField(serializers.DateField):
     def to_internal_value(self, value: Any) -> date:
         if not isinstance(value, str):
             _refuse("must be a text like 2024-01-31")
@@ -91,14 +91,14 @@ class Day(serializers.DateField):
             _refuse(f"must be a day of the calendar, written like 2024-01-31; it was {value[:_SHOWN]!r}")
 
 
-class Flag(serializers.BooleanField):
+class StrictBooleanField(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
             _refuse("must be true or false")
         return data
 
 
-class Whole(serializers.IntegerField):
+class StrictIntegerField(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         # JSON does not distinguish 3 from 3.0, and neither does JSON Schema.
         if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
@@ -107,7 +107,7 @@ class Whole(serializers.IntegerField):
         return int(data)
 
 
-class Number(serializers.FloatField):
+class StrictNumberField(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
             _refuse("must be a number")
@@ -120,11 +120,11 @@ def _check_bounds(value: float, low: Any, high: Any) -> None:
         _refuse(f"must be between {low:,} and {high:,}")
 
 
-class Texts(serializers.ListField):
+class StrictStringListField(serializers.ListField):
     """A list of texts, bounded."""
 
     def __init__(self, *, longest: int, most: int, pattern: str = PRINTABLE_PATTERN, **options: Any) -> None:
-        child = Text(max_length=longest, pattern=pattern, allow_blank=pattern == PRINTABLE_PATTERN)
+        child = StrictCharField(max_length=longest, pattern=pattern, allow_blank=pattern == PRINTABLE_PATTERN)
         super().__init__(child=child, max_length=most, **options)
 
     def run_validation(self, data: Any = empty) -> Any:
@@ -172,9 +172,9 @@ class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
 
 class DocumentedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """States the pattern of a Text in the OpenAPI document; drf-spectacular finds this class by itself."""
+    """States the pattern of a StrictCharField in the OpenAPI document; drf-spectacular finds this class by itself."""
 
-    target_class = Text
+    target_class = StrictCharField
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:  # noqa: ARG002

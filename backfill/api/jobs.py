@@ -7,12 +7,12 @@ from zlib import crc32
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill import shapes
-from backfill.api import bodies, queries, schema
+from backfill.api import query_parameters, request_serializers, schema
 from backfill.api.base import ApiViewSet, is_known, now, unchanged, with_metadata
 from backfill.api.permissions import START, STEER
 from backfill.domain import Job, Status
-from backfill.service import Started
+from backfill.serializers import values
+from backfill.service.commands import Started
 
 _SHAPE = 2
 """Part of a job's ETag: counts the changes of its JSON, so that no client keeps one of an older version."""
@@ -38,83 +38,87 @@ class Jobs(ApiViewSet):
 
     @schema.start_job
     def create(self, request: Request) -> Response:
-        queries.query(request)
+        query_parameters.query(request)
         started = self.service.start(
-            bodies.job_request(request),
+            request_serializers.job_request(request),
             by=self.actor,
-            idempotency_key=bodies.idempotency_key(request),
+            idempotency_key=request_serializers.idempotency_key(request),
         )
         return _begun(started)
 
     @schema.preview_job
     def preview(self, request: Request) -> Response:
-        queries.query(request)
-        preview = self.service.preview(bodies.job_request(request))
-        return Response(with_metadata({"preview": shapes.preview(preview)}))
+        query_parameters.query(request)
+        preview = self.service.preview(request_serializers.job_request(request))
+        return Response(with_metadata({"preview": values.preview(preview)}))
 
     @schema.list_jobs
     def list(self, request: Request) -> Response:
-        given = queries.query(request, *queries.PAGING, "status", "jobType", "createdFrom", "createdTo")
-        limit, offset = queries.page(given)
-        found = self.service.jobs(queries.job_filter(given), limit=limit, offset=offset)
-        return Response(shapes.page("jobs", found, shapes.listed_job, limit=limit, offset=offset, now=now()))
+        given = query_parameters.query(
+            request, *query_parameters.PAGING, "status", "jobType", "createdFrom", "createdTo"
+        )
+        limit, offset = query_parameters.page(given)
+        found = self.service.jobs(query_parameters.job_filter(given), limit=limit, offset=offset)
+        return Response(values.page("jobs", found, values.listed_job, limit=limit, offset=offset, now=now()))
 
     @schema.get_job
     def retrieve(self, request: Request, job_id: str) -> Response:
-        queries.query(request)
-        job = self.service.job(queries.job_id(job_id))
+        query_parameters.query(request)
+        job = self.service.job(query_parameters.job_id(job_id))
         etag = etag_of(job)
         return unchanged(etag) if is_known(request, etag) else _shown(job)
 
     @schema.cancel_job
     def destroy(self, request: Request, job_id: str) -> Response:
-        queries.query(request)
-        cancelled = self.service.cancel(queries.job_id(job_id), by=self.actor)
+        query_parameters.query(request)
+        cancelled = self.service.cancel(query_parameters.job_id(job_id), by=self.actor)
         return _shown(cancelled.job, previousStatus=str(cancelled.previous_status))
 
     @schema.change_job
     def partial_update(self, request: Request, job_id: str) -> Response:
-        queries.query(request)
-        wanted = queries.job_id(job_id)
-        return _shown(self.service.lower_limits(wanted, bodies.job_limit_changes(request), by=self.actor))
+        query_parameters.query(request)
+        wanted = query_parameters.job_id(job_id)
+        return _shown(self.service.lower_limits(wanted, request_serializers.job_limit_changes(request), by=self.actor))
 
     @schema.pause_job
     def pause(self, request: Request, job_id: str) -> Response:
-        queries.query(request)
-        bodies.nothing(request)
-        return _shown(self.service.pause(queries.job_id(job_id), by=self.actor))
+        query_parameters.query(request)
+        request_serializers.nothing(request)
+        return _shown(self.service.pause(query_parameters.job_id(job_id), by=self.actor))
 
     @schema.resume_job
     def resume(self, request: Request, job_id: str) -> Response:
-        queries.query(request)
-        bodies.nothing(request)
-        return _shown(self.service.resume(queries.job_id(job_id), by=self.actor))
+        query_parameters.query(request)
+        request_serializers.nothing(request)
+        return _shown(self.service.resume(query_parameters.job_id(job_id), by=self.actor))
 
     @schema.list_items
     def items(self, request: Request, job_id: str) -> Response:
-        given = queries.query(request, *queries.PAGING, "district", "outcome")
-        limit, offset = queries.page(given)
-        found = self.service.items(queries.job_id(job_id), queries.outcome_filter(given), limit=limit, offset=offset)
-        return Response(shapes.page("items", found, shapes.item, limit=limit, offset=offset, now=now()))
+        given = query_parameters.query(request, *query_parameters.PAGING, "district", "outcome")
+        limit, offset = query_parameters.page(given)
+        found = self.service.items(
+            query_parameters.job_id(job_id), query_parameters.outcome_filter(given), limit=limit, offset=offset
+        )
+        return Response(values.page("items", found, values.item, limit=limit, offset=offset, now=now()))
 
     @schema.retry_job
     def retry(self, request: Request, job_id: str) -> Response:
-        queries.query(request)
-        wanted = queries.job_id(job_id)
-        codes, districts = bodies.retry_group(request)
+        query_parameters.query(request)
+        wanted = query_parameters.job_id(job_id)
+        codes, districts = request_serializers.retry_group(request)
         return _begun(
             self.service.retry(
                 wanted,
                 by=self.actor,
                 codes=codes,
                 districts=districts,
-                idempotency_key=bodies.idempotency_key(request),
+                idempotency_key=request_serializers.idempotency_key(request),
             )
         )
 
 
 def _shown(job: Job, **more: str) -> Response:
-    return Response(with_metadata({**shapes.job(job), **more}), headers={"ETag": etag_of(job)})
+    return Response(with_metadata({**values.job(job), **more}), headers={"ETag": etag_of(job)})
 
 
 def _begun(started: Started) -> Response:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from backfill import shapes
-from backfill.api import refusals
+from backfill.api import exceptions
+from backfill.serializers import values
 
 _PATHS_OF_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
 _HEADERS_KEPT = ("Allow", "Retry-After")
@@ -25,26 +25,26 @@ class JsonErrors:
         is_page = response.status_code >= 400 and response.get("Content-Type", "") != "application/json"
         if not is_page or not request.path_info.startswith(_PATHS_OF_PROGRAMS):
             return response
-        shape = shapes.error(_refusal_of(response.status_code), datetime.now(UTC))
+        shape = values.error(_refusal_of(response.status_code), datetime.now(UTC))
         kept = {name: response[name] for name in _HEADERS_KEPT if name in response}
         return JsonResponse(shape, status=response.status_code, headers=kept)
 
 
-def _refusal_of(status: int) -> refusals.Refusal:
+def _refusal_of(status: int) -> exceptions.Refusal:
     """What is told where only the status is known."""
     match status:
         case 403:
-            return refusals.PermissionMissing("This is refused; sign in as someone who may do it.")
+            return exceptions.PermissionMissing("This is refused; sign in as someone who may do it.")
         case 404:
-            return refusals.NotFound("There is nothing at this address; /api/docs lists every one.")
+            return exceptions.NotFound("There is nothing at this address; /api/docs lists every one.")
         case 405:
-            return refusals.MethodNotAllowed("The Allow header names the methods that this address takes.")
+            return exceptions.MethodNotAllowed("The Allow header names the methods that this address takes.")
         case 406:
-            return refusals.NotAcceptable("This address does not answer in the form that the Accept header asks for.")
+            return exceptions.NotAcceptable("This address does not answer in the form that the Accept header asks for.")
     if status >= 500:
-        return refusals.InternalError(
+        return exceptions.InternalError(
             "Something went wrong here, not with the request; whoever runs the service finds it in the log."
         )
-    return refusals.Refusal(
+    return exceptions.Refusal(
         "The request is malformed, or its Host header names no host of this service (see DJANGO_ALLOWED_HOSTS)."
     )

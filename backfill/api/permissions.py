@@ -12,7 +12,7 @@ STEER = "backfill.change_backfilljob"
 SET_LIMITS = "backfill.change_ratelimitconfig"
 
 
-class MayDoThis(BasePermission):
+class HasBackfillPermission(BasePermission):
     """The permission that the view's `permission_for` names for the wanted action; superusers have all."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:

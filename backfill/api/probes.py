@@ -14,11 +14,11 @@ from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNeg
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill import shapes
 from backfill.api import schema
 from backfill.api.base import OpenView
-from backfill.api.errors import not_found
-from backfill.api.refusals import EndpointRemoved
+from backfill.api.exception_handler import not_found
+from backfill.api.exceptions import EndpointRemoved
+from backfill.serializers import values
 
 _OK = {"status": "ok"}
 _FRESH = {"Cache-Control": "no-store"}
@@ -34,7 +34,7 @@ class Readiness(OpenView):
     @schema.readiness
     def get(self, request: Request) -> Response:
         self.service.ping()
-        seen_at = shapes.instant(self.service.worker_seen_at())
+        seen_at = values.instant(self.service.worker_seen_at())
         return Response({**_OK, "workerSeenAt": seen_at}, headers=_FRESH)
 
 
@@ -50,7 +50,7 @@ class AnyMethod(OpenView):
         raise not_found(request.path)
 
 
-class Gone(AnyMethod):
+class RemovedEndpoint(AnyMethod):
     def refuse(self, request: HttpRequest) -> NoReturn:
         address = reverse("backfill")
         raise EndpointRemoved(

@@ -21,52 +21,52 @@ from rest_framework.request import Request
 from backfill.api import schema
 from backfill.api.base import OpenView
 from backfill.domain import ACTIVE, ENDED, JobType, OutcomeKind, WaitReason
-from backfill.vitals import Vitals
+from backfill.service.monitoring import ServiceStatus
 
 
 class Metrics(OpenView):
     @schema.metrics
     def get(self, request: Request) -> HttpResponse:
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Vitals(self.service.vitals()))
+        registry.register(_ServiceCollector(self.service.service_status()))
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return HttpResponse(encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"})
 
 
-class _Vitals(Collector):
-    def __init__(self, vitals: Vitals) -> None:
-        self._vitals = vitals
+class _ServiceCollector(Collector):
+    def __init__(self, service_status: ServiceStatus) -> None:
+        self._service_status = service_status
 
     def collect(self) -> Iterable[Metric]:
         yield from self._counters()
         yield from self._gauges()
 
     def _counters(self) -> Iterable[Metric]:
-        totals = self._vitals.totals
+        counters = self._service_status.counters
         items = {f"{kind} {outcome}": 0 for kind in JobType for outcome in OutcomeKind}
-        yield _counter("backfill_items", "Items settled.", ("job_type", "outcome"), {**items, **totals.items})
+        yield _counter("backfill_items", "Items settled.", ("job_type", "outcome"), {**items, **counters.items})
         jobs = {f"{kind} {status}": 0 for kind in JobType for status in sorted(ENDED)}
-        yield _counter("backfill_jobs_ended", "Jobs ended.", ("job_type", "status"), {**jobs, **totals.jobs})
+        yield _counter("backfill_jobs_ended", "Jobs ended.", ("job_type", "status"), {**jobs, **counters.jobs})
         yield _counter(
             "backfill_dashboard_requests",
             "Requests of jobs to the dashboard, by the status of the answer, or by the code of what was wrong with it.",
             ("status",),
-            {"200": 0, **totals.answers},
+            {"200": 0, **counters.answers},
         )
         yield _counter(
             "backfill_waited_seconds",
             "Time in which jobs were held back, by what held them.",
             ("reason",),
-            {**dict.fromkeys(map(str, WaitReason), 0.0), **totals.waited},
+            {**dict.fromkeys(map(str, WaitReason), 0.0), **counters.waited},
         )
         takeovers = SummaryMetricFamily(
             "backfill_takeover_seconds", "From the last sign of life of a worker that died until another went on."
         )
-        takeovers.add_metric((), totals.takeovers, totals.takeover_seconds)
+        takeovers.add_metric((), counters.takeovers, counters.takeover_seconds)
         yield takeovers
 
     def _gauges(self) -> Iterable[Metric]:
-        now, job, seen_at = self._vitals.at, self._vitals.active, self._vitals.worker_seen_at
+        now, job, seen_at = self._service_status.at, self._service_status.active, self._service_status.worker_seen_at
         status = GaugeMetricFamily("backfill_job_status", "1 for the status of the active job.", labels=("status",))
         for one in sorted(ACTIVE):
             status.add_metric((str(one),), float(job is not None and job.status is one))
@@ -74,9 +74,9 @@ class _Vitals(Collector):
         instants: Mapping[str, tuple[str, datetime | None]] = {
             "backfill_worker_age_seconds": ("Since a worker gave a sign of life.", seen_at),
             "backfill_job_age_seconds": ("Since the active job was created.", job.created_at if job else None),
-            "backfill_job_lease_age_seconds": ("Since its lease was renewed.", self._vitals.lease_renewed_at),
+            "backfill_job_lease_age_seconds": ("Since its lease was renewed.", self._service_status.lease_renewed_at),
             "backfill_job_progress_age_seconds": ("Since it last moved.", job.progressed_at if job else None),
-            "backfill_job_held_seconds": ("Since it is held up.", job.notices.held_since if job else None),
+            "backfill_job_held_seconds": ("Since it is held up.", job.webhook_events.held_since if job else None),
         }
         for name, (sentence, instant) in instants.items():
             gauge = GaugeMetricFamily(name, sentence)

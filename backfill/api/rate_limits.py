@@ -5,11 +5,11 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill import shapes
-from backfill.api import bodies, queries, schema
+from backfill.api import query_parameters, request_serializers, schema
 from backfill.api.base import ApiView, with_metadata
 from backfill.api.permissions import SET_LIMITS
 from backfill.domain import StoredLimits
+from backfill.serializers import values
 
 
 class RateLimits(ApiView):
@@ -17,7 +17,7 @@ class RateLimits(ApiView):
 
     @schema.get_rate_limits
     def get(self, request: Request) -> Response:
-        queries.query(request)
+        query_parameters.query(request)
         return _shown(self.service.rate_limits())
 
     @schema.change_rate_limits("setRateLimits")
@@ -30,9 +30,9 @@ class RateLimits(ApiView):
 
     def _changed(self, request: Request) -> Response:
         """Both verbs take any subset."""
-        queries.query(request)
-        return _shown(self.service.change_rate_limits(bodies.limit_changes(request), by=self.actor))
+        query_parameters.query(request)
+        return _shown(self.service.change_rate_limits(request_serializers.limit_changes(request), by=self.actor))
 
 
 def _shown(stored: StoredLimits) -> Response:
-    return Response(with_metadata({"config": shapes.stored_limits(stored)}))
+    return Response(with_metadata({"config": values.stored_limits(stored)}))

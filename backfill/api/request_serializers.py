@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from backfill.api.fields import (
     DISTRICT_OR_SUMMARY_PATTERN,
     DISTRICT_PATTERN,
-    Day,
-    Flag,
-    Number,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictDateField,
+    StrictIntegerField,
+    StrictNumberField,
     StrictSerializer,
-    Text,
-    Texts,
-    Whole,
-    Word,
+    StrictStringListField,
     parsed,
 )
 from backfill.domain import BOUNDS, Cadence, JobRequest, JobType, parsed_district, parsed_job_type
@@ -35,17 +35,17 @@ def _bounds(name: str) -> dict[str, Any]:
 class JobBody(StrictSerializer):
     """A job as it is asked for."""
 
-    jobType = Word(choices=[(kind.value, kind.name) for kind in JobType], source="job_type")
-    startDate = Day(
+    jobType = StrictChoiceField(choices=[(kind.value, kind.name) for kind in JobType], source="job_type")
+    startDate = StrictDateField(
         source="start_date",
         required=False,
         allow_null=True,
         help_text="Needed for data-collection. Not before 2008-07-01.",
     )
-    endDate = Day(
+    endDate = StrictDateField(
         source="end_date", required=False, allow_null=True, help_text="Needed for data-collection. Before today (UTC)."
     )
-    targetDistricts = Texts(
+    targetDistricts = StrictStringListField(
         source="target_districts",
         longest=40,
         most=500,
@@ -53,11 +53,11 @@ class JobBody(StrictSerializer):
         required=False,
         help_text="Ids such as 91 or F; none for all districts.",
     )
-    cadence = Word(
+    cadence = StrictChoiceField(
         choices=[(kind.value, kind.name) for kind in Cadence], required=False, help_text="daily where none is given."
     )
-    skipExisting = Flag(source="skip_existing", required=False, help_text="true where none is given.")
-    planId = Text(
+    skipExisting = StrictBooleanField(source="skip_existing", required=False, help_text="true where none is given.")
+    planId = StrictCharField(
         source="plan_id",
         max_length=100,
         pattern="^plan-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{16}$",
@@ -71,11 +71,11 @@ class JobBody(StrictSerializer):
 class RateLimitsBody(StrictSerializer):
     """Any subset of the limits."""
 
-    maxRequestsPerMinute = Whole(**_bounds("max_requests_per_minute"))
-    maxConcurrent = Whole(**_bounds("max_concurrent"))
-    minDelayMs = Whole(**_bounds("min_delay_ms"))
-    maxDelayMs = Whole(**_bounds("max_delay_ms"))
-    backoffMultiplier = Number(**_bounds("backoff_multiplier"))
+    maxRequestsPerMinute = StrictIntegerField(**_bounds("max_requests_per_minute"))
+    maxConcurrent = StrictIntegerField(**_bounds("max_concurrent"))
+    minDelayMs = StrictIntegerField(**_bounds("min_delay_ms"))
+    maxDelayMs = StrictIntegerField(**_bounds("max_delay_ms"))
+    backoffMultiplier = StrictNumberField(**_bounds("backoff_multiplier"))
 
 
 class JobChangeBody(StrictSerializer):
@@ -87,8 +87,10 @@ class JobChangeBody(StrictSerializer):
 class RetryBody(StrictSerializer):
     """Which failed items are meant; all of them where nothing is given."""
 
-    codes = Texts(longest=40, most=100, required=False, help_text="Codes of errors, such as SERVER_ERROR.")
-    districts = Texts(
+    codes = StrictStringListField(
+        longest=40, most=100, required=False, help_text="Codes of errors, such as SERVER_ERROR."
+    )
+    districts = StrictStringListField(
         longest=40,
         most=500,
         pattern=DISTRICT_OR_SUMMARY_PATTERN,

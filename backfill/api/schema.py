@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
-from backfill.api import bodies, documents, examples, result_documents
+from backfill.api import examples, request_serializers
 from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN
-from backfill.api.queries import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Resolution
+from backfill.api.query_parameters import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Resolution
 from backfill.domain import JobType, OutcomeKind, ReportName, Status
+from backfill.serializers import documents, results
 
 F = TypeVar("F")
 Decorator = Callable[[F], F]
@@ -116,7 +117,7 @@ start_job = _operation(
     _BEGUN,
     errors=(*_BODY, 409, 502),
     why={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
-    request=bodies.JobBody,
+    request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
     examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
 )
@@ -126,7 +127,7 @@ preview_job = _operation(
     "What a start would do",
     {200: documents.PreviewAnswer},
     errors=(*_BODY, 502),
-    request=bodies.JobBody,
+    request=request_serializers.JobBody,
     examples=[*examples.REQUESTS, examples.PREVIEWED, examples.INVALID],
 )
 list_jobs = _operation(
@@ -170,7 +171,7 @@ change_job = _operation(
     "Lower the limits of an active job",
     {200: documents.Job},
     errors=(*_BODY, 404, 409),
-    request=bodies.JobChangeBody,
+    request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
     examples=[OpenApiExample("Gentler", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
 )
@@ -207,7 +208,7 @@ retry_job = _operation(
     _BEGUN,
     errors=(*_BODY, 404, 409, 502),
     why={409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
-    request=bodies.RetryBody,
+    request=request_serializers.RetryBody,
     parameters=[_JOB_ID, _KEY, _LOCATION, _REPLAYED],
     examples=[
         OpenApiExample("One kind of failure", {"codes": ["SERVER_ERROR"], "districts": ["91"]}, request_only=True)
@@ -246,7 +247,7 @@ def change_rate_limits(name: str) -> Decorator[Any]:
         "Change any of the limits of the next job",
         {200: documents.RateLimitAnswer},
         errors=_BODY,
-        request=bodies.RateLimitsBody,
+        request=request_serializers.RateLimitsBody,
         examples=[OpenApiExample("Gentler", {"maxRequestsPerMinute": 30, "minDelayMs": 1000}, request_only=True)],
     )
 
@@ -296,7 +297,7 @@ get_result = _operation(
     "Analytics",
     "getResult",
     "What was computed for a district and a date",
-    {200: result_documents.DistrictResult, 304: _UNCHANGED},
+    {200: results.DistrictResult, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_RESULT,
     parameters=[_RESULT_DATE, _RESULT_DISTRICT, _IF_NONE_MATCH, _ETAG],
@@ -305,7 +306,7 @@ get_world_result = _operation(
     "Analytics",
     "getWorldResult",
     "Every district of a date, ranked",
-    {200: result_documents.WorldResult, 304: _UNCHANGED},
+    {200: results.WorldResult, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_RESULT,
     parameters=[_RESULT_DATE, _IF_NONE_MATCH, _ETAG],
@@ -314,7 +315,7 @@ get_series = _operation(
     "Analytics",
     "getSeries",
     "The trend of a district over a program year",
-    {200: result_documents.SeriesAnswer, 304: _UNCHANGED},
+    {200: results.SeriesAnswer, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_RESULT,
     parameters=[
@@ -328,7 +329,7 @@ get_coverage = _operation(
     "Coverage",
     "getCoverage",
     "What is stored of each date and district, or of each month with the gaps",
-    {200: result_documents.CoverageAnswer},
+    {200: results.CoverageAnswer},
     errors=(400,),
     parameters=[
         OpenApiParameter(

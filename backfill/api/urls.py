@@ -7,9 +7,9 @@ from django.urls import path, re_path
 from backfill.api.analytics import OneResult, Series, WorldResult
 from backfill.api.audit import Audit, JobAudit
 from backfill.api.coverage import Coverage
-from backfill.api.elsewhere import AnyMethod, Docs, Gone, OpenApi
 from backfill.api.jobs import Jobs
-from backfill.api.limits import RateLimits
+from backfill.api.probes import AnyMethod, Docs, OpenApi, RemovedEndpoint
+from backfill.api.rate_limits import RateLimits
 from backfill.api.snapshots import OneReport, OneSnapshot, Snapshots
 
 _BACKFILL = "admin/backfill"
@@ -36,6 +36,6 @@ urlpatterns = [
     path("analytics/<str:date>/<str:district>", OneResult.as_view()),
     path("schema", OpenApi.as_view(), name="openapi"),
     path("docs", Docs.as_view()),
-    re_path(r"^districts/backfill(?:/|\Z)", Gone.as_view()),
+    re_path(r"^districts/backfill(?:/|\Z)", RemovedEndpoint.as_view()),
     re_path(r"", AnyMethod.as_view()),
 ]

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.management.base import CommandError
 from django.db import Error as DatabaseTrouble
 
-from backfill.domain import BOUNDS, Actor, Cadence, Door, JobRequest, parsed_district, parsed_job_type
+from backfill.domain import BOUNDS, Actor, Cadence, Channel, JobRequest, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
 
 Options = Mapping[str, Any]
@@ -121,7 +121,7 @@ def actor(options: Options) -> Actor:
             name = "command line"
     if len(name) > _OPERATOR_LENGTH or not name.isprintable():
         raise CommandError(f"--operator must be one line of at most {_OPERATOR_LENGTH} printable characters.")
-    return Actor(name, Door.CLI)
+    return Actor(name, Channel.CLI)
 
 
 def as_command_error(exc: BackfillError) -> CommandError:

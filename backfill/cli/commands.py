@@ -8,26 +8,27 @@ from uuid import UUID
 
 from django.core.management.base import CommandError
 
-from backfill import shapes, webhooks
+from backfill import webhooks
+from backfill.cli import arguments, formatting, tables
+from backfill.cli.arguments import Options
+from backfill.cli.copy import run_copy
+from backfill.cli.coverage_table import coverage_view
+from backfill.cli.export import run_export
+from backfill.cli.formatting import COMMAND
+from backfill.cli.output import ConsoleOutput
+from backfill.cli.stop_signals import StopSignals
+from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import Job, JobFilter, JobType, Outcome, OutcomeFilter, OutcomeKind, Status, parsed_district
-from backfill.management import arguments, tables, wording
-from backfill.management.arguments import Options
-from backfill.management.copying import run_copy
-from backfill.management.coverage_table import coverage_view
-from backfill.management.exporting import run_export
-from backfill.management.following import EXIT_INTERRUPTED, exit_code, failures, follow
-from backfill.management.stop_signals import StopSignals
-from backfill.management.terminal import Terminal
-from backfill.management.wording import COMMAND
-from backfill.service import BackfillService, Started
+from backfill.serializers import values
+from backfill.service.commands import BackfillService, Started
 
 
-class Verbs:
+class Commands:
     """Each method is a verb, and returns the exit code."""
 
     def __init__(self, service: BackfillService, options: Options) -> None:
         self._service, self._options = service, options
-        self._terminal = Terminal(options)
+        self._console = ConsoleOutput(options)
 
     def run(self, verb: str) -> int:
         run: Callable[[], int] = getattr(self, verb.replace("-", "_"))
@@ -54,10 +55,10 @@ class Verbs:
 
     def preview(self) -> int:
         preview = self._service.preview(arguments.request(self._options))
-        if self._terminal.is_json:
-            self._terminal.json({"preview": shapes.preview(preview)})
+        if self._console.is_json:
+            self._console.json({"preview": values.preview(preview)})
         else:
-            self._terminal.say(*tables.preview_view(preview, self._start_arguments()))
+            self._console.say(*tables.preview_view(preview, self._start_arguments()))
         return 0
 
     def _start_arguments(self) -> Sequence[str]:
@@ -76,31 +77,31 @@ class Verbs:
     def _begun(self, started: Started) -> int:
         job = started.job
         if not started.is_new:
-            self._terminal.note(f"This Idempotency-Key has started job {job.id} before; no other one was started.")
+            self._console.note(f"This Idempotency-Key has started job {job.id} before; no other one was started.")
         if self._options["wait"]:
             return self._followed(job)
-        if self._terminal.is_json:
+        if self._console.is_json:
             self._show(job)
         else:
-            self._terminal.say(
-                f"Job {job.id} is {job.status}: {wording.count(job.progress.total_items, 'item')}.",
+            self._console.say(
+                f"Job {job.id} is {job.status}: {formatting.count(job.progress.total_items, 'item')}.",
                 f"A worker picks it up: a server's, or the one of {COMMAND} work",
                 f"Watch it with: {COMMAND} status",
             )
         return 0
 
     def _followed(self, job: Job) -> int:
-        terminal = self._terminal
-        terminal.watching.print(
+        console = self._console
+        console.watching.print(
             f"Job {job.id}: Ctrl-C stops watching and leaves the job to any other worker.", soft_wrap=True
         )
-        ended = follow(self._service, terminal, job, is_verbose=self._options["verbosity"] > 1)
+        ended = follow(self._service, console, job, is_verbose=self._options["verbosity"] > 1)
         if ended is None:
             return EXIT_INTERRUPTED
-        if terminal.is_json:
+        if console.is_json:
             self._show(ended)
         else:
-            terminal.say(*tables.summary_view(ended, failures(self._service, ended), terminal.out, datetime.now(UTC)))
+            console.say(*tables.summary_view(ended, failures(self._service, ended), console.out, datetime.now(UTC)))
         return exit_code(ended)
 
     # Watching.
@@ -108,12 +109,12 @@ class Verbs:
     def status(self) -> int:
         job = self._wanted() or self._newest()
         if job is None:
-            if self._terminal.is_json:
-                self._terminal.json(None)
-            self._terminal.say("Nothing is running.")
+            if self._console.is_json:
+                self._console.json(None)
+            self._console.say("Nothing is running.")
         else:
             if not self._options["job_id"] and not job.status.is_active:
-                self._terminal.say("Nothing is running. The newest job:")
+                self._console.say("Nothing is running. The newest job:")
             self._show(job)
         return 0
 
@@ -125,12 +126,12 @@ class Verbs:
         )
         page = self._service.jobs(wanted, limit=limit, offset=offset)
         now = datetime.now(UTC)
-        if self._terminal.is_json:
-            self._terminal.json(shapes.page("jobs", page, shapes.listed_job, limit=limit, offset=offset, now=now))
+        if self._console.is_json:
+            self._console.json(values.page("jobs", page, values.listed_job, limit=limit, offset=offset, now=now))
         elif not page.total:
-            self._terminal.say("There are no such jobs.")
+            self._console.say("There are no such jobs.")
         else:
-            self._terminal.say(tables.jobs_table(page.rows, self._terminal.out, now))
+            self._console.say(tables.jobs_table(page.rows, self._console.out, now))
             self._say_which(len(page.rows), offset, page.total, "job")
         return 0
 
@@ -143,40 +144,40 @@ class Verbs:
             kind=arguments.one_of(OutcomeKind, outcome, "--outcome") if outcome else None,
         )
         page = self._service.items(job_id, wanted, limit=limit, offset=offset)
-        if self._terminal.is_json:
-            self._terminal.json(
-                shapes.page("items", page, shapes.item, limit=limit, offset=offset, now=datetime.now(UTC))
+        if self._console.is_json:
+            self._console.json(
+                values.page("items", page, values.item, limit=limit, offset=offset, now=datetime.now(UTC))
             )
         elif not page.total:
-            self._terminal.say(f"Job {job_id} has settled no such items.")
+            self._console.say(f"Job {job_id} has settled no such items.")
         else:
-            self._terminal.say(tables.items_table(page.rows, self._terminal.out))
+            self._console.say(tables.items_table(page.rows, self._console.out))
             self._say_which(len(page.rows), offset, page.total, "item")
             self._say_excerpts([outcome for outcome in page.rows if outcome.excerpt])
         return 0
 
     def _say_excerpts(self, refused: Sequence[Outcome]) -> None:
         if refused and not self._options["excerpts"]:
-            items = wording.count(len(refused), "item")
-            self._terminal.say(f"--excerpts prints how the refused report of {items} begins.")
+            items = formatting.count(len(refused), "item")
+            self._console.say(f"--excerpts prints how the refused report of {items} begins.")
             return
         for outcome in refused:
-            self._terminal.say(f"\n{outcome.item.key} ({outcome.reason}) begins:")
-            self._terminal.say(tables.excerpt(outcome))
+            self._console.say(f"\n{outcome.item.key} ({outcome.reason}) begins:")
+            self._console.say(tables.excerpt(outcome))
 
     def audit(self) -> int:
         limit, offset = arguments.page(self._options)
         named = self._options["job_id"]
         page = self._service.audit(arguments.job_id(named) if named else None, limit=limit, offset=offset)
-        if self._terminal.is_json:
-            self._terminal.json(
-                shapes.page("entries", page, shapes.audit_entry, limit=limit, offset=offset, now=datetime.now(UTC))
+        if self._console.is_json:
+            self._console.json(
+                values.page("entries", page, values.audit_entry, limit=limit, offset=offset, now=datetime.now(UTC))
             )
         elif not page.total:
-            self._terminal.say("Nobody has done anything yet.")
+            self._console.say("Nobody has done anything yet.")
         else:
-            self._terminal.say(tables.audit_view(page.rows, self._terminal.out))
-            self._say_which(len(page.rows), offset, page.total, "deed")
+            self._console.say(tables.audit_view(page.rows, self._console.out))
+            self._say_which(len(page.rows), offset, page.total, "action")
         return 0
 
     def coverage(self) -> int:
@@ -184,33 +185,33 @@ class Verbs:
         now = datetime.now(UTC)
         districts = arguments.districts(self._options["district"])
         coverage = self._service.history.coverage(first, last, now.date(), districts)
-        if self._terminal.is_json:
-            self._terminal.json({"coverage": shapes.coverage(coverage), "metadata": shapes.metadata(now)})
+        if self._console.is_json:
+            self._console.json({"coverage": values.coverage(coverage), "metadata": values.metadata(now)})
         else:
-            self._terminal.say(*coverage_view(coverage, self._terminal.out))
+            self._console.say(*coverage_view(coverage, self._console.out))
         return 0
 
     def copy(self) -> int:
-        return run_copy(self._terminal, self._options)
+        return run_copy(self._console, self._options)
 
     def export(self) -> int:
-        return run_export(self._service.history, self._terminal, self._options)
+        return run_export(self._service.history, self._console, self._options)
 
     def _say_which(self, shown: int, offset: int, total: int, name: str) -> None:
         if shown < total:
             stretch = f"{offset + 1:,} to {offset + shown:,}" if shown else "none"
-            self._terminal.say(f"Shown: {stretch} of {wording.count(total, name)}; more with --offset and --limit.")
+            self._console.say(f"Shown: {stretch} of {formatting.count(total, name)}; more with --offset and --limit.")
 
     # Steering.
 
     def cancel(self) -> int:
         cancelled = self._service.cancel(self._target(), by=arguments.actor(self._options))
-        if self._terminal.is_json:
+        if self._console.is_json:
             self._show(cancelled.job, previousStatus=str(cancelled.previous_status))
         else:
             job = cancelled.job
             follows = "; the items in flight are finished first" if job.status.is_active else ""
-            self._terminal.say(
+            self._console.say(
                 f"Job {job.id} is {job.status}{follows}. It was {cancelled.previous_status}, with "
                 f"{job.progress.settled_items:,} of {job.progress.total_items:,} items settled."
             )
@@ -224,10 +225,10 @@ class Verbs:
 
     def _steered(self, steer: Callable[..., Job], follows: str) -> int:
         job = steer(self._target(), by=arguments.actor(self._options))
-        if self._terminal.is_json:
+        if self._console.is_json:
             self._show(job)
         else:
-            self._terminal.say(f"Job {job.id} is {job.status}. {follows.format(command=COMMAND, job=job.id)}")
+            self._console.say(f"Job {job.id} is {job.status}. {follows.format(command=COMMAND, job=job.id)}")
         return 0
 
     # Limits, work, housekeeping.
@@ -238,29 +239,29 @@ class Verbs:
             stored = self._service.change_rate_limits(changes, by=arguments.actor(self._options))
         else:
             stored = self._service.rate_limits()
-        if self._terminal.is_json:
-            self._terminal.json({"config": shapes.stored_limits(stored)})
+        if self._console.is_json:
+            self._console.json({"config": values.stored_limits(stored)})
         else:
-            self._terminal.say(*tables.limits_view(stored))
+            self._console.say(*tables.limits_view(stored))
             if changes:
-                self._terminal.say("The next job takes these limits; a running one keeps its own.")
+                self._console.say("The next job takes these limits; a running one keeps its own.")
         return 0
 
     def work(self) -> int:
         with StopSignals() as stop:
             worker = webhooks.new_worker(self._service)
             worker.start()
-            self._terminal.note("The worker runs. Ctrl-C or SIGTERM stops it; a job it runs is left to the next one.")
+            self._console.note("The worker runs. Ctrl-C or SIGTERM stops it; a job it runs is left to the next one.")
             stop.wait()
             worker.stop()
-        self._terminal.note("The worker has stopped.")
+        self._console.note("The worker has stopped.")
         return 0
 
     def prune(self) -> int:
         removed = self._service.prune()
         days = self._service.retention.days
-        self._terminal.say(
-            f"{wording.count(removed, 'job')} that ended more than {days} days ago "
+        self._console.say(
+            f"{formatting.count(removed, 'job')} that ended more than {days} days ago "
             f"{'was' if removed == 1 else 'were'} removed."
         )
         return 0
@@ -291,7 +292,7 @@ class Verbs:
 
     def _show(self, job: Job, **more: str) -> None:
         now = datetime.now(UTC)
-        if self._terminal.is_json:
-            self._terminal.json({**shapes.job(job), **more, "metadata": shapes.metadata(now)})
+        if self._console.is_json:
+            self._console.json({**values.job(job), **more, "metadata": values.metadata(now)})
         else:
-            self._terminal.say(*tables.job_view(job, self._terminal.out, now))
+            self._console.say(*tables.job_view(job, self._console.out, now))

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from backfill.copying import copied
+from backfill.cli.arguments import Options
+from backfill.cli.output import ConsoleOutput
 from backfill.errors import CorruptRecord
-from backfill.management.arguments import Options
-from backfill.management.terminal import Terminal
+from backfill.transfer.copy import copied
 
 EXIT_LEFT_OUT = 2
 """Something could not be copied, and was told and left out."""
 
 
-def run_copy(terminal: Terminal, options: Options) -> int:
+def run_copy(console: ConsoleOutput, options: Options) -> int:
     """The exit code."""
     left_out = 0
 
     def tell(problem: CorruptRecord) -> None:
-        terminal.note(f"Left out: {problem.message}")
+        console.note(f"Left out: {problem.message}")
 
     try:
         for each in copied(options["from"], options["to"], tell):
             left_out += each.left_out
-            terminal.say(
+            console.say(
                 f"{each.kind}: {each.copied:,} copied, {each.there:,} there already, {each.left_out:,} left out"
             )
     except ValueError as exc:

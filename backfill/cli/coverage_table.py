@@ -8,12 +8,12 @@ from itertools import groupby
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from backfill.cli import formatting
+from backfill.cli.formatting import COMMAND
+from backfill.cli.tables import plain_table
 from backfill.domain import Cell, CoveredMonth, ProgramYear, district_order
-from backfill.history import Coverage
-from backfill.management import wording
-from backfill.management.tables import plain_table
-from backfill.management.wording import COMMAND
-from backfill.shapes import filling_command
+from backfill.serializers.values import filling_command
+from backfill.service.queries import Coverage
 
 SYMBOLS = {Cell.ANALYTICS: "A", Cell.FINAL: "#", Cell.SNAPSHOT: "o", Cell.NONE: ".", Cell.UNPUBLISHED: " "}
 _LEGEND = "Of each month's close: A with analytics, # final, o not final, . missing, blank not published."
@@ -70,11 +70,11 @@ def _gaps(coverage: Coverage) -> list[RenderableType]:
     for gap in coverage.gaps[:_GAPS_SHOWN]:
         names = " ".join(gap.districts[:6]) + (" ..." if len(gap.districts) > 6 else "")
         lines.append(
-            f"  {gap.first:%b %Y} to {gap.last:%b %Y}: {wording.count(gap.closes, 'close')} of "
-            f"{wording.count(len(gap.districts), 'district')} ({names})\n    {filling_command(gap)}"
+            f"  {gap.first:%b %Y} to {gap.last:%b %Y}: {formatting.count(gap.closes, 'close')} of "
+            f"{formatting.count(len(gap.districts), 'district')} ({names})\n    {filling_command(gap)}"
         )
     if len(coverage.gaps) > _GAPS_SHOWN:
-        lines.append(f"  and {wording.count(len(coverage.gaps) - _GAPS_SHOWN, 'smaller gap')}; all with --json")
+        lines.append(f"  and {formatting.count(len(coverage.gaps) - _GAPS_SHOWN, 'smaller gap')}; all with --json")
     return lines
 
 
@@ -83,4 +83,4 @@ def _analytics(months: Sequence[CoveredMonth]) -> list[RenderableType]:
     if not lacking:
         return []
     command = f"{COMMAND} start --type analytics-generation"
-    return [f"{wording.count(lacking, 'snapshot')} without analytics; compute them with: {command}"]
+    return [f"{formatting.count(lacking, 'snapshot')} without analytics; compute them with: {command}"]

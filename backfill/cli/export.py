@@ -12,19 +12,19 @@ from typing import IO
 
 from django.core.management.base import CommandError
 
+from backfill.cli import arguments, formatting
+from backfill.cli.arguments import Options
+from backfill.cli.output import ConsoleOutput
 from backfill.domain import ReportName
 from backfill.errors import BackfillError
-from backfill.exporting import Format, What, export
-from backfill.history import History, Selection
-from backfill.management import arguments, wording
-from backfill.management.arguments import Options
-from backfill.management.terminal import Terminal
+from backfill.service.queries import HistoryQueries, Selection
+from backfill.transfer.export import Format, What, export
 
 EXIT_LEFT_OUT = 2
 """Something could not be read, and was told and left out."""
 
 
-def run_export(history: History, terminal: Terminal, options: Options) -> int:
+def run_export(history: HistoryQueries, console: ConsoleOutput, options: Options) -> int:
     """The exit code."""
     what = arguments.one_of(What, options["what"], "--what")
     kind = arguments.one_of(Format, options["format"], "--format")
@@ -39,27 +39,27 @@ def run_export(history: History, terminal: Terminal, options: Options) -> int:
     def tell(key: str, problem: BackfillError) -> None:
         nonlocal left_out
         left_out += 1
-        terminal.note(f"Left out {key}: {problem.message}")
+        console.note(f"Left out {key}: {problem.message}")
 
-    with _destination(options["output"], kind, terminal) as out:
+    with _destination(options["output"], kind, console) as out:
         count = export(history, what, kind, wanted, out, report=report, on_problem=tell)
     name = options["output"] or "standard output"
-    terminal.note(f"{wording.count(count, 'record')} written to {name}.")
+    console.note(f"{formatting.count(count, 'record')} written to {name}.")
     if not left_out:
         return 0
-    terminal.note(
-        f"{wording.count(left_out, 'item')} could not be read and {'is' if left_out == 1 else 'are'} missing."
+    console.note(
+        f"{formatting.count(left_out, 'item')} could not be read and {'is' if left_out == 1 else 'are'} missing."
     )
     return EXIT_LEFT_OUT
 
 
 @contextmanager
-def _destination(output: str | None, kind: Format, terminal: Terminal) -> Iterator[IO[bytes]]:
+def _destination(output: str | None, kind: Format, console: ConsoleOutput) -> Iterator[IO[bytes]]:
     """A file that appears whole or not at all, or standard output."""
     if output is None:
         if not kind.is_text and sys.stdout.isatty():
             raise CommandError("Parquet is no text; name a file with --output, or send it through a pipe.")
-        with terminal.binary_out() as out:
+        with console.binary_out() as out:
             yield out
         return
     target = Path(output).resolve()  # a link stays, and what it leads to is replaced

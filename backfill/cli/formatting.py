@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from backfill.domain import (
+    AuditAction,
     AuditEntry,
-    Deed,
     Estimate,
     Job,
     JobConfig,
@@ -93,7 +93,7 @@ def why(job: Job) -> str:
 
 def changes(entry: AuditEntry) -> str:
     """What changed, as `status running to cancelling`; of a new job only its range, since all of it is new."""
-    if entry.deed in {Deed.STARTED, Deed.RETRIED}:
+    if entry.action in {AuditAction.STARTED, AuditAction.RETRIED}:
         first, last = (entry.changes.get(name, (None, None))[1] for name in ("startDate", "endDate"))
         return f"{first or 'the first'} to {last or 'the newest'}"
     return printable(", ".join(f"{name} {was} to {becomes}" for name, (was, becomes) in entry.changes.items()))

@@ -13,13 +13,13 @@ from typing import IO, Any
 
 from rich.console import Console, RenderableType
 
-from backfill.management.arguments import Options
+from backfill.cli.arguments import Options
 
 _PIPED_WIDTH = 160
 """Columns where there is no terminal that says how many it has."""
 
 
-class Terminal:
+class ConsoleOutput:
     """`out` is silent to humans under --json: standard output then carries the JSON and nothing else."""
 
     def __init__(self, options: Options) -> None:

@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from backfill.cli import formatting
 from backfill.domain import Job, Status
-from backfill.management import wording
 
 _LINE_EVERY = 4.0
 """Seconds between two plain lines."""
@@ -47,11 +47,11 @@ def bar(job: Job, *, is_drawn: bool = True) -> RenderableType:
         line.add_column(ratio=1)
         line.add_column(justify="right", width=7)
         line.add_row(ProgressBar(total=100, completed=progress.percent), percent)
-        lines += [line, Text(wording.settled(progress))]
+        lines += [line, Text(formatting.settled(progress))]
     else:
-        lines.append(Text(f"{percent}, {wording.settled(progress)}"))
+        lines.append(Text(f"{percent}, {formatting.settled(progress)}"))
     if job.status.is_active:
-        lines += [Text(wording.pace(progress)), Text(wording.why(job), style="dim")]
+        lines += [Text(formatting.pace(progress)), Text(formatting.why(job), style="dim")]
     return Group(*lines)
 
 
@@ -116,9 +116,9 @@ class PlainLines(ProgressDisplay):
         if job.status is self._status and (now < self._next or not job.status.is_active):
             return
         self._status, self._next = job.status, now + _LINE_EVERY
-        parts = [f"{job.status} {job.progress.percent:.1f} %", wording.settled(job.progress)]
+        parts = [f"{job.status} {job.progress.percent:.1f} %", formatting.settled(job.progress)]
         if job.status.is_active:
-            parts += [wording.pace(job.progress), wording.why(job)]
+            parts += [formatting.pace(job.progress), formatting.why(job)]
         self.say(" | ".join(parts))
 
     def say(self, sentence: str) -> None:

@@ -12,11 +12,11 @@ from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from backfill.cli import formatting
+from backfill.cli.formatting import COMMAND, printable
+from backfill.cli.progress_bar import bar, status_text
 from backfill.domain import LIMIT_NAMES, AuditEntry, Job, JobType, Outcome, OutcomeKind, StoredLimits
-from backfill.management import wording
-from backfill.management.progress_bar import bar, status_text
-from backfill.management.wording import COMMAND, printable
-from backfill.planning import Preview
+from backfill.service.planning import Preview
 
 _WIDE = 130
 """Columns from which a list of jobs shows everything."""
@@ -42,13 +42,13 @@ def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
     columns: list[tuple[int, str, JustifyMethod, Callable[[Job], str | Text]]] = [
         (0, "Job", "left", lambda job: str(job.id)),
         (0, "Status", "left", lambda job: status_text(job.status)),
-        (_SMALL, "Created (UTC)", "left", lambda job: wording.minute(job.created_at)),
+        (_SMALL, "Created (UTC)", "left", lambda job: formatting.minute(job.created_at)),
         (_WIDE, "Type", "left", lambda job: str(job.job_type)),
-        (_WIDE, "Dates", "left", lambda job: wording.dates(job.config)),
+        (_WIDE, "Dates", "left", lambda job: formatting.dates(job.config)),
         (_WIDE, "By", "left", lambda job: printable(job.created_by)),
         (0, "Done", "right", done),
         (_SMALL, "Failed", "right", lambda job: f"{job.progress.failed:,}"),
-        (_NARROW, "Took", "right", lambda job: wording.length(wording.duration(job, now))),
+        (_NARROW, "Took", "right", lambda job: formatting.length(formatting.duration(job, now))),
     ]
     shown = [column for column in columns if console.width >= column[0]]
     table = plain_table(console)
@@ -74,7 +74,7 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
             Text(str(outcome.kind), style=style),
             printable(outcome.reason),
             str(outcome.attempts),
-            wording.instant(outcome.at),
+            formatting.instant(outcome.at),
             printable(outcome.message),
         )
     return table
@@ -88,48 +88,50 @@ def excerpt(outcome: Outcome) -> Text:
 def audit_view(entries: Iterable[AuditEntry], console: Console) -> RenderableType:
     """A table where there is room for one; else lines, since who did it would be the first to be left out."""
     if console.width < _WIDE:
-        return "\n".join(_deed(entry) for entry in entries)
+        return "\n".join(_action_text(entry) for entry in entries)
     table = plain_table(console)
-    for name in ("At (UTC)", "Who", "Door", "What", "Job"):
+    for name in ("At (UTC)", "Who", "Channel", "What", "Job"):
         table.add_column(name, no_wrap=name != "Who", overflow="fold")
     table.add_column("Changes", overflow="fold")
     for entry in entries:
         table.add_row(
-            wording.instant(entry.at),
+            formatting.instant(entry.at),
             printable(entry.actor.operator),
-            str(entry.actor.door),
-            str(entry.deed),
+            str(entry.actor.channel),
+            str(entry.action),
             str(entry.job_id or ""),
-            wording.changes(entry),
+            formatting.changes(entry),
         )
     return table
 
 
-def _deed(entry: AuditEntry) -> str:
-    who = f"{printable(entry.actor.operator)} ({entry.actor.door})"
-    what = f"{entry.deed} {entry.job_id or ''}".rstrip()
-    changes = wording.changes(entry)
-    return f"{wording.instant(entry.at)} {who}: {what}" + (f"\n    {changes}" if changes else "")
+def _action_text(entry: AuditEntry) -> str:
+    who = f"{printable(entry.actor.operator)} ({entry.actor.channel})"
+    what = f"{entry.action} {entry.job_id or ''}".rstrip()
+    changes = formatting.changes(entry)
+    return f"{formatting.instant(entry.at)} {who}: {what}" + (f"\n    {changes}" if changes else "")
 
 
 def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     """All that an operator wants to know of a job, the sentence why it does what it does included."""
     config, progress, limiter = job.config, job.progress, job.progress.limiter
-    began = "not yet" if job.started_at is None else f"{wording.instant(job.started_at)} UTC"
+    began = "not yet" if job.started_at is None else f"{formatting.instant(job.started_at)} UTC"
     if job.resume_count:
-        began += f", resumed {wording.count(job.resume_count, 'time')}, last {wording.instant(job.resumed_at)} UTC"
+        began += (
+            f", resumed {formatting.count(job.resume_count, 'time')}, last {formatting.instant(job.resumed_at)} UTC"
+        )
     requests = f"{limiter.requests_made:,} made"
     if job.status.is_active:
         requests += f", {limiter.requests_this_minute:,} this minute; {limiter.state}"
         if limiter.pace is not None:
             requests += f"; {round(limiter.pace, 1):,g} a minute may start"
-    if held_back := wording.held_back(limiter):
+    if held_back := formatting.held_back(limiter):
         requests += f"; {held_back}"
     rows = {
         "type": str(job.job_type),
-        "range": f"{wording.dates(config)}, {config.cadence}, {wording.districts(config)}",
+        "range": f"{formatting.dates(config)}, {config.cadence}, {formatting.districts(config)}",
         "requests": requests,
-        "created": f"{wording.instant(job.created_at)} UTC by {printable(job.created_by)}",
+        "created": f"{formatting.instant(job.created_at)} UTC by {printable(job.created_by)}",
         "started": began,
     }
     if job.retry_of:
@@ -137,13 +139,15 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     if progress.current_item:
         rows["now"] = progress.current_item
     if job.cancelled_at:
-        rows["cancelled"] = f"{wording.instant(job.cancelled_at)} UTC"
+        rows["cancelled"] = f"{formatting.instant(job.cancelled_at)} UTC"
     if job.ended_at:
-        rows["ended"] = f"{wording.instant(job.ended_at)} UTC, after {wording.length(wording.duration(job, now))}"
+        rows["ended"] = (
+            f"{formatting.instant(job.ended_at)} UTC, after {formatting.length(formatting.duration(job, now))}"
+        )
     if job.error:
         rows["error"] = printable(job.error)
     if progress.quality:
-        rows["quality"] = f"what does not add up, listed in the results: {wording.reasons(progress.quality)}"
+        rows["quality"] = f"what does not add up, listed in the results: {formatting.reasons(progress.quality)}"
     if progress.districts:
         states = Counter(district.status for district in progress.districts.values())
         rows["districts"] = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
@@ -157,17 +161,17 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
     shown = " ".join(names[:_NAMES_SHOWN]) + (" ..." if len(names) > _NAMES_SHOWN else "")
     rows = {
         "type": str(preview.job_type),
-        "range": f"{wording.dates(config)}, {config.cadence}",
+        "range": f"{formatting.dates(config)}, {config.cadence}",
         "dates": f"{len(plan.days):,}"
         + (f" (and {plan.unpublished_dates:,} for which nothing is published)" if plan.unpublished_dates else ""),
         "districts": f"{len(names):,}" + (f": {shown}" if names else ""),
         "items": f"{plan.total_items:,}"
-        + (f", of them to be skipped: {wording.reasons(plan.skipped)}" if plan.skipped_items else "")
+        + (f", of them to be skipped: {formatting.reasons(plan.skipped)}" if plan.skipped_items else "")
         + (f", and {plan.stale:,} to be computed anew" if plan.stale else ""),
         "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute"
         if plan.requests
         else "none",
-        "duration": f"about {wording.estimate(preview.duration)}",
+        "duration": f"about {formatting.estimate(preview.duration)}",
         "plan": preview.plan_id,
     }
     command = shlex.join([*arguments, "--plan-id", preview.plan_id])
@@ -177,7 +181,7 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
 def limits_view(stored: StoredLimits) -> list[RenderableType]:
     rows = {name.replace("_", "-"): f"{stored.limits.to_dict()[name]:,g}" for name in LIMIT_NAMES}
     rows["changed"] = (
-        f"{wording.instant(stored.updated_at)} UTC by {printable(stored.updated_by)}"
+        f"{formatting.instant(stored.updated_at)} UTC by {printable(stored.updated_by)}"
         if stored.updated_at
         else "never; these are the defaults"
     )
@@ -189,14 +193,14 @@ def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: d
     progress = job.progress
     lines: list[RenderableType] = [
         (
-            f"Job {job.id} is {job.status} after {wording.length(wording.duration(job, now))}: "
-            f"{wording.outcomes(progress)}; {wording.count(progress.limiter.requests_made, 'request')}."
+            f"Job {job.id} is {job.status} after {formatting.length(formatting.duration(job, now))}: "
+            f"{formatting.outcomes(progress)}; {formatting.count(progress.limiter.requests_made, 'request')}."
         )
     ]
     if job.error:
         lines.append(printable(job.error))
     if progress.quality:
-        lines.append(f"What does not add up is listed in the results: {wording.reasons(progress.quality)}.")
+        lines.append(f"What does not add up is listed in the results: {formatting.reasons(progress.quality)}.")
     if not progress.total_items:
         is_collection = job.job_type is JobType.DATA_COLLECTION
         why = "there is nothing to be had" if is_collection else "nothing is collected yet"

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from backfill import webhooks
+from backfill.cli.formatting import COMMAND
+from backfill.cli.output import ConsoleOutput
+from backfill.cli.progress_bar import ProgressDisplay, progress_display
+from backfill.cli.stop_signals import StopSignals
 from backfill.domain import Job, Outcome, OutcomeFilter, OutcomeKind, Status
 from backfill.errors import StorageUnavailable
-from backfill.management.progress_bar import ProgressDisplay, progress_display
-from backfill.management.stop_signals import StopSignals
-from backfill.management.terminal import Terminal
-from backfill.management.wording import COMMAND
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 
 EXIT_FAILED = 1
 EXIT_FAILED_ITEMS = 2
@@ -36,7 +36,7 @@ def exit_code(job: Job) -> int:
     return EXIT_FAILED_ITEMS if job.progress.failed else 0
 
 
-def follow(service: BackfillService, terminal: Terminal, job: Job, *, is_verbose: bool) -> Job | None:
+def follow(service: BackfillService, console: ConsoleOutput, job: Job, *, is_verbose: bool) -> Job | None:
     """The ended job; None where this process was asked to stop before, and has said so.
 
     Whichever worker claims the job first runs it: the one of this process, or a server's. When this process stops,
@@ -48,13 +48,13 @@ def follow(service: BackfillService, terminal: Terminal, job: Job, *, is_verbose
         worker = webhooks.new_worker(service)
         worker.start()
         try:
-            with progress_display(terminal.watching) as display:
+            with progress_display(console.watching) as display:
                 ended = _watch(service, job.id, display, stop)
         finally:
             worker.stop()
     if ended is not None:
         return ended
-    return _as_it_was_left(service, terminal, job.id)
+    return _as_it_was_left(service, console, job.id)
 
 
 def failures(service: BackfillService, job: Job) -> list[Outcome]:
@@ -88,16 +88,16 @@ def _watch(service: BackfillService, job_id: UUID, display: ProgressDisplay, sto
             return None
 
 
-def _as_it_was_left(service: BackfillService, terminal: Terminal, job_id: UUID) -> Job | None:
+def _as_it_was_left(service: BackfillService, console: ConsoleOutput, job_id: UUID) -> Job | None:
     """The job where it ended while the worker stopped."""
     try:
         job = service.job(job_id)
     except StorageUnavailable as exc:
-        terminal.note(exc.message)
+        console.note(exc.message)
     else:
         if not job.status.is_active:
             return job
-    terminal.note(
+    console.note(
         f"Stopped watching; job {job_id} goes on wherever a worker runs. Cancel it with: {COMMAND} cancel {job_id}"
     )
     return None

@@ -1,6 +1,6 @@
 """Asks the dashboard, one request a call: no retry, no redirect followed, no cookie kept.
 
-How often it may be asked is the limiter's affair. Here every way in which an answer can fail becomes one error.
+How often it may be asked is the limiter's affair. LocalCompute every way in which an answer can fail becomes one error.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from backfill import __version__
 from backfill.dashboard.calendar_page import CalendarPage, parse_calendar_page
-from backfill.dashboard.csv import check, excerpt_of
 from backfill.dashboard.home_page import parse_home_page
+from backfill.dashboard.network import Route, causes, reason
 from backfill.dashboard.protocol import ReportRequest, calendar_path
+from backfill.dashboard.reports import check, excerpt_of
 from backfill.dashboard.robots import PRODUCT, RobotRules, robot_rules
 from backfill.domain import Report
 from backfill.errors import (
@@ -41,7 +42,6 @@ from backfill.errors import (
     Truncated,
     UnexpectedStatus,
 )
-from backfill.network import Route, causes, reason
 
 _CHUNK = 64 * 1024
 _BODY_TIMEOUTS = 4

@@ -59,7 +59,7 @@ NEEDED_COLUMNS: Mapping[ReportName, tuple[str, ...]] = {
         "Total Distinguished Clubs",
     ),
 }
-"""What the service relies on, in every era of the export. Other columns come and go; compare names as `folded`."""
+"""The columns that the service needs in every era of the export. Compare names with `normalise_column`."""
 
 _MONTHS = (
     "january",

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from io import StringIO
 
 from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, month_number, read_day, written_day
-from backfill.domain import LONGEST_EXCERPT, Report, ReportName, folded, normalised_district
+from backfill.domain import LONGEST_EXCERPT, Report, ReportName, normalise_column, normalised_district
 from backfill.errors import (
     HtmlPage,
     MalformedRow,
@@ -32,7 +32,7 @@ _FOOTER = re.compile(
     r'"?\s*Month of\s+([A-Z]+)\s*"?\s*,\s*"?\s*As of\s+(\d{1,2}/\d{1,2}/\d{4})\s*"?', re.ASCII | re.IGNORECASE
 )
 """As one quoted cell, as two, or without quotes, in any case."""
-_DISTRICT_COLUMN = folded("District")
+_DISTRICT_COLUMN = normalise_column("District")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def guard(parsed: ParsedReport, request: ReportRequest) -> None:
     Raises MissingColumn (naming all of them), WrongMonth, WrongAsOf, NoRows or WrongDistrict, the first that applies.
     """
     asked, edition = request.report_string, request.edition
-    names = [folded(column) for column in parsed.columns]
-    missing = [column for column in NEEDED_COLUMNS[request.report] if folded(column) not in names]
+    names = [normalise_column(column) for column in parsed.columns]
+    missing = [column for column in NEEDED_COLUMNS[request.report] if normalise_column(column) not in names]
     if missing:
         raise MissingColumn(
             f"{asked} came without needed columns: {', '.join(missing)}. The export's format may have changed."

@@ -1,6 +1,7 @@
 """Frozen values and every rule. Time comes in as an argument; nothing here reads a clock, a file or a database."""
 
-from backfill.domain.audit import Actor, AuditEntry, Changes, Deed, Door, job_changes, limit_changes
+from backfill.domain.allowed_hours import AllowedHours
+from backfill.domain.audit import Actor, AuditAction, AuditEntry, Changes, Channel, job_changes, limit_changes
 from backfill.domain.calendar import (
     FIRST_DAY,
     CalendarMonth,
@@ -12,12 +13,10 @@ from backfill.domain.calendar import (
     month_end_of,
     month_ends,
 )
-from backfill.domain.conflict import conflict_with
+from backfill.domain.circuit_breaker import ATTEMPTS, DOWN_AFTER, CircuitBreaker
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
-from backfill.domain.estimate import Course, Estimate, Experience, of_items, of_requests
-from backfill.domain.flight import QUARANTINED_AFTER, Flight
-from backfill.domain.health import ATTEMPTS, DOWN_AFTER, SourceHealth
-from backfill.domain.hours import AllowedHours
+from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
+from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
 from backfill.domain.job import (
     IDEMPOTENCY_WINDOW,
     Cadence,
@@ -27,6 +26,9 @@ from backfill.domain.job import (
     JobFilter,
     JobType,
 )
+from backfill.domain.job_conflict import job_conflict
+from backfill.domain.job_counters import JobCounters
+from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
@@ -34,17 +36,17 @@ from backfill.domain.ledger import (
     OutcomeFilter,
     OutcomeKind,
     Segment,
-    Settled,
+    SettledItems,
     SkipReason,
     kinds_in,
 )
-from backfill.domain.limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
-from backfill.domain.notice import GIVEN_UP_AFTER, HOLD_TOLD_AFTER, Event, Notice, Notices, hold_notice
+from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district, requests_of
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
-from backfill.domain.request import JobRequest, parsed_district, parsed_job_type
+from backfill.domain.progress_counter import ProgressCounter
+from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
+from backfill.domain.request_schedule import Pace, RequestSchedule, Reservation
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
-from backfill.domain.sightings import is_there, waiting_for_worker
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -52,14 +54,19 @@ from backfill.domain.snapshot import (
     Snapshot,
     SnapshotFilter,
     StoredEdition,
-    folded,
+    normalise_column,
     reports_of,
 )
 from backfill.domain.status import ACTIVE, ENDED, TRANSITIONS, Status
-from backfill.domain.tally import Tally
-from backfill.domain.timeline import Pace, Timeline, Turn
-from backfill.domain.totals import Totals
-from backfill.domain.waiting import LimiterReport, LimiterState, WaitReason
+from backfill.domain.webhook_event import (
+    GIVEN_UP_AFTER,
+    HOLD_REPORTED_AFTER,
+    WebhookEvent,
+    WebhookEvents,
+    WebhookEventType,
+    hold_event,
+)
+from backfill.domain.worker_heartbeat import is_alive, waiting_for_worker
 
 __all__ = [
     "ACTIVE",
@@ -72,7 +79,7 @@ __all__ = [
     "FIRST_DAY",
     "GIVEN_UP_AFTER",
     "HISTORY",
-    "HOLD_TOLD_AFTER",
+    "HOLD_REPORTED_AFTER",
     "IDEMPOTENCY_WINDOW",
     "LIMIT_NAMES",
     "LONGEST_EXCERPT",
@@ -82,28 +89,27 @@ __all__ = [
     "TRANSITIONS",
     "Actor",
     "AllowedHours",
+    "AuditAction",
     "AuditEntry",
     "Cadence",
     "CalendarMonth",
     "Cell",
     "Changes",
-    "Course",
+    "Channel",
+    "CircuitBreaker",
     "CoveredDay",
     "CoveredMonth",
-    "Deed",
+    "CrashIsolation",
     "DistrictProgress",
-    "Door",
     "Edition",
     "Estimate",
-    "Event",
-    "Experience",
     "FailureGroup",
-    "Flight",
     "Gap",
     "IdempotencyKey",
     "ItemError",
     "Job",
     "JobConfig",
+    "JobCounters",
     "JobFilter",
     "JobRequest",
     "JobType",
@@ -111,59 +117,60 @@ __all__ = [
     "LeasePolicy",
     "LimiterReport",
     "LimiterState",
-    "Notice",
-    "Notices",
     "Outcome",
     "OutcomeFilter",
     "OutcomeKind",
     "Pace",
+    "PastRun",
     "Plan",
     "PlannedDay",
     "Point",
     "ProgramYear",
     "Progress",
+    "ProgressCounter",
     "RateLimits",
     "Report",
     "ReportName",
+    "RequestSchedule",
+    "Reservation",
     "Result",
     "ResultFacts",
     "Segment",
-    "Settled",
+    "SettledItems",
     "SkipReason",
     "Snapshot",
     "SnapshotFacts",
     "SnapshotFilter",
-    "SourceHealth",
     "Status",
     "StoredDay",
     "StoredEdition",
     "StoredLimits",
-    "Tally",
-    "Timeline",
-    "Totals",
-    "Turn",
+    "ThroughputHistory",
     "WaitReason",
+    "WebhookEvent",
+    "WebhookEventType",
+    "WebhookEvents",
     "WorkItem",
     "calendar_ends",
     "camel",
-    "conflict_with",
     "covered_days",
     "covered_months",
     "district_order",
     "edition_of",
-    "folded",
+    "estimate_items",
+    "estimate_requests",
     "gaps",
-    "hold_notice",
+    "hold_event",
+    "is_alive",
     "is_month_end",
-    "is_there",
     "job_changes",
+    "job_conflict",
     "kinds_in",
     "limit_changes",
     "month_end_of",
     "month_ends",
+    "normalise_column",
     "normalised_district",
-    "of_items",
-    "of_requests",
     "parsed_district",
     "parsed_job_type",
     "reports_of",

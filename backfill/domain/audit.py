@@ -9,13 +9,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from backfill.domain.job import Job
-from backfill.domain.limits import RateLimits, camel
+from backfill.domain.rate_limits import RateLimits, camel
 
 Changes = Mapping[str, tuple[object, object]]
 """Name of what changed, as the API writes it, to what it was and what it became; None where there was nothing."""
 
 
-class Door(StrEnum):
+class Channel(StrEnum):
     API = "api"
     ADMIN = "admin"
     CLI = "cli"
@@ -26,10 +26,10 @@ class Actor:
     """Who does it, and through which door. Every verb that changes something takes one."""
 
     operator: str
-    door: Door
+    channel: Channel
 
 
-class Deed(StrEnum):
+class AuditAction(StrEnum):
     STARTED = "started"
     RETRIED = "retried"
     DISPLACED = "displaced"  # a stale job, by starting a new one
@@ -47,7 +47,7 @@ class AuditEntry:
     id: UUID
     at: datetime
     actor: Actor
-    deed: Deed
+    action: AuditAction
     job_id: UUID | None
     """None for the limits of the next job."""
     changes: Changes

@@ -15,7 +15,7 @@ _KNOWN_EVERY = 8
 """Of how many probes one asks for what is known; the others ask for the items in trouble, which is work done."""
 
 
-class SourceHealth:
+class CircuitBreaker:
     """Counts failures, and decides against whom they count.
 
     A failure counts against its item only once the source has answered something after it: until then it stands in

@@ -98,7 +98,7 @@ def covered_days(
     """Each date of a range with every district that is known of it. `calendar` begins a month before `first`."""
     months = {month.month_end: month for month in calendar}
     days = {day.date: day for day in stored}
-    known = _known(months.values(), days.values())
+    known = _known_districts(months.values(), days.values())
     for n in range((last - first).days + 1):
         date = first + dt.timedelta(days=n)
         day = days.get(date) or _nothing(date)
@@ -124,7 +124,7 @@ def covered_months(
     """
     months = {month.month_end: month for month in calendar}
     by_month = {end: list(days) for end, days in groupby(stored, key=lambda day: month_end_of(day.date))}
-    every = _known(months.values(), (day for days in by_month.values() for day in days))
+    every = _known_districts(months.values(), (day for days in by_month.values() for day in days))
     known = sorted(every.intersection(districts) if districts else every, key=district_order)
     return [_month(end, months.get(end), by_month.get(end, ()), known, today) for end in month_ends(first, last)]
 
@@ -173,7 +173,7 @@ def _cell(day: StoredDay, district: str, published: Collection[str]) -> Cell:
     return Cell.UNPUBLISHED if cell is Cell.NONE and district not in published else cell
 
 
-def _known(months: Iterable[CalendarMonth], days: Iterable[StoredDay]) -> frozenset[str]:
+def _known_districts(months: Iterable[CalendarMonth], days: Iterable[StoredDay]) -> frozenset[str]:
     calendars = (_published(month) for month in months if month.as_of_days)
     return frozenset().union(*calendars, *(day.snapshots for day in days))
 

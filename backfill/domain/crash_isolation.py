@@ -13,7 +13,7 @@ _DEATHS_THAT_MOVE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flight:
+class CrashIsolation:
     """What a takeover needs to know to tell an item that kills its runner from one that was there by chance.
 
     An item counts as at work from the record that names it, which most of the time is written once a second. After a
@@ -42,11 +42,11 @@ class Flight:
         """Whether taking the job over shows that it moves. A job that kills each runner at its start does not."""
         return self.deaths <= _DEATHS_THAT_MOVE
 
-    def died(self) -> Flight:
+    def died(self) -> CrashIsolation:
         """The runner is dead. An item that was not at work this time is cleared of suspicion."""
         suspects = {key: self.suspects.get(key, 0) + 1 for key in self.items}
-        return Flight(deaths=self.deaths + 1, suspects=suspects)
+        return CrashIsolation(deaths=self.deaths + 1, suspects=suspects)
 
-    def recorded(self, items: tuple[str, ...], *, is_settling: bool) -> Flight:
+    def recorded(self, items: tuple[str, ...], *, is_settling: bool) -> CrashIsolation:
         """With the items at work now; `is_settling`: something was settled since."""
         return replace(self, items=items, deaths=0 if is_settling else self.deaths)

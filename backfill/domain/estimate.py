@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from backfill.domain.hours import FURTHEST, AllowedHours
-from backfill.domain.limits import RateLimits
-from backfill.domain.waiting import LimiterReport
+from backfill.domain.allowed_hours import FURTHEST, AllowedHours
+from backfill.domain.limiter_status import LimiterReport
+from backfill.domain.rate_limits import RateLimits
 
 _MARKS = 64
 """At most so many are kept; then each second one is dropped, and the distance between them doubled."""
@@ -77,8 +77,8 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """How the work went so far, over all its runners. Work is counted in requests; in items where none are made."""
+class ThroughputHistory:
+    """The throughput of a job over all its runners, in requests, or in items for a job that makes no requests."""
 
     planned: float = 0.0
     done: float = 0.0
@@ -88,11 +88,11 @@ class Course:
     """Seconds and what was done by then, oldest first."""
     measured_at: datetime | None = None
 
-    def begun(self, now: datetime) -> Course:
+    def begun(self, now: datetime) -> ThroughputHistory:
         """A runner begins; the time since the last one counts for nothing."""
         return replace(self, measured_at=now)
 
-    def measured(self, planned: float, done: float, now: datetime, *, idle: float = 0.0) -> Course:
+    def measured(self, planned: float, done: float, now: datetime, *, idle: float = 0.0) -> ThroughputHistory:
         """With what is done by now. `idle` seconds since the last time were not to be worked in."""
         step = min(max(now - (self.measured_at or now), timedelta()), _LONGEST_STEP).total_seconds()
         seconds = self.seconds + max(step - idle, 0.0)
@@ -101,7 +101,7 @@ class Course:
             marks = (*marks, (seconds, done))
             if len(marks) > _MARKS:
                 marks = marks[1::2]
-        return Course(planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
+        return ThroughputHistory(planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
 
     @property
     def _distance(self) -> float:
@@ -169,21 +169,21 @@ def _ratio(blocks: Sequence[tuple[float, float]], weights: Sequence[float]) -> f
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Experience:
+class PastRun:
     """How an earlier job went: under which limits, with what latency."""
 
-    course: Course
+    throughput: ThroughputHistory
     limits: RateLimits
     latency: float | None
 
     @property
     def is_telling(self) -> bool:
-        return self.course.done >= _TELLING and self.course.seconds > 0
+        return self.throughput.done >= _TELLING and self.throughput.seconds > 0
 
     @property
     def excess(self) -> float:
         """How many times longer it took than its limits and its latency ask for."""
-        return self.course.seconds / (self.course.done * _seconds_each(self.limits, self.latency))
+        return self.throughput.seconds / (self.throughput.done * _seconds_each(self.limits, self.latency))
 
 
 def _seconds_each(limits: RateLimits, latency: float | None) -> float:
@@ -191,7 +191,7 @@ def _seconds_each(limits: RateLimits, latency: float | None) -> float:
     return max(limits.interval.total_seconds(), lasts / limits.max_concurrent)
 
 
-def of_requests(requests: float, limits: RateLimits, past: Sequence[Experience]) -> Estimate:
+def estimate_requests(requests: float, limits: RateLimits, past: Sequence[PastRun]) -> Estimate:
     """How long so many requests will take. `past` is newest first."""
     telling = [experience for experience in past if experience.is_telling]
     seconds = requests * _seconds_each(limits, telling[0].latency if telling else None)
@@ -204,9 +204,9 @@ def of_requests(requests: float, limits: RateLimits, past: Sequence[Experience])
     )
 
 
-def of_items(items: float, past: Sequence[Experience]) -> Estimate:
+def estimate_items(items: float, past: Sequence[PastRun]) -> Estimate:
     """How long so many items without requests will take, on this machine. `past` is newest first."""
-    each = [experience.course.seconds / experience.course.done for experience in past if experience.is_telling]
+    each = [experience.throughput.seconds / experience.throughput.done for experience in past if experience.is_telling]
     usual = median(each) if each else _SECONDS_A_RESULT
     low, high = (min(each), max(each)) if each else (usual / 2, usual * 2)
     return Estimate(seconds=items * usual, low=items * low * (1 - _UNEVEN), high=items * high * (1 + _UNEVEN))

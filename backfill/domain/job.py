@@ -10,13 +10,13 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from backfill.domain.flight import Flight
+from backfill.domain.crash_isolation import CrashIsolation
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
-from backfill.domain.limits import RateLimits
-from backfill.domain.notice import Event, Notice, Notices
+from backfill.domain.limiter_status import LimiterState, WaitReason
 from backfill.domain.progress import Progress
+from backfill.domain.rate_limits import RateLimits
 from backfill.domain.status import TRANSITIONS, Status
-from backfill.domain.waiting import LimiterState, WaitReason
+from backfill.domain.webhook_event import WebhookEvent, WebhookEvents, WebhookEventType
 from backfill.errors import InvalidJobState, LeaseLost
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
@@ -79,8 +79,8 @@ class Job:
     takeover_seconds: float = 0.0
     """How long it lay still before that, all told: from the last sign of life to the claim."""
     retry_of: UUID | None = None
-    flight: Flight = field(default_factory=Flight)
-    notices: Notices = field(default_factory=Notices)
+    crash_isolation: CrashIsolation = field(default_factory=CrashIsolation)
+    webhook_events: WebhookEvents = field(default_factory=WebhookEvents)
     error: str = ""
     segments: int = 0
     """How many segments its ledger has."""
@@ -109,9 +109,9 @@ class Job:
         is_held = self.is_held(now) and self.lease != dead
         return self.status.is_active and self.status is not Status.PAUSED and not is_held
 
-    def noticed(self, notice: Notice) -> Job:
+    def with_webhook_events(self, event: WebhookEvent) -> Job:
         """With that notice in the place of the one of its event."""
-        return replace(self, notices=self.notices.replaced(notice))
+        return replace(self, webhook_events=self.webhook_events.replaced(event))
 
     def waiting(self, sentence: str) -> Job:
         """With the reason why nothing is asked for; to be shown, not to be stored."""
@@ -180,7 +180,7 @@ class Job:
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
         silence = max((now - self.lease.renewed_at(policy)).total_seconds(), 0.0) if self.lease else 0.0
-        flight = self.flight.died() if self.lease else Flight()
+        crash_isolation = self.crash_isolation.died() if self.lease else CrashIsolation()
         return replace(
             claimed,
             lease=Lease(owner=owner, expires_at=now + policy.duration),
@@ -190,8 +190,8 @@ class Job:
             resume_count=self.resume_count + is_resumed,
             takeovers=self.takeovers + (self.lease is not None),
             takeover_seconds=self.takeover_seconds + silence,
-            flight=flight,
-            progressed_at=now if flight.moves else self.progressed_at,
+            crash_isolation=crash_isolation,
+            progressed_at=now if crash_isolation.moves else self.progressed_at,
             progress=progress or self.progress,
         )
 
@@ -219,20 +219,22 @@ class Job:
             self.renewed(token, now, policy),
             progress=progress,
             segments=max(self.segments, segments),
-            notices=self._noticed(progress, now),
-            flight=self.flight.recorded(at_work, is_settling=progress.settled_items > self.progress.settled_items),
+            webhook_events=self._with_webhook_events(progress, now),
+            crash_isolation=self.crash_isolation.recorded(
+                at_work, is_settling=progress.settled_items > self.progress.settled_items
+            ),
             progressed_at=now if moves else self.progressed_at,
         )
 
-    def _noticed(self, progress: Progress, now: datetime) -> Notices:
+    def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
         """It is held up from when the limiter backs off until an item is settled, or it is not meant to ask."""
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
-            return self.notices.moving()
+            return self.webhook_events.moving()
         if limiter.state is LimiterState.BACKING_OFF:
-            return self.notices.holding(limiter.reason, limiter.waiting_until, now)
-        return self.notices
+            return self.webhook_events.holding(limiter.reason, limiter.waiting_until, now)
+        return self.webhook_events
 
     def released(self, token: int, now: datetime) -> Job:
         """The lease given back, so that any worker may go on at once."""
@@ -283,8 +285,8 @@ def _at_rest(job: Job, status: Status) -> Job:
         _moved(job, status),
         lease=None,
         progress=replace(progress, current_item="", districts=districts, limiter=limiter),
-        flight=Flight(),
-        notices=job.notices.moving() if status is Status.PAUSED else job.notices,
+        crash_isolation=CrashIsolation(),
+        webhook_events=job.webhook_events.moving() if status is Status.PAUSED else job.webhook_events,
     )
 
 
@@ -294,13 +296,13 @@ def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
         f"Job {job.id} is {status}: {counts.processed:,} items processed, {counts.skipped_items:,} skipped, "
         f"{counts.failed:,} failed of {counts.total_items:,}. {error}".rstrip()
     )
-    notice = Notice(event=Event.ENDED, at=now, sentence=sentence, due_at=now)
+    event = WebhookEvent(event=WebhookEventType.ENDED, at=now, sentence=sentence, due_at=now)
     ended = _at_rest(job, status)
     return replace(
         ended,
         ended_at=now,
         error=error,
-        notices=Notices(ended=notice),
+        webhook_events=WebhookEvents(ended=event),
         progress=replace(ended.progress, left=None),
     )
 

@@ -7,7 +7,7 @@ from backfill.domain.status import Status
 from backfill.errors import JobConflict
 
 
-def conflict_with(active: Job) -> JobConflict:
+def job_conflict(active: Job) -> JobConflict:
     wait = "resume it and wait until it ends" if active.status is Status.PAUSED else "wait until it ends"
     return JobConflict(
         f"Job {active.id} ({active.job_type}) is {active.status} at {active.progress.percent:g} %. One job runs at a "

@@ -13,7 +13,7 @@ N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class JobCounters:
     """Counted in the transaction that ends a job. With the active job's own figures it makes counters that never fall,
     whichever process is asked."""
 
@@ -28,7 +28,7 @@ class Totals:
     takeovers: int = 0
     takeover_seconds: float = 0.0
 
-    def plus(self, job: Job) -> Totals:
+    def plus(self, job: Job) -> JobCounters:
         """With the figures of a job, that of its end included where it has ended."""
         kind, progress, limiter = job.job_type, job.progress, job.progress.limiter
         items = {

@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 from backfill.domain.calendar import FIRST_DAY
 from backfill.domain.job import Cadence, JobConfig, JobType
-from backfill.domain.limits import RateLimits
 from backfill.domain.plan import SUMMARY, district_order, normalised_district
+from backfill.domain.rate_limits import RateLimits
 from backfill.errors import InvalidDateRange, InvalidJobType, InvalidRequest
 
 

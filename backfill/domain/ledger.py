@@ -56,7 +56,7 @@ class Segment:
     outcomes: tuple[Outcome, ...]
 
 
-class Settled:
+class SettledItems:
     """The set of settled items: a bit for each item of a plan, so that a million take a few hundred kilobytes."""
 
     def __init__(self, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""Work items, and the plan that fixes which of them a job has."""
+"""JobTypeHandler items, and the plan that fixes which of them a job has."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ class Plan:
     @cached_property
     def district_totals(self) -> dict[str, int]:
         """Items of each district, in the order of districts."""
-        totals: dict[str, int] = {}
+        counters: dict[str, int] = {}
         by_group: dict[tuple[str, ...], int] = {}
         for day in self.days:
             by_group[day.districts] = by_group.get(day.districts, 0) + 1
         for districts, dates in by_group.items():
             for district in districts:
-                totals[district] = totals.get(district, 0) + dates
-        return dict(sorted(totals.items(), key=lambda pair: district_order(pair[0])))
+                counters[district] = counters.get(district, 0) + dates
+        return dict(sorted(counters.items(), key=lambda pair: district_order(pair[0])))
 
     @property
     def skipped_items(self) -> int:

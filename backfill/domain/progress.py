@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import fmean
 
-from backfill.domain.estimate import Course, Estimate
-from backfill.domain.waiting import LimiterReport
+from backfill.domain.estimate import Estimate, ThroughputHistory
+from backfill.domain.limiter_status import LimiterReport
 
 ERRORS_KEPT = 100
 """The newest errors that are shown with a job; all of them are in its ledger."""
@@ -79,7 +79,7 @@ class Progress:
     """By cause, the most frequent first."""
     minutes: tuple[tuple[datetime, int], ...] = ()
     """Items settled by work (not skipped) in each of the last minutes, oldest first."""
-    course: Course = field(default_factory=Course)
+    throughput: ThroughputHistory = field(default_factory=ThroughputHistory)
     left: Estimate | None = None
     """How long the rest takes; None before anything was done."""
     quality: Mapping[str, int] = field(default_factory=dict)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from backfill.domain.ledger import Outcome, OutcomeKind, SkipReason
+from backfill.domain.limiter_status import LimiterReport
 from backfill.domain.plan import Plan, WorkItem, district_order, requests_of
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
-from backfill.domain.waiting import LimiterReport
 
 
-class Tally:
+class ProgressCounter:
     """Of one job; `progress` freezes it."""
 
     def __init__(self, plan: Plan) -> None:

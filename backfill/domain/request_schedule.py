@@ -51,7 +51,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Reservation:
     """A stretch of the shared timeline in which one process, and no other, may start requests."""
 
     starts_at: datetime
@@ -59,7 +59,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class RequestSchedule:
     """How far ahead the time of the dashboard is given out, until when it must be left alone, and at which pace.
 
     It is stored, and a turn is reserved before it is used: so two servers, a preview beside a job, or a runner that
@@ -80,19 +80,19 @@ class Timeline:
             start = max(start, self.reserved_until)
         return start
 
-    def reserved(self, length: timedelta, now: datetime) -> tuple[Timeline, Turn]:
+    def reserved(self, length: timedelta, now: datetime) -> tuple[RequestSchedule, Reservation]:
         """The next free turn of that length."""
         starts_at = self.free_at(now)
-        turn = Turn(starts_at=starts_at, ends_at=starts_at + length)
-        return replace(self._by(now), reserved_until=turn.ends_at), turn
+        reservation = Reservation(starts_at=starts_at, ends_at=starts_at + length)
+        return replace(self._by(now), reserved_until=reservation.ends_at), reservation
 
-    def given_back(self, reserved_until: datetime, free: datetime) -> Timeline:
+    def given_back(self, reserved_until: datetime, free: datetime) -> RequestSchedule:
         """With the rest of a turn returned, where nobody has reserved behind it."""
         if self.reserved_until != reserved_until:
             return self
         return replace(self, reserved_until=min(reserved_until, free))
 
-    def held(self, until: datetime, reason: str, now: datetime) -> Timeline:
+    def held(self, until: datetime, reason: str, now: datetime) -> RequestSchedule:
         """Left alone until then, or longer where it was held longer already."""
         until, known = min(until, now + LONGEST_HOLD), self._by(now)
         if known.held_until is not None and known.held_until >= until:
@@ -104,7 +104,7 @@ class Timeline:
         until = self._by(now).held_until
         return until if until is not None and now < until <= now + LONGEST_HOLD else None
 
-    def _by(self, now: datetime) -> Timeline:
+    def _by(self, now: datetime) -> RequestSchedule:
         """With the hold by the clock of who reads it.
 
         What was said later than now was said by a clock that is ahead, or was set back since. It is as long as it was,
@@ -114,6 +114,6 @@ class Timeline:
             return self
         return replace(self, held_until=now + (self.held_until - self.held_at), held_at=now)
 
-    def slowed(self, asked_at: datetime, now: datetime) -> Timeline:
+    def slowed(self, asked_at: datetime, now: datetime) -> RequestSchedule:
         """At half the pace, because of the answer to a request that started at `asked_at`."""
         return replace(self, pace=self.pace.slowed(asked_at, now))

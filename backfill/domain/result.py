@@ -28,7 +28,7 @@ class ResultFacts(NamedTuple):
 
     date: dt.date
     district: str
-    basis: str
+    input_digest: str
     source_hash: str
     schema_version: int
     job_id: UUID
@@ -45,7 +45,7 @@ class Result:
     """The content hash of the snapshot that it was computed from."""
     schema_version: int
     """Of the rules that it was computed by."""
-    basis: str
+    input_digest: str
     """A digest of all that it rests on, rules and neighbours included: an equal one needs no computing."""
     job_id: UUID
     computed_at: dt.datetime

@@ -30,7 +30,7 @@ def reports_of(district: str) -> tuple[ReportName, ...]:
 
 
 @lru_cache(maxsize=1024)
-def folded(column: str) -> str:
+def normalise_column(column: str) -> str:
     """A column's name as it is compared: case and spaces vary between years (`May Visit award`, `May visit award`)."""
     return " ".join(column.split()).casefold()
 

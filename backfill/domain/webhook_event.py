@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
-HOLD_TOLD_AFTER = timedelta(minutes=5)
+HOLD_REPORTED_AFTER = timedelta(minutes=5)
 """A job that is held up for longer than this is worth a message."""
 
 GIVEN_UP_AFTER = timedelta(hours=24)
@@ -17,20 +17,20 @@ _FIRST_PAUSE = timedelta(seconds=15)
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
-class Event(StrEnum):
+class WebhookEventType(StrEnum):
     ENDED = "job.ended"
     HELD = "job.held"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class WebhookEvent:
     """A message that is to be delivered, at least once.
 
     An attempt is claimed before it is made, and the claim says when the next is due: so of many processes one tries
     at a time, and one that is killed in the attempt loses nothing.
     """
 
-    event: Event
+    event: WebhookEventType
     at: datetime
     """When it happened: the end of the job, the beginning of the hold."""
     sentence: str
@@ -48,51 +48,51 @@ class Notice:
     def is_old(self, now: datetime) -> bool:
         return now - self.at > GIVEN_UP_AFTER
 
-    def attempted(self, now: datetime) -> Notice:
+    def attempted(self, now: datetime) -> WebhookEvent:
         pause = min(_FIRST_PAUSE * 2 ** min(self.attempts, 16), _LONGEST_PAUSE)
         return replace(self, attempts=self.attempts + 1, due_at=now + pause)
 
-    def settled(self) -> Notice:
+    def settled(self) -> WebhookEvent:
         """Delivered, or given up."""
         return replace(self, due_at=None)
 
 
-def hold_notice(sentence: str, since: datetime) -> Notice:
+def hold_event(sentence: str, since: datetime) -> WebhookEvent:
     """Of a hold that the store cannot know of, since it is the store that is away; due if it lasts."""
-    return Notice(event=Event.HELD, at=since, sentence=sentence, due_at=since + HOLD_TOLD_AFTER)
+    return WebhookEvent(event=WebhookEventType.HELD, at=since, sentence=sentence, due_at=since + HOLD_REPORTED_AFTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notices:
+class WebhookEvents:
     """Of one job: its end, its newest hold, and since when it is held up."""
 
-    ended: Notice | None = None
-    held: Notice | None = None
+    ended: WebhookEvent | None = None
+    held: WebhookEvent | None = None
     held_since: datetime | None = None
 
-    def all(self) -> tuple[Notice, ...]:
-        return tuple(notice for notice in (self.ended, self.held) if notice is not None)
+    def all(self) -> tuple[WebhookEvent, ...]:
+        return tuple(event for event in (self.ended, self.held) if event is not None)
 
     @property
     def due_at(self) -> datetime | None:
         """When the first of them is due."""
-        return min((notice.due_at for notice in self.all() if notice.due_at is not None), default=None)
+        return min((event.due_at for event in self.all() if event.due_at is not None), default=None)
 
-    def replaced(self, notice: Notice) -> Notices:
+    def replaced(self, event: WebhookEvent) -> WebhookEvents:
         """With that notice in the place of the one of its event."""
-        return replace(self, ended=notice) if notice.event is Event.ENDED else replace(self, held=notice)
+        return replace(self, ended=event) if event.event is WebhookEventType.ENDED else replace(self, held=event)
 
-    def find(self, event: Event) -> Notice | None:
-        return self.ended if event is Event.ENDED else self.held
+    def find(self, event: WebhookEventType) -> WebhookEvent | None:
+        return self.ended if event is WebhookEventType.ENDED else self.held
 
-    def holding(self, sentence: str, until: datetime | None, now: datetime) -> Notices:
+    def holding(self, sentence: str, until: datetime | None, now: datetime) -> WebhookEvents:
         """The job is held up; told once, when that lasts or is known to last."""
         since = self.held_since or now
-        if max(now, until or now) - since < HOLD_TOLD_AFTER or (self.held is not None and self.held.at == since):
+        if max(now, until or now) - since < HOLD_REPORTED_AFTER or (self.held is not None and self.held.at == since):
             return self if since == self.held_since else replace(self, held_since=since)
-        notice = Notice(event=Event.HELD, at=since, sentence=sentence, due_at=now)
-        return replace(self, held=notice, held_since=since)
+        event = WebhookEvent(event=WebhookEventType.HELD, at=since, sentence=sentence, due_at=now)
+        return replace(self, held=event, held_since=since)
 
-    def moving(self) -> Notices:
+    def moving(self) -> WebhookEvents:
         """It is not held up any more; a hold that nobody was told of is no news then."""
         return self if self.held_since is None else replace(self, held=None, held_since=None)

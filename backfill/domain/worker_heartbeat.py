@@ -9,7 +9,7 @@ from backfill.domain.lease import STANDARD_LEASES, LeasePolicy
 _MISSED_HEARTBEATS = 3
 
 
-def is_there(seen_at: datetime | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> bool:
+def is_alive(seen_at: datetime | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> bool:
     return seen_at is not None and now - seen_at < _MISSED_HEARTBEATS * policy.heartbeat
 
 
@@ -17,7 +17,7 @@ def waiting_for_worker(seen_at: datetime | None, now: datetime, policy: LeasePol
     """Why a pending job waits."""
     if seen_at is None:
         return "Waiting for a worker; none has ever reported. Start a server, or: manage.py backfill work"
-    if is_there(seen_at, now, policy):
+    if is_alive(seen_at, now, policy):
         return "Waiting for a worker; one is there and takes it within seconds."
     at = seen_at.astimezone(UTC)
     day = "" if at.date() == now.astimezone(UTC).date() else f" on {at.day} {at:%b %Y}"

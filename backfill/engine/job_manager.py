@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import (
     QUARANTINED_AFTER,
     STANDARD_LEASES,
@@ -20,12 +19,13 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     Progress,
+    ProgressCounter,
     Segment,
-    Settled,
-    Tally,
+    SettledItems,
     WaitReason,
     WorkItem,
 )
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord
 from backfill.storage import Fence, JobStorage
 
@@ -43,8 +43,8 @@ class Claim:
         jobs: JobStorage,
         job: Job,
         plan: Plan,
-        settled: Settled,
-        tally: Tally,
+        settled: SettledItems,
+        progress_counter: ProgressCounter,
         *,
         hours: AllowedHours | None = None,
         policy: LeasePolicy = STANDARD_LEASES,
@@ -53,7 +53,7 @@ class Claim:
         self.job, self.plan, self.settled = job, plan, settled
         self._hours = hours if plan.requests else None
         self.fence = Fence(job.id, job.token)
-        self._jobs, self._tally = jobs, tally
+        self._jobs, self._progress_counter = jobs, progress_counter
         self._open: list[Outcome] = []
         self._number = job.segments
         self._unwritten = 0
@@ -71,7 +71,7 @@ class Claim:
     def note(self, outcomes: Iterable[Outcome]) -> None:
         """Take outcomes into the open segment; one that is settled already, or is not of the plan, is left out."""
         new = [outcome for outcome in outcomes if self.settled.add(outcome.item)]
-        self._tally.add(new)
+        self._progress_counter.add(new)
         self._open += new
         self._unwritten += len(new)
 
@@ -85,7 +85,7 @@ class Claim:
         """
         in_flight = tuple(in_flight)
         at_work = () if is_holding else tuple(item.key for item in in_flight)
-        progress = self._estimated(self._tally.progress(in_flight, limiter, now), now)
+        progress = self._estimated(self._progress_counter.progress(in_flight, limiter, now), now)
         segment = Segment(self._number, tuple(self._open)) if self._unwritten else None
         moves = (
             segment is not None
@@ -107,11 +107,11 @@ class Claim:
 
     def _estimated(self, progress: Progress, now: datetime) -> Progress:
         """With how the work went, and how long the rest takes."""
-        planned, done = self._tally.work()
+        planned, done = self._progress_counter.work()
         idle = [p.limiter.waited.get(WaitReason.OUTSIDE_HOURS, 0.0) for p in (self.job.progress, progress)]
-        course = self.job.progress.course.measured(planned, done, now, idle=idle[1] - idle[0])
-        left = course.left_after(self.job.config.rate_limits, progress.limiter, now, self._hours)
-        return replace(progress, course=course, left=left)
+        throughput = self.job.progress.throughput.measured(planned, done, now, idle=idle[1] - idle[0])
+        left = throughput.left_after(self.job.config.rate_limits, progress.limiter, now, self._hours)
+        return replace(progress, throughput=throughput, left=left)
 
     def look(self) -> Job:
         """The job as stored, without a write; LeaseLost where another runner holds it."""
@@ -138,7 +138,7 @@ class Claim:
         return self.job
 
 
-class Manager:
+class JobManager:
     """Finds the job that needs a runner, and claims it."""
 
     def __init__(
@@ -196,24 +196,24 @@ class Manager:
 
     def _opened(self, job: Job, now: datetime) -> Claim:
         plan = self._jobs.plan(job.id)
-        settled, tally = Settled(plan), Tally(plan)
+        settled, progress_counter = SettledItems(plan), ProgressCounter(plan)
         number, looked = 0, self._clock()
         for segment in self._jobs.segments(job.id):
-            tally.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
+            progress_counter.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
             passed = self._clock() - looked
             if passed >= self._policy.renew_after.total_seconds():  # to read a long ledger may outlast a lease
                 now, looked = now + timedelta(seconds=passed), looked + passed
                 self._renew(job, now)
         limiter = job.progress.limiter.at_rest(goes_on=True)
-        course, left = job.progress.course.begun(now), job.progress.left
-        progress = replace(tally.progress((), limiter, now), course=course, left=left)
+        throughput, left = job.progress.throughput.begun(now), job.progress.left
+        progress = replace(progress_counter.progress((), limiter, now), throughput=throughput, left=left)
         job = self._jobs.update(
             job.id,
             lambda held: held.recorded(job.token, progress, number, now, moves=False, policy=self._policy),
         )
-        claim = Claim(self._jobs, job, plan, settled, tally, hours=self._hours, policy=self._policy)
-        claim.note(_quarantined(WorkItem.of(key), now) for key in job.flight.quarantined)
+        claim = Claim(self._jobs, job, plan, settled, progress_counter, hours=self._hours, policy=self._policy)
+        claim.note(_quarantined(WorkItem.of(key), now) for key in job.crash_isolation.quarantined)
         if claim.unwritten:
             claim.record((), limiter, now)
         return claim

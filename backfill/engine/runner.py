@@ -7,22 +7,22 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
-from backfill.agenda import Agenda, Bundle
-from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import (
     Job,
     LimiterState,
-    Notice,
     Outcome,
     OutcomeKind,
     Status,
+    WebhookEvent,
     WorkItem,
-    hold_notice,
+    hold_event,
 )
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
+from backfill.engine.job_manager import Claim
+from backfill.engine.work_queue import Bundle, WorkQueue
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
-from backfill.manager import Claim
+from backfill.job_types.base import Execution, unexpected
 from backfill.rate_limit import Limiter
-from backfill.work.base import Execution, unexpected
 
 logger = logging.getLogger(__name__)
 
@@ -54,19 +54,19 @@ class Runner:
         *,
         stop: threading.Event,
         disconnect: Callable[[], None],
-        stranded: Callable[[Job, Notice | None], None] = lambda *_: None,
+        on_store_outage: Callable[[Job, WebhookEvent | None], None] = lambda *_: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go.
 
-        `stranded` is told when the store is away, and what the world is to be told if it stays so, since that cannot
-        be kept in the store; and None once it is back.
+        `on_store_outage` is called with the webhook event to send if the outage lasts, since the event cannot be
+        stored meanwhile, and with None when the store answers again.
         """
         self._claim, self._execution, self._limiter = claim, execution, limiter
-        self._stop, self._disconnect, self._stranded = stop, disconnect, stranded
+        self._stop, self._disconnect, self._on_store_outage = stop, disconnect, on_store_outage
         self._clock, self._now, self._monotonic = clock, clock.now, clock.monotonic
         self._policy = claim.policy
-        self._agenda = Agenda(claim, execution)
+        self._work_queue = WorkQueue(claim, execution)
         self._limits = claim.job.config.rate_limits
         self._tasks: queue.SimpleQueue[Bundle | None] = clock.queue()
         self._results: queue.SimpleQueue[_Result] = clock.queue()
@@ -74,8 +74,8 @@ class Runner:
         self._threads = 0
         self._last_record = self._last_look = 0.0
         careful_for = self._policy.careful_for.total_seconds()
-        self._careful_until = self._monotonic() + careful_for if claim.job.flight.deaths else 0.0
-        self._suspects = {WorkItem.of(key) for key in claim.job.flight.nearly_quarantined}
+        self._isolate_until = self._monotonic() + careful_for if claim.job.crash_isolation.deaths else 0.0
+        self._suspect_items = {WorkItem.of(key) for key in claim.job.crash_isolation.nearly_quarantined}
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
         self._facts = {"job": str(claim.job.id), "token": claim.job.token}
@@ -93,11 +93,11 @@ class Runner:
         )
         try:
             if self._work():
-                ended = self._patiently(self._finish)
+                ended = self._retry_until_stored(self._finish)
                 if ended is not None:
                     logger.info("Job %s: %s.", job.id, ended.status, extra={**self._facts, **_counts(ended)})
             else:
-                self._let_go()
+                self._release()
         except LeaseLost as exc:
             logger.info("Job %s: this runner ends, touching nothing. %s", job.id, exc.message, extra=self._facts)
         finally:
@@ -106,7 +106,7 @@ class Runner:
                 self._tasks.put(None)
             self._execution.close()
             if not self._is_storing:
-                self._stranded(job, None)
+                self._on_store_outage(job, None)
 
     def _work(self) -> bool:
         """Whether the job came to its end; False where the process stops."""
@@ -117,7 +117,7 @@ class Runner:
             if status not in _DRAINING:
                 self._keep_limits()
                 self._hand_out()
-            is_done = not self._in_flight and (status in _DRAINING or self._agenda.is_empty)
+            is_done = not self._in_flight and (status in _DRAINING or self._work_queue.is_empty)
             if is_done and self._is_storing and not self._claim.unwritten:
                 return True
             self._take_results()
@@ -133,24 +133,24 @@ class Runner:
             self._limiter.lower(limits)
 
     def _hand_out(self) -> None:
-        is_careful = self._is_careful()
-        limit = 1 if is_careful else self._execution.concurrency(self._limits)
+        isolate_items = self._isolate_items()
+        limit = 1 if isolate_items else self._execution.concurrency(self._limits)
         until = self._monotonic() + _LOOK_AFTER  # days that need no work may be many
         while (
             self._is_storing
             and len(self._in_flight) < limit
-            and not self._agenda.is_empty
+            and not self._work_queue.is_empty
             and self._claim.unwritten < _UNWRITTEN_LIMIT
             and self._monotonic() < until
         ):
             try:
-                bundle = self._agenda.next()
+                bundle = self._work_queue.next()
             except StorageUnavailable as exc:
                 self._not_storing(exc)
                 return
             if bundle is None:
                 continue
-            if is_careful and not (bundle := self._recorded_first(bundle)):
+            if isolate_items and not (bundle := self._recorded_first(bundle)):
                 return
             self._in_flight.append(bundle)
             self._tasks.put(bundle)
@@ -158,23 +158,23 @@ class Runner:
                 self._threads += 1
                 self._clock.thread(self._do_items, f"backfill-item-{self._threads}").start()
 
-    def _is_careful(self) -> bool:
+    def _isolate_items(self) -> bool:
         """Whether an item that kills the process may be next: it is to be seen alone.
 
         Items that the dead runner had begun without a record lie within a second of work from the end of the ledger;
         `careful_for` is long enough to pass them.
         """
-        self._suspects = {item for item in self._suspects if item not in self._claim.settled}
-        return bool(self._suspects) or self._monotonic() < self._careful_until
+        self._suspect_items = {item for item in self._suspect_items if item not in self._claim.settled}
+        return bool(self._suspect_items) or self._monotonic() < self._isolate_until
 
     def _recorded_first(self, bundle: Bundle) -> Bundle | None:
         """The first item of a bundle, on record as being at work; None where the store does not answer."""
         day, (first, *rest) = bundle
         if rest:
-            self._agenda.put_back((day, tuple(rest)))
+            self._work_queue.put_back((day, tuple(rest)))
         alone = (day, (first,))
         if not self._record([first]):
-            self._agenda.put_back(alone)
+            self._work_queue.put_back(alone)
             return None
         return alone
 
@@ -192,7 +192,7 @@ class Runner:
 
     def _take_results(self) -> None:
         """Wait for one result, at most until something is due; then take all that are there."""
-        can_go_on = self._is_storing and not self._in_flight and not self._agenda.is_empty
+        can_go_on = self._is_storing and not self._in_flight and not self._work_queue.is_empty
         is_full = self._claim.unwritten >= _UNWRITTEN_LIMIT or self._claim.job.status in _DRAINING
         try:
             if is_full or not can_go_on:
@@ -209,7 +209,7 @@ class Runner:
             self._claim.note(outcomes)
             self._log_failures(outcomes)
         elif isinstance(outcomes, Stopped | StorageUnavailable):
-            self._agenda.put_back(bundle)
+            self._work_queue.put_back(bundle)
         elif isinstance(outcomes, LeaseLost):
             raise outcomes
         else:
@@ -271,7 +271,7 @@ class Runner:
         if not self._is_storing:
             logger.info("Job %s: the job store answers again; the job goes on.", self._claim.job.id, extra=self._facts)
             self._is_storing = True
-            self._stranded(self._claim.job, None)
+            self._on_store_outage(self._claim.job, None)
         return True
 
     def _not_storing(self, exc: StorageUnavailable) -> None:
@@ -283,10 +283,10 @@ class Runner:
                 exc.message,
                 extra={**self._facts, "code": exc.code},
             )
-            self._stranded(self._claim.job, hold_notice(exc.message, self._now()))
+            self._on_store_outage(self._claim.job, hold_event(exc.message, self._now()))
         self._is_storing = False
 
-    def _patiently(self, write: Callable[[], Job]) -> Job | None:
+    def _retry_until_stored(self, write: Callable[[], Job]) -> Job | None:
         """The job after a write that is tried until it succeeds; None where the process stops before."""
         while not self._try_storing(write):
             if self._stop.wait(_RETRY_STORE):
@@ -298,7 +298,7 @@ class Runner:
         self._limiter.give_back()
         return self._claim.finish(self._now())
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """A clean stop: what is done is recorded, and the lease is given back at once."""
         self._limiter.stop()
         deadline = self._monotonic() + _STOP_WITHIN

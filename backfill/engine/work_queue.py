@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from backfill.domain import PlannedDay, WorkItem
-from backfill.manager import Claim
-from backfill.work.base import Execution
+from backfill.engine.job_manager import Claim
+from backfill.job_types.base import Execution
 
 Bundle = tuple[PlannedDay, tuple[WorkItem, ...]]
 """Items of one day that are done together."""
@@ -16,7 +16,7 @@ def _batched(items: Sequence[WorkItem], size: int) -> Iterator[Sequence[WorkItem
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-class Agenda:
+class WorkQueue:
     """In plan order, a day at a time: memory does not grow with the number of items."""
 
     def __init__(self, claim: Claim, execution: Execution) -> None:

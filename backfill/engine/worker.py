@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from backfill.clock import SYSTEM_CLOCK, Clock
-from backfill.domain import STANDARD_LEASES, AllowedHours, Job, JobType, LeasePolicy, Notice
+from backfill.domain import STANDARD_LEASES, AllowedHours, Job, JobType, LeasePolicy, WebhookEvent
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
+from backfill.engine.job_manager import Claim, JobManager
+from backfill.engine.runner import Runner
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
-from backfill.manager import Claim, Manager
+from backfill.job_types.base import JobTypeHandler
 from backfill.rate_limit import Limiter
-from backfill.runner import Runner
 from backfill.storage import Storage
-from backfill.work.base import Work
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _STOP_WITHIN = 5.0
 """Seconds that a process which ends waits for its worker to give the lease back."""
 
 
-class Companion:
+class WorkerExtension:
     """What lives and ends with a worker, in a thread of its own; this one does nothing."""
 
     def start(self) -> None:
@@ -43,10 +43,10 @@ class Companion:
     def stop(self) -> None:
         """End."""
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """A job may have ended."""
 
-    def stranded(self, job: Job, notice: Notice | None) -> None:
+    def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
         """The job is held up because the store is away; None: it is back."""
 
 
@@ -56,47 +56,47 @@ class Worker:
     def __init__(
         self,
         storage: Storage,
-        works: Mapping[JobType, Work],
+        handlers: Mapping[JobType, JobTypeHandler],
         *,
         prune: Callable[[], int],
         hours: AllowedHours | None = None,
         lease_policy: LeasePolicy = STANDARD_LEASES,
         clock: Clock = SYSTEM_CLOCK,
-        beside: Companion | None = None,
+        extension: WorkerExtension | None = None,
     ) -> None:
         """`prune` removes what is kept no longer, and says how many jobs that were.
 
         `hours` outside which no job asks the dashboard; None is any.
         """
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._storage, self._works, self._prune, self._hours = storage, works, prune, hours
+        self._storage, self._handlers, self._prune, self._hours = storage, handlers, prune, hours
         self._clock, self._now = clock, clock.now
         self._policy = lease_policy
-        self._manager = Manager(storage.jobs, clock, hours=hours, policy=lease_policy)
-        self._beside = beside or Companion()
-        self._stop, self._nudged = clock.event(), clock.event()
+        self._manager = JobManager(storage.jobs, clock, hours=hours, policy=lease_policy)
+        self._extension = extension or WorkerExtension()
+        self._stop, self._wake_event = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
         self._last_report: datetime | None = None
 
     def start(self) -> None:
-        """Work in a thread of its own, which ends with the process."""
+        """JobTypeHandler in a thread of its own, which ends with the process."""
         self._thread = self._clock.thread(self.work, "backfill-worker")
         self._thread.start()
-        self._beside.start()
+        self._extension.start()
         atexit.register(self.stop)
 
     def stop(self, within: float = _STOP_WITHIN) -> None:
         """Give the lease back and end."""
         self._stop.set()
-        self._nudged.set()
+        self._wake_event.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(within)
-        self._beside.stop()
+        self._extension.stop()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """There may be something to do."""
-        self._nudged.set()
+        self._wake_event.set()
 
     def work(self) -> None:
         """Until `stop`."""
@@ -126,8 +126,8 @@ class Worker:
                     logger.info("The job store answers again.", extra=facts)
                     trouble = ""
                 if not found:
-                    self._nudged.wait(self._pause())
-                self._nudged.clear()
+                    self._wake_event.wait(self._pause())
+                self._wake_event.clear()
         self._storage.jobs.disconnect()
 
     def _pause(self) -> float:
@@ -149,18 +149,18 @@ class Worker:
         if claim is None:
             return False
         self._run(claim)
-        self._beside.nudge()
+        self._extension.wake()
         return True
 
     def _run(self, claim: Claim) -> None:
         job, jobs = claim.job, self._storage.jobs
-        work = self._works.get(job.job_type)
+        work = self._handlers.get(job.job_type)
         if work is None:
             claim.fail(f"This version of the service cannot do {job.job_type} jobs.", self._now())
             return
         limiter = Limiter(
             job.config.rate_limits,
-            lambda change: jobs.update_timeline(change, fence=claim.fence),
+            lambda change: jobs.update_schedule(change, fence=claim.fence),
             before=job.progress.limiter,
             hours=self._hours,
             clock=self._clock,
@@ -172,7 +172,7 @@ class Worker:
             stop=self._stop,
             clock=self._clock,
             disconnect=jobs.disconnect,
-            stranded=self._beside.stranded,
+            on_store_outage=self._extension.on_store_outage,
         )
         try:
             runner.run()
@@ -217,7 +217,7 @@ def restart_after_fork(new_worker: Callable[[], Worker]) -> None:
     start_here(new_worker)
 
 
-def nudge_here() -> None:
+def wake_here() -> None:
     """Tell this process's worker, if there is one, that there may be something to do."""
     if _here is not None:
-        _here.nudge()
+        _here.wake()

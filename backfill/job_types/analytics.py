@@ -11,6 +11,7 @@ from hashlib import blake2b
 from itertools import groupby
 from typing import TypeVar
 
+from backfill.analytics import SCHEMA_VERSION, UnreadableSnapshot
 from backfill.domain import (
     FIRST_DAY,
     SUMMARY,
@@ -34,13 +35,12 @@ from backfill.domain import (
     is_month_end,
 )
 from backfill.errors import BackfillError, CorruptRecord, DashboardError, InvalidRequest, SnapshotNotFound
-from backfill.metrics import SCHEMA_VERSION, UnreadableSnapshot
+from backfill.job_types.base import Execution, JobTypeHandler, unexpected
+from backfill.job_types.compute.base import ComputeBackend
+from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, WorldContext, world_of
+from backfill.job_types.related_snapshots import Dates, LastOfMonth, OpenClubs, dates_of, hold_dates, year_before
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
-from backfill.work.base import Execution, Work, unexpected
-from backfill.work.computers import Computer
-from backfill.work.computing import Computed, Source, World, world_of
-from backfill.work.neighbours import Dates, LastOfMonth, OpenClubs, dates_of, hold_dates, year_before
 
 _LONGEST_CLOSING = timedelta(days=45)
 """A month's figures carry dates up to this long after its end: June closes in the last days of July."""
@@ -51,7 +51,7 @@ _A_YEAR_BEFORE = timedelta(days=366 + 31) + _LONGEST_CLOSING
 T = TypeVar("T", SnapshotFacts, ResultFacts)
 
 
-def basis_of(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
+def input_digest_of(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
     """A digest of all that a result rests on: its snapshot, the date's summary, the snapshot of the year before."""
     beside = (summary and summary.content_hash, previous and (previous.date, previous.content_hash))
     rests_on = (SCHEMA_VERSION, own.content_hash, own.data_month, own.as_of, own.is_final, beside)
@@ -71,14 +71,14 @@ class DayFacts:
     results: Mapping[str, ResultFacts]
     previous: LastOfMonth
 
-    def basis(self, district: str) -> str:
+    def input_digest(self, district: str) -> str:
         own = self.snapshots[district]
         summary = self.snapshots.get(SUMMARY) if district != SUMMARY else None
-        return basis_of(own, summary, self.previous.before(own))
+        return input_digest_of(own, summary, self.previous.before(own))
 
     def basis_on_date(self, district: str) -> str:
-        """As `basis`, of a result that rests on every district of the date: their charter dates are all blank."""
-        return _digest((self.basis(district), self._districts))
+        """The input digest of a result that depends on every district of the date: all charter dates are blank."""
+        return _digest((self.input_digest(district), self._districts))
 
     @cached_property
     def _districts(self) -> str:
@@ -88,7 +88,7 @@ class DayFacts:
         stored = self.results.get(district)
         if stored is None or stored.schema_version != SCHEMA_VERSION:
             return False
-        return stored.basis == self.basis(district) or stored.basis == self.basis_on_date(district)
+        return stored.input_digest == self.input_digest(district) or stored.input_digest == self.basis_on_date(district)
 
 
 def is_kept(day: date, cadence: Cadence) -> bool:
@@ -147,13 +147,17 @@ def _grouped(rows: Iterable[T]) -> Iterator[tuple[date, list[T]]]:
     return ((day, list(group)) for day, group in groupby(rows, key=lambda row: row.date))
 
 
-class Analytics(Work):
+class AnalyticsHandler(JobTypeHandler):
     """Computes what the stored snapshots say."""
 
     def __init__(
-        self, snapshots: SnapshotStorage, new_computer: Callable[[Limiter], Computer], *, now: Callable[[], datetime]
+        self,
+        snapshots: SnapshotStorage,
+        new_compute_backend: Callable[[Limiter], ComputeBackend],
+        *,
+        now: Callable[[], datetime],
     ) -> None:
-        self._snapshots, self._new_computer, self._now = snapshots, new_computer, now
+        self._snapshots, self._new_compute_backend, self._now = snapshots, new_compute_backend, now
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
         first, last = config.start_date or FIRST_DAY, config.end_date or now.date()
@@ -171,10 +175,10 @@ class Analytics(Work):
         return plan
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        return _Generating(job, fence, self._snapshots, self._new_computer(limiter), now=self._now)
+        return AnalyticsExecution(job, fence, self._snapshots, self._new_compute_backend(limiter), now=self._now)
 
 
-class _Generating(Execution):
+class AnalyticsExecution(Execution):
     bundle_size = 33  # a quarter of a date's districts and its summary: what is asked of the store for each is shared
 
     def __init__(
@@ -182,12 +186,12 @@ class _Generating(Execution):
         job: Job,
         fence: Fence,
         snapshots: SnapshotStorage,
-        computer: Computer,
+        compute_backend: ComputeBackend,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._job, self._fence, self._now = job, fence, now
-        self._snapshots, self._computer = snapshots, computer
+        self._snapshots, self._compute_backend = snapshots, compute_backend
         self._open_clubs = OpenClubs(snapshots)
         # A few days are in work at a time; no snapshot changes meanwhile, since no other job runs.
         self._facts_of = lru_cache(maxsize=4)(self._read_facts)
@@ -197,10 +201,10 @@ class _Generating(Execution):
 
     def concurrency(self, limits: RateLimits) -> int:  # noqa: ARG002
         """Whatever the limits: they are of the dashboard, which is not asked for anything."""
-        return self._computer.concurrency
+        return self._compute_backend.concurrency
 
     def close(self) -> None:
-        self._computer.close()
+        self._compute_backend.close()
 
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
         """What is computed already. What this very job stored, before it was killed, counts as processed by it."""
@@ -225,13 +229,13 @@ class _Generating(Execution):
         stored = self._snapshots.get_several(day.date, [item.district for item in items])
         dates = Dates.SEEN if hold_dates(stored, stored.__getitem__) else self._dates_of(day.date)
         found = [self._source(item, stored, points, clubs, dates) for item in items]
-        sources = [source for source in found if isinstance(source, Source)]
-        computed = iter(self._computer.compute(sources))
-        ends = [next(computed) if isinstance(one, Source) else one for one in found]
+        sources = [source for source in found if isinstance(source, ComputeInput)]
+        computed = iter(self._compute_backend.compute(sources))
+        ends = [next(computed) if isinstance(one, ComputeInput) else one for one in found]
         settled = list(zip(items, ends, strict=True))
-        results = [self._result(item, end, dates) for item, end in settled if isinstance(end, Computed)]
+        results = [self._result(item, end, dates) for item, end in settled if isinstance(end, ComputeOutput)]
         self._snapshots.put_results(results, fence=self._fence)
-        for result, end in zip(results, (end for end in ends if isinstance(end, Computed)), strict=True):
+        for result, end in zip(results, (end for end in ends if isinstance(end, ComputeOutput)), strict=True):
             self._open_clubs.remember(result.date, result.district, end.clubs)
         return [self._outcome(item, end) for item, end in settled]
 
@@ -254,7 +258,7 @@ class _Generating(Execution):
         points: Mapping[tuple[date, str], Point],
         clubs: Mapping[tuple[date, str], tuple[str, ...]],
         dates: Dates,
-    ) -> Source | BackfillError:
+    ) -> ComputeInput | BackfillError:
         """What the item is computed from, or why it cannot be read."""
         facts, previous = self._facts_of(item.date), None
         before = facts.previous.before(facts.snapshots[item.district]) if item.district in facts.snapshots else None
@@ -266,7 +270,7 @@ class _Generating(Execution):
         except (CorruptRecord, SnapshotNotFound) as exc:
             return exc
         world = self._world_of(item.date) if item.district != SUMMARY else None
-        return Source(
+        return ComputeInput(
             snapshot=snapshot,
             summary=None if world is None else world.rows.get(item.district),
             is_summary_repeated=world is not None and item.district in world.repeated,
@@ -282,14 +286,14 @@ class _Generating(Execution):
             raise SnapshotNotFound(f"The snapshot {day}/{district} is not stored any more; collect it anew.")
         return snapshot
 
-    def _outcome(self, item: WorkItem, computed: Computed | Exception) -> Outcome:
-        if isinstance(computed, Computed):
+    def _outcome(self, item: WorkItem, computed: ComputeOutput | Exception) -> Outcome:
+        if isinstance(computed, ComputeOutput):
             return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=computed.quality)
         if isinstance(computed, BackfillError):
             return Outcome(item, OutcomeKind.FAILED, self._now(), computed.code, computed.message, attempts=1)
         return unexpected(item, computed, self._now())
 
-    def _result(self, item: WorkItem, computed: Computed, dates: Dates) -> Result:
+    def _result(self, item: WorkItem, computed: ComputeOutput, dates: Dates) -> Result:
         facts = self._facts_of(item.date)
         own = facts.snapshots[item.district]
         rests_on_date = item.district != SUMMARY and dates is not Dates.SEEN
@@ -299,7 +303,7 @@ class _Generating(Execution):
             program_year=ProgramYear.of(own.data_month),
             source_hash=own.content_hash,
             schema_version=SCHEMA_VERSION,
-            basis=(facts.basis_on_date if rests_on_date else facts.basis)(item.district),
+            input_digest=(facts.basis_on_date if rests_on_date else facts.input_digest)(item.district),
             job_id=self._job.id,
             computed_at=self._now(),
             quality=computed.quality,
@@ -325,7 +329,7 @@ class _Generating(Execution):
         named = None if world is None else world.rows
         return dates_of(stored, named, lambda district: self._snapshot(day, district))
 
-    def _read_world(self, day: date) -> World | None:
+    def _read_world(self, day: date) -> WorldContext | None:
         """None where the date's summary is missing or cannot be read: its own item says so."""
         summary = self._facts_of(day).snapshots.get(SUMMARY)
         if summary is None:

@@ -47,7 +47,7 @@ class Execution(ABC):
         """Let go of what the execution holds; no item is in flight any more, or its outcome is not waited for."""
 
 
-class Work(ABC):
+class JobTypeHandler(ABC):
     """A job type."""
 
     @abstractmethod

@@ -11,8 +11,8 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import calendar_path
 from backfill.domain import ProgramYear
 from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, LocalProblem, Throttled
+from backfill.job_types.robots import Robots
 from backfill.rate_limit import Limiter
-from backfill.work.robots import Robots
 
 MAX_CANDIDATES = 10
 """Districts with which a page is requested before the search ends."""

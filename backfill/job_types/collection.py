@@ -44,16 +44,16 @@ from backfill.errors import (
     NoRows,
     StorageUnavailable,
     Throttled,
-    WrongAnswer,
+    WrongReport,
 )
+from backfill.job_types.base import Execution, JobTypeHandler
+from backfill.job_types.calendars import Calendars
+from backfill.job_types.editions import Editions
+from backfill.job_types.request_count import count_requests, covered_items
+from backfill.job_types.robots import Robots
+from backfill.job_types.shared_reports import SharedReports
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, SnapshotStorage
-from backfill.work.base import Execution, Work
-from backfill.work.calendars import Calendars
-from backfill.work.editions import Editions
-from backfill.work.request_count import count_requests, covered_items
-from backfill.work.robots import Robots
-from backfill.work.sharing import SharedReports
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def _districts_of(month: CalendarMonth, config: JobConfig) -> tuple[str, ...]:
     return (SUMMARY, *sorted(districts, key=district_order))
 
 
-class Collection(Work):
+class CollectionHandler(JobTypeHandler):
     """Fetches what the dashboard has published."""
 
     def __init__(
@@ -155,7 +155,7 @@ class Collection(Work):
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
         editions = Editions(self._calendars, limiter, self._now)
-        return _Collecting(
+        return CollectionExecution(
             job,
             fence,
             limiter,
@@ -175,7 +175,7 @@ class _Unsuccessful(Exception):
         self.outcome = outcome
 
 
-class _Collecting(Execution):
+class CollectionExecution(Execution):
     def __init__(
         self,
         job: Job,
@@ -276,11 +276,11 @@ class _Collecting(Execution):
                     raise self._not_published(item, exc.message) from exc
                 if not exc.is_retryable:
                     raise self._failed(item, exc, self._limiter.failures(item.key)) from exc
-                if isinstance(exc, WrongAnswer):
+                if isinstance(exc, WrongReport):
                     wrong_answers += 1
                     last_wrong = self._editions.mark()
                 self._limiter.wait_after_failure(item.key, exc.message)
-                if not isinstance(exc, WrongAnswer) or wrong_answers < _WRONG_ANSWERS:
+                if not isinstance(exc, WrongReport) or wrong_answers < _WRONG_ANSWERS:
                     continue
                 found = self._edition_after(exc, day, item, edition, last_wrong)
                 if found != edition:
@@ -293,7 +293,7 @@ class _Collecting(Execution):
             self._robots.wait(self._limiter, request.path_and_query)
 
     def _edition_after(
-        self, exc: WrongAnswer, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
+        self, exc: WrongReport, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
     ) -> Edition:
         """The edition to go on with after wrong answers: the given one, or another one of the same date."""
         failures = self._limiter.failures(item.key)

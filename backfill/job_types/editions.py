@@ -11,8 +11,8 @@ from datetime import date, datetime, timedelta
 
 from backfill.domain import CalendarMonth, Edition, PlannedDay, calendar_ends
 from backfill.errors import DashboardError, DashboardUnavailable, LocalProblem
+from backfill.job_types.calendars import Calendars
 from backfill.rate_limit import Limiter
-from backfill.work.calendars import Calendars
 
 PAGE_AGE = timedelta(minutes=1)
 """A calendar page that was read again serves every item for this time."""

@@ -7,37 +7,37 @@ from datetime import datetime
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import JobType
+from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.base import JobTypeHandler
+from backfill.job_types.calendars import Calendars
+from backfill.job_types.collection import CollectionHandler
+from backfill.job_types.compute.local import compute_backend_factory
+from backfill.job_types.robots import Robots
 from backfill.rate_limit import Limiter
 from backfill.storage import Storage
-from backfill.work.analytics import Analytics
-from backfill.work.base import Work
-from backfill.work.calendars import Calendars
-from backfill.work.collection import Collection
-from backfill.work.executors import new_computer_for
-from backfill.work.robots import Robots
 
-_PATIENCE = 70.0
+_MAX_WAIT = 70.0
 """Seconds that a preview waits for one request to start; with the gentlest limit, one a minute, it still may."""
 
 
-def works_over(
+def job_type_handlers(
     storage: Storage,
     client: DashboardClient,
     *,
     executor: str,
     now: Callable[[], datetime],
     robots: Robots | None = None,
-) -> Mapping[JobType, Work]:
+) -> Mapping[JobType, JobTypeHandler]:
     """`executor` is where results are computed, one of EXECUTORS; ValueError where it is none.
 
     `robots` is None where robots.txt is ignored.
     """
 
     def limiter_of_a_preview() -> Limiter:
-        return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_timeline, patience=_PATIENCE)
+        return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_schedule, max_wait=_MAX_WAIT)
 
     calendars = Calendars(client, storage.snapshots, limiter_of_a_preview, robots)
     return {
-        JobType.DATA_COLLECTION: Collection(client, storage.snapshots, calendars, now=now, robots=robots),
-        JobType.ANALYTICS_GENERATION: Analytics(storage.snapshots, new_computer_for(executor), now=now),
+        JobType.DATA_COLLECTION: CollectionHandler(client, storage.snapshots, calendars, now=now, robots=robots),
+        JobType.ANALYTICS_GENERATION: AnalyticsHandler(storage.snapshots, compute_backend_factory(executor), now=now),
     }

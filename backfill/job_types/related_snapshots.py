@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from enum import Enum
 
+from backfill.analytics import UnreadableSnapshot
 from backfill.domain import SUMMARY, Snapshot, SnapshotFacts, month_end_of
 from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
-from backfill.metrics import UnreadableSnapshot
+from backfill.job_types.compute.tasks import has_dates, open_clubs_of
 from backfill.storage import SnapshotStorage
-from backfill.work.computing import has_dates, open_clubs_of
 
 _KEPT = 4096
 """Snapshots whose open clubs are kept: two program years of month-ends of every district, 4 MB."""

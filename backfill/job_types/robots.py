@@ -44,34 +44,34 @@ class Robots:
 
         Raises DisallowedByRobots; RobotsUnavailable and LocalProblem where robots.txt cannot be read.
         """
-        self._check(limiter, path, patience=_PREVIEW_WAITS)
+        self._check(limiter, path, max_wait=_PREVIEW_WAITS)
 
     def wait(self, limiter: Limiter, path: str) -> None:
         """Wait until a path may be requested; raises Stopped as every wait of the limiter does."""
         is_held = False
         while True:
             try:
-                self._check(limiter, path, patience=math.inf)
+                self._check(limiter, path, max_wait=math.inf)
             except LocalProblem:
-                limiter.go_on()  # the limiter itself waits before the next attempt, and says why
+                limiter.resume()  # the limiter itself waits before the next attempt, and says why
                 is_held = False
             except DisallowedByRobots as exc:
-                limiter.hold_up(WaitReason.ROBOTS, f"{exc.message} No item is charged for it.", self._until_read())
+                limiter.hold_for(WaitReason.ROBOTS, f"{exc.message} No item is charged for it.", self._until_read())
                 is_held = True
             except RobotsUnavailable as exc:
                 sentence = (
                     f"The dashboard counts as down. {exc.message} It is tried again. No item is charged for it, and "
                     "the job goes on by itself."
                 )
-                limiter.hold_up(WaitReason.DOWN, sentence, self._until_retry())
+                limiter.hold_for(WaitReason.DOWN, sentence, self._until_retry())
                 is_held = True
             else:
                 if is_held:
-                    limiter.go_on()
+                    limiter.resume()
                 return
 
-    def _check(self, limiter: Limiter, path: str, patience: float) -> None:
-        rules = self._current() or self._fetched(limiter, patience)
+    def _check(self, limiter: Limiter, path: str, max_wait: float) -> None:
+        rules = self._current() or self._fetched(limiter, max_wait)
         limiter.keep_apart(rules.crawl_delay)
         if not rules.allows(path):
             _, read_at = self._read or (rules, self._now())
@@ -88,15 +88,15 @@ class Robots:
         # A clock that was set back does not keep old rules for longer than a day.
         return rules if abs(self._now() - read_at) < MAX_AGE else None
 
-    def _fetched(self, limiter: Limiter, patience: float) -> RobotRules:
+    def _fetched(self, limiter: Limiter, max_wait: float) -> RobotRules:
         """By one thread at a time, so that it is read once."""
-        ends = time.monotonic() + patience
+        ends = time.monotonic() + max_wait
         while not (is_mine := self._reading.acquire(timeout=0.5)) and time.monotonic() < ends:
             limiter.check()
         try:
             if (rules := self._current()) is not None:
                 return rules
-            if self._unavailable is not None and patience == math.inf and self._until_retry() > 0:
+            if self._unavailable is not None and max_wait == math.inf and self._until_retry() > 0:
                 raise RobotsUnavailable(self._unavailable[0])  # another thread has just tried
             rules = self._asked(limiter)
             self._read, self._unavailable, self._failures = (rules, self._now()), None, 0

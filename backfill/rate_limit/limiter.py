@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.domain import (
     AllowedHours,
     LimiterReport,
     RateLimits,
-    Timeline,
-    Turn,
+    RequestSchedule,
+    Reservation,
     WaitReason,
 )
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import (
     DashboardError,
     DashboardUnavailable,
@@ -24,19 +24,19 @@ from backfill.errors import (
     LocalProblem,
     Stopped,
 )
-from backfill.rate_limit.counts import Counts
 from backfill.rate_limit.local import LocalTrouble
-from backfill.rate_limit.shared import SharedTimeline, TimelineChange
-from backfill.rate_limit.situation import (
+from backfill.rate_limit.request_counter import RequestCounter
+from backfill.rate_limit.reservations import Reservations
+from backfill.rate_limit.response_policy import RequestStart, ResponsePolicy
+from backfill.rate_limit.shared_schedule import ScheduleUpdate, SharedSchedule
+from backfill.rate_limit.status import (
     RETRY_STORE,
-    Facts,
-    Situation,
+    LimiterSnapshot,
+    LimiterStatus,
     busy_sentence,
+    limiter_status,
     patience_sentence,
-    situation,
 )
-from backfill.rate_limit.source import Source, Start
-from backfill.rate_limit.turns import Turns
 
 _SHORTEST_BACKOFF = 0.01
 """Seconds, however short the longest delay is: who waits for what others do has to let them do it."""
@@ -45,9 +45,9 @@ _SHORTEST_BACKOFF = 0.01
 class Limiter:
     """Lets threads start requests evenly, within the limits and within the turns that the shared timeline gives.
 
-    A request starts inside a reserved turn, at least one interval after the last and at least one before the turn
-    ends. Turns do not overlap, whoever reserves them, so starts are an interval apart over all processes, and no 60
-    seconds ever see more than the limit.
+    A request starts inside a reservation, at least one interval after the last start and at least one interval before
+    the reservation ends. Reservations of all processes do not overlap, so starts are an interval apart across
+    processes, and no period of 60 seconds contains more starts than the limit.
 
     How requests end passes through it too, so that it finds the rate that the source bears, and whether it is down.
     """
@@ -55,23 +55,27 @@ class Limiter:
     def __init__(
         self,
         limits: RateLimits,
-        update_timeline: TimelineChange,
+        update_schedule: ScheduleUpdate,
         *,
-        patience: float | None = None,
+        max_wait: float | None = None,
         before: LimiterReport | None = None,
         hours: AllowedHours | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`patience`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes.
+        """`max_wait`: seconds after which a wait ends in DashboardUnavailable; None waits as long as it takes.
 
         `before` is the last report of the runner before this one. `hours` outside which nothing is asked; None is any.
         """
         before = before or LimiterReport()
-        self._limits, self._patience, self._hours = limits, patience, hours
-        self._shared = SharedTimeline(update_timeline, waits=patience is None)
+        self._limits, self._max_wait, self._hours = limits, max_wait, hours
+        self._shared = SharedSchedule(update_schedule, waits=max_wait is None)
         self._now, self._clock = clock.now, clock.monotonic
         self._changed = clock.condition()
-        self._turns, self._counts, self._source = Turns(), Counts(before), Source(before.down_since)
+        self._reservations, self._counts, self._source = (
+            Reservations(),
+            RequestCounter(before),
+            ResponsePolicy(before.down_since),
+        )
         self._health, self._local = self._source.health, LocalTrouble()
         self._is_storing = self._is_stopped = self._is_draining = False
         self._held_up: tuple[WaitReason, float, str] | None = None
@@ -129,9 +133,9 @@ class Limiter:
         """Leave the source alone until then: every request of every process waits."""
         seconds = (until - self._now()).total_seconds()
         with self._changed:
-            self._turns.hold(seconds, reason, self._clock())
+            self._reservations.hold(seconds, reason, self._clock())
             self._changed.notify_all()
-        self._shared.tell(lambda timeline: timeline.held(until, reason, self._now()))
+        self._shared.tell(lambda schedule: schedule.held(until, reason, self._now()))
 
     def back_off(self, failures: int, reason: str) -> None:
         """Wait after failures in a row, longer each time. Raises Stopped where it is not to go on."""
@@ -167,8 +171,8 @@ class Limiter:
 
     # What work does that asks somebody else than the source.
 
-    def hold_up(self, waits_for: WaitReason, sentence: str, seconds: float) -> None:
-        """It is away: wait before the next attempt, and say so until `go_on`. Raises Stopped as `check`."""
+    def hold_for(self, waits_for: WaitReason, sentence: str, seconds: float) -> None:
+        """It is away: wait before the next attempt, and say so until `resume`. Raises Stopped as `check`."""
         with self._changed:
             ends = self._clock() + seconds
             self._held_up = waits_for, ends, sentence
@@ -176,7 +180,7 @@ class Limiter:
                 self._health.found_down(self._now())
             self._wait_until(ends, lambda: False)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """It answers."""
         with self._changed:
             self._held_up = None
@@ -204,7 +208,7 @@ class Limiter:
         with self._changed:
             if seconds != self._crawl_delay:
                 self._crawl_delay = seconds
-                self._turns.slowed(self._interval())
+                self._reservations.slowed(self._interval())
                 self._changed.notify_all()
 
     def drain(self, *, on: bool = True) -> None:
@@ -222,39 +226,39 @@ class Limiter:
     def give_back(self) -> None:
         """Return what is left of the turn, so that who comes next need not wait for it."""
         with self._changed:
-            mine = self._turns.given_back(self._clock(), self._now())
+            mine = self._reservations.given_back(self._clock(), self._now())
         if mine is not None:
-            self._shared.change(lambda timeline: timeline.given_back(*mine))
+            self._shared.change(lambda schedule: schedule.given_back(*mine))
 
     @property
     def is_holding(self) -> bool:
         """Whether it waits for more than the pace, so that no item can be at work."""
         with self._changed:
-            return self._situation(self._clock()).is_holding
+            return self._status(self._clock()).is_holding
 
     def report(self) -> LimiterReport:
         with self._changed:
             now = self._clock()
-            told, counts = self._situation(now), self._counts
-            counts.waits(told.waits_for, now)
+            status, counts = self._status(now), self._counts
+            counts.waits(status.waits_for, now)
             return LimiterReport(
-                state=told.state,
+                state=status.state,
                 requests_made=counts.made,
                 requests_this_minute=counts.in_the_minute_before(now),
                 answers=dict(counts.answers),
                 waited=dict(counts.waited),
-                reason=told.sentence,
-                waits_for=told.waits_for,
-                waiting_until=self._now() + timedelta(seconds=told.until - now) if told.until is not None else None,
+                reason=status.sentence,
+                waits_for=status.waits_for,
+                waiting_until=self._now() + timedelta(seconds=status.until - now) if status.until is not None else None,
                 pace=60 / self._interval(),
                 latency=counts.latency,
                 down_since=self._health.down_since,
             )
 
-    def _situation(self, now: float) -> Situation:
-        turns, is_over = self._turns, self._is_stopped
-        return situation(
-            Facts(
+    def _status(self, now: float) -> LimiterStatus:
+        reservations, is_over = self._reservations, self._is_stopped
+        return limiter_status(
+            LimiterSnapshot(
                 now=now,
                 limits=self._limits,
                 interval=self._interval(),
@@ -263,10 +267,10 @@ class Limiter:
                 down_reason=self._source.down_reason,
                 closed_for=self._closed_for(),
                 hours=self._hours,
-                hold_ends=turns.hold_ends,
-                hold_reason=turns.hold_reason,
+                hold_ends=reservations.hold_ends,
+                hold_reason=reservations.hold_reason,
                 backing_off=min(self._backing_off.values(), default=None),
-                next_start=turns.next_start,
+                next_start=reservations.next_start,
                 last_start=self._counts.starts[-1] if self._counts.starts and not is_over else None,
                 in_flight=self._in_flight,
                 waiting_starts=self._waiting_starts,
@@ -289,7 +293,7 @@ class Limiter:
             self._local.met(exc.message, self._limits, self._clock())
             self._changed.notify_all()
 
-    def _note_trouble(self, exc: DashboardError, start: Start) -> None:
+    def _note_trouble(self, exc: DashboardError, start: RequestStart) -> None:
         with self._changed:
             self._local.is_over()
             consequence = self._source.failed(exc, start, self._limits, self._now())
@@ -303,11 +307,11 @@ class Limiter:
         """At half the pace, in every process."""
         self._shared.slow(asked_at, self._now)
         with self._changed:
-            self._turns.slowed(self._interval())
+            self._reservations.slowed(self._interval())
 
     # How a start is found.
 
-    def _acquire(self, item: str, *, is_first: bool) -> Start:
+    def _acquire(self, item: str, *, is_first: bool) -> RequestStart:
         began = self._clock()
         with self._changed:
             self._waiting_starts += 1
@@ -317,29 +321,31 @@ class Limiter:
                     if self._health.has_failed(item):
                         raise GivenUp(f"{item} has failed as often as it may.")
                     now = self._clock()
-                    self._check_patience(began, now)
-                    if (held_for := max(self._closed_for(), self._turns.hold_ends - now, self._local.left(now))) > 0:
+                    self._check_max_wait(began, now)
+                    if (
+                        held_for := max(self._closed_for(), self._reservations.hold_ends - now, self._local.left(now))
+                    ) > 0:
                         if self._is_draining:
                             raise Stopped("The dashboard is left alone for longer; the item is left undone.")
                         if self._shared.trouble and not self._is_storing:
-                            self._stored(lambda timeline: timeline)  # so that all processes learn of the hold
+                            self._stored(lambda schedule: schedule)  # so that all processes learn of the hold
                         else:
                             self._wait(held_for)
                     elif self._in_flight >= self._most_in_flight():
                         self._wait(None)
-                    elif self._turns.may_start(interval := self._interval(), now):
+                    elif self._reservations.may_start(interval := self._interval(), now):
                         break
-                    elif self._turns.need_another(interval, now) and not self._is_storing:
+                    elif self._reservations.need_another(interval, now) and not self._is_storing:
                         self._reserve(interval)
                     else:
-                        left = self._turns.next_start - now
+                        left = self._reservations.next_start - now
                         self._wait(left if left > 0 else None)
-                self._turns.started(interval, now)
+                self._reservations.started(interval, now)
                 self._counts.started(now)
                 self._in_flight += 1
                 self._changed.notify_all()
                 is_probe = bool(item) and self._health.is_down
-                return Start(item, self._now(), is_probe, is_probe and self._health.asks_for_known)
+                return RequestStart(item, self._now(), is_probe, is_probe and self._health.asks_for_known)
             finally:
                 self._waiting_starts -= 1
 
@@ -358,28 +364,28 @@ class Limiter:
 
     def _reserve(self, interval: float) -> None:
         """Take the next turn from the shared timeline; called with the lock, which is let go meanwhile."""
-        length, turns = self._turns.length(interval), list[Turn]()
+        length, reservations = self._reservations.length(interval), list[Reservation]()
         now, wall = self._clock(), self._now()
 
-        def reserve(timeline: Timeline) -> Timeline:
+        def reserve(schedule: RequestSchedule) -> RequestSchedule:
             nonlocal now, wall  # one look at both clocks: the time of day may jump before the store has answered
             now, wall = self._clock(), self._now()
-            wait = (timeline.free_at(wall) - wall).total_seconds()
-            if self._patience is not None and wait > self._patience:
-                return timeline
-            after, turn = timeline.reserved(length, wall)
-            turns[:] = [turn]
+            wait = (schedule.free_at(wall) - wall).total_seconds()
+            if self._max_wait is not None and wait > self._max_wait:
+                return schedule
+            after, reservation = schedule.reserved(length, wall)
+            reservations[:] = [reservation]
             return after
 
         after = self._stored(reserve)
         if after is None:
             return
-        self._turns.learn(after, now, wall)
-        if not turns:
+        self._reservations.learn(after, now, wall)
+        if not reservations:
             raise DashboardUnavailable(busy_sentence(after, wall))
-        self._turns.taken(turns[0], now, wall)
+        self._reservations.taken(reservations[0], now, wall)
 
-    def _stored(self, change: Callable[[Timeline], Timeline]) -> Timeline | None:
+    def _stored(self, change: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule | None:
         """By one thread at a time, the lock being let go meanwhile; None, after a while, where the store is away."""
         self._is_storing = True
         try:
@@ -396,10 +402,10 @@ class Limiter:
             self._is_storing = False
             self._changed.notify_all()
 
-    def _check_patience(self, began: float, now: float) -> None:
-        held_for = self._turns.hold_ends - now
-        if self._patience is not None and max(now - began, held_for) > self._patience:
-            raise DashboardUnavailable(patience_sentence(self._turns.hold_reason))
+    def _check_max_wait(self, began: float, now: float) -> None:
+        held_for = self._reservations.hold_ends - now
+        if self._max_wait is not None and max(now - began, held_for) > self._max_wait:
+            raise DashboardUnavailable(patience_sentence(self._reservations.hold_reason))
 
     def _check_going(self, *, is_pace: bool) -> None:
         if self._is_stopped or (self._is_draining and not is_pace):

@@ -10,7 +10,7 @@ _LATENCY_OF = 20
 """How many of the last requests the latency is told of, roughly."""
 
 
-class Counts:
+class RequestCounter:
     """Goes on from the last report of the runner before. Not for several threads.
 
     Times are seconds of a steady clock.

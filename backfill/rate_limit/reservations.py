@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from backfill.domain import Timeline, Turn
+from backfill.domain import RequestSchedule, Reservation
 
 TURN = 2.0
 """Seconds that are reserved at once, so that the store is asked once in that time and not once a request."""
 
 
-class Turns:
+class Reservations:
     """When a request may start: inside a reserved turn, one interval after the last and one before the turn ends.
 
     Times are seconds of a steady clock, and `wall` is the time of day at that moment. Not for several threads.
@@ -40,12 +40,12 @@ class Turns:
         """Of a turn that holds whole intervals."""
         return timedelta(seconds=interval * max(1, round(TURN / interval)))
 
-    def taken(self, turn: Turn, now: float, wall: datetime) -> None:
+    def taken(self, reservation: Reservation, now: float, wall: datetime) -> None:
         """A turn was reserved on the shared timeline."""
-        if turn.starts_at != self._reserved_until or self._ends < now:  # somebody else had the time between
-            self.next_start = max(self.next_start, now + (turn.starts_at - wall).total_seconds())
-        self._ends = now + (turn.ends_at - wall).total_seconds()
-        self._reserved_until = turn.ends_at
+        if reservation.starts_at != self._reserved_until or self._ends < now:  # somebody else had the time between
+            self.next_start = max(self.next_start, now + (reservation.starts_at - wall).total_seconds())
+        self._ends = now + (reservation.ends_at - wall).total_seconds()
+        self._reserved_until = reservation.ends_at
 
     def given_back(self, now: float, wall: datetime) -> tuple[datetime, datetime] | None:
         """What was reserved until when, and from when on it is free; None where nothing was."""
@@ -57,7 +57,7 @@ class Turns:
         if now + seconds > self.hold_ends:
             self.hold_ends, self.hold_reason = now + seconds, reason
 
-    def learn(self, timeline: Timeline, now: float, wall: datetime) -> None:
+    def learn(self, schedule: RequestSchedule, now: float, wall: datetime) -> None:
         """Keep to the hold that the shared timeline knows of."""
-        if (until := timeline.hold(wall)) is not None:
-            self.hold((until - wall).total_seconds(), timeline.hold_reason, now)
+        if (until := schedule.hold(wall)) is not None:
+            self.hold((until - wall).total_seconds(), schedule.hold_reason, now)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from backfill.domain import RateLimits, SourceHealth
-from backfill.errors import DashboardError, NoRows, Overloaded, RefusedAnswer, Throttled, WrongAnswer
-from backfill.rate_limit.situation import down_sentence
+from backfill.domain import CircuitBreaker, RateLimits
+from backfill.errors import DashboardError, NoRows, Overloaded, RefusedAnswer, Throttled, WrongReport
+from backfill.rate_limit.status import down_sentence
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class RequestStart:
     """A request that was let go."""
 
     item: str
@@ -25,7 +25,7 @@ class Start:
     asks_for_known: bool
 
 
-class Consequence(NamedTuple):
+class ResponseAction(NamedTuple):
     """What a failure means for every request of every process."""
 
     is_slower: bool = False
@@ -34,12 +34,12 @@ class Consequence(NamedTuple):
     """The source is to be left alone until then, and why."""
 
 
-class Source:
+class ResponsePolicy:
     """Not for several threads."""
 
     def __init__(self, down_since: datetime | None = None) -> None:
         """`down_since`: that of the runner before this one, which found the source down."""
-        self.health = SourceHealth(down_since)
+        self.health = CircuitBreaker(down_since)
         self._down_reason = "The dashboard was in trouble when it was asked last; one request finds out."
         self._throttled_in_row = 0
 
@@ -54,26 +54,26 @@ class Source:
         self.health.answered()
         self._throttled_in_row = 0
 
-    def failed(self, exc: DashboardError, start: Start, limits: RateLimits, now: datetime) -> Consequence:
+    def failed(self, exc: DashboardError, start: RequestStart, limits: RateLimits, now: datetime) -> ResponseAction:
         is_slower = self._asks_for_less(exc, start)
         if isinstance(exc, Throttled) and exc.retry_at is not None:  # it lives, and says what it wants
-            return Consequence(is_slower, (exc.retry_at, self._sentence(exc, exc.retry_at)))
-        if isinstance(exc, NoRows | RefusedAnswer | WrongAnswer):
+            return ResponseAction(is_slower, (exc.retry_at, self._sentence(exc, exc.retry_at)))
+        if isinstance(exc, NoRows | RefusedAnswer | WrongReport):
             self.answered()
             if not start.asks_for_known:
                 self.health.charge(start.item)
-            return Consequence(is_slower)
+            return ResponseAction(is_slower)
         if not exc.is_retryable:  # it could not even be asked
-            return Consequence(is_slower)
-        return Consequence(is_slower, self._hold_after(exc, start, limits, now))
+            return ResponseAction(is_slower)
+        return ResponseAction(is_slower, self._hold_after(exc, start, limits, now))
 
-    def _asks_for_less(self, exc: DashboardError, start: Start) -> bool:
+    def _asks_for_less(self, exc: DashboardError, start: RequestStart) -> bool:
         """A 429 does, and a 503 unless nothing is answered anyway: then the rate is not what is wrong."""
         is_in_trouble = start.is_probe or self.health.is_in_trouble
         return isinstance(exc, Throttled) or (isinstance(exc, Overloaded) and not is_in_trouble)
 
     def _hold_after(
-        self, exc: DashboardError, start: Start, limits: RateLimits, now: datetime
+        self, exc: DashboardError, start: RequestStart, limits: RateLimits, now: datetime
     ) -> tuple[datetime, str] | None:
         health, was_down = self.health, self.health.is_down
         if start.is_probe:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from backfill.domain import AllowedHours, LimiterState, RateLimits, Timeline, WaitReason
+from backfill.domain import AllowedHours, LimiterState, RateLimits, RequestSchedule, WaitReason
 
 RETRY_STORE = 1.0
 """Seconds between two attempts to reach the store."""
@@ -30,7 +30,7 @@ _HOLDING = frozenset(
 )
 
 
-class Situation(NamedTuple):
+class LimiterStatus(NamedTuple):
     """What it waits for, if it does, until when by the clock, and what it says of it."""
 
     waits_for: WaitReason | None
@@ -45,7 +45,7 @@ class Situation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class LimiterSnapshot:
     """How things stand with a limiter. Times are seconds of its steady clock."""
 
     now: float
@@ -82,7 +82,7 @@ class Facts:
         return self.interval > max(self.limits.interval.total_seconds(), self.crawl_delay)
 
 
-def situation(facts: Facts) -> Situation:
+def limiter_status(facts: LimiterSnapshot) -> LimiterStatus:
     """The strongest reason to wait decides."""
     now, holds_until = facts.now, facts.hold_ends if facts.hold_ends > facts.now else None
     backing_off, throttled = LimiterState.BACKING_OFF, LimiterState.THROTTLED
@@ -90,28 +90,28 @@ def situation(facts: Facts) -> Situation:
         return elsewhere
     if facts.waiting_starts and facts.closed_for:
         sentence = f"The dashboard is asked only within the allowed hours, {facts.hours}."
-        return Situation(WaitReason.OUTSIDE_HOURS, throttled, now + facts.closed_for, sentence)
+        return LimiterStatus(WaitReason.OUTSIDE_HOURS, throttled, now + facts.closed_for, sentence)
     if facts.down_reason:
-        return Situation(WaitReason.DOWN, backing_off, holds_until, facts.down_reason)
+        return LimiterStatus(WaitReason.DOWN, backing_off, holds_until, facts.down_reason)
     if holds_until is not None:
-        return Situation(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, facts.hold_reason)
+        return LimiterStatus(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, facts.hold_reason)
     if facts.backing_off is not None and not facts.is_asking:
         ends, sentence = facts.backing_off
-        return Situation(WaitReason.RETRY, backing_off, max(ends, now), sentence)
+        return LimiterStatus(WaitReason.RETRY, backing_off, max(ends, now), sentence)
     return _going_on(facts)
 
 
-def _elsewhere(facts: Facts) -> Situation | None:
+def _elsewhere(facts: LimiterSnapshot) -> LimiterStatus | None:
     """What it waits for that is not the source."""
     if facts.store_trouble:
-        return Situation(WaitReason.STORE, LimiterState.BACKING_OFF, facts.now + RETRY_STORE, facts.store_trouble)
+        return LimiterStatus(WaitReason.STORE, LimiterState.BACKING_OFF, facts.now + RETRY_STORE, facts.store_trouble)
     if facts.held_up is not None:
         waits_for, ends, sentence = facts.held_up
-        return Situation(waits_for, LimiterState.BACKING_OFF, max(ends, facts.now), sentence)
+        return LimiterStatus(waits_for, LimiterState.BACKING_OFF, max(ends, facts.now), sentence)
     return None
 
 
-def _going_on(facts: Facts) -> Situation:
+def _going_on(facts: LimiterSnapshot) -> LimiterStatus:
     limit = pace = _a_minute(facts.limits.most_a_minute)
     slowed = None
     if facts.crawl_delay > facts.limits.interval.total_seconds():
@@ -125,10 +125,10 @@ def _going_on(facts: Facts) -> Situation:
         )
     if facts.waiting_starts and facts.next_start - facts.now >= _NOTABLE:
         sentence = f"Waiting for the next start to keep to {pace}."
-        return Situation(slowed or WaitReason.PACE, LimiterState.THROTTLED, facts.next_start, sentence)
+        return LimiterStatus(slowed or WaitReason.PACE, LimiterState.THROTTLED, facts.next_start, sentence)
     if facts.is_asking or (facts.last_start is not None and facts.now - facts.last_start < _LULL):
-        return Situation(slowed, LimiterState.RUNNING, None, f"The dashboard answers; the pace is {pace}.")
-    return Situation(slowed, LimiterState.IDLE, None, "No requests are being made.")
+        return LimiterStatus(slowed, LimiterState.RUNNING, None, f"The dashboard answers; the pace is {pace}.")
+    return LimiterStatus(slowed, LimiterState.IDLE, None, "No requests are being made.")
 
 
 def _a_minute(requests: float) -> str:
@@ -145,12 +145,12 @@ def down_sentence(since: datetime, last: str, until: datetime) -> str:
     )
 
 
-def busy_sentence(timeline: Timeline, wall: datetime) -> str:
+def busy_sentence(schedule: RequestSchedule, wall: datetime) -> str:
     """Why a preview was not given a turn soon enough."""
-    hold = timeline.hold(wall)
+    hold = schedule.hold(wall)
     if hold is not None:
         return (
-            f"The dashboard is left alone until {hold:%H:%M:%S} UTC ({timeline.hold_reason}). "
+            f"The dashboard is left alone until {hold:%H:%M:%S} UTC ({schedule.hold_reason}). "
             "Nothing was created; try again after that."
         )
     return "Others are using the time of the dashboard. Nothing was created; try again in a minute."

@@ -1,4 +1,4 @@
-"""What answers look like, for the OpenAPI document only: answers are rendered by `backfill.shapes`.
+"""What answers look like, for the OpenAPI document only: answers are rendered by `backfill.serializers.values`.
 
 A test holds every real answer against these.
 """
@@ -24,7 +24,7 @@ from rest_framework.fields import (
     UUIDField,
 )
 
-from backfill.domain import Cadence, Deed, Door, JobType, LimiterState, OutcomeKind, Status
+from backfill.domain import AuditAction, Cadence, Channel, JobType, LimiterState, OutcomeKind, Status
 
 Document = serializers.Serializer[Any]
 
@@ -247,8 +247,8 @@ class AuditEntry(Document):
     entryId = UUIDField()
     at = DateTimeField()
     operator = CharField()
-    door = one_of(Door)
-    deed = one_of(Deed)
+    channel = one_of(Channel)
+    action = one_of(AuditAction)
     jobId = UUIDField(allow_null=True, help_text="null for the limits of the next job.")
     changes = DictField(
         child=DictField(help_text="from and to."), help_text="What changed, under the names of a job's fields."

@@ -15,8 +15,8 @@ from rest_framework.fields import (
     ListField,
 )
 
-from backfill.api.documents import Document, Metadata, counts, one_of
 from backfill.domain import Cell
+from backfill.serializers.documents import Document, Metadata, counts, one_of
 
 
 def _count(help_text: str = "") -> IntegerField:

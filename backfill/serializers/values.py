@@ -26,12 +26,12 @@ from backfill.domain import (
     camel,
 )
 from backfill.errors import BackfillError
-from backfill.history import Coverage, Series
-from backfill.planning import Preview
+from backfill.service.planning import Preview
+from backfill.service.queries import Coverage, Series
 from backfill.storage import Page
 
 T = TypeVar("T")
-Shape = dict[str, Any]
+Json = dict[str, Any]
 
 API = "/api/admin/backfill"
 
@@ -51,11 +51,11 @@ def milliseconds(length: timedelta) -> int:
     return round(length / timedelta(milliseconds=1))
 
 
-def metadata(now: datetime) -> Shape:
+def metadata(now: datetime) -> Json:
     return {"operationId": str(uuid4()), "timestamp": instant(now)}
 
 
-def error(exc: BackfillError, now: datetime) -> Shape:
+def error(exc: BackfillError, now: datetime) -> Json:
     return {
         "error": {
             "code": exc.code,
@@ -67,7 +67,7 @@ def error(exc: BackfillError, now: datetime) -> Shape:
     }
 
 
-def page(name: str, found: Page[T], shape: Callable[[T], Shape], *, limit: int, offset: int, now: datetime) -> Shape:
+def page(name: str, found: Page[T], shape: Callable[[T], Json], *, limit: int, offset: int, now: datetime) -> Json:
     return {
         name: [shape(row) for row in found.rows],
         "total": found.total,
@@ -80,11 +80,11 @@ def page(name: str, found: Page[T], shape: Callable[[T], Shape], *, limit: int, 
 # Jobs.
 
 
-def rate_limits(limits: RateLimits) -> Shape:
+def rate_limits(limits: RateLimits) -> Json:
     return {camel(name): int(value) if value == int(value) else value for name, value in limits.to_dict().items()}
 
 
-def stored_limits(stored: StoredLimits) -> Shape:
+def stored_limits(stored: StoredLimits) -> Json:
     return {
         **rate_limits(stored.limits),
         "updatedAt": instant(stored.updated_at),
@@ -96,7 +96,7 @@ def _date(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _config(config: JobConfig) -> Shape:
+def _config(config: JobConfig) -> Json:
     return {
         "startDate": _date(config.start_date),
         "endDate": _date(config.end_date),
@@ -107,10 +107,10 @@ def _config(config: JobConfig) -> Shape:
     }
 
 
-def _progress(progress: Progress, *, with_detail: bool) -> Shape:
+def _progress(progress: Progress, *, with_detail: bool) -> Json:
     left = progress.left
     pace = progress.items_per_minute
-    shape: Shape = {
+    shape: Json = {
         "totalItems": progress.total_items,
         "processedItems": progress.processed,
         "failedItems": progress.failed,
@@ -155,7 +155,7 @@ def _progress(progress: Progress, *, with_detail: bool) -> Shape:
     return shape
 
 
-def _limiter(report: LimiterReport) -> Shape:
+def _limiter(report: LimiterReport) -> Json:
     return {
         "requestsMade": report.requests_made,
         "requestsThisMinute": report.requests_this_minute,
@@ -170,7 +170,7 @@ def _limiter(report: LimiterReport) -> Shape:
     }
 
 
-def _links(job: Job) -> Shape:
+def _links(job: Job) -> Json:
     here = f"{API}/{job.id}"
     links = {"self": here, "items": f"{here}/items"}
     if job.status.is_active:
@@ -182,7 +182,7 @@ def _links(job: Job) -> Shape:
     return links
 
 
-def _result(job: Job) -> Shape | None:
+def _result(job: Job) -> Json | None:
     if job.ended_at is None:
         return None
     progress = job.progress
@@ -196,7 +196,7 @@ def _result(job: Job) -> Shape | None:
     }
 
 
-def job(value: Job, *, with_detail: bool = True) -> Shape:
+def job(value: Job, *, with_detail: bool = True) -> Json:
     """A job; without `districtProgress` and `errors` as lists show it."""
     progress = value.progress
     return {
@@ -227,11 +227,11 @@ def job(value: Job, *, with_detail: bool = True) -> Shape:
     }
 
 
-def listed_job(value: Job) -> Shape:
+def listed_job(value: Job) -> Json:
     return job(value, with_detail=False)
 
 
-def item(outcome: Outcome) -> Shape:
+def item(outcome: Outcome) -> Json:
     return {
         "itemId": outcome.item.key,
         "date": outcome.item.date.isoformat(),
@@ -246,19 +246,19 @@ def item(outcome: Outcome) -> Shape:
     }
 
 
-def audit_entry(value: AuditEntry) -> Shape:
+def audit_entry(value: AuditEntry) -> Json:
     return {
         "entryId": str(value.id),
         "at": instant(value.at),
         "operator": value.actor.operator,
-        "door": str(value.actor.door),
-        "deed": str(value.deed),
+        "channel": str(value.actor.channel),
+        "action": str(value.action),
         "jobId": str(value.job_id) if value.job_id else None,
         "changes": {name: {"from": was, "to": becomes} for name, (was, becomes) in value.changes.items()},
     }
 
 
-def preview(value: Preview) -> Shape:
+def preview(value: Preview) -> Json:
     config, plan = value.config, value.plan
     return {
         "jobType": str(value.job_type),
@@ -279,7 +279,7 @@ def preview(value: Preview) -> Shape:
     }
 
 
-def _breakdown(value: Preview) -> Shape:
+def _breakdown(value: Preview) -> Json:
     plan = value.plan
     if value.job_type is JobType.DATA_COLLECTION:
         return {"dates": [day.date.isoformat() for day in plan.days]}
@@ -295,7 +295,7 @@ def _breakdown(value: Preview) -> Shape:
 # Snapshots.
 
 
-def listed_snapshot(value: Snapshot) -> Shape:
+def listed_snapshot(value: Snapshot) -> Json:
     return {
         "date": value.date.isoformat(),
         "districtId": value.district,
@@ -310,7 +310,7 @@ def listed_snapshot(value: Snapshot) -> Shape:
     }
 
 
-def snapshot(value: Snapshot, rows: Sequence[Mapping[str, str]]) -> Shape:
+def snapshot(value: Snapshot, rows: Sequence[Mapping[str, str]]) -> Json:
     """One snapshot with the rows of its club report, or of the summary."""
     return {**listed_snapshot(value), "districts" if value.district == SUMMARY else "clubs": list(rows)}
 
@@ -318,7 +318,7 @@ def snapshot(value: Snapshot, rows: Sequence[Mapping[str, str]]) -> Shape:
 # Results and coverage.
 
 
-def series(value: Series) -> Shape:
+def series(value: Series) -> Json:
     return {
         "districtId": value.district,
         "programYear": str(value.program_year),
@@ -326,7 +326,7 @@ def series(value: Series) -> Shape:
     }
 
 
-def covered_days(days: Sequence[CoveredDay]) -> Shape:
+def covered_days(days: Sequence[CoveredDay]) -> Json:
     return {
         "startDate": _date(days[0].date),
         "endDate": _date(days[-1].date),
@@ -337,7 +337,7 @@ def covered_days(days: Sequence[CoveredDay]) -> Shape:
     }
 
 
-def coverage(value: Coverage) -> Shape:
+def coverage(value: Coverage) -> Json:
     """By months, with the gaps and what fills each."""
     return {
         "startDate": _date(value.first),

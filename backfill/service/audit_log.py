@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 from backfill.domain import (
     Actor,
+    AuditAction,
     AuditEntry,
     Changes,
-    Deed,
-    Door,
+    Channel,
     Job,
     LeasePolicy,
     Plan,
@@ -25,7 +25,7 @@ from backfill.storage import JobStorage
 logger = logging.getLogger(__name__)
 
 
-class Deeds:
+class AuditLog:
     """Those of one operator, through one door. Raises what the storage does."""
 
     def __init__(self, jobs: JobStorage, by: Actor, now: Callable[[], datetime], policy: LeasePolicy) -> None:
@@ -36,10 +36,10 @@ class Deeds:
         entries: list[AuditEntry] = []
 
         def audit(displaced: Job | None) -> list[AuditEntry]:
-            deed = Deed.RETRIED if job.retry_of else Deed.STARTED
-            entries[:] = [self._entry(deed, job.id, job_changes(None, job))]
+            action = AuditAction.RETRIED if job.retry_of else AuditAction.STARTED
+            entries[:] = [self._entry(action, job.id, job_changes(None, job))]
             if displaced is not None:
-                entries.append(self._entry(Deed.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))}))
+                entries.append(self._entry(AuditAction.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))}))
             return entries
 
         created = self._jobs.create(
@@ -48,7 +48,7 @@ class Deeds:
         _log(*entries)
         return created
 
-    def change(self, job_id: UUID, deed: Deed, change: Callable[[Job], Job]) -> Job:
+    def change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job]) -> Job:
         """Change a job; what changes nothing leaves no trace."""
         entries: list[AuditEntry] = []
 
@@ -57,7 +57,7 @@ class Deeds:
             return job if after == job else after
 
         def audit(before: Job, after: Job) -> AuditEntry:
-            entries[:] = [self._entry(deed, job_id, job_changes(before, after))]
+            entries[:] = [self._entry(action, job_id, job_changes(before, after))]
             return entries[0]
 
         job = self._jobs.update(job_id, changed, audit=audit)
@@ -75,15 +75,15 @@ class Deeds:
             return StoredLimits(limits=limits, updated_at=self._now(), updated_by=self._by.operator)
 
         def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
-            entries[:] = [self._entry(Deed.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))]
+            entries[:] = [self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))]
             return entries[0]
 
         stored = self._jobs.save_rate_limits(changed, audit=audit)
         _log(*entries)
         return stored
 
-    def _entry(self, deed: Deed, job_id: UUID | None, changes: Changes) -> AuditEntry:
-        return AuditEntry(id=uuid4(), at=self._now(), actor=self._by, deed=deed, job_id=job_id, changes=changes)
+    def _entry(self, action: AuditAction, job_id: UUID | None, changes: Changes) -> AuditEntry:
+        return AuditEntry(id=uuid4(), at=self._now(), actor=self._by, action=action, job_id=job_id, changes=changes)
 
 
 def _log(*entries: AuditEntry) -> None:
@@ -91,17 +91,17 @@ def _log(*entries: AuditEntry) -> None:
     for entry in entries:
         actor = entry.actor
         logger.log(
-            logging.DEBUG if actor.door is Door.CLI else logging.INFO,
+            logging.DEBUG if actor.channel is Channel.CLI else logging.INFO,
             "%s: %s by %s (%s).",
             f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
-            entry.deed,
+            entry.action,
             actor.operator,
-            actor.door,
+            actor.channel,
             extra={
                 "job": str(entry.job_id) if entry.job_id else None,
-                "deed": str(entry.deed),
+                "action": str(entry.action),
                 "operator": actor.operator,
-                "door": str(actor.door),
+                "channel": str(actor.channel),
                 "changes": dict(entry.changes),
             },
         )

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from uuid import UUID, uuid4
 
-from backfill.clock import Clock, utc_now
-from backfill.deeds import Deeds
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
     STANDARD_LEASES,
     Actor,
     AllowedHours,
+    AuditAction,
     AuditEntry,
-    Deed,
     IdempotencyKey,
     Job,
     JobFilter,
@@ -29,22 +26,24 @@ from backfill.domain import (
     RateLimits,
     Status,
     StoredLimits,
-    conflict_with,
+    job_conflict,
     parsed_district,
     waiting_for_worker,
 )
+from backfill.domain.clock import Clock, utc_now
+from backfill.engine.worker import Worker, WorkerExtension, wake_here
 from backfill.errors import (
     IdempotencyKeyReused,
     JobConflict,
     JobNotFound,
     PlanChanged,
 )
-from backfill.history import History
-from backfill.planning import Planner, Preview
-from backfill.storage import Page, Storage, open_storage
-from backfill.vitals import Vitals, vitals, worker_seen_at
-from backfill.work.base import Work
-from backfill.worker import Companion, Worker, nudge_here
+from backfill.job_types.base import JobTypeHandler
+from backfill.service.audit_log import AuditLog
+from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
+from backfill.service.planning import Planner, Preview
+from backfill.service.queries import HistoryQueries
+from backfill.storage import Page, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +63,25 @@ class Cancelled:
 @dataclass(frozen=True)
 class BackfillService:
     storage: Storage
-    works: Mapping[JobType, Work]
+    handlers: Mapping[JobType, JobTypeHandler]
     retention: timedelta
     audit_retention: timedelta = timedelta(days=365)
     hours: AllowedHours | None = None
     """Outside which no job asks the dashboard; None is any."""
     lease_policy: LeasePolicy = STANDARD_LEASES
     now: Callable[[], datetime] = utc_now
-    nudge: Callable[[], None] = field(default=nudge_here)
+    wake: Callable[[], None] = field(default=wake_here)
 
     @property
-    def history(self) -> History:
+    def history(self) -> HistoryQueries:
         """What was collected and computed."""
-        return History(self.storage.snapshots)
+        return HistoryQueries(self.storage.snapshots)
 
     # Planning and starting.
 
     @property
     def _planner(self) -> Planner:
-        return Planner(self.storage.jobs, self.works, self.hours, self.now)
+        return Planner(self.storage.jobs, self.handlers, self.hours, self.now)
 
     def preview(self, request: JobRequest) -> Preview:
         """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
@@ -136,13 +135,13 @@ class BackfillService:
         retry_of: UUID | None = None,
     ) -> Started:
         try:
-            return self._known(identity) or self._planned_and_created(identity, plan, by=by, retry_of=retry_of)
+            return self._find_idempotent(identity) or self._plan_and_create(identity, plan, by=by, retry_of=retry_of)
         except (JobConflict, PlanChanged):  # an equal request may have been quicker
-            if (known := self._known(identity)) is not None:
-                return known
+            if (existing := self._find_idempotent(identity)) is not None:
+                return existing
             raise
 
-    def _planned_and_created(
+    def _plan_and_create(
         self,
         identity: IdempotencyKey | None,
         plan: Callable[[], Preview],
@@ -152,8 +151,8 @@ class BackfillService:
     ) -> Started:
         self._refuse_if_busy()  # before the dashboard is asked for anything
         preview = plan()
-        if (known := self._known(identity)) is not None:  # planning can take minutes
-            return known
+        if (existing := self._find_idempotent(identity)) is not None:  # planning can take minutes
+            return existing
         now = self.now()
         job = Job(
             id=uuid4(),
@@ -166,11 +165,11 @@ class BackfillService:
             idempotency=identity,
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
-        created = self._deeds(by).start(job, preview.plan)
-        self.nudge()
-        return Started(self._told(created), is_new=True)
+        created = self._audit_log(by).start(job, preview.plan)
+        self.wake()
+        return Started(self._with_worker_status(created), is_new=True)
 
-    def _known(self, identity: IdempotencyKey | None) -> Started | None:
+    def _find_idempotent(self, identity: IdempotencyKey | None) -> Started | None:
         """What an earlier request with that key has started."""
         if identity is None:
             return None
@@ -186,7 +185,7 @@ class BackfillService:
     def _refuse_if_busy(self) -> None:
         active = self.storage.jobs.active()
         if active is not None and not self.is_stale(active):
-            raise conflict_with(active)
+            raise job_conflict(active)
 
     # Watching.
 
@@ -195,9 +194,9 @@ class BackfillService:
         job = self.storage.jobs.get(job_id)
         if job is None:
             raise JobNotFound(f"There is no job {job_id}. List the jobs to find the one you mean.")
-        return self._told(job)
+        return self._with_worker_status(job)
 
-    def _told(self, job: Job) -> Job:
+    def _with_worker_status(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
             return job
         seen_at = self.storage.jobs.worker_seen_at()
@@ -209,7 +208,7 @@ class BackfillService:
 
     def active(self) -> Job | None:
         active = self.storage.jobs.active()
-        return self._told(active) if active else None
+        return self._with_worker_status(active) if active else None
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         return self.storage.jobs.page(wanted, limit=limit, offset=offset)
@@ -228,14 +227,14 @@ class BackfillService:
             previous[:] = [job.status]
             return job.cancel_requested(self.now())
 
-        job = self._changed(job_id, change, Deed.CANCELLED, by)
+        job = self._changed(job_id, change, AuditAction.CANCELLED, by)
         return Cancelled(job, previous[-1])
 
     def pause(self, job_id: UUID, *, by: Actor) -> Job:
-        return self._changed(job_id, lambda job: job.pause_requested(self.now()), Deed.PAUSED, by)
+        return self._changed(job_id, lambda job: job.pause_requested(self.now()), AuditAction.PAUSED, by)
 
     def resume(self, job_id: UUID, *, by: Actor) -> Job:
-        return self._changed(job_id, lambda job: job.resume_requested(self.now()), Deed.RESUMED, by)
+        return self._changed(job_id, lambda job: job.resume_requested(self.now()), AuditAction.RESUMED, by)
 
     def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor) -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
@@ -243,16 +242,16 @@ class BackfillService:
         def change(job: Job) -> Job:
             return job.limits_lowered(job.config.rate_limits.changed(changes))
 
-        return self._changed(job_id, change, Deed.LOWERED_LIMITS, by)
+        return self._changed(job_id, change, AuditAction.LOWERED_LIMITS, by)
 
-    def _changed(self, job_id: UUID, change: Callable[[Job], Job], deed: Deed, by: Actor) -> Job:
+    def _changed(self, job_id: UUID, change: Callable[[Job], Job], action: AuditAction, by: Actor) -> Job:
         self.job(job_id)
-        job = self._deeds(by).change(job_id, deed, change)
-        self.nudge()
-        return self._told(job)
+        job = self._audit_log(by).change(job_id, action, change)
+        self.wake()
+        return self._with_worker_status(job)
 
-    def _deeds(self, by: Actor) -> Deeds:
-        return Deeds(self.storage.jobs, by, self.now, self.lease_policy)
+    def _audit_log(self, by: Actor) -> AuditLog:
+        return AuditLog(self.storage.jobs, by, self.now, self.lease_policy)
 
     # The audit trail.
 
@@ -270,16 +269,16 @@ class BackfillService:
 
     def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
         """Any subset of the limits, for the next job. Raises InvalidRequest."""
-        return self._deeds(by).change_limits(changes)
+        return self._audit_log(by).change_limits(changes)
 
     def prune(self) -> int:
         """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
         self.storage.jobs.delete_audit(self.now() - self.audit_retention)
         return self.storage.jobs.delete_finished(self.now() - self.retention)
 
-    def vitals(self) -> Vitals:
+    def service_status(self) -> ServiceStatus:
         """For those who watch over the service."""
-        return vitals(self.storage.jobs, self.now(), self.lease_policy)
+        return service_status(self.storage.jobs, self.now(), self.lease_policy)
 
     def worker_seen_at(self) -> datetime | None:
         """When a worker last gave a sign of life; None where none ever did."""
@@ -294,35 +293,13 @@ class BackfillService:
         """What its worker waits with, by the time of day that the service goes by."""
         return Clock(now=self.now)
 
-    def new_worker(self, *, beside: Companion | None = None) -> Worker:
+    def new_worker(self, *, extension: WorkerExtension | None = None) -> Worker:
         return Worker(
             self.storage,
-            self.works,
+            self.handlers,
             prune=self.prune,
             hours=self.hours,
             lease_policy=self.lease_policy,
             clock=self.worker_clock,
-            beside=beside,
+            extension=extension,
         )
-
-
-@cache
-def backfill_service() -> BackfillService:
-    """The service as the settings say, one a process."""
-    from django.conf import settings
-
-    from backfill.dashboard.client import DashboardClient
-    from backfill.work.composition import works_over
-    from backfill.work.robots import Robots
-
-    storage = open_storage(settings.BACKFILL_STORAGE)
-    client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
-    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=utc_now)
-    return BackfillService(
-        storage=storage,
-        works=works_over(storage, client, executor=settings.BACKFILL_EXECUTOR, now=utc_now, robots=robots),
-        retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
-        audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
-        hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),
-        lease_policy=settings.BACKFILL_LEASE_POLICY,
-    )

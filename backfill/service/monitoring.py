@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from backfill.domain import Job, LeasePolicy, Totals
+from backfill.domain import Job, JobCounters, LeasePolicy
 from backfill.storage import JobStorage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
+class ServiceStatus:
     """As the store has it, so that every process of every server says the same."""
 
     at: datetime
-    totals: Totals
+    counters: JobCounters
     """Of all jobs there ever were, the active one included: no figure of it ever falls."""
     active: Job | None
     worker_seen_at: datetime | None
@@ -22,17 +22,17 @@ class Vitals:
     """Of the active job, where it has one."""
 
 
-def vitals(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> Vitals:
+def service_status(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> ServiceStatus:
     """Read without a lock: where a job ended or began between the reads, they are done anew."""
     active = jobs.active()
     while True:
-        totals = jobs.totals()
+        counters = jobs.counters()
         before, active = active, jobs.active()
         if (before.id if before else None) == (active.id if active else None):
             break
-    return Vitals(
+    return ServiceStatus(
         at=now,
-        totals=totals.plus(active) if active else totals,
+        counters=counters.plus(active) if active else counters,
         active=active,
         worker_seen_at=worker_seen_at(jobs, active, policy),
         lease_renewed_at=_lease_renewed_at(active, policy),

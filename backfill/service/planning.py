@@ -11,7 +11,6 @@ from uuid import UUID
 from backfill.domain import (
     AllowedHours,
     Estimate,
-    Experience,
     Job,
     JobConfig,
     JobFilter,
@@ -20,13 +19,14 @@ from backfill.domain import (
     Outcome,
     OutcomeFilter,
     OutcomeKind,
+    PastRun,
     Plan,
-    of_items,
-    of_requests,
+    estimate_items,
+    estimate_requests,
 )
 from backfill.errors import InvalidJobState, InvalidJobType, InvalidRequest, NothingToRetry, PlanChanged
+from backfill.job_types.base import JobTypeHandler
 from backfill.storage import JobStorage
-from backfill.work.base import Work
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 _FIGURES = ("totalItems", "skippedItems", "estimatedRequests")
@@ -63,16 +63,16 @@ class Planner:
     """Asks the stores, and the dashboard for calendars that are not stored yet."""
 
     jobs: JobStorage
-    works: Mapping[JobType, Work]
+    handlers: Mapping[JobType, JobTypeHandler]
     hours: AllowedHours | None
     now: Callable[[], datetime]
 
-    def work(self, job_type: JobType) -> Work:
+    def work(self, job_type: JobType) -> JobTypeHandler:
         """Raises InvalidJobType where there is none of that type."""
-        work = self.works.get(job_type)
+        work = self.handlers.get(job_type)
         if work is None:
-            known = " or ".join(self.works)
-            raise InvalidJobType({"jobType": [f"{job_type} is not offered by this version; use {known}."]})
+            existing = " or ".join(self.handlers)
+            raise InvalidJobType({"jobType": [f"{job_type} is not offered by this version; use {existing}."]})
         return work
 
     def preview(self, request: JobRequest) -> Preview:
@@ -135,13 +135,15 @@ class Planner:
         """With how long it will take, as the last jobs of its kind went."""
         wanted = JobFilter(job_types=frozenset({job_type}))
         past = [
-            Experience(course=job.progress.course, limits=job.config.rate_limits, latency=job.progress.limiter.latency)
+            PastRun(
+                throughput=job.progress.throughput, limits=job.config.rate_limits, latency=job.progress.limiter.latency
+            )
             for job in self.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
         ]
         if plan.requests:
-            duration = of_requests(plan.requests, config.rate_limits, past).within(self.hours, self.now())
+            duration = estimate_requests(plan.requests, config.rate_limits, past).within(self.hours, self.now())
         else:
-            duration = of_items(plan.total_items - plan.skipped_items, past)
+            duration = estimate_items(plan.total_items - plan.skipped_items, past)
         return Preview(config=config, job_type=job_type, plan=plan, duration=duration)
 
     def _failures(self, job_id: UUID) -> list[Outcome]:

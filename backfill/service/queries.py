@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from backfill.dashboard.csv import rows_as_objects
+from backfill.dashboard.reports import rows_as_objects
 from backfill.domain import (
     FIRST_DAY,
     SUMMARY,
@@ -79,7 +79,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistoryQueries:
     snapshots: SnapshotStorage
 
     # Snapshots.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from backfill.storage.base import Fence, JobStorage, Page, SnapshotStorage, Storage
+from backfill.storage.ports import Fence, JobStorage, Page, SnapshotStorage, Storage
 
 ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
 """Name of the setting BACKFILL_STORAGE to the module whose `open_storage()` makes the storage."""

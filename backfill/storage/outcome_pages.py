@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from backfill.domain import Outcome, OutcomeFilter, Segment
-from backfill.storage.base import Page
+from backfill.storage.ports import Page
 
 K = TypeVar("K")
 

@@ -13,12 +13,14 @@ from backfill.domain import (
     AuditEntry,
     CalendarMonth,
     Job,
+    JobCounters,
     JobFilter,
     Outcome,
     OutcomeFilter,
     Plan,
     Point,
     ProgramYear,
+    RequestSchedule,
     Result,
     ResultFacts,
     Segment,
@@ -28,8 +30,6 @@ from backfill.domain import (
     StoredDay,
     StoredEdition,
     StoredLimits,
-    Timeline,
-    Totals,
 )
 
 T = TypeVar("T")
@@ -127,11 +127,11 @@ class JobStorage(ABC):
         """Remove jobs that ended before then, with their plans and ledgers; how many."""
 
     @abstractmethod
-    def with_notice_due(self, now: datetime) -> list[UUID]:
+    def with_webhook_event_due(self, now: datetime) -> list[UUID]:
         """The ids of jobs that have a notice which is due, the longest due first."""
 
     @abstractmethod
-    def totals(self) -> Totals:
+    def counters(self) -> JobCounters:
         """What all jobs that ended came to. Added to by `create` and `update` in the transaction that ends a job."""
 
     @abstractmethod
@@ -170,7 +170,9 @@ class JobStorage(ABC):
         """The latest moment at which a worker was looking for jobs; None where none ever was."""
 
     @abstractmethod
-    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+    def update_schedule(
+        self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None
+    ) -> RequestSchedule:
         """Replace the shared timeline by `change` of it, atomically; under a fence, only while that holds.
 
         `change` is pure, and may be called more than once.

@@ -10,7 +10,7 @@ from datetime import date
 from itertools import zip_longest
 from uuid import UUID
 
-from backfill.domain import AuditEntry, Job, JobFilter, Notices, month_ends
+from backfill.domain import AuditEntry, Job, JobFilter, WebhookEvents, month_ends
 from backfill.errors import CorruptRecord, InvalidJobState
 from backfill.storage import ADAPTERS, Storage, open_storage
 
@@ -69,106 +69,111 @@ class _Copying:
         yield self._audit()
 
     @contextmanager
-    def _leaving_out(self, tally: Copied) -> Iterator[None]:
+    def _leaving_out(self, progress_counter: Copied) -> Iterator[None]:
         """What is damaged is told and counted, and the rest is copied."""
         try:
             yield
         except CorruptRecord as exc:
-            tally.left_out += 1
+            progress_counter.left_out += 1
             self._on_problem(exc)
 
     def _limits(self) -> Copied:
-        tally = Copied("rate limits")
+        progress_counter = Copied("rate limits")
         mine, theirs = self.origin.jobs.rate_limits(), self.target.jobs.rate_limits()
         if mine.updated_at is None:
-            return tally
+            return progress_counter
         if theirs.updated_at is not None and theirs.updated_at >= mine.updated_at:
-            tally.there = 1
-            return tally
-        with self._leaving_out(tally):
+            progress_counter.there = 1
+            return progress_counter
+        with self._leaving_out(progress_counter):
             self.target.jobs.save_rate_limits(lambda _: mine)
             _check(self.target.jobs.rate_limits() == mine, "The rate limits")
-            tally.copied = 1
-        return tally
+            progress_counter.copied = 1
+        return progress_counter
 
     def _calendar(self) -> Copied:
-        tally = Copied("calendar months")
+        progress_counter = Copied("calendar months")
         everything = date.min, date.max
         theirs = {month.month_end: month for month in self.target.snapshots.calendar(*everything)}
         for mine in self.origin.snapshots.calendar(*everything):
             there = theirs.get(mine.month_end)
             if there is not None and there.fetched_at >= mine.fetched_at:
-                tally.there += 1
+                progress_counter.there += 1
                 continue
-            with self._leaving_out(tally):
+            with self._leaving_out(progress_counter):
                 self.target.snapshots.save_calendar(mine)
                 stored = self.target.snapshots.calendar(mine.month_end, mine.month_end)
                 _check(stored == [mine], f"The calendar of {mine.month_end:%Y-%m}")
-                tally.copied += 1
-        return tally
+                progress_counter.copied += 1
+        return progress_counter
 
-    def _months(self, tally: Copied) -> Iterator[tuple[date, date]]:
+    def _months(self, progress_counter: Copied) -> Iterator[tuple[date, date]]:
         """First and last day of each month that has snapshots, so that no more than a month is held at once.
 
         Years of days take hours, so each month that took any time is told when it is done.
         """
         span = self.origin.snapshots.span()
         for end in month_ends(*span) if span else ():
-            before = tally.copied
+            before = progress_counter.copied
             yield end.replace(day=1), end
-            if tally.copied > before:
-                logger.info("The %s of %s are copied, %d so far.", tally.kind, f"{end:%Y-%m}", tally.copied)
+            if progress_counter.copied > before:
+                logger.info(
+                    "The %s of %s are copied, %d so far.",
+                    progress_counter.kind,
+                    f"{end:%Y-%m}",
+                    progress_counter.copied,
+                )
 
     def _snapshots(self) -> Copied:
-        tally = Copied("snapshots")
+        progress_counter = Copied("snapshots")
         mine, theirs = self.origin.snapshots, self.target.snapshots
-        for month in self._months(tally):
+        for month in self._months(progress_counter):
             there = {(facts.date, facts.district): facts for facts in theirs.facts(*month)}
             for facts in mine.facts(*month):
                 if there.get((facts.date, facts.district)) == facts:
-                    tally.there += 1
+                    progress_counter.there += 1
                     continue
-                with self._leaving_out(tally):
+                with self._leaving_out(progress_counter):
                     snapshot = mine.get(facts.date, facts.district)
                     if snapshot is None or not theirs.put(snapshot):
-                        tally.there += 1  # what is there supersedes it
+                        progress_counter.there += 1  # what is there supersedes it
                         continue
                     stored = theirs.get(facts.date, facts.district)
                     _check(stored == snapshot, f"Snapshot {facts.date}/{facts.district}")
-                    tally.copied += 1
-        return tally
+                    progress_counter.copied += 1
+        return progress_counter
 
     def _results(self) -> Copied:
         """Of a date whose snapshot is another there, the result there stays: it rests on that."""
-        tally = Copied("results")
+        progress_counter = Copied("results")
         mine, theirs = self.origin.snapshots, self.target.snapshots
-        for month in self._months(tally):
+        for month in self._months(progress_counter):
             bases = {(facts.date, facts.district): facts.content_hash for facts in theirs.facts(*month)}
             there = {(facts.date, facts.district): facts for facts in theirs.result_facts(*month)}
             for facts in mine.result_facts(*month):
                 key = facts.date, facts.district
                 stored = there.get(key)
                 if stored == facts or (stored is not None and bases.get(key) != facts.source_hash):
-                    tally.there += 1
+                    progress_counter.there += 1
                     continue
-                with self._leaving_out(tally):
+                with self._leaving_out(progress_counter):
                     result = mine.result(*key)
                     theirs.put_results([result] if result else [])
                     _check(theirs.result(*key) == result, f"Result {facts.date}/{facts.district}")
-                    tally.copied += 1
-        return tally
+                    progress_counter.copied += 1
+        return progress_counter
 
     # Jobs.
 
     def _jobs(self) -> Copied:
-        tally = Copied("jobs")
+        progress_counter = Copied("jobs")
         for job_id in self._oldest_first():
-            with self._leaving_out(tally):
+            with self._leaving_out(progress_counter):
                 if self._copy_job(job_id):
-                    tally.copied += 1
+                    progress_counter.copied += 1
                 else:
-                    tally.there += 1
-        return tally
+                    progress_counter.there += 1
+        return progress_counter
 
     def _oldest_first(self) -> list[UUID]:
         ids: list[UUID] = []
@@ -206,22 +211,22 @@ class _Copying:
         return all(mine == theirs for mine, theirs in pairs)
 
     def _audit(self) -> Copied:
-        tally = Copied("audit entries")
+        progress_counter = Copied("audit entries")
         theirs = {entry.id: entry for entry in _trail(self.target)}
         missing = []
         for entry in _trail(self.origin):
             if theirs.get(entry.id) == entry:
-                tally.there += 1
+                progress_counter.there += 1
             else:
                 missing.append(entry)
         for start in range(0, len(missing), _PAGE):
             self.target.jobs.add_audit(missing[start : start + _PAGE])
         theirs = {entry.id: entry for entry in _trail(self.target)} if missing else theirs
         for entry in missing:
-            with self._leaving_out(tally):
+            with self._leaving_out(progress_counter):
                 _check(theirs.get(entry.id) == entry, f"Audit entry {entry.id}")
-                tally.copied += 1
-        return tally
+                progress_counter.copied += 1
+        return progress_counter
 
 
 def _trail(storage: Storage) -> Iterable[AuditEntry]:
@@ -236,7 +241,7 @@ def _trail(storage: Storage) -> Iterable[AuditEntry]:
 
 def _history_of(job: Job) -> Job:
     """Without what still changes after its end: who was told of it, and how often it was written."""
-    return replace(job, notices=Notices(), revision=0)
+    return replace(job, webhook_events=WebhookEvents(), revision=0)
 
 
 def _check(is_equal: bool, subject: str) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backfill.sample_world.server import Answer
-from backfill.sample_world.world import SampleWorld
+from sample_dashboard.server import Answer
+from sample_dashboard.world import SampleWorld
 from tests.acceptance.harness import Client, Dashboard, Json, Site
 from tests.fault_server import CERTIFICATE, FaultServer, Respond, sample_dashboard
 
@@ -76,7 +76,7 @@ def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
 def test_a_preview_over_a_local_problem_is_one_line_that_names_it(
     url: str, environment: dict[str, str], cause: str, new_site: NewSite
 ) -> None:
-    site = new_site(Elsewhere(url), no_proxy="", **environment)
+    site = new_site(RemoteCompute(url), no_proxy="", **environment)
     failed = previewed(site)
     assert failed.returncode == 1
     assert cause in failed.stderr
@@ -94,7 +94,7 @@ def test_a_certificate_that_cannot_be_verified_is_502_for_a_preview(good: Respon
         assert server.received == []
 
 
-class Elsewhere(Dashboard):
+class RemoteCompute(Dashboard):
     """An address at which nothing is started."""
 
     def __init__(self, url: str) -> None:

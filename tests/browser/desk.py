@@ -98,7 +98,7 @@ class Desk:
 
 
 def pill(page: Page) -> Locator:
-    return page.locator("#bf-now .bf-pill").first
+    return page.locator("#bf-job-status .bf-pill").first
 
 
 def fill_form(page: Page, first: str, last: str, cadence: str = "month-ends") -> None:

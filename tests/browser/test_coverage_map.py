@@ -143,7 +143,7 @@ def test_the_map_learns_of_what_a_job_has_stored_while_it_is_looked_at(desk: Des
         page.fill("#bf-from", "2025-08-01")
         page.fill("#bf-to", "2025-08-31")
         preview(page).get_by_role("button", name="Start backfill").click()
-        expect(page.locator("#bf-now")).to_contain_text("31 Aug 2025", timeout=20_000)
+        expect(page.locator("#bf-job-status")).to_contain_text("31 Aug 2025", timeout=20_000)
         expect(pill(page)).to_have_text("Nothing is running", timeout=30_000)
     page.mouse.move(0, 0)
     page.mouse.move(*place_of(page, 3, "Aug 2025"))

@@ -53,5 +53,5 @@ def test_what_a_job_waits_for_stays_within_the_window_however_long_its_words_are
     desk.client.set_limits(maxRequestsPerMinute=400, maxDelayMs=2000)
     desk.client.start("2023-07-01", "2023-12-31", cadence="month-ends", skipExisting=False)
     page = desk.open(viewport=NARROW)
-    expect(page.locator("#bf-why")).to_contain_text("clubperformance", timeout=20_000)
+    expect(page.locator("#bf-status-message")).to_contain_text("clubperformance", timeout=20_000)
     assert not is_wider_than_the_window(page)

@@ -34,7 +34,7 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     expect(pill(page)).to_have_text("Running")
     expect(page.locator("#bf-start")).not_to_have_attribute("open", "")
     expect(page.locator("#bf-clock")).to_contain_text("Updates each second")
-    expect(page.locator("#bf-why")).to_contain_text("Fetching")
+    expect(page.locator("#bf-status-message")).to_contain_text("Fetching")
     expect(page).to_have_title(re.compile(r"^[1-9]\d?% · "), timeout=20_000)
 
     page.locator("#bf-districts > summary").click()
@@ -49,7 +49,7 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     page.locator("#bf-cancel").click()
     expect(dialog.get_by_role("button", name="Keep it running")).to_be_focused()
     dialog.get_by_role("button", name="Cancel job").click()
-    expect(page.locator("#bf-now")).to_contain_text("Cancelled at")
+    expect(page.locator("#bf-job-status")).to_contain_text("Cancelled at")
     expect(page.locator("#bf-history tbody tr").first).to_contain_text("Cancelled at")
     expect(page.locator("#bf-start")).to_have_attribute("open", "")
 
@@ -69,7 +69,7 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
     cause.get_by_role("button", name="Retry this group").click()
     expect(page.locator("#bf-said")).to_contain_text("A new job of 2 items was started.")
     expect(pill(page)).to_have_text("Nothing is running", timeout=20_000)
-    expect(page.locator("#bf-now")).to_contain_text("Completed")
+    expect(page.locator("#bf-job-status")).to_contain_text("Completed")
     expect(page.locator("#bf-announced")).to_contain_text("Nothing is running Last job: Data collection")
     expect(page.locator("#bf-history tbody tr").first).to_contain_text("Retry of job")
 
@@ -141,7 +141,7 @@ def test_a_plan_that_changed_says_so_and_starts_nothing(desk: Desk) -> None:
     expect(dialog.locator(".bf-changes")).to_contain_text("0 now")
     dialog.get_by_role("button", name="Start the new plan").click()
     expect(pill(page)).to_have_text("Nothing is running", timeout=20_000)
-    expect(page.locator("#bf-now")).to_contain_text("Completed")
+    expect(page.locator("#bf-job-status")).to_contain_text("Completed")
 
 
 def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
@@ -150,7 +150,7 @@ def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
     page = desk.open()
     page.locator("#bf-pause").click()
     expect(pill(page)).to_have_text("Paused", timeout=25_000)
-    expect(page.locator("#bf-why")).to_contain_text("until someone resumes it")
+    expect(page.locator("#bf-status-message")).to_contain_text("until someone resumes it")
     page.locator("#bf-resume").click()
     expect(pill(page)).to_contain_text("Running", timeout=20_000)
 
@@ -296,7 +296,7 @@ def test_two_tabs_show_the_same_job_and_what_is_done_in_one_is_seen_in_the_other
     expect(pill(second)).to_have_text("Running", timeout=20_000)
     second.locator("#bf-cancel").click()
     second.locator("#bf-confirm-cancel").click()
-    expect(first.locator("#bf-now")).to_contain_text("Cancelled at", timeout=20_000)
+    expect(first.locator("#bf-job-status")).to_contain_text("Cancelled at", timeout=20_000)
 
 
 def test_who_may_only_look_sees_everything_and_whom_to_ask_for_what(desk: Desk) -> None:

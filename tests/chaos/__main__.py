@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: run a campaign, say what came of it, and write it into the README."""
+"""`python -m tests.chaos`: run a campaign, say what came of it, and write it into docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BEGIN, _END = "<!-- chaos: written by `make chaos` -->", "<!-- /chaos -->"
 
 
 def block(record: Record, campaign: Campaign) -> str:
-    """The README's table of a campaign."""
+    """The table in docs/reliability.md of a campaign."""
     options = f"SEED={campaign.seed} MINUTES={campaign.minutes:g} SITES={campaign.sites}"
     options += f" KILLS={campaign.kills}" if campaign.kills else ""
     options += f" ON={campaign.places[0].kind}" if len(campaign.places) == 1 else ""
@@ -35,7 +35,7 @@ def block(record: Record, campaign: Campaign) -> str:
 
 def write(text: str) -> None:
     """Replace what stands between the markers."""
-    path = ROOT / "README.md"
+    path = ROOT / "docs" / "reliability.md"
     before, _, rest = path.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
     path.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}")

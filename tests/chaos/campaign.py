@@ -59,7 +59,7 @@ class Campaign:
 
     def _site(self, number: int, record: Record, is_over: Callable[[], bool]) -> None:
         """One site after the other: where something was violated, a new one goes on."""
-        chance = random.Random(f"{self.seed}-{number}")
+        rng = random.Random(f"{self.seed}-{number}")
         place_type = self.places[number % len(self.places)]
         while not is_over():
             world: World | None = None
@@ -72,7 +72,7 @@ class Campaign:
                 record.violation(f"{place_type.kind}: there is no place for a site: {exc!r}")
                 return
             try:
-                world = World(place, record, chance)
+                world = World(place, record, rng)
                 with world:
                     tell_all(world, is_over)
                 shutil.rmtree(world.folder)
@@ -101,7 +101,7 @@ def tell_all(world: World, is_over: Callable[[], bool]) -> None:
     while not is_over():
         if not hand:  # like a hand of cards: each comes as often as its weight, in any order
             hand = [story for story in stories for _ in range(story.weight)]
-            world.chance.shuffle(hand)
+            world.rng.shuffle(hand)
         tell(world, hand.pop())
     world.raise_the_dead()
     world.ends_all()

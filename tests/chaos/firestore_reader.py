@@ -127,7 +127,7 @@ class FirestoreReader(Reader):
         with self._moment() as moment:
             jobs = moment.all("jobs")
             fields = jobs[name]
-            plan, slot, timeline = moment.some(
+            plan, slot, schedule = moment.some(
                 [plan_name, self.name("state", "slot"), self.name("state", "timeline")],
             )
             ledger = [
@@ -150,7 +150,7 @@ class FirestoreReader(Reader):
             stored={f"{document['day']}/{document['district']}" for document in stored.values()},
             oddities=[
                 *(sentence for at, found in jobs.items() for sentence in _at_odds(rows[at], found)),
-                *_claims_at_odds(list(rows.values()), slot, timeline),
+                *_claims_at_odds(list(rows.values()), slot, schedule),
             ],
         )
 
@@ -181,14 +181,14 @@ def _at_odds(row: JobRow, fields: Fields) -> list[str]:
     return wrong
 
 
-def _claims_at_odds(rows: Sequence[JobRow], slot: Fields | None, timeline: Fields | None) -> list[str]:
+def _claims_at_odds(rows: Sequence[JobRow], slot: Fields | None, schedule: Fields | None) -> list[str]:
     """Where the claim that a writer is checked by is not that of the active job."""
     wrong = []
     claims = [(str(UUID(row.id)), row.token, bool(row.owner)) for row in rows if row.is_active]
     slots = [tuple(slot[name] for name in _CLAIM)] if slot else []
     if slots != claims:
         wrong.append(f"the slot says {slots}, and the active jobs {claims}")
-    held = [tuple(timeline[name] for name in _CLAIM)] if timeline and timeline["job_id"] else []
+    held = [tuple(schedule[name] for name in _CLAIM)] if schedule and schedule["job_id"] else []
     if held != claims:
         wrong.append(f"the timeline is held by {held}, and the active jobs are {claims}")
     return wrong

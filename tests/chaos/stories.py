@@ -51,7 +51,7 @@ def named(name: str) -> Story:
 
 def a_moment(world: World, longest: float = 1.5) -> float:
     """Some time passes, so that what comes next comes at any point of what goes on."""
-    seconds = world.chance.uniform(0, longest)
+    seconds = world.rng.uniform(0, longest)
     time.sleep(seconds)
     return seconds
 
@@ -115,7 +115,7 @@ def some_faults(world: World) -> list[Json]:
         {"kind": "latency", "seconds": 1.5},
         {"kind": "429", "retry_after": "2"},
     ]
-    return [{**fault, "times": 1} for fault in world.chance.sample(kinds, 4)]
+    return [{**fault, "times": 1} for fault in world.rng.sample(kinds, 4)]
 
 
 # The operator.
@@ -209,40 +209,38 @@ def away(world: World, store: AbstractContextManager[None], seconds: float, *, i
 @story("a locked SQLite file", on=SqlitePlace, weight=2)
 def locked(world: World) -> None:
     assert isinstance(world.place, SqlitePlace)
-    away(world, world.place.locked(), world.chance.choice((3.0, 10.0, 22.0)), is_killing=world.chance.random() < 0.5)
+    away(world, world.place.locked(), world.rng.choice((3.0, 10.0, 22.0)), is_killing=world.rng.random() < 0.5)
 
 
 @story("a missing SQLite file", on=SqlitePlace, weight=2)
 def missing(world: World) -> None:
     assert isinstance(world.place, SqlitePlace)
-    away(world, world.place.missing(), world.chance.choice((2.0, 6.0, 18.0)), is_killing=world.chance.random() < 0.5)
+    away(world, world.place.missing(), world.rng.choice((2.0, 6.0, 18.0)), is_killing=world.rng.random() < 0.5)
 
 
 @story("a full disk", on=SqlitePlace, weight=2, needs_disk=True)
 def full(world: World) -> None:
     assert isinstance(world.place, SqlitePlace)
-    away(world, world.place.full(), world.chance.choice((4.0, 12.0)), is_killing=world.chance.random() < 0.5)
+    away(world, world.place.full(), world.rng.choice((4.0, 12.0)), is_killing=world.rng.random() < 0.5)
 
 
 @story("PostgreSQL restarts", on=PostgresPlace, weight=3)
 def restarted(world: World) -> None:
     assert isinstance(world.place, PostgresPlace)
-    mode = world.chance.choice(("fast", "immediate"))
-    away(
-        world, world.place.stopped(mode), world.chance.choice((0.0, 4.0, 18.0)), is_killing=world.chance.random() < 0.5
-    )
+    mode = world.rng.choice(("fast", "immediate"))
+    away(world, world.place.stopped(mode), world.rng.choice((0.0, 4.0, 18.0)), is_killing=world.rng.random() < 0.5)
 
 
 @story("the Firestore emulator restarts", on=FirestorePlace, weight=3)
 def firestore_restarted(world: World) -> None:
     assert isinstance(world.place, FirestorePlace)
-    away(world, world.place.stopped(), world.chance.choice((0.0, 4.0, 18.0)), is_killing=world.chance.random() < 0.5)
+    away(world, world.place.stopped(), world.rng.choice((0.0, 4.0, 18.0)), is_killing=world.rng.random() < 0.5)
 
 
 @story("the way to Firestore is cut", on=FirestorePlace, weight=2)
 def cut_off(world: World) -> None:
     assert isinstance(world.place, FirestorePlace)
-    away(world, world.place.cut_off(), world.chance.choice((0.0, 2.0, 6.0)), is_killing=world.chance.random() < 0.5)
+    away(world, world.place.cut_off(), world.rng.choice((0.0, 2.0, 6.0)), is_killing=world.rng.random() < 0.5)
 
 
 # Clocks, the source, and what else there is.
@@ -251,13 +249,13 @@ def cut_off(world: World) -> None:
 @story("the clock jumps by an hour, and kill -9", weight=3)
 def the_clock_jumps(world: World) -> None:
     runner = world.runner()
-    jumping = world.chance.choice(([runner], [world.other_than(runner)], list(world.servers)))
-    ahead = world.chance.choice((HOUR, -HOUR))
+    jumping = world.rng.choice(([runner], [world.other_than(runner)], list(world.servers)))
+    ahead = world.rng.choice((HOUR, -HOUR))
     for server in jumping:
         server.set_clock(ahead)
     time.sleep(2)
     world.moves()
-    if world.chance.random() < 0.5:
+    if world.rng.random() < 0.5:
         for server in jumping:
             server.set_clock(0)
     world.kill_9()

@@ -60,8 +60,8 @@ class Server:
 class World:
     """Acts on one site, and asks the books and the dashboard's log, never the service, what came of it."""
 
-    def __init__(self, place: Place, record: Record, chance: random.Random) -> None:
-        self.place, self.record, self.chance = place, record, chance
+    def __init__(self, place: Place, record: Record, rng: random.Random) -> None:
+        self.place, self.record, self.rng = place, record, rng
         self.folder = Path(tempfile.mkdtemp(prefix="chaos-site-"))
         self.dashboard = Dashboard.sample("--districts", "6", "--clubs", "12")
         self.site = Site(self.folder, place.url, self.dashboard.url, dict(place.env))
@@ -113,7 +113,7 @@ class World:
             self.serve()
 
     def any_client(self) -> Client:
-        return self.chance.choice([server for server in self.servers if server.is_up]).client
+        return self.rng.choice([server for server in self.servers if server.is_up]).client
 
     def runner(self, within: float = 30) -> Server:
         """The server whose worker holds the job."""
@@ -158,8 +158,8 @@ class World:
         """A new job over months of which nothing is stored; of a crowd that starts one at once, one succeeds."""
         self.take_stock()
         self.books.forget_collected()
-        first = self.chance.randrange(3)
-        months = self.chance.choice((12, 18, 24))
+        first = self.rng.randrange(3)
+        months = self.rng.choice((12, 18, 24))
         body = {
             "jobType": "data-collection",
             "startDate": f"{2022 + first}-07-01",
@@ -215,7 +215,7 @@ class World:
             if row.counts["total"] - self.settled() >= to_come and row.status != "cancelling":
                 return self.moves()
             self.ends()
-        self.start(crowd=100 if self.chance.random() < 0.15 else 0)
+        self.start(crowd=100 if self.rng.random() < 0.15 else 0)
         return self.moves()
 
     def moves(self, items: int = 1) -> None:
@@ -388,7 +388,7 @@ class World:
         whole = {entry["report"]: entry for entry in self.exports() if entry["status"] == 200}
         finals = [entry for report, entry in whole.items() if report.startswith("divisionperformance")]
         settled = self.job().status == "completed"
-        for entry in self.chance.sample(finals, min(3, len(finals))) if settled else ():
+        for entry in self.rng.sample(finals, min(3, len(finals))) if settled else ():
             answer = requests.get(
                 f"{self.dashboard.url}{entry['path']}?{entry['query']}", headers={"User-Agent": CHECKER}, timeout=30
             )

@@ -209,24 +209,24 @@ class FirestoreBackend(Backend):
     host: str
     prefix: str
     project: str
-    patience: float = 0.5
+    max_wait: float = 0.5
     """Seconds for which a call is retried: few, since tests wait for the end of them."""
 
     def patient(self) -> Backend:
-        return replace(self, patience=60.0)
+        return replace(self, max_wait=60.0)
 
     @contextmanager
     def opened(self) -> Iterator[Storage]:
         with mock.patch.dict(os.environ, environment(self.host, self.prefix, self.project)):
-            yield _firestore_storage(self.prefix, self.patience)
+            yield _firestore_storage(self.prefix, self.max_wait)
 
-    def through(self, *interceptors: Any, patience: float = 3.0) -> Storage:
+    def through(self, *interceptors: Any, max_wait: float = 3.0) -> Storage:
         """A storage of a process of its own, as it were, over the same documents; its calls pass the interceptors."""
         from backfill.storage.firestore import storage_over
         from backfill.storage.firestore.client import Connection
 
         connection = Connection(interceptors=interceptors)
-        return storage_over(connection, prefix=self.prefix, retention=timedelta(days=30), patience=patience)
+        return storage_over(connection, prefix=self.prefix, retention=timedelta(days=30), max_wait=max_wait)
 
     def prepare(self) -> None:
         """Wait until the emulator, which may have started just now, answers in time."""
@@ -253,7 +253,7 @@ class FirestoreBackend(Backend):
         deadline = time.monotonic() + 60
         while True:
             try:
-                return _firestore_storage(self.prefix, self.patience).jobs.ping()
+                return _firestore_storage(self.prefix, self.max_wait).jobs.ping()
             except StorageUnavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -284,12 +284,12 @@ _gates: dict[str, Gate] = {}
 
 
 @cache
-def _firestore_storage(prefix: str, patience: float) -> Storage:
+def _firestore_storage(prefix: str, max_wait: float) -> Storage:
     """One a process: a client is not made for each test."""
     from backfill.storage.firestore import storage_over
     from backfill.storage.firestore.client import Connection
 
-    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), patience=patience)
+    return storage_over(Connection(), prefix=prefix, retention=timedelta(days=30), max_wait=max_wait)
 
 
 @contextmanager

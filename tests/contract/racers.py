@@ -1,4 +1,4 @@
-"""Processes that do the same thing to one store at the same moment."""
+"""ProcessCompute that do the same thing to one store at the same moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 Meet = Callable[[], object]
 """Returns once every racer has called it."""
 
-_PATIENCE = 60.0
+_MAX_WAIT = 60.0
 """Seconds after which a racer that waits for the others gives up, and with it all of them."""
 
 _start: list[Barrier] = []
@@ -36,8 +36,8 @@ def _race(backend: Backend, act: Callable[[Storage, Meet, int], T], number: int)
     try:
         with backend.patient().opened() as storage:
             storage.jobs.ping()
-            barrier.wait(_PATIENCE)
-            return act(storage, lambda: barrier.wait(_PATIENCE), number)
+            barrier.wait(_MAX_WAIT)
+            return act(storage, lambda: barrier.wait(_MAX_WAIT), number)
     except BaseException:
         barrier.abort()
         raise
@@ -57,7 +57,7 @@ class Racers:
         self._barrier.reset()
         # Each takes part in the meeting at the start, so no process can take two of these.
         runs = [self._pool.submit(_race, backend, act, number) for number in range(self._count)]
-        wait(runs, 2 * _PATIENCE)
+        wait(runs, 2 * _MAX_WAIT)
         met = [trouble for run in runs if run.done() and (trouble := run.exception()) is not None]
         for trouble in sorted(met, key=lambda trouble: isinstance(trouble, BrokenBarrierError)):
             raise trouble

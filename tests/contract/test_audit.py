@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from backfill.domain import Actor, AuditEntry, Deed, Door, Job, Plan, Status, StoredLimits
+from backfill.domain import Actor, AuditAction, AuditEntry, Channel, Job, Plan, Status, StoredLimits
 from backfill.errors import InvalidJobState, JobConflict, JobNotFound
 from backfill.storage import Storage
 from tests.factories import NOW, AuditEntryFactory, JobFactory, PlanFactory
 
 FULL_ENTRY = AuditEntryFactory.build(
     at=NOW + timedelta(microseconds=1),
-    actor=Actor("operator \u00e9", Door.ADMIN),
-    deed=Deed.LOWERED_LIMITS,
+    actor=Actor("operator \u00e9", Channel.ADMIN),
+    action=AuditAction.LOWERED_LIMITS,
     changes={
         "maxRequestsPerMinute": (60, 20),
         "backoffMultiplier": (2.5, 3),
@@ -56,7 +56,7 @@ def test_who_displaces_a_job_is_told_which(storage: Storage) -> None:
 
     def audit(displaced: Job | None) -> list[AuditEntry]:
         seen.append(displaced)
-        return [AuditEntryFactory.build(deed=Deed.DISPLACED, job_id=displaced.id if displaced else None)]
+        return [AuditEntryFactory.build(action=AuditAction.DISPLACED, job_id=displaced.id if displaced else None)]
 
     later = NOW + timedelta(hours=1)
     storage.jobs.create(
@@ -119,7 +119,7 @@ def test_where_no_entry_can_be_made_nothing_changes(storage: Storage) -> None:
 
 
 def test_a_change_of_the_stored_limits_has_its_entry(storage: Storage) -> None:
-    entry = AuditEntryFactory.build(job_id=None, deed=Deed.CHANGED_LIMITS)
+    entry = AuditEntryFactory.build(job_id=None, action=AuditAction.CHANGED_LIMITS)
     seen: list[tuple[str, str]] = []
 
     def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:

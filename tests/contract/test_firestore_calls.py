@@ -6,7 +6,7 @@ import pytest
 
 from backfill.storage import Storage
 from tests.contract.backends import FirestoreBackend
-from tests.contract.test_firestore_trouble import Trouble
+from tests.contract.test_firestore_failures import Trouble
 from tests.factories import DAY, SnapshotFactory
 
 pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)

@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, RateLimits, Status, StoredLimits
+from backfill.engine.job_manager import JobManager
 from backfill.errors import LeaseLost, StorageUnavailable
-from backfill.manager import Manager
 from backfill.storage import Fence, Storage
 from tests.contract.backends import FirestoreBackend
 from tests.contract.test_job_storage import created
@@ -127,7 +127,7 @@ class Late(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
 def troubled(storage: Storage, backend: FirestoreBackend) -> tuple[Trouble, Storage]:
     """A storage of which each call to the emulator may meet trouble, over an empty store."""
     trouble = Trouble()
-    return trouble, backend.through(trouble, patience=PATIENCE)
+    return trouble, backend.through(trouble, max_wait=PATIENCE)
 
 
 REFUSALS = [
@@ -176,11 +176,11 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
     assert storage.jobs.audit(None, limit=10, offset=0).total == 2
 
     met(
-        lambda: storage.jobs.update_timeline(
-            lambda timeline: replace(timeline, reserved_until=(timeline.reserved_until or NOW) + timedelta(seconds=1))
+        lambda: storage.jobs.update_schedule(
+            lambda schedule: replace(schedule, reserved_until=(schedule.reserved_until or NOW) + timedelta(seconds=1))
         )
     )
-    assert storage.jobs.update_timeline(lambda timeline: timeline).reserved_until == NOW + timedelta(seconds=1)
+    assert storage.jobs.update_schedule(lambda schedule: schedule).reserved_until == NOW + timedelta(seconds=1)
 
     claimed = storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW))
     fence = Fence(job.id, claimed.token)
@@ -193,7 +193,7 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
 
     ended = met(lambda: storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW + timedelta(hours=1))))
     assert ended.status is Status.CANCELLED
-    assert storage.jobs.totals().jobs == {f"{job.job_type} cancelled": 1}
+    assert storage.jobs.counters().jobs == {f"{job.job_type} cancelled": 1}
     assert storage.jobs.active() is None
     assert met(lambda: storage.jobs.delete_finished(NOW + timedelta(days=1))) == 1
     assert storage.jobs.page(JobFilter(), limit=10, offset=0).total == 0
@@ -228,7 +228,7 @@ def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
         )
     )
     assert storage.jobs.active() == job
-    assert storage.jobs.totals().jobs == {f"{job.job_type} failed": 1}
+    assert storage.jobs.counters().jobs == {f"{job.job_type} failed": 1}
     assert storage.jobs.audit(None, limit=10, offset=0).total == 1
     claimed = met(lambda: belated.jobs.update(job.id, lambda held: held.claimed("runner", later)))
     assert storage.jobs.get(job.id) == claimed
@@ -240,15 +240,15 @@ def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
     assert storage.jobs.rate_limits().updated_by == "again"
     second = timedelta(seconds=1)
     met(
-        lambda: belated.jobs.update_timeline(
-            lambda timeline: replace(timeline, reserved_until=(timeline.reserved_until or NOW) + second), fence=fence
+        lambda: belated.jobs.update_schedule(
+            lambda schedule: replace(schedule, reserved_until=(schedule.reserved_until or NOW) + second), fence=fence
         )
     )
-    assert storage.jobs.update_timeline(lambda timeline: timeline).reserved_until == NOW + second
+    assert storage.jobs.update_schedule(lambda schedule: schedule).reserved_until == NOW + second
     ended = met(lambda: belated.jobs.update(job.id, lambda held: held.cancel_requested(later + timedelta(hours=1))))
     assert storage.jobs.get(job.id) == ended
     assert storage.jobs.active() is None
-    assert storage.jobs.totals().jobs == {f"{job.job_type} failed": 1, f"{job.job_type} cancelled": 1}
+    assert storage.jobs.counters().jobs == {f"{job.job_type} failed": 1, f"{job.job_type} cancelled": 1}
 
 
 @pytest.mark.parametrize("code", REFUSALS, ids=lambda code: code.name)
@@ -276,7 +276,7 @@ def test_trouble_without_end_is_told_within_the_limit_and_doubles_nothing(
     monkeypatch.setattr(database, "_CONTENTION_LIMIT", PATIENCE)
     trouble, storage = troubled
     job = created(storage)
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     item = next(item for day in PlanFactory.build().days for item in day.items())
     claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
@@ -311,14 +311,14 @@ def test_a_job_that_meets_trouble_at_every_fourth_call_settles_each_item_once(
 ) -> None:
     """Refused or lost, whatever comes: claimed, recorded item by item, and finished."""
     trouble, storage = troubled
-    chance = random.Random(seed)
+    rng = random.Random(seed)
 
     def choose(name: str) -> Fault | None:
-        if chance.random() > 0.25:
+        if rng.random() > 0.25:
             return None
-        if name == "Commit" and chance.random() < 0.5:
-            return Fault(chance.choice(LOSSES), is_done=True)
-        return Fault(chance.choice(REFUSALS))
+        if name == "Commit" and rng.random() < 0.5:
+            return Fault(rng.choice(LOSSES), is_done=True)
+        return Fault(rng.choice(REFUSALS))
 
     def patiently(write: Callable[[], Any]) -> Any:
         while True:
@@ -329,7 +329,7 @@ def test_a_job_that_meets_trouble_at_every_fourth_call_settles_each_item_once(
 
     trouble.choose = choose
     job = patiently(lambda: created(storage))
-    claim = patiently(lambda: Manager(storage.jobs).claim("runner", NOW))
+    claim = patiently(lambda: JobManager(storage.jobs).claim("runner", NOW))
     items = [item for day in PlanFactory.build().days for item in day.items()]
     for item in items:
         claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
@@ -343,6 +343,6 @@ def test_a_job_that_meets_trouble_at_every_fourth_call_settles_each_item_once(
     assert (ended.status, ended.progress.processed) == (Status.COMPLETED, len(items))
     outcomes = [outcome.item for segment in storage.jobs.segments(job.id) for outcome in segment.outcomes]
     assert outcomes == items
-    assert storage.jobs.totals().jobs == {f"{job.job_type} completed": 1}
+    assert storage.jobs.counters().jobs == {f"{job.job_type} completed": 1}
     with pytest.raises(LeaseLost):
         storage.snapshots.put(SnapshotFactory.build(date=DAY), fence=Fence(job.id, ended.token))

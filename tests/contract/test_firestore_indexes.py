@@ -71,16 +71,16 @@ def is_covered(shape: Shape) -> bool:
 class Recorder(grpc.UnaryStreamClientInterceptor):
     """A gRPC interceptor that keeps the shape of each query which passes."""
 
-    shapes: set[Shape] = field(default_factory=set)
+    values: set[Shape] = field(default_factory=set)
 
     def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         """Of queries and counts; a read of documents has none."""
         if details.method.endswith("/RunAggregationQuery"):
             asked = request.structured_aggregation_query
             summed = [each.sum.field.field_path for each in asked.aggregations if "sum" in each]
-            self.shapes.add(shape_of(asked.structured_query, tuple(summed)))
+            self.values.add(shape_of(asked.structured_query, tuple(summed)))
         elif details.method.endswith("/RunQuery"):
-            self.shapes.add(shape_of(request.structured_query))
+            self.values.add(shape_of(request.structured_query))
         return go_on(details, request)
 
 
@@ -114,16 +114,16 @@ def test_every_query_has_its_index_and_every_index_its_query(recorder: tuple[Rec
     storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW))
     storage.jobs.delete_finished(NOW + timedelta(days=1))
 
-    assert len(recorded.shapes) > 15
-    assert [shape for shape in recorded.shapes if not is_covered(shape)] == []
-    asked = {(collection, equal, order) for collection, equal, order in recorded.shapes}
+    assert len(recorded.values) > 15
+    assert [shape for shape in recorded.values if not is_covered(shape)] == []
+    asked = {(collection, equal, order) for collection, equal, order in recorded.values}
     for index in FILE["indexes"]:
         fields = [(each["fieldPath"], each["order"]) for each in index["fields"]]
-        shapes = {
+        values = {
             (index["collectionGroup"], frozenset(name for name, _ in fields[:equal]), tuple(fields[equal:]))
             for equal in range(len(fields))
         }
-        assert shapes & asked, f"No query needs the index {index}."
+        assert values & asked, f"No query needs the index {index}."
 
 
 def test_a_query_without_its_index_is_told_from_one_that_needs_none() -> None:

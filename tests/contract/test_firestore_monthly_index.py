@@ -13,11 +13,19 @@ import pytest
 
 from backfill.domain import Snapshot
 from backfill.storage import Storage
-from backfill.storage.firestore import blobs
+from backfill.storage.firestore import chunked_blobs
 from benchmarks.firestore import Charges
 from tests.contract.backends import Backend, FirestoreBackend
-from tests.contract.test_facts import DAYS, DISTRICTS, EVERYTHING, Stored, facts_of, snapshot_of, stored_everywhere
-from tests.contract.test_firestore_trouble import Fault, Trouble
+from tests.contract.test_firestore_failures import Fault, Trouble
+from tests.contract.test_snapshot_metadata import (
+    DAYS,
+    DISTRICTS,
+    EVERYTHING,
+    Stored,
+    facts_of,
+    snapshot_of,
+    stored_everywhere,
+)
 from tests.factories import NOW
 
 pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)
@@ -33,13 +41,13 @@ class Killed(BaseException):
 class Between(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
     """Does something before one of the calls to the emulator, or after it."""
 
-    deed: Callable[[], None] = lambda: None
+    action: Callable[[], None] = lambda: None
     call: int = -1
     is_after: bool = False
     calls: int = 0
 
-    def at(self, call: int, deed: Callable[[], None], *, is_after: bool = False) -> None:
-        self.call, self.deed, self.is_after, self.calls = call, deed, is_after, 0
+    def at(self, call: int, action: Callable[[], None], *, is_after: bool = False) -> None:
+        self.call, self.action, self.is_after, self.calls = call, action, is_after, 0
 
     @property
     def was_met(self) -> bool:
@@ -52,20 +60,20 @@ class Between(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
     def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         is_it = self._passed()
         if is_it and not self.is_after:
-            self.deed()
+            self.action()
         answer = go_on(details, request)
         if is_it and self.is_after:
             answer.result()
-            self.deed()
+            self.action()
         return answer
 
     def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         is_it = self._passed()
         if is_it and not self.is_after:
-            self.deed()
+            self.action()
         answers = list(go_on(details, request))
         if is_it and self.is_after:
-            self.deed()
+            self.action()
         return iter(answers)
 
 
@@ -85,8 +93,8 @@ def between(storage: Storage, backend: Backend) -> tuple[Between, Storage]:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registers lie in several documents, as those of thousands of districts would."""
-    monkeypatch.setattr(blobs, "_LONGEST", 100)
+    """MonthlyIndex lie in several documents, as those of thousands of districts would."""
+    monkeypatch.setattr(chunked_blobs, "_LONGEST", 100)
 
 
 def known(storage: Storage) -> list[Any]:
@@ -197,11 +205,11 @@ def test_documents_without_a_stamp_are_read_and_no_register_is_made_of_their_mon
 # Between any two calls
 
 
-def each_call(between: Between, deed: Callable[[], None], *, is_after: bool) -> Iterator[int]:
+def each_call(between: Between, action: Callable[[], None], *, is_after: bool) -> Iterator[int]:
     """The deed is done at the first call of what follows, then at the second, until there are no more calls."""
     call = 0
     while True:
-        between.at(call, deed, is_after=is_after)
+        between.at(call, action, is_after=is_after)
         yield call
         if not between.was_met:
             return
@@ -301,12 +309,12 @@ def test_whatever_befalls_documents_and_registers_what_is_told_is_what_is_stored
     storage: Storage, backend: Backend, between: tuple[Between, Storage], seed: int
 ) -> None:
     line, reader = between
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     snapshots: Stored = {}
     kept: list[tuple[str, dict[str, Any]]] = []
 
     def any_key() -> tuple[date, str]:
-        return chance.choice(DAYS) + timedelta(days=chance.randrange(3)), chance.choice(DISTRICTS)
+        return rng.choice(DAYS) + timedelta(days=rng.randrange(3)), rng.choice(DISTRICTS)
 
     def put() -> None:
         key = any_key()
@@ -325,18 +333,18 @@ def test_whatever_befalls_documents_and_registers_what_is_told_is_what_is_stored
 
     def bring_back_an_old_register() -> None:
         if kept:
-            name, value = chance.choice(kept)
+            name, value = rng.choice(kept)
             collection(backend, "registers").document(name).set(value)
 
     def lose_a_register() -> None:
         if kept:
-            collection(backend, "registers").document(chance.choice(kept)[0]).delete()
+            collection(backend, "registers").document(rng.choice(kept)[0]).delete()
 
     def die_reading() -> None:
         def die() -> None:
             raise Killed
 
-        line.at(chance.randrange(30), die, is_after=chance.random() < 0.5)
+        line.at(rng.randrange(30), die, is_after=rng.random() < 0.5)
         try:
             known(reader)
         except Killed:
@@ -344,12 +352,12 @@ def test_whatever_befalls_documents_and_registers_what_is_told_is_what_is_stored
         finally:
             line.at(-1, lambda: None)
 
-    deeds = [put, put, put, remove, keep_registers, bring_back_an_old_register, lose_a_register, die_reading]
+    audit_log = [put, put, put, remove, keep_registers, bring_back_an_old_register, lose_a_register, die_reading]
     steps: list[str] = []
     for _ in range(60):
-        deed = chance.choice(deeds)
-        deed()
-        steps.append(deed.__name__)
-        if chance.random() < 0.4:
+        action = rng.choice(audit_log)
+        action()
+        steps.append(action.__name__)
+        if rng.random() < 0.4:
             assert known(reader) == facts_of(snapshots), steps
     assert known(reader) == facts_of(snapshots), steps

@@ -17,7 +17,7 @@ from google.cloud.firestore_v1 import types
 from backfill.errors import LeaseLost
 from backfill.storage import Fence, Storage
 from tests.contract.backends import FirestoreBackend
-from tests.contract.test_firestore_trouble import Fault, Refusal, Trouble
+from tests.contract.test_firestore_failures import Fault, Refusal, Trouble
 from tests.contract.test_job_storage import created
 from tests.factories import NOW, ResultFactory, SnapshotFactory
 

@@ -27,7 +27,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from backfill.clock import Clock
 from backfill.domain import (
     ACTIVE,
     STANDARD_LEASES,
@@ -39,13 +38,14 @@ from backfill.domain import (
     Outcome,
     OutcomeKind,
     Plan,
+    RequestSchedule,
     Segment,
     Status,
-    Timeline,
     WorkItem,
 )
+from backfill.domain.clock import Clock
+from backfill.engine.job_manager import Claim, JobManager
 from backfill.errors import InvalidJobState, JobConflict, LeaseLost, StorageUnavailable
-from backfill.manager import Claim, Manager
 from backfill.storage import JobStorage, SnapshotStorage, Storage
 from tests.contract.backends import Backend
 from tests.factories import NOW, JobFactory, PlanFactory, ProgressFactory, SnapshotFactory
@@ -110,7 +110,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.jobs = cast("JobStorage", Line(self.storage.jobs, self))
         self.snapshots = cast("SnapshotStorage", Line(self.storage.snapshots, self))
-        self.manager = Manager(self.jobs, Clock(monotonic=self.clock))
+        self.manager = JobManager(self.jobs, Clock(monotonic=self.clock))
 
     @property
     def owner(self) -> str:
@@ -133,7 +133,7 @@ class Worker:
     def dies(self) -> None:
         self.ends_run()
         self.births += 1
-        self.manager = Manager(self.jobs, Clock(monotonic=self.clock))
+        self.manager = JobManager(self.jobs, Clock(monotonic=self.clock))
 
 
 Ledger = Mapping[WorkItem, Outcome]
@@ -352,11 +352,11 @@ class Protocol(RuleBasedStateMachine):
         worker = self.picked(number, holding=True)
         assert worker is not None
 
-        def reserve(timeline: Timeline) -> Timeline:
-            return timeline.reserved(timedelta(seconds=2), self.now_of(worker))[0]
+        def reserve(schedule: RequestSchedule) -> RequestSchedule:
+            return schedule.reserved(timedelta(seconds=2), self.now_of(worker))[0]
 
         with self.acting(worker, trouble) as claim:
-            worker.jobs.update_timeline(reserve, fence=claim.fence)
+            worker.jobs.update_schedule(reserve, fence=claim.fence)
 
     @precondition(runs)
     @rule(number=WORKERS, trouble=TROUBLE)
@@ -455,7 +455,7 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every worker is gone; a new one, under a good clock, brings the job to its end as soon as it may claim it."""
-        manager = Manager(self.storage.jobs, Clock(monotonic=lambda: self.elapsed))
+        manager = JobManager(self.storage.jobs, Clock(monotonic=lambda: self.elapsed))
         if (job := self.active()) is None:
             return
         if job.status in {Status.PAUSED, Status.PAUSING}:
@@ -483,7 +483,7 @@ def test_the_protocol_holds_whatever_happens_between_any_two_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R1.4, R3.1, R3.3, R7.2, R10.3"""
-    monkeypatch.setattr("backfill.manager.SEGMENT_SIZE", 2)  # so that a few items make several segments
+    monkeypatch.setattr("backfill.engine.job_manager.SEGMENT_SIZE", 2)  # so that a few items make several segments
 
     class ProtocolHere(Protocol):
         pass

@@ -10,9 +10,9 @@ from functools import partial
 
 import pytest
 
-from backfill.domain import Job, JobFilter, OutcomeFilter, OutcomeKind, Segment, Status, Timeline, Turn
+from backfill.domain import Job, JobFilter, OutcomeFilter, OutcomeKind, RequestSchedule, Reservation, Segment, Status
+from backfill.engine.job_manager import JobManager
 from backfill.errors import JobConflict, LeaseLost
-from backfill.manager import Manager
 from backfill.storage import Storage
 from tests.contract.backends import Backend
 from tests.contract.racers import Meet, Racers
@@ -67,7 +67,7 @@ def claim_in_rounds(storage: Storage, meet: Meet, number: int) -> list[int]:
     for n in range(ROUNDS):
         meet()
         try:
-            claim = Manager(storage.jobs).claim(f"racer-{number}", NOW + timedelta(minutes=n))
+            claim = JobManager(storage.jobs).claim(f"racer-{number}", NOW + timedelta(minutes=n))
             tokens.append(claim.job.token if claim else 0)
         except LeaseLost:
             tokens.append(0)
@@ -99,19 +99,19 @@ def update_by_two(storage: Storage, meet: Meet, number: int) -> int:
     return 200
 
 
-def reserve_often(storage: Storage, meet: Meet, number: int) -> list[Turn]:
-    turns: list[Turn] = []
-    tried: list[Turn] = []
+def reserve_often(storage: Storage, meet: Meet, number: int) -> list[Reservation]:
+    reservations: list[Reservation] = []
+    tried: list[Reservation] = []
 
-    def change(timeline: Timeline) -> Timeline:
-        after, turn = timeline.reserved(timedelta(milliseconds=10), NOW)
-        tried.append(turn)
+    def change(schedule: RequestSchedule) -> RequestSchedule:
+        after, reservation = schedule.reserved(timedelta(milliseconds=10), NOW)
+        tried.append(reservation)
         return after
 
     for _ in range(20):
-        storage.jobs.update_timeline(change)
-        turns.append(tried[-1])  # what was stored is what the change said last
-    return turns
+        storage.jobs.update_schedule(change)
+        reservations.append(tried[-1])  # what was stored is what the change said last
+    return reservations
 
 
 def put_in_rounds(storage: Storage, meet: Meet, number: int) -> list[bool]:
@@ -197,8 +197,9 @@ def test_of_eight_snapshots_put_at_once_the_newest_stays(storage: Storage, backe
 
 def test_turns_that_eight_processes_reserve_never_overlap(storage: Storage, backend: Backend, racers: Racers) -> None:
     """R1.1: so that servers together never press the dashboard harder than one may."""
-    turns = sorted(
-        (turn for turns in racers.race(backend, reserve_often) for turn in turns), key=lambda turn: turn.starts_at
+    reservations = sorted(
+        (reservation for reservations in racers.race(backend, reserve_often) for reservation in reservations),
+        key=lambda reservation: reservation.starts_at,
     )
     length = timedelta(milliseconds=10)
-    assert [turn.starts_at for turn in turns] == [NOW + n * length for n in range(RACERS * 20)]
+    assert [reservation.starts_at for reservation in reservations] == [NOW + n * length for n in range(RACERS * 20)]

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from backfill.domain import Job, Status, Timeline, Turn
+from backfill.domain import Job, RequestSchedule, Reservation, Status
 from backfill.errors import LeaseLost
 from backfill.storage import Fence, Storage
 from tests.factories import NOW, JobFactory, PlanFactory
@@ -18,16 +18,16 @@ from tests.factories import NOW, JobFactory, PlanFactory
 SECOND = timedelta(seconds=1)
 
 
-def reserve(storage: Storage, length: timedelta = SECOND, fence: Fence | None = None) -> Turn:
-    turns: list[Turn] = []
+def reserve(storage: Storage, length: timedelta = SECOND, fence: Fence | None = None) -> Reservation:
+    reservations: list[Reservation] = []
 
-    def change(timeline: Timeline) -> Timeline:
-        after, turn = timeline.reserved(length, NOW)
-        turns.append(turn)
+    def change(schedule: RequestSchedule) -> RequestSchedule:
+        after, reservation = schedule.reserved(length, NOW)
+        reservations.append(reservation)
         return after
 
-    storage.jobs.update_timeline(change, fence=fence)
-    return turns[-1]
+    storage.jobs.update_schedule(change, fence=fence)
+    return reservations[-1]
 
 
 def claimed(storage: Storage) -> Job:
@@ -35,45 +35,46 @@ def claimed(storage: Storage) -> Job:
     return storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
 
 
-def now_stored(storage: Storage) -> Timeline:
-    return storage.jobs.update_timeline(lambda timeline: timeline)
+def now_stored(storage: Storage) -> RequestSchedule:
+    return storage.jobs.update_schedule(lambda schedule: schedule)
 
 
 def test_a_new_timeline_is_free(storage: Storage) -> None:
-    assert now_stored(storage) == Timeline()
-    assert reserve(storage) == Turn(starts_at=NOW, ends_at=NOW + SECOND)
+    assert now_stored(storage) == RequestSchedule()
+    assert reserve(storage) == Reservation(starts_at=NOW, ends_at=NOW + SECOND)
 
 
 def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) -> None:
     """R1.1"""
-    timeline = Timeline(
+    schedule = RequestSchedule(
         reserved_until=NOW,
         held_until=NOW + timedelta(microseconds=1),
         held_at=NOW - timedelta(microseconds=1),
         hold_reason="Retry \u00e9",
     )
-    assert storage.jobs.update_timeline(lambda _: timeline) == timeline
-    assert now_stored(storage) == timeline
-    assert storage.jobs.update_timeline(lambda _: Timeline()) == Timeline()
-    assert now_stored(storage) == Timeline()
+    assert storage.jobs.update_schedule(lambda _: schedule) == schedule
+    assert now_stored(storage) == schedule
+    assert storage.jobs.update_schedule(lambda _: RequestSchedule()) == RequestSchedule()
+    assert now_stored(storage) == RequestSchedule()
 
 
 def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> None:
     """R1.1: of four threads, from the very first reservation on."""
 
-    def reserve_some(thread: int) -> list[Turn]:
+    def reserve_some(thread: int) -> list[Reservation]:
         try:
             return [reserve(storage, timedelta(milliseconds=10 + thread)) for _ in range(15)]
         finally:
             storage.jobs.disconnect()
 
     with ThreadPoolExecutor(4) as pool:
-        turns = sorted(
-            (turn for some in pool.map(reserve_some, range(4)) for turn in some), key=lambda turn: turn.starts_at
+        reservations = sorted(
+            (reservation for some in pool.map(reserve_some, range(4)) for reservation in some),
+            key=lambda reservation: reservation.starts_at,
         )
-    assert turns[0].starts_at == NOW
-    assert all(turn.starts_at == before.ends_at for before, turn in pairwise(turns))
-    assert now_stored(storage).reserved_until == turns[-1].ends_at == NOW + 15 * timedelta(milliseconds=46)
+    assert reservations[0].starts_at == NOW
+    assert all(reservation.starts_at == before.ends_at for before, reservation in pairwise(reservations))
+    assert now_stored(storage).reserved_until == reservations[-1].ends_at == NOW + 15 * timedelta(milliseconds=46)
 
 
 def test_a_turn_is_reserved_while_the_claim_holds(storage: Storage) -> None:
@@ -110,42 +111,42 @@ def test_a_displaced_job_reserves_nothing(storage: Storage) -> None:
     assert stored.status is Status.FAILED
     with pytest.raises(LeaseLost):
         reserve(storage, fence=Fence(job.id, job.token))
-    assert now_stored(storage) == Timeline()
+    assert now_stored(storage) == RequestSchedule()
 
 
 def test_a_hold_is_seen_by_who_reserves_next(storage: Storage) -> None:
     until = NOW + timedelta(minutes=3)
-    storage.jobs.update_timeline(lambda timeline: timeline.held(until, "It asked to wait.", NOW))
-    storage.jobs.update_timeline(lambda timeline: timeline.held(NOW + SECOND, "A shorter one.", NOW))
-    assert now_stored(storage) == Timeline(held_until=until, held_at=NOW, hold_reason="It asked to wait.")
-    assert reserve(storage) == Turn(starts_at=until, ends_at=until + SECOND)
+    storage.jobs.update_schedule(lambda schedule: schedule.held(until, "It asked to wait.", NOW))
+    storage.jobs.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "A shorter one.", NOW))
+    assert now_stored(storage) == RequestSchedule(held_until=until, held_at=NOW, hold_reason="It asked to wait.")
+    assert reserve(storage) == Reservation(starts_at=until, ends_at=until + SECOND)
 
 
 def test_a_reason_that_quotes_a_nul_is_stored(storage: Storage) -> None:
-    storage.jobs.update_timeline(lambda timeline: timeline.held(NOW + SECOND, "It said \x00.", NOW))
+    storage.jobs.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "It said \x00.", NOW))
     assert now_stored(storage).hold_reason.startswith("It said ")
 
 
 def test_what_is_left_of_a_turn_can_be_given_back(storage: Storage) -> None:
-    turn = reserve(storage, 10 * SECOND)
+    reservation = reserve(storage, 10 * SECOND)
     free = NOW + 2 * SECOND
-    storage.jobs.update_timeline(lambda timeline: timeline.given_back(turn.ends_at, free))
+    storage.jobs.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, free))
     assert reserve(storage).starts_at == free
 
 
 def test_a_turn_behind_which_another_stands_stays_reserved(storage: Storage) -> None:
-    turn = reserve(storage, 10 * SECOND)
+    reservation = reserve(storage, 10 * SECOND)
     behind = reserve(storage)
-    storage.jobs.update_timeline(lambda timeline: timeline.given_back(turn.ends_at, NOW + SECOND))
+    storage.jobs.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, NOW + SECOND))
     assert now_stored(storage).reserved_until == behind.ends_at
 
 
 def test_where_the_change_raises_the_timeline_stays(storage: Storage) -> None:
-    def refused(timeline: Timeline) -> Timeline:
+    def refused(schedule: RequestSchedule) -> RequestSchedule:
         raise LeaseLost("No.")
 
     reserve(storage)
     before = now_stored(storage)
     with pytest.raises(LeaseLost, match=r"No\."):
-        storage.jobs.update_timeline(refused)
-    assert now_stored(storage) == before == replace(Timeline(), reserved_until=NOW + SECOND)
+        storage.jobs.update_schedule(refused)
+    assert now_stored(storage) == before == replace(RequestSchedule(), reserved_until=NOW + SECOND)

@@ -99,7 +99,7 @@ def test_a_result_comes_back_as_it_was(storage: Storage, district: str) -> None:
 
 
 def test_a_result_takes_the_place_of_the_one_before(storage: Storage) -> None:
-    before, after = ResultFactory.build(quality={}), ResultFactory.build(body=b"{}", basis="c" * 32)
+    before, after = ResultFactory.build(quality={}), ResultFactory.build(body=b"{}", input_digest="c" * 32)
     put(storage, before, ResultFactory.build(district="02"))
     put(storage, after)
     put(storage, after)
@@ -128,7 +128,7 @@ def test_the_facts_of_results_are_in_the_order_of_dates_and_districts(storage: S
     put(storage, *results)
     in_order = sorted(results[:4], key=lambda result: (result.date, result.district))
     assert list(storage.snapshots.result_facts(DAY, NEXT)) == [
-        ResultFacts(r.date, r.district, r.basis, r.source_hash, r.schema_version, r.job_id) for r in in_order
+        ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id) for r in in_order
     ]
 
 

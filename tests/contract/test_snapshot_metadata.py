@@ -15,7 +15,7 @@ DAYS = [date(2022, 11, 30), date(2023, 1, 31), date(2023, 2, 1), date(2023, 2, 2
 DISTRICTS = ("01", "F", SUMMARY)
 
 Stored = dict[tuple[date, str], Snapshot]
-Computed = dict[tuple[date, str], Result]
+ComputeOutput = dict[tuple[date, str], Result]
 
 
 def snapshot_of(day: date, district: str, mark: str = "", **fields: object) -> Snapshot:
@@ -24,7 +24,7 @@ def snapshot_of(day: date, district: str, mark: str = "", **fields: object) -> S
     )
 
 
-def stored_everywhere(storage: Storage) -> tuple[Stored, Computed]:
+def stored_everywhere(storage: Storage) -> tuple[Stored, ComputeOutput]:
     snapshots = {(day, district): snapshot_of(day, district) for day in DAYS for district in DISTRICTS}
     results = {
         key: ResultFactory.build(date=key[0], district=key[1], source_hash=snapshot.content_hash)
@@ -44,13 +44,13 @@ def facts_of(snapshots: Stored, first: date = date.min, last: date = date.max) -
     ]
 
 
-def assert_known(storage: Storage, snapshots: Stored, results: Computed) -> None:
+def assert_known(storage: Storage, snapshots: Stored, results: ComputeOutput) -> None:
     """Each list that there is says what was stored, over everything and over a part of it, once and again."""
     parts = [EVERYTHING, (DAYS[1], DAYS[3]), (DAYS[2], DAYS[-1] - timedelta(days=1)), (DAYS[0], DAYS[0])]
     for first, last in [*parts, *parts]:
         assert list(storage.snapshots.facts(first, last)) == facts_of(snapshots, first, last)
         assert list(storage.snapshots.result_facts(first, last)) == [
-            ResultFacts(r.date, r.district, r.basis, r.source_hash, r.schema_version, r.job_id)
+            ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
             for (day, _), r in sorted(results.items())
             if first <= day <= last
         ]
@@ -91,7 +91,7 @@ def test_the_facts_of_years_follow_whatever_is_stored_and_stored_anew(storage: S
     kept = snapshots[DAYS[1], "F"]
     assert not storage.snapshots.put(replace(kept, as_of=kept.as_of - timedelta(days=1)))
     assert_known(storage, snapshots, results)
-    again = ResultFactory.build(date=DAYS[3], district="01", source_hash="of nothing stored", basis="d" * 32)
+    again = ResultFactory.build(date=DAYS[3], district="01", source_hash="of nothing stored", input_digest="d" * 32)
     alone = [ResultFactory.build(date=day, district="01") for day in (date(2022, 11, 29), date(2023, 1, 15))]
     storage.snapshots.put_results([again, *alone])
     results.update({(result.date, result.district): result for result in [again, *alone]})

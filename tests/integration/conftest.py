@@ -9,11 +9,11 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from tests.integration.admin_pages import OperatorFor
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_work import FakeWork, fake_service
+from tests.integration.fake_job_type import FakeWork, fake_service
 
 ClientFor = Callable[..., CheckedClient]
 
@@ -22,7 +22,7 @@ ClientFor = Callable[..., CheckedClient]
 def served(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """The service that the API calls."""
     service = fake_service(open_storage("orm"), FakeWork())
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     return service
 
 

@@ -20,11 +20,11 @@ from backfill.domain import (
     RateLimits,
     WorkItem,
 )
-from backfill.manager import Manager
+from backfill.engine.job_manager import JobManager
+from backfill.job_types.base import Execution, JobTypeHandler
 from backfill.rate_limit import Limiter
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from backfill.storage import Fence, Storage
-from backfill.work.base import Execution, Work
 
 DISTRICTS = ("01", "02", "F")
 
@@ -44,7 +44,7 @@ class FakeExecution(Execution):
         return [outcome_of(item, is_failed=item.district in self._failing) for item in items]
 
 
-class FakeWork(Work):
+class FakeWork(JobTypeHandler):
     """Three districts a day; those in `failing` fail, each item takes `seconds`."""
 
     def __init__(self, failing: Collection[str] = (), seconds: float = 0) -> None:
@@ -76,14 +76,14 @@ def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
     return Outcome(item, OutcomeKind.PROCESSED, now, attempts=1)
 
 
-def fake_service(storage: Storage, work: Work) -> BackfillService:
-    return BackfillService(storage=storage, works={JobType.DATA_COLLECTION: work}, retention=timedelta(days=30))
+def fake_service(storage: Storage, work: JobTypeHandler) -> BackfillService:
+    return BackfillService(storage=storage, handlers={JobType.DATA_COLLECTION: work}, retention=timedelta(days=30))
 
 
 def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> Job:
     """The active job, settled at once in the calling thread."""
     now = datetime.now(UTC)
-    claim = Manager(service.storage.jobs).claim("test", now)
+    claim = JobManager(service.storage.jobs).claim("test", now)
     assert claim is not None
     claim.note(
         [outcome_of(item, is_failed=item.district in failing) for day in claim.plan.days for item in day.items()]
@@ -97,14 +97,14 @@ def main() -> None:
     import django
     from django.core.management import execute_from_command_line
 
-    from backfill import service
+    from backfill import bootstrap
     from backfill.storage import open_storage
 
     django.setup()
     failing = os.environ.get("FAKE_FAILING", "").split(",")
     work = FakeWork(failing, float(os.environ.get("FAKE_SECONDS", "0")))
     fake = fake_service(open_storage("orm"), work)
-    service.backfill_service = lambda: fake  # type: ignore[assignment]
+    bootstrap.backfill_service = lambda: fake  # type: ignore[assignment]
     execute_from_command_line(["manage.py", "backfill", *sys.argv[1:]])
 
 

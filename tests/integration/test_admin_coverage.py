@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from adminui import door
-from backfill.service import BackfillService
+from adminui import responses
+from backfill.service.commands import BackfillService
 from tests.factories import NOW, CalendarMonthFactory
 from tests.integration.admin_pages import OperatorFor, is_free_of_inline_code
 from tests.unit.fakes import DAY
@@ -20,7 +20,7 @@ TABLE = "/admin/backfill/coverage/"
 @pytest.fixture
 def stored(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """January 2024 is whole but for district 02, and today is in March."""
-    monkeypatch.setattr(door, "now", lambda: NOW)
+    monkeypatch.setattr(responses, "now", lambda: NOW)
     snapshots = served.storage.snapshots
     snapshots.save_calendar(CalendarMonthFactory.build(districts=("02", "91")))
     snapshots.put(a_district())

@@ -16,13 +16,13 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from backfill.domain import SUMMARY, Actor, Door, JobRequest, JobType, Report, ReportName, reports_of
-from backfill.service import BackfillService
+from backfill.domain import SUMMARY, Actor, Channel, JobRequest, JobType, Report, ReportName, reports_of
+from backfill.service.commands import BackfillService
 from tests.factories import report_of
 from tests.integration.admin_pages import OperatorFor, is_free_of_inline_code
 from tests.integration.test_api_analytics import analytics_work, compute_everything
+from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, a_snapshot
-from tests.unit.metrics.builders import AClub, some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary
 
 HERE = "/admin/backfill/results"
@@ -39,8 +39,10 @@ CLUBS = [
 @pytest.fixture
 def computing(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """The service with analytics."""
-    service = replace(served, works={**served.works, JobType.ANALYTICS_GENERATION: analytics_work(served.storage)})
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    service = replace(
+        served, handlers={**served.handlers, JobType.ANALYTICS_GENERATION: analytics_work(served.storage)}
+    )
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     return service
 
 
@@ -59,7 +61,7 @@ def computed(computing: BackfillService) -> BackfillService:
 
 
 def compute(service: BackfillService) -> None:
-    service.start(JobRequest(job_type=JobType.ANALYTICS_GENERATION), by=Actor("operator", Door.ADMIN))
+    service.start(JobRequest(job_type=JobType.ANALYTICS_GENERATION), by=Actor("operator", Channel.ADMIN))
     compute_everything(service)
 
 

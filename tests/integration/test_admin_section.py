@@ -14,17 +14,17 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from backfill.domain import Actor, Door, JobRequest, JobType, Status
+from backfill.domain import Actor, Channel, JobRequest, JobType, Status
+from backfill.engine.job_manager import Claim, JobManager
 from backfill.errors import StorageUnavailable
-from backfill.manager import Claim, Manager
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.factories import CalendarMonthFactory, JobFactory, PlanFactory
-from tests.integration.fake_work import DISTRICTS, outcome_of, run_to_the_end
+from tests.integration.fake_job_type import DISTRICTS, outcome_of, run_to_the_end
 
 pytestmark = pytest.mark.django_db
 
 SECTION = "/admin/backfill/"
-BY = Actor("alice", Door.CLI)
+BY = Actor("alice", Channel.CLI)
 FORM = {
     "job_type": "data-collection",
     "start_date": "2024-01-30",
@@ -67,7 +67,7 @@ def started(service: BackfillService, first: str = "2024-01-30", last: str = "20
 
 
 def claimed(service: BackfillService) -> Claim:
-    claim = Manager(service.storage.jobs).claim("test", datetime.now(UTC))
+    claim = JobManager(service.storage.jobs).claim("test", datetime.now(UTC))
     assert claim is not None
     return claim
 
@@ -96,7 +96,7 @@ def test_there_is_no_other_way_to_a_backfill_and_history_is_below_the_controls(o
     """R6.4, R8.1, R8.5, R8.6, R8.7: no model of the service has pages of its own beside the section."""
     assert not [model for model in admin.site._registry if model._meta.app_label == "backfill"]
     page = text_of(operator.get(SECTION))
-    places = [page.index(f'id="{card}"') for card in ("now", "start", "coverage", "history")]
+    places = [page.index(f'id="{job_card}"') for job_card in ("now", "start", "coverage", "history")]
     assert places == sorted(places)
 
 
@@ -173,7 +173,7 @@ def test_a_preview_starts_nothing_and_its_dialog_starts_exactly_that_plan(
     job = served.active()
     assert job is not None
     assert job.created_by == "alice"
-    assert served.audit(job.id, limit=1, offset=0).rows[0].actor == Actor("alice", Door.ADMIN)
+    assert served.audit(job.id, limit=1, offset=0).rows[0].actor == Actor("alice", Channel.ADMIN)
 
 
 def test_a_plan_that_changed_says_before_and_now(operator: Client) -> None:

@@ -10,35 +10,35 @@ from typing import Any
 import pytest
 
 from backfill.domain import SUMMARY, JobType, LimiterReport, OutcomeKind
-from backfill.manager import Manager
+from backfill.engine.job_manager import JobManager
+from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.compute.local import LocalCompute
 from backfill.rate_limit import Limiter
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from backfill.storage import Storage
-from backfill.work.analytics import Analytics
-from backfill.work.executors import Here
 from tests.factories import CalendarMonthFactory
 from tests.integration.checked_client import CheckedClient
 from tests.integration.conftest import ClientFor
 from tests.integration.test_api_jobs import START, refused
+from tests.unit.analytics.builders import some_clubs
 from tests.unit.fakes import DAY
-from tests.unit.metrics.builders import some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary
 
 HERE = "/api/analytics"
 A_YEAR_AGO = date(2023, 1, 31)
 
 
-def analytics_work(storage: Storage) -> Analytics:
-    return Analytics(storage.snapshots, lambda _: Here(), now=lambda: datetime.now(UTC))
+def analytics_work(storage: Storage) -> AnalyticsHandler:
+    return AnalyticsHandler(storage.snapshots, lambda _: LocalCompute(), now=lambda: datetime.now(UTC))
 
 
 def compute_everything(service: BackfillService) -> None:
     """The active job's items, done at once in the calling thread."""
     now, jobs = datetime.now(UTC), service.storage.jobs
-    claim = Manager(jobs).claim("test", now)
+    claim = JobManager(jobs).claim("test", now)
     assert claim is not None
-    limiter = Limiter(claim.job.config.rate_limits, jobs.update_timeline)
-    execution = service.works[claim.job.job_type].execute(claim.job, claim.fence, limiter)
+    limiter = Limiter(claim.job.config.rate_limits, jobs.update_schedule)
+    execution = service.handlers[claim.job.job_type].execute(claim.job, claim.fence, limiter)
     for day in claim.plan.days:
         claim.note(execution.skips(day))
         claim.note(execution.process(day, [item for item in day.items() if item not in claim.settled]))
@@ -50,8 +50,8 @@ def compute_everything(service: BackfillService) -> None:
 def stored(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """Snapshots of two years, not computed yet."""
     work = analytics_work(served.storage)
-    service = replace(served, works={**served.works, JobType.ANALYTICS_GENERATION: work})
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    service = replace(served, handlers={**served.handlers, JobType.ANALYTICS_GENERATION: work})
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     for snapshot in (
         a_district(A_YEAR_AGO, clubs=some_clubs(4, members="15")),
         a_district(),
@@ -180,9 +180,9 @@ def test_reading_takes_the_permission_to_view(computed: BackfillService, client_
 def test_failed_items_of_analytics_are_retried_alone(api: CheckedClient, stored: BackfillService) -> None:
     """A new job of exactly the failed ones, planned over what is stored now."""
     job = api.post(START, {"jobType": "analytics-generation"}, format="json").json()
-    claim = Manager(stored.storage.jobs).claim("test", datetime.now(UTC))
+    claim = JobManager(stored.storage.jobs).claim("test", datetime.now(UTC))
     assert claim is not None
-    from tests.integration.fake_work import outcome_of
+    from tests.integration.fake_job_type import outcome_of
 
     claim.note(
         outcome_of(item, is_failed=item.district == "91" and item.date == DAY)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backfill.domain import Actor, Door
-from backfill.service import BackfillService
+from backfill.domain import Actor, Channel
+from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
 from tests.integration.test_api_jobs import BODY, START
 from tests.integration.test_api_limits import LIMITS
@@ -77,7 +77,7 @@ def test_any_body_of_a_job(api: CheckedClient, served: BackfillService, body: An
     sent(api, "POST", START, body)
     sent(api, "POST", f"{START}/preview", body)
     if (active := served.active()) is not None:
-        served.cancel(active.id, by=Actor("alice", Door.API))
+        served.cancel(active.id, by=Actor("alice", Channel.API))
 
 
 @quickly
@@ -156,7 +156,7 @@ def test_any_header(api: CheckedClient, served: BackfillService, key: str, tag: 
     active = served.active()
     if active is not None:
         check(api.get(f"{START}/{active.id}", headers={"If-None-Match": tag, "Accept": key}))
-        served.cancel(active.id, by=Actor("alice", Door.API))
+        served.cancel(active.id, by=Actor("alice", Channel.API))
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "BREW"])

@@ -17,12 +17,12 @@ from django.test import Client, RequestFactory, override_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import Throttled
 
-from backfill.api.errors import handle_exception
+from backfill.api.exception_handler import handle_exception
 from backfill.api.middleware import JsonErrors
 from backfill.errors import BackfillError, CorruptRecord, HtmlPage, LeaseLost, Stopped, StorageUnavailable
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_work import run_to_the_end
+from tests.integration.fake_job_type import run_to_the_end
 from tests.integration.test_api_jobs import BODY, START, refused, started
 
 ID = "0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11"

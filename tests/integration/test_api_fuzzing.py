@@ -17,11 +17,11 @@ from rest_framework.authtoken.models import Token
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
-from backfill.domain import Actor, Door, JobRequest, JobType
-from backfill.service import BackfillService
+from backfill.domain import Actor, Channel, JobRequest, JobType
+from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_work import FakeWork
+from tests.integration.fake_job_type import FakeWork
 
 RULES = {
     "POST /api/admin/backfill": {"startDate", "endDate"},
@@ -35,7 +35,7 @@ RULES = {
 }
 """Fields under a rule that JSON Schema cannot state: an order of two fields, days of a month, a bound that moves."""
 AnyCase: TypeAlias = "schemathesis.Case[Any]"
-ALICE = Actor("alice", Door.API)
+ALICE = Actor("alice", Channel.API)
 REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 1), end_date=date(2024, 1, 2))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
@@ -45,7 +45,7 @@ def served(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """The service that the API calls, with both job types over a fake work."""
     work = FakeWork()
     service = BackfillService(open_storage("orm"), dict.fromkeys(JobType, work), timedelta(days=30))
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     return service
 
 

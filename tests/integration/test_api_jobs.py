@@ -10,10 +10,10 @@ import pytest
 
 from backfill.domain import JobConfig, JobType, Plan, PlannedDay, Status
 from backfill.errors import DashboardUnavailable, InvalidRequest
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.factories import JobFactory, PlanFactory
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_work import FakeWork, run_to_the_end
+from tests.integration.fake_job_type import FakeWork, run_to_the_end
 
 START = "/api/admin/backfill"
 BODY = {"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-02"}
@@ -564,15 +564,15 @@ def test_a_query_on_a_post_is_refused(api: CheckedClient) -> None:
 
 def test_an_analytics_job_takes_no_dates(api: CheckedClient, served: BackfillService) -> None:
     """R4.2, R4.5"""
-    works = {JobType.DATA_COLLECTION: FakeWork(), JobType.ANALYTICS_GENERATION: FakeWork()}
+    handlers = {JobType.DATA_COLLECTION: FakeWork(), JobType.ANALYTICS_GENERATION: FakeWork()}
     seen: list[JobConfig] = []
-    object.__setattr__(served, "works", works)
+    object.__setattr__(served, "works", handlers)
 
     def plan(config: JobConfig, now: datetime) -> Plan:
         seen.append(config)
         return Plan((PlannedDay(date(2024, 1, 31), ("91",)),))
 
-    works[JobType.ANALYTICS_GENERATION].plan = plan  # type: ignore[method-assign]
+    handlers[JobType.ANALYTICS_GENERATION].plan = plan  # type: ignore[method-assign]
     job = api.post(START, {"jobType": "analytics-generation", "startDate": None}, format="json").json()
     assert (job["jobType"], job["config"]["startDate"]) == ("analytics-generation", None)
     assert (seen[0].start_date, seen[0].end_date) == (None, None)

@@ -11,10 +11,10 @@ from django.core.management import call_command
 from django.test import Client
 
 from backfill.domain import ReportName
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.factories import SnapshotFactory, report_of
 from tests.integration.checked_client import CheckedClient, openapi, operations
-from tests.integration.fake_work import run_to_the_end
+from tests.integration.fake_job_type import run_to_the_end
 from tests.integration.test_api_jobs import BODY, START, started
 from tests.integration.test_api_snapshots import CLUBS, HERE
 

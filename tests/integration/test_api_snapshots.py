@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from backfill.domain import DISTRICT_REPORTS, SUMMARY, ReportName, Snapshot
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.factories import NOW, SnapshotFactory, report_of, reports_for
 from tests.integration.checked_client import CheckedClient
 from tests.integration.test_api_jobs import PAGING, refused

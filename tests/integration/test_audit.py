@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from backfill.domain import Actor, Door
-from backfill.service import BackfillService
+from backfill.domain import Actor, Channel
+from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
 from tests.integration.test_api_jobs import started
 from tests.integration.test_api_limits import LIMITS
@@ -42,8 +42,8 @@ def test_every_verb_that_changes_something_leaves_who_did_it(api: CheckedClient)
     api.put(LIMITS, {"maxConcurrent": 1}, format="json")
     api.delete(here)
     found = entries(api)
-    assert {(entry["operator"], entry["door"]) for entry in found} == {("alice", "api")}
-    assert [(entry["deed"], entry["jobId"]) for entry in found] == [
+    assert {(entry["operator"], entry["channel"]) for entry in found} == {("alice", "api")}
+    assert [(entry["action"], entry["jobId"]) for entry in found] == [
         ("cancelled", job["jobId"]),
         ("changed-limits", None),
         ("lowered-limits", job["jobId"]),
@@ -71,20 +71,20 @@ def test_what_is_refused_or_changes_nothing_leaves_no_entry(api: CheckedClient) 
     api.put(LIMITS, {"maxConcurrent": 3}, format="json")  # as it is
     api.post(f"{here}/pause")
     api.post(f"{here}/pause")
-    assert [entry["deed"] for entry in entries(api)] == ["paused", "started"]
+    assert [entry["action"] for entry in entries(api)] == ["paused", "started"]
 
 
 def test_the_trail_is_paged_and_narrowed_to_a_job(api: CheckedClient) -> None:
     first = started(api)
     api.delete(first["links"]["self"])
     second = started(api)
-    assert [entry["deed"] for entry in entries(api, "?limit=1&offset=1")] == ["cancelled"]
+    assert [entry["action"] for entry in entries(api, "?limit=1&offset=1")] == ["cancelled"]
     assert api.get(f"{AUDIT}?limit=1").json()["total"] == 3
     of_first = entries(api, f"?jobId={first['jobId']}")
-    assert [entry["deed"] for entry in of_first] == ["cancelled", "started"]
+    assert [entry["action"] for entry in of_first] == ["cancelled", "started"]
     assert entries(api, path=f"{first['links']['self']}/audit") == of_first
     assert [entry["jobId"] for entry in entries(api, path=f"{second['links']['self']}/audit")] == [second["jobId"]]
-    assert [entry["deed"] for entry in entries(api, "?limit=1", f"{first['links']['self']}/audit")] == ["cancelled"]
+    assert [entry["action"] for entry in entries(api, "?limit=1", f"{first['links']['self']}/audit")] == ["cancelled"]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_the_command_line_is_a_door_of_its_own(served: BackfillService) -> None:
         told(verb, "--operator", "carol")
     told("rate-limit", "--max-concurrent", "2", "--operator", "dave")
     found = told("audit")["entries"]
-    assert {entry["door"] for entry in found} == {"cli"}
-    assert [(entry["operator"], entry["deed"]) for entry in found] == [
+    assert {entry["channel"] for entry in found} == {"cli"}
+    assert [(entry["operator"], entry["action"]) for entry in found] == [
         ("dave", "changed-limits"),
         ("carol", "cancelled"),
         ("carol", "resumed"),
@@ -130,7 +130,7 @@ def test_the_command_line_shows_the_trail_to_people(served: BackfillService) -> 
     out = StringIO()
     call_command("backfill", "audit", stdout=out)
     assert "Nobody has done anything yet." in out.getvalue()
-    served.change_rate_limits({"max_concurrent": 1}, by=Actor("eve", Door.ADMIN))
+    served.change_rate_limits({"max_concurrent": 1}, by=Actor("eve", Channel.ADMIN))
     out = StringIO()
     call_command("backfill", "audit", stdout=out)
     assert all(word in out.getvalue() for word in ("eve", "admin", "changed-limits", "maxConcurrent 3 to 1"))

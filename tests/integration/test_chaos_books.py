@@ -14,7 +14,7 @@ import pytest
 from google.cloud import firestore
 
 from backfill.domain import Job, LimiterReport, Outcome, OutcomeKind
-from backfill.manager import Manager
+from backfill.engine.job_manager import JobManager
 from backfill.models import BackfillJob, Checkpoint, StoredSnapshot
 from backfill.storage import Storage
 from tests.chaos.books import Findings, Reader, examined
@@ -149,7 +149,7 @@ def damage(backend: Backend, storage: Storage) -> Damage:
     new = JobFactory.build(progress=ProgressFactory.build(total_items=PLAN.total_items))
     storage.jobs.create(new, PLAN, displace=lambda _: None)
     for half, day in enumerate(PLAN.days):
-        claim = Manager(storage.jobs).claim(f"runner-{half}", NOW)
+        claim = JobManager(storage.jobs).claim(f"runner-{half}", NOW)
         assert claim is not None
         for item in day.items():
             storage.snapshots.put(SnapshotFactory.build(date=item.date, district=item.district), fence=claim.fence)

@@ -16,13 +16,13 @@ from django.core.management.base import CommandError
 from django.db import OperationalError
 from pytest_django import Settings
 
-from backfill import shapes
 from backfill.domain import JobFilter, OutcomeFilter, Status
 from backfill.errors import StorageUnavailable
-from backfill.service import BackfillService
+from backfill.serializers import values
+from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from backfill.storage.orm.database import answering
-from tests.integration.fake_work import FakeWork, fake_service, run_to_the_end
+from tests.integration.fake_job_type import FakeWork, fake_service, run_to_the_end
 
 RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
 
@@ -30,7 +30,7 @@ RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
 @pytest.fixture
 def service(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     service = fake_service(open_storage("orm"), FakeWork())
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     return service
 
 
@@ -136,7 +136,7 @@ def test_an_operator_without_a_login_name_is_the_command_line(
 def test_start_as_json_is_the_shape_of_the_job(service: BackfillService) -> None:
     """R2.4."""
     shape = told("start", *RANGE)
-    assert without_metadata(shape) == shapes.job(service.job(UUID(shape["jobId"])))
+    assert without_metadata(shape) == values.job(service.job(UUID(shape["jobId"])))
     assert shape["jobType"] == "data-collection"
 
 
@@ -198,7 +198,7 @@ def test_status_shows_the_active_job_and_why_it_does_what_it_does(service: Backf
     service.storage.jobs.report_worker(datetime(2024, 3, 14, 9, 26, tzinfo=UTC))
     assert "none has reported since 09:26 UTC on 14 Mar 2024." in said("status")
     assert "0 made, 0 this minute; idle" in text
-    assert without_metadata(told("status")) == shapes.job(service.job(UUID(job["jobId"])))
+    assert without_metadata(told("status")) == values.job(service.job(UUID(job["jobId"])))
 
 
 def test_status_shows_the_newest_job_and_its_errors_where_none_is_active(service: BackfillService) -> None:
@@ -236,7 +236,7 @@ def test_a_list_as_json_is_the_envelope_of_http(service: BackfillService) -> Non
     run_to_the_end(service)
     shape = without_metadata(told("list", "--limit", "5"))
     rows = service.jobs(JobFilter(), limit=5, offset=0).rows
-    assert shape == {"jobs": [shapes.listed_job(job) for job in rows], "total": 1, "limit": 5, "offset": 0}
+    assert shape == {"jobs": [values.listed_job(job) for job in rows], "total": 1, "limit": 5, "offset": 0}
 
 
 def test_what_has_no_room_on_a_small_terminal_is_left_out_whole(
@@ -260,7 +260,7 @@ def test_items_are_listed_by_district_and_outcome(service: BackfillService) -> N
     job = run_to_the_end(service, failing=["02"])
     shape = without_metadata(told("items", str(job.id), "--district", "2", "--outcome", "failed"))
     rows = service.items(job.id, OutcomeFilter(district="02"), limit=20, offset=0).rows
-    assert shape == {"items": [shapes.item(row) for row in rows], "total": 2, "limit": 20, "offset": 0}
+    assert shape == {"items": [values.item(row) for row in rows], "total": 2, "limit": 20, "offset": 0}
     assert "2024-01-01/02 failed" in " ".join(said("items", str(job.id)).split())
     assert "has settled no such items" in said("items", str(job.id), "--outcome", "skipped")
 
@@ -311,7 +311,7 @@ def test_rate_limits_are_shown_and_changed_for_the_next_job(service: BackfillSer
     """R12.2, R12.3."""
     running = told("start", *RANGE)["jobId"]
     shape = told("rate-limit", "--max-concurrent", "2", "--backoff-multiplier", "2.5", "--operator", "alice")
-    assert shape == {"config": shapes.stored_limits(service.rate_limits())}
+    assert shape == {"config": values.stored_limits(service.rate_limits())}
     assert (shape["config"]["maxConcurrent"], shape["config"]["updatedBy"]) == (2, "alice")
     assert service.job(UUID(running)).config.rate_limits.max_concurrent == 3
     assert "by alice" in said("rate-limit")
@@ -324,8 +324,10 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
     run_to_the_end(service)
     assert said("prune") == "0 jobs that ended more than 30 days ago were removed.\n"
     later = datetime.now(UTC) + timedelta(days=31)
-    aged = BackfillService(storage=service.storage, works=service.works, retention=service.retention, now=lambda: later)
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: aged)
+    aged = BackfillService(
+        storage=service.storage, handlers=service.handlers, retention=service.retention, now=lambda: later
+    )
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: aged)
     assert said("prune") == "1 job that ended more than 30 days ago was removed.\n"
 
 
@@ -415,7 +417,7 @@ def test_who_interrupts_a_copy_is_told_that_it_can_be_called_again(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("backfill.management.copying.copied", interrupted)
+    monkeypatch.setattr("backfill.cli.copy.copied", interrupted)
     with pytest.raises(CommandError, match=r"^Interrupted\. It goes on when it is called again\.$") as caught:
         call_command("backfill", "copy", "--from", "orm", "--to", "firestore")
     assert caught.value.returncode == 130
@@ -425,7 +427,7 @@ def test_a_copy_that_lost_its_reader_is_not_over(service: BackfillService, monke
     def unread(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("backfill.management.copying.copied", unread)
+    monkeypatch.setattr("backfill.cli.copy.copied", unread)
     monkeypatch.setattr("backfill.management.commands.backfill.os", Mock())  # which would close the tests' output
     with pytest.raises(SystemExit) as ended:
         call_command("backfill", "copy", "--from", "orm", "--to", "firestore")

@@ -8,10 +8,10 @@ from datetime import date
 import pytest
 
 from backfill.domain import JobType
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from tests.factories import CalendarMonthFactory
-from tests.integration.fake_work import FakeWork, fake_service
+from tests.integration.fake_job_type import FakeWork, fake_service
 from tests.integration.test_api_analytics import analytics_work, compute_everything
 from tests.integration.test_command_line import refused, said, told, without_metadata
 from tests.unit.fakes import DAY
@@ -25,8 +25,8 @@ def service(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """Over the snapshots of a close, and the calendar of it and of the month before."""
     storage = open_storage("orm")
     plain = fake_service(storage, FakeWork())
-    service = replace(plain, works={**plain.works, JobType.ANALYTICS_GENERATION: analytics_work(storage)})
-    monkeypatch.setattr("backfill.service.backfill_service", lambda: service)
+    service = replace(plain, handlers={**plain.handlers, JobType.ANALYTICS_GENERATION: analytics_work(storage)})
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     for snapshot in (a_district(), a_district(district="F"), a_summary()):
         storage.snapshots.put(snapshot)
     for end in (date(2023, 12, 31), DAY):

@@ -45,7 +45,7 @@ def environment(database: Path, **more: str) -> dict[str, str]:
 def ran(database: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """`manage.py backfill` over the fake work."""
     return subprocess.run(
-        [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+        [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
         cwd=ROOT,
         text=True,
         capture_output=True,
@@ -62,7 +62,7 @@ def begun(database: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def begin(*arguments: str, **more: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+            [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
             cwd=ROOT,
             text=True,
             stdout=subprocess.PIPE,
@@ -203,7 +203,7 @@ def test_on_a_terminal_there_is_a_bar(database: Path) -> None:
     """R5.2."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.fake_work", "start", *RANGE, "--wait"],
+        [sys.executable, "-m", "tests.integration.fake_job_type", "start", *RANGE, "--wait"],
         cwd=ROOT,
         stdout=theirs,
         stderr=subprocess.PIPE,
@@ -302,7 +302,7 @@ def test_a_reader_who_has_had_enough_ends_a_verb_quietly_and_what_is_watched_as_
     os.close(ends)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+            [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
             cwd=ROOT,
             text=True,
             stdout=begins,
@@ -321,7 +321,7 @@ def test_a_reader_who_has_had_enough_ends_a_verb_quietly_and_what_is_watched_as_
 def test_a_disk_that_is_full_is_one_line_and_exit_1(database: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.fake_work", *arguments],
+            [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
             cwd=ROOT,
             text=True,
             stdout=full,

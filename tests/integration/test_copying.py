@@ -13,8 +13,8 @@ from django.apps import apps
 from django.core.management import call_command
 
 from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, RateLimits, Snapshot, StoredLimits
+from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
-from backfill.manager import Manager
 from backfill.storage import SnapshotStorage, Storage, open_storage
 from tests.contract.backends import DAMAGE, Backend
 from tests.factories import (
@@ -39,7 +39,7 @@ EVERYTHING = date.min, date.max
 def stores(db: None, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> dict[str, Storage]:
     """The test's own database and the emulator, both empty, as the command line finds them."""
     stores = {"orm": open_storage("orm"), "firestore": storage}
-    monkeypatch.setattr("backfill.copying.open_storage", stores.__getitem__)
+    monkeypatch.setattr("backfill.transfer.copy.open_storage", stores.__getitem__)
     return stores
 
 
@@ -52,7 +52,7 @@ def ended_job(storage: Storage, **fields: Any) -> None:
     )
     items = [item for day in plan.days for item in day.items()]
     for share in (items[:2], items[2:]):
-        claim = Manager(storage.jobs).claim("runner", NOW)
+        claim = JobManager(storage.jobs).claim("runner", NOW)
         assert claim is not None
         claim.note(Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1) for item in share)
         claim.record((), LimiterReport(), NOW)
@@ -165,7 +165,7 @@ def test_what_was_interrupted_is_finished_by_the_next_call(
 def test_each_month_is_told_once_it_is_copied(stores: dict[str, Storage], caplog: pytest.LogCaptureFixture) -> None:
     for number, day in enumerate((date(2023, 6, 30), date(2023, 8, 31)), 1):
         stores["orm"].snapshots.put(SnapshotFactory.build(date=day, district="01"))
-        with caplog.at_level(logging.INFO, "backfill.copying"):
+        with caplog.at_level(logging.INFO, "backfill.transfer.copy"):
             copy("orm", "firestore")
         assert len(caplog.messages) == number
         assert caplog.messages[-1] == f"The snapshots of {day:%Y-%m} are copied, 1 so far."

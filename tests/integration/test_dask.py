@@ -22,26 +22,26 @@ from backfill.domain import (
     Status,
     WaitReason,
 )
+from backfill.engine.job_manager import JobManager
+from backfill.engine.runner import Runner
 from backfill.errors import Stopped
-from backfill.manager import Manager
+from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.compute import base
+from backfill.job_types.compute import dask as cluster_module
+from backfill.job_types.compute.base import ComputeProcessDied
+from backfill.job_types.compute.dask import DaskCompute
+from backfill.job_types.compute.local import LocalCompute, compute_backend_factory
+from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, compute
 from backfill.rate_limit import Limiter
-from backfill.runner import Runner
-from backfill.work import cluster as cluster_module
-from backfill.work import computers
-from backfill.work.analytics import Analytics
-from backfill.work.cluster import Cluster
-from backfill.work.computers import ComputingDied
-from backfill.work.computing import Computed, Source, compute
-from backfill.work.executors import Here, new_computer_for
 from tests.dask_cluster import DaskCluster
+from tests.unit.analytics.builders import some_clubs
 from tests.unit.fakes import DAY, FAST, FakeStorage, a_job, all_items, eventually, utc_now
-from tests.unit.metrics.builders import some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 pytest.importorskip("distributed", reason="The extra dask is not installed; make setup does it.")
 
 PATIENCE = 120.0
-"""Seconds after which a test fails. Processes start and answer as slowly as a busy machine makes them."""
+"""Seconds after which a test fails. ProcessCompute start and answer as slowly as a busy machine makes them."""
 
 DISTRICTS = [f"{number:02d}" for number in range(1, 40)]
 
@@ -64,29 +64,29 @@ def doomed(tmp_path: Path) -> Iterator[DaskCluster]:
 
 
 def a_limiter(storage: FakeStorage | None = None) -> Limiter:
-    return Limiter(FAST, (storage or FakeStorage()).jobs.update_timeline)
+    return Limiter(FAST, (storage or FakeStorage()).jobs.update_schedule)
 
 
 @pytest.fixture
-def cluster_of() -> Iterator[Callable[[DaskCluster], tuple[Cluster, Limiter]]]:
-    made: list[tuple[Cluster, Limiter]] = []
+def cluster_of() -> Iterator[Callable[[DaskCluster], tuple[DaskCompute, Limiter]]]:
+    made: list[tuple[DaskCompute, Limiter]] = []
 
-    def make(dask: DaskCluster) -> tuple[Cluster, Limiter]:
+    def make(dask: DaskCluster) -> tuple[DaskCompute, Limiter]:
         limiter = a_limiter()
-        made.append((Cluster(dask.address, limiter), limiter))
+        made.append((DaskCompute(dask.address, limiter), limiter))
         return made[-1]
 
     yield make
-    for cluster, limiter in made:
+    for dask, limiter in made:
         limiter.stop()
-        cluster.close()
+        dask.close()
     names = {"backfill-dask", "IO loop"}
     assert eventually(lambda: not any(one.name in names for one in threading.enumerate()), PATIENCE)
 
 
-def sources() -> list[Source]:
-    found = [Source(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, 6)]
-    return [Source(snapshot=a_summary()), *found, Source(snapshot=broken(a_district()))]
+def sources() -> list[ComputeInput]:
+    found = [ComputeInput(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, 6)]
+    return [ComputeInput(snapshot=a_summary()), *found, ComputeInput(snapshot=broken(a_district()))]
 
 
 class Computing:
@@ -98,7 +98,7 @@ class Computing:
         for day in (DAY + timedelta(days=n) for n in range(days)):
             for snapshot in (a_summary(day), *(a_district(day, name) for name in DISTRICTS)):
                 self.snapshots.rows[day, snapshot.district] = snapshot
-        work = Analytics(self.snapshots, new_computer_for(executor), now=utc_now)
+        work = AnalyticsHandler(self.snapshots, compute_backend_factory(executor), now=utc_now)
         config = JobConfig(start_date=None, end_date=None)
         self.plan = work.plan(config, utc_now())
         now, jobs = utc_now(), self.storage.jobs
@@ -112,10 +112,10 @@ class Computing:
             ),
             self.plan,
         )
-        claim = Manager(jobs).claim("runner", now)
+        claim = JobManager(jobs).claim("runner", now)
         assert claim is not None
         self._id = claim.job.id
-        self.limiter = Limiter(FAST, lambda change: jobs.update_timeline(change, fence=claim.fence))
+        self.limiter = Limiter(FAST, lambda change: jobs.update_schedule(change, fence=claim.fence))
         execution = work.execute(claim.job, claim.fence, self.limiter)
         self.stop = threading.Event()
         runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=jobs.disconnect)
@@ -151,18 +151,18 @@ class Computing:
 
 
 def test_a_cluster_gives_the_bytes_that_threads_give(
-    running: DaskCluster, cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]]
+    running: DaskCluster, cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]]
 ) -> None:
-    cluster, limiter = cluster_of(running)
+    dask, limiter = cluster_of(running)
     given = sources()
-    there, here = cluster.compute(given), Here().compute(given)
+    there, here = dask.compute(given), LocalCompute().compute(given)
     assert there[:-1] == here[:-1]
-    assert all(isinstance(one, Computed) for one in there[:-1])
+    assert all(isinstance(one, ComputeOutput) for one in there[:-1])
     assert (type(there[-1]), str(there[-1])) == (type(here[-1]), str(here[-1]))
-    (fault,) = cluster.compute([Source(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
+    (fault,) = dask.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
     assert isinstance(fault, AttributeError | TypeError)
     assert "computing.py" in str(fault.__notes__)
-    assert cluster.concurrency == 2
+    assert dask.concurrency == 2
     assert limiter.report().state is LimiterState.IDLE
 
 
@@ -218,7 +218,7 @@ def test_a_job_without_its_cluster_is_stopped_at_once(
     assert eventually(lambda: not any(one.name == "backfill-dask" for one in threading.enumerate()), PATIENCE)
 
 
-def wait_for_hold(cluster: Cluster, limiter: Limiter, says: str) -> str:
+def wait_for_hold(dask: DaskCompute, limiter: Limiter, says: str) -> str:
     """What the limiter says once the cluster is found to be away; and that the wait can be ended.
 
     A busy machine may let the cluster answer too late, which is another reason to hold; it is tried again then.
@@ -227,7 +227,7 @@ def wait_for_hold(cluster: Cluster, limiter: Limiter, says: str) -> str:
 
     def try_it() -> None:
         try:
-            cluster.compute(sources())
+            dask.compute(sources())
         except BaseException as exc:  # noqa: BLE001 - the test looks at it
             ends.append(exc)
 
@@ -245,25 +245,25 @@ def wait_for_hold(cluster: Cluster, limiter: Limiter, says: str) -> str:
 
 def test_a_scheduler_that_is_frozen_is_told_from_one_that_works(
     doomed: DaskCluster,
-    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It takes what is sent and answers nothing; nor does it answer who comes anew."""
     doomed.start()
-    cluster, limiter = cluster_of(doomed)
-    assert cluster.compute(sources())[0] == compute(sources())[0]
+    dask, limiter = cluster_of(doomed)
+    assert dask.compute(sources())[0] == compute(sources())[0]
     monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", 0.5)
     monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.3)
     monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", PATIENCE)
     doomed.freeze()
-    wait_for_hold(cluster, limiter, "does not answer")
-    cluster, limiter = cluster_of(doomed)
-    wait_for_hold(cluster, limiter, "does not answer")
+    wait_for_hold(dask, limiter, "does not answer")
+    dask, limiter = cluster_of(doomed)
+    wait_for_hold(dask, limiter, "does not answer")
 
 
 def test_a_scheduler_without_workers_is_said_to_have_none(
     doomed: DaskCluster,
-    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.1)
@@ -271,19 +271,19 @@ def test_a_scheduler_without_workers_is_said_to_have_none(
     monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", PATIENCE)  # until the scheduler is up
     monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", PATIENCE / 4)
     doomed.start(workers=0)
-    cluster, limiter = cluster_of(doomed)
-    wait_for_hold(cluster, limiter, f"The Dask scheduler at {doomed.address} has no worker. Start one")
+    dask, limiter = cluster_of(doomed)
+    wait_for_hold(dask, limiter, f"The Dask scheduler at {doomed.address} has no worker. Start one")
 
 
 def test_workers_of_another_version_of_the_rules_are_not_used(
     running: DaskCluster,
-    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster_module, "SCHEMA_VERSION", 1_000)
     monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", PATIENCE / 4)
-    cluster, limiter = cluster_of(running)
-    said = wait_for_hold(cluster, limiter, "by version")
+    dask, limiter = cluster_of(running)
+    said = wait_for_hold(dask, limiter, "by version")
     assert "anew, from the same version." in said
 
 
@@ -299,12 +299,12 @@ class Deadly(Mapping[str, str]):
 
 def test_an_item_that_kills_its_worker_fails_alone(
     running: DaskCluster,
-    cluster_of: Callable[[DaskCluster], tuple[Cluster, Limiter]],
+    cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(computers, "_ATTEMPTS_ALONE", 1)
-    cluster, _ = cluster_of(running)
-    given = [Source(snapshot=a_summary()), Source(snapshot=a_district(), summary=Deadly())]
-    whole, died = cluster.compute(given)
+    monkeypatch.setattr(base, "_ATTEMPTS_ALONE", 1)
+    dask, _ = cluster_of(running)
+    given = [ComputeInput(snapshot=a_summary()), ComputeInput(snapshot=a_district(), summary=Deadly())]
+    whole, died = dask.compute(given)
     assert whole == compute(given[:1])[0]
-    assert isinstance(died, ComputingDied)
+    assert isinstance(died, ComputeProcessDied)

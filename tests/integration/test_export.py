@@ -17,14 +17,14 @@ import pytest
 from django.core.management import call_command
 
 from backfill.domain import ReportName
-from backfill.exporting import Format, What, export
-from backfill.exporting.figures import COLUMNS, figures_of
-from backfill.history import Selection
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
+from backfill.service.queries import Selection
+from backfill.transfer.export import Format, What, export
+from backfill.transfer.export.figures import COLUMNS, figures_of
 from tests.integration.test_command_line import refused, said
 from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures
+from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, FakeStorage
-from tests.unit.metrics.builders import AClub, some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 CLUBS = ("--what", "snapshots", "--format")
@@ -171,7 +171,7 @@ def test_a_file_appears_whole_or_not_at_all(
     def fails(_: Any) -> Any:
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr("backfill.exporting.sources.figures_of", fails)
+    monkeypatch.setattr("backfill.transfer.export.sources.figures_of", fails)
     with pytest.raises(RuntimeError):
         ended("--output", str(target))
     assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
@@ -238,13 +238,13 @@ def test_memory_does_not_grow_with_what_is_taken(kind: Format) -> None:
     for number in range(1, 121):
         storage.snapshots.put(a_district(district=f"{number:02d}", clubs=clubs))
     storage.snapshots.put(a_summary())
-    from backfill.history import History
+    from backfill.service.queries import HistoryQueries
 
     out = _Counted()
     tracemalloc.start()
     try:
         count = export(
-            History(storage.snapshots),
+            HistoryQueries(storage.snapshots),
             What.SNAPSHOTS,
             kind,
             Selection(),

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from backfill.domain import Actor, Door
-from backfill.service import BackfillService
+from backfill.domain import Actor, Channel
+from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_work import FakeWork, fake_service
+from tests.integration.fake_job_type import FakeWork, fake_service
 from tests.integration.test_api_jobs import started
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SHOW = """
 import django, logging
 django.setup()
-logger = logging.getLogger("backfill.runner")
+logger = logging.getLogger("backfill.engine.runner")
 logger.info("Job %s: runner starts.", "7", extra={"job": "7", "token": 3})
 try:
     raise ValueError("odd")
@@ -53,7 +53,7 @@ def shown(**env: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_line_of_text_is_the_sentence() -> None:
     lines = shown().stderr.splitlines()
-    assert lines[0].endswith(" INFO backfill.runner: Job 7: runner starts.")
+    assert lines[0].endswith(" INFO backfill.engine.runner: Job 7: runner starts.")
     assert "Traceback (most recent call last):" in lines
     assert lines[-1].endswith(" ERROR django.request: Internal Server Error: /x")
 
@@ -63,7 +63,7 @@ def test_a_line_of_json_has_the_fields_too() -> None:
     assert first.pop("timestamp").endswith("+00:00")
     assert first == {
         "level": "INFO",
-        "logger": "backfill.runner",
+        "logger": "backfill.engine.runner",
         "message": "Job 7: runner starts.",
         "job": "7",
         "token": 3,
@@ -82,10 +82,12 @@ def test_every_line_of_a_run_names_its_job(
     with caplog.at_level(logging.INFO, "backfill"):
         job = started(api)
         assert fake_service(served.storage, FakeWork(["F"])).new_worker()._work_once()
-    records = [record for record in caplog.records if record.name in {"backfill.deeds", "backfill.runner"}]
+    records = [
+        record for record in caplog.records if record.name in {"backfill.service.audit_log", "backfill.engine.runner"}
+    ]
     assert {fields(record)["job"] for record in records} == {job["jobId"]}
     first = fields(records[0])
-    assert (first["deed"], first["operator"], first["door"]) == ("started", "alice", "api")
+    assert (first["action"], first["operator"], first["channel"]) == ("started", "alice", "api")
     failed = next(fields(record) for record in records if "item" in vars(record))
     assert (failed["code"], failed["levelname"]) == ("SERVER_ERROR", "WARNING")
     assert failed["item"].endswith("/F")
@@ -95,9 +97,9 @@ def test_deeds_at_a_terminal_are_told_by_what_came_of_them(
     served: BackfillService, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "backfill"):
-        served.change_rate_limits({"max_concurrent": 1}, by=Actor("bob", Door.CLI))
+        served.change_rate_limits({"max_concurrent": 1}, by=Actor("bob", Channel.CLI))
         assert caplog.records == []
-        served.change_rate_limits({"max_concurrent": 2}, by=Actor("bob", Door.ADMIN))
+        served.change_rate_limits({"max_concurrent": 2}, by=Actor("bob", Channel.ADMIN))
     (record,) = caplog.records
     assert record.getMessage() == "The limits of the next job: changed-limits by bob (admin)."
     assert fields(record)["changes"] == {"maxConcurrent": (1, 2)}

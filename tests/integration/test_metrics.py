@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from backfill.domain import Job, LimiterReport, LimiterState, Progress, Totals
+from backfill.domain import Job, JobCounters, LimiterReport, LimiterState, Progress
 from backfill.errors import StorageUnavailable
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.factories import NOW, JobFactory, PlanFactory
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_work import run_to_the_end
+from tests.integration.fake_job_type import run_to_the_end
 from tests.integration.test_api_jobs import refused, started
 
 Samples = dict[str, float]
@@ -114,17 +114,17 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
     job = jobs.create(
         JobFactory.build(progress=Progress(total_items=6, processed=4)), PlanFactory.build(), displace=lambda _: None
     )
-    read = jobs.totals
+    read = jobs.counters
 
-    def ends_meanwhile(_: object) -> Totals:
+    def ends_meanwhile(_: object) -> JobCounters:
         monkeypatch.undo()
         before = read()
         jobs.update(job.id, lambda job: job.cancel_requested(NOW))
         return before
 
     monkeypatch.setattr(type(jobs), "totals", ends_meanwhile)
-    found = served.vitals()
-    assert (found.active, found.totals.items["data-collection processed"]) == (None, 4)
+    found = served.service_status()
+    assert (found.active, found.counters.items["data-collection processed"]) == (None, 4)
 
 
 def test_a_service_without_its_store_has_no_figures(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:

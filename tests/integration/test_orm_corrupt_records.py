@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backfill.domain import Job, JobFilter, Status
+from backfill.engine.job_manager import JobManager
 from backfill.errors import InvalidJobState, LeaseLost
-from backfill.manager import Manager
 from backfill.storage import Storage
 from tests.contract.backends import ORM_BACKENDS
 from tests.factories import NOW, JobFactory, PlanFactory
@@ -45,21 +45,21 @@ def test_the_next_worker_that_looks_fails_it_with_a_sentence_that_names_it(
     storage: Storage, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     job = damaged(storage, damage)
-    assert Manager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage.jobs).claim("runner", NOW) is None
     (row,) = storage.jobs.page(JobFilter(statuses=frozenset({Status.FAILED})), limit=9, offset=0).rows
     assert (row.id, row.status) == (job.id, Status.FAILED)
     assert row.error.startswith(f"Job {job.id} cannot be read, since it is damaged or of another version")
     assert row.ended_at is not None
     assert row.error in caplog.text
     caplog.clear()
-    assert Manager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage.jobs).claim("runner", NOW) is None
     assert caplog.records == []  # it is said once
 
 
 @damaged_in_each_way
 def test_another_job_is_created_and_runs(storage: Storage, damage: dict[str, Any]) -> None:
     broken, job = damaged(storage, damage), created(storage)
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     assert claim.job.id == job.id
     assert {row.id for row in storage.jobs.page(JobFilter(), limit=9, offset=0).rows} == {broken.id, job.id}
@@ -79,7 +79,7 @@ def test_a_runner_whose_job_became_unreadable_ends_quietly(storage: Storage, bac
     from backfill.models import BackfillJob
 
     job = created(storage)
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     BackfillJob.objects.filter(pk=job.id).update(config={})
     with pytest.raises(LeaseLost):

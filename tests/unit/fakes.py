@@ -16,7 +16,6 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid4
 
-from backfill.clock import SYSTEM_CLOCK
 from backfill.dashboard.calendar_page import CalendarPage
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
@@ -27,6 +26,7 @@ from backfill.domain import (
     Edition,
     Job,
     JobConfig,
+    JobCounters,
     JobFilter,
     JobType,
     Lease,
@@ -41,6 +41,7 @@ from backfill.domain import (
     RateLimits,
     Report,
     ReportName,
+    RequestSchedule,
     Result,
     ResultFacts,
     Segment,
@@ -51,18 +52,17 @@ from backfill.domain import (
     StoredDay,
     StoredEdition,
     StoredLimits,
-    Timeline,
-    Totals,
     WorkItem,
-    conflict_with,
+    job_conflict,
     month_end_of,
     reports_of,
 )
+from backfill.domain.clock import SYSTEM_CLOCK
 from backfill.errors import CorruptRecord, JobNotFound, LeaseLost, StorageUnavailable
+from backfill.job_types.base import Execution, JobTypeHandler
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, JobStorage, Page, SnapshotStorage, Storage
-from backfill.storage.packing import pack_outcomes, pack_plan, unpack_plan, unpack_segment
-from backfill.work.base import Execution, Work
+from backfill.storage.serialization.packing import pack_outcomes, pack_plan, unpack_plan, unpack_segment
 
 NOW = datetime(2024, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
 DAY = date(2024, 1, 31)
@@ -237,11 +237,11 @@ class FakeJobs(JobStorage):
         self.rows: dict[UUID, Job] = {}
         self.plans: dict[UUID, bytes] = {}
         self.ledgers: dict[UUID, dict[int, bytes]] = defaultdict(dict)
-        self.timeline = Timeline()
+        self.schedule = RequestSchedule()
         self.limits = StoredLimits()
         self.trail: list[AuditEntry] = []
         self.seen_at: datetime | None = None
-        self.sums = Totals()
+        self.sums = JobCounters()
         self.updates = 0
         self.segment_writes: list[tuple[float, int, int]] = []
         """When (by the monotonic clock), which segment, how many outcomes."""
@@ -260,7 +260,7 @@ class FakeJobs(JobStorage):
             if active is not None:
                 ended = displace(active)
                 if ended is None:
-                    raise conflict_with(active)
+                    raise job_conflict(active)
                 displaced = self._write(ended)
             self.rows[job.id], self.plans[job.id] = job, pack_plan(plan)
             if audit is not None:
@@ -362,12 +362,12 @@ class FakeJobs(JobStorage):
                 self.ledgers.pop(job_id, None)
             return len(old)
 
-    def with_notice_due(self, now: datetime) -> list[UUID]:
+    def with_webhook_event_due(self, now: datetime) -> list[UUID]:
         with self.store.answering():
-            due = [(job.notices.due_at, job.id) for job in self.rows.values()]
+            due = [(job.webhook_events.due_at, job.id) for job in self.rows.values()]
             return [job_id for _, job_id in sorted((at, job_id) for at, job_id in due if at is not None and at <= now)]
 
-    def totals(self) -> Totals:
+    def counters(self) -> JobCounters:
         with self.store.answering():
             return self.sums
 
@@ -412,11 +412,13 @@ class FakeJobs(JobStorage):
         with self.store.answering():
             return self.seen_at
 
-    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+    def update_schedule(
+        self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None
+    ) -> RequestSchedule:
         with self.store.answering():
             self.check_fence(fence)
-            self.timeline = change(self.timeline)
-            return self.timeline
+            self.schedule = change(self.schedule)
+            return self.schedule
 
     def check_fence(self, fence: Fence | None) -> None:
         if fence is None:
@@ -537,7 +539,7 @@ class FakeSnapshots(SnapshotStorage):
         with self.store.answering():
             found = [r for (day, _), r in sorted(self.results.items()) if first <= day <= last]
         for r in found:
-            yield ResultFacts(r.date, r.district, r.basis, r.source_hash, r.schema_version, r.job_id)
+            yield ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
         with self.store.answering():
@@ -618,7 +620,7 @@ class RecordingLimiter(Limiter):
     """A limiter whose waits after failures take no time and are written down."""
 
     def __init__(self, storage: FakeStorage, limits: RateLimits = FAST, **options: Any) -> None:
-        super().__init__(limits, storage.jobs.update_timeline, **options)
+        super().__init__(limits, storage.jobs.update_schedule, **options)
         self.back_offs: list[tuple[int, str]] = []
         self.holds: list[tuple[datetime, str]] = []
 
@@ -668,7 +670,7 @@ class FakeExecution(Execution):
                 self.in_flight -= 1
 
 
-class FakeWork(Work):
+class FakeWork(JobTypeHandler):
     """Plans what it is told, and counts how often it was asked."""
 
     def __init__(self, plan: Plan, execution: Execution | None = None) -> None:

@@ -9,11 +9,11 @@ from datetime import date
 from io import StringIO
 from typing import Any
 
+from backfill.analytics import Table
 from backfill.domain import SUMMARY, Report, ReportName, Snapshot, month_end_of
-from backfill.metrics import Table
+from tests.unit.analytics.builders import SUMMARY as SUMMARY_ROW
+from tests.unit.analytics.builders import AClub, clubs_table, district_table, divisions_table, some_clubs
 from tests.unit.fakes import DAY, a_report, a_snapshot
-from tests.unit.metrics.builders import SUMMARY as SUMMARY_ROW
-from tests.unit.metrics.builders import AClub, clubs_table, district_table, divisions_table, some_clubs
 
 BROKEN = b'"District","Club Number"\r\n"91"\r\nMonth of Jan, As of 02/09/2024\r\n'
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backfill.analytics import SCHEMA_VERSION, district_result
 from backfill.domain import (
     DISTRICT_REPORTS,
     SUMMARY,
@@ -27,14 +28,13 @@ from backfill.domain import (
     Snapshot,
 )
 from backfill.errors import CorruptRecord, InvalidRequest, LeaseLost, StorageUnavailable
-from backfill.metrics import SCHEMA_VERSION, district_result
+from backfill.job_types import analytics, related_snapshots
+from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.compute.local import LocalCompute
+from backfill.job_types.related_snapshots import LastOfMonth, year_before
 from backfill.storage import Fence
-from backfill.work import analytics, neighbours
-from backfill.work.analytics import Analytics
-from backfill.work.executors import Here
-from backfill.work.neighbours import LastOfMonth, year_before
+from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_report, a_running_job
-from tests.unit.metrics.builders import AClub, some_clubs
 from tests.unit.stored_snapshots import BROKEN, a_district, a_summary, broken
 
 NEXT = DAY + timedelta(days=1)
@@ -47,7 +47,7 @@ class Generating:
     def __init__(self, *snapshots: Snapshot) -> None:
         self.storage, self.clock = FakeStorage(), FakeClock()
         self.put(*snapshots)
-        self.work = Analytics(self.storage.snapshots, lambda _: Here(), now=self.clock)
+        self.work = AnalyticsHandler(self.storage.snapshots, lambda _: LocalCompute(), now=self.clock)
 
     def put(self, *snapshots: Snapshot) -> None:
         for snapshot in snapshots:
@@ -216,7 +216,7 @@ def test_the_clubs_that_joined_and_left_are_those_of_both_snapshots(anew: bool) 
 
 
 def test_no_club_of_the_year_before_is_remembered_longer_than_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_KEPT", 2)
+    monkeypatch.setattr(related_snapshots, "_KEPT", 2)
     it = Generating(*(a_district(day, d) for day in (A_YEAR_AGO, DAY) for d in ("91", "92", "93", "F")))
     it.run()
     for district in ("91", "92", "93", "F"):
@@ -454,7 +454,7 @@ def test_a_fault_of_the_program_fails_its_item_alone(
             raise ZeroDivisionError("a fault")
         return district_result(source)
 
-    monkeypatch.setattr("backfill.work.computing.district_result", faulty)
+    monkeypatch.setattr("backfill.job_types.compute.tasks.district_result", faulty)
     failure = only_failure(it.run())
     assert (failure.reason, failure.is_retryable) == ("UNEXPECTED_ERROR", True)
     assert "Traceback" in caplog.text
@@ -487,7 +487,7 @@ def test_the_limits_of_the_dashboard_do_not_slow_what_asks_it_nothing() -> None:
     job = it.job()
     execution = it.work.execute(job, Fence(job.id, 1), RecordingLimiter(it.storage))
     slow, fast = RateLimits(max_concurrent=1), RateLimits(max_concurrent=32)
-    assert execution.concurrency(slow) == execution.concurrency(fast) == Here.concurrency
+    assert execution.concurrency(slow) == execution.concurrency(fast) == LocalCompute.concurrency
 
 
 def bundles(count: int) -> Sequence[Snapshot]:

@@ -17,7 +17,7 @@ from backfill.errors import (
     TimedOut,
     UnexpectedStatus,
 )
-from backfill.work.calendars import MAX_AGE, Calendars
+from backfill.job_types.calendars import MAX_AGE, Calendars
 from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
 
 NOW = datetime(2024, 3, 14, 9, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Asking:
         self.calendars = Calendars(self.dashboard, self.storage.snapshots, self._new_limiter)
 
     def _new_limiter(self) -> RecordingLimiter:
-        self.limiters.append(RecordingLimiter(self.storage, patience=5))
+        self.limiters.append(RecordingLimiter(self.storage, max_wait=5))
         return self.limiters[-1]
 
     def publishes(self, month_end: date, *as_of_days: date, is_archived: bool = False, **fields: object) -> Asking:
@@ -75,7 +75,7 @@ def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored(
     assert it.dashboard.asked_pages == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
     assert list(it.storage.snapshots.months.values()) == months
     assert (it.limiters[0].report().requests_made, it.dashboard.homes_asked) == (4, 1)
-    assert it.storage.jobs.timeline.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)  # the turn is given back
+    assert it.storage.jobs.schedule.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)  # the turn is given back
 
 
 def test_a_closed_year_is_asked_for_under_its_name() -> None:

@@ -7,18 +7,18 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.domain import ATTEMPTS, SourceHealth
+from backfill.domain import ATTEMPTS, CircuitBreaker
 from tests.unit.fakes import NOW
 
 
-def health_of(*items: str) -> SourceHealth:
-    health = SourceHealth()
+def health_of(*items: str) -> CircuitBreaker:
+    health = CircuitBreaker()
     for item in items:
         health.begin(item)
     return health
 
 
-def failing(health: SourceHealth, *items: str) -> SourceHealth:
+def failing(health: CircuitBreaker, *items: str) -> CircuitBreaker:
     for n, item in enumerate(items):
         health.failed(item, NOW + timedelta(seconds=n))
     return health
@@ -119,7 +119,7 @@ def test_the_last_one_that_could_have_shown_it_may_leave() -> None:
 
 
 def test_a_runner_that_comes_after_one_that_found_the_source_down_probes_first() -> None:
-    health = SourceHealth(NOW)
+    health = CircuitBreaker(NOW)
     health.begin("A")
     assert (health.is_down, health.asks_for_known) == (True, False)
     health.probe_failed()

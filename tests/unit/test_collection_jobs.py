@@ -9,7 +9,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from backfill.clock import Clock
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     ATTEMPTS,
@@ -26,6 +25,7 @@ from backfill.domain import (
     SkipReason,
     WorkItem,
 )
+from backfill.domain.clock import Clock
 from backfill.errors import (
     ConnectionFailed,
     HtmlPage,
@@ -40,10 +40,10 @@ from backfill.errors import (
     TimedOut,
     Truncated,
 )
+from backfill.job_types.base import Execution
+from backfill.job_types.calendars import Calendars
+from backfill.job_types.collection import CollectionHandler
 from backfill.storage import Fence
-from backfill.work.base import Execution
-from backfill.work.calendars import Calendars
-from backfill.work.collection import Collection
 from tests.unit.fakes import (
     DAY,
     NOW,
@@ -82,7 +82,7 @@ class Collecting:
         self.time = VirtualClock.at()
         self.limiter = limiter(self.storage, clock=clock or self.time)
         calendars = Calendars(self.dashboard, self.storage.snapshots, lambda: self.limiter)
-        self.work = Collection(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
+        self.work = CollectionHandler(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
         self.execution: Execution = self.work.execute(self.job, Fence(self.job.id, 1), self.limiter)
         self.day = PlannedDay(DAY, (SUMMARY, "01", "02"), an_edition())
 

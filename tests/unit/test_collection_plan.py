@@ -26,9 +26,9 @@ from backfill.domain import (
     month_ends,
 )
 from backfill.errors import InvalidRequest
-from backfill.storage.packing import pack_plan, unpack_plan
-from backfill.work.calendars import Calendars
-from backfill.work.collection import Collection, collection_plan, planned_dates
+from backfill.job_types.calendars import Calendars
+from backfill.job_types.collection import CollectionHandler, collection_plan, planned_dates
+from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.unit.fakes import NOW, FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
 
 DECEMBER = a_month(date(2023, 12, 31), date(2024, 1, 5))
@@ -242,10 +242,10 @@ def test_a_date_that_was_stored_by_several_jobs_is_counted_once_a_district() -> 
 # The whole of it.
 
 
-def collection(storage: FakeStorage) -> tuple[Collection, ScriptedDashboard]:
+def collection(storage: FakeStorage) -> tuple[CollectionHandler, ScriptedDashboard]:
     dashboard = ScriptedDashboard()
     calendars = Calendars(dashboard, storage.snapshots, lambda: RecordingLimiter(storage))
-    return Collection(dashboard, storage.snapshots, calendars, now=lambda: NOW), dashboard
+    return CollectionHandler(dashboard, storage.snapshots, calendars, now=lambda: NOW), dashboard
 
 
 def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:

@@ -8,9 +8,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from backfill.cli.formatting import why
+from backfill.cli.tables import job_view
 from backfill.domain import JobType, LimiterReport, LimiterState, Progress
-from backfill.management.tables import job_view
-from backfill.management.wording import why
 from tests.unit.fakes import NOW, a_running_job
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from backfill.domain import (
     STANDARD_LEASES,
-    Flight,
+    CrashIsolation,
     Job,
     JobConfig,
     LeasePolicy,
@@ -21,9 +21,9 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
-from backfill.manager import Claim, Manager
+from backfill.engine.job_manager import Claim, JobManager
+from backfill.engine.runner import Runner
 from backfill.rate_limit import Limiter
-from backfill.runner import Runner
 from tests.unit.fakes import (
     DAY,
     FAST,
@@ -57,22 +57,22 @@ KEY, OTHER = "2024-01-31/01", "2024-01-31/02"
 
 
 def test_an_item_that_was_at_work_at_three_deaths_in_a_row_is_quarantined() -> None:
-    flight = Flight()
+    crash_isolation = CrashIsolation()
     for _ in range(3):
-        assert flight.quarantined == ()
-        flight = flight.recorded((KEY,), is_settling=False).died()
-    assert flight.quarantined == (KEY,)
-    assert flight.deaths == 3
+        assert crash_isolation.quarantined == ()
+        crash_isolation = crash_isolation.recorded((KEY,), is_settling=False).died()
+    assert crash_isolation.quarantined == (KEY,)
+    assert crash_isolation.deaths == 3
 
 
 def test_an_item_that_was_not_at_work_at_a_death_is_cleared() -> None:
-    flight = Flight(suspects={KEY: 2, OTHER: 2}).recorded((OTHER,), is_settling=False).died()
-    assert flight.suspects == {OTHER: 3}
+    crash_isolation = CrashIsolation(suspects={KEY: 2, OTHER: 2}).recorded((OTHER,), is_settling=False).died()
+    assert crash_isolation.suspects == {OTHER: 3}
 
 
 def test_deaths_between_which_something_was_settled_are_not_in_a_row_but_suspicions_last() -> None:
-    flight = Flight(deaths=2, suspects={KEY: 2}).recorded((KEY,), is_settling=True)
-    assert (flight.deaths, flight.died().suspects) == (0, {KEY: 3})
+    crash_isolation = CrashIsolation(deaths=2, suspects={KEY: 2}).recorded((KEY,), is_settling=True)
+    assert (crash_isolation.deaths, crash_isolation.died().suspects) == (0, {KEY: 3})
 
 
 def test_the_key_of_an_item_names_it() -> None:
@@ -94,11 +94,11 @@ def died(job: Job, at_work: str = KEY) -> Job:
 
 def test_a_takeover_after_a_death_counts_it_and_a_clean_stop_clears_it() -> None:
     job = died(died(a_job()))
-    assert (job.flight.deaths, job.flight.suspects) == (1, {KEY: 1})
+    assert (job.crash_isolation.deaths, job.crash_isolation.suspects) == (1, {KEY: 1})
     assert job.lease is not None
     again = job.claimed("next", job.lease.expires_at)
-    assert (again.flight.deaths, again.flight.suspects) == (2, {KEY: 2})
-    assert again.released(again.token, NOW).flight == Flight()
+    assert (again.crash_isolation.deaths, again.crash_isolation.suspects) == (2, {KEY: 2})
+    assert again.released(again.token, NOW).crash_isolation == CrashIsolation()
 
 
 def test_a_job_that_kills_its_runner_at_each_start_becomes_stale_in_the_end() -> None:
@@ -120,11 +120,11 @@ def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes
     storage.jobs.put_in(job, plan)
     now = NOW
     for _ in range(3):
-        claim = Manager(storage.jobs).claim("runner", now)
+        claim = JobManager(storage.jobs).claim("runner", now)
         assert claim is not None
         claim.record([WorkItem(DAY, "01")], IDLE, now)
         now += LEASE
-    claim = Manager(storage.jobs).claim("runner", now)
+    claim = JobManager(storage.jobs).claim("runner", now)
     assert claim is not None
     (outcome,) = storage.jobs.ledger(job.id)
     assert (outcome.item, outcome.kind, outcome.reason) == (WorkItem(DAY, "01"), OutcomeKind.FAILED, "QUARANTINED")
@@ -138,11 +138,11 @@ def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes
 def test_what_only_waits_is_not_at_work() -> None:
     storage = FakeStorage()
     storage.jobs.put_in(a_job(), a_plan())
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     item = all_items(claim.plan)[0]
-    assert claim.record([item], IDLE, NOW).flight.items == (item.key,)
-    assert claim.record([item], IDLE, NOW, is_holding=True).flight.items == ()
+    assert claim.record([item], IDLE, NOW).crash_isolation.items == (item.key,)
+    assert claim.record([item], IDLE, NOW, is_holding=True).crash_isolation.items == ()
 
 
 # The runner after a death.
@@ -167,7 +167,7 @@ class Deadly:
 
     def run_once(self) -> None:
         clock.sleep((self.now - clock.now()).total_seconds())
-        claim = Manager(self.storage.jobs, clock).claim("runner", self.now)
+        claim = JobManager(self.storage.jobs, clock).claim("runner", self.now)
         assert claim is not None
         dead = clock.event()
 
@@ -178,7 +178,7 @@ class Deadly:
                 raise Killed
             return an_outcome(item, at=self.now)
 
-        limiter = Limiter(FAST, self.storage.jobs.update_timeline, clock=clock)
+        limiter = Limiter(FAST, self.storage.jobs.update_schedule, clock=clock)
         runner = Runner(claim, FakeExecution(do), limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
         runner._take_results = self._dying(runner._take_results, dead, claim)  # type: ignore[method-assign]
         try:
@@ -190,11 +190,11 @@ class Deadly:
     def _dying(self, take: Callable[[], None], dead: threading.Event, claim: Claim) -> Callable[[], None]:
         def take_or_die() -> None:
             if dead.is_set():
-                self.in_flight_at_death.append(self.storage.jobs.rows[claim.job.id].flight.items)
+                self.in_flight_at_death.append(self.storage.jobs.rows[claim.job.id].crash_isolation.items)
                 raise Killed
             take()
             if dead.is_set():
-                self.in_flight_at_death.append(self.storage.jobs.rows[claim.job.id].flight.items)
+                self.in_flight_at_death.append(self.storage.jobs.rows[claim.job.id].crash_isolation.items)
                 raise Killed
 
         return take_or_die
@@ -218,19 +218,19 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
     progress = Progress(total_items=90)
     job = a_job(created_at=now, progressed_at=now, config=config, progress=progress).claimed("dead", now - LEASE)
     storage.jobs.put_in(job, plan)
-    claim = Manager(storage.jobs, clock, policy=policy).claim("runner", now)
+    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", now)
     assert claim is not None
     unrecorded: list[str] = []
     began = clock.monotonic()
 
     def do(item: WorkItem) -> Outcome:
-        if clock.monotonic() - began < 0.9 and storage.jobs.rows[job.id].flight.items != (item.key,):
+        if clock.monotonic() - began < 0.9 and storage.jobs.rows[job.id].crash_isolation.items != (item.key,):
             unrecorded.append(item.key)
         clock.sleep(0.03)
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
-    limiter = Limiter(FAST, storage.jobs.update_timeline, clock=clock)
+    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
     runner = Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
     thread = clock.thread(runner.run, "runner")
     thread.start()
@@ -256,7 +256,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         at_work = tuple(item.key for item in suspects)
         job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
-    claim = Manager(storage.jobs, clock, policy=policy).claim("runner", now)
+    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", now)
     assert claim is not None
     beside: dict[WorkItem, int] = {}
 
@@ -266,7 +266,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
-    limiter = Limiter(FAST, storage.jobs.update_timeline, clock=clock)
+    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
     Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
     assert {beside[item] for item in suspects} == {1}
     assert execution.most_in_flight == 3

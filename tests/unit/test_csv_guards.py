@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backfill.dashboard.csv import check, excerpt_of, guard, parse, rows_as_objects
 from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest
+from backfill.dashboard.reports import check, excerpt_of, guard, parse, rows_as_objects
 from backfill.domain import Edition, ReportName
 from backfill.errors import (
     DashboardError,

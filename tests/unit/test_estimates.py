@@ -14,41 +14,41 @@ from hypothesis import strategies as st
 
 from backfill.domain import (
     AllowedHours,
-    Course,
     Estimate,
-    Experience,
     JobConfig,
     LimiterReport,
     OutcomeKind,
     Pace,
+    PastRun,
     Plan,
     Progress,
     RateLimits,
+    ThroughputHistory,
     WaitReason,
     WorkItem,
-    of_items,
-    of_requests,
+    estimate_items,
+    estimate_requests,
 )
 from backfill.domain.snapshot import reports_of
+from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
-from backfill.manager import Manager
 from tests.unit.fakes import DAY, NOW, FakeStorage, a_job, a_plan, all_items, an_outcome
 
 ASKING = LimiterReport(requests_made=1)
 LIMITS = RateLimits(min_delay_ms=0)
 
 
-def a_course(*steps: tuple[float, float], planned: float = 1000) -> Course:
+def a_course(*steps: tuple[float, float], planned: float = 1000) -> ThroughputHistory:
     """Measured after each step of so many seconds, in which so much was done."""
-    course, now, done = Course().begun(NOW), NOW, 0.0
+    throughput, now, done = ThroughputHistory().begun(NOW), NOW, 0.0
     for seconds, more in steps:
         now, done = now + timedelta(seconds=seconds), done + more
-        course = course.measured(planned, done, now)
-    return course
+        throughput = throughput.measured(planned, done, now)
+    return throughput
 
 
-def left_of(course: Course, limiter: LimiterReport = ASKING) -> Estimate:
-    left = course.left_after(LIMITS, limiter, NOW)
+def left_of(throughput: ThroughputHistory, limiter: LimiterReport = ASKING) -> Estimate:
+    left = throughput.left_after(LIMITS, limiter, NOW)
     assert left is not None
     return left
 
@@ -57,7 +57,7 @@ def left_of(course: Course, limiter: LimiterReport = ASKING) -> Estimate:
 
 
 def test_nothing_is_said_before_anything_was_done() -> None:
-    assert Course(planned=10).left_after(LIMITS, ASKING, NOW) is None
+    assert ThroughputHistory(planned=10).left_after(LIMITS, ASKING, NOW) is None
     assert a_course((5, 0)).left_after(LIMITS, ASKING, NOW) is None
 
 
@@ -69,9 +69,9 @@ def test_an_even_course_goes_on_as_it_went() -> None:
 
 
 def test_an_uneven_course_has_a_wider_range() -> None:
-    chance = random.Random(3)
+    rng = random.Random(3)
     even = left_of(a_course(*[(2, 1)] * 100))
-    uneven = left_of(a_course(*((chance.expovariate(0.5), 1) for _ in range(100))))
+    uneven = left_of(a_course(*((rng.expovariate(0.5), 1) for _ in range(100))))
     assert uneven.high - uneven.low > even.high - even.low
 
 
@@ -96,33 +96,33 @@ def test_the_rest_never_takes_less_than_the_limits_allow() -> None:
 
 
 def test_a_hold_that_is_known_is_added() -> None:
-    course = a_course(*[(2, 1)] * 100)
+    throughput = a_course(*[(2, 1)] * 100)
     held = replace(ASKING, waiting_until=NOW + timedelta(minutes=10))
-    assert left_of(course, held).seconds == pytest.approx(left_of(course).seconds + 600)
-    assert left_of(course, held).low > left_of(course).low + 599
+    assert left_of(throughput, held).seconds == pytest.approx(left_of(throughput).seconds + 600)
+    assert left_of(throughput, held).low > left_of(throughput).low + 599
 
 
 def test_the_time_between_runners_and_outside_the_hours_is_no_time_of_work() -> None:
-    course = a_course(*[(1, 1)] * 50)
+    throughput = a_course(*[(1, 1)] * 50)
     later = NOW + timedelta(days=3)
-    course = course.begun(later).measured(1000, 51, later + timedelta(seconds=1))
-    assert course.seconds == 51
-    course = course.measured(1000, 52, later + timedelta(seconds=301), idle=299)
-    assert course.seconds == 52
+    throughput = throughput.begun(later).measured(1000, 51, later + timedelta(seconds=1))
+    assert throughput.seconds == 51
+    throughput = throughput.measured(1000, 52, later + timedelta(seconds=301), idle=299)
+    assert throughput.seconds == 52
 
 
 def test_a_clock_that_jumps_is_no_time_of_work() -> None:
-    course = a_course((10, 10))
-    course = course.measured(1000, 11, NOW - timedelta(hours=1)).measured(1000, 12, NOW + timedelta(days=400))
-    assert course.seconds == 10 + 600
+    throughput = a_course((10, 10))
+    throughput = throughput.measured(1000, 11, NOW - timedelta(hours=1)).measured(1000, 12, NOW + timedelta(days=400))
+    assert throughput.seconds == 10 + 600
 
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.integers(0, 50)), max_size=300))
 def test_the_course_stays_small_and_its_estimate_is_in_its_range(steps: list[tuple[float, float]]) -> None:
-    course = a_course(*steps, planned=5000)
-    assert len(course.marks) <= 64
-    assert list(course.marks) == sorted(course.marks)
-    left = course.left_after(LIMITS, ASKING, NOW)
+    throughput = a_course(*steps, planned=5000)
+    assert len(throughput.marks) <= 64
+    assert list(throughput.marks) == sorted(throughput.marks)
+    left = throughput.left_after(LIMITS, ASKING, NOW)
     if left is not None:
         assert 0 <= left.low <= left.seconds <= left.high
 
@@ -142,18 +142,18 @@ def test_the_hours_that_are_not_allowed_are_ahead_too() -> None:
 
 def test_a_hold_until_the_hours_begin_is_counted_once() -> None:
     night, ten = AllowedHours(time(22), time(6)), NOW.replace(hour=22, minute=0, second=0, microsecond=0)
-    course = a_course(*[(2, 1)] * 100)
-    closed = course.left_after(LIMITS, replace(ASKING, waiting_until=ten), NOW, night)
+    throughput = a_course(*[(2, 1)] * 100)
+    closed = throughput.left_after(LIMITS, replace(ASKING, waiting_until=ten), NOW, night)
     assert closed is not None
-    assert closed.seconds == pytest.approx((ten - NOW).total_seconds() + left_of(course).seconds)
+    assert closed.seconds == pytest.approx((ten - NOW).total_seconds() + left_of(throughput).seconds)
 
 
 def test_a_hold_that_lasts_into_the_hours_that_are_not_allowed_takes_nothing_of_the_next_ones() -> None:
     night, six = AllowedHours(time(22), time(6)), NOW.replace(hour=6, minute=0, second=0, microsecond=0)
-    course, now = a_course(*[(2, 1)] * 100), six - timedelta(hours=1)
-    left = course.left_after(LIMITS, replace(ASKING, waiting_until=six + timedelta(hours=2)), now, night)
+    throughput, now = a_course(*[(2, 1)] * 100), six - timedelta(hours=1)
+    left = throughput.left_after(LIMITS, replace(ASKING, waiting_until=six + timedelta(hours=2)), now, night)
     assert left is not None
-    assert left.seconds == pytest.approx(17 * 3600 + left_of(course).seconds)
+    assert left.seconds == pytest.approx(17 * 3600 + left_of(throughput).seconds)
 
 
 @pytest.mark.parametrize("hours", [None, AllowedHours(time(22), time(22, 1))])
@@ -168,7 +168,7 @@ def test_time_in_which_the_store_is_away_is_measured_when_it_is_back() -> None:
     """Not at each record that failed, with all that was waited since the last one that did not."""
     storage, plan = FakeStorage(), replace(a_plan(4, ("01", "F")), requests=24)
     storage.jobs.put_in(a_job(progress=Progress(total_items=8)), plan)
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     outside = replace(ASKING, waited={WaitReason.OUTSIDE_HOURS: 60.0})
     storage.store.is_down = True
@@ -177,23 +177,21 @@ def test_time_in_which_the_store_is_away_is_measured_when_it_is_back() -> None:
             claim.record((), outside, NOW + timedelta(seconds=seconds))
     storage.store.is_down = False
     claim.record((), outside, NOW + timedelta(seconds=310))
-    assert claim.job.progress.course.seconds == 310 - 60
+    assert claim.job.progress.throughput.seconds == 310 - 60
 
 
 # Of simulated runs: the limits, the latency and the trouble of each are drawn.
 
 
-def simulated(chance: random.Random, trouble: str) -> list[tuple[float, Estimate]]:
+def simulated(rng: random.Random, trouble: str) -> list[tuple[float, Estimate]]:
     """A run request by request, with the true rest beside each estimate from 10 % done on."""
     units, limits = (
-        chance.choice((300, 1500)),
-        RateLimits(
-            max_requests_per_minute=chance.choice((60, 600)), min_delay_ms=0, max_concurrent=chance.choice((1, 3))
-        ),
+        rng.choice((300, 1500)),
+        RateLimits(max_requests_per_minute=rng.choice((60, 600)), min_delay_ms=0, max_concurrent=rng.choice((1, 3))),
     )
-    latency, refused = chance.choice((0.2, 0.5, 2.0)), 0.005 if trouble == "429" else 0.0
-    outage = chance.uniform(0, 0.4) * units if trouble == "outage" else None
-    free, pace, course = [0.0] * limits.max_concurrent, Pace(), Course().begun(NOW)
+    latency, refused = rng.choice((0.2, 0.5, 2.0)), 0.005 if trouble == "429" else 0.0
+    outage = rng.uniform(0, 0.4) * units if trouble == "outage" else None
+    free, pace, throughput = [0.0] * limits.max_concurrent, Pace(), ThroughputHistory().begun(NOW)
     start = held_until = 0.0
     done, told, record = 0, list[tuple[float, int, Estimate | None]](), 1.0
     while done < units:
@@ -201,17 +199,17 @@ def simulated(chance: random.Random, trouble: str) -> list[tuple[float, Estimate
         slot = free.index(min(free))
         start = max(start + limits.interval_at(pace.share(at)).total_seconds(), free[slot], held_until)
         if outage is not None and done >= outage:
-            start, outage = start + chance.choice((30, 120)), None
-        free[slot] = start + latency * chance.lognormvariate(0, 0.4)
+            start, outage = start + rng.choice((30, 120)), None
+        free[slot] = start + latency * rng.lognormvariate(0, 0.4)
         while record <= start:
             now = NOW + timedelta(seconds=record)
-            course = course.measured(units, done, now)
+            throughput = throughput.measured(units, done, now)
             report = replace(ASKING, waiting_until=NOW + timedelta(seconds=held_until) if held_until > record else None)
-            told.append((record, done, course.left_after(limits, report, now)))
+            told.append((record, done, throughput.left_after(limits, report, now)))
             record += 1 if record < 600 else 5
-        if chance.random() < refused:
+        if rng.random() < refused:
             at = NOW + timedelta(seconds=start)
-            pace, held_until = pace.slowed(at, at), start + chance.choice((0, 20))
+            pace, held_until = pace.slowed(at, at), start + rng.choice((0, 20))
         else:
             done += 1
     end = max(free)
@@ -220,9 +218,9 @@ def simulated(chance: random.Random, trouble: str) -> list[tuple[float, Estimate
 
 def test_over_simulated_runs_the_error_is_small_and_the_range_holds_the_truth() -> None:
     """Median error at most 15 %, the range holds it in 85 %: what `make bench` measures over recorded runs."""
-    chance, errors, held = random.Random(7), list[float](), list[bool]()
+    rng, errors, held = random.Random(7), list[float](), list[bool]()
     for trouble in ("none", "429", "outage") * 6:
-        told = simulated(chance, trouble)
+        told = simulated(rng, trouble)
         for truth, left in told[:: max(len(told) // 40, 1)]:
             errors.append(abs(left.seconds - truth) / max(truth, 1))
             held.append(left.low <= truth <= left.high)
@@ -251,7 +249,7 @@ def run_of(plan: Plan, each: Callable[[WorkItem], tuple[OutcomeKind, str]]) -> P
         a_job(config=JobConfig(start_date=DAY, end_date=DAY, rate_limits=LIMITS), progress=Progress(total_items=9)),
         plan,
     )
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     for item in all_items(plan):
         now += timedelta(seconds=1)
@@ -263,17 +261,20 @@ def run_of(plan: Plan, each: Callable[[WorkItem], tuple[OutcomeKind, str]]) -> P
 
 def test_the_rest_is_counted_in_requests_and_leaves_out_what_needs_none() -> None:
     plan = replace(a_plan(2, ("all", "01", "F")), requests=7 + 3, skipped={"stored": 1})
-    course = run_of(
+    throughput = run_of(
         plan,
         lambda item: (OutcomeKind.SKIPPED, "stored") if item.district == "F" else (OutcomeKind.PROCESSED, ""),
-    ).course
-    assert (course.planned, course.done) == (7, 8)  # one more was stored meanwhile than was planned to be skipped
-    assert course.seconds == 6
+    ).throughput
+    assert (throughput.planned, throughput.done) == (
+        7,
+        8,
+    )  # one more was stored meanwhile than was planned to be skipped
+    assert throughput.seconds == 6
 
 
 def test_where_no_requests_are_made_items_are_counted() -> None:
     progress = run_of(a_plan(4, ("01", "F")), lambda item: (OutcomeKind.PROCESSED, ""))
-    assert (progress.course.planned, progress.course.done) == (8, 8)
+    assert (progress.throughput.planned, progress.throughput.done) == (8, 8)
     assert progress.left == Estimate(seconds=0, low=0, high=0)
 
 
@@ -283,7 +284,7 @@ def test_the_course_goes_on_over_runners_and_the_end_has_nothing_left() -> None:
     now = NOW
     items = iter(all_items(plan))
     for _ in range(2):
-        claim = Manager(storage.jobs).claim("runner", now)
+        claim = JobManager(storage.jobs).claim("runner", now)
         assert claim is not None
         for _ in range(20):
             now += timedelta(seconds=2)
@@ -292,7 +293,7 @@ def test_the_course_goes_on_over_runners_and_the_end_has_nothing_left() -> None:
         claim.release(now)
         now += timedelta(hours=5)
     job = next(iter(storage.jobs.rows.values()))
-    assert (job.progress.course.seconds, job.progress.course.done) == (80, 40)
+    assert (job.progress.throughput.seconds, job.progress.throughput.done) == (80, 40)
     assert job.progress.left is not None
     assert job.progress.left.seconds == pytest.approx(40, rel=0.01)
     assert job.cancel_requested(now).progress.left is None
@@ -301,36 +302,38 @@ def test_the_course_goes_on_over_runners_and_the_end_has_nothing_left() -> None:
 # Before a start.
 
 
-def experience(done: float, seconds: float, *, latency: float | None = 0.2, limits: RateLimits = LIMITS) -> Experience:
-    return Experience(course=Course(planned=done, done=done, seconds=seconds), limits=limits, latency=latency)
+def experience(done: float, seconds: float, *, latency: float | None = 0.2, limits: RateLimits = LIMITS) -> PastRun:
+    return PastRun(
+        throughput=ThroughputHistory(planned=done, done=done, seconds=seconds), limits=limits, latency=latency
+    )
 
 
 def test_before_any_job_the_limits_say_how_long_it_takes() -> None:
-    duration = of_requests(600, LIMITS, [])
+    duration = estimate_requests(600, LIMITS, [])
     assert duration.seconds == pytest.approx(603)
     assert duration.low < duration.seconds < duration.high
 
 
 def test_a_dashboard_that_is_slower_than_the_limits_sets_the_pace() -> None:
     slow = experience(600, 1200, latency=6.0)
-    assert of_requests(600, LIMITS, [slow]).seconds == pytest.approx(1200)
+    assert estimate_requests(600, LIMITS, [slow]).seconds == pytest.approx(1200)
 
 
 def test_what_earlier_jobs_lost_to_waiting_is_expected_again_and_widens_the_range() -> None:
     past = [experience(600, 603 * excess) for excess in (1.0, 1.5, 1.2)]
-    duration = of_requests(600, LIMITS, past)
+    duration = estimate_requests(600, LIMITS, past)
     assert duration.seconds == pytest.approx(603 * 1.2)
     assert duration.low <= 603
     assert duration.high >= 603 * 1.5
 
 
 def test_a_job_that_hardly_began_says_nothing() -> None:
-    assert of_requests(600, LIMITS, [experience(3, 900)]) == of_requests(600, LIMITS, [])
+    assert estimate_requests(600, LIMITS, [experience(3, 900)]) == estimate_requests(600, LIMITS, [])
 
 
 def test_computing_takes_what_it_took() -> None:
-    assert of_items(1000, []).seconds == 5
-    duration = of_items(1000, [experience(100, 2, latency=None), experience(100, 4, latency=None)])
+    assert estimate_items(1000, []).seconds == 5
+    duration = estimate_items(1000, [experience(100, 2, latency=None), experience(100, 4, latency=None)])
     assert duration.seconds == pytest.approx(30)
     assert duration.low < 20
     assert duration.high > 40

@@ -15,43 +15,43 @@ from typing import Any
 
 import pytest
 
+from backfill.job_types.compute import local
+from backfill.job_types.compute.base import ComputeProcessDied, Results
+from backfill.job_types.compute.dask import DaskCompute
+from backfill.job_types.compute.local import LocalCompute, ProcessCompute, compute_backend_factory, trouble_with
+from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, compute
 from backfill.rate_limit import Limiter
-from backfill.work import executors
-from backfill.work.cluster import Cluster
-from backfill.work.computers import ComputingDied, Results
-from backfill.work.computing import Computed, Source, compute
-from backfill.work.executors import Here, Processes, new_computer_for, trouble_with
+from tests.unit.analytics.builders import some_clubs
 from tests.unit.fakes import FAST, FakeStorage, eventually
-from tests.unit.metrics.builders import some_clubs
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 
-def sources(count: int = 3) -> list[Source]:
-    found = [Source(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, count + 1)]
-    return [Source(snapshot=a_summary()), *found, Source(snapshot=broken(a_district()))]
+def sources(count: int = 3) -> list[ComputeInput]:
+    found = [ComputeInput(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, count + 1)]
+    return [ComputeInput(snapshot=a_summary()), *found, ComputeInput(snapshot=broken(a_district()))]
 
 
 def same(left: Results, right: Results) -> bool:
     """Errors are the same where they say the same."""
-    return [one if isinstance(one, Computed) else (type(one), str(one)) for one in left] == [
-        one if isinstance(one, Computed) else (type(one), str(one)) for one in right
+    return [one if isinstance(one, ComputeOutput) else (type(one), str(one)) for one in left] == [
+        one if isinstance(one, ComputeOutput) else (type(one), str(one)) for one in right
     ]
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    computer = Processes()
-    yield computer
-    computer.close()
+def processes() -> Iterator[ProcessCompute]:
+    compute_backend = ProcessCompute()
+    yield compute_backend
+    compute_backend.close()
 
 
-def test_processes_give_the_same_results_as_threads(processes: Processes) -> None:
+def test_processes_give_the_same_results_as_threads(processes: ProcessCompute) -> None:
     given = sources()
-    assert same(processes.compute(given), Here().compute(given))
+    assert same(processes.compute(given), LocalCompute().compute(given))
     assert isinstance(processes.compute(given)[-1], Exception)
 
 
-def test_bundles_of_several_threads_are_computed_at_once(processes: Processes) -> None:
+def test_bundles_of_several_threads_are_computed_at_once(processes: ProcessCompute) -> None:
     given = [sources(n) for n in range(1, 7)]
     found: dict[int, Results] = {}
     threads = [
@@ -65,31 +65,31 @@ def test_bundles_of_several_threads_are_computed_at_once(processes: Processes) -
     assert all(same(found[n], compute(one)) for n, one in enumerate(given))
 
 
-def children(computer: Processes) -> list[int]:
-    pool = computer._pool
+def children(compute_backend: ProcessCompute) -> list[int]:
+    pool = compute_backend._pool
     assert isinstance(pool, ProcessPoolExecutor)
     return list(pool._processes or ())
 
 
 def test_a_process_that_is_killed_costs_nothing() -> None:
-    computer = Processes()
+    compute_backend = ProcessCompute()
     try:
-        computer.compute(sources(1))
-        for pid in children(computer):
+        compute_backend.compute(sources(1))
+        for pid in children(compute_backend):
             os.kill(pid, signal.SIGKILL)
         given = sources(4)
-        assert same(computer.compute(given), compute(given))
+        assert same(compute_backend.compute(given), compute(given))
     finally:
-        computer.close()
+        compute_backend.close()
 
 
 def test_closing_ends_the_processes() -> None:
-    computer = Processes()
-    computer.compute(sources(1))
-    pids = children(computer)
-    computer.close()
+    compute_backend = ProcessCompute()
+    compute_backend.compute(sources(1))
+    pids = children(compute_backend)
+    compute_backend.close()
     assert eventually(lambda: not any(_is_there(pid) for pid in pids), 20)
-    computer.close()
+    compute_backend.close()
 
 
 def _is_there(pid: int) -> bool:
@@ -121,29 +121,29 @@ class DeadlyPool(ProcessPoolExecutor):
 
 def test_an_item_that_kills_its_process_fails_alone() -> None:
     given = sources(3)
-    results = Processes(DeadlyPool).compute(given)
+    results = ProcessCompute(DeadlyPool).compute(given)
     died = [source.snapshot.district for source, one in zip(given, results, strict=True) if _died(one)]
     assert died == ["02"]
     alive = [(source, one) for source, one in zip(given, results, strict=True) if not _died(one)]
     assert same([one for _, one in alive], compute([source for source, _ in alive]))
 
 
-def _died(one: Computed | Exception) -> bool:
-    return isinstance(one, ComputingDied) and one.code == "COMPUTING_DIED"
+def _died(one: ComputeOutput | Exception) -> bool:
+    return isinstance(one, ComputeProcessDied) and one.code == "COMPUTING_DIED"
 
 
 def test_a_fault_in_a_process_comes_with_its_traceback(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    processes: ProcessCompute, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """So that the log of the server says where it was."""
-    (fault,) = processes.compute([Source(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
+    (fault,) = processes.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
     assert isinstance(fault, Exception)
     logging.getLogger("test").error("It failed.", exc_info=fault)
     assert "computing.py" in caplog.text
 
 
 def a_limiter() -> Limiter:
-    return Limiter(FAST, FakeStorage().jobs.update_timeline)
+    return Limiter(FAST, FakeStorage().jobs.update_schedule)
 
 
 @pytest.mark.parametrize(
@@ -167,21 +167,21 @@ def a_limiter() -> Limiter:
 def test_an_executor_that_there_is_not_is_refused(name: str) -> None:
     refusal = r"BACKFILL_EXECUTOR is .* must be one of: threads, processes, tcp://HOST:PORT of a Dask scheduler\."
     with pytest.raises(ValueError, match=refusal):
-        new_computer_for(name)
+        compute_backend_factory(name)
 
 
 @pytest.mark.parametrize("address", ["tcp://host:8786", "tcp://10.0.0.1:1", "tcp://[::1]:8786"])
 def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "find_spec", lambda name: object())
-    assert isinstance(new_computer_for("threads")(a_limiter()), Here)
-    assert isinstance(new_computer_for("processes")(a_limiter()), Processes)
-    cluster = new_computer_for(address)(a_limiter())
-    assert isinstance(cluster, Cluster)
-    cluster.close()
+    monkeypatch.setattr(local, "find_spec", lambda name: object())
+    assert isinstance(compute_backend_factory("threads")(a_limiter()), LocalCompute)
+    assert isinstance(compute_backend_factory("processes")(a_limiter()), ProcessCompute)
+    dask = compute_backend_factory(address)(a_limiter())
+    assert isinstance(dask, DaskCompute)
+    dask.close()
 
 
 def test_a_scheduler_without_the_package_that_speaks_to_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "find_spec", lambda name: None)
+    monkeypatch.setattr(local, "find_spec", lambda name: None)
     assert "the package distributed is not installed. Install it" in trouble_with("tcp://host:8786")
     assert trouble_with("threads") == ""
 
@@ -189,7 +189,7 @@ def test_a_scheduler_without_the_package_that_speaks_to_it_is_refused(monkeypatc
 def test_what_speaks_to_a_cluster_is_imported_only_where_one_is_chosen() -> None:
     """In the service, and Django in no worker: a new process says which modules it has."""
     look = "import sys, {}; print([name for name in ('distributed', 'django', 'requests') if name in sys.modules])"
-    for module in ("backfill.work.executors", "backfill.work.cluster"):
+    for module in ("backfill.job_types.compute.local", "backfill.job_types.compute.dask"):
         said = subprocess.run(
             [sys.executable, "-c", look.format(module)], capture_output=True, text=True, check=True, timeout=60
         )

@@ -13,13 +13,24 @@ from pathlib import Path
 import pytest
 
 from backfill.dashboard.client import DashboardClient
-from backfill.domain import Actor, Cadence, Door, Job, JobRequest, JobType, Outcome, OutcomeFilter, Status, WaitReason
+from backfill.domain import (
+    Actor,
+    Cadence,
+    Channel,
+    Job,
+    JobRequest,
+    JobType,
+    Outcome,
+    OutcomeFilter,
+    Status,
+    WaitReason,
+)
 from backfill.errors import DashboardUnavailable
-from backfill.sample_world.server import Answer
-from backfill.sample_world.world import SampleWorld
-from backfill.service import BackfillService
-from backfill.work.composition import works_over
-from backfill.work.robots import Robots
+from backfill.job_types.registry import job_type_handlers
+from backfill.job_types.robots import Robots
+from backfill.service.commands import BackfillService
+from sample_dashboard.server import Answer
+from sample_dashboard.world import SampleWorld
 from tests.fault_server import CERTIFICATE, FaultServer, Respond, sample_dashboard
 from tests.unit.fakes import FAST, FakeStorage, eventually, utc_now
 
@@ -42,16 +53,16 @@ class Collecting:
         robots = None if ignores_robots else Robots(client, now=utc_now)
         self.service = BackfillService(
             storage=self.storage,
-            works=works_over(self.storage, client, executor="threads", now=utc_now, robots=robots),
+            handlers=job_type_handlers(self.storage, client, executor="threads", now=utc_now, robots=robots),
             retention=timedelta(days=30),
             now=utc_now,
-            nudge=lambda: None,
+            wake=lambda: None,
         )
-        self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Door.CLI))
+        self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Channel.CLI))
         self.worker = self.service.new_worker()
 
     def begin(self) -> None:
-        self.id = self.service.start(REQUEST, by=Actor("ann", Door.CLI)).job.id
+        self.id = self.service.start(REQUEST, by=Actor("ann", Channel.CLI)).job.id
         self.worker.start()
 
     @property
@@ -122,7 +133,7 @@ def test_what_robots_txt_disallows_is_not_requested_and_the_job_says_so() -> Non
         assert (it.job.status, it.job.progress.failed) == (Status.RUNNING, 0)
         assert it.server.paths("export.aspx") == []
         assert it.server.paths().count("/robots.txt") == 1
-        it.service.cancel(it.id, by=Actor("ann", Door.CLI))
+        it.service.cancel(it.id, by=Actor("ann", Channel.CLI))
         assert it.end().status is Status.CANCELLED
 
 

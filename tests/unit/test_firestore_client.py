@@ -11,7 +11,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from backfill.errors import StorageUnavailable
-from backfill.storage.firestore import client, registers
+from backfill.storage.firestore import client, monthly_index
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_a_process_has_one_client_and_an_emulator_needs_no_credentials(monkeypat
 def test_a_process_that_keeps_its_jobs_elsewhere_never_imports_the_client() -> None:
     """It costs a second and 78 MB."""
     script = (
-        "import sys, django; django.setup(); from backfill.service import backfill_service; backfill_service();"
+        "import sys, django; django.setup(); from backfill.bootstrap import backfill_service; backfill_service();"
         "assert not [name for name in sys.modules if name.startswith(('google.cloud', 'grpc'))]"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
@@ -57,5 +57,5 @@ def test_a_process_that_keeps_its_jobs_elsewhere_never_imports_the_client() -> N
 
 
 def test_the_stamps_of_a_million_documents_add_up_within_the_integers_of_firestore() -> None:
-    assert 1 <= registers.new_stamp() < registers._STAMPS
-    assert registers._STAMPS * 1_000_000 < 2**63
+    assert 1 <= monthly_index.new_stamp() < monthly_index._STAMPS
+    assert monthly_index._STAMPS * 1_000_000 < 2**63

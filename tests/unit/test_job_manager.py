@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from backfill.clock import Clock
 from backfill.domain import (
     STANDARD_LEASES,
     SUMMARY,
@@ -22,8 +21,9 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
+from backfill.domain.clock import Clock
+from backfill.engine.job_manager import SEGMENT_SIZE, Claim, JobManager
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
-from backfill.manager import SEGMENT_SIZE, Claim, Manager
 from tests.unit.fakes import NOW, FakeStorage, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
 
 LEASE = STANDARD_LEASES.duration
@@ -38,7 +38,7 @@ def stored(storage: FakeStorage, plan: Plan, **fields: object) -> Job:
 
 def claimed(storage: FakeStorage, plan: Plan) -> Claim:
     stored(storage, plan)
-    claim = Manager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage.jobs).claim("runner", NOW)
     assert claim is not None
     return claim
 
@@ -46,7 +46,7 @@ def claimed(storage: FakeStorage, plan: Plan) -> Claim:
 def taken_over(storage: FakeStorage, job: Job) -> Claim:
     """By the next worker, once the lease has ended."""
     assert job.lease is not None
-    claim = Manager(storage.jobs).claim("next", job.lease.expires_at)
+    claim = JobManager(storage.jobs).claim("next", job.lease.expires_at)
     assert claim is not None
     return claim
 
@@ -57,7 +57,7 @@ def taken_over(storage: FakeStorage, job: Job) -> Claim:
 def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds_it() -> None:
     """R3.1"""
     storage = FakeStorage()
-    manager = Manager(storage.jobs)
+    manager = JobManager(storage.jobs)
     assert manager.claim("runner", NOW) is None
     stored(storage, a_plan(), status=Status.COMPLETED, ended_at=NOW)
     assert manager.claim("runner", NOW) is None
@@ -79,9 +79,9 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
     storage, plan, clock = FakeStorage(), a_plan(), Seconds()
     ahead = NOW + timedelta(hours=1)
     stored(storage, plan)
-    first = Manager(storage.jobs).claim("ahead", ahead)
+    first = JobManager(storage.jobs).claim("ahead", ahead)
     assert first is not None
-    manager = Manager(storage.jobs, Clock(monotonic=clock))
+    manager = JobManager(storage.jobs, Clock(monotonic=clock))
     for seconds in range(0, 40, 5):
         first.record((), IDLE, ahead + timedelta(seconds=seconds))
         assert manager.claim("next", NOW) is None
@@ -99,7 +99,7 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
 def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     storage, plan, clock = FakeStorage(), a_plan(), Seconds()
     claim = claimed(storage, plan)
-    manager = Manager(storage.jobs, Clock(monotonic=clock))
+    manager = JobManager(storage.jobs, Clock(monotonic=clock))
     assert manager.claim("next", NOW) is None
     clock.seconds += LEASE.total_seconds()
     found = storage.jobs.active()
@@ -121,11 +121,11 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
         for segment in segments:
             clock.seconds += 6
             now = NOW + timedelta(seconds=clock.seconds - 100)
-            assert Manager(storage.jobs).claim("another", now) is None
+            assert JobManager(storage.jobs).claim("another", now) is None
             yield segment
 
     monkeypatch.setattr(storage.jobs, "segments", read_slowly)
-    claim = Manager(storage.jobs, Clock(monotonic=clock)).claim("reader", NOW)
+    claim = JobManager(storage.jobs, Clock(monotonic=clock)).claim("reader", NOW)
     assert claim is not None
     assert (claim.job.token, claim.job.progress.processed) == (job.token + 1, 5)
     assert claim.job.is_held(NOW + timedelta(seconds=30) + LEASE - timedelta(seconds=1))
@@ -134,7 +134,7 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
 def test_a_paused_job_is_left_alone() -> None:
     storage = FakeStorage()
     stored(storage, a_plan(), status=Status.PAUSED)
-    assert Manager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage.jobs).claim("runner", NOW) is None
 
 
 def test_a_claim_starts_the_job_and_knows_its_plan() -> None:
@@ -154,9 +154,9 @@ def test_who_was_slower_gets_lease_lost() -> None:
     job = stored(storage, a_plan())
     stale_view = storage.jobs.active
     storage.jobs.active = lambda: job  # type: ignore[method-assign]
-    Manager(storage.jobs).claim("quick", NOW)
+    JobManager(storage.jobs).claim("quick", NOW)
     with pytest.raises(LeaseLost, match="held by quick"):
-        Manager(storage.jobs).claim("slow", NOW)
+        JobManager(storage.jobs).claim("slow", NOW)
     storage.jobs.active = stale_view  # type: ignore[method-assign]
 
 
@@ -360,8 +360,8 @@ def test_a_job_whose_plan_or_ledger_cannot_be_read_fails_and_names_it(what: str)
     else:
         storage.jobs.ledgers[job.id][0] = b"no segment"
     with pytest.raises(CorruptRecord, match=what):
-        Manager(storage.jobs).claim("runner", NOW)
+        JobManager(storage.jobs).claim("runner", NOW)
     failed = storage.jobs.rows[job.id]
     assert failed.status is Status.FAILED
     assert what in failed.error
-    assert Manager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage.jobs).claim("runner", NOW) is None

@@ -9,13 +9,13 @@ import pytest
 from pytest_django import Settings
 
 from adminui.permissions import Rights
-from adminui.presenters.card import etag_of
+from adminui.presenters.job_card import etag_of
 from adminui.presenters.start import busy
-from adminui.presenters.why import why
-from backfill.clock import Clock
+from adminui.presenters.status_message import status_message
+from backfill.bootstrap import backfill_service
 from backfill.domain import (
     Actor,
-    Door,
+    Channel,
     Job,
     JobRequest,
     JobType,
@@ -25,13 +25,14 @@ from backfill.domain import (
     Progress,
     Status,
     WorkItem,
-    is_there,
+    is_alive,
 )
+from backfill.domain.clock import Clock
+from backfill.engine.job_manager import JobManager
+from backfill.engine.runner import Runner
 from backfill.errors import JobConflict
-from backfill.manager import Manager
 from backfill.rate_limit import Limiter
-from backfill.runner import Runner
-from backfill.service import BackfillService, backfill_service
+from backfill.service.commands import BackfillService
 from tests.short_lease_settings import BACKFILL_LEASE_POLICY as SHORT
 from tests.unit.fakes import (
     FAST,
@@ -55,11 +56,11 @@ PLAN = a_plan()
 def a_service(storage: FakeStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
     return BackfillService(
         storage=storage,
-        works={JobType.DATA_COLLECTION: FakeWork(PLAN)},
+        handlers={JobType.DATA_COLLECTION: FakeWork(PLAN)},
         retention=timedelta(days=30),
         lease_policy=policy,
         now=clock,
-        nudge=lambda: None,
+        wake=lambda: None,
     )
 
 
@@ -116,14 +117,14 @@ def test_a_job_is_stale_and_displaced_after_the_time_of_the_policy() -> None:
 def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
     storage, seconds = FakeStorage(), [100.0]
     storage.jobs.put_in(a_job(progress=Progress(total_items=PLAN.total_items)), PLAN)
-    claim = Manager(storage.jobs, policy=SHORT).claim("runner", NOW + timedelta(hours=1))
+    claim = JobManager(storage.jobs, policy=SHORT).claim("runner", NOW + timedelta(hours=1))
     assert claim is not None
     assert claim.job.lease is not None
     assert claim.job.lease.expires_at == NOW + timedelta(hours=1) + 3 * SECOND
     recorded = claim.record((), LimiterReport(), NOW + timedelta(hours=1) + SECOND)
     assert recorded.lease is not None
     assert recorded.lease.expires_at == NOW + timedelta(hours=1) + 4 * SECOND
-    watching = Manager(storage.jobs, Clock(monotonic=lambda: seconds[0]), policy=SHORT)
+    watching = JobManager(storage.jobs, Clock(monotonic=lambda: seconds[0]), policy=SHORT)
     assert watching.claim("next", NOW) is None, "By its own clock the lease ends in an hour."
     seconds[0] += 2.9
     assert watching.claim("next", NOW) is None
@@ -137,7 +138,7 @@ def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
     storage, clock = FakeStorage(), VirtualClock.at()
     policy = LeasePolicy(duration=SECOND, renew_after=0.4 * SECOND, poll_interval=0.1 * SECOND)
     storage.jobs.put_in(a_job(progress=Progress(total_items=1)), a_plan(1, ("01",)))
-    claim = Manager(storage.jobs, clock, policy=policy).claim("runner", clock.now())
+    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", clock.now())
     assert claim is not None
     enough = clock.event()
     renewals: list[Job] = []
@@ -157,7 +158,7 @@ def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
         return an_outcome(item, at=clock.now())
 
     execution, in_time = FakeExecution(do), list[bool]()
-    limiter = Limiter(FAST, storage.jobs.update_timeline, clock=clock)
+    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
     Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
     assert in_time == [True]
 
@@ -166,7 +167,7 @@ def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worke
     storage, clock = FakeStorage(), FakeClock()
     service = a_service(storage, QUICKLY_STALE, clock)
     request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=PLAN.days[0].date, end_date=PLAN.days[-1].date)
-    ann = Actor("ann", Door.API)
+    ann = Actor("ann", Channel.API)
     first = service.start(request, by=ann).job
     clock.forward(seconds=9)
     with pytest.raises(JobConflict):
@@ -183,21 +184,21 @@ def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worke
     assert lease.expires_at == clock() + 3 * SECOND
     clock.forward(seconds=2)
     assert service.worker_seen_at() == clock() - 2 * SECOND
-    assert service.vitals().lease_renewed_at == clock() - 2 * SECOND
+    assert service.service_status().lease_renewed_at == clock() - 2 * SECOND
 
 
 def test_a_worker_is_missing_after_three_heartbeats_of_the_policy() -> None:
     policy = LeasePolicy(heartbeat=2 * SECOND)
-    assert is_there(NOW - 5.9 * SECOND, NOW, policy)
-    assert not is_there(NOW - 6 * SECOND, NOW, policy)
+    assert is_alive(NOW - 5.9 * SECOND, NOW, policy)
+    assert not is_alive(NOW - 6 * SECOND, NOW, policy)
 
 
 def test_the_pages_say_that_a_job_is_stale_by_the_policy() -> None:
     job, later = a_running_job(progressed_at=NOW), NOW + timedelta(minutes=2)
     policy = LeasePolicy(stale_after=timedelta(minutes=2))
     rights = Rights(can_start=True, can_steer=True, can_set_limits=True)
-    assert why(job, later, policy=policy).lead == "No progress for 2 minutes."
-    assert why(job, later).kind != "stale"
+    assert status_message(job, later, policy=policy).lead == "No progress for 2 minutes."
+    assert status_message(job, later).kind != "stale"
     assert busy(job, rights, later) != ""
     assert busy(job, rights, later, policy) == ""
     assert etag_of(job, rights, later, policy=policy) != etag_of(job, rights, later)

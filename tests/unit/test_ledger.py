@@ -20,7 +20,7 @@ from backfill.domain import (
     PlannedDay,
     Progress,
     ReportName,
-    Settled,
+    SettledItems,
     WorkItem,
     kinds_in,
     reports_of,
@@ -36,7 +36,7 @@ ITEMS = all_items(PLAN)
 @given(st.lists(st.sampled_from(ITEMS)))
 def test_the_set_of_settled_items_is_a_set(items: list[WorkItem]) -> None:
     """R10.3"""
-    settled, plain = Settled(PLAN), set[WorkItem]()
+    settled, plain = SettledItems(PLAN), set[WorkItem]()
     for item in items:
         assert settled.add(item) == (item not in plain)
         plain.add(item)
@@ -45,14 +45,14 @@ def test_the_set_of_settled_items_is_a_set(items: list[WorkItem]) -> None:
 
 @pytest.mark.parametrize("item", [WorkItem(DAY, "99"), WorkItem(date(2001, 1, 1), "01")])
 def test_an_item_that_is_not_of_the_plan_is_never_settled(item: WorkItem) -> None:
-    settled = Settled(PLAN)
+    settled = SettledItems(PLAN)
     assert not settled.add(item)
     assert item not in settled
 
 
 def test_days_of_different_districts_do_not_mix() -> None:
     plan = Plan((PlannedDay(date(2024, 1, 30), ("01", "02")), PlannedDay(DAY, ("02", "01"))))
-    settled = Settled(plan)
+    settled = SettledItems(plan)
     settled.add(WorkItem(date(2024, 1, 30), "01"))
     assert [item.key for item in all_items(plan) if item in settled] == ["2024-01-30/01"]
 
@@ -62,7 +62,7 @@ def test_a_million_settled_items_take_less_than_a_megabyte() -> None:
     plan = Plan(tuple(PlannedDay(DAY + timedelta(days=n), districts) for n in range(1000)))
     tracemalloc.start()
     try:
-        settled = Settled(plan)
+        settled = SettledItems(plan)
         for item in plan.days[0].items():
             settled.add(item)
         before, _ = tracemalloc.get_traced_memory()

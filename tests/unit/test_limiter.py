@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backfill.domain import LimiterReport, LimiterState, RateLimits, Timeline, WaitReason
+from backfill.domain import LimiterReport, LimiterState, RateLimits, RequestSchedule, WaitReason
 from backfill.errors import (
     BackfillError,
     DashboardUnavailable,
@@ -21,7 +21,7 @@ from backfill.errors import (
     Stopped,
     StorageUnavailable,
 )
-from backfill.rate_limit import Limiter, turns
+from backfill.rate_limit import Limiter, reservations
 from tests.unit.fakes import FAST, FakeStorage, limits_of
 from tests.unit.virtual_clock import VirtualClock
 
@@ -113,7 +113,7 @@ def in_thread(do: Callable[[], Any]) -> Iterator[list[BaseException | None]]:
 
 
 def limiter_of(storage: FakeStorage, limits: RateLimits = FAST, **options: Any) -> Limiter:
-    return Limiter(limits, storage.jobs.update_timeline, clock=clock, **options)
+    return Limiter(limits, storage.jobs.update_schedule, clock=clock, **options)
 
 
 def ask(limiter: Limiter, *, is_first: bool = False) -> None:
@@ -146,7 +146,7 @@ def test_never_more_requests_are_in_flight_than_the_limit_allows(concurrent: int
 
 def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """R12.1: as two servers, or a preview beside a job."""
-    monkeypatch.setattr(turns, "TURN", 0.2)  # so that turns change hands often
+    monkeypatch.setattr(reservations, "TURN", 0.2)  # so that turns change hands often
     storage, starts = FakeStorage(), Starts()
     limits = FAST.changed({"max_requests_per_minute": 3000})
     one, other = limiter_of(storage, limits), limiter_of(storage, limits)
@@ -162,12 +162,12 @@ def test_no_request_starts_so_late_in_a_turn_that_it_would_crowd_the_next_one() 
     storage = FakeStorage()
     limiter = limiter_of(storage, FAST)
     ask(limiter)
-    turn_ends = storage.jobs.timeline.free_at(clock.now()) - clock.now()
-    storage.jobs.timeline, theirs = storage.jobs.timeline.reserved(timedelta(seconds=2), clock.now())
+    turn_ends = storage.jobs.schedule.free_at(clock.now()) - clock.now()
+    storage.jobs.schedule, theirs = storage.jobs.schedule.reserved(timedelta(seconds=2), clock.now())
     clock.sleep(turn_ends.total_seconds() - INTERVAL / 2)
     with in_thread(lambda: ask(limiter)) as ended:
         clock.sleep(INTERVAL / 4)
-        assert storage.jobs.timeline.free_at(clock.now()) > theirs.ends_at  # it asked for another turn
+        assert storage.jobs.schedule.free_at(clock.now()) > theirs.ends_at  # it asked for another turn
         clock.sleep(1 + INTERVAL / 4)
         assert limiter.report().requests_made == 1
         clock.sleep((theirs.ends_at - clock.now()).total_seconds() - INTERVAL / 4)
@@ -181,24 +181,24 @@ def test_what_is_left_of_a_turn_is_given_back_so_that_the_next_need_not_wait() -
     storage = FakeStorage()
     first = limiter_of(storage)
     ask(first)
-    reserved = storage.jobs.timeline.free_at(clock.now()) - clock.now()
+    reserved = storage.jobs.schedule.free_at(clock.now()) - clock.now()
     assert reserved > timedelta(seconds=1)
     first.give_back()
-    assert storage.jobs.timeline.free_at(clock.now()) - clock.now() <= timedelta(seconds=INTERVAL)
+    assert storage.jobs.schedule.free_at(clock.now()) - clock.now() <= timedelta(seconds=INTERVAL)
     began = clock.monotonic()
     ask(limiter_of(storage))
     assert clock.monotonic() - began < 0.5
-    before = storage.jobs.timeline
+    before = storage.jobs.schedule
     first.give_back()  # a second time there is nothing to give
-    assert storage.jobs.timeline == before
+    assert storage.jobs.schedule == before
 
 
 def test_the_store_is_asked_once_a_turn_and_not_once_a_request() -> None:
     storage, calls = FakeStorage(), []
 
-    def update(change: Callable[[Timeline], Timeline]) -> Timeline:
+    def update(change: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule:
         calls.append(change)
-        return storage.jobs.update_timeline(change)
+        return storage.jobs.update_schedule(change)
 
     starts, limiter = Starts(), Limiter(FAST, update, clock=clock)
     starts.begin(limiter, until=lambda: len(starts.at) >= 50)
@@ -236,7 +236,7 @@ def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
     assert (report.state, report.reason) == (LimiterState.BACKING_OFF, "The dashboard asked for it.")
     assert report.waiting_until is not None
     assert abs(report.waiting_until - until) < timedelta(seconds=0.05)
-    assert (storage.jobs.timeline.held_until, storage.jobs.timeline.hold_reason) == (
+    assert (storage.jobs.schedule.held_until, storage.jobs.schedule.hold_reason) == (
         until,
         "The dashboard asked for it.",
     )
@@ -248,7 +248,7 @@ def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
 
 def test_a_stored_hold_is_kept_by_a_limiter_that_comes_later() -> None:
     storage = FakeStorage()
-    storage.jobs.timeline = Timeline().held(clock.now() + timedelta(seconds=0.3), "asked to wait", clock.now())
+    storage.jobs.schedule = RequestSchedule().held(clock.now() + timedelta(seconds=0.3), "asked to wait", clock.now())
     began, limiter = clock.monotonic(), limiter_of(storage)
     ask(limiter)
     assert clock.monotonic() - began >= 0.29
@@ -350,7 +350,7 @@ def test_a_hold_that_could_not_be_stored_is_stored_while_it_holds_and_it_is_told
         storage.store.is_down = False
         assert clock.eventually(lambda: limiter.report().waits_for is WaitReason.ASKED_TO_WAIT)
         assert limiter.report().reason == "The dashboard asked for it."
-        assert storage.jobs.timeline.held_until == until
+        assert storage.jobs.schedule.held_until == until
         limiter.stop()
     assert isinstance(ended[0], Stopped)
 
@@ -358,9 +358,9 @@ def test_a_hold_that_could_not_be_stored_is_stored_while_it_holds_and_it_is_told
 def test_a_store_that_is_away_is_asked_once_a_second_however_many_wait() -> None:
     storage, asked = FakeStorage(), list[float]()
 
-    def update(change: Callable[[Timeline], Timeline]) -> Timeline:
+    def update(change: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule:
         asked.append(clock.monotonic())
-        return storage.jobs.update_timeline(change)
+        return storage.jobs.update_schedule(change)
 
     starts, limiter = Starts(), Limiter(FAST, update, clock=clock)
     storage.store.is_down = True
@@ -373,7 +373,7 @@ def test_a_store_that_is_away_is_asked_once_a_second_however_many_wait() -> None
 
 
 def test_who_has_lost_the_lease_starts_nothing_more() -> None:
-    def lost(_: Callable[[Timeline], Timeline]) -> Timeline:
+    def lost(_: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule:
         raise LeaseLost("Another runner holds the job.")
 
     limiter = Limiter(FAST, lost, clock=clock)
@@ -390,28 +390,28 @@ def test_a_preview_does_not_wait_for_trouble_with_the_store() -> None:
     storage = FakeStorage()
     storage.store.is_down = True
     with pytest.raises(StorageUnavailable):
-        ask(limiter_of(storage, patience=1))
+        ask(limiter_of(storage, max_wait=1))
 
 
 def test_a_preview_gives_up_at_once_where_the_dashboard_asked_for_a_longer_rest() -> None:
     """R11.2"""
     storage = FakeStorage()
-    storage.jobs.timeline = Timeline().held(clock.now() + timedelta(minutes=5), "asked to wait", clock.now())
+    storage.jobs.schedule = RequestSchedule().held(clock.now() + timedelta(minutes=5), "asked to wait", clock.now())
     with pytest.raises(DashboardUnavailable, match=r"left alone until \d\d:\d\d:\d\d UTC \(asked to wait\)\. Nothing"):
-        ask(limiter_of(storage, patience=1))
+        ask(limiter_of(storage, max_wait=1))
 
 
 def test_a_preview_gives_up_at_once_where_others_have_the_time_and_reserves_nothing() -> None:
     storage = FakeStorage()
-    storage.jobs.timeline, _ = Timeline().reserved(timedelta(minutes=2), clock.now())
-    before = storage.jobs.timeline
+    storage.jobs.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
+    before = storage.jobs.schedule
     with pytest.raises(DashboardUnavailable, match="Others are using the time"):
-        ask(limiter_of(storage, patience=1))
-    assert storage.jobs.timeline == before
+        ask(limiter_of(storage, max_wait=1))
+    assert storage.jobs.schedule == before
 
 
 def test_a_preview_gives_up_once_it_is_held_for_longer_than_its_patience() -> None:
-    limiter = limiter_of(FakeStorage(), patience=1)
+    limiter = limiter_of(FakeStorage(), max_wait=1)
     ask(limiter)
     limiter.hold(clock.now() + timedelta(minutes=1), "The dashboard asked for it.")
     with pytest.raises(DashboardUnavailable, match="The dashboard asked for it"):

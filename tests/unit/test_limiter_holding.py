@@ -43,7 +43,7 @@ def virtual_time() -> None:
 LIMITS = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=400)
 
 
-class Source:
+class ResponsePolicy:
     """Items that are asked for until they are answered or given up, each in a thread, of a source that may be down."""
 
     def __init__(self, limiter: Limiter, items: str, *, broken: str = "", is_known_good: bool = True) -> None:
@@ -97,7 +97,7 @@ class Source:
 
 
 def limiter_of(storage: FakeStorage, limits: RateLimits = LIMITS, **options: object) -> Limiter:
-    return Limiter(limits, storage.jobs.update_timeline, **{"clock": clock, **options})  # type: ignore[arg-type]
+    return Limiter(limits, storage.jobs.update_schedule, **{"clock": clock, **options})  # type: ignore[arg-type]
 
 
 def refused(limiter: Limiter, error: Exception) -> None:
@@ -113,7 +113,7 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
 ) -> None:
     caplog.set_level(logging.INFO, "backfill.rate_limit")
     limiter = limiter_of(FakeStorage())
-    source = Source(limiter, "ABCDEF")
+    source = ResponsePolicy(limiter, "ABCDEF")
     source.is_down = True
     source.begin()
     assert clock.eventually(lambda: limiter.report().down_since is not None)
@@ -141,7 +141,7 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
 def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
     limits = RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=1600)
     limiter = limiter_of(FakeStorage(), limits)
-    source = Source(limiter, "ABC", is_known_good=False)
+    source = ResponsePolicy(limiter, "ABC", is_known_good=False)
     source.is_down = True
     source.begin()
     assert clock.eventually(lambda: limiter.report().down_since is not None and not source.in_flight)
@@ -155,7 +155,7 @@ def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
 
 
 def test_an_item_that_fails_while_others_succeed_is_given_up_after_five_attempts() -> None:
-    source = Source(limiter_of(FakeStorage()), "ABCDEFGH", broken="C")
+    source = ResponsePolicy(limiter_of(FakeStorage()), "ABCDEFGH", broken="C")
     source.begin()
     source.join()
     assert source.ended.pop("C") == "GIVEN_UP after 5"
@@ -164,7 +164,7 @@ def test_an_item_that_fails_while_others_succeed_is_given_up_after_five_attempts
 
 @pytest.mark.parametrize("items", ["A", "ABC", "ABCDEFG"])
 def test_items_that_are_all_broken_are_given_up_where_something_known_is_still_answered(items: str) -> None:
-    source = Source(limiter_of(FakeStorage()), items, broken=items)
+    source = ResponsePolicy(limiter_of(FakeStorage()), items, broken=items)
     source.begin()
     source.join()
     assert source.ended == dict.fromkeys(items, "GIVEN_UP after 5")
@@ -173,7 +173,7 @@ def test_items_that_are_all_broken_are_given_up_where_something_known_is_still_a
 
 def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
     limiter = limiter_of(FakeStorage())
-    source = Source(limiter, "A")
+    source = ResponsePolicy(limiter, "A")
     source.is_down = True
     source.begin()
     assert clock.eventually(lambda: len(source.failed_at) >= 9)
@@ -185,7 +185,7 @@ def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
 def test_a_drain_ends_an_outage_at_once() -> None:
     """R7.2"""
     limiter = limiter_of(FakeStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=60_000))
-    source = Source(limiter, "ABCDE")
+    source = ResponsePolicy(limiter, "ABCDE")
     source.is_down = True
     source.begin()
     assert clock.eventually(lambda: limiter.report().down_since is not None)
@@ -210,7 +210,7 @@ def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_pro
     first.hold(clock.now() + timedelta(seconds=0.3), "It is down.")
     began = clock.monotonic()
     second = limiter_of(storage, before=LimiterReport(down_since=clock.now(), requests_made=7))
-    source = Source(second, "ABC")
+    source = ResponsePolicy(second, "ABC")
     source.begin()
     assert clock.eventually(lambda: second.report().state is LimiterState.BACKING_OFF)
     assert second.report().reason.startswith("The dashboard was in trouble when it was asked last")
@@ -251,7 +251,7 @@ def test_what_is_refused_of_what_was_known_is_no_failure_of_the_item_that_waits(
 
 def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_delay_is_none() -> None:
     limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=0))
-    source = Source(limiter, "A", broken="A")
+    source = ResponsePolicy(limiter, "A", broken="A")
     with limiter.item("B"), limiter.request("B"):
         source.begin()
         assert clock.eventually(lambda: len(source.failed_at) == ATTEMPTS)
@@ -388,7 +388,7 @@ def test_the_latency_is_measured() -> None:
 def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> None:
     clock.sleep((NOW.replace(hour=21, minute=30) - NOW).total_seconds())
     limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
-    source = Source(limiter, "AB")
+    source = ResponsePolicy(limiter, "AB")
     source.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     report = limiter.report()
@@ -416,7 +416,7 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
             clock.sleep(1)
     assert limiter.report().waits_for is WaitReason.DOWN
     clock.sleep(8 * 3600)
-    source = Source(limiter, "C")
+    source = ResponsePolicy(limiter, "C")
     source.begin()
     assert clock.eventually(lambda: limiter.report().waits_for is WaitReason.OUTSIDE_HOURS)
     report = limiter.report()
@@ -431,7 +431,7 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
 def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
     """R7.2"""
     limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
-    source = Source(limiter, "AB")
+    source = ResponsePolicy(limiter, "AB")
     source.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     limiter.drain()
@@ -451,14 +451,14 @@ def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
 
 def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back() -> None:
     limiter = limiter_of(FakeStorage())
-    limiter.hold_up(WaitReason.CLUSTER, "The cluster is away.", 0.05)
+    limiter.hold_for(WaitReason.CLUSTER, "The cluster is away.", 0.05)
     report = limiter.report()
     assert (report.state, report.reason) == (LimiterState.BACKING_OFF, "The cluster is away.")
     assert report.waiting_until is not None
     assert limiter.is_holding
     limiter.check()
     clock.sleep(0.5)
-    limiter.go_on()
+    limiter.resume()
     assert not limiter.is_holding
     report = limiter.report()
     assert report.state is LimiterState.IDLE
@@ -472,7 +472,7 @@ def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], Non
 
     def wait() -> None:
         with pytest.raises(Stopped):
-            limiter.hold_up(WaitReason.CLUSTER, "The cluster is away.", 60)
+            limiter.hold_for(WaitReason.CLUSTER, "The cluster is away.", 60)
         ended.append(clock.monotonic())
 
     thread = clock.thread(wait, "waits")

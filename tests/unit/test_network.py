@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from backfill.clock import Clock
 from backfill.dashboard.client import DashboardClient
+from backfill.domain.clock import Clock
 from backfill.errors import DashboardError, LocalProblem
-from backfill.sample_world.server import Answer
-from backfill.webhooks import Courier, key_of
+from backfill.webhooks import WebhookDispatcher, key_of
+from sample_dashboard.server import Answer
 from tests.fault_server import CERTIFICATE, FaultServer
 from tests.receiver import SECRET
 from tests.unit.fakes import FakeClock, FakeStorage, a_job
@@ -98,7 +98,7 @@ def tell(url: str) -> None:
     storage, clock = FakeStorage(), FakeClock()
     job = storage.jobs.put_in(a_job())
     storage.jobs.update(job.id, lambda job: job.cancel_requested(clock()))
-    Courier(storage.jobs, url, key_of(SECRET), clock=Clock(now=clock)).deliver_due()
+    WebhookDispatcher(storage.jobs, url, key_of(SECRET), clock=Clock(now=clock)).deliver_due()
 
 
 # CA bundles.

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from backfill.analytics import DistrictSource, Table, WorldSource, district_result, summary_lines, world_result
+from backfill.analytics.cells import number
+from backfill.analytics.distinguished import rule_of
+from backfill.analytics.quality import Notes, Summary
+from backfill.analytics.targets import targets
 from backfill.domain import ProgramYear
-from backfill.metrics import DistrictSource, Table, WorldSource, district_result, summary_lines, world_result
-from backfill.metrics.cells import number
-from backfill.metrics.distinguished import rule_of
-from backfill.metrics.quality import Notes, Summary
-from backfill.metrics.targets import targets
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="The real exports of ../shared/dashboard are not here.")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.domain import Pace, RateLimits, Timeline
+from backfill.domain import Pace, RateLimits, RequestSchedule
 from tests.unit.fakes import NOW
 
 MINUTE = timedelta(minutes=1)
@@ -65,5 +65,5 @@ def test_however_low_the_pace_a_request_a_minute_is_still_made(requests: int) ->
 
 
 def test_the_pace_is_kept_on_the_timeline_beside_turns_and_holds() -> None:
-    timeline, _ = Timeline().slowed(NOW, NOW).held(NOW + MINUTE, "asked to wait", NOW).reserved(MINUTE, NOW)
-    assert timeline.given_back(NOW + MINUTE, NOW).pace.share(NOW) == 0.5
+    schedule, _ = RequestSchedule().slowed(NOW, NOW).held(NOW + MINUTE, "asked to wait", NOW).reserved(MINUTE, NOW)
+    assert schedule.given_back(NOW + MINUTE, NOW).pace.share(NOW) == 0.5

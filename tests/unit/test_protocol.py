@@ -14,7 +14,7 @@ from backfill.dashboard.protocol import (
     read_day,
     written_day,
 )
-from backfill.domain import Edition, ReportName, folded
+from backfill.domain import Edition, ReportName, normalise_column
 
 
 def edition(*, is_archived: bool = True, asks_blank: bool = False) -> Edition:
@@ -97,4 +97,4 @@ def test_what_is_no_day_is_refused(text: str) -> None:
 def test_every_report_has_needed_columns_and_each_district_report_needs_its_district() -> None:
     assert set(NEEDED_COLUMNS) == set(ReportName)
     for columns in NEEDED_COLUMNS.values():
-        assert "district" in [folded(column) for column in columns]
+        assert "district" in [normalise_column(column) for column in columns]

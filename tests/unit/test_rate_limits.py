@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.domain import BOUNDS, LIMIT_NAMES, RateLimits, Timeline, camel
+from backfill.domain import BOUNDS, LIMIT_NAMES, RateLimits, RequestSchedule, camel
 from backfill.errors import InvalidRequest
 from tests.unit.fakes import NOW, limits_of
 
@@ -135,29 +135,29 @@ STEPS = st.lists(
 @given(STEPS)
 def test_turns_never_overlap_and_none_lies_in_a_hold_that_was_known(steps: list[tuple[str, float, float]]) -> None:
     """R12.1: whoever reserves, holds or gives back at whatever time."""
-    timeline, now = Timeline(), NOW
-    turns: list[tuple[datetime, datetime]] = []
+    schedule, now = RequestSchedule(), NOW
+    reservations: list[tuple[datetime, datetime]] = []
     for verb, seconds, argument in steps:
         now += timedelta(seconds=seconds)
         if verb == "reserve":
-            timeline, turn = timeline.reserved(timedelta(seconds=argument), now)
-            assert turn.starts_at >= now
-            assert turn.starts_at >= (timeline.hold(now) or now)
-            assert turn.ends_at - turn.starts_at == timedelta(seconds=argument)
-            turns.append((turn.starts_at, turn.ends_at))
+            schedule, reservation = schedule.reserved(timedelta(seconds=argument), now)
+            assert reservation.starts_at >= now
+            assert reservation.starts_at >= (schedule.hold(now) or now)
+            assert reservation.ends_at - reservation.starts_at == timedelta(seconds=argument)
+            reservations.append((reservation.starts_at, reservation.ends_at))
         elif verb == "hold":
-            timeline = timeline.held(now + timedelta(seconds=argument), "asked to wait", now)
-        elif turns:  # the last turn's owner has used it for a while, and not beyond now
-            starts, ends = turns[-1]
+            schedule = schedule.held(now + timedelta(seconds=argument), "asked to wait", now)
+        elif reservations:  # the last turn's owner has used it for a while, and not beyond now
+            starts, ends = reservations[-1]
             free = max(starts, min(ends, now + timedelta(seconds=argument)))
-            timeline = timeline.given_back(ends, free)
-            turns[-1] = (starts, free)
-    in_order = sorted(turns)
+            schedule = schedule.given_back(ends, free)
+            reservations[-1] = (starts, free)
+    in_order = sorted(reservations)
     assert all(one[1] <= other[0] for one, other in pairwise(in_order))
 
 
 def test_a_turn_that_somebody_reserved_behind_is_not_taken_back() -> None:
-    one, first = Timeline().reserved(timedelta(seconds=2), NOW)
+    one, first = RequestSchedule().reserved(timedelta(seconds=2), NOW)
     two, second = one.reserved(timedelta(seconds=2), NOW)
     assert second.starts_at == first.ends_at
     assert two.given_back(first.ends_at, NOW) == two
@@ -165,43 +165,45 @@ def test_a_turn_that_somebody_reserved_behind_is_not_taken_back() -> None:
 
 
 def test_giving_back_never_reserves_more() -> None:
-    timeline, turn = Timeline().reserved(timedelta(seconds=2), NOW)
-    assert timeline.given_back(turn.ends_at, NOW + timedelta(seconds=9)).reserved_until == turn.ends_at
+    schedule, reservation = RequestSchedule().reserved(timedelta(seconds=2), NOW)
+    assert schedule.given_back(reservation.ends_at, NOW + timedelta(seconds=9)).reserved_until == reservation.ends_at
 
 
 @given(st.floats(0, 300), st.floats(0, 10**7))
 def test_a_clock_that_was_set_back_blocks_for_five_minutes_at_most(ahead: float, back: float) -> None:
-    timeline, _ = Timeline().reserved(timedelta(seconds=ahead), NOW)
+    schedule, _ = RequestSchedule().reserved(timedelta(seconds=ahead), NOW)
     earlier = NOW - timedelta(seconds=back)
-    assert timeline.free_at(earlier) - earlier <= timedelta(minutes=5)
+    assert schedule.free_at(earlier) - earlier <= timedelta(minutes=5)
 
 
 def test_a_hold_said_by_a_clock_that_is_ahead_is_as_long_as_it_was_and_counts_from_now() -> None:
     """Found by the campaign: a runner whose clock was an hour behind took two seconds of waiting for an hour."""
-    said = Timeline().held(NOW + timedelta(seconds=2), "asked to wait", NOW)
+    said = RequestSchedule().held(NOW + timedelta(seconds=2), "asked to wait", NOW)
     behind = NOW - timedelta(hours=1)
     assert said.hold(behind) == behind + timedelta(seconds=2)
-    after, turn = said.reserved(timedelta(seconds=1), behind)
-    assert turn.starts_at == behind + timedelta(seconds=2)
+    after, reservation = said.reserved(timedelta(seconds=1), behind)
+    assert reservation.starts_at == behind + timedelta(seconds=2)
     assert after.hold(behind + timedelta(seconds=1)) == behind + timedelta(seconds=2)
     assert after.hold(behind + timedelta(seconds=2)) is None
 
 
 def test_a_longer_hold_replaces_one_that_was_said_by_a_clock_that_is_ahead() -> None:
     behind = NOW - timedelta(hours=1)
-    said = Timeline().held(NOW + timedelta(seconds=2), "a short one", NOW)
+    said = RequestSchedule().held(NOW + timedelta(seconds=2), "a short one", NOW)
     longer = said.held(behind + timedelta(minutes=1), "a longer one", behind)
     assert (longer.hold(behind), longer.hold_reason) == (behind + timedelta(minutes=1), "a longer one")
 
 
 def test_a_hold_ends_in_its_moment_and_the_longer_one_wins() -> None:
-    timeline = Timeline().held(NOW + timedelta(seconds=9), "long", NOW).held(NOW + timedelta(seconds=3), "short", NOW)
-    assert timeline.hold_reason == "long"
-    assert timeline.hold(NOW + timedelta(seconds=8)) == NOW + timedelta(seconds=9)
-    assert timeline.hold(NOW + timedelta(seconds=9)) is None
-    assert timeline.held(NOW + timedelta(seconds=10), "longer", NOW).hold_reason == "longer"
+    schedule = (
+        RequestSchedule().held(NOW + timedelta(seconds=9), "long", NOW).held(NOW + timedelta(seconds=3), "short", NOW)
+    )
+    assert schedule.hold_reason == "long"
+    assert schedule.hold(NOW + timedelta(seconds=8)) == NOW + timedelta(seconds=9)
+    assert schedule.hold(NOW + timedelta(seconds=9)) is None
+    assert schedule.held(NOW + timedelta(seconds=10), "longer", NOW).hold_reason == "longer"
 
 
 def test_nobody_is_left_alone_for_longer_than_a_day() -> None:
-    timeline = Timeline().held(NOW + timedelta(days=30), "asked to wait for a month", NOW)
-    assert timeline.hold(NOW) == NOW + timedelta(hours=24)
+    schedule = RequestSchedule().held(NOW + timedelta(days=30), "asked to wait for a month", NOW)
+    assert schedule.hold(NOW) == NOW + timedelta(hours=24)

@@ -16,9 +16,9 @@ import pytest
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import SUMMARY, Cadence, JobConfig, Plan
-from backfill.sample_world import SampleServer, SampleWorld
-from backfill.work.calendars import Calendars
-from backfill.work.collection import Collection
+from backfill.job_types.calendars import Calendars
+from backfill.job_types.collection import CollectionHandler
+from sample_dashboard import SampleServer, SampleWorld
 from tests.unit.fakes import FakeStorage, RecordingLimiter
 
 PEER = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "dashboard_peer.py"
@@ -58,8 +58,8 @@ def planned(url: str, first: date, last: date, *districts: str) -> Plan:
     storage = FakeStorage()
     config = JobConfig(start_date=first, end_date=last, cadence=Cadence.MONTH_ENDS, target_districts=districts)
     with closing(DashboardClient(url)) as client:
-        calendars = Calendars(client, storage.snapshots, lambda: RecordingLimiter(storage, patience=30))
-        return Collection(client, storage.snapshots, calendars, now=lambda: NOW).plan(config, NOW)
+        calendars = Calendars(client, storage.snapshots, lambda: RecordingLimiter(storage, max_wait=30))
+        return CollectionHandler(client, storage.snapshots, calendars, now=lambda: NOW).plan(config, NOW)
 
 
 def districts_of(plan: Plan) -> dict[date, tuple[str, ...]]:

@@ -18,10 +18,10 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.robots import robot_rules
 from backfill.domain import RateLimits, WaitReason
 from backfill.errors import DisallowedByRobots, LocalProblem, RobotsUnavailable, Stopped
+from backfill.job_types.robots import Robots
 from backfill.rate_limit import Limiter
-from backfill.sample_world.pages import ERROR_PAGE
-from backfill.sample_world.server import Answer
-from backfill.work.robots import Robots
+from sample_dashboard.pages import ERROR_PAGE
+from sample_dashboard.server import Answer
 from tests.fault_server import FaultServer
 from tests.unit.fakes import FakeClock, FakeStorage, eventually
 
@@ -107,7 +107,7 @@ def dashboard(path: str = "") -> Iterator[Dashboard]:
 
 
 def limiter_of(limits: RateLimits = QUICK) -> Limiter:
-    return Limiter(limits, FakeStorage().jobs.update_timeline)
+    return Limiter(limits, FakeStorage().jobs.update_schedule)
 
 
 @pytest.mark.parametrize("path", ["", "/mirror"])

@@ -24,10 +24,10 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
+from backfill.engine.job_manager import JobManager
+from backfill.engine.runner import Runner
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
-from backfill.manager import Manager
 from backfill.rate_limit import Limiter
-from backfill.runner import Runner
 from tests.unit.fakes import (
     DAY,
     FAST,
@@ -71,10 +71,10 @@ class Run:
                 ),
                 plan,
             )
-        claim = Manager(jobs, clock).claim("runner", now)
+        claim = JobManager(jobs, clock).claim("runner", now)
         assert claim is not None
         self.claim, self.stop, self.errors = claim, clock.event(), list[BaseException]()
-        self.limiter = Limiter(limits, lambda change: jobs.update_timeline(change, fence=claim.fence), clock=clock)
+        self.limiter = Limiter(limits, lambda change: jobs.update_schedule(change, fence=claim.fence), clock=clock)
         self.runner = Runner(claim, execution, self.limiter, stop=self.stop, clock=clock, disconnect=jobs.disconnect)
         self._thread = clock.thread(self._run, "runner")
 
@@ -108,7 +108,7 @@ class Run:
 
 
 def lasting(seconds: float) -> Callable[[WorkItem], Outcome]:
-    """Work that takes a while."""
+    """JobTypeHandler that takes a while."""
 
     def do(item: WorkItem) -> Outcome:
         clock.sleep(seconds)
@@ -181,7 +181,7 @@ def test_the_turn_is_given_back_when_the_job_ends() -> None:
     run.begun()
     assert clock.eventually(lambda: run.limiter.report().requests_made == 1)
     assert run.ended().status is Status.COMPLETED
-    reserved_until = run.storage.jobs.timeline.reserved_until
+    reserved_until = run.storage.jobs.schedule.reserved_until
     assert reserved_until is not None
     (started_at,) = run.limiter._counts.starts
     ended_ago = timedelta(seconds=clock.monotonic() - started_at)
@@ -323,7 +323,7 @@ def test_while_the_store_is_away_no_item_begins_and_afterwards_nothing_is_lost_o
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """R10.3"""
-    caplog.set_level(logging.INFO, "backfill.runner")
+    caplog.set_level(logging.INFO, "backfill.engine.runner")
     plan = a_plan(20, DISTRICTS)
     run = Run(plan, FakeExecution(lasting(0.01))).begun()
     assert clock.eventually(lambda: len(run.execution.items) >= 15)
@@ -408,7 +408,7 @@ def test_a_day_that_could_not_be_looked_up_is_looked_up_again() -> None:
 
 def test_a_runner_that_was_replaced_ends_quietly_and_writes_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
     """R10.1"""
-    caplog.set_level(logging.INFO, "backfill.runner")
+    caplog.set_level(logging.INFO, "backfill.engine.runner")
     plan = a_plan(50, DISTRICTS)
     run = Run(plan, FakeExecution(lasting(0.01))).begun()
     assert clock.eventually(lambda: len(run.execution.items) >= 10)

@@ -23,7 +23,7 @@ import requests
 from django.core.management import CommandError, call_command
 
 from backfill.domain import ProgramYear
-from backfill.sample_world import SampleServer, SampleWorld
+from sample_dashboard import SampleServer, SampleWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = SampleWorld(date(2026, 11, 23), districts=4, clubs=6)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from backfill.dashboard.calendar_page import calendar_month, parse_calendar_page
-from backfill.dashboard.csv import check, guard, parse
 from backfill.dashboard.home_page import parse_home_page
 from backfill.dashboard.protocol import ReportRequest, written_day
+from backfill.dashboard.reports import check, guard, parse
 from backfill.domain import SUMMARY, CalendarMonth, Edition, ProgramYear, ReportName, reports_of
 from backfill.errors import DashboardError, NoRows, WrongAsOf, WrongDistrict, WrongMonth
-from backfill.sample_world import SampleWorld
+from sample_dashboard import SampleWorld
 
 TODAY = date(2026, 11, 23)
 WORLD = SampleWorld(TODAY)

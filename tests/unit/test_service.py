@@ -15,7 +15,7 @@ from backfill.domain import (
     SUMMARY,
     Actor,
     Cadence,
-    Door,
+    Channel,
     Job,
     JobFilter,
     JobRequest,
@@ -47,7 +47,7 @@ from backfill.errors import (
     SnapshotNotFound,
     StorageUnavailable,
 )
-from backfill.service import BackfillService
+from backfill.service.commands import BackfillService
 from tests.unit.fakes import (
     DAY,
     NOW,
@@ -65,7 +65,7 @@ from tests.unit.fakes import (
 )
 
 PLAN = replace(a_plan(2, (SUMMARY, "01", "F")), skipped={SkipReason.STORED: 1}, requests=11, unpublished_dates=3)
-ANN, BOB = Actor("ann", Door.API), Actor("bob", Door.CLI)
+ANN, BOB = Actor("ann", Channel.API), Actor("bob", Channel.CLI)
 REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 30), end_date=DAY)
 
 
@@ -77,10 +77,10 @@ class Service(BackfillService):
         self.work, self.memory = FakeWork(PLAN), FakeStorage()
         super().__init__(
             storage=self.memory,
-            works={JobType.DATA_COLLECTION: self.work},
+            handlers={JobType.DATA_COLLECTION: self.work},
             retention=timedelta(days=30),
             now=self.clock,
-            nudge=lambda: self.nudges.append(1),
+            wake=lambda: self.nudges.append(1),
         )
 
     def __setattr__(self, name: str, value: object) -> None:

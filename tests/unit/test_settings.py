@@ -93,7 +93,7 @@ def test_a_file_is_read_beside_the_environment_which_comes_first(
 
 
 def test_the_readme_has_a_row_for_each_setting_and_for_no_other() -> None:
-    rows = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    rows = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE))
     assert rows - OF_GOOGLE == set(re.findall(r'"((?:DJANGO|BACKFILL|DATABASE)_[A-Z_]+)"', SETTINGS.read_text()))
     assert set(re.findall(r"([A-Z_]+)=", (ROOT / ".env.example").read_text())) < rows
 

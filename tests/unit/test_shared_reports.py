@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from backfill.clock import SYSTEM_CLOCK, Clock
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     DISTRICT_REPORTS,
@@ -19,16 +18,17 @@ from backfill.domain import (
     Outcome,
     OutcomeKind,
     PlannedDay,
+    ProgressCounter,
     Report,
     StoredEdition,
-    Tally,
     WorkItem,
 )
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord, ServerError, WrongAsOf
 from backfill.storage import Fence
-from backfill.storage.packing import pack_plan, unpack_plan
+from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.unit.fakes import DAY, NOW, FakeSnapshots, a_month, a_page, a_report, a_snapshot, an_edition, eventually
-from tests.unit.test_collecting import CLUBS, Collecting
+from tests.unit.test_collection_jobs import CLUBS, Collecting
 from tests.unit.test_collection_plan import FEBRUARY, JANUARY, held, plan_of
 
 CLOSE = date(2024, 2, 9)
@@ -265,8 +265,8 @@ def test_a_retry_of_both_counts_them_once() -> None:
 
 def test_the_work_that_is_done_does_not_pass_the_work_that_is_planned() -> None:
     plan = plan_of(DAY, CLOSE, JANUARY)
-    tally = Tally(plan)
+    progress_counter = ProgressCounter(plan)
     for day, attempts in zip(plan.days, (1, 0), strict=True):
-        tally.add([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=attempts) for item in day.items()])
-    assert tally.work() == (10, 10)
-    assert tally.progress((), LimiterReport(), NOW).processed == 8
+        progress_counter.add([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=attempts) for item in day.items()])
+    assert progress_counter.work() == (10, 10)
+    assert progress_counter.progress((), LimiterReport(), NOW).processed == 8

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from backfill.management.stop_signals import StopSignals
+from backfill.cli.stop_signals import StopSignals
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

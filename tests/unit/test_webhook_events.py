@@ -9,16 +9,16 @@ from itertools import pairwise
 
 from backfill.domain import (
     GIVEN_UP_AFTER,
-    HOLD_TOLD_AFTER,
-    Event,
+    HOLD_REPORTED_AFTER,
     Job,
     LimiterReport,
     LimiterState,
-    Notice,
-    Notices,
     Progress,
     Status,
     WaitReason,
+    WebhookEvent,
+    WebhookEvents,
+    WebhookEventType,
 )
 from tests.unit.fakes import NOW, a_job, a_running_job
 
@@ -34,10 +34,10 @@ def recorded(job: Job, seconds: float, state: LimiterState, *, settled: int = 0,
     return job.recorded(job.token, progress, 1, now, moves=True)
 
 
-def told(jobs: list[Job]) -> list[Notice]:
+def told(jobs: list[Job]) -> list[WebhookEvent]:
     """Each hold that was told of, once."""
-    found = [job.notices.held for job in jobs]
-    return [notice for before, notice in pairwise([None, *found]) if notice is not None and notice != before]
+    found = [job.webhook_events.held for job in jobs]
+    return [event for before, event in pairwise([None, *found]) if event is not None and event != before]
 
 
 def held_for(job: Job, first: int, last: int, **more: int) -> Iterator[Job]:
@@ -54,25 +54,25 @@ def test_a_job_that_ends_has_that_to_tell_at_once() -> None:
         a_job().displaced(NOW + timedelta(minutes=10)),
     ):
         assert job is not None
-        notice = job.notices.ended
-        assert notice is not None
-        assert (notice.event, notice.at, notice.due_at) == (Event.ENDED, job.ended_at, job.ended_at)
-        assert f"Job {job.id} is {job.status}: " in notice.sentence
-        assert job.error in notice.sentence
+        event = job.webhook_events.ended
+        assert event is not None
+        assert (event.event, event.at, event.due_at) == (WebhookEventType.ENDED, job.ended_at, job.ended_at)
+        assert f"Job {job.id} is {job.status}: " in event.sentence
+        assert job.error in event.sentence
 
 
 def test_a_job_that_lives_has_nothing_to_tell() -> None:
     job = recorded(a_running_job(), 1, LimiterState.RUNNING, settled=1)
-    assert job.notices == job.released(1, NOW).notices == Notices()
+    assert job.webhook_events == job.released(1, NOW).webhook_events == WebhookEvents()
 
 
 def test_a_hold_is_told_once_when_it_has_lasted() -> None:
-    lasting = int(HOLD_TOLD_AFTER / SECOND)
+    lasting = int(HOLD_REPORTED_AFTER / SECOND)
     jobs = list(held_for(a_running_job(), 0, 3 * lasting))
-    (notice,) = told(jobs)
-    assert (notice.event, notice.at, notice.due_at) == (Event.HELD, NOW, NOW + HOLD_TOLD_AFTER)
-    assert notice.sentence == "The dashboard answered 503."
-    assert jobs[lasting - 1].notices.held is None
+    (event,) = told(jobs)
+    assert (event.event, event.at, event.due_at) == (WebhookEventType.HELD, NOW, NOW + HOLD_REPORTED_AFTER)
+    assert event.sentence == "The dashboard answered 503."
+    assert jobs[lasting - 1].webhook_events.held is None
 
 
 def test_the_hours_that_are_not_allowed_are_no_part_of_a_hold() -> None:
@@ -80,89 +80,89 @@ def test_the_hours_that_are_not_allowed_are_no_part_of_a_hold() -> None:
     job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF)
     limiter = LimiterReport(state=LimiterState.THROTTLED, waits_for=WaitReason.OUTSIDE_HOURS, waiting_until=NOW)
     job = job.recorded(1, Progress(total_items=6, limiter=limiter), 1, NOW + MINUTE, moves=True)
-    assert job.notices.held_since is None
+    assert job.webhook_events.held_since is None
     evening = 12 * 3600
     job = recorded(job, evening, LimiterState.BACKING_OFF)
-    assert (job.notices.held_since, job.notices.held) == (NOW + evening * SECOND, None)
+    assert (job.webhook_events.held_since, job.webhook_events.held) == (NOW + evening * SECOND, None)
 
 
 def test_a_hold_that_is_known_to_last_is_told_at_once() -> None:
-    job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF, waits=HOLD_TOLD_AFTER / SECOND)
-    assert job.notices.due_at == NOW
+    job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF, waits=HOLD_REPORTED_AFTER / SECOND)
+    assert job.webhook_events.due_at == NOW
 
 
 def test_a_short_wait_is_not_worth_a_message() -> None:
-    job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF, waits=HOLD_TOLD_AFTER / SECOND - 1)
-    assert job.notices.all() == ()
+    job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF, waits=HOLD_REPORTED_AFTER / SECOND - 1)
+    assert job.webhook_events.all() == ()
 
 
 def test_a_hold_ends_when_an_item_is_settled_and_not_when_the_source_is_probed() -> None:
-    lasting = int(HOLD_TOLD_AFTER / SECOND)
+    lasting = int(HOLD_REPORTED_AFTER / SECOND)
     *_, held = held_for(a_running_job(), 0, lasting)
     probing = recorded(held, lasting + 1, LimiterState.RUNNING)
     *_, again = held_for(probing, lasting + 2, 2 * lasting)
-    assert again.notices.held == held.notices.held
+    assert again.webhook_events.held == held.webhook_events.held
     moving = recorded(again, 2 * lasting + 1, LimiterState.RUNNING, settled=1)
-    assert moving.notices == Notices()
+    assert moving.webhook_events == WebhookEvents()
     *_, anew = held_for(moving, 2 * lasting + 2, 3 * lasting + 2, settled=1)
-    assert anew.notices.held is not None
-    assert anew.notices.held.at == NOW + timedelta(seconds=2 * lasting + 2)
+    assert anew.webhook_events.held is not None
+    assert anew.webhook_events.held.at == NOW + timedelta(seconds=2 * lasting + 2)
 
 
 def test_one_hold_is_one_hold_whoever_runs_the_job() -> None:
-    lasting = int(HOLD_TOLD_AFTER / SECOND)
+    lasting = int(HOLD_REPORTED_AFTER / SECOND)
     *_, held = held_for(a_running_job(), 0, lasting)
-    later = NOW + HOLD_TOLD_AFTER + MINUTE
+    later = NOW + HOLD_REPORTED_AFTER + MINUTE
     released = held.released(1, later).claimed("another", later)
     *_, goes_on = held_for(released, lasting + 60, lasting + 90)
-    assert goes_on.notices.held == held.notices.held
+    assert goes_on.webhook_events.held == held.webhook_events.held
 
 
 def test_a_pause_ends_a_hold() -> None:
     *_, held = held_for(a_running_job(), 0, 2)
     paused = held.pause_requested(NOW + 3 * SECOND).released(1, NOW + 3 * SECOND)
     assert paused.status is Status.PAUSED
-    assert paused.notices == Notices()
+    assert paused.webhook_events == WebhookEvents()
 
 
 def test_the_end_of_a_job_takes_the_place_of_its_hold() -> None:
-    *_, held = held_for(a_running_job(), 0, int(HOLD_TOLD_AFTER / SECOND))
-    ended = held.broken(1, "It cannot be run.", NOW + HOLD_TOLD_AFTER)
-    assert [notice.event for notice in ended.notices.all()] == [Event.ENDED]
+    *_, held = held_for(a_running_job(), 0, int(HOLD_REPORTED_AFTER / SECOND))
+    ended = held.broken(1, "It cannot be run.", NOW + HOLD_REPORTED_AFTER)
+    assert [event.event for event in ended.webhook_events.all()] == [WebhookEventType.ENDED]
 
 
 def test_a_delivery_has_one_id_at_every_attempt_and_another_for_every_event() -> None:
     job = a_job()
-    notice = Notice(event=Event.ENDED, at=NOW, sentence="It ended.", due_at=NOW)
-    assert notice.id_for(job.id) == notice.attempted(NOW + MINUTE).id_for(job.id)
+    event = WebhookEvent(event=WebhookEventType.ENDED, at=NOW, sentence="It ended.", due_at=NOW)
+    assert event.id_for(job.id) == event.attempted(NOW + MINUTE).id_for(job.id)
     others = {
-        replace(notice, event=Event.HELD).id_for(job.id),
-        replace(notice, at=NOW + SECOND).id_for(job.id),
-        notice.id_for(a_job().id),
+        replace(event, event=WebhookEventType.HELD).id_for(job.id),
+        replace(event, at=NOW + SECOND).id_for(job.id),
+        event.id_for(a_job().id),
     }
-    assert len(others | {notice.id_for(job.id)}) == 4
+    assert len(others | {event.id_for(job.id)}) == 4
 
 
 def test_the_pause_between_attempts_doubles_up_to_an_hour() -> None:
-    notice = Notice(event=Event.ENDED, at=NOW, sentence="It ended.", due_at=NOW)
+    event = WebhookEvent(event=WebhookEventType.ENDED, at=NOW, sentence="It ended.", due_at=NOW)
     pauses = []
     for _ in range(40):
-        notice = notice.attempted(NOW)
-        assert notice.due_at is not None
-        pauses.append(notice.due_at - NOW)
+        event = event.attempted(NOW)
+        assert event.due_at is not None
+        pauses.append(event.due_at - NOW)
     assert pauses[:4] == [timedelta(seconds=seconds) for seconds in (15, 30, 60, 120)]
     assert pauses[-1] == timedelta(hours=1)
-    assert notice.attempts == 40
+    assert event.attempts == 40
 
 
 def test_what_is_delivered_is_due_no_more_and_what_is_old_is_no_news() -> None:
-    notice = Notice(event=Event.ENDED, at=NOW, sentence="It ended.", due_at=NOW)
-    assert not notice.is_due(NOW - SECOND)
-    assert notice.is_due(NOW)
-    assert not notice.settled().is_due(NOW + timedelta(days=9))
-    assert Notices(ended=notice.settled()).due_at is None
-    assert not notice.is_old(NOW + GIVEN_UP_AFTER)
-    assert notice.is_old(NOW + GIVEN_UP_AFTER + SECOND)
+    event = WebhookEvent(event=WebhookEventType.ENDED, at=NOW, sentence="It ended.", due_at=NOW)
+    assert not event.is_due(NOW - SECOND)
+    assert event.is_due(NOW)
+    assert not event.settled().is_due(NOW + timedelta(days=9))
+    assert WebhookEvents(ended=event.settled()).due_at is None
+    assert not event.is_old(NOW + GIVEN_UP_AFTER)
+    assert event.is_old(NOW + GIVEN_UP_AFTER + SECOND)
 
 
 def test_a_takeover_knows_how_long_the_job_lay_still() -> None:

@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from backfill import shapes, webhooks
-from backfill.domain import Event, Job, Notice, Notices, hold_notice
+from backfill import webhooks
+from backfill.domain import Job, WebhookEvent, WebhookEvents, WebhookEventType, hold_event
 from backfill.errors import CorruptRecord
-from backfill.webhooks import Courier, key_of, signature
+from backfill.serializers import values
+from backfill.webhooks import WebhookDispatcher, key_of, signature
 from tests.receiver import SECRET, Receiver
 from tests.unit.fakes import NOW, FakeStorage, a_job, a_running_job
 from tests.unit.virtual_clock import VirtualClock
@@ -40,17 +41,17 @@ class Post:
         self.storage, self.clock = FakeStorage(), clock
         self.courier = self.another(receiver)
 
-    def another(self, receiver: Receiver) -> Courier:
-        return Courier(self.storage.jobs, receiver.url, key_of(SECRET), clock=self.clock)
+    def another(self, receiver: Receiver) -> WebhookDispatcher:
+        return WebhookDispatcher(self.storage.jobs, receiver.url, key_of(SECRET), clock=self.clock)
 
     def ended(self) -> Job:
         job = self.storage.jobs.put_in(a_job())
         return self.storage.jobs.update(job.id, lambda job: job.cancel_requested(self.clock.now()))
 
-    def notice(self, job: Job) -> Notice:
-        notice = self.storage.jobs.rows[job.id].notices.ended
-        assert notice is not None
-        return notice
+    def event(self, job: Job) -> WebhookEvent:
+        event = self.storage.jobs.rows[job.id].webhook_events.ended
+        assert event is not None
+        return event
 
 
 @pytest.fixture
@@ -84,21 +85,21 @@ def test_the_end_of_a_job_is_told_with_its_shape(receiver: Receiver, post: Post)
     job = post.ended()
     post.courier.deliver_due()
     (delivery,) = receiver.deliveries
-    ended = job.notices.ended
+    ended = job.webhook_events.ended
     assert ended is not None
     assert delivery.message_id == delivery.shape["deliveryId"] == str(ended.id_for(job.id))
     assert delivery.timestamp == int(NOW.timestamp())
     assert delivery.signature == signature(key_of(SECRET), delivery.message_id, delivery.timestamp, delivery.body)
     shape = delivery.shape
-    assert (shape["event"], shape["occurredAt"]) == ("job.ended", shapes.instant(NOW))
+    assert (shape["event"], shape["occurredAt"]) == ("job.ended", values.instant(NOW))
     assert shape["message"] == ended.sentence
-    assert shape["job"] == shapes.listed_job(job)
+    assert shape["job"] == values.listed_job(job)
     assert shape["job"]["status"] == "cancelled"
 
 
 def test_a_hold_is_told_with_its_reason(receiver: Receiver, post: Post) -> None:
-    notice = Notice(event=Event.HELD, at=NOW, sentence="The dashboard answered 503.", due_at=NOW)
-    post.storage.jobs.put_in(a_running_job(notices=Notices(held=notice, held_since=NOW)))
+    event = WebhookEvent(event=WebhookEventType.HELD, at=NOW, sentence="The dashboard answered 503.", due_at=NOW)
+    post.storage.jobs.put_in(a_running_job(webhook_events=WebhookEvents(held=event, held_since=NOW)))
     post.courier.deliver_due()
     (delivery,) = receiver.deliveries
     assert (delivery.shape["event"], delivery.shape["message"]) == ("job.held", "The dashboard answered 503.")
@@ -114,23 +115,23 @@ def test_what_was_taken_is_not_sent_again(receiver: Receiver, post: Post) -> Non
         post.courier.deliver_due()
         post.clock.sleep(3600)
     assert len(receiver.deliveries) == 1
-    assert (post.notice(job).due_at, post.notice(job).attempts) == (None, 1)
+    assert (post.event(job).due_at, post.event(job).attempts) == (None, 1)
 
 
 def test_of_many_couriers_one_delivers(receiver: Receiver, post: Post) -> None:
     job = post.ended()
-    notice = post.notice(job)
+    event = post.event(job)
     couriers = [post.another(receiver) for _ in range(4)]
     for courier in couriers:
-        courier._deliver(job.id, notice)  # as each does that has looked before any of them claimed it
+        courier._deliver(job.id, event)  # as each does that has looked before any of them claimed it
     assert len(receiver.deliveries) == 1
 
 
 def test_a_job_that_is_removed_meanwhile_is_not_told(receiver: Receiver, post: Post) -> None:
     job = post.ended()
-    notice = post.notice(job)
+    event = post.event(job)
     post.storage.jobs.delete_finished(NOW + timedelta(seconds=1))
-    post.courier._deliver(job.id, notice)
+    post.courier._deliver(job.id, event)
     assert receiver.deliveries == []
 
 
@@ -148,25 +149,25 @@ def test_what_is_not_taken_is_tried_again_under_the_same_id(receiver: Receiver, 
     receiver.status = 200
     post.courier.deliver_due()
     assert len({delivery.message_id for delivery in receiver.deliveries}) == 1
-    assert (len(receiver.deliveries), post.notice(job).due_at) == (2, None)
+    assert (len(receiver.deliveries), post.event(job).due_at) == (2, None)
 
 
 def test_a_receiver_that_is_gone_for_good_is_not_asked_again(receiver: Receiver, post: Post) -> None:
     job = post.ended()
     receiver.status = 410
     post.courier.deliver_due()
-    assert post.notice(job).due_at is None
+    assert post.event(job).due_at is None
 
 
 def test_a_receiver_that_is_not_there_costs_an_attempt_and_a_log_line_without_its_address(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = post.ended()
-    nobody = Courier(post.storage.jobs, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), clock=post.clock)
+    nobody = WebhookDispatcher(post.storage.jobs, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), clock=post.clock)
     with caplog.at_level(logging.WARNING):
         nobody.deliver_due()
     assert caplog.messages == [f"Job {job.id}: job.ended could not be told: Connection refused."]
-    assert post.notice(job).due_at == NOW + timedelta(seconds=15)
+    assert post.event(job).due_at == NOW + timedelta(seconds=15)
 
 
 def test_a_receiver_that_does_not_answer_is_waited_for_and_then_tried_again(
@@ -176,12 +177,12 @@ def test_a_receiver_that_does_not_answer_is_waited_for_and_then_tried_again(
     job = post.ended()
     receiver.hangs.set()
     post.courier.deliver_due()
-    assert post.notice(job).attempts == 1
+    assert post.event(job).attempts == 1
     assert caplog.messages == [f"Job {job.id}: job.ended could not be told: no answer in time."]
     receiver.hangs.clear()
     post.clock.sleep(15)
     post.courier.deliver_due()
-    assert post.notice(job).due_at is None
+    assert post.event(job).due_at is None
 
 
 def test_after_a_day_it_is_given_up(receiver: Receiver, post: Post, caplog: pytest.LogCaptureFixture) -> None:
@@ -192,14 +193,14 @@ def test_after_a_day_it_is_given_up(receiver: Receiver, post: Post, caplog: pyte
     post.clock.sleep(24 * 3600 + 1)
     post.courier.deliver_due()
     assert len(receiver.deliveries) == 1
-    assert post.notice(tried).due_at is post.notice(never_tried).due_at is None
+    assert post.event(tried).due_at is post.event(never_tried).due_at is None
     assert caplog.text.count("given up") == 1
 
 
 def test_an_attempt_that_was_killed_is_made_again(receiver: Receiver, post: Post) -> None:
     """The claim of an attempt is all that a killed process leaves."""
     job = post.ended()
-    post.storage.jobs.update(job.id, lambda job: job.noticed(post.notice(job).attempted(post.clock.now())))
+    post.storage.jobs.update(job.id, lambda job: job.with_webhook_events(post.event(job).attempted(post.clock.now())))
     post.courier.deliver_due()
     assert receiver.deliveries == []
     post.clock.sleep(15)
@@ -227,7 +228,7 @@ def test_a_job_that_cannot_be_read_is_in_no_other_ones_way(
 
 def test_a_store_that_stays_away_is_told_of_from_memory_once(receiver: Receiver, post: Post) -> None:
     job = a_running_job()
-    post.courier.stranded(job, hold_notice("The job store does not answer.", NOW))
+    post.courier.on_store_outage(job, hold_event("The job store does not answer.", NOW))
     post.courier.deliver_unstored()
     assert receiver.deliveries == []
     post.clock.sleep(300)
@@ -245,8 +246,8 @@ def test_a_store_that_stays_away_is_told_of_from_memory_once(receiver: Receiver,
 
 def test_a_store_that_is_back_in_time_is_not_told_of(receiver: Receiver, post: Post) -> None:
     job = a_running_job()
-    post.courier.stranded(job, hold_notice("The job store does not answer.", NOW))
-    post.courier.stranded(job, None)
+    post.courier.on_store_outage(job, hold_event("The job store does not answer.", NOW))
+    post.courier.on_store_outage(job, None)
     post.clock.sleep(3600)
     post.courier.deliver_unstored()
     assert receiver.deliveries == []
@@ -263,19 +264,19 @@ def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     store.broken_by = RuntimeError("Nobody expects this.")
     post.courier.start()
     assert clock.eventually(lambda: store.broken_by is None)
-    looks: list[int] = []
-    look = post.storage.jobs.with_notice_due
+    read_view: list[int] = []
+    look = post.storage.jobs.with_webhook_event_due
 
     def counted(now: datetime) -> list[UUID]:
-        looks.append(1)
+        read_view.append(1)
         return look(now)
 
     monkeypatch.setattr(post.storage.jobs, "with_notice_due", counted)
     store.is_down = True
-    assert clock.eventually(lambda: len(looks) > 2)
+    assert clock.eventually(lambda: len(read_view) > 2)
     store.is_down = False
     job = post.ended()
-    assert clock.eventually(lambda: post.notice(job).due_at is None)
+    assert clock.eventually(lambda: post.event(job).due_at is None)
     post.courier.stop()
     assert store.disconnects == 1
 
@@ -284,5 +285,5 @@ def test_a_stop_takes_a_last_look(receiver: Receiver, post: Post) -> None:
     post.courier.start()
     job = post.ended()  # it looks again in five seconds only
     post.courier.stop()
-    assert post.notice(job).due_at is None
+    assert post.event(job).due_at is None
     assert len(receiver.deliveries) == 1

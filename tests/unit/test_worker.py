@@ -14,23 +14,23 @@ import pytest
 from django.apps import apps
 from pytest_django import Settings
 
-from backfill import worker as worker_module
 from backfill.domain import (
     STANDARD_LEASES,
     Job,
     JobType,
     LeasePolicy,
     LimiterReport,
-    Notice,
     Outcome,
     PlannedDay,
     Progress,
     Status,
+    WebhookEvent,
     WorkItem,
 )
+from backfill.engine import worker as worker_module
+from backfill.engine.worker import Worker, WorkerExtension
 from backfill.errors import CorruptRecord
-from backfill.work.base import Work
-from backfill.worker import Companion, Worker
+from backfill.job_types.base import JobTypeHandler
 from tests.unit.fakes import (
     FAST,
     FakeExecution,
@@ -71,18 +71,18 @@ def worker_of(
     execution: FakeExecution | None = None,
     *,
     retention: timedelta = timedelta(days=30),
-    beside: Companion | None = None,
+    extension: WorkerExtension | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> Worker:
     execution = execution or FakeExecution()
     execution.clock = clock
-    works: dict[JobType, Work] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
+    handlers: dict[JobType, JobTypeHandler] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
     return Worker(
         storage,
-        works,
+        handlers,
         prune=lambda: storage.jobs.delete_finished(clock.now() - retention),
         clock=clock,
-        beside=beside,
+        extension=extension,
         lease_policy=policy,
     )
 
@@ -119,7 +119,7 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
     with working(worker):
         assert clock.eventually(lambda: worker._last_prune is not None)
         job = stored(storage)
-        worker.nudge()
+        worker.wake()
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
@@ -127,19 +127,19 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(FakeJobs, "look_after", 60.0)
-    storage, looks, active = FakeStorage(), list[datetime](), FakeJobs.active
+    storage, read_view, active = FakeStorage(), list[datetime](), FakeJobs.active
 
     def look(jobs: FakeJobs) -> Job | None:
-        looks.append(clock.now())
+        read_view.append(clock.now())
         return active(jobs)
 
     monkeypatch.setattr(FakeJobs, "active", look)
     worker = worker_of(storage)
     with working(worker):
-        assert clock.eventually(lambda: looks)
+        assert clock.eventually(lambda: read_view)
         job = stored(storage)
-        assert not clock.eventually(lambda: len(looks) > 1, within=59)
-        worker.nudge()
+        assert not clock.eventually(lambda: len(read_view) > 1, within=59)
+        worker.wake()
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
@@ -211,7 +211,7 @@ def test_a_worker_that_stops_gives_the_lease_back() -> None:
 
 
 def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "backfill.worker")
+    caplog.set_level(logging.INFO, "backfill.engine.worker")
     storage = FakeStorage()
     job = stored(storage)
     storage.store.is_down = True
@@ -323,13 +323,13 @@ def test_a_process_has_one_worker_and_a_forked_one_gets_its_own(monkeypatch: pyt
         made.append(worker_of(storage))
         return made[-1]
 
-    worker_module.nudge_here()  # there is none yet, and that is no error
+    worker_module.wake_here()  # there is none yet, and that is no error
     worker_module.start_here(new_worker)
     worker_module.start_here(new_worker)
     assert len(made) == 1
     worker_module.restart_after_fork(new_worker)
     assert len(made) == 2
-    worker_module.nudge_here()
+    worker_module.wake_here()
     assert made[1]._thread is not None
     for worker in made:
         worker.stop()
@@ -366,7 +366,7 @@ def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
     assert storage.jobs.seen_at == clock.now()
 
 
-class Listener(Companion):
+class Listener(WorkerExtension):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -378,11 +378,11 @@ class Listener(Companion):
     def stop(self) -> None:
         self.heard.append("stop")
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         self.heard.append("nudge")
 
-    def stranded(self, job: Job, notice: Notice | None) -> None:
-        self.heard.append(f"stranded: {notice.sentence}" if notice else "stranded no more")
+    def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
+        self.heard.append(f"stranded: {event.sentence}" if event else "stranded no more")
 
 
 def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
@@ -394,7 +394,7 @@ def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
 
     execution = FakeExecution(asks)
     job = stored(storage)
-    with working(worker_of(storage, execution, beside=listener)):
+    with working(worker_of(storage, execution, extension=listener)):
         assert clock.eventually(lambda: execution.items)
         storage.store.is_down = True
         assert clock.eventually(lambda: len(listener.heard) > 1)

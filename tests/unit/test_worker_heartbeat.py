@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backfill.domain import STANDARD_LEASES, is_there, waiting_for_worker
+from backfill.domain import STANDARD_LEASES, is_alive, waiting_for_worker
 from tests.unit.fakes import NOW
 
 
 def test_a_worker_that_reported_lately_is_there() -> None:
-    assert is_there(NOW - STANDARD_LEASES.heartbeat, NOW)
-    assert not is_there(NOW - 3 * STANDARD_LEASES.heartbeat, NOW)
-    assert not is_there(None, NOW)
+    assert is_alive(NOW - STANDARD_LEASES.heartbeat, NOW)
+    assert not is_alive(NOW - 3 * STANDARD_LEASES.heartbeat, NOW)
+    assert not is_alive(None, NOW)
     assert "one is there" in waiting_for_worker(NOW - STANDARD_LEASES.heartbeat, NOW)
 
 

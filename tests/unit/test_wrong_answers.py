@@ -21,10 +21,10 @@ from backfill.domain import (
     SkipReason,
     WorkItem,
 )
-from backfill.errors import HtmlPage, MissingColumn, Stopped, WrongAnswer, WrongAsOf, WrongDistrict, WrongMonth
-from backfill.work.editions import PAGE_AGE, PATIENCE
+from backfill.errors import HtmlPage, MissingColumn, Stopped, WrongAsOf, WrongDistrict, WrongMonth, WrongReport
+from backfill.job_types.editions import PAGE_AGE, PATIENCE
 from tests.unit.fakes import DAY, NOW, RecordingLimiter, ScriptedDashboard, a_month, a_page, an_edition
-from tests.unit.test_collecting import CLUBS, DISTRICT, DIVISIONS, ITEM, Collecting
+from tests.unit.test_collection_jobs import CLUBS, DISTRICT, DIVISIONS, ITEM, Collecting
 
 CLOSE = date(2024, 2, 9)
 WRONG = [MissingColumn("no Club Number"), WrongMonth("month"), WrongAsOf("day"), WrongDistrict("district")]
@@ -78,7 +78,7 @@ class Moving(Collecting):
 
 
 @each_kind
-def test_one_wrong_answer_is_retried_after_a_pause_and_costs_no_calendar_page(wrong: WrongAnswer) -> None:
+def test_one_wrong_answer_is_retried_after_a_pause_and_costs_no_calendar_page(wrong: WrongReport) -> None:
     it = Collecting().told(wrong, report=DISTRICT)
     assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=2)
     assert it.asked == [CLUBS, DISTRICT, DISTRICT, DIVISIONS]
@@ -86,7 +86,7 @@ def test_one_wrong_answer_is_retried_after_a_pause_and_costs_no_calendar_page(wr
 
 
 @each_kind
-def test_after_two_wrong_answers_the_page_of_the_month_is_read_again_and_stored(wrong: WrongAnswer) -> None:
+def test_after_two_wrong_answers_the_page_of_the_month_is_read_again_and_stored(wrong: WrongReport) -> None:
     it = Collecting().told(wrong, wrong, report=DISTRICT)
     it.dashboard.pages[DAY, False] = [a_page(DAY, CLOSE)]
     it.storage.snapshots.save_calendar(a_month(DAY, CLOSE, fetched_at=NOW - timedelta(days=1)))
@@ -98,7 +98,7 @@ def test_after_two_wrong_answers_the_page_of_the_month_is_read_again_and_stored(
 
 
 @each_kind
-def test_an_item_fails_once_its_attempts_are_used_up_and_can_be_retried(wrong: WrongAnswer) -> None:
+def test_an_item_fails_once_its_attempts_are_used_up_and_can_be_retried(wrong: WrongReport) -> None:
     """R5.4"""
     it = Collecting().told(*[wrong] * ATTEMPTS, report=DISTRICT)
     it.dashboard.pages[DAY, False] = [a_page(DAY, CLOSE)]

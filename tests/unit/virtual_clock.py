@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
-from backfill.clock import Clock
+from backfill.domain.clock import Clock
 from tests.unit.fakes import NOW
 
 _GIVEN_UP_AFTER = 300.0

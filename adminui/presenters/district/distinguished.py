@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import figures, wording
+from adminui.presenters import figures, formatting
 from adminui.presenters.figures import UNKNOWN, figure, percent
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Table, numbers, row
@@ -84,4 +84,4 @@ def _missing(line: Json) -> str:
         missing.append(ngettext("%(n)s member", "%(n)s members", line["members"]) % {"n": line["members"]})
     if line.get("planMissing"):
         missing.append(_("the Club Success Plan"))
-    return wording.listed(missing)
+    return formatting.listed(missing)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import wording
+from adminui.presenters import formatting
 from adminui.presenters.figures import UNKNOWN, figure
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
@@ -80,4 +80,4 @@ def _gap(gap: Mapping[str, int] | None) -> str:
         parts.append(
             ngettext("%(n)s second-round visit", "%(n)s second-round visits", second) % {"n": second},
         )
-    return wording.listed(parts)
+    return formatting.listed(parts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import figures, wording
+from adminui.presenters import figures, formatting
 from adminui.presenters.district import divisions, quality, standing
 from adminui.presenters.district.distinguished import Distinguished, distinguished
 from adminui.presenters.district.goals import Goal, goals
@@ -43,7 +43,7 @@ def district(result: Json) -> District:
     """Of a district's result as it is stored."""
     names = {line["clubNumber"]: line["clubName"] for line in result["health"]["clubs"]}
     return District(
-        name=_("District %(name)s") % {"name": wording.one_district(result["districtId"])},
+        name=_("District %(name)s") % {"name": formatting.one_district(result["districtId"])},
         about=about(result),
         tiles=_tiles(result),
         distinguished=distinguished(result["distinguished"], names),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import figures, wording
+from adminui.presenters import figures, formatting
 from adminui.presenters.figures import figure
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
@@ -35,7 +35,7 @@ def _sentence(notes: Sequence[Json]) -> str:
     text = ngettext("%(n)s thing does not add up", "%(n)s things do not add up", count) % {"n": figure(count)}
     kinds = Counter(note["code"] for note in notes)
     named = [f"{figures.note_kind(code)} ({figure(times)})" for code, times in kinds.most_common(3)]
-    return f"{text}: {wording.listed(named)}."
+    return f"{text}: {formatting.listed(named)}."
 
 
 def _note(note: Json, names: Mapping[str, str]) -> Row:
@@ -43,12 +43,12 @@ def _note(note: Json, names: Mapping[str, str]) -> Row:
     return row(
         Cell(note["message"], note=figures.note_kind(note["code"])),
         f"{names[number]} ({number})" if number in names else number or "",
-        _told(note["expected"]),
-        _told(note["found"]),
+        _formatted(note["expected"]),
+        _formatted(note["found"]),
     )
 
 
-def _told(value: int | str | None) -> str:
+def _formatted(value: int | str | None) -> str:
     if value is None:
         return ""
     return figure(value) if isinstance(value, int) else f"“{value}”"

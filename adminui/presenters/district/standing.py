@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from adminui.presenters import figures, wording
+from adminui.presenters import figures, formatting
 from adminui.presenters.figures import figure, percent, signed, signed_percent
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Table, numbers, row
@@ -97,9 +97,9 @@ def _district_level(value: Mapping[str, Any]) -> str:
     if not reached:
         return _("The district has no level yet: not every target of the first one is reached.")
     if missed:
-        return _("The district has no level yet: not met are %(names)s.") % {"names": wording.listed(missed)}
+        return _("The district has no level yet: not met are %(names)s.") % {"names": formatting.listed(missed)}
     return _("Whether the district has a level is not known: the summary does not say whether %(names)s is met.") % {
-        "names": wording.listed(unknown)
+        "names": formatting.listed(unknown)
     }
 
 

@@ -15,7 +15,7 @@
   let heldFocus = null;
   let districts = "";  // which are listed: those of note, or all
 
-  const card = () => document.getElementById("bf-now");
+  const card = () => document.getElementById("bf-job-status");
   const isActive = () => card().dataset.active === "yes";
   const utc = (moment) => moment.toISOString().slice(11, 19);
   const others = "BroadcastChannel" in window ? new BroadcastChannel("backfill") : null;
@@ -30,7 +30,7 @@
     clock.classList.toggle("bf-failing", isFailing);
   };
 
-  const happening = () => card().querySelector("#bf-why") || card().querySelector(".bf-line");
+  const happening = () => card().querySelector("#bf-status-message") || card().querySelector(".bf-line");
   const kindOf = (line) => line.dataset.kind || `${card().dataset.status} ${card().dataset.job}`;
 
   const announce = () => {

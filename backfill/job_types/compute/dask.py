@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from backfill.analytics import SCHEMA_VERSION
 from backfill.domain import WaitReason
 from backfill.errors import BackfillError, Stopped
-from backfill.metrics import SCHEMA_VERSION
+from backfill.job_types.compute.base import RemoteCompute, Results, compute_in_worker
+from backfill.job_types.compute.tasks import ComputeInput
 from backfill.rate_limit import Limiter
-from backfill.work.computers import Elsewhere, Results, compute_there
-from backfill.work.computing import Source
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -49,27 +49,27 @@ _MOST = 32
 T = TypeVar("T")
 
 
-class ClusterAway(BackfillError):
+class ClusterUnavailable(BackfillError):
     """The cluster cannot compute as it is; the message says why, and what to do."""
 
     code = "CLUSTER_AWAY"
     is_retryable = True
 
 
-class OtherRules(BackfillError):
+class VersionMismatch(BackfillError):
     """A worker has another version of the program."""
 
     code = "OTHER_RULES"
 
 
-def compute_by(version: int, sources: Sequence[Source]) -> Results:
-    """What a worker is asked for. Raises OtherRules where it would compute by others than those of `version`."""
+def compute_by(version: int, sources: Sequence[ComputeInput]) -> Results:
+    """What a worker is asked for. Raises VersionMismatch where it would compute by others than those of `version`."""
     if version != SCHEMA_VERSION:
-        raise OtherRules(f"A worker computes by version {SCHEMA_VERSION} of the rules, the service by {version}.")
-    return compute_there(sources)
+        raise VersionMismatch(f"A worker computes by version {SCHEMA_VERSION} of the rules, the service by {version}.")
+    return compute_in_worker(sources)
 
 
-class Cluster(Elsewhere):
+class DaskCompute(RemoteCompute):
     """By the workers of a Dask scheduler.
 
     A bundle is pure work, so whatever happens to it it is sent again; its results are stored here, once. Where the
@@ -95,23 +95,23 @@ class Cluster(Elsewhere):
             loop.call_soon_threadsafe(loop.stop)
             thread.join(3 * _STOPS_WITHIN)
 
-    def _submit(self, sources: Sequence[Source]) -> Results:
+    def _submit(self, sources: Sequence[ComputeInput]) -> Results:
         while True:
             try:
-                results = self._patiently(lambda: self._computed(sources))
-            except ClusterAway as exc:
+                results = self._retry_until_available(lambda: self._computed(sources))
+            except ClusterUnavailable as exc:
                 if not self._is_away:
                     logger.warning("%s It is tried again every %g s; no item is lost.", exc.message, _AGAIN_AFTER)
                 self._is_away = True
-                self._limiter.hold_up(WaitReason.CLUSTER, exc.message, _AGAIN_AFTER)
+                self._limiter.hold_for(WaitReason.CLUSTER, exc.message, _AGAIN_AFTER)
             else:
                 if self._is_away:
                     logger.info("The Dask cluster at %s computes again.", self._address)
                 self._is_away = False
-                self._limiter.go_on()
+                self._limiter.resume()
                 return results
 
-    def _patiently(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _retry_until_available(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What comes of it in the loop. Raises Stopped where the job is to stop before."""
         answer = self._begun(work)
         while True:
@@ -162,7 +162,7 @@ class Cluster(Elsewhere):
         if others:
             await asyncio.wait(others, timeout=_STOPS_WITHIN)
 
-    async def _computed(self, sources: Sequence[Source]) -> Results:
+    async def _computed(self, sources: Sequence[ComputeInput]) -> Results:
         from distributed import KilledWorker
 
         client = await self._connected()
@@ -173,18 +173,18 @@ class Cluster(Elsewhere):
             results: Results = answer.result()
         except KilledWorker as exc:
             raise BrokenExecutor(f"its workers died: {exc}") from exc
-        except OtherRules as exc:
-            raise ClusterAway(
+        except VersionMismatch as exc:
+            raise ClusterUnavailable(
                 f"{exc.message} Start the workers of the Dask scheduler at {self._address} anew, from the same version."
             ) from exc
         except (OSError, CancelledError) as exc:  # whatever was on its way is cancelled when the scheduler is lost
             await self._drop(client)
             raise self._silent(exc) from exc
-        except ClusterAway:
+        except ClusterUnavailable:
             raise
         except Exception as exc:  # what the items meet comes as a result: this is of the cluster, whatever its type
             await self._drop(client)
-            raise ClusterAway(
+            raise ClusterUnavailable(
                 f"The Dask cluster at {self._address} cannot compute ({_cause(exc)}). See that scheduler and workers "
                 "run from the same version of this program and of its packages."
             ) from exc
@@ -201,9 +201,11 @@ class Cluster(Elsewhere):
             now = time.monotonic()
             last_worker = now if workers else last_worker
             if now - last_worker >= _WORKERS_WITHIN:
-                raise ClusterAway(f"The Dask scheduler at {self._address} has no worker. Start one as the README says.")
+                raise ClusterUnavailable(
+                    f"The Dask scheduler at {self._address} has no worker. Start one as docs/dask.md says."
+                )
             if now - began >= _COMPUTES_WITHIN:
-                raise ClusterAway(
+                raise ClusterUnavailable(
                     f"The Dask cluster at {self._address} has not computed a bundle in {now - began:.0f} seconds, with "
                     f"{workers} workers. See whether they are busy with other work, or stuck."
                 )
@@ -218,7 +220,7 @@ class Cluster(Elsewhere):
         return int(told["n_workers"])
 
     async def _connected(self) -> Client:
-        """The client of all bundles. Raises ClusterAway where the scheduler does not answer."""
+        """The client of all bundles. Raises ClusterUnavailable where the scheduler does not answer."""
         from distributed import Client
 
         async with self._connecting:
@@ -243,8 +245,8 @@ class Cluster(Elsewhere):
             self._client = None
         await _left(client)
 
-    def _silent(self, exc: Exception) -> ClusterAway:
-        return ClusterAway(
+    def _silent(self, exc: Exception) -> ClusterUnavailable:
+        return ClusterUnavailable(
             f"The Dask scheduler at {self._address} does not answer ({_cause(exc)}). Start it, or correct "
             "BACKFILL_EXECUTOR and start the service again."
         )

@@ -10,16 +10,16 @@ from importlib.util import find_spec
 from multiprocessing import get_context, parent_process
 from urllib.parse import urlsplit
 
+from backfill.job_types.compute.base import ComputeBackend, RemoteCompute, Results, compute_in_worker
+from backfill.job_types.compute.dask import DaskCompute
+from backfill.job_types.compute.tasks import ComputeInput, compute
 from backfill.rate_limit import Limiter
-from backfill.work.cluster import Cluster
-from backfill.work.computers import Computer, Elsewhere, Results, compute_there
-from backfill.work.computing import Source, compute
 
 EXECUTORS = ("threads", "processes", "tcp://HOST:PORT of a Dask scheduler")
 """What BACKFILL_EXECUTOR may be."""
 
 
-class Here(Computer):
+class LocalCompute(ComputeBackend):
     """In the calling thread. Two bundles at a time: one is computed while the other is read or stored."""
 
     concurrency = 2
@@ -27,12 +27,12 @@ class Here(Computer):
     def __init__(self) -> None:
         self._one = threading.Lock()
 
-    def compute(self, sources: Sequence[Source]) -> Results:
+    def compute(self, sources: Sequence[ComputeInput]) -> Results:
         with self._one:  # two threads that compute would only take Python's lock from each other
             return compute(sources)
 
 
-class Processes(Elsewhere):
+class ProcessCompute(RemoteCompute):
     """In one process for each core."""
 
     def __init__(self, new_pool: Callable[[], Executor] | None = None) -> None:
@@ -49,13 +49,13 @@ class Processes(Elsewhere):
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, sources: Sequence[Source]) -> Results:
+    def _submit(self, sources: Sequence[ComputeInput]) -> Results:
         with self._lock:
             if self._pool is None:
                 self._pool = self._new_pool()
             pool = self._pool
         try:
-            return pool.submit(compute_there, sources).result()
+            return pool.submit(compute_in_worker, sources).result()
         except BrokenExecutor:
             with self._lock:
                 if self._pool is pool:
@@ -72,18 +72,18 @@ def trouble_with(executor: str) -> str:
     if find_spec("distributed") is None:
         return (
             f"BACKFILL_EXECUTOR is {executor!r}, a Dask scheduler, and the package distributed is not installed. "
-            "Install it as the README says under Dask, and start the service again."
+            "Install it as docs/dask.md says, and start the service again."
         )
     return ""
 
 
-def new_computer_for(executor: str) -> Callable[[Limiter], Computer]:
+def compute_backend_factory(executor: str) -> Callable[[Limiter], ComputeBackend]:
     """What makes a job's computer, which waits by the job's limiter. ValueError says what is wrong with `executor`."""
     if trouble := trouble_with(executor):
         raise ValueError(trouble)
     if executor == "threads":
-        return lambda _: Here()
-    return (lambda _: Processes()) if executor == "processes" else (lambda limiter: Cluster(executor, limiter))
+        return lambda _: LocalCompute()
+    return (lambda _: ProcessCompute()) if executor == "processes" else (lambda limiter: DaskCompute(executor, limiter))
 
 
 def _is_address(executor: str) -> bool:

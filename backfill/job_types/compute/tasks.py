@@ -8,10 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backfill.dashboard.csv import parse
-from backfill.domain import SUMMARY, ReportName, Snapshot
-from backfill.errors import BackfillError
-from backfill.metrics import (
+from backfill.analytics import (
     CHARTER_COLUMN,
     DistrictSource,
     Table,
@@ -23,10 +20,13 @@ from backfill.metrics import (
     summary_lines,
     world_result,
 )
+from backfill.dashboard.reports import parse
+from backfill.domain import SUMMARY, ReportName, Snapshot
+from backfill.errors import BackfillError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ComputeInput:
     """A snapshot and what stands beside it."""
 
     snapshot: Snapshot
@@ -46,7 +46,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class ComputeOutput:
     """A result as JSON, and what of it is looked up without reading it."""
 
     body: bytes
@@ -57,7 +57,7 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class WorldContext:
     """A date's summary, read once for all its districts."""
 
     rows: Mapping[str, Mapping[str, str]]
@@ -71,12 +71,12 @@ class World:
         return districts
 
 
-def compute(sources: Sequence[Source]) -> list[Computed | Exception]:
+def compute(sources: Sequence[ComputeInput]) -> list[ComputeOutput | Exception]:
     """The result of each, or why there is none: a BackfillError that says it, else a fault of this program."""
     return [_attempted(source) for source in sources]
 
 
-def _attempted(source: Source) -> Computed | Exception:
+def _attempted(source: ComputeInput) -> ComputeOutput | Exception:
     try:
         return _computed(source)
     except BackfillError as exc:
@@ -85,23 +85,23 @@ def _attempted(source: Source) -> Computed | Exception:
         return exc
 
 
-def _computed(source: Source) -> Computed:
+def _computed(source: ComputeInput) -> ComputeOutput:
     if source.snapshot.district == SUMMARY:
-        return Computed(_as_json(world_of(source.snapshot).result), None, {})
+        return ComputeOutput(_as_json(world_of(source.snapshot).result), None, {})
     previous, clubs, trouble = source.previous, source.previous_clubs, ""
     if isinstance(previous, Snapshot):
         try:
-            before = _district(Source(snapshot=previous), None, None)
+            before = _district(ComputeInput(snapshot=previous), None, None)
             previous, clubs = before["point"], open_clubs(before)
         except BackfillError as exc:  # that is a failure of its own item, not of this one
             trouble = f"the snapshot of {previous.date} cannot be read: {exc.message}"
             previous = None
     result = _district(source, previous, clubs, trouble)
     quality = dict(Counter(note["code"] for note in result["quality"]))
-    return Computed(_as_json(result), result["point"], quality, open_clubs(result))
+    return ComputeOutput(_as_json(result), result["point"], quality, open_clubs(result))
 
 
-def world_of(snapshot: Snapshot) -> World:
+def world_of(snapshot: Snapshot) -> WorldContext:
     """Raises DashboardError or UnreadableSnapshot where the summary cannot be read."""
     summary = _table(snapshot, ReportName.SUMMARY)
     source = WorldSource(
@@ -112,7 +112,7 @@ def world_of(snapshot: Snapshot) -> World:
         source_hash=snapshot.content_hash,
         summary=summary,
     )
-    return World(summary_lines(summary), repeated_districts(summary), world_result(source))
+    return WorldContext(summary_lines(summary), repeated_districts(summary), world_result(source))
 
 
 def open_clubs_of(snapshot: Snapshot) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def has_dates(snapshot: Snapshot) -> bool:
 
 
 def _district(
-    source: Source, previous: Mapping[str, Any] | None, clubs: Collection[str] | None, trouble: str = ""
+    source: ComputeInput, previous: Mapping[str, Any] | None, clubs: Collection[str] | None, trouble: str = ""
 ) -> dict[str, Any]:
     snapshot = source.snapshot
     return district_result(

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from backfill.cli.arguments import as_command_error
 from backfill.domain import BOUNDS
 from backfill.errors import BackfillError
-from backfill.management.arguments import as_command_error
 
 _INTERRUPTED = 130
 
@@ -25,10 +25,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+        commands = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
 
         def verb(name: str, sentence: str, *flags: CommandParser) -> CommandParser:
-            return verbs.add_parser(name, help=sentence, description=sentence, parents=[_everywhere(), *flags])
+            return commands.add_parser(name, help=sentence, description=sentence, parents=[_everywhere(), *flags])
 
         start = verb("start", "Start a job.", _plan(), _json(), _operator(), _wait())
         start.add_argument("--plan-id", metavar="ID", help="of a preview: start exactly that plan, or nothing")
@@ -112,15 +112,18 @@ class Command(BaseCommand):
 
     @staticmethod
     def _run(options: dict[str, Any]) -> int:
-        from backfill import service, webhooks  # with what they import, help would be slow
-        from backfill.management.verbs import Verbs
+        from backfill import (
+            bootstrap,
+            webhooks,  # with what they import, help would be slow
+        )
+        from backfill.cli.commands import Commands
 
         try:
-            backfill_service = service.backfill_service()
+            backfill_service = bootstrap.backfill_service()
             webhooks.receiver()  # a worker needs it, and is started after the job is
         except ValueError as exc:  # a setting is none that there is
             raise CommandError(str(exc)) from exc
-        return Verbs(backfill_service, options).run(options["verb"])
+        return Commands(backfill_service, options).run(options["verb"])
 
 
 def _flags() -> CommandParser:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from backfill.storage.base import Storage
 from backfill.storage.firestore.client import Connection
 from backfill.storage.firestore.database import PATIENCE, Database
 from backfill.storage.firestore.jobs import FirestoreJobStorage
 from backfill.storage.firestore.snapshots import FirestoreSnapshotStorage
+from backfill.storage.ports import Storage
 
 __all__ = ["open_storage", "storage_over"]
 
@@ -24,10 +24,10 @@ def open_storage() -> Storage:
     )
 
 
-def storage_over(connection: Connection, *, prefix: str, retention: timedelta, patience: float = PATIENCE) -> Storage:
+def storage_over(connection: Connection, *, prefix: str, retention: timedelta, max_wait: float = PATIENCE) -> Storage:
     """`retention`: how long ended jobs are kept, for the TTL policy that may remove them.
 
-    `patience`: seconds for which a call that meets trouble is tried again.
+    `max_wait`: seconds for which a call that meets trouble is tried again.
     """
-    database = Database(connection, prefix, patience=patience)
+    database = Database(connection, prefix, max_wait=max_wait)
     return Storage(FirestoreJobStorage(database, retention), FirestoreSnapshotStorage(database))

@@ -6,7 +6,7 @@
     {prefix}/v1/audit/{entry id}
     {prefix}/v1/snapshots/{date}_{district}
     {prefix}/v1/results/{date}_{district}
-    {prefix}/v1/registers/{snapshots, results}_{month}             copies of what is known of them, see `registers`
+    {prefix}/v1/registers/{snapshots, results}_{month}             copies of what is known of them, see `monthly_index`
     {prefix}/v1/calendar/{month's end}
 
 Names of collections are the same under every prefix, so that one set of indexes serves all.
@@ -30,7 +30,7 @@ from google.cloud.firestore import DELETE_FIELD, CollectionReference, DocumentRe
 from google.cloud.firestore_v1 import types
 
 from backfill.errors import StorageUnavailable
-from backfill.storage.firestore import verifying
+from backfill.storage.firestore import precondition_checks
 from backfill.storage.firestore.client import Client, Connection
 
 T = TypeVar("T")
@@ -151,15 +151,15 @@ class Attempt:
 class Database:
     """The documents under one prefix."""
 
-    def __init__(self, connection: Connection, prefix: str, *, patience: float = PATIENCE) -> None:
-        self._connection, self._root, self._patience = connection, (prefix, "v1"), patience
+    def __init__(self, connection: Connection, prefix: str, *, max_wait: float = PATIENCE) -> None:
+        self._connection, self._root, self._max_wait = connection, (prefix, "v1"), max_wait
         self._verifies: bool | None = None
         self._retry = Retry(
             predicate=if_exception_type(*_TROUBLE, exceptions.Aborted),
             initial=0.1,
             maximum=_LONGEST_PAUSE,
             multiplier=2,
-            timeout=patience,
+            timeout=max_wait,
         )
 
     @property
@@ -181,8 +181,8 @@ class Database:
         name = f"{self.client.root}/{seen.reference.path}"
         if self._verifies is None:
             outdated = seen.update_time - timedelta(microseconds=1)
-            self._verifies = verifying.is_known_to(self.client, name, outdated, timeout=_TIMEOUT)
-        write = verifying.verification(name) if self._verifies else verifying.empty_write(name)
+            self._verifies = precondition_checks.is_known_to(self.client, name, outdated, timeout=_TIMEOUT)
+        write = precondition_checks.verification(name) if self._verifies else precondition_checks.empty_write(name)
         self.unchanged(seen).modify_write(write)
         return write
 
@@ -250,7 +250,7 @@ class Database:
                     raise
             except _TROUBLE:
                 troubles += 1
-                pause, limit = 0.1 * 2**troubles, self._patience
+                pause, limit = 0.1 * 2**troubles, self._max_wait
                 if time.monotonic() - began > limit:
                     raise
             time.sleep(min(pause, _LONGEST_PAUSE) * (0.5 + random.random()))

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from backfill.domain import Actor, AuditEntry, Deed, Door, IdempotencyKey, Job, JobType, Lease, Status
+from backfill.domain import Actor, AuditAction, AuditEntry, Channel, IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
-from backfill.storage import job_json, packing
 from backfill.storage.firestore.database import Document, plain
-from backfill.storage.salvage import UNREADABLE, readable, salvaged_job, unreadable_job
+from backfill.storage.serialization import job_json, packing
+from backfill.storage.serialization.corrupt_records import UNREADABLE, readable, salvaged_job, unreadable_job
 
 LISTED = ("status", "created_at", "ended_at", "notice_due_at", "body")
 """The fields of a job that a list needs: all but the detail of its progress."""
@@ -45,8 +45,8 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "takeovers": job.takeovers,
         "takeoverSeconds": job.takeover_seconds,
         "retryOf": str(job.retry_of) if job.retry_of else None,
-        "flight": job_json.flight_to_json(job.flight),
-        "notices": job_json.notices_to_json(job.notices),
+        "flight": job_json.crash_isolation_to_json(job.crash_isolation),
+        "notices": job_json.webhook_events_to_json(job.webhook_events),
         "lease": [job.lease.owner, job.lease.expires_at.isoformat()] if job.lease else None,
         "token": job.token,
         "progressedAt": _text(job.progressed_at),
@@ -62,7 +62,7 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "is_active": job.status.is_active,
         "created_at": job.created_at,
         "ended_at": job.ended_at,
-        "notice_due_at": job.notices.due_at,
+        "notice_due_at": job.webhook_events.due_at,
         "idempotency_key": job.idempotency.key if job.idempotency else None,
         "expires_at": job.ended_at + retention if job.ended_at else None,
         "body": packing.pack_json({"jobType": str(job.job_type), "status": str(job.status), **body}),
@@ -93,8 +93,8 @@ def job_of(document: Document, *, with_detail: bool = True) -> Job:
             takeovers=body["takeovers"],
             takeover_seconds=body["takeoverSeconds"],
             retry_of=UUID(body["retryOf"]) if body["retryOf"] else None,
-            flight=job_json.flight_from_json(body["flight"]),
-            notices=job_json.notices_from_json(body["notices"]),
+            crash_isolation=job_json.crash_isolation_from_json(body["flight"]),
+            webhook_events=job_json.webhook_events_from_json(body["notices"]),
             lease=Lease(owner=lease[0], expires_at=datetime.fromisoformat(lease[1])) if lease else None,
             token=body["token"],
             progressed_at=datetime.fromisoformat(body["progressedAt"]),
@@ -137,8 +137,8 @@ def entry_to_document(entry: AuditEntry) -> dict[str, Any]:
             {
                 "at": entry.at.isoformat(),
                 "operator": packing.storable(entry.actor.operator),
-                "door": str(entry.actor.door),
-                "deed": str(entry.deed),
+                "door": str(entry.actor.channel),
+                "deed": str(entry.action),
                 "changes": {name: list(pair) for name, pair in entry.changes.items()},
             }
         ),
@@ -152,8 +152,8 @@ def entry_of(document: Document) -> AuditEntry:
         return AuditEntry(
             id=UUID(document.id),
             at=datetime.fromisoformat(body["at"]),
-            actor=Actor(body["operator"], Door(body["door"])),
-            deed=Deed(body["deed"]),
+            actor=Actor(body["operator"], Channel(body["door"])),
+            action=AuditAction(body["deed"]),
             job_id=UUID(value["job_id"]) if value["job_id"] else None,
             changes={name: (was, becomes) for name, (was, becomes) in body["changes"].items()},
         )

@@ -14,20 +14,18 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from backfill.domain import (
     AuditEntry,
     Job,
+    JobCounters,
     JobFilter,
     Outcome,
     OutcomeFilter,
     Plan,
+    RequestSchedule,
     Segment,
     StoredLimits,
-    Timeline,
-    Totals,
-    conflict_with,
+    job_conflict,
 )
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
-from backfill.storage import packing
-from backfill.storage.base import Fence, JobStorage, Page
-from backfill.storage.firestore import blobs
+from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, Overtaken, Query, answering
 from backfill.storage.firestore.documents import (
     LISTED,
@@ -41,6 +39,8 @@ from backfill.storage.firestore.documents import (
 from backfill.storage.firestore.ledger import Ledger
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.state import State, claim_on
+from backfill.storage.ports import Fence, JobStorage, Page
+from backfill.storage.serialization import packing
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class FirestoreJobStorage(JobStorage):
                 self._append(audit(displaced), trying)
             trying.writes.create(self._job(job.id), job_to_document(job, self._retention))
             plan_at, expires_at = self._plan(job.id), kept_until(job.created_at, self._retention)
-            body = blobs.fields_for(packed, trying, plan_at, expires_at=expires_at)
+            body = chunked_blobs.fields_for(packed, trying, plan_at, expires_at=expires_at)
             trying.writes.set(plan_at, {"expires_at": expires_at, **body})
             trying.commit()
             return job
@@ -104,7 +104,7 @@ class FirestoreJobStorage(JobStorage):
         if not slot.exists:
             if claim is not None:
                 trying.writes.create(self._state.slot, claim)
-                self._state.hold_timeline(claim, trying)
+                self._state.hold_schedule(claim, trying)
             return None
         if slot.get("job_id") == str(job.id):
             raise Overtaken(f"Job {job.id} was just stored, by a try whose answer was lost.")
@@ -114,7 +114,7 @@ class FirestoreJobStorage(JobStorage):
         self._state.count(after, trying)
         if claim is not None:
             trying.write(slot, claim)
-            self._state.hold_timeline(claim, trying)
+            self._state.hold_schedule(claim, trying)
         return after
 
     def _displaced(self, seen: Document, displace: Callable[[Job], Job | None]) -> tuple[Job, Job]:
@@ -128,7 +128,7 @@ class FirestoreJobStorage(JobStorage):
             raise Overtaken(f"The slot holds job {seen.id}, which is not active.")
         ended = displace(active)
         if ended is None:
-            raise conflict_with(active)
+            raise job_conflict(active)
         return active, ended
 
     def _set_aside(self, job_id: UUID) -> None:
@@ -244,7 +244,7 @@ class FirestoreJobStorage(JobStorage):
     def plan(self, job_id: UUID) -> Plan:
         with answering():
             document = self._database.read(self._plan(job_id))
-            packed = blobs.body_of(document, self._database) if document.exists else None
+            packed = chunked_blobs.body_of(document, self._database) if document.exists else None
         if packed is None:
             raise JobNotFound(f"There is no job {job_id}.")
         return packing.unpack_plan(packed, f"plan of job {job_id}")
@@ -257,7 +257,7 @@ class FirestoreJobStorage(JobStorage):
         with answering():
             return self._ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
 
-    def with_notice_due(self, now: datetime) -> list[UUID]:
+    def with_webhook_event_due(self, now: datetime) -> list[UUID]:
         query = self._jobs().where(filter=FieldFilter("notice_due_at", "<=", now)).order_by("notice_due_at")
         with answering():
             return [UUID(document.id) for document in self._database.rows(query.select(["notice_due_at"]))]
@@ -271,7 +271,7 @@ class FirestoreJobStorage(JobStorage):
             for document in list(self._database.rows(query.select(["ended_at"]))):
                 job_id = UUID(document.id)
                 self._ledger.remove(job_id)
-                self._database.remove(blobs.of_document(self._plan(job_id), self._database))
+                self._database.remove(chunked_blobs.of_document(self._plan(job_id), self._database))
                 self._database.remove([document.reference])
                 removed += 1
         return removed
@@ -303,9 +303,9 @@ class FirestoreJobStorage(JobStorage):
 
     # What there is one of.
 
-    def totals(self) -> Totals:
+    def counters(self) -> JobCounters:
         with answering():
-            return self._state.totals()
+            return self._state.counters()
 
     def rate_limits(self) -> StoredLimits:
         with answering():
@@ -328,9 +328,11 @@ class FirestoreJobStorage(JobStorage):
         with answering():
             return self._state.worker_seen_at()
 
-    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+    def update_schedule(
+        self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None
+    ) -> RequestSchedule:
         with answering():
-            return self._state.update_timeline(change, fence)
+            return self._state.update_schedule(change, fence)
 
     def ping(self) -> None:
         with answering():

@@ -10,12 +10,12 @@ from uuid import UUID
 from google.cloud.firestore import CollectionReference, DocumentReference
 
 from backfill.domain import Outcome, OutcomeFilter, OutcomeKind, Segment, kinds_in
-from backfill.storage import packing
-from backfill.storage.base import Page
-from backfill.storage.firestore import blobs
+from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document
 from backfill.storage.firestore.documents import kept_until
-from backfill.storage.outcomes import page_of_outcomes
+from backfill.storage.outcome_pages import page_of_outcomes
+from backfill.storage.ports import Page
+from backfill.storage.serialization import packing
 
 _PAGE = 40
 """Segments that are read with one call: some 400 KB."""
@@ -38,7 +38,9 @@ class Ledger:
             "number": segment.number,
             **{str(kind): count for kind, count in kinds_in(segment.outcomes).items()},
             "expires_at": expires_at,
-            **blobs.fields_for(packing.pack_outcomes(segment.outcomes), trying, reference, expires_at=expires_at),
+            **chunked_blobs.fields_for(
+                packing.pack_outcomes(segment.outcomes), trying, reference, expires_at=expires_at
+            ),
         }
         trying.writes.set(reference, value)
 
@@ -48,7 +50,7 @@ class Ledger:
 
     def _segment(self, job_id: UUID, document: Document) -> Segment:
         number = int(document.get("number"))
-        packed = blobs.body_of(document, self._database)
+        packed = chunked_blobs.body_of(document, self._database)
         return packing.unpack_segment(number, packed, f"segment {number} of job {job_id}")
 
     def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
@@ -65,4 +67,4 @@ class Ledger:
                 yield self._segment(job_id, document)
 
     def remove(self, job_id: UUID) -> None:
-        self._database.remove(blobs.with_parts(self._all(job_id), self._database))
+        self._database.remove(chunked_blobs.with_parts(self._all(job_id), self._database))

@@ -29,9 +29,9 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backfill.domain import month_ends
 from backfill.errors import CorruptRecord
-from backfill.storage import packing
-from backfill.storage.firestore import blobs
+from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, Query
+from backfill.storage.serialization import packing
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _WITHOUT = timedelta(days=31)
 _PAGE = 2000
 
 
-class Facts(NamedTuple):
+class IndexEntry(NamedTuple):
     """What is known of a document without its content."""
 
     day: str
@@ -52,7 +52,7 @@ class Facts(NamedTuple):
     about: dict[str, Any]
 
 
-class Tally(NamedTuple):
+class IndexDigest(NamedTuple):
     """By which documents and what a register says of them are compared."""
 
     stamps: int
@@ -64,14 +64,14 @@ def new_stamp() -> int:
     return 1 + secrets.randbelow(_STAMPS - 1)
 
 
-class Registers:
+class MonthlyIndex:
     """Of one collection, whose documents have the fields `day`, `district`, `about` and `stamp`."""
 
     def __init__(self, database: Database, collection: str, names: Sequence[str]) -> None:
         """`names`: those fields of `about` that are facts; the others are not kept."""
         self._database, self._collection, self._names = database, collection, tuple(names)
 
-    def facts(self, first: date, last: date) -> Iterator[Facts]:
+    def facts(self, first: date, last: date) -> Iterator[IndexEntry]:
         """Of a range of days, by day and district."""
         if last - first < _WITHOUT:
             yield from (facts for facts, _ in self._read(first, last))
@@ -95,54 +95,54 @@ class Registers:
 
     # Within a few months, each named by its last day.
 
-    def _of_months(self, ends: Sequence[date]) -> Iterator[Facts]:
+    def _of_months(self, ends: Sequence[date]) -> Iterator[IndexEntry]:
         """All registers are proven at once; else each by itself, and the months of those that are not are read."""
         references = [self._database.document("registers", f"{self._collection}_{end:%Y-%m}") for end in ends]
-        registers = self._database.read_all(references)
-        told = [_tally_of(register) for register in registers]
-        all_agree = self._tally(ends[0], ends[-1]) == Tally(*map(sum, zip(*told, strict=True)))
-        for end, register, tally in zip(ends, registers, told, strict=True):
-            agrees = all_agree or (len(ends) > 1 and self._tally(end, end) == tally)
-            found = self._told(register) if agrees else None
+        monthly_index = self._database.read_all(references)
+        stored_digests = [_digest_of(register) for register in monthly_index]
+        all_agree = self._digest(ends[0], ends[-1]) == IndexDigest(*map(sum, zip(*stored_digests, strict=True)))
+        for end, register, digest in zip(ends, monthly_index, stored_digests, strict=True):
+            agrees = all_agree or (len(ends) > 1 and self._digest(end, end) == digest)
+            found = self._verified_entries(register) if agrees else None
             yield from self._anew(end, register) if found is None else found
 
-    def _tally(self, first_end: date, last_end: date) -> Tally:
+    def _digest(self, first_end: date, last_end: date) -> IndexDigest:
         query = self._documents(first_end.replace(day=1), last_end)
         # In this order: a document without a stamp that was there at the sum is in the count, since none is removed.
         stamps = self._database.sum(query, "stamp")
-        return Tally(stamps, self._database.count(query))
+        return IndexDigest(stamps, self._database.count(query))
 
-    def _told(self, register: Document) -> list[Facts] | None:
+    def _verified_entries(self, register: Document) -> list[IndexEntry] | None:
         """What a register says; nothing where there is none, and None of one that is damaged."""
         if not register.exists:
             return []
         try:
-            columns = packing.unpack_json(blobs.body_of(register, self._database), f"register {register.id}")
+            columns = packing.unpack_json(chunked_blobs.body_of(register, self._database), f"register {register.id}")
             return [
-                Facts(day, district, dict(zip(self._names, about, strict=True)))
+                IndexEntry(day, district, dict(zip(self._names, about, strict=True)))
                 for day, district, *about in zip(*columns, strict=True)
             ]
         except (CorruptRecord, TypeError, ValueError) as exc:
             logger.warning("The register %s is made anew, since it cannot be read: %s", register.id, exc)
             return None
 
-    def _anew(self, end: date, before: Document) -> Iterator[Facts]:
+    def _anew(self, end: date, before: Document) -> Iterator[IndexEntry]:
         """From the documents of a month; a register is made of them."""
         found = list(self._read(end.replace(day=1), end))
         stamps = [stamp for _, stamp in found if stamp is not None]
         if len(stamps) == len(found):
-            self._write(before, [facts for facts, _ in found], Tally(sum(stamps), len(stamps)))
+            self._write(before, [facts for facts, _ in found], IndexDigest(sum(stamps), len(stamps)))
         return (facts for facts, _ in found)
 
-    def _write(self, before: Document, found: Iterable[Facts], tally: Tally) -> None:
+    def _write(self, before: Document, found: Iterable[IndexEntry], digest: IndexDigest) -> None:
         rows = [(facts.day, facts.district, *(facts.about[name] for name in self._names)) for facts in found]
         packed = packing.pack_json([list(column) for column in zip(*rows, strict=True)])
 
         def attempt(trying: Attempt) -> None:
             if trying.number:
                 return  # another reader was quicker, or the service is in trouble: the next reader makes one
-            value = {**tally._asdict(), **blobs.fields_for(packed, trying, before.reference)}
-            blobs.forget_parts(before, trying, value)
+            value = {**digest._asdict(), **chunked_blobs.fields_for(packed, trying, before.reference)}
+            chunked_blobs.forget_parts(before, trying, value)
             trying.write(before, value)
             trying.commit()
 
@@ -158,15 +158,15 @@ class Registers:
             .order_by("day")
         )
 
-    def _read(self, first: date, last: date) -> Iterator[tuple[Facts, int | None]]:
+    def _read(self, first: date, last: date) -> Iterator[tuple[IndexEntry, int | None]]:
         """With their stamps; documents of one day are in the order of their names."""
         wanted = ["day", "district", "stamp", *(f"about.{name}" for name in self._names)]
         for document in self._database.rows(self._documents(first, last).select(wanted), page=_PAGE):
             value = document.to_dict() or {}
-            yield Facts(value["day"], value["district"], value["about"]), value.get("stamp")
+            yield IndexEntry(value["day"], value["district"], value["about"]), value.get("stamp")
 
 
-def _tally_of(register: Document) -> Tally:
+def _digest_of(register: Document) -> IndexDigest:
     """A register that is not there says that there is nothing."""
     value = register.to_dict() or {}
-    return Tally(value.get("stamps", 0), value.get("documents", 0))
+    return IndexDigest(value.get("stamps", 0), value.get("documents", 0))

@@ -12,12 +12,12 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backfill.domain import Point, ProgramYear, Result, ResultFacts
 from backfill.errors import CorruptRecord
-from backfill.storage import packing
-from backfill.storage.base import Fence, SnapshotStorage
-from backfill.storage.firestore import blobs
+from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, answering
-from backfill.storage.firestore.registers import Registers, new_stamp
+from backfill.storage.firestore.monthly_index import MonthlyIndex, new_stamp
 from backfill.storage.firestore.state import check_fence
+from backfill.storage.ports import Fence, SnapshotStorage
+from backfill.storage.serialization import packing
 
 _FACTS = ("basis", "source_hash", "schema_version", "job_id")
 _POINT = ("day", "district", "about", "point")
@@ -28,7 +28,7 @@ class FirestoreResults(SnapshotStorage):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._results = Registers(database, "results", _FACTS)
+        self._results = MonthlyIndex(database, "results", _FACTS)
 
     def _result(self, day: date, district: str) -> DocumentReference:
         return self._database.document("results", f"{day}_{district}")
@@ -49,13 +49,13 @@ class FirestoreResults(SnapshotStorage):
                     "about": {
                         "source_hash": result.source_hash,
                         "schema_version": result.schema_version,
-                        "basis": result.basis,
+                        "basis": result.input_digest,
                         "job_id": str(result.job_id),
                         "computed_at": result.computed_at.isoformat(),
                         "quality": dict(result.quality),
                     },
                     "point": None if result.point is None else packing.pack_json(dict(result.point)),
-                    **blobs.fields_for(packing.pack_body(result.body), trying, reference),
+                    **chunked_blobs.fields_for(packing.pack_body(result.body), trying, reference),
                 }
                 trying.writes.set(reference, value)
             trying.commit()
@@ -69,7 +69,7 @@ class FirestoreResults(SnapshotStorage):
             document = self._database.read(self._result(day, district))
             if not document.exists:
                 return None
-            packed = blobs.body_of(document, self._database)
+            packed = chunked_blobs.body_of(document, self._database)
         subject = f"result {day}/{district}"
         value = document.to_dict() or {}
         try:
@@ -80,7 +80,7 @@ class FirestoreResults(SnapshotStorage):
                 program_year=ProgramYear(value["year"]),
                 source_hash=about["source_hash"],
                 schema_version=about["schema_version"],
-                basis=about["basis"],
+                input_digest=about["basis"],
                 job_id=UUID(about["job_id"]),
                 computed_at=datetime.fromisoformat(about["computed_at"]),
                 quality=about["quality"],

@@ -14,16 +14,16 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
-from backfill.storage import packing
-from backfill.storage.base import Fence, Page
-from backfill.storage.firestore import blobs
+from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, Query, answering
+from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.pages import Pages
-from backfill.storage.firestore.registers import Facts, Registers, new_stamp
 from backfill.storage.firestore.results import FirestoreResults
 from backfill.storage.firestore.state import check_fence
+from backfill.storage.ports import Fence, Page
+from backfill.storage.serialization import packing
 
-_DESCRIBED = ("day", "district", "about", blobs.PARTS)
+_DESCRIBED = ("day", "district", "about", chunked_blobs.PARTS)
 """All fields but the reports themselves."""
 
 _FACTS = ("data_month", "as_of", "is_final", "content_hash", "job_id")
@@ -45,7 +45,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._pages = Pages(database)
-        self._stored = Registers(database, "snapshots", _FACTS)
+        self._stored = MonthlyIndex(database, "snapshots", _FACTS)
 
     def _snapshot(self, day: date, district: str) -> DocumentReference:
         return self._database.document("snapshots", f"{day}_{district}")
@@ -79,9 +79,9 @@ class FirestoreSnapshotStorage(FirestoreResults):
                 "district": snapshot.district,
                 "stamp": new_stamp(),
                 "about": _about(snapshot),
-                **blobs.fields_for(packed, trying, reference),
+                **chunked_blobs.fields_for(packed, trying, reference),
             }
-            blobs.forget_parts(seen, trying, value)
+            chunked_blobs.forget_parts(seen, trying, value)
             trying.write(seen, trying.marked(seen, value))
             trying.commit()
             return True
@@ -110,7 +110,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
         try:
             about = value["about"]
             reports = (
-                packing.unpack_reports(about["reports"], blobs.body_of(document, self._database), subject)
+                packing.unpack_reports(about["reports"], chunked_blobs.body_of(document, self._database), subject)
                 if with_content
                 else packing.read_reports(about["reports"])
             )
@@ -137,7 +137,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
 
     # Without the reports.
 
-    def _described(self, first: date, last: date) -> Iterator[Facts]:
+    def _described(self, first: date, last: date) -> Iterator[IndexEntry]:
         with answering():
             yield from self._stored.facts(first, last)
 

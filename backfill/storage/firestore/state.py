@@ -8,11 +8,11 @@ from typing import Any
 
 from google.cloud.firestore import DocumentReference
 
-from backfill.domain import AuditEntry, Job, Pace, RateLimits, StoredLimits, Timeline, Totals
+from backfill.domain import AuditEntry, Job, JobCounters, Pace, RateLimits, RequestSchedule, StoredLimits
 from backfill.errors import CorruptRecord, LeaseLost
-from backfill.storage import job_json, packing
-from backfill.storage.base import Fence
 from backfill.storage.firestore.database import Attempt, Database, Document, plain
+from backfill.storage.ports import Fence
+from backfill.storage.serialization import job_json, packing
 
 FENCE = ("job_id", "token", "is_held")
 """The fields that say which claim holds: of the slot, and of the timeline."""
@@ -54,19 +54,19 @@ class State:
             trying.writes.delete(self.slot)
         else:
             trying.writes.set(self.slot, claim)
-        self.hold_timeline(claim, trying)
+        self.hold_schedule(claim, trying)
 
-    def hold_timeline(self, claim: dict[str, Any] | None, trying: Attempt) -> None:
+    def hold_schedule(self, claim: dict[str, Any] | None, trying: Attempt) -> None:
         trying.writes.set(self._document("timeline"), claim or dict.fromkeys(FENCE), merge=True)
 
     def count(self, ended: Job, trying: Attempt) -> None:
         """Add what an ended job came to, in the commit that ends it."""
         seen = trying.read(self._document("totals"))
-        totals = job_json.totals_from_json((seen.to_dict() or {}).get("value", {}))
-        trying.write(seen, {"value": job_json.totals_to_json(totals.plus(ended))})
+        counters = job_json.counters_from_json((seen.to_dict() or {}).get("value", {}))
+        trying.write(seen, {"value": job_json.counters_to_json(counters.plus(ended))})
 
-    def totals(self) -> Totals:
-        return job_json.totals_from_json(
+    def counters(self) -> JobCounters:
+        return job_json.counters_from_json(
             (self._database.read(self._document("totals")).to_dict() or {}).get("value", {})
         )
 
@@ -99,12 +99,14 @@ class State:
 
         return self._database.decide(attempt)
 
-    def update_timeline(self, change: Callable[[Timeline], Timeline], fence: Fence | None) -> Timeline:
-        def attempt(trying: Attempt) -> Timeline:
+    def update_schedule(
+        self, change: Callable[[RequestSchedule], RequestSchedule], fence: Fence | None
+    ) -> RequestSchedule:
+        def attempt(trying: Attempt) -> RequestSchedule:
             seen = trying.read(self._document("timeline"))
             check_fence(fence, seen)
             value = seen.to_dict() or {}
-            before = Timeline(
+            before = RequestSchedule(
                 reserved_until=plain(value.get("reserved_until")),
                 held_until=plain(value.get("held_until")),
                 held_at=plain(value.get("held_at")),

@@ -1,8 +1,8 @@
 """The adapter for Django's databases: SQLite and PostgreSQL."""
 
-from backfill.storage.base import Storage
 from backfill.storage.orm.jobs import OrmJobStorage
 from backfill.storage.orm.snapshots import OrmSnapshotStorage
+from backfill.storage.ports import Storage
 
 __all__ = ["open_storage"]
 

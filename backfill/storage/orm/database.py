@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.models import BackfillJob
-from backfill.storage.base import Fence
+from backfill.storage.ports import Fence
 
 
 @contextmanager

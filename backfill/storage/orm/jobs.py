@@ -20,7 +20,7 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     Segment,
-    conflict_with,
+    job_conflict,
     kinds_in,
 )
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
@@ -29,12 +29,12 @@ from backfill.models import (
     Checkpoint,
     RateLimitConfig,
 )
-from backfill.storage import packing
-from backfill.storage.base import Page
 from backfill.storage.orm.database import answering, transacting
 from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
 from backfill.storage.orm.state import OrmState
-from backfill.storage.outcomes import page_of_outcomes
+from backfill.storage.outcome_pages import page_of_outcomes
+from backfill.storage.ports import Page
+from backfill.storage.serialization import packing
 
 _SEGMENTS_AT_ONCE = 20
 
@@ -63,7 +63,7 @@ class OrmJobStorage(OrmState):
                 raise
             winner = self.active()
             if winner is not None:  # a concurrent create was first, and the constraint told us so
-                raise conflict_with(winner) from exc
+                raise job_conflict(winner) from exc
         return attempt()  # the winner has ended since, so that there is room again
 
     def _make_room(self, displace: Callable[[Job], Job | None]) -> Job | None:
@@ -77,7 +77,7 @@ class OrmJobStorage(OrmState):
             return None
         ended = displace(active)
         if ended is None:
-            raise conflict_with(active)
+            raise job_conflict(active)
         self._count(active, ended)
         return self._write(row, ended)
 
@@ -216,7 +216,7 @@ class OrmJobStorage(OrmState):
             _, counts = BackfillJob.objects.only("id").filter(status__in=ENDED, ended_at__lt=before).delete()
             return counts.get("backfill.BackfillJob", 0)
 
-    def with_notice_due(self, now: datetime) -> list[UUID]:
+    def with_webhook_event_due(self, now: datetime) -> list[UUID]:
         due = BackfillJob.objects.filter(notice_due_at__lte=now).order_by("notice_due_at")
         with answering():
             return list(due.values_list("id", flat=True))

@@ -8,9 +8,9 @@ from typing import Any
 
 from backfill.domain import Point, ProgramYear, Result, ResultFacts
 from backfill.models import StoredResult
-from backfill.storage import packing
-from backfill.storage.base import Fence, SnapshotStorage
 from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.ports import Fence, SnapshotStorage
+from backfill.storage.serialization import packing
 
 _KEY = ("date", "district")
 _VALUES = (
@@ -24,6 +24,9 @@ _VALUES = (
     "point",
     "body",
 )
+_FACTS = ("date", "district", "basis", "source_hash", "schema_version", "job_id")
+"""The columns of ResultFacts, in its order."""
+
 _POINT = ("date", "district", "source_hash", "schema_version", "point")
 
 
@@ -34,7 +37,7 @@ def _row_of(result: Result) -> StoredResult:
         program_year=result.program_year.start,
         source_hash=result.source_hash,
         schema_version=result.schema_version,
-        basis=result.basis,
+        basis=result.input_digest,
         job_id=result.job_id,
         computed_at=result.computed_at,
         quality=dict(result.quality),
@@ -65,7 +68,7 @@ class OrmResults(SnapshotStorage):
             program_year=ProgramYear(row.program_year),
             source_hash=row.source_hash,
             schema_version=row.schema_version,
-            basis=row.basis,
+            input_digest=row.basis,
             job_id=row.job_id,
             computed_at=row.computed_at,
             quality=row.quality,
@@ -74,7 +77,7 @@ class OrmResults(SnapshotStorage):
         )
 
     def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
-        rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*ResultFacts._fields)
+        rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*_FACTS)
         with answering():
             yield from map(ResultFacts._make, rows.iterator(chunk_size=2000))
 

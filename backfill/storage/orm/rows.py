@@ -8,8 +8,8 @@ from typing import Any
 from backfill.domain import IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob
-from backfill.storage import job_json, packing
-from backfill.storage.salvage import UNREADABLE, salvaged_job, unreadable_job
+from backfill.storage.serialization import job_json, packing
+from backfill.storage.serialization.corrupt_records import UNREADABLE, salvaged_job, unreadable_job
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +30,15 @@ def columns_of(job: Job) -> dict[str, Any]:
         "takeovers": job.takeovers,
         "takeover_seconds": job.takeover_seconds,
         "retry_of": job.retry_of,
-        "notices": job_json.notices_to_json(job.notices),
-        "notice_due_at": job.notices.due_at,
+        "notices": job_json.webhook_events_to_json(job.webhook_events),
+        "notice_due_at": job.webhook_events.due_at,
         "lease_owner": job.lease.owner if job.lease else "",
         "lease_expires_at": job.lease.expires_at if job.lease else None,
         "token": job.token,
         "progressed_at": job.progressed_at,
         "progress": progress,
         "detail": detail,
-        "flight": job_json.flight_to_json(job.flight),
+        "flight": job_json.crash_isolation_to_json(job.crash_isolation),
         "error": packing.storable(job.error),
         "segments": job.segments,
         "idempotency_key": job.idempotency.key if job.idempotency else "",
@@ -65,8 +65,8 @@ def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             takeovers=row.takeovers,
             takeover_seconds=row.takeover_seconds,
             retry_of=row.retry_of,
-            flight=job_json.flight_from_json(row.flight),
-            notices=job_json.notices_from_json(row.notices),
+            crash_isolation=job_json.crash_isolation_from_json(row.flight),
+            webhook_events=job_json.webhook_events_from_json(row.notices),
             lease=Lease(owner=row.lease_owner, expires_at=row.lease_expires_at) if row.lease_expires_at else None,
             token=row.token,
             progressed_at=row.progressed_at,

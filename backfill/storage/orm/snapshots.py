@@ -17,10 +17,10 @@ from django.db.models.sql.compiler import SQLCompiler
 from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
 from backfill.models import StoredCalendarMonth, StoredResult, StoredSnapshot
-from backfill.storage import packing
-from backfill.storage.base import Fence, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
 from backfill.storage.orm.results import OrmResults
+from backfill.storage.ports import Fence, Page
+from backfill.storage.serialization import packing
 
 
 class _Joined(Aggregate):

@@ -9,15 +9,15 @@ from uuid import UUID
 from backfill.domain import (
     LIMIT_NAMES,
     Actor,
+    AuditAction,
     AuditEntry,
-    Deed,
-    Door,
+    Channel,
     Job,
+    JobCounters,
     Pace,
     RateLimits,
+    RequestSchedule,
     StoredLimits,
-    Timeline,
-    Totals,
 )
 from backfill.errors import CorruptRecord
 from backfill.models import (
@@ -27,9 +27,9 @@ from backfill.models import (
     SourceTimeline,
     WorkerSighting,
 )
-from backfill.storage import job_json, packing
-from backfill.storage.base import Fence, JobStorage, Page
 from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.ports import Fence, JobStorage, Page
+from backfill.storage.serialization import job_json, packing
 
 _THE_ROW = 1
 """The key of a table of one row."""
@@ -40,8 +40,8 @@ def _entry_of(row: AuditRecord) -> AuditEntry:
         return AuditEntry(
             id=row.id,
             at=row.at,
-            actor=Actor(row.operator, Door(row.door)),
-            deed=Deed(row.deed),
+            actor=Actor(row.operator, Channel(row.door)),
+            action=AuditAction(row.deed),
             job_id=row.job_id,
             changes={name: (was, becomes) for name, (was, becomes) in row.changes.items()},
         )
@@ -57,7 +57,7 @@ class OrmState(JobStorage):
         """Add what a job came to, when it ends."""
         if before.status.is_active and not after.status.is_active:
             row, _ = ServiceTotals.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"value": {}})
-            row.value = job_json.totals_to_json(job_json.totals_from_json(row.value).plus(after))
+            row.value = job_json.counters_to_json(job_json.counters_from_json(row.value).plus(after))
             row.save()
 
     @staticmethod
@@ -67,18 +67,18 @@ class OrmState(JobStorage):
                 id=entry.id,
                 at=entry.at,
                 operator=entry.actor.operator,
-                door=str(entry.actor.door),
-                deed=str(entry.deed),
+                door=str(entry.actor.channel),
+                deed=str(entry.action),
                 job_id=entry.job_id,
                 changes={name: list(pair) for name, pair in entry.changes.items()},
             )
             for entry in entries
         )
 
-    def totals(self) -> Totals:
+    def counters(self) -> JobCounters:
         with answering():
             value = ServiceTotals.objects.filter(pk=_THE_ROW).values_list("value", flat=True).first()
-        return job_json.totals_from_json(value or {})
+        return job_json.counters_from_json(value or {})
 
     def rate_limits(self) -> StoredLimits:
         with answering():
@@ -142,12 +142,14 @@ class OrmState(JobStorage):
         with answering():
             return WorkerSighting.objects.filter(pk=_THE_ROW).values_list("at", flat=True).first()
 
-    def update_timeline(self, change: Callable[[Timeline], Timeline], *, fence: Fence | None = None) -> Timeline:
+    def update_schedule(
+        self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None
+    ) -> RequestSchedule:
         with transacting():
             check_fence(fence)
             row, _ = SourceTimeline.objects.select_for_update().get_or_create(pk=_THE_ROW)
             after = change(
-                Timeline(
+                RequestSchedule(
                     reserved_until=row.reserved_until,
                     held_until=row.held_until,
                     held_at=row.held_at,

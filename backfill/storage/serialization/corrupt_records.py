@@ -9,7 +9,7 @@ from uuid import UUID
 
 from backfill.domain import Job, JobConfig, JobType, Progress, Status
 from backfill.errors import CorruptRecord
-from backfill.storage import job_json
+from backfill.storage.serialization import job_json
 
 T = TypeVar("T")
 

@@ -9,24 +9,24 @@ from typing import Any
 
 from backfill.domain import (
     Cadence,
-    Course,
+    CrashIsolation,
     DistrictProgress,
     Estimate,
-    Event,
     FailureGroup,
-    Flight,
     ItemError,
     JobConfig,
+    JobCounters,
     LimiterReport,
     LimiterState,
-    Notice,
-    Notices,
     Progress,
     RateLimits,
-    Totals,
+    ThroughputHistory,
     WaitReason,
+    WebhookEvent,
+    WebhookEvents,
+    WebhookEventType,
 )
-from backfill.storage.packing import storable
+from backfill.storage.serialization.packing import storable
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -37,40 +37,40 @@ def _text(instant: datetime | None) -> str | None:
     return instant.isoformat() if instant else None
 
 
-def notices_to_json(notices: Notices) -> dict[str, Any]:
+def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
     return {
-        "ended": _notice_to_json(notices.ended),
-        "held": _notice_to_json(notices.held),
-        "heldSince": _text(notices.held_since),
+        "ended": _event_to_json(webhook_events.ended),
+        "held": _event_to_json(webhook_events.held),
+        "heldSince": _text(webhook_events.held_since),
     }
 
 
-def notices_from_json(value: Mapping[str, Any]) -> Notices:
+def webhook_events_from_json(value: Mapping[str, Any]) -> WebhookEvents:
     """Of jobs from before there were notices, `value` is empty."""
-    return Notices(
-        ended=_notice_from_json(value.get("ended")),
-        held=_notice_from_json(value.get("held")),
+    return WebhookEvents(
+        ended=_event_from_json(value.get("ended")),
+        held=_event_from_json(value.get("held")),
         held_since=_instant(value.get("heldSince")),
     )
 
 
-def _notice_to_json(notice: Notice | None) -> dict[str, Any] | None:
-    if notice is None:
+def _event_to_json(event: WebhookEvent | None) -> dict[str, Any] | None:
+    if event is None:
         return None
     return {
-        "event": str(notice.event),
-        "at": notice.at.isoformat(),
-        "sentence": storable(notice.sentence),
-        "dueAt": _text(notice.due_at),
-        "attempts": notice.attempts,
+        "event": str(event.event),
+        "at": event.at.isoformat(),
+        "sentence": storable(event.sentence),
+        "dueAt": _text(event.due_at),
+        "attempts": event.attempts,
     }
 
 
-def _notice_from_json(value: Mapping[str, Any] | None) -> Notice | None:
+def _event_from_json(value: Mapping[str, Any] | None) -> WebhookEvent | None:
     if value is None:
         return None
-    return Notice(
-        event=Event(value["event"]),
+    return WebhookEvent(
+        event=WebhookEventType(value["event"]),
         at=datetime.fromisoformat(value["at"]),
         sentence=value["sentence"],
         due_at=_instant(value["dueAt"]),
@@ -78,12 +78,12 @@ def _notice_from_json(value: Mapping[str, Any] | None) -> Notice | None:
     )
 
 
-def totals_to_json(totals: Totals) -> dict[str, Any]:
-    return asdict(totals)
+def counters_to_json(counters: JobCounters) -> dict[str, Any]:
+    return asdict(counters)
 
 
-def totals_from_json(value: Mapping[str, Any]) -> Totals:
-    return Totals(**value)
+def counters_from_json(value: Mapping[str, Any]) -> JobCounters:
+    return JobCounters(**value)
 
 
 def config_to_json(config: JobConfig) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def config_from_json(value: Mapping[str, Any]) -> JobConfig:
     )
 
 
-def flight_to_json(flight: Flight) -> dict[str, Any]:
-    return asdict(flight)
+def crash_isolation_to_json(crash_isolation: CrashIsolation) -> dict[str, Any]:
+    return asdict(crash_isolation)
 
 
-def flight_from_json(value: Mapping[str, Any]) -> Flight:
-    return Flight(**{**value, "items": tuple(value.get("items", ()))})
+def crash_isolation_from_json(value: Mapping[str, Any]) -> CrashIsolation:
+    return CrashIsolation(**{**value, "items": tuple(value.get("items", ()))})
 
 
 def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,7 +139,7 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
-        "course": {**asdict(progress.course), "measured_at": _text(progress.course.measured_at)},
+        "course": {**asdict(progress.throughput), "measured_at": _text(progress.throughput.measured_at)},
         "left": asdict(progress.left) if progress.left else None,
         "failures": [{**asdict(group), "latest_at": group.latest_at.isoformat()} for group in progress.failures],
     }
@@ -156,9 +156,9 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
     return counts, detail
 
 
-def _course_from_json(value: Mapping[str, Any]) -> Course:
+def _throughput_from_json(value: Mapping[str, Any]) -> ThroughputHistory:
     marks = tuple((seconds, done) for seconds, done in value.get("marks", ()))
-    return Course(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
+    return ThroughputHistory(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
 
 
 def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
@@ -204,6 +204,6 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         failures=tuple(_failure_group(group) for group in counts.get("failures", ())),
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
         quality=counts.get("quality", {}),
-        course=_course_from_json(counts.get("course", {})),
+        throughput=_throughput_from_json(counts.get("course", {})),
         left=Estimate(**counts["left"]) if counts.get("left") else None,
     )

@@ -8,9 +8,9 @@ from typing import IO
 
 from backfill.domain import ReportName
 from backfill.errors import BackfillError
-from backfill.exporting.formats import write_csv, write_json_lines, write_parquet
-from backfill.exporting.sources import ResultSource, SnapshotSource, Source
-from backfill.history import History, Selection
+from backfill.service.queries import HistoryQueries, Selection
+from backfill.transfer.export.formats import write_csv, write_json_lines, write_parquet
+from backfill.transfer.export.sources import ExportSource, ResultSource, SnapshotSource
 
 __all__ = ["Format", "What", "export"]
 
@@ -31,7 +31,7 @@ class Format(StrEnum):
 
 
 def export(
-    history: History,
+    history: HistoryQueries,
     what: What,
     kind: Format,
     wanted: Selection,
@@ -45,7 +45,7 @@ def export(
     `report`: of snapshots, the one whose rows are written. What cannot be read is left out, and told by its key and
     why. Raises ExportUnavailable where a format needs a package that is not there.
     """
-    source: Source = (
+    source: ExportSource = (
         SnapshotSource(history, wanted, report, on_problem)
         if what is What.SNAPSHOTS
         else ResultSource(history, wanted, on_problem)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import IO, Any, TypeVar
 
 from backfill.errors import ExportUnavailable
-from backfill.exporting.sources import Source
+from backfill.transfer.export.sources import ExportSource
 
 _BATCH = 10_000
 """Records of a row group of Parquet."""
@@ -18,7 +18,7 @@ _BATCH = 10_000
 T = TypeVar("T")
 
 
-def write_csv(source: Source, out: IO[bytes]) -> int:
+def write_csv(source: ExportSource, out: IO[bytes]) -> int:
     """UTF-8 with a header; None is an empty cell, and truth is `true` or `false`."""
     columns = source.columns()
     text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
@@ -34,7 +34,7 @@ def write_csv(source: Source, out: IO[bytes]) -> int:
     return count
 
 
-def write_json_lines(source: Source, out: IO[bytes]) -> int:
+def write_json_lines(source: ExportSource, out: IO[bytes]) -> int:
     """An object a line, with what each has."""
     count = 0
     for line in source.lines():
@@ -43,7 +43,7 @@ def write_json_lines(source: Source, out: IO[bytes]) -> int:
     return count
 
 
-def write_parquet(source: Source, out: IO[bytes]) -> int:
+def write_parquet(source: ExportSource, out: IO[bytes]) -> int:
     """Typed columns, compressed, in row groups that are written as they fill."""
     try:
         import pyarrow as pa

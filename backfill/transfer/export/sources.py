@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from backfill.dashboard.csv import ParsedReport, parse
-from backfill.domain import SUMMARY, ReportName, Snapshot, folded
+from backfill.dashboard.reports import ParsedReport, parse
+from backfill.domain import SUMMARY, ReportName, Snapshot, normalise_column
 from backfill.errors import AnalyticsNotFound, BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
-from backfill.exporting.figures import COLUMNS, figures_of
-from backfill.history import History, Selection
+from backfill.service.queries import HistoryQueries, Selection
+from backfill.transfer.export.figures import COLUMNS, figures_of
 
 OnProblem = Callable[[str, BackfillError], None]
 
@@ -34,7 +34,7 @@ HEAD = (
 """Before the report's own columns."""
 
 
-class Source(ABC):
+class ExportSource(ABC):
     """What cannot be read is told to `on_problem`, once, and left out."""
 
     def __init__(self, on_problem: OnProblem) -> None:
@@ -59,10 +59,10 @@ class Source(ABC):
             self._on_problem(key, problem)
 
 
-class SnapshotSource(Source):
+class SnapshotSource(ExportSource):
     """The rows of one report of each snapshot, cells as they stand."""
 
-    def __init__(self, history: History, wanted: Selection, report: ReportName, on_problem: OnProblem) -> None:
+    def __init__(self, history: HistoryQueries, wanted: Selection, report: ReportName, on_problem: OnProblem) -> None:
         super().__init__(on_problem)
         self._history, self._wanted, self._report = history, wanted, report
 
@@ -71,13 +71,13 @@ class SnapshotSource(Source):
         found: dict[str, str] = {}
         for _, parsed in self._reports():
             for name in parsed.columns:
-                found.setdefault(folded(name), name)
+                found.setdefault(normalise_column(name), name)
         return [*HEAD, *(Column(name, str) for name in found.values())]
 
     def records(self, columns: list[Column]) -> Iterator[list[Any]]:
-        names = [folded(column.name) for column in columns[len(HEAD) :]]
+        names = [normalise_column(column.name) for column in columns[len(HEAD) :]]
         for snapshot, parsed in self._reports():
-            at = {folded(name): place for place, name in reversed(list(enumerate(parsed.columns)))}
+            at = {normalise_column(name): place for place, name in reversed(list(enumerate(parsed.columns)))}
             places = [at.get(name) for name in names]
             head = _head(snapshot)
             for row in parsed.rows:
@@ -111,10 +111,10 @@ def _head(snapshot: Snapshot) -> tuple[date, str, str, str, date, bool]:
     return (snapshot.date, snapshot.district, year, month, snapshot.as_of, snapshot.is_final)
 
 
-class ResultSource(Source):
+class ResultSource(ExportSource):
     """The results of districts. JSON lines are the results as they were stored, byte for byte."""
 
-    def __init__(self, history: History, wanted: Selection, on_problem: OnProblem) -> None:
+    def __init__(self, history: HistoryQueries, wanted: Selection, on_problem: OnProblem) -> None:
         super().__init__(on_problem)
         self._history, self._wanted = history, wanted
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backfill.management.stop_signals import StopSignals
-from backfill.sample_world import SampleServer, SampleWorld
+from backfill.cli.stop_signals import StopSignals
+from sample_dashboard import SampleServer, SampleWorld
 
 
 class Command(BaseCommand):

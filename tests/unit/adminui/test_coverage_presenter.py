@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from adminui.presenters import coverage as presenter
 from adminui.presenters import coverage_map
 from backfill.domain import SUMMARY, CalendarMonth, StoredDay, covered_months, gaps
-from backfill.history import Coverage
+from backfill.service.queries import Coverage
 from tests.factories import CalendarMonthFactory
 
 TODAY = date(2024, 4, 20)

@@ -9,7 +9,7 @@ import pytest
 from adminui.presenters import district as presenter
 from adminui.presenters.figures import UNKNOWN
 from adminui.presenters.tables import Cell, Table
-from tests.unit.metrics.builders import SUMMARY, AClub, a_world, result_of, some_clubs, unit_cells
+from tests.unit.analytics.builders import SUMMARY, AClub, a_world, result_of, some_clubs, unit_cells
 
 SUMMARY_ROW = {
     **SUMMARY,
@@ -133,7 +133,7 @@ def test_areas_stand_in_their_division_with_what_is_missing_to_the_next_level() 
 
 
 def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_level() -> None:
-    from tests.unit.metrics.builders import divisions_table
+    from tests.unit.analytics.builders import divisions_table
 
     earned = unit_cells(base=1, distinguished=2)
     table = divisions_table([THRIVING], areas={("A", "01"): earned})

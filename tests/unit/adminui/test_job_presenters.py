@@ -9,15 +9,15 @@ import pytest
 
 from adminui.forms import districts_in
 from adminui.permissions import Rights
-from adminui.presenters import wording
-from adminui.presenters.bar import bar
-from adminui.presenters.card import card, etag_of, line
+from adminui.presenters import formatting
 from adminui.presenters.causes import CAUSES, cause_of
-from adminui.presenters.curve import curve
-from adminui.presenters.facts import Fact, facts
+from adminui.presenters.job_card import etag_of, job_card, line
+from adminui.presenters.job_details import Fact, facts
+from adminui.presenters.progress_bar import progress_bar
+from adminui.presenters.sparkline import sparkline
 from adminui.presenters.start import busy, presets
 from adminui.presenters.status import pill
-from adminui.presenters.why import resumed, why
+from adminui.presenters.status_message import resumed, status_message
 from backfill import errors
 from backfill.domain import (
     STANDARD_LEASES,
@@ -75,7 +75,7 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
     for status in Status:
         job = JobFactory.build(status=status, ended_at=NOW)
         assert pill(job, NOW).words
-        line = why(job, NOW)
+        line = status_message(job, NOW)
         assert line.lead.endswith((".", ","))
         assert line.rest.endswith(".")
 
@@ -142,7 +142,7 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
     ],
 )
 def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: str, rest: str) -> None:
-    line = why(a_running_job(progress), NOW)
+    line = status_message(a_running_job(progress), NOW)
     assert line.lead == lead
     assert line.rest.startswith(rest)
     assert "It goes on. It" not in line.rest
@@ -151,34 +151,34 @@ def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: 
 def test_a_local_problem_is_not_told_as_something_to_sit_out() -> None:
     sentence = "DNS does not resolve it. It goes on once mended."
     progress = limited(LimiterState.BACKING_OFF, sentence, 28, WaitReason.LOCAL)
-    assert why(a_running_job(progress), NOW).rest == sentence
+    assert status_message(a_running_job(progress), NOW).rest == sentence
 
 
 def test_the_limit_that_is_told_is_the_stricter_one() -> None:
     running = a_running_job(limited(LimiterState.RUNNING, "The dashboard answers", None))
     quick = RateLimits(max_requests_per_minute=600, min_delay_ms=500)
-    line = why(replace(running, config=replace(running.config, rate_limits=quick)), NOW)
+    line = status_message(replace(running, config=replace(running.config, rate_limits=quick)), NOW)
     assert line.rest == "The dashboard answers normally; the limit of 120 requests a minute sets the pace."
 
 
 def test_a_job_whose_cluster_is_away_says_what_it_waits_for() -> None:
     progress = limited(LimiterState.BACKING_OFF, "The Dask scheduler does not answer. Start it", 2)
-    line = why(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
+    line = status_message(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
     assert (line.lead, line.until) == ("Waiting for the Dask cluster.", None)
     assert line.rest == "The Dask scheduler does not answer. Start it. It then goes on by itself. No item is lost."
 
 
 def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> None:
     progress = Progress(total_items=6, current_item="2013-06-30/60")
-    line = why(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
+    line = status_message(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
     assert line.lead == "Computing district 60, 30 Jun 2013."
     assert line.rest == "No requests are sent to the dashboard."
 
 
 def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
     silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
-    assert "no sign of life since 09:26:53" in why(silent, NOW).lead
-    assert why(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
+    assert "no sign of life since 09:26:53" in status_message(silent, NOW).lead
+    assert status_message(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
 
 
 @pytest.mark.parametrize(
@@ -196,13 +196,13 @@ def test_what_is_stored_and_what_is_left_are_counted_as_people_count(
     status: Status, processed: int, sentence: str
 ) -> None:
     job = JobFactory.build(status=status, progress=Progress(total_items=6, processed=processed))
-    assert why(job, NOW).rest.endswith(sentence)
+    assert status_message(job, NOW).rest.endswith(sentence)
 
 
 @pytest.mark.parametrize(("pace", "words"), [(0.6, "0.6 items"), (1.0, "1 item"), (1.4, "1.4 items"), (20, "20 items")])
 def test_a_pace_is_plural_but_for_one(pace: float, words: str) -> None:
-    assert wording.items_a_minute(pace) == f"{words} a minute"
-    assert wording.requests_a_minute(pace) == f"{words} a minute".replace("item", "request")
+    assert formatting.items_a_minute(pace) == f"{words} a minute"
+    assert formatting.requests_a_minute(pace) == f"{words} a minute".replace("item", "request")
 
 
 def test_a_job_that_computes_is_never_said_to_fetch() -> None:
@@ -212,7 +212,7 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
     assert banner is not None
     assert banner.lead == "Resumed 2 times, most recently at 09:26, from the last stored item."
     assert banner.rest.endswith("was kept and is not computed again.")
-    assert why(paused, NOW).rest.startswith("Nothing is computed until")
+    assert status_message(paused, NOW).rest.startswith("Nothing is computed until")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_an_ended_job_says_which_of_its_failures_a_retry_may_help(
     )
     progress = Progress(total_items=9, processed=3, failed=6, failures=failures)
     job = JobFactory.build(status=Status.COMPLETED, ended_at=NOW, progress=progress)
-    assert why(job, NOW).rest.endswith(sentence)
+    assert status_message(job, NOW).rest.endswith(sentence)
 
 
 def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_starting() -> None:
@@ -259,14 +259,14 @@ def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, 
 )
 def test_a_job_that_comes_to_rest_is_not_said_to_take_hours(status: Status, words: str) -> None:
     progress = Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))
-    shown = card(JobFactory.build(status=status, lease=HELD, progress=progress), ALL, NOW)
+    shown = job_card(JobFactory.build(status=status, lease=HELD, progress=progress), ALL, NOW)
     assert (shown.left, shown.left_range) == ("", words)
 
 
 def test_one_district_is_not_taken_for_one_item() -> None:
     districts = {"91": DistrictProgress(total=30, is_in_progress=True)}
     report = LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers.")
-    line = why(a_running_job(Progress(total_items=30, districts=districts, limiter=report)), NOW)
+    line = status_message(a_running_job(Progress(total_items=30, districts=districts, limiter=report)), NOW)
     assert line.lead == "Fetching from district 91."
 
 
@@ -288,7 +288,7 @@ def test_why_nothing_can_be_started_is_said_beside_the_button(job: Job | None, s
 
 def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
     progress = Progress(total_items=100_000, processed=50_000, failed=1, skipped={"stored": 100})
-    parts = bar(a_running_job(progress)).parts
+    parts = progress_bar(a_running_job(progress)).parts
     assert [(part.tone, part.start, part.width) for part in parts] == [
         ("done", "0%", "50%"),
         ("skip", "50%", "0.5%"),
@@ -298,11 +298,11 @@ def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
 
 def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
     minutes = tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate((10, 20, 20, 3)))
-    drawn = curve(a_running_job(Progress(total_items=6, minutes=minutes)))
+    drawn = sparkline(a_running_job(Progress(total_items=6, minutes=minutes)))
     assert drawn is not None
     assert drawn.top == "20"
     assert drawn.line == "0,34 150,4 300,4"
-    assert curve(a_running_job(Progress(total_items=6, minutes=minutes[:2]))) is None
+    assert sparkline(a_running_job(Progress(total_items=6, minutes=minutes[:2]))) is None
 
 
 def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner() -> None:
@@ -336,7 +336,7 @@ def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_
         "03": DistrictProgress(total=2, is_in_progress=True),
     }
     job = a_running_job(Progress(total_items=6, districts=districts))
-    some, all_of_them = (card(job, ALL, NOW, shows_all=shows_all).districts for shows_all in (False, True))
+    some, all_of_them = (job_card(job, ALL, NOW, shows_all=shows_all).districts for shows_all in (False, True))
     assert some is not None
     assert all_of_them is not None
     assert [row.name for row in some.rows] == ["2", "3"]
@@ -362,13 +362,13 @@ def test_every_error_of_the_dashboard_has_words_and_says_whether_a_retry_helps()
     [(0, "0 s"), (48, "48 s"), (60, "1 min"), (2530, "42 min 10 s"), (12_540, "3 h 29 min"), (180_000, "2 days 2 h")],
 )
 def test_a_length_has_its_two_largest_units(seconds: int, words: str) -> None:
-    assert wording.length(timedelta(seconds=seconds)) == words
+    assert formatting.length(timedelta(seconds=seconds)) == words
 
 
 def test_districts_in_a_row_are_one_range() -> None:
-    assert wording.districts(["01", "02", "03", "24", "57", "58", "F"]) == "1 to 3, 24, 57, 58 and F"
-    assert wording.where(["38"]) == "District 38"
-    assert wording.where(["all"]) == "The summary of all districts"
+    assert formatting.districts(["01", "02", "03", "24", "57", "58", "F"]) == "1 to 3, 24, 57, 58 and F"
+    assert formatting.where(["38"]) == "District 38"
+    assert formatting.where(["all"]) == "The summary of all districts"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from adminui.presenters.preview import Change, plan
 from backfill.domain import Estimate, JobType, Plan
-from backfill.planning import Preview
+from backfill.service.planning import Preview
 from tests.factories import JobConfigFactory, PlanFactory
 
 

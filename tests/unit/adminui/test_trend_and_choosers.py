@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 from adminui.presenters import chooser, figures, trend
 from backfill.domain import Point, ProgramYear
-from backfill.history import Series
+from backfill.service.queries import Series
 
 MAY, JUNE, JULY = date(2023, 5, 31), date(2023, 6, 30), date(2023, 7, 31)
 

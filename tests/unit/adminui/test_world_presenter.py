@@ -8,7 +8,7 @@ import pytest
 
 from adminui.presenters import world as presenter
 from adminui.presenters.tables import Column, Row, Sort
-from tests.unit.metrics.builders import a_world
+from tests.unit.analytics.builders import a_world
 
 DAY = date(2024, 6, 30)
 RESULT = a_world(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+from backfill.analytics import DistrictSource, Table, WorldSource, district_result, world_result
 from backfill.domain import ProgramYear, month_end_of
-from backfill.metrics import DistrictSource, Table, WorldSource, district_result, world_result
 
 GOAL_COLUMNS = (
     "Level 1s",

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from backfill.metrics.cells import club_number, is_blank, number, percent, percentage, points, rounded, share_ceiling
+from backfill.analytics.cells import club_number, is_blank, number, percent, percentage, points, rounded, share_ceiling
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from backfill.metrics import Table, UnreadableSnapshot, district_result
-from tests.unit.metrics.builders import (
+from backfill.analytics import Table, UnreadableSnapshot, district_result
+from tests.unit.analytics.builders import (
     SUMMARY,
     AClub,
     a_source,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from backfill.analytics.distinguished import rule_of
 from backfill.domain import ProgramYear
-from backfill.metrics.distinguished import rule_of
-from tests.unit.metrics.builders import SUMMARY, AClub, codes_of, result_of
+from tests.unit.analytics.builders import SUMMARY, AClub, codes_of, result_of
 
 BOUNDARIES = [
     # year, goals, members, growth, level

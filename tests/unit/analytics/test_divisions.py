@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from backfill.metrics import Table, district_result
-from tests.unit.metrics.builders import AClub, a_source, codes_of, divisions_table, some_clubs, unit_cells
+from backfill.analytics import Table, district_result
+from tests.unit.analytics.builders import AClub, a_source, codes_of, divisions_table, some_clubs, unit_cells
 
 
 def units(clubs: list[AClub], **cells: Any) -> dict[str, Any]:

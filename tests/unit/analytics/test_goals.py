@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.metrics import Table, district_result
-from tests.unit.metrics.builders import AClub, a_source, clubs_table, codes_of, result_of
+from backfill.analytics import Table, district_result
+from tests.unit.analytics.builders import AClub, a_source, clubs_table, codes_of, result_of
 
 FOURS, MORE_FOURS = "Level 4s, Level 5s, or DTM award", "Add. Level 4s, Level 5s, or DTM award"
 

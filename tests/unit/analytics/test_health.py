@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.metrics.health import CHECKPOINTS, Category, category
-from tests.unit.metrics.builders import AClub, result_of
+from backfill.analytics.health import CHECKPOINTS, Category, category
+from tests.unit.analytics.builders import AClub, result_of
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.metrics import DistrictSource, Table, UnreadableSnapshot, WorldSource, district_result, world_result
-from tests.unit.metrics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, a_source
+from backfill.analytics import DistrictSource, Table, UnreadableSnapshot, WorldSource, district_result, world_result
+from tests.unit.analytics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, a_source
 
 COUNTS = st.integers(0, 40).map(str)
 CELLS = st.one_of(COUNTS, st.sampled_from(["", "N/A", "-3", "1,234", " 7 ", "x", "12%", "\u00e9"]), st.text(max_size=8))
@@ -142,7 +142,7 @@ def with_any_cells(table: Table, data: st.DataObject) -> Table:
     return Table(table.columns, rows)
 
 
-def shuffled(source: DistrictSource, chance: Random) -> DistrictSource:
+def shuffled(source: DistrictSource, rng: Random) -> DistrictSource:
     tables = {name: getattr(source, name) for name in ("clubs", "districts", "divisions")}
-    mixed = {name: Table(table.columns, chance.sample(table.rows, len(table.rows))) for name, table in tables.items()}
+    mixed = {name: Table(table.columns, rng.sample(table.rows, len(table.rows))) for name, table in tables.items()}
     return replace(source, **mixed)  # type: ignore[arg-type]

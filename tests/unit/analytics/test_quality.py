@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.metrics.builders import SUMMARY, AClub, codes_of, result_of
+from tests.unit.analytics.builders import SUMMARY, AClub, codes_of, result_of
 
 
 def test_a_district_that_reconciles_has_an_empty_list() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.metrics import UnreadableSnapshot
-from backfill.metrics.rankings import borda, ranks
-from tests.unit.metrics.builders import a_world
+from backfill.analytics import UnreadableSnapshot
+from backfill.analytics.rankings import borda, ranks
+from tests.unit.analytics.builders import a_world
 
 
 def row(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from backfill.metrics import SCHEMA_VERSION, open_clubs, read_open_clubs
-from tests.unit.metrics.builders import SUMMARY, AClub, a_world, clubs_table, result_of, some_clubs
+from backfill.analytics import SCHEMA_VERSION, open_clubs, read_open_clubs
+from tests.unit.analytics.builders import SUMMARY, AClub, a_world, clubs_table, result_of, some_clubs
 
 
 def test_a_point_has_the_figures_of_its_result() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.metrics.builders import SUMMARY, AClub, codes_of, result_of
+from tests.unit.analytics.builders import SUMMARY, AClub, codes_of, result_of
 
 ALL_MET = ("DSP", "Training", "Market Analysis", "Communication Plan", "Region Advisor Visit")
 

@@ -1,0 +1,1 @@
+"""The engine: finds the active job, claims it and runs it."""

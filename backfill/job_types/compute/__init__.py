@@ -1,0 +1,1 @@
+"""Where analytics are computed: in threads, in processes or on a Dask cluster."""

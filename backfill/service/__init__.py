@@ -1,0 +1,1 @@
+"""The application layer: commands, planning and queries. Every entry point calls it."""

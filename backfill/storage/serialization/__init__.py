@@ -1,0 +1,1 @@
+"""Stored forms that the adapters share."""
