@@ -76,7 +76,7 @@ class Limiter:
             RequestCounter(before),
             ResponsePolicy(before.down_since),
         )
-        self._health, self._local = self._source.health, LocalTrouble()
+        self._health, self._local = self._source.health, LocalTrouble(is_logged=max_wait is None)
         self._is_storing = self._is_stopped = self._is_draining = False
         self._held_up: tuple[WaitReason, float, str] | None = None
         self._in_flight = self._waiting_starts = 0

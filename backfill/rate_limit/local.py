@@ -16,7 +16,9 @@ class LocalTrouble:
     It concerns this process only, so other processes are not held. Times are seconds of a steady clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_logged: bool) -> None:
+        """`is_logged` is False for a preview, which reports the problem to its operator itself."""
+        self._is_logged = is_logged
         self._failures = 0
         self._sentence = ""
         self._ends = 0.0
@@ -32,13 +34,13 @@ class LocalTrouble:
             f"The dashboard cannot be reached from this machine. {cause} No item is charged for it, and the job goes "
             "on by itself once it is mended."
         )
-        if sentence != self._sentence:
+        if self._is_logged and sentence != self._sentence:
             logger.warning("%s", sentence)
         self._sentence = sentence
 
     def is_over(self) -> None:
         """A request was sent."""
-        if self._failures:
+        if self._is_logged and self._failures:
             logger.info("Requests reach the dashboard again.")
         self._failures, self._sentence = 0, ""
 

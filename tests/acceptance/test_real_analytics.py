@@ -43,6 +43,7 @@ def test_ten_years_of_closes_are_collected_computed_read_and_exported(
         assert result["isFinal"]
     counted = sum(len(result["quality"]) for result in results.values())
     assert sum(ended["result"]["quality"].values()) == counted > 0
+    assert set(ended["result"]["quality"]) == {"SUMMARY_DIFFERS"}
 
     for year in range(2014, 2025):
         series = client.get(f"/api/analytics/series/91?programYear={year}-{year + 1}")

@@ -51,7 +51,7 @@ def test_a_change_applies_to_the_next_job(api: CheckedClient) -> None:
 def test_a_whole_number_that_is_written_with_a_decimal_point_is_accepted(api: CheckedClient) -> None:
     answer = api.put(LIMITS, '{"maxConcurrent": 3.0}', content_type="application/json")
     assert answer.status_code == 200
-    assert str(answer.json()["rateLimits"]["maxConcurrent"]) == "3"
+    assert str(answer.json()["config"]["maxConcurrent"]) == "3"
 
 
 @pytest.mark.parametrize(

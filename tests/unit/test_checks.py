@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.checks import CheckMessage
+from django.core.checks import WARNING, CheckMessage
 from pytest_django import Settings
 
-from backfill.checks import check_firestore, check_settings, check_webhook
+from backfill.checks import check_firestore, check_robots, check_settings, check_webhook
 
 GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
 
@@ -70,3 +70,11 @@ def test_firestore_needs_a_project_or_an_emulator_and_a_name_for_its_collections
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)
         (message,) = found(settings, BACKFILL_FIRESTORE_DATABASE="(default)")
         assert message.id == "backfill.E015"
+
+
+def test_ignoring_robots_txt_is_told_before_a_deployment(settings: Settings) -> None:
+    settings.BACKFILL_IGNORE_ROBOTS = False
+    assert check_robots() == []
+    settings.BACKFILL_IGNORE_ROBOTS = True
+    (found,) = check_robots()
+    assert (found.id, found.level) == ("backfill.W003", WARNING)

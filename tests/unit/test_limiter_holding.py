@@ -543,6 +543,19 @@ def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_a
     assert limiter.report().requests_made == 6
 
 
+def test_a_local_problem_is_logged_once_for_a_job_and_not_at_all_for_a_preview(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "backfill.rate_limit")
+    job, preview = (limiter_of(FakeStorage(), replace(LIMITS, max_delay_ms=10), max_wait=p) for p in (None, 5))
+    for limiter in (preview, job):
+        for _ in range(3):
+            refused(limiter, LocalProblem("DNS does not resolve it."))
+        with limiter.request():
+            pass
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
 def test_a_local_problem_ends_with_the_job_that_is_cancelled() -> None:
     limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=60_000, max_delay_ms=60_000))
     refused(limiter, LocalProblem("DNS does not resolve it."))
