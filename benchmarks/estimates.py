@@ -111,11 +111,11 @@ def _recorded(
     worker = service.new_worker()
     began = time.monotonic()
     worker.start()
-    read_view: list[tuple[float, Estimate]] = []
+    looks: list[tuple[float, Estimate]] = []
     while (job := service.job(job.id)).status.is_active:
         progress = job.progress
         if progress.left is not None and progress.settled_items >= progress.total_items / 10:
-            read_view.append((time.monotonic(), progress.left))
+            looks.append((time.monotonic(), progress.left))
         time.sleep(_LOOK_EVERY)
     end = time.monotonic()
     ended.set()
@@ -123,7 +123,7 @@ def _recorded(
     player.join()
     requests.post(f"{address}/__reset", timeout=5)
     assert not job.progress.failed, job.progress.errors
-    return preview, end - began, [Told(end - at, left) for at, left in read_view if end - at > 1]
+    return preview, end - began, [Told(end - at, left) for at, left in looks if end - at > 1]
 
 
 def truth_of_the_time_left() -> None:

@@ -139,7 +139,7 @@ def test_a_fault_in_a_process_comes_with_its_traceback(
     (fault,) = processes.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
     assert isinstance(fault, Exception)
     logging.getLogger("test").error("It failed.", exc_info=fault)
-    assert "computing.py" in caplog.text
+    assert "tasks.py" in caplog.text
 
 
 def a_limiter() -> Limiter:

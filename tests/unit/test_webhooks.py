@@ -264,16 +264,16 @@ def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     store.broken_by = RuntimeError("Nobody expects this.")
     post.courier.start()
     assert clock.eventually(lambda: store.broken_by is None)
-    read_view: list[int] = []
+    looks: list[int] = []
     look = post.storage.jobs.with_webhook_event_due
 
     def counted(now: datetime) -> list[UUID]:
-        read_view.append(1)
+        looks.append(1)
         return look(now)
 
-    monkeypatch.setattr(post.storage.jobs, "with_notice_due", counted)
+    monkeypatch.setattr(post.storage.jobs, "with_webhook_event_due", counted)
     store.is_down = True
-    assert clock.eventually(lambda: len(read_view) > 2)
+    assert clock.eventually(lambda: len(looks) > 2)
     store.is_down = False
     job = post.ended()
     assert clock.eventually(lambda: post.event(job).due_at is None)

@@ -127,18 +127,18 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(FakeJobs, "look_after", 60.0)
-    storage, read_view, active = FakeStorage(), list[datetime](), FakeJobs.active
+    storage, looks, active = FakeStorage(), list[datetime](), FakeJobs.active
 
     def look(jobs: FakeJobs) -> Job | None:
-        read_view.append(clock.now())
+        looks.append(clock.now())
         return active(jobs)
 
     monkeypatch.setattr(FakeJobs, "active", look)
     worker = worker_of(storage)
     with working(worker):
-        assert clock.eventually(lambda: read_view)
+        assert clock.eventually(lambda: looks)
         job = stored(storage)
-        assert not clock.eventually(lambda: len(read_view) > 1, within=59)
+        assert not clock.eventually(lambda: len(looks) > 1, within=59)
         worker.wake()
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
