@@ -12,7 +12,7 @@ INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production
 
-.PHONY: help python setup run test check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
+.PHONY: help python setup run test coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
 	acceptance-map requirements clean
 
 help:  ## What can be made
@@ -85,8 +85,11 @@ chromium:  ## The browser of the browser tests, installed where this may be done
 screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the sample world
 	$(BIN)/python -m tests.screenshots
 
-test: lint chromium  ## Everything that must hold, with coverage; prints the ten slowest tests and the total time
+test: lint chromium  ## All checks and all tests; prints the ten slowest tests and the total time
 	$(BIN)/python -m tests.run
+
+coverage: $(DEV) chromium  ## All tests, with the branch coverage of the tests that run in one process
+	$(BIN)/python -m tests.run --cov
 
 format: $(DEV)  ## Put the code into shape
 	$(BIN)/ruff check --fix .

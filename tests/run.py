@@ -1,9 +1,9 @@
-"""Run every test: `python -m tests.run [--no-cov] [pytest options]`.
+"""Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 Three pytest runs follow each other: tests that compute, one for each core; tests that mostly wait, many at a time;
 tests that measure a pace or provoke races, one at a time with nothing else running. The markers `waits` and `alone` say
-which are which. The runs share a template database and a Firestore emulator. Only the first one measures coverage:
-the others test processes of their own, which are not measured.
+which are which. The runs share a template database and a Firestore emulator. `--cov` measures coverage in the first run;
+the other runs test processes of their own, which are not measured.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Outcome:
 
 
 def main(arguments: Sequence[str]) -> int:
-    with_coverage = "--no-cov" not in arguments
-    arguments = [argument for argument in arguments if argument != "--no-cov"]
+    with_coverage = "--cov" in arguments
+    arguments = [argument for argument in arguments if argument != "--cov"]
     # Every process of the run would compile the project again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     shared.folder()
