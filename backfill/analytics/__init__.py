@@ -1,9 +1,9 @@
 """Analytics: pure functions from parsed reports to results. No database, no network, no clock.
 
-    district_result(DistrictSource) -> dict    a district on a date
-    world_result(WorldSource) -> dict          every district of a date, ranked
+    district_result(DistrictInputs) -> dict    a district on a date
+    world_result(WorldInputs) -> dict          every district of a date, ranked
 
-Results are JSON-ready and deterministic: the same source gives the same bytes, whatever the order of rows. Rounding is
+Results are JSON-ready and deterministic: equal inputs give the same bytes, whatever the order of rows. Rounding is
 half away from zero, to the digits that a field gives; a division by zero is null.
 
 What bad input means. Nothing of it raises but what fails the item, and none of it turns into 0:
@@ -41,10 +41,10 @@ from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
 from backfill.analytics.club_rows import read_open_clubs
 from backfill.analytics.district import SCHEMA_VERSION, district_result
 from backfill.analytics.inputs import (
-    DistrictSource,
+    DistrictInputs,
     Table,
     UnreadableSnapshot,
-    WorldSource,
+    WorldInputs,
     repeated_districts,
     summary_lines,
 )
@@ -54,10 +54,10 @@ from backfill.analytics.world import world_result
 __all__ = [
     "CHARTER_COLUMN",
     "SCHEMA_VERSION",
-    "DistrictSource",
+    "DistrictInputs",
     "Table",
     "UnreadableSnapshot",
-    "WorldSource",
+    "WorldInputs",
     "district_result",
     "open_clubs",
     "read_open_clubs",

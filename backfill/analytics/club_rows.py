@@ -17,7 +17,7 @@ from typing import NamedTuple
 from backfill.analytics.cells import club_number, counted, difference, words
 from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
 from backfill.analytics.charters import note_blank, read_charters
-from backfill.analytics.inputs import DistrictSource, Table
+from backfill.analytics.inputs import DistrictInputs, Table
 from backfill.analytics.quality import Code, Notes
 
 CLUBS, DISTRICT, DIVISIONS = "clubperformance", "districtperformance", "divisionperformance"
@@ -158,15 +158,15 @@ class ClubRows:
     """The club visits of each row of divisionperformance; None without those columns."""
 
 
-def read_club_rows(source: DistrictSource, notes: Notes) -> ClubRows:
+def read_club_rows(inputs: DistrictInputs, notes: Notes) -> ClubRows:
     """Join the three reports. Raises UnreadableSnapshot where one has no rows or is without a needed column."""
-    rows = ordered(source.clubs, CLUBS, "Club Number", notes)
-    payment_rows = ordered(source.districts, DISTRICT, "Club", notes)
-    division_rows = ordered(source.divisions, DIVISIONS, "Club", notes)
-    clubs = _clubs(source.clubs, rows, notes)
+    rows = ordered(inputs.clubs, CLUBS, "Club Number", notes)
+    payment_rows = ordered(inputs.districts, DISTRICT, "Club", notes)
+    division_rows = ordered(inputs.divisions, DIVISIONS, "Club", notes)
+    clubs = _clubs(inputs.clubs, rows, notes)
     is_open = [club.status is not None and club.status is not Status.SUSPENDED for club in clubs]
     every, known = list(clubs), set(rows.ids)
-    for table, others in ((source.districts, payment_rows), (source.divisions, division_rows)):
+    for table, others in ((inputs.districts, payment_rows), (inputs.divisions, division_rows)):
         every += _strangers(table, others, known)
         known.update(others.ids)
     every.sort(key=lambda club: (len(club.number), club.number))
@@ -174,10 +174,10 @@ def read_club_rows(source: DistrictSource, notes: Notes) -> ClubRows:
     return ClubRows(
         every,
         list(compress(clubs, is_open)),
-        Table(source.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
-        _payment_columns(source, payment_rows, notes),
-        _charters(source, payment_rows, notes),
-        _visits(source, division_rows, notes),
+        Table(inputs.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
+        _payment_columns(inputs, payment_rows, notes),
+        _charters(inputs, payment_rows, notes),
+        _visits(inputs, division_rows, notes),
     )
 
 
@@ -281,8 +281,8 @@ def _note_missing(every: set[Id], reports: dict[str, Rows], notes: Notes) -> Non
             )
 
 
-def _payment_columns(source: DistrictSource, rows: Rows, notes: Notes) -> dict[str, list[int | None]]:
-    positions = source.districts.needed(DISTRICT, *PAYMENT_COLUMNS.values())
+def _payment_columns(inputs: DistrictInputs, rows: Rows, notes: Notes) -> dict[str, list[int | None]]:
+    positions = inputs.districts.needed(DISTRICT, *PAYMENT_COLUMNS.values())
     numbers = [number for number, *_ in rows.keys]
     return {
         name: notes.numbers(f"{PAYMENT_COLUMNS[name]} of {DISTRICT}", rows.cells[at], numbers)
@@ -290,14 +290,14 @@ def _payment_columns(source: DistrictSource, rows: Rows, notes: Notes) -> dict[s
     }
 
 
-def _charters(source: DistrictSource, rows: Rows, notes: Notes) -> list[tuple[str, date]] | None:
+def _charters(inputs: DistrictInputs, rows: Rows, notes: Notes) -> list[tuple[str, date]] | None:
     """None without the column, and where it is blank in every row of every district of the date."""
-    at = source.districts.position(CHARTER_COLUMN)
+    at = inputs.districts.position(CHARTER_COLUMN)
     if at is None:
         notes.column(DISTRICT, CHARTER_COLUMN)
         return None
     cells = [(key[0], cell) for key, cell in zip(rows.keys, rows.cells[at], strict=True) if cell.strip()]
-    if not cells and source.are_dates_blank:
+    if not cells and inputs.are_dates_blank:
         note_blank(DISTRICT, notes)
         return None
     return read_charters(cells, notes)
@@ -307,8 +307,8 @@ VISIT_COLUMNS = ("Nov Visit award", "May Visit award")
 """Of divisionperformance: club visits of the first and of the second round."""
 
 
-def _visits(source: DistrictSource, rows: Rows, notes: Notes) -> list[VisitRow] | None:
-    table = source.divisions
+def _visits(inputs: DistrictInputs, rows: Rows, notes: Notes) -> list[VisitRow] | None:
+    table = inputs.divisions
     division, area, *rounds = (table.position(name) for name in ("Division", "Area", *VISIT_COLUMNS))
     missing = [name for name, at in zip(VISIT_COLUMNS, rounds, strict=True) if at is None]
     if missing:

@@ -75,7 +75,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DistrictSource:
+class DistrictInputs:
     """A district's snapshot and its neighbours."""
 
     date: dt.date
@@ -106,12 +106,12 @@ class DistrictSource:
     """The `point` of the same data month's last snapshot of the program year before."""
     previous_clubs: Collection[str] | None = None
     """The open clubs of that snapshot, as `open_clubs` gives them; None where they are not known."""
-    previous_trouble: str = ""
+    previous_error: str = ""
     """Why there is no point although there is a snapshot; empty where that is not so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorldSource:
+class WorldInputs:
     """A date's district summary."""
 
     date: dt.date

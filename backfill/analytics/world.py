@@ -10,7 +10,7 @@ from typing import Any
 
 from backfill.analytics.cells import difference, is_blank, number, percentage, total
 from backfill.analytics.district import SCHEMA_VERSION
-from backfill.analytics.inputs import WorldSource, normalised_cells, summary_lines
+from backfill.analytics.inputs import WorldInputs, normalised_cells, summary_lines
 from backfill.analytics.rankings import rankings
 from backfill.domain import district_order, normalise_column
 
@@ -33,19 +33,19 @@ _TOTALS = {
 }
 
 
-def world_result(source: WorldSource) -> dict[str, Any]:
-    """Everything that is computed of a date's district summary. The same source gives the same result, byte for byte.
+def world_result(inputs: WorldInputs) -> dict[str, Any]:
+    """Everything that is computed of a date's district summary. Equal inputs give the same result, byte for byte.
 
     Raises UnreadableSnapshot where the summary has no rows, ragged rows, or rows that name no district or one twice.
     """
-    lines = summary_lines(source.summary)
+    lines = summary_lines(inputs.summary)
     in_order = {district: lines[district] for district in sorted(lines, key=district_order)}
     return {
-        "date": source.date.isoformat(),
-        "asOf": source.as_of.isoformat(),
-        "dataMonth": source.data_month.isoformat()[:7],
-        "isFinal": source.is_final,
-        "sourceHash": source.source_hash,
+        "date": inputs.date.isoformat(),
+        "asOf": inputs.as_of.isoformat(),
+        "dataMonth": inputs.data_month.isoformat()[:7],
+        "isFinal": inputs.is_final,
+        "sourceHash": inputs.source_hash,
         "schemaVersion": SCHEMA_VERSION,
         "districts": rankings(in_order),
         "totals": totals(in_order.values()),

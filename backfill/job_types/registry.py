@@ -7,12 +7,12 @@ from datetime import datetime
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import JobType
-from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.analytics.handler import AnalyticsHandler
 from backfill.job_types.base import JobTypeHandler
-from backfill.job_types.calendars import Calendars
-from backfill.job_types.collection import CollectionHandler
-from backfill.job_types.compute.local import compute_backend_factory
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.calendars import Calendars
+from backfill.job_types.collection.handler import CollectionHandler
+from backfill.job_types.collection.robots import Robots
+from backfill.job_types.compute import compute_backend_factory
 from backfill.rate_limit import Limiter
 from backfill.storage import Storage
 

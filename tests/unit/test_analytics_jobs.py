@@ -28,10 +28,10 @@ from backfill.domain import (
     Snapshot,
 )
 from backfill.errors import CorruptRecord, InvalidRequest, LeaseLost, StorageUnavailable
-from backfill.job_types import analytics, related_snapshots
-from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.analytics import related_snapshots
+from backfill.job_types.analytics.handler import AnalyticsHandler
+from backfill.job_types.analytics.related_snapshots import LastOfMonth, year_before
 from backfill.job_types.compute.local import LocalCompute
-from backfill.job_types.related_snapshots import LastOfMonth, year_before
 from backfill.storage import Fence
 from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_report, a_running_job
@@ -355,7 +355,7 @@ def test_a_snapshot_that_comes_late_makes_only_the_year_after_stale() -> None:
 
 def test_results_of_older_rules_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     it = done(Generating(a_district()))
-    monkeypatch.setattr(analytics, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr("backfill.job_types.analytics.plan.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     assert it.plan().stale == 1
 
 

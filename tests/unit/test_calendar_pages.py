@@ -10,7 +10,7 @@ import pytest
 from backfill.dashboard.calendar_page import CalendarPage
 from backfill.domain import ProgramYear
 from backfill.errors import DashboardUnavailable, HtmlPage, ServerError, Throttled, TimedOut, UnexpectedStatus
-from backfill.job_types.calendar_pages import MAX_CANDIDATES, CalendarPages
+from backfill.job_types.collection.calendar_pages import MAX_CANDIDATES, CalendarPages
 from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_page
 
 OCTOBER, JUNE = date(2026, 10, 31), date(2026, 6, 30)

@@ -17,7 +17,7 @@ from backfill.errors import (
     TimedOut,
     UnexpectedStatus,
 )
-from backfill.job_types.calendars import MAX_AGE, Calendars
+from backfill.job_types.collection.calendars import MAX_AGE, Calendars
 from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
 
 NOW = datetime(2024, 3, 14, 9, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import calendar_path
 from backfill.domain import ProgramYear
 from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, LocalProblem, Throttled
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
 
 MAX_CANDIDATES = 10

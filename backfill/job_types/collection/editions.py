@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 from backfill.domain import CalendarMonth, Edition, PlannedDay, calendar_ends
 from backfill.errors import DashboardError, DashboardUnavailable, LocalProblem
-from backfill.job_types.calendars import Calendars
+from backfill.job_types.collection.calendars import Calendars
 from backfill.rate_limit import Limiter
 
 PAGE_AGE = timedelta(minutes=1)

@@ -10,8 +10,8 @@ from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import CalendarMonth, ProgramYear, month_end_of
 from backfill.errors import DashboardUnavailable
-from backfill.job_types.calendar_pages import CalendarPages
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.calendar_pages import CalendarPages
+from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
 
