@@ -216,7 +216,7 @@ def test_the_clubs_that_joined_and_left_are_those_of_both_snapshots(anew: bool) 
 
 
 def test_no_club_of_the_year_before_is_remembered_longer_than_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(related_snapshots, "_KEPT", 2)
+    monkeypatch.setattr(related_snapshots, "_CACHE_SIZE", 2)
     it = Generating(*(a_district(day, d) for day in (A_YEAR_AGO, DAY) for d in ("91", "92", "93", "F")))
     it.run()
     for district in ("91", "92", "93", "F"):

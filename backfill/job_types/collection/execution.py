@@ -109,7 +109,7 @@ class CollectionExecution(Execution):
         if day.edition is None:
             raise ValueError(f"{item.key} has no edition to fetch.")
         edition = self._editions.current(day, day.edition)
-        with self._shared.alone(item, edition) as other_date:
+        with self._shared.locked(item, edition) as other_date:
             if other_date is not None:
                 stored = self._shared.found(other_date, item, edition, day.edition)
                 if stored is not None:
@@ -187,7 +187,7 @@ class CollectionExecution(Execution):
         if failures >= ATTEMPTS:
             return edition
         try:
-            found = self._editions.looked_up(day, edition, last_wrong, is_last_chance=failures == ATTEMPTS - 1)
+            found = self._editions.looked_up(day, edition, last_wrong, is_last_attempt=failures == ATTEMPTS - 1)
         except DashboardUnavailable as unavailable:
             logger.warning("Item %s continues with its planned edition. %s", item.key, unavailable.message)
             return edition

@@ -248,7 +248,7 @@ class DaskCompute(RemoteCompute):
 
     def _unreachable(self, exc: Exception) -> ClusterUnavailable:
         return ClusterUnavailable(
-            f"The Dask scheduler at {self._address} does not respond ({_cause(exc)}). Start it, or correct "
+            f"The Dask scheduler at {self._address} does not answer ({_cause(exc)}). Start it, or correct "
             "BACKFILL_EXECUTOR and restart the service."
         )
 
