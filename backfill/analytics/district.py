@@ -1,4 +1,4 @@
-"""The result of a district on a date, as it is stored and answered: JSON in camelCase, fields in a fixed order."""
+"""The result of a district on a date, as stored and returned: JSON in camelCase with a fixed order of fields."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from backfill.analytics.quality import Code, Notes, Summary, reconcile
 from backfill.analytics.targets import targets
 
 SCHEMA_VERSION = 2
-"""Of the results; a result of another version is computed anew."""
+"""The version of the results. A stored result of another version is computed again."""
 
 
 def district_result(inputs: DistrictInputs) -> dict[str, Any]:
-    """Everything that is computed of a district's snapshot. Equal inputs give the same result, byte for byte.
+    """Compute the result of a district. Equal inputs give the same bytes.
 
-    Raises UnreadableSnapshot where a report has no rows, ragged rows, or is without a column that all else rests on.
+    Raises UnreadableSnapshot if a report has no rows, rows of different lengths, or lacks a required column.
     """
     notes, year = Notes(), inputs.program_year
     summary = Summary(inputs.summary, notes)
     if inputs.is_summary_repeated:
         notes.add(
             Code.ROW_REPEATED,
-            "The district summary has more than one row of this district; their figures are the same.",
+            "The district summary has several rows of this district with equal figures.",
         )
     club_rows = read_club_rows(inputs, notes)
     result: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The result of a date for the whole world: every district of its summary ranked, and totals over all of them.
+"""The world result of a date: the rankings of all districts and the totals over them.
 
 Source: the district summary. Units: clubs and payments are counts; percentages are percent points with two digits.
 """
@@ -34,9 +34,9 @@ _TOTALS = {
 
 
 def world_result(inputs: WorldInputs) -> dict[str, Any]:
-    """Everything that is computed of a date's district summary. Equal inputs give the same result, byte for byte.
+    """Compute the world result of a date's district summary. Equal inputs give the same bytes.
 
-    Raises UnreadableSnapshot where the summary has no rows, ragged rows, or rows that name no district or one twice.
+    Raises UnreadableSnapshot if the summary is unreadable; see `summary_lines`.
     """
     lines = summary_lines(inputs.summary)
     in_order = {district: lines[district] for district in sorted(lines, key=district_order)}
@@ -53,10 +53,10 @@ def world_result(inputs: WorldInputs) -> dict[str, Any]:
 
 
 def totals(lines: Iterable[Mapping[str, str]]) -> dict[str, Any]:
-    """Sums over all districts, and the three percentages of the whole.
+    """Sums over all districts, and three percentages of them.
 
-    A blank cell adds nothing; a total is null where its column is missing (Smedley before 2025-2026) or one of its
-    cells holds what is no figure, rather than short without saying so.
+    A blank cell is omitted. A total is null if its column is missing (Smedley before 2025-2026) or one of its cells is
+    unreadable.
     """
     rows = [normalised_cells(line) for line in lines]
     sums = {name: _sum([row.get(normalise_column(column)) for row in rows]) for name, column in _TOTALS.items()}
