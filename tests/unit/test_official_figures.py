@@ -123,7 +123,7 @@ def test_all_payments_equal_the_summary_but_for_the_restated_july_of_2017() -> N
         close for close in closes() if close.result["payments"]["total"] != close.official("Total YTD Payments")
     ]
     assert [close.day for close in differing] == [date(2017, 7, 31)]
-    notes = [note for note in differing[0].result["quality"] if "payments in total" in note["message"]]
+    notes = [note for note in differing[0].result["quality"] if "total payments" in note["message"]]
     assert [(note["expected"], note["found"]) for note in notes] == [(238, 218)]
 
 
