@@ -17,8 +17,8 @@ def backfill_service() -> BackfillService:
     from django.conf import settings
 
     from backfill.dashboard.client import DashboardClient
+    from backfill.job_types.collection.robots import Robots
     from backfill.job_types.registry import job_type_handlers
-    from backfill.job_types.robots import Robots
 
     storage = open_storage(settings.BACKFILL_STORAGE)
     client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)

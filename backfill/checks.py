@@ -12,7 +12,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from backfill.domain import AllowedHours
-from backfill.job_types.compute.local import EXECUTORS, trouble_with
+from backfill.job_types.compute import EXECUTORS, executor_error
 from backfill.storage import ADAPTERS
 from backfill.webhooks import key_of
 
@@ -71,7 +71,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="backfill.E002",
             )
         )
-    if trouble := trouble_with(settings.BACKFILL_EXECUTOR):
+    if trouble := executor_error(settings.BACKFILL_EXECUTOR):
         found.append(Error(trouble, hint=f"Set it to one of: {', '.join(EXECUTORS)}.", id="backfill.E006"))
     if not _is_web_address(settings.BACKFILL_DASHBOARD_URL):
         found.append(

@@ -12,10 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from backfill.domain import SUMMARY, Cadence, Job, JobConfig, JobType, RateLimits
 
-JOB_TYPES: dict[JobType, str | Promise] = {
-    JobType.DATA_COLLECTION: gettext_lazy("Data collection"),
-    JobType.ANALYTICS_GENERATION: gettext_lazy("Analytics generation"),
-}
+JOB_TYPES: dict[JobType, str | Promise] = {kind: gettext_lazy(kind.description.title) for kind in JobType}
 CADENCES: dict[Cadence, str | Promise] = {
     Cadence.DAILY: gettext_lazy("Every day"),
     Cadence.MONTH_ENDS: gettext_lazy("Month-ends"),
@@ -26,6 +23,10 @@ SKIPS: dict[str, str | Promise] = {
     "unchanged": gettext_lazy("unchanged"),
     "not-published": gettext_lazy("not published"),
 }
+
+
+def job_type(value: JobType) -> str:
+    return str(JOB_TYPES[value])
 
 
 def number(value: float) -> str:
@@ -144,7 +145,7 @@ def dates(config: JobConfig) -> str:
 
 def title(job: Job) -> str:
     range_of = dates(job.config)
-    return f"{JOB_TYPES[job.job_type]}, {range_of[:1].lower()}{range_of[1:]}"
+    return f"{job_type(job.job_type)}, {range_of[:1].lower()}{range_of[1:]}"
 
 
 def short_id(job: Job) -> str:

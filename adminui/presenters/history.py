@@ -67,7 +67,7 @@ def row(job: Job, now: datetime) -> Row:
     return Row(
         job=job,
         pill=listed_pill(job, now),
-        type=str(formatting.JOB_TYPES[job.job_type]),
+        type=formatting.job_type(job.job_type),
         note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
         dates=formatting.dates(job.config),
         begun=formatting.when(job.started_at or job.created_at, now),

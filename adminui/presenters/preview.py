@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
 from adminui.presenters.job_details import Fact
-from backfill.domain import SUMMARY, JobType, RateLimits
+from backfill.domain import SUMMARY, RateLimits
 from backfill.service.planning import Preview
 
 _DATES_LISTED = 400
@@ -46,17 +46,17 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
     """`changed`: the details of PlanChanged, where the plan is no longer what was previewed."""
     made, config, limits = preview.plan, preview.config, preview.config.rate_limits
     to_do = made.total_items - made.skipped_items
-    kind = _lowered(str(formatting.JOB_TYPES[preview.job_type]))
-    fetches = preview.job_type is JobType.DATA_COLLECTION
+    kind = _lowered(formatting.job_type(preview.job_type))
+    description = preview.job_type.description
     days = [formatting.day(day.date) for day in made.days]
     of_range = _("of %(number)s in the range") % {"number": formatting.number(made.total_items)}
     figures = [
-        Fact(_("Items to fetch") if fetches else _("Items to compute"), formatting.number(to_do), of_range),
+        Fact(_("Items to %(verb)s") % {"verb": _(description.verb)}, formatting.number(to_do), of_range),
         Fact(
             _("Requests"),
             formatting.number(made.requests),
             _("at most %(number)s a minute") % {"number": formatting.number(limits.max_requests_per_minute)}
-            if fetches
+            if description.calls_dashboard
             else _("nothing is fetched"),
         ),
         Fact(_("Duration"), *_duration(preview)),
@@ -75,16 +75,12 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
         Fact(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
         Fact(_("Skipped"), skipped),
     ]
-    if fetches:
-        failed = _(
-            "Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."
-        )
-        rows.append(Fact(_("Failed items"), failed))
-        rows.append(Fact(_("Limits"), ", ".join(formatting.limits(limits))))
-        lead = _("This is what would run. Nothing has been fetched yet.")
+    if description.calls_dashboard:
+        failed = _("Each is tried up to 5 times. The job continues without those that still fail; retry them later.")
+        rows += [Fact(_("Failed items"), failed), Fact(_("Limits"), ", ".join(formatting.limits(limits)))]
     else:
-        rows.append(Fact(_("Failed items"), _("The job goes on without them; you can retry them later.")))
-        lead = _("This is what would run. Nothing has been computed yet.")
+        rows.append(Fact(_("Failed items"), _("The job continues without them; you can retry them later.")))
+    lead = _("Nothing has been %(done)s yet.") % {"done": _(description.participle)}
     return Plan(
         heading=_("Start the new plan?") if changed else _("Start %(kind)s?") % {"kind": kind},
         lead=_("Check what is different, then start it or go back.") if changed else lead,
@@ -104,8 +100,8 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
 
 def _duration(preview: Preview) -> tuple[str, str]:
     if preview.plan.skipped_items == preview.plan.total_items:
-        fetches = preview.job_type is JobType.DATA_COLLECTION
-        return _("at once"), _("everything is stored") if fetches else _("everything is computed")
+        description = preview.job_type.description
+        return _("none"), _("Nothing to %(verb)s") % {"verb": _(description.verb)}
     takes = preview.duration
     length, low, high = (formatting.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
     return _("about %(length)s") % {"length": length}, _("%(low)s to %(high)s") % {"low": low, "high": high}

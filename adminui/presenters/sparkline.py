@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from adminui.presenters import formatting
-from backfill.domain import DISTRICT_REPORTS, Job, JobType
+from backfill.domain import Job
 
 WIDTH, HEIGHT = 300, 64
 
@@ -31,10 +31,11 @@ class Sparkline:
 
 
 def allowed(job: Job) -> float | None:
-    """Items a minute that the limits allow: a district's item takes three requests. None where nothing is fetched."""
-    if job.job_type is not JobType.DATA_COLLECTION:
+    """Items a minute that the limits allow. None if the job sends no requests."""
+    description = job.job_type.description
+    if not description.calls_dashboard:
         return None
-    return 60 / job.config.rate_limits.interval.total_seconds() / len(DISTRICT_REPORTS)
+    return 60 / job.config.rate_limits.interval.total_seconds() / description.requests_per_item
 
 
 def sparkline(job: Job) -> Sparkline | None:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from adminui.forms import StartForm, sentences
 from adminui.permissions import Rights
@@ -17,15 +15,6 @@ from adminui.presenters import formatting
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits import Limits
 from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
-
-_SENTENCES: dict[JobType, str | Promise] = {
-    JobType.DATA_COLLECTION: gettext_lazy(
-        "Fetches the published figures of each date and district from the dashboard and stores them as snapshots."
-    ),
-    JobType.ANALYTICS_GENERATION: gettext_lazy(
-        "Computes the analytics of snapshots that are already stored. Sends no requests to the dashboard."
-    ),
-}
 
 _YEAR_ENDS_SINCE = date(2012, 7, 1)
 
@@ -35,6 +24,7 @@ class TypeChoice:
     value: str
     label: str
     sentence: str
+    dates_help: str
     is_chosen: bool
 
 
@@ -63,8 +53,6 @@ class Start:
     errors: Mapping[str, Sequence[str]]
     form_errors: Sequence[str]
     """Of no field."""
-    is_optional: bool
-    """Whether the dates are."""
     is_open: bool
     note: str
     busy: str
@@ -90,7 +78,13 @@ def start(
     yesterday = now.date() - timedelta(days=1)
     return Start(
         types=[
-            TypeChoice(str(kind), str(formatting.JOB_TYPES[kind]), str(_SENTENCES[kind]), kind is job_type)
+            TypeChoice(
+                value=str(kind),
+                label=formatting.job_type(kind),
+                sentence=_(kind.description.summary),
+                dates_help=_(kind.description.dates_help),
+                is_chosen=kind is job_type,
+            )
             for kind in handlers
         ],
         cadences=choices(formatting.CADENCES, values["cadence"]),
@@ -105,7 +99,6 @@ def start(
         skip_existing=bool(values["skip_existing"]),
         errors={name: sentences(errors) for name, errors in form.errors.items()} if form else {},
         form_errors=sentences(form.non_field_errors()) if form else (),
-        is_optional=job_type is JobType.ANALYTICS_GENERATION,
         is_open=active is None,
         note=note(active, rights),
         busy=busy(active, rights, now, policy),
@@ -135,7 +128,7 @@ def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> 
     usual = presets(today)[0]
     if form is None:
         return {
-            "job_type": JobType.DATA_COLLECTION,
+            "job_type": "",
             "start_date": usual.start,
             "end_date": usual.end,
             "cadence": usual.cadence if "start_date" not in initial else Cadence.MONTH_ENDS,

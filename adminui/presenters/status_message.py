@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from adminui.presenters import formatting
 from adminui.presenters.status import is_waiting
 from adminui.presenters.wait_message import going_on, waiting
-from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, JobType, LeasePolicy, LimiterState, Status
+from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, LeasePolicy, LimiterState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +48,19 @@ def resumed(job: Job, now: datetime) -> StatusMessage | None:
             "count": job.resume_count,
             "at": formatting.at(job.resumed_at, now),
         }
-    if job.job_type is JobType.DATA_COLLECTION:
-        rest = _("Originally started %(at)s. What was stored by then was kept and is not fetched again.")
-    else:
-        rest = _("Originally started %(at)s. What was stored by then was kept and is not computed again.")
-    rest %= {"at": formatting.at(job.started_at, now)}
+    rest = _("Originally started %(at)s. Items that were stored by then are not %(done)s again.") % {
+        "at": formatting.at(job.started_at, now),
+        "done": _(job.job_type.description.participle),
+    }
     return StatusMessage(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 
 
 def _running(job: Job, now: datetime) -> StatusMessage:
     if not job.is_held(now):
         return _orphaned(job, now)
-    if job.job_type is JobType.ANALYTICS_GENERATION:
-        return _waiting_to_compute(job) if is_waiting(job) else _computing(job)
-    return _waiting(job) if is_waiting(job) else _fetching(job)
+    if job.job_type.description.calls_dashboard:
+        return _waiting(job) if is_waiting(job) else _fetching(job)
+    return _waiting_to_compute(job) if is_waiting(job) else _computing(job)
 
 
 def _pending(job: Job, _now: datetime) -> StatusMessage:
@@ -132,7 +131,9 @@ def _fetching(job: Job) -> StatusMessage:
 
 def _computing(job: Job) -> StatusMessage:
     item = job.progress.current_item
-    lead = _("Computing %(item)s.") % {"item": _lower(formatting.item(item))} if item else _("Computing analytics.")
+    description = job.job_type.description
+    what = _lower(formatting.item(item)) if item else _(description.unit)
+    lead = f"{_(description.gerund)} {what}."
     return StatusMessage(
         kind="computing", icon="play", tone="info", lead=lead, rest=_("No requests are sent to the dashboard.")
     )
@@ -160,12 +161,7 @@ def _coming_to_rest(job: Job, _now: datetime) -> StatusMessage:
 
 def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
-    fetches = job.job_type is JobType.DATA_COLLECTION
-    nothing = (
-        _("Nothing is fetched until someone resumes it.")
-        if fetches
-        else _("Nothing is computed until someone resumes it.")
-    )
+    nothing = _("Nothing is %(done)s until someone resumes it.") % {"done": _(job.job_type.description.participle)}
     goes_on = ngettext(
         "It then goes on with the one item that is left.",
         "It then goes on with the %(left)s items that are left.",

@@ -1,7 +1,7 @@
-"""Reading of cells, and arithmetic that gives the same digits everywhere.
+"""Parsing of cells, and exact arithmetic.
 
-A count is an int, a percentage a Decimal of percent points (`-13.79%` is -13.79). None stands for what a cell does not
-say, and for a division by zero; it is never turned into 0.
+A count is an int, a percentage a Decimal of percent points (`-13.79%` is -13.79). None stands for an
+unknown value and for the result of a division by zero; it never becomes 0.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ _PERCENT = re.compile(r"([+-]?(?:\d{1,12}|\d{1,3}(?:,\d{3}){1,3})(?:\.\d{1,6})?)
 
 
 def is_blank(cell: str) -> bool:
-    """Whether a cell says in so many words that it has nothing to say: empty, or `N/A`."""
+    """Whether a cell is empty or `N/A`."""
     return cell.strip().upper() in ("", "N/A")
 
 
 @lru_cache(maxsize=8192)
 def number(cell: str) -> int | None:
-    """A whole number with or without thousands commas and sign; None for a blank and for anything else."""
+    """A whole number with optional thousands commas and sign; None for any other text."""
     text = cell.strip()
     return int(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
 
 
 @lru_cache(maxsize=8192)
 def percent(cell: str) -> Decimal | None:
-    """A percentage with or without its sign, in percent points; None for a blank and for anything else."""
+    """A percentage with optional `%`, in percent points; None for any other text."""
     match = _PERCENT.fullmatch(cell.strip())
     return Decimal(match[1].replace(",", "")) if match else None
 
 
 def points(value: Decimal | None) -> float | None:
-    """A percentage as JSON has it. Never -0.0."""
+    """A percentage as a JSON number, never -0.0."""
     return None if value is None else float(value) + 0.0
 
 
 @lru_cache(maxsize=65536)
 def club_number(cell: str) -> str:
-    """Without spaces and leading zeros, since reports write one club's number in two ways; empty for none."""
+    """A club number without spaces and leading zeros, which differ between reports; empty if there is none."""
     return cell.strip().lstrip("0")
 
 
 @lru_cache(maxsize=65536)
 def words(cell: str) -> str:
-    """A name with single spaces; the exports carry trailing and double ones."""
+    """A name with single spaces. The exports contain trailing and double spaces."""
     return " ".join(cell.split())
 
 
 def rounded(part: int, whole: int, digits: int) -> float | None:
-    """part / whole, rounded half away from zero to so many digits; None for a division by zero."""
+    """part / whole, rounded half away from zero to `digits` digits; None if whole is 0."""
     if whole == 0:
         return None
     scale: int = 10**digits
@@ -61,23 +61,23 @@ def rounded(part: int, whole: int, digits: int) -> float | None:
 
 
 def percentage(part: int | None, whole: int | None, digits: int) -> float | None:
-    """part / whole in percent points, rounded half away from zero; None for a division by zero or by the unknown."""
+    """part / whole in percent points, rounded half away from zero; None if a value is unknown or whole is 0."""
     return None if part is None or whole is None else rounded(100 * part, whole, digits)
 
 
 def difference(left: int | None, right: int | None) -> int | None:
-    """left - right; None where either is unknown."""
+    """left - right; None if either is unknown."""
     return None if left is None or right is None else left - right
 
 
 def total(values: Sequence[int | None]) -> int | None:
-    """The sum of what is known; None where there are values and none of them is known."""
+    """The sum of the known values; None if there are values but all are unknown."""
     known = [value for value in values if value is not None]
     return sum(known) if known or not values else None
 
 
 def share_ceiling(base: int, per_mille: int) -> int:
-    """The least whole number that is at least so many thousandths of `base`, exactly: 550 of 100 is 55."""
+    """`per_mille` thousandths of `base`, rounded up to a whole number: 550 of 100 is 55."""
     return -(-base * per_mille // 1000)
 
 

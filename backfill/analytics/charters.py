@@ -21,7 +21,7 @@ _CHARTER = re.compile(r"\bCharter\s+(\d{1,2})/(\d{1,2})/(\d{2})(?!\d)", re.ASCII
 
 @lru_cache(maxsize=4096)
 def charter_date(cell: str) -> date | None:
-    """The charter date of a cell, whether or not a suspend date follows it; None where it holds none."""
+    """The charter date in a cell, with or without a suspend date after it; None if there is none."""
     match = _CHARTER.search(cell)
     if match is None:
         return None
@@ -33,26 +33,26 @@ def charter_date(cell: str) -> date | None:
 
 def read_charters(cells: Iterable[tuple[str, str]], notes: Notes) -> list[tuple[str, date]]:
     """The charter dates of (club number, cell) pairs, by club number. A charter without a readable date is noted."""
-    found = []
+    charters = []
     for number, cell in cells:
         day = charter_date(cell)
         if day is not None:
-            found.append((number, day))
+            charters.append((number, day))
         elif "charter" in cell.casefold():
             notes.cell(COLUMN, cell, club=number)
-    return found
+    return charters
 
 
 def note_blank(report: str, notes: Notes) -> None:
     notes.add(
         Code.COLUMN_BLANK,
-        f"{report} leaves the column {COLUMN} blank in every row of every district of this date; how many clubs were "
-        "chartered is null.",
+        f"In {report}, the column {COLUMN} is blank in every row of every district of this date; the number of "
+        "chartered clubs is null.",
     )
 
 
 def is_late(day: date, year: ProgramYear) -> bool:
-    """Whether a club was chartered on or after 1 September of the program year: goal 9 asks it for round 2 only.
+    """Whether a club was chartered on or after 1 September of the program year: goal 9 then requires round 2 only.
 
     Source: the announcement of Toastmasters International of September 2013.
     """

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from backfill.analytics.cells import club_number, counted, difference, words
 from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
 from backfill.analytics.charters import note_blank, read_charters
-from backfill.analytics.inputs import DistrictSource, Table
+from backfill.analytics.inputs import DistrictInputs, Table
 from backfill.analytics.quality import Code, Notes
 
 CLUBS, DISTRICT, DIVISIONS = "clubperformance", "districtperformance", "divisionperformance"
@@ -54,7 +54,7 @@ _STATUSES = {status.value.casefold(): status for status in Status}
 
 
 class Club(NamedTuple):
-    """A row of clubperformance. What a cell does not say is None; a club that is not in that report has no figures."""
+    """A row of clubperformance. Unknown values are None. A club that is missing from that report has no figures."""
 
     number: str
     name: str
@@ -64,42 +64,43 @@ class Club(NamedTuple):
     members: int | None
     """Active Members."""
     base: int | None
-    """Mem. Base, the members at the program year's beginning."""
+    """Mem. Base, the members at the start of the program year."""
     growth: int | None
     """Net growth, in members."""
     goals: int | None
-    """Goals Met, as the dashboard says."""
+    """Goals Met as reported."""
     code: str
-    """The distinguished code as it stands: D, S, P, M or empty."""
+    """The reported distinguished code: D, S, P, M or empty."""
 
 
 Key = tuple[str, str, int]
-"""A club's number, else its name, and which of several such rows it is."""
+"""A club's number, its name if it has no number, and the index among rows with the same number and name."""
 
 Id = tuple[str, str]
-"""What a club is matched by between reports: its number, else its name."""
+"""A club's number, and its name if it has no number: clubs are matched between reports by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A report's rows in the order of club numbers, whatever order they came in."""
+    """A report's rows in the order of club numbers."""
 
     keys: list[Key]
     cells: list[Sequence[str]]
     """By column position."""
     ids: frozenset[Id]
-    """The keys, whichever of several rows of a club they are."""
+    """The keys without the index."""
 
 
 def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows:
-    """Sort a report by club number, and note rows without one and clubs with several. UnreadableSnapshot if empty.
+    """Sort a report by club number. Notes rows without a number and clubs with several rows.
 
-    Rows that are the same to the letter count once: some months of the real export hold every row twice.
+    Identical rows count once, because some months of the real export contain every row twice. Raises
+    UnreadableSnapshot if the report is empty.
     """
     table.require_rows(report)
     (at,) = table.needed(report, number_column)
     numbers = [club_number(row[at]) for row in table.rows]
-    if all(map(_is_number, numbers)) and len(set(numbers)) == len(numbers):  # so nearly always, and much faster
+    if all(map(_is_number, numbers)) and len(set(numbers)) == len(numbers):  # the usual case, handled faster
         in_order = sorted(zip(map(len, numbers), numbers, table.rows, strict=True))
         keys = [(text, "", 0) for _, text, _ in in_order]
         return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset(zip(numbers, repeat(""))))
@@ -115,7 +116,7 @@ def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: No
     if repeated := len(numbers) - len(in_order):
         notes.add(
             Code.ROW_REPEATED,
-            f"{report} repeats rows to the letter ({counted(repeated, 'time')}); each row counts once.",
+            f"{report} has {counted(repeated, 'repeated row')}; each row counts once.",
             found=repeated,
         )
     name_at = table.position("Club Name")
@@ -127,17 +128,15 @@ def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: No
         seen[text, name] += 1
         keys.append((text, name, occurrence))
         if not _is_number(text):
-            which = f'"{text[:40]}", which is no number' if text else f'no number (its name is "{name[:60]}")'
-            notes.add(Code.CLUB_WITHOUT_NUMBER, f"A club in {report} has {which}; it is kept.", club=text[:40])
+            which = f'the invalid number "{text[:40]}"' if text else f'no number (its name is "{name[:60]}")'
+            notes.add(Code.CLUB_WITHOUT_NUMBER, f"A club in {report} has {which}; the club is kept.", club=text[:40])
         if occurrence == 1:
-            notes.add(
-                Code.CLUB_TWICE, f"{report} has more than one row of {_named(text, name)}; each is kept.", club=text
-            )
+            notes.add(Code.CLUB_TWICE, f"{report} has different rows of {_named(text, name)}; each is kept.", club=text)
     return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset([key[:2] for key in keys]))
 
 
 VisitRow = tuple[str, str, int | None, int | None]
-"""Division, area, and the visits of a club in the first and second round; None for what a cell does not say."""
+"""Division, area, and the visits of a club in the first and second round; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,44 +146,44 @@ class ClubRows:
     clubs: list[Club]
     """Every club of any of the three reports."""
     open: list[Club]
-    """Those that are known not to be suspended."""
+    """Clubs with a known status other than suspended."""
     open_rows: Table
     """The rows of clubperformance of the open clubs, in their order."""
     payments: dict[str, list[int | None]]
-    """The columns of districtperformance by the names of the result, every row of it."""
+    """The payment columns of districtperformance by the field names of the result."""
     charters: list[tuple[str, date]] | None
-    """Club number and charter date where districtperformance has one; None where it cannot be known."""
+    """Club numbers and charter dates from districtperformance; None if they are unknown."""
     visits: list[VisitRow] | None
     """The club visits of each row of divisionperformance; None without those columns."""
 
 
-def read_club_rows(source: DistrictSource, notes: Notes) -> ClubRows:
-    """Join the three reports. Raises UnreadableSnapshot where one has no rows or is without a needed column."""
-    rows = ordered(source.clubs, CLUBS, "Club Number", notes)
-    payment_rows = ordered(source.districts, DISTRICT, "Club", notes)
-    division_rows = ordered(source.divisions, DIVISIONS, "Club", notes)
-    clubs = _clubs(source.clubs, rows, notes)
+def read_club_rows(inputs: DistrictInputs, notes: Notes) -> ClubRows:
+    """Join the three reports. Raises UnreadableSnapshot if one has no rows or lacks a required column."""
+    rows = ordered(inputs.clubs, CLUBS, "Club Number", notes)
+    payment_rows = ordered(inputs.districts, DISTRICT, "Club", notes)
+    division_rows = ordered(inputs.divisions, DIVISIONS, "Club", notes)
+    clubs = _clubs(inputs.clubs, rows, notes)
     is_open = [club.status is not None and club.status is not Status.SUSPENDED for club in clubs]
     every, known = list(clubs), set(rows.ids)
-    for table, others in ((source.districts, payment_rows), (source.divisions, division_rows)):
-        every += _strangers(table, others, known)
+    for table, others in ((inputs.districts, payment_rows), (inputs.divisions, division_rows)):
+        every += _clubs_not_in(table, others, known)
         known.update(others.ids)
     every.sort(key=lambda club: (len(club.number), club.number))
     _note_missing(known, {CLUBS: rows, DISTRICT: payment_rows, DIVISIONS: division_rows}, notes)
     return ClubRows(
         every,
         list(compress(clubs, is_open)),
-        Table(source.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
-        _payment_columns(source, payment_rows, notes),
-        _charters(source, payment_rows, notes),
-        _visits(source, division_rows, notes),
+        Table(inputs.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
+        _payment_columns(inputs, payment_rows, notes),
+        _charters(inputs, payment_rows, notes),
+        _visits(inputs, division_rows, notes),
     )
 
 
 def read_open_clubs(table: Table) -> tuple[str, ...]:
-    """The open clubs of clubperformance alone, as `series.open_clubs` has them of a result.
+    """The open clubs of clubperformance, equal to `points.open_clubs` of the result.
 
-    Raises UnreadableSnapshot where the report has no rows or is without a needed column.
+    Raises UnreadableSnapshot if the report has no rows or lacks a required column.
     """
     notes = Notes()
     rows = ordered(table, CLUBS, "Club Number", notes)
@@ -234,8 +233,7 @@ def _statuses(cells: Sequence[str], keys: Sequence[Key], notes: Notes) -> list[S
                 text = cell.strip()[:40]
                 notes.add(
                     Code.UNKNOWN_STATUS,
-                    f'The status of {_named(number, name)} is "{text}", which is '
-                    "none that is known; it counts in the total only.",
+                    f'The status of {_named(number, name)} is unknown: "{text}"; it counts in the total only.',
                     club=number,
                     found=text,
                 )
@@ -248,15 +246,14 @@ def _note_codes(clubs: Sequence[Club], notes: Notes) -> None:
             text = club.code[:40]
             notes.add(
                 Code.UNKNOWN_LEVEL,
-                f'The distinguished status of {_named(club.number, club.name)} is "{text}", '
-                "which is none that is known; it counts in no level.",
+                f'The level of {_named(club.number, club.name)} is unknown: "{text}"; it counts in no level.',
                 club=club.number,
                 found=text,
             )
 
 
-def _strangers(table: Table, rows: Rows, known: set[Id]) -> list[Club]:
-    """The clubs of a report that are in none read before, without figures."""
+def _clubs_not_in(table: Table, rows: Rows, known: set[Id]) -> list[Club]:
+    """The clubs of a report that are not in `known`, without figures."""
     if known.issuperset(rows.ids):
         return []
     columns = [
@@ -276,13 +273,13 @@ def _note_missing(every: set[Id], reports: dict[str, Rows], notes: Notes) -> Non
         for number, name in sorted(missing, key=lambda key: (len(key[0]), key)):
             notes.add(
                 Code.CLUB_MISSING,
-                f"{report} has no row of {_named(number, name)}; what comes from it is null.",
+                f"{report} has no row of {_named(number, name)}; the values from it are null.",
                 club=number,
             )
 
 
-def _payment_columns(source: DistrictSource, rows: Rows, notes: Notes) -> dict[str, list[int | None]]:
-    positions = source.districts.needed(DISTRICT, *PAYMENT_COLUMNS.values())
+def _payment_columns(inputs: DistrictInputs, rows: Rows, notes: Notes) -> dict[str, list[int | None]]:
+    positions = inputs.districts.needed(DISTRICT, *PAYMENT_COLUMNS.values())
     numbers = [number for number, *_ in rows.keys]
     return {
         name: notes.numbers(f"{PAYMENT_COLUMNS[name]} of {DISTRICT}", rows.cells[at], numbers)
@@ -290,31 +287,31 @@ def _payment_columns(source: DistrictSource, rows: Rows, notes: Notes) -> dict[s
     }
 
 
-def _charters(source: DistrictSource, rows: Rows, notes: Notes) -> list[tuple[str, date]] | None:
-    """None without the column, and where it is blank in every row of every district of the date."""
-    at = source.districts.position(CHARTER_COLUMN)
+def _charters(inputs: DistrictInputs, rows: Rows, notes: Notes) -> list[tuple[str, date]] | None:
+    """None if the column is missing or blank in every row of every district of the date."""
+    at = inputs.districts.position(CHARTER_COLUMN)
     if at is None:
         notes.column(DISTRICT, CHARTER_COLUMN)
         return None
     cells = [(key[0], cell) for key, cell in zip(rows.keys, rows.cells[at], strict=True) if cell.strip()]
-    if not cells and source.are_dates_blank:
+    if not cells and inputs.are_dates_blank:
         note_blank(DISTRICT, notes)
         return None
     return read_charters(cells, notes)
 
 
 VISIT_COLUMNS = ("Nov Visit award", "May Visit award")
-"""Of divisionperformance: club visits of the first and of the second round."""
+"""The columns of divisionperformance with the club visits of both rounds."""
 
 
-def _visits(source: DistrictSource, rows: Rows, notes: Notes) -> list[VisitRow] | None:
-    table = source.divisions
+def _visits(inputs: DistrictInputs, rows: Rows, notes: Notes) -> list[VisitRow] | None:
+    table = inputs.divisions
     division, area, *rounds = (table.position(name) for name in ("Division", "Area", *VISIT_COLUMNS))
     missing = [name for name, at in zip(VISIT_COLUMNS, rounds, strict=True) if at is None]
     if missing:
         notes.column(DIVISIONS, *missing)
         return None
-    if division is None or area is None:  # reading the areas says so
+    if division is None or area is None:  # read_units raises the error
         return None
     numbers = [number for number, *_ in rows.keys]
     marks = [
@@ -328,7 +325,7 @@ def _visits(source: DistrictSource, rows: Rows, notes: Notes) -> list[VisitRow] 
 
 def _marks(name: str, cells: Sequence[str], numbers: Sequence[str], notes: Notes) -> list[int | None]:
     if not any(map(str.strip, cells)):
-        notes.add(Code.COLUMN_BLANK, f"{DIVISIONS} leaves the column {name} blank in every row; visits are null.")
+        notes.add(Code.COLUMN_BLANK, f"In {DIVISIONS}, the column {name} is blank in every row; visits are null.")
         return [None] * len(cells)
     return notes.numbers(f"{name} of {DIVISIONS}", cells, numbers)
 

@@ -1,4 +1,4 @@
-"""Clubs, membership and payments: the plain counts and sums of a district.
+"""Clubs, membership and payments: counts and sums of a district.
 
 Source: the roster, and the bases of the district summary. Units: clubs, members and payments are counts; percentages
 are percent points.
@@ -16,12 +16,12 @@ from backfill.domain import ProgramYear
 
 
 def club_counts(club_rows: ClubRows, summary: Summary, year: ProgramYear) -> dict[str, Any]:
-    """Clubs by status. `paid` and `base`, and so `netGrowth`, are official figures of the district summary (its Paid
-    Clubs and Paid Club Base); the rest is counted. `active` counts the rows of status Active: another figure, which
-    differs from Paid Clubs in 27 of 124 real closes of district 91.
+    """Clubs by status.
 
-    `chartered` are the clubs whose charter date (districtperformance) is in the program year, suspended ones too: the
-    official number of new clubs counts them.
+    `paid`, `base` and `netGrowth` come from the district summary (Paid Clubs and Paid Club Base); the other figures
+    are counted. `active` is the number of rows with status Active, which differs from Paid Clubs in 27 of 124 real
+    closes of district 91. `chartered` is the number of clubs with a charter date (districtperformance) in the program
+    year, including suspended ones as in the official number of new clubs.
     """
     counts = Counter(club.status for club in club_rows.clubs)
     paid, base = summary.count("Paid Clubs"), summary.count("Paid Club Base")
@@ -61,7 +61,7 @@ def membership(club_rows: ClubRows) -> dict[str, Any]:
 
 
 def payments(club_rows: ClubRows, summary: Summary) -> dict[str, Any]:
-    """Membership payments: sums over all rows of districtperformance, those of suspended clubs too.
+    """Membership payments: sums over all rows of districtperformance, including suspended clubs.
 
     `base` is the district summary's Payment Base; `growthPercent` has two digits.
     """

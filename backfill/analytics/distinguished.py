@@ -1,4 +1,4 @@
-"""Distinguished Club Program: the levels that the dashboard reports, and those that the clubs' numbers earn today.
+"""Distinguished Club Program: the reported levels and those that the clubs' current figures qualify for.
 
 Source: Club Distinguished Status, Active Members, Mem. Base, Goals Met and CSP of clubperformance.
 Units: clubs, goals and members are counts; `percentOfBase` is percent points with two digits.
@@ -18,11 +18,11 @@ from backfill.analytics.quality import Notes
 from backfill.domain import ProgramYear
 
 LEVELS = {"D": "distinguished", "S": "select", "P": "presidents", "M": "smedley"}
-"""The codes of the dashboard, lowest level first, and the names of the result."""
+"""The dashboard's codes, lowest level first, and their names in the result."""
 
 
 class Step(NamedTuple):
-    """What a level takes: so many goals, and so many members or (where it may stand in) so much net growth."""
+    """The requirements of a level: goals, and members or, if allowed, a net growth instead."""
 
     code: str
     goals: int
@@ -41,14 +41,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The levels of a program year, lowest first; each takes at least what the one before takes."""
+    """The levels of a program year, lowest first; each requires at least as much as the one before."""
 
     steps: tuple[Step, ...]
     needs_plan: bool
     """Only clubs with a Club Success Plan (CSP = Y) earn any level."""
 
     def earned(self, members: int, growth: int, goals: int, *, has_plan: bool) -> int:
-        """How many steps up a club is: 0 for no level."""
+        """The number of levels that a club reaches."""
         earned = 0
         if self.needs_plan and not has_plan:
             return earned
@@ -66,21 +66,21 @@ FROM_2022 = Rule((Step("D", 5, 20, 3), Step("S", 7, 20, 3), Step("P", 9, 20, 3))
 FROM_2025 = Rule(
     (Step("D", 5, 20, 3), Step("S", 7, 20, 5), Step("P", 9, 20, None), Step("M", 10, 25, None)), needs_plan=True
 )
-"""Distinguished Club Program, program years from 2025-2026: a growth of 3 or 5 stands in for 20 members in the two
-lower levels only, Smedley takes 25 members and 10 goals, and every level takes a Club Success Plan."""
+"""Distinguished Club Program, program years from 2025-2026: a growth of 3 or 5 replaces 20 members in the two
+lower levels only, Smedley requires 25 members and 10 goals, and every level requires a Club Success Plan."""
 
 
 UNDISTRICTED = "U"
-"""The district of clubs without a district. There is no officer training, so one goal less can be met there."""
+"""The district of clubs without a district. There is no officer training, so it has one goal less."""
 
 
 @lru_cache(maxsize=64)
 def rule_of(year: ProgramYear, district: str = "") -> Rule:
     """The levels of a program year in a district.
 
-    Years before 2014-2015 are taken to follow the oldest rule known; no data at hand says otherwise. District U needs
-    4, 6 and 8 goals in place of 5, 7 and 9: the dashboard states so on its club pages, and June 2013 agrees for 271 of
-    271 clubs. Smedley stays at 10 goals there.
+    Years before 2014-2015 are assumed to follow the oldest known rule; no available data contradicts it. District U
+    requires 4, 6 and 8 goals instead of 5, 7 and 9, as the dashboard's club pages state; June 2013 confirms it for 271
+    of 271 clubs. Smedley requires 10 goals there too.
     """
     rule = FROM_2025 if year.start >= 2025 else FROM_2022 if year.start >= 2022 else TO_2021
     if district != UNDISTRICTED:
@@ -90,9 +90,9 @@ def rule_of(year: ProgramYear, district: str = "") -> Rule:
 
 
 def plans(club_rows: ClubRows, rule: Rule, notes: Notes) -> list[bool] | None:
-    """Which open clubs have a Club Success Plan; None where the rule asks for it and the report has no such column.
+    """Which open clubs have a Club Success Plan; None if the rule requires it and the report lacks the column.
 
-    A cell that is neither Y nor N is none, and noted.
+    A cell that is neither Y nor N counts as no plan and is noted.
     """
     if not rule.needs_plan:
         return [False] * len(club_rows.open)
@@ -121,7 +121,7 @@ def _counts(codes: Sequence[str | None]) -> dict[str, int]:
 
 
 def distinguished(club_rows: ClubRows, rule: Rule, base: int | None, notes: Notes) -> dict[str, Any]:
-    """What is reported, what qualifies, the share of `base` (the summary's Paid Club Base), and what is yet to do."""
+    """Reported and qualifying levels, the share of `base` (the summary's Paid Club Base), and what is missing."""
     has_plan = plans(club_rows, rule, notes)
     reported = _counts([club.code for club in club_rows.open])
     qualifying, to_go = None, None
@@ -141,9 +141,9 @@ def distinguished(club_rows: ClubRows, rule: Rule, base: int | None, notes: Note
 
 
 def _missing(club: Club, steps: int | None, rule: Rule, *, planned: bool) -> dict[str, Any]:
-    """The next level and what is missing to it: null and 0 at the top, all null where the numbers cannot be read.
+    """The next level and what is missing to it: null and 0 at the highest level, all null if figures are unreadable.
 
-    `planMissing`, where levels take a Club Success Plan, says that without one no level is earned whatever the numbers.
+    If levels require a Club Success Plan, `planMissing` tells whether the club lacks it and can earn no level.
     """
     level, goals, members = None, None, None
     if steps is not None and club.members is not None and club.growth is not None and club.goals is not None:

@@ -1,8 +1,8 @@
-"""Divisions and areas: what the dashboard says of each, the level that its numbers earn, and how far the next one is.
+"""Divisions and areas: their reported figures, the level that these qualify for, and the gap to the next level.
 
 Source: divisionperformance for base, paid and distinguished clubs, goals of the levels, club visits and the reported
-level; clubperformance for open clubs, members and goals. An area is known by its division and its number, since
-numbers come again in every division. Units: clubs, members and goals are counts.
+level; clubperformance for open clubs, members and goals. An area is identified by its division and its number,
+because numbers repeat in every division. Units: clubs, members and goals are counts.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from backfill.analytics.quality import Code, Notes
 from backfill.analytics.rankings import ranks
 
 UNALIGNED_DIVISION, UNALIGNED_AREA = "0D", "0A"
-"""Where clubs stand that belong to no division or area yet; they earn no level."""
+"""The division and area of clubs without one. They earn no level."""
 
 LEVELS = ("Distinguished", "Select Distinguished", "President's Distinguished")
-"""Lowest first, in the words of divisionperformance."""
+"""Lowest first, as in divisionperformance."""
 
 _GOAL_ENDS = ("Dist.", "Select Dist.", "Pres. Dist.")
 
@@ -34,7 +34,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What divisionperformance says of an area or a division; None for what it does not say."""
+    """The figures of an area or a division in divisionperformance; None if unknown."""
 
     base: int | None = None
     paid: int | None = None
@@ -44,7 +44,7 @@ class Unit:
     distinguished_goals: tuple[int | None, ...] = (None, None, None)
 
     def steps(self) -> int | None:
-        """How many levels up it is: a level takes both its paid and its distinguished clubs. None if unknown."""
+        """The number of levels reached; each requires paid and distinguished clubs. None if unknown."""
         paid_goals, goals = _all_or_none(self.paid_goals), _all_or_none(self.distinguished_goals)
         paid, distinguished = self.paid, self.distinguished
         if paid is None or distinguished is None or paid_goals is None or goals is None:
@@ -53,7 +53,7 @@ class Unit:
         return max((step for step, is_met in enumerate(met, start=1) if is_met), default=0)
 
     def gap(self, steps: int) -> dict[str, int] | None:
-        """Clubs missing to the next level; None at the top, and where it is unknown."""
+        """The clubs missing to the next level; None at the highest level or if unknown."""
         if steps == len(LEVELS):
             return None
         paid_goal, goal = self.paid_goals[steps], self.distinguished_goals[steps]
@@ -82,17 +82,21 @@ _COLUMNS = {kind: _unit_columns(kind) for kind in ("Division", "Area")}
 
 
 def read_units(table: Table, kind: str, notes: Notes) -> dict[Key, Unit]:
-    """The units (`kind` is `Division` or `Area`) that divisionperformance names; each row of one repeats its figures.
+    """The units in divisionperformance (`kind` is `Division` or `Area`). Each row of a unit repeats its figures.
 
-    Figures that the rows of a unit do not agree about are None and noted, as are cells that cannot be read; columns
-    that are missing are noted once. Raises UnreadableSnapshot without the columns Division and Area.
+    Figures with contradictory rows and unreadable cells are None and noted. Missing columns are noted once. Raises
+    UnreadableSnapshot if the columns Division and Area are missing.
     """
     keys = table.needed(DIVISIONS, *(("Division",) if kind == "Division" else ("Division", "Area")))
     positions = [table.position(column) for column in _COLUMNS[kind]]
     missing = [column for column, at in zip(_COLUMNS[kind], positions, strict=True) if at is None]
     if missing:
         notes.column(DIVISIONS, *missing)
-    wanted = [*keys, *(at for at in positions if at is not None), keys[0]]  # at least two, so that it picks tuples
+    wanted = [
+        *keys,
+        *(at for at in positions if at is not None),
+        keys[0],
+    ]  # at least two, so that itemgetter returns tuples
     pick, width = itemgetter(*wanted), len(keys)
     found: dict[Key, set[tuple[str | None, ...]]] = defaultdict(set)
     for cells in {pick(row) for row in table.rows}:
@@ -122,7 +126,7 @@ def _unit(where: str, columns: Sequence[str], rows: set[tuple[str | None, ...]],
 
 
 def _agreed(where: str, column: str, cells: Iterable[str | None], notes: Notes) -> int | None:
-    """The count that all rows of a unit have."""
+    """The count that all rows of a unit share; None if they differ."""
     texts = sorted({cell for cell in cells if cell is not None})
     counts = {number(text) for text in texts}
     if len(counts) > 1:
@@ -134,18 +138,19 @@ def _agreed(where: str, column: str, cells: Iterable[str | None], notes: Notes) 
 
 
 def _note_disagreement(where: str, column: str, notes: Notes) -> None:
-    notes.add(Code.ROWS_DIFFER, f"{where}: its rows do not agree about {column}; it is null.")
+    notes.add(Code.ROWS_DIFFER, f"The rows of {where} contradict each other in {column}; it is null.")
 
 
 Visits = tuple[int | None, int | None]
-"""Visited clubs of an area in the first and in the second round; None where it cannot be read."""
+"""Visited clubs of an area in the first and the second round; None if unreadable."""
 
 
 def visits_needed(base: int) -> int:
-    """Visited clubs that a level of an area takes in each round: 75 % of its club base.
+    """The visited clubs that an area needs in each round for any level: 75 % of its club base.
 
-    Source: the Distinguished Area Program asks for reports of visits to 75 % of the club base by 30 November and by
-    31 May. With it 29 of 29 areas of district 61 have the reported level in June 2026, without it 28.
+    Source: the Distinguished Area Program requires reports of visits to 75 % of the club base by 30 November and by
+    31 May. With this rule 29 of 29 areas of district 61 get their reported level in June 2026, without it
+    28.
     """
     return -(-3 * base // 4)
 
@@ -155,14 +160,14 @@ def area_visits(rows: Iterable[VisitRow]) -> dict[Key, Visits]:
     visited: dict[Key, list[int | None]] = {}
     for (division, area, *marks), clubs in Counter(rows).items():
         of_area = visited.setdefault((division, area), [None, None])
-        for turn, mark in enumerate(marks):
+        for round_, mark in enumerate(marks):
             if mark is not None:
-                of_area[turn] = (of_area[turn] or 0) + (clubs if mark > 0 else 0)
+                of_area[round_] = (of_area[round_] or 0) + (clubs if mark > 0 else 0)
     return {key: (first, second) for key, (first, second) in visited.items()}
 
 
 def _missing_visits(unit: Unit, visits: Visits | None) -> dict[str, int] | None:
-    """What is missing in each round; None where it is unknown."""
+    """The missing visits of each round; None if unknown."""
     if unit.base is None or visits is None or visits[0] is None or visits[1] is None:
         return None
     least = visits_needed(unit.base)
@@ -170,9 +175,9 @@ def _missing_visits(unit: Unit, visits: Visits | None) -> dict[str, int] | None:
 
 
 def divisions(clubs: Sequence[Club], units: Mapping[Key, Unit]) -> list[dict[str, Any]]:
-    """Each division, by its letter, with its rank: by distinguished clubs of its base, then by goals per open club.
+    """Each division by letter, ranked by distinguished clubs per base, then by goals per open club.
 
-    Ties share a rank; the unaligned division and one of which that cannot be said have none.
+    Ties share a rank. The unaligned division and divisions with unknown figures have none.
     """
     lines = _lines(clubs, units, 1)
     places = ranks({line["id"]: order for line in lines if (order := _order(line)) is not None})
@@ -182,9 +187,9 @@ def divisions(clubs: Sequence[Club], units: Mapping[Key, Unit]) -> list[dict[str
 def areas(
     clubs: Sequence[Club], units: Mapping[Key, Unit], visit_rows: Iterable[VisitRow] | None
 ) -> list[dict[str, Any]]:
-    """Each area, by division and number; its `id` is both (`J/04`). Its level takes club visits in both rounds.
+    """Each area, by division and number; its `id` is both (`J/04`). Its level requires club visits in both rounds.
 
-    `visit_rows` are the rows of divisionperformance, None where it does not say who was visited.
+    `visit_rows` are the rows of divisionperformance, None if it lacks the visit columns.
     """
     return _lines(clubs, units, 2, area_visits(visit_rows or ()))
 
@@ -199,7 +204,7 @@ def _order(line: Mapping[str, Any]) -> tuple[Fraction, Fraction] | None:
 def _lines(
     clubs: Sequence[Club], units: Mapping[Key, Unit], width: int, visits: Mapping[Key, Visits] | None = None
 ) -> list[dict[str, Any]]:
-    """`visits`: of areas, by their key; None for divisions, of which no visits are asked."""
+    """`visits` are those of areas by key; None for divisions, which need no visits."""
     members: dict[Key, list[Club]] = defaultdict(list)
     for club in clubs:
         members[(club.division, club.area)[:width]].append(club)
@@ -212,7 +217,7 @@ def _lines(
 
 
 def _line(key: Key, clubs: Sequence[Club], unit: Unit, missing_visits: dict[str, int] | None) -> dict[str, Any]:
-    """`missing_visits`: of an area, None where they are unknown; empty for a division."""
+    """`missing_visits` of an area are None if unknown; of a division they are empty."""
     is_aligned = key[0] != UNALIGNED_DIVISION and key[-1] != UNALIGNED_AREA
     steps, gap = None, None
     if is_aligned and missing_visits is not None:

@@ -1,8 +1,8 @@
 """The ten goals of the Distinguished Club Program, and how many clubs have met each.
 
-Source: clubperformance's own columns from program year 2020-2021 on; before it the columns cannot tell. They are
-columns of their own, not steps: `New Members` stops at 4 and the rest stands in `Add. New Members`. Charter dates are
-those of districtperformance.
+Source: clubperformance's own columns from program year 2020-2021 on; earlier columns do not show the goals. The
+columns are separate counts: `New Members` stops at 4 and the rest is in `Add. New Members`. Charter dates are those of
+districtperformance.
 Units: clubs; percent points with one digit.
 """
 
@@ -22,7 +22,7 @@ FIRST_YEAR = ProgramYear(2020)
 
 
 class Goal(NamedTuple):
-    """Met where in every group one column has at least `least`. A `*` ends a name that varies between years."""
+    """Met if one column of every group is at least `least`. A `*` ends a name that varies between years."""
 
     groups: tuple[tuple[str, ...], ...]
     least: int
@@ -48,7 +48,7 @@ _TRAINING = 8
 
 
 def _columns(club_rows: ClubRows, notes: Notes) -> dict[str, list[int | None]]:
-    """The columns that the goals look at, by the names in GOALS; without those that say nothing."""
+    """The columns of the goals by their names in GOALS, without missing and unreadable columns."""
     table, clubs = club_rows.open_rows, [club.number for club in club_rows.open]
     found: dict[str, list[int | None]] = {}
     missing = []
@@ -66,7 +66,7 @@ def _columns(club_rows: ClubRows, notes: Notes) -> dict[str, list[int | None]]:
 
 
 def _position(table: Table, name: str, notes: Notes) -> int | None:
-    """Where a column stands. Of its old and its new name the one with figures counts, with a note."""
+    """The position of a column. If it exists under its old and its new name, the one with figures is used and noted."""
     if not name.endswith("*"):
         return table.position(name)
     places = table.positions_of_prefix(name[:-1])
@@ -76,13 +76,14 @@ def _position(table: Table, name: str, notes: Notes) -> int | None:
     used = max(places, key=lambda at: (any(figures[at]), total(figures[at]) is not None, -at))
     names = " and ".join(f'"{table.columns[at]}"' for at in places)
     notes.add(
-        Code.COLUMN_TWICE, f'{CLUBS} has the columns {names}; "{table.columns[used]}" has the figures and counts.'
+        Code.COLUMN_TWICE,
+        f'{CLUBS} has the columns {names}; "{table.columns[used]}" is used, because it has the figures.',
     )
     return used
 
 
 def _met(goal: Goal, columns: dict[str, list[int | None]]) -> list[bool] | None:
-    """Whether each open club has met a goal; a cell that cannot be read meets none."""
+    """Whether each open club has met a goal; an unreadable cell does not meet it."""
     if any(name not in columns for group in goal.groups for name in group):
         return None
     least = goal.least
@@ -94,34 +95,34 @@ def _met(goal: Goal, columns: dict[str, list[int | None]]) -> list[bool] | None:
 
 
 def _each(holds: Callable[[Iterable[bool]], bool], columns: list[list[bool]]) -> list[bool]:
-    """Row by row whether any, or all, of the columns hold."""
+    """Apply `any` or `all` to each row of the columns."""
     return columns[0] if len(columns) == 1 else list(map(holds, zip(*columns, strict=True)))
 
 
 def goals(club_rows: ClubRows, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
     """How many open clubs have met each goal; None before program year 2020-2021.
 
-    A goal of which a column is missing, or has no cell that can be read, is null. Clubs whose ten goals do not add up
-    to Goals Met are noted, and Goals Met is the figure that counts.
+    A goal is null if one of its columns is missing or unreadable. Clubs whose ten goals do not add up to Goals Met are
+    noted, and Goals Met is used.
     """
     if year < FIRST_YEAR:
         return None
     columns = _columns(club_rows, notes)
     met = [_met(goal, columns) for goal in GOALS]
-    _excuse_late_clubs(met, columns, club_rows, year)
+    _apply_late_charters(met, columns, club_rows, year)
     known = [column for column in met if column is not None]
     if len(known) == len(GOALS):
         _compare(club_rows, zip(*known, strict=True), notes)
     return [_line(place, column, len(club_rows.open)) for place, column in enumerate(met, start=1)]
 
 
-def _excuse_late_clubs(
+def _apply_late_charters(
     met: list[list[bool] | None], columns: dict[str, list[int | None]], club_rows: ClubRows, year: ProgramYear
 ) -> None:
-    """Goal 9 of clubs chartered on or after 1 September asks for training round 2 only.
+    """Apply that goal 9 of clubs chartered on or after 1 September requires training round 2 only.
 
-    Source: the announcement of Toastmasters International of September 2013. With it the goals add up to Goals Met for
-    each of 9,509 real rows of district 91 whose charter date is held; without it 33 of them do not.
+    Source: the announcement of Toastmasters International of September 2013. With this rule the goals add up to
+    Goals Met in all 9,509 real rows of district 91 with a charter date; without it they do not in 33.
     """
     training = met[_TRAINING]
     late = {club for club, day in club_rows.charters or () if is_late(day, year)}
@@ -139,8 +140,8 @@ def _compare(club_rows: ClubRows, met: Iterable[Sequence[bool]], notes: Notes) -
         if club.goals is not None and sum(flags) != club.goals:
             notes.add(
                 Code.GOALS_DIFFER,
-                f"The goal columns of club {club.number[:40]} add up to {sum(flags)}; Goals "
-                f"Met says {club.goals}, which is used.",
+                f"The goal columns of club {club.number[:40]} add up to {sum(flags)}; "
+                f"Goals Met is {club.goals} and is used.",
                 club=club.number,
                 expected=club.goals,
                 found=sum(flags),

@@ -1,6 +1,6 @@
-"""Health: which clubs thrive, which are vulnerable, and which need intervention.
+"""Health: which clubs thrive, which are vulnerable, and which require intervention.
 
-Source: Active Members, Mem. Base and Goals Met of clubperformance, held against what is expected by the data month.
+Source: Active Members, Mem. Base and Goals Met of clubperformance, compared with the checkpoint of the data month.
 Units: members and goals are counts.
 """
 
@@ -17,11 +17,11 @@ from backfill.analytics.cells import counted
 from backfill.analytics.club_rows import Club
 
 CHECKPOINTS = {7: 0, 8: 0, 9: 1, 10: 2, 11: 2, 12: 3, 1: 3, 2: 4, 3: 4, 4: 5, 5: 5, 6: 5}
-"""Goals that a thriving club has met by the end of a calendar month."""
+"""The goals that a thriving club has met by the end of a calendar month."""
 
 FEWEST, ENOUGH, GROWTH = 12, 20, 3
-"""Members under which a club needs intervention, members with which it thrives, and the net growth that makes up for
-either."""
+"""A club with fewer members requires intervention, a club with enough members can thrive, and a net growth replaces
+either number."""
 
 _MONTHS = (
     "January",
@@ -61,13 +61,13 @@ def category(members: int, growth: int, goals: int, month: int) -> Category:
 @lru_cache(maxsize=8192)
 def _members_reason(members: int, growth: int) -> str:
     if members >= ENOUGH:
-        return f"{members} members; {ENOUGH} are needed."
+        return f"{members} members; {ENOUGH} are required."
     if growth >= GROWTH:
-        return f"{counted(members, 'member')} and a net growth of {growth}; a growth of {GROWTH} is needed."
+        return f"{counted(members, 'member')} and a net growth of {growth}; a growth of {GROWTH} is required."
     least = FEWEST if members < FEWEST else ENOUGH
     return (
         f"{counted(members, 'member')} and a net growth of {growth}; {least} members or a growth of {GROWTH} are "
-        "needed."
+        "required."
     )
 
 
@@ -79,7 +79,7 @@ def _goals_reason(goals: int, month: int) -> str:
 def _assessed(club: Club, month: int) -> tuple[Category | None, list[str]]:
     growth = club.growth
     if club.members is None or growth is None or club.goals is None:
-        return None, ["Members, base or goals cannot be read; see the quality notes."]
+        return None, ["Members, base or goals are unreadable; see the quality notes."]
     found = category(club.members, growth, club.goals, month)
     reasons = [_members_reason(club.members, growth)]
     if found is not Category.INTERVENTION:
@@ -88,9 +88,9 @@ def _assessed(club: Club, month: int) -> tuple[Category | None, list[str]]:
 
 
 def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
-    """Count the open clubs by category, and list each with the reasons for its own.
+    """Count the open clubs by category and list each club with the reasons for its category.
 
-    A club of which a figure cannot be read has no category (null) and is in none of the counts; it has a quality note.
+    A club with an unreadable figure has no category (null), is not counted and has a quality note.
     """
     lines, counts = [], Counter[Category | None]()
     for club in clubs:

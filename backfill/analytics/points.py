@@ -1,4 +1,4 @@
-"""The trend of a program year, one point a result, and the comparison with the year before.
+"""The points of a program year, one per result, and the comparison with the year before.
 
 Source: the result's own figures. Units: members, payments, clubs and goals are counts; `percent` is percent points with
 two digits.
@@ -12,15 +12,15 @@ from typing import Any
 from backfill.analytics.cells import difference, percentage
 
 COMPARABLE_FROM = 85
-"""Percent of the open clubs that must have been in the snapshot before for the two to be comparable."""
+"""Snapshots are comparable if at least this percentage of the open clubs is also in the earlier one."""
 
 COMPARED = ("members", "payments", "paidClubs", "distinguished")
 
 
 def point(result: Mapping[str, Any], goals_met: int | None) -> dict[str, Any]:
-    """A result's place in the series; `goals_met` is the sum of Goals Met over the open clubs.
+    """The point of a result; `goals_met` is the sum of Goals Met over the open clubs.
 
-    Payments are the rows' own sum, paid clubs the official figure of the summary, distinguished the reported ones.
+    Payments are the sum over the rows, paid clubs come from the summary, distinguished clubs are the reported ones.
     """
     health = result["health"]
     return {
@@ -42,12 +42,12 @@ def year_over_year(
     clubs: Collection[str],
     previous_clubs: Collection[str] | None,
 ) -> dict[str, Any] | None:
-    """A point against the one of the same data month a program year before; None where there is none.
+    """Compare a point with that of the same data month of the previous program year; None if there is none.
 
-    `clubs` and `previous_clubs` are the open clubs of both snapshots, as `open_clubs` gives them. Fewer than 85 % of
-    them in common with today's make the two not `comparable`: on 1 July 2026 districts were formed anew, and a number
-    that lives on may hold twice as many clubs. It is null where there is no open club, or the clubs of the year before
-    are not known.
+    `clubs` and `previous_clubs` are the open clubs of both snapshots, as returned by `open_clubs`. The points are
+    `comparable` if at least 85 % of the current clubs were in the previous snapshot: districts were reformed on 1 July
+    2026, and a district that kept its number may have twice as many clubs. `comparable` is null if there is no open
+    club or the previous clubs are unknown.
     """
     if previous is None:
         return None
@@ -61,7 +61,7 @@ def year_over_year(
 
 
 def open_clubs(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """The open clubs of a district result: the number of each, or its name where it has none."""
+    """The open clubs of a district result: the number of each club, or its name if it has no number."""
     return tuple(line["clubNumber"] or line["clubName"] for line in result["health"]["clubs"])
 
 

@@ -1,4 +1,4 @@
-"""Rankings of the districts of the world among each other.
+"""Rankings of all districts of a date.
 
 Source: the district summary's own cells % Club Growth, % Payment Growth and % Distinguished Clubs.
 Units: percent points as the summary writes them; ranks count from 1; points are Borda points.
@@ -25,7 +25,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 def ranks(values: Mapping[K, Any]) -> dict[K, int]:
-    """Descending from 1; ties share a rank, and the next rank skips as many."""
+    """Ranks from 1 in descending order. Ties share a rank, and the next rank skips as many."""
     places: dict[Any, int] = {}
     for place, value in enumerate(sorted(values.values(), reverse=True), start=1):
         places.setdefault(value, place)
@@ -33,7 +33,7 @@ def ranks(values: Mapping[K, Any]) -> dict[K, int]:
 
 
 def borda(places: Mapping[K, int], count: int) -> dict[K, int]:
-    """N - rank + 1 points of N; 0 for all where all tie, since that says nothing of any."""
+    """N - rank + 1 points for each of N; 0 for all if all tie."""
     if len(set(places.values())) <= 1:
         return dict.fromkeys(places, 0)
     return {key: count - place + 1 for key, place in places.items()}
@@ -42,7 +42,7 @@ def borda(places: Mapping[K, int], count: int) -> dict[K, int]:
 def rankings(lines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
     """Each district's percentages, ranks, points, score and places, from the rows of the summary by district.
 
-    A percentage that is `N/A` or cannot be read is null, has no rank and 0 points. `percentile` has one digit.
+    A percentage that is `N/A` or unreadable is null, without a rank and with 0 points. `percentile` has one digit.
     """
     rows = {district: normalised_cells(line) for district, line in lines.items()}
     values = {measure: _numbers_by_district(rows, column) for measure, column in MEASURES.items()}

@@ -1,8 +1,8 @@
-"""Targets of the Distinguished District Program: what each level requires, which is reached, and the district's level.
+"""Targets of the Distinguished District Program: the requirements and achievement of each level.
 
 Source: the district's row of the district summary (Paid Club Base, Payment Base, Paid Clubs, Total YTD Payments, Total
-Distinguished Clubs, and a Y/N column for each condition). Units: clubs and payments are counts; what a share of a base
-requires is the least whole number that reaches it, in exact arithmetic.
+Distinguished Clubs, and a Y/N column for each condition). Units: clubs and payments are counts; shares of a
+base are rounded up to whole numbers, in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LEVELS = ("distinguished", "select", "presidents", "smedley")
 
 
 class Need(NamedTuple):
-    """What a level requires of a base."""
+    """A requirement of a level, relative to a base."""
 
     percent: float | None
-    """As the program states it; None where it states a number of clubs."""
+    """As the program states it; None if it states a number of clubs."""
     per_mille: int = 0
-    """The share of the base that must be reached, exactly: 1015 is 1.5 % more than the base."""
+    """The required share of the base: 1015 is 1.5 % more than the base."""
     more: int = 0
-    """The number above the base, where the rule is a number of clubs."""
+    """The required number above the base, if the program states a number of clubs."""
 
     def of(self, base: int) -> int:
         return base + self.more if self.percent is None else share_ceiling(base, self.per_mille)
@@ -36,32 +36,32 @@ Needs = tuple[Need, ...]
 
 
 def _growth(*percents: float) -> Needs:
-    """So many percent more than the base, level by level."""
+    """Percentages above the base, one per level."""
     return tuple(Need(percent, 1000 + round(10 * percent)) for percent in percents)
 
 
 def _share(*percents: int) -> Needs:
-    """So many percent of the base, level by level."""
+    """Percentages of the base, one per level."""
     return tuple(Need(percent, 10 * percent) for percent in percents)
 
 
 def _clubs(*more: int) -> Needs:
-    """So many clubs more than the base, level by level."""
+    """Numbers of clubs above the base, one per level."""
     return tuple(Need(None, more=count) for count in more)
 
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """The rules from a program year on, until the next era begins."""
+    """The rules from a program year until the next era."""
 
     first: int
-    """The calendar year in which its first program year begins."""
+    """The calendar year in which its first program year starts."""
     payments: Needs
-    """Of the Payment Base."""
+    """Relative to the Payment Base."""
     paid_clubs: Needs
-    """Of the Paid Club Base."""
+    """Relative to the Paid Club Base."""
     distinguished: Needs
-    """Of the Paid Club Base."""
+    """Relative to the Paid Club Base."""
     conditions: tuple[str, ...]
     """Columns of the district summary that must all be Y."""
 
@@ -82,7 +82,7 @@ ERAS = (
 
 Source: the table "targets" of ANALYTICS.md, which was checked against the goals that Toastmasters International printed
 for ten (district, year) pairs and against the number of distinguished districts of 2021-2022 to 2023-2024. Before
-2012-2013 another, competitive program was in force: it has no targets.
+2012-2013 a competitive program without targets was in force.
 """
 
 
@@ -92,10 +92,10 @@ def era_of(year: ProgramYear) -> Era | None:
 
 
 def targets(summary: Summary, year: ProgramYear) -> dict[str, Any]:
-    """Each of paid clubs, payments and distinguished clubs with its base, what there is, what is needed, and the level.
+    """Base, current figure, needed figures and achieved level of paid clubs, payments and distinguished clubs.
 
-    `needed` and `achieved` are null where the base is unknown or 0, since nothing grows from nothing. `level` is the
-    lowest of the three achieved levels, and null unless every condition is met. Before 2012-2013 all three are null.
+    `needed` and `achieved` are null if the base is unknown or 0. `level` is the lowest of the three achieved levels,
+    and null unless every condition is met. Before 2012-2013 all three are null.
     """
     era = era_of(year)
     if era is None:

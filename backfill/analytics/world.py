@@ -1,4 +1,4 @@
-"""The result of a date for the whole world: every district of its summary ranked, and totals over all of them.
+"""The world result of a date: the rankings of all districts and the totals over them.
 
 Source: the district summary. Units: clubs and payments are counts; percentages are percent points with two digits.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from backfill.analytics.cells import difference, is_blank, number, percentage, total
 from backfill.analytics.district import SCHEMA_VERSION
-from backfill.analytics.inputs import WorldSource, normalised_cells, summary_lines
+from backfill.analytics.inputs import WorldInputs, normalised_cells, summary_lines
 from backfill.analytics.rankings import rankings
 from backfill.domain import district_order, normalise_column
 
@@ -33,19 +33,19 @@ _TOTALS = {
 }
 
 
-def world_result(source: WorldSource) -> dict[str, Any]:
-    """Everything that is computed of a date's district summary. The same source gives the same result, byte for byte.
+def world_result(inputs: WorldInputs) -> dict[str, Any]:
+    """Compute the world result of a date's district summary. Equal inputs give the same bytes.
 
-    Raises UnreadableSnapshot where the summary has no rows, ragged rows, or rows that name no district or one twice.
+    Raises UnreadableSnapshot if the summary is unreadable; see `summary_lines`.
     """
-    lines = summary_lines(source.summary)
+    lines = summary_lines(inputs.summary)
     in_order = {district: lines[district] for district in sorted(lines, key=district_order)}
     return {
-        "date": source.date.isoformat(),
-        "asOf": source.as_of.isoformat(),
-        "dataMonth": source.data_month.isoformat()[:7],
-        "isFinal": source.is_final,
-        "sourceHash": source.source_hash,
+        "date": inputs.date.isoformat(),
+        "asOf": inputs.as_of.isoformat(),
+        "dataMonth": inputs.data_month.isoformat()[:7],
+        "isFinal": inputs.is_final,
+        "sourceHash": inputs.source_hash,
         "schemaVersion": SCHEMA_VERSION,
         "districts": rankings(in_order),
         "totals": totals(in_order.values()),
@@ -53,10 +53,10 @@ def world_result(source: WorldSource) -> dict[str, Any]:
 
 
 def totals(lines: Iterable[Mapping[str, str]]) -> dict[str, Any]:
-    """Sums over all districts, and the three percentages of the whole.
+    """Sums over all districts, and three percentages of them.
 
-    A blank cell adds nothing; a total is null where its column is missing (Smedley before 2025-2026) or one of its
-    cells holds what is no figure, rather than short without saying so.
+    A blank cell is omitted. A total is null if its column is missing (Smedley before 2025-2026) or one of its cells is
+    unreadable.
     """
     rows = [normalised_cells(line) for line in lines]
     sums = {name: _sum([row.get(normalise_column(column)) for row in rows]) for name, column in _TOTALS.items()}

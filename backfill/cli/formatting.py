@@ -11,7 +11,6 @@ from backfill.domain import (
     Estimate,
     Job,
     JobConfig,
-    JobType,
     LimiterReport,
     LimiterState,
     Progress,
@@ -83,9 +82,10 @@ def why(job: Job) -> str:
     """Why it does what it does right now, in a sentence."""
     if job.status is Status.PAUSED:
         return f"It is paused. Go on with: {COMMAND} resume {job.id}"
-    is_computing = job.job_type is JobType.ANALYTICS_GENERATION and job.status is Status.RUNNING
-    if is_computing and job.progress.limiter.state is not LimiterState.BACKING_OFF:
-        return f"Computing {job.progress.current_item or 'results'}. No requests are sent to the dashboard."
+    kind = job.job_type.description
+    sends_nothing = not kind.calls_dashboard and job.status is Status.RUNNING
+    if sends_nothing and job.progress.limiter.state is not LimiterState.BACKING_OFF:
+        return f"{kind.gerund} {job.progress.current_item or kind.unit}. No requests are sent to the dashboard."
     reason = job.progress.limiter.reason
     until = job.progress.limiter.waiting_until
     return printable(reason + (f" (until {instant(until)} UTC)" if until else ""))

@@ -15,7 +15,7 @@ from rich.text import Text
 from backfill.cli import formatting
 from backfill.cli.formatting import COMMAND, printable
 from backfill.cli.progress_bar import bar, status_text
-from backfill.domain import LIMIT_NAMES, AuditEntry, Job, JobType, Outcome, OutcomeKind, StoredLimits
+from backfill.domain import LIMIT_NAMES, AuditEntry, Job, Outcome, OutcomeKind, StoredLimits
 from backfill.service.planning import Preview
 
 _WIDE = 130
@@ -202,9 +202,7 @@ def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: d
     if progress.quality:
         lines.append(f"What does not add up is listed in the results: {formatting.reasons(progress.quality)}.")
     if not progress.total_items:
-        is_collection = job.job_type is JobType.DATA_COLLECTION
-        why = "there is nothing to be had" if is_collection else "nothing is collected yet"
-        lines.append(f"It had no items: {why} for its dates.")
+        lines.append(f"It had no items: {job.job_type.description.no_items} for its dates.")
     if failures:
         some = f" (of the first {len(failures):,})" if len(failures) < progress.failed else ""
         lines += [

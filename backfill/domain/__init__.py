@@ -24,11 +24,11 @@ from backfill.domain.job import (
     Job,
     JobConfig,
     JobFilter,
-    JobType,
 )
 from backfill.domain.job_conflict import job_conflict
 from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
+from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
@@ -41,7 +41,7 @@ from backfill.domain.ledger import (
     kinds_in,
 )
 from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
-from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district, requests_of
+from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.progress_counter import ProgressCounter
 from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
@@ -91,6 +91,7 @@ __all__ = [
     "AllowedHours",
     "AuditAction",
     "AuditEntry",
+    "Breakdown",
     "Cadence",
     "CalendarMonth",
     "Cell",
@@ -113,6 +114,7 @@ __all__ = [
     "JobFilter",
     "JobRequest",
     "JobType",
+    "JobTypeDescription",
     "Lease",
     "LeasePolicy",
     "LimiterReport",
@@ -174,6 +176,5 @@ __all__ = [
     "parsed_district",
     "parsed_job_type",
     "reports_of",
-    "requests_of",
     "waiting_for_worker",
 ]

@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from backfill.domain.crash_isolation import CrashIsolation
+from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.limiter_status import LimiterState, WaitReason
 from backfill.domain.progress import Progress
@@ -21,11 +22,6 @@ from backfill.errors import InvalidJobState, LeaseLost
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 """For this long an Idempotency-Key stands for the job that it created."""
-
-
-class JobType(StrEnum):
-    DATA_COLLECTION = "data-collection"
-    ANALYTICS_GENERATION = "analytics-generation"
 
 
 class Cadence(StrEnum):

@@ -8,7 +8,8 @@ from datetime import date
 from hashlib import blake2b
 
 from backfill.domain.calendar import FIRST_DAY
-from backfill.domain.job import Cadence, JobConfig, JobType
+from backfill.domain.job import Cadence, JobConfig
+from backfill.domain.job_types import JobType
 from backfill.domain.plan import SUMMARY, district_order, normalised_district
 from backfill.domain.rate_limits import RateLimits
 from backfill.errors import InvalidDateRange, InvalidJobType, InvalidRequest
@@ -64,9 +65,9 @@ class JobRequest:
     def _check_dates(self, today: date) -> None:
         start, end = self.start_date, self.end_date
         missing = [name for name, value in (("startDate", start), ("endDate", end)) if value is None]
-        if missing and self.job_type is JobType.DATA_COLLECTION:
+        if missing and self.job_type.description.requires_dates:
             raise InvalidRequest(
-                {name: [f"{name} is needed for data-collection; give a date like 2024-01-31."] for name in missing}
+                {name: [f"{name} is needed for {self.job_type}; give a date like 2024-01-31."] for name in missing}
             )
         wrong: dict[str, list[str]] = {}
         if start is not None and start < FIRST_DAY:

@@ -1,4 +1,4 @@
-"""JobTypeHandler items, and the plan that fixes which of them a job has."""
+"""Work items, and the plan: the items of a job, fixed when it is created."""
 
 from __future__ import annotations
 
@@ -24,11 +24,6 @@ def normalised_district(text: str) -> str:
     if match is None:
         raise ValueError("A district is a number like 91, or F or U.")
     return match[1].zfill(2) if match[1] else match[2].upper()
-
-
-def requests_of(district: str) -> int:
-    """How many requests a district's item takes, if each succeeds at once: one for each of its reports."""
-    return 1 if district == SUMMARY else 3
 
 
 def district_order(district: str) -> tuple[int, int, str]:
@@ -67,23 +62,6 @@ class PlannedDay:
         return (WorkItem(self.date, district) for district in self.districts)
 
 
-def days_with_shared_requests(days: Iterable[PlannedDay]) -> Iterator[tuple[PlannedDay, PlannedDay]]:
-    """Each close of a month with the as-of date on which it was published, if both are planned.
-
-    Their report strings are the same, so a district's reports are requested once for both. `days` is in date order.
-    """
-    closes: dict[date, PlannedDay] = {}
-    for day in days:
-        if day.edition is None:
-            continue
-        if day.date == day.edition.month_end:
-            closes[day.date] = day
-            continue
-        close = closes.get(day.edition.month_end)
-        if close is not None and close.edition is not None and close.edition.has_requests_of(day.edition):
-            yield close, day
-
-
 @dataclass(frozen=True)
 class Plan:
     """Every item of a job, date by date. Fixed when the job is created; small, since districts are shared by dates."""
@@ -118,7 +96,7 @@ class Plan:
         return sum(self.skipped.values())
 
     def only(self, items: Iterable[WorkItem]) -> Plan:
-        """The same plan narrowed to `items`; what it does not hold is left out."""
+        """The plan narrowed to those of `items` that it contains. `requests` is 0: the job type counts them."""
         wanted: dict[date, set[str]] = {}
         for item in items:
             wanted.setdefault(item.date, set()).add(item.district)
@@ -127,10 +105,7 @@ class Plan:
             for day in self.days
             if day.date in wanted
         )
-        requests = sum(requests_of(district) for day in days for district in day.districts)
-        for close, day in days_with_shared_requests(days):
-            requests -= sum(map(requests_of, set(close.districts).intersection(day.districts)))
-        return Plan(tuple(day for day in days if day.districts), requests=requests if self.requests else 0)
+        return Plan(tuple(day for day in days if day.districts))
 
     @cached_property
     def digest(self) -> str:

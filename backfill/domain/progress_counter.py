@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from backfill.domain.ledger import Outcome, OutcomeKind, SkipReason
 from backfill.domain.limiter_status import LimiterReport
-from backfill.domain.plan import Plan, WorkItem, district_order, requests_of
+from backfill.domain.plan import Plan, WorkItem, district_order
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 
 
 class ProgressCounter:
     """Of one job; `progress` freezes it."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, requests_of: Callable[[str], int]) -> None:
+        """`requests_of` returns the requests for an item of a district; see `JobTypeDescription`."""
+        self._requests_of = requests_of if plan.requests else lambda _district: 1
         self._total = plan.total_items
         self._expected_skips = plan.skipped_items
         self._requests = plan.requests
@@ -99,15 +101,15 @@ class ProgressCounter:
 
     def work(self) -> tuple[float, float]:
         """What is planned and what is done, counted in requests; in items where none are made."""
-        skipped, surplus_of_one = self._skipped, requests_of("") if self._requests else 1
+        skipped, surplus_of_one = self._skipped, self._requests_of("")
         surplus = max(skipped[SkipReason.STORED] + skipped[SkipReason.UNCHANGED] - self._expected_skips, 0)
         planned = self._requests or self._total - self._expected_skips
         done = sum(
-            count * (requests_of(district) if self._requests else 1)
+            count * self._requests_of(district)
             for (district, kind), count in self._by_district.items()
             if kind is not OutcomeKind.SKIPPED
         )
-        done -= sum(count * requests_of(district) for district, count in self._shared.items())
+        done -= sum(count * self._requests_of(district) for district, count in self._shared.items())
         done += skipped[SkipReason.NOT_PUBLISHED] * surplus_of_one
         return planned - surplus * surplus_of_one, done
 

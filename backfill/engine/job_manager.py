@@ -196,7 +196,7 @@ class JobManager:
 
     def _opened(self, job: Job, now: datetime) -> Claim:
         plan = self._jobs.plan(job.id)
-        settled, progress_counter = SettledItems(plan), ProgressCounter(plan)
+        settled, progress_counter = SettledItems(plan), ProgressCounter(plan, job.job_type.description.requests_of)
         number, looked = 0, self._clock()
         for segment in self._jobs.segments(job.id):
             progress_counter.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])

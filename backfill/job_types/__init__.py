@@ -1,1 +1,1 @@
-"""The kinds of work a job can do."""
+"""Job types: how jobs are planned and how their items are processed."""

@@ -1,10 +1,10 @@
-"""What the runner knows of a kind of work: how it is planned, what of a day needs no work, and how an item is done."""
+"""The interface of a job type: `JobTypeHandler` plans jobs, `Execution` processes the items of a claimed job."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from backfill.domain import Job, JobConfig, Outcome, OutcomeKind, Plan, PlannedDay, RateLimits, WorkItem
@@ -15,48 +15,53 @@ logger = logging.getLogger(__name__)
 
 
 def unexpected(item: WorkItem, exc: BaseException, now: datetime) -> Outcome:
-    """The outcome of an item that met a fault of this program; the log has the traceback."""
-    logger.error("Item %s failed in a way that the service does not know.", item.key, exc_info=exc)
+    """The failed outcome of an item whose processing raised an unexpected error. Logs the traceback."""
+    logger.error("Item %s failed with an unexpected error.", item.key, exc_info=exc)
     message = f"Unexpected error: {exc!r}"
     return Outcome(item, OutcomeKind.FAILED, now, "UNEXPECTED_ERROR", message, attempts=1, is_retryable=True)
 
 
 class Execution(ABC):
-    """One claimed job's work. `process` is called from several threads."""
+    """Processes the items of one claimed job. `process` is called from several threads."""
 
     bundle_size = 1
-    """How many items of one day are handed out together, where the store is better asked for several at once."""
+    """The number of items of one day that `process` gets at a time. Larger bundles need fewer storage reads."""
 
     @abstractmethod
     def concurrency(self, limits: RateLimits) -> int:
-        """How many bundles may be in flight under the limits as they are now."""
+        """The number of bundles that may be in flight under the current limits."""
 
     @abstractmethod
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
-        """Items of a day that are settled without work, in plan order. May raise StorageUnavailable."""
+        """The outcomes of items of a day that need no processing, in plan order. May raise StorageUnavailable."""
 
     @abstractmethod
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
-        """Do a bundle of items of one day, each whole or not at all, and say how each went.
+        """Process a bundle of items of one day and return their outcomes. The effects of each item are atomic.
 
-        Raises Stopped or StorageUnavailable where all of them are to be done again: the process stops, the job is
-        cancelled, the store does not answer; and LeaseLost where another runner holds the job.
+        Raises Stopped if the process stops or the job is cancelled, StorageUnavailable if the storage does not
+        respond, and LeaseLost if another runner holds the job. After Stopped and StorageUnavailable the whole bundle
+        is processed again.
         """
 
-    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
-        """Let go of what the execution holds; no item is in flight any more, or its outcome is not waited for."""
+    def close(self) -> None:  # noqa: B027 - most executions hold no resources
+        """Release resources. No item is in flight any more, or its outcome is discarded."""
 
 
 class JobTypeHandler(ABC):
-    """A job type."""
+    """Plans jobs of one type and creates their executions."""
 
     @abstractmethod
     def plan(self, config: JobConfig, now: datetime) -> Plan:
-        """Every item of such a job, as things stand now.
+        """Plan every item of a job.
 
-        Raises InvalidRequest for districts that there are not, DashboardUnavailable where a calendar cannot be had.
+        Raises InvalidRequest for unknown districts and DashboardUnavailable if a needed calendar cannot be read.
         """
+
+    def plan_items(self, config: JobConfig, now: datetime, items: Iterable[WorkItem]) -> Plan:
+        """Plan a retry of `items`. Raises the same errors as `plan`. Override it to count requests."""
+        return self.plan(config, now).only(items)
 
     @abstractmethod
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        """Begin or go on with a claimed job."""
+        """Start or resume a claimed job."""

@@ -1,4 +1,4 @@
-"""Every job type with the work that does it."""
+"""The handler of every job type."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import datetime
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import JobType
-from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.analytics.handler import AnalyticsHandler
 from backfill.job_types.base import JobTypeHandler
-from backfill.job_types.calendars import Calendars
-from backfill.job_types.collection import CollectionHandler
-from backfill.job_types.compute.local import compute_backend_factory
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.calendars import Calendars
+from backfill.job_types.collection.handler import CollectionHandler
+from backfill.job_types.collection.robots import Robots
+from backfill.job_types.compute import compute_backend_factory
 from backfill.rate_limit import Limiter
 from backfill.storage import Storage
 
 _MAX_WAIT = 70.0
-"""Seconds that a preview waits for one request to start; with the gentlest limit, one a minute, it still may."""
+"""Seconds that a preview waits for a request to start; longer than the interval of the lowest rate limit."""
 
 
 def job_type_handlers(
@@ -28,15 +28,15 @@ def job_type_handlers(
     now: Callable[[], datetime],
     robots: Robots | None = None,
 ) -> Mapping[JobType, JobTypeHandler]:
-    """`executor` is where results are computed, one of EXECUTORS; ValueError where it is none.
+    """Create the handlers. Raises ValueError if `executor` is not one of EXECUTORS.
 
-    `robots` is None where robots.txt is ignored.
+    `robots` is None if robots.txt is ignored.
     """
 
-    def limiter_of_a_preview() -> Limiter:
+    def preview_limiter() -> Limiter:
         return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_schedule, max_wait=_MAX_WAIT)
 
-    calendars = Calendars(client, storage.snapshots, limiter_of_a_preview, robots)
+    calendars = Calendars(client, storage.snapshots, preview_limiter, robots)
     return {
         JobType.DATA_COLLECTION: CollectionHandler(client, storage.snapshots, calendars, now=now, robots=robots),
         JobType.ANALYTICS_GENERATION: AnalyticsHandler(storage.snapshots, compute_backend_factory(executor), now=now),

@@ -11,11 +11,11 @@ from uuid import uuid4
 from backfill.domain import (
     SUMMARY,
     AuditEntry,
+    Breakdown,
     CoveredDay,
     Gap,
     Job,
     JobConfig,
-    JobType,
     LimiterReport,
     Outcome,
     OutcomeKind,
@@ -281,7 +281,7 @@ def preview(value: Preview) -> Json:
 
 def _breakdown(value: Preview) -> Json:
     plan = value.plan
-    if value.job_type is JobType.DATA_COLLECTION:
+    if value.job_type.description.breakdown is Breakdown.DATES:
         return {"dates": [day.date.isoformat() for day in plan.days]}
     items = islice((item.key for day in plan.days for item in day.items()), _IDS_SHOWN)
     return {

@@ -126,7 +126,7 @@ class Planner:
             rate_limits=self.jobs.rate_limits().limits,
         )
         # Planned anew: what was an open month may be closed by now, or live in the archive.
-        plan = self.work(job.job_type).plan(config, self.now()).only(items)
+        plan = self.work(job.job_type).plan_items(config, self.now(), items)
         if not plan.days:
             raise NothingToRetry(f"The dashboard publishes nothing any more for the failed items of job {job.id}.")
         return self._preview_of(replace(config, target_districts=job.config.target_districts), job.job_type, plan)

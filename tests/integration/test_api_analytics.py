@@ -11,7 +11,7 @@ import pytest
 
 from backfill.domain import SUMMARY, JobType, LimiterReport, OutcomeKind
 from backfill.engine.job_manager import JobManager
-from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.analytics.handler import AnalyticsHandler
 from backfill.job_types.compute.local import LocalCompute
 from backfill.rate_limit import Limiter
 from backfill.service.commands import BackfillService

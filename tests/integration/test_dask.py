@@ -25,12 +25,12 @@ from backfill.domain import (
 from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.errors import Stopped
-from backfill.job_types.analytics import AnalyticsHandler
-from backfill.job_types.compute import base
+from backfill.job_types.analytics.handler import AnalyticsHandler
+from backfill.job_types.compute import base, compute_backend_factory
 from backfill.job_types.compute import dask as cluster_module
 from backfill.job_types.compute.base import ComputeProcessDied
 from backfill.job_types.compute.dask import DaskCompute
-from backfill.job_types.compute.local import LocalCompute, compute_backend_factory
+from backfill.job_types.compute.local import LocalCompute
 from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, compute
 from backfill.rate_limit import Limiter
 from tests.dask_cluster import DaskCluster
@@ -205,8 +205,8 @@ def test_a_job_without_its_cluster_is_stopped_at_once(
     doomed: DaskCluster, status: Status, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing listens at the address. R7.2"""
-    monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", 0.5)
-    monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", 10 * PATIENCE)  # what ends before that was stopped
+    monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", 0.5)
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", 10 * PATIENCE)  # what ends before that was stopped
     computing = Computing(doomed.address).begun()
     assert eventually(computing.is_held, PATIENCE)
     if end == "stop":
@@ -238,7 +238,7 @@ def wait_for_hold(dask: DaskCompute, limiter: Limiter, says: str) -> str:
     limiter.drain()
     began = time.monotonic()
     thread.join(PATIENCE)
-    assert time.monotonic() - began < cluster_module._AGAIN_AFTER / 2
+    assert time.monotonic() - began < cluster_module._RETRY_INTERVAL / 2
     assert [type(end) for end in ends] == [Stopped]
     return said
 
@@ -252,9 +252,9 @@ def test_a_scheduler_that_is_frozen_is_told_from_one_that_works(
     doomed.start()
     dask, limiter = cluster_of(doomed)
     assert dask.compute(sources())[0] == compute(sources())[0]
-    monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", 0.5)
+    monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", 0.5)
     monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.3)
-    monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", PATIENCE)
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE)
     doomed.freeze()
     wait_for_hold(dask, limiter, "does not answer")
     dask, limiter = cluster_of(doomed)
@@ -267,9 +267,9 @@ def test_a_scheduler_without_workers_is_said_to_have_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.1)
-    monkeypatch.setattr(cluster_module, "_WORKERS_WITHIN", 0.3)
-    monkeypatch.setattr(cluster_module, "_ANSWERS_WITHIN", PATIENCE)  # until the scheduler is up
-    monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", PATIENCE / 4)
+    monkeypatch.setattr(cluster_module, "_WORKERS_TIMEOUT", 0.3)
+    monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", PATIENCE)  # until the scheduler is up
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE / 4)
     doomed.start(workers=0)
     dask, limiter = cluster_of(doomed)
     wait_for_hold(dask, limiter, f"The Dask scheduler at {doomed.address} has no worker. Start one")
@@ -281,7 +281,7 @@ def test_workers_of_another_version_of_the_rules_are_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster_module, "SCHEMA_VERSION", 1_000)
-    monkeypatch.setattr(cluster_module, "_AGAIN_AFTER", PATIENCE / 4)
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE / 4)
     dask, limiter = cluster_of(running)
     said = wait_for_hold(dask, limiter, "by version")
     assert "anew, from the same version." in said

@@ -28,10 +28,10 @@ from backfill.domain import (
     Snapshot,
 )
 from backfill.errors import CorruptRecord, InvalidRequest, LeaseLost, StorageUnavailable
-from backfill.job_types import analytics, related_snapshots
-from backfill.job_types.analytics import AnalyticsHandler
+from backfill.job_types.analytics import related_snapshots
+from backfill.job_types.analytics.handler import AnalyticsHandler
+from backfill.job_types.analytics.related_snapshots import LastOfMonth, year_before
 from backfill.job_types.compute.local import LocalCompute
-from backfill.job_types.related_snapshots import LastOfMonth, year_before
 from backfill.storage import Fence
 from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_report, a_running_job
@@ -216,7 +216,7 @@ def test_the_clubs_that_joined_and_left_are_those_of_both_snapshots(anew: bool) 
 
 
 def test_no_club_of_the_year_before_is_remembered_longer_than_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(related_snapshots, "_KEPT", 2)
+    monkeypatch.setattr(related_snapshots, "_CACHE_SIZE", 2)
     it = Generating(*(a_district(day, d) for day in (A_YEAR_AGO, DAY) for d in ("91", "92", "93", "F")))
     it.run()
     for district in ("91", "92", "93", "F"):
@@ -355,7 +355,7 @@ def test_a_snapshot_that_comes_late_makes_only_the_year_after_stale() -> None:
 
 def test_results_of_older_rules_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     it = done(Generating(a_district()))
-    monkeypatch.setattr(analytics, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr("backfill.job_types.analytics.plan.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     assert it.plan().stale == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from backfill.dashboard.calendar_page import CalendarPage
 from backfill.domain import ProgramYear
 from backfill.errors import DashboardUnavailable, HtmlPage, ServerError, Throttled, TimedOut, UnexpectedStatus
-from backfill.job_types.calendar_pages import MAX_CANDIDATES, CalendarPages
+from backfill.job_types.collection.calendar_pages import MAX_CANDIDATES, CalendarPages
 from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_page
 
 OCTOBER, JUNE = date(2026, 10, 31), date(2026, 6, 30)
@@ -194,7 +194,7 @@ def test_the_number_of_requests_is_bounded_and_the_message_names_every_district_
         it.page(JUNE, is_archived=True)
     assert len(it.tried) == MAX_CANDIDATES
     assert it.tried[:6] == ["F", "U", "1", "2", "3", "201"]
-    assert caught.value.message.startswith("The calendar of June 2026 is needed and cannot be had: The dashboard leads")
+    assert caught.value.message.startswith("The calendar of June 2026 cannot be read: The dashboard leads")
     assert f"Tried with district {', '.join(it.tried)}. Nothing was created; try again later." in caught.value.message
 
 
@@ -208,6 +208,6 @@ def test_trouble_ends_the_search_after_three_requests_whatever_the_district() ->
     dashboard = Reformed()
     dashboard.troubles = [ServerError("502"), HtmlPage("An error page."), ServerError("503")]
     it = Searching(dashboard, {LIVE: REFORMED})
-    with pytest.raises(DashboardUnavailable, match=r"cannot be had: 503 Tried with district F, U\. Nothing"):
+    with pytest.raises(DashboardUnavailable, match=r"cannot be read: 503 Tried with district F, U\. Nothing"):
         it.page(OCTOBER)
     assert it.tried == ["F", "F", "U"]

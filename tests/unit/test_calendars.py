@@ -17,7 +17,7 @@ from backfill.errors import (
     TimedOut,
     UnexpectedStatus,
 )
-from backfill.job_types.calendars import MAX_AGE, Calendars
+from backfill.job_types.collection.calendars import MAX_AGE, Calendars
 from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
 
 NOW = datetime(2024, 3, 14, 9, 0, tzinfo=UTC)
@@ -119,7 +119,7 @@ def test_an_error_page_in_place_of_a_year_that_is_listed_is_trouble_and_no_year_
     it = Asking()
     it.dashboard.pages[end, True] = [HtmlPage("It leads to the error page.")]
     it.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
-    with pytest.raises(DashboardUnavailable, match="The calendar of January 2023 is needed and cannot be had: It"):
+    with pytest.raises(DashboardUnavailable, match="The calendar of January 2023 cannot be read: It"):
         it.calendars.months(month_ends(end, end), NOW)
     assert it.storage.snapshots.months == {}
     it.dashboard.pages[end, True] = [HtmlPage("It leads to the error page."), a_page(end, date(2023, 2, 8))]
@@ -190,7 +190,7 @@ def test_a_calendar_that_cannot_be_had_says_what_to_do_and_keeps_what_was_there(
     """R11.2"""
     it = Asking().publishes(JANUARY, date(2024, 2, 9))
     it.dashboard.pages[FEBRUARY, False] = [error]
-    with pytest.raises(DashboardUnavailable, match="The calendar of February 2024 is needed and cannot be had: It"):
+    with pytest.raises(DashboardUnavailable, match="The calendar of February 2024 cannot be read: It"):
         it.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
     assert set(it.storage.snapshots.months) == {JANUARY}
     it.publishes(FEBRUARY, date(2024, 3, 8))
@@ -215,7 +215,7 @@ def test_a_dashboard_that_does_nothing_but_throttle_is_given_up(retry_at: dateti
     it = Asking()
     it.dashboard.pages[JANUARY, False] = [Throttled("Too many requests.", retry_at=retry_at)]
     with pytest.raises(
-        DashboardUnavailable, match=r"cannot be had: Too many requests\. Tried with district F\. Nothing was created"
+        DashboardUnavailable, match=r"cannot be read: Too many requests\. Tried with district F\. Nothing was created"
     ):
         it.calendars.months(month_ends(JANUARY, JANUARY), NOW)
     assert len(it.dashboard.asked_pages) == len(it.limiters[0].holds) == 3
@@ -281,6 +281,6 @@ def test_a_month_that_was_stored_with_a_day_after_its_close_is_requested_again()
 def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
     it = Asking()
     it.dashboard.pages[MARCH, False] = [LocalProblem("HTTPS_PROXY is wrong.")]
-    with pytest.raises(DashboardUnavailable, match=r"cannot be had: HTTPS_PROXY is wrong\. .* Nothing was created"):
+    with pytest.raises(DashboardUnavailable, match=r"cannot be read: HTTPS_PROXY is wrong\. .* Nothing was created"):
         it.calendars.months(month_ends(MARCH, MARCH), NOW)
     assert len(it.dashboard.asked_pages) == 1

@@ -41,8 +41,8 @@ from backfill.errors import (
     Truncated,
 )
 from backfill.job_types.base import Execution
-from backfill.job_types.calendars import Calendars
-from backfill.job_types.collection import CollectionHandler
+from backfill.job_types.collection.calendars import Calendars
+from backfill.job_types.collection.handler import CollectionHandler
 from backfill.storage import Fence
 from tests.unit.fakes import (
     DAY,

@@ -26,8 +26,9 @@ from backfill.domain import (
     month_ends,
 )
 from backfill.errors import InvalidRequest
-from backfill.job_types.calendars import Calendars
-from backfill.job_types.collection import CollectionHandler, collection_plan, planned_dates
+from backfill.job_types.collection.calendars import Calendars
+from backfill.job_types.collection.handler import CollectionHandler
+from backfill.job_types.collection.plan import collection_plan, planned_dates
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.unit.fakes import NOW, FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
 
@@ -298,7 +299,7 @@ def test_where_no_date_is_planned_the_dashboard_is_not_asked() -> None:
 def test_a_collection_without_dates_is_refused() -> None:
     """R4.1"""
     work, _ = collection(FakeStorage())
-    with pytest.raises(InvalidRequest, match="are needed"):
+    with pytest.raises(InvalidRequest, match="are required"):
         work.plan(JobConfig(start_date=None, end_date=None), NOW)
 
 

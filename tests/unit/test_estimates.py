@@ -32,6 +32,7 @@ from backfill.domain import (
 from backfill.domain.snapshot import reports_of
 from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
+from backfill.job_types.collection.plan import narrowed
 from tests.unit.fakes import DAY, NOW, FakeStorage, a_job, a_plan, all_items, an_outcome
 
 ASKING = LimiterReport(requests_made=1)
@@ -233,13 +234,13 @@ def test_over_simulated_runs_the_error_is_small_and_the_range_holds_the_truth() 
 
 @pytest.mark.parametrize("district", ["all", "01", "F"])
 def test_an_item_takes_a_request_for_each_of_its_reports(district: str) -> None:
-    narrowed = replace(a_plan(1, (district,)), requests=99).only([WorkItem(DAY, district)])
-    assert narrowed.requests == len(reports_of(district))
+    retried = narrowed(replace(a_plan(1, (district,)), requests=99), [WorkItem(DAY, district)])
+    assert retried.requests == len(reports_of(district))
 
 
 def test_a_plan_of_no_requests_stays_one_when_it_is_narrowed() -> None:
     plan = a_plan(1, ("01",))
-    assert plan.only(all_items(plan)).requests == 0
+    assert narrowed(plan, all_items(plan)).requests == 0
 
 
 def run_of(plan: Plan, each: Callable[[WorkItem], tuple[OutcomeKind, str]]) -> Progress:

@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from backfill.job_types.compute import local
-from backfill.job_types.compute.base import ComputeProcessDied, Results
+from backfill.job_types import compute as compute_package
+from backfill.job_types.compute import compute_backend_factory, executor_error
+from backfill.job_types.compute.base import ComputeProcessDied
 from backfill.job_types.compute.dask import DaskCompute
-from backfill.job_types.compute.local import LocalCompute, ProcessCompute, compute_backend_factory, trouble_with
-from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, compute
+from backfill.job_types.compute.local import LocalCompute
+from backfill.job_types.compute.processes import ProcessCompute
+from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, Results, compute
 from backfill.rate_limit import Limiter
 from tests.unit.analytics.builders import some_clubs
 from tests.unit.fakes import FAST, FakeStorage, eventually
@@ -172,7 +174,7 @@ def test_an_executor_that_there_is_not_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("address", ["tcp://host:8786", "tcp://10.0.0.1:1", "tcp://[::1]:8786"])
 def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "find_spec", lambda name: object())
+    monkeypatch.setattr(compute_package, "find_spec", lambda name: object())
     assert isinstance(compute_backend_factory("threads")(a_limiter()), LocalCompute)
     assert isinstance(compute_backend_factory("processes")(a_limiter()), ProcessCompute)
     dask = compute_backend_factory(address)(a_limiter())
@@ -181,9 +183,9 @@ def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.Mon
 
 
 def test_a_scheduler_without_the_package_that_speaks_to_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "find_spec", lambda name: None)
-    assert "the package distributed is not installed. Install it" in trouble_with("tcp://host:8786")
-    assert trouble_with("threads") == ""
+    monkeypatch.setattr(compute_package, "find_spec", lambda name: None)
+    assert "the package distributed is not installed. Install it" in executor_error("tcp://host:8786")
+    assert executor_error("threads") == ""
 
 
 def test_what_speaks_to_a_cluster_is_imported_only_where_one_is_chosen() -> None:

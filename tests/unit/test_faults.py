@@ -26,8 +26,8 @@ from backfill.domain import (
     WaitReason,
 )
 from backfill.errors import DashboardUnavailable
+from backfill.job_types.collection.robots import Robots
 from backfill.job_types.registry import job_type_handlers
-from backfill.job_types.robots import Robots
 from backfill.service.commands import BackfillService
 from sample_dashboard.server import Answer
 from sample_dashboard.world import SampleWorld

@@ -312,7 +312,7 @@ def test_a_drain_does_not_wait_for_a_hold() -> None:
 # The store.
 
 
-def test_trouble_with_the_store_is_waited_out_and_told() -> None:
+def test_executor_error_the_store_is_waited_out_and_told() -> None:
     storage = FakeStorage()
     storage.store.is_down = True
     limiter = limiter_of(storage)
@@ -386,7 +386,7 @@ def test_who_has_lost_the_lease_starts_nothing_more() -> None:
 # Patience.
 
 
-def test_a_preview_does_not_wait_for_trouble_with_the_store() -> None:
+def test_a_preview_does_not_wait_for_executor_error_the_store() -> None:
     storage = FakeStorage()
     storage.store.is_down = True
     with pytest.raises(StorageUnavailable):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backfill.analytics import DistrictSource, Table, WorldSource, district_result, summary_lines, world_result
+from backfill.analytics import DistrictInputs, Table, WorldInputs, district_result, summary_lines, world_result
 from backfill.analytics.cells import number
 from backfill.analytics.distinguished import rule_of
 from backfill.analytics.quality import Notes, Summary
@@ -34,7 +34,7 @@ class Close:
 
     day: date
     clubs: Table
-    source: DistrictSource
+    source: DistrictInputs
     result: dict[str, Any]
     summary: dict[str, str]
 
@@ -59,10 +59,10 @@ def read_closes() -> Iterator[Close]:
         day, as_of = (date.fromisoformat(text) for text in path.name.removesuffix(".csv.gz").split("_"))
         clubs, summary = read(path), read(real / "districtsummary" / "all" / path.name)
         world = world_result(
-            WorldSource(date=day, data_month=day, as_of=as_of, is_final=True, source_hash="", summary=summary)
+            WorldInputs(date=day, data_month=day, as_of=as_of, is_final=True, source_hash="", summary=summary)
         )
         row = summary_lines(summary)["91"]
-        source = DistrictSource(
+        source = DistrictInputs(
             date=day,
             district="91",
             program_year=ProgramYear.of(day),
@@ -123,7 +123,7 @@ def test_all_payments_equal_the_summary_but_for_the_restated_july_of_2017() -> N
         close for close in closes() if close.result["payments"]["total"] != close.official("Total YTD Payments")
     ]
     assert [close.day for close in differing] == [date(2017, 7, 31)]
-    notes = [note for note in differing[0].result["quality"] if "payments in total" in note["message"]]
+    notes = [note for note in differing[0].result["quality"] if "total payments" in note["message"]]
     assert [(note["expected"], note["found"]) for note in notes] == [(238, 218)]
 
 

@@ -8,17 +8,18 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.domain import ERRORS_KEPT, SUMMARY, LimiterReport, Outcome, OutcomeKind, ProgressCounter
+from backfill.domain import ERRORS_KEPT, SUMMARY, JobType, LimiterReport, Outcome, OutcomeKind, ProgressCounter
 from tests.unit.fakes import NOW, a_plan, all_items, an_outcome, skipped
 
 IDLE = LimiterReport()
+requests_of = JobType.DATA_COLLECTION.description.requests_of
 COUNTED = a_plan(4, (SUMMARY, "01", "F"))
 
 
 @given(st.lists(st.sampled_from(OutcomeKind), max_size=COUNTED.total_items))
 def test_counts_add_up_over_the_job_and_over_its_districts(kinds: list[OutcomeKind]) -> None:
     """R5.1, R5.3: they never pass the total, and equal it once all is settled."""
-    progress_counter = ProgressCounter(COUNTED)
+    progress_counter = ProgressCounter(COUNTED, requests_of)
     outcomes = [an_outcome(item, kind, reason="stored") for item, kind in zip(all_items(COUNTED), kinds, strict=False)]
     for outcome in outcomes:
         progress_counter.add([outcome])
@@ -30,7 +31,7 @@ def test_counts_add_up_over_the_job_and_over_its_districts(kinds: list[OutcomeKi
     assert progress.failed == sum(d.failed for d in districts)
     assert progress.skipped_items == sum(d.skipped for d in districts)
     assert progress.settled_items == len(kinds) <= progress.total_items == sum(d.total for d in districts)
-    at_once = ProgressCounter(COUNTED)
+    at_once = ProgressCounter(COUNTED, requests_of)
     at_once.add(outcomes)
     assert at_once.progress((), IDLE, NOW) == progress
 
@@ -41,7 +42,7 @@ def test_the_newest_errors_are_kept_newest_first() -> None:
     failures = [
         Outcome(item, OutcomeKind.FAILED, NOW, "TIMEOUT", item.key, 5, is_retryable=True) for item in all_items(plan)
     ]
-    progress_counter = ProgressCounter(plan)
+    progress_counter = ProgressCounter(plan, requests_of)
     progress_counter.add(failures)
     errors = progress_counter.progress((), IDLE, NOW).errors
     assert [error.item_key for error in errors] == [o.item.key for o in reversed(failures[-ERRORS_KEPT:])]
@@ -50,7 +51,7 @@ def test_the_newest_errors_are_kept_newest_first() -> None:
 
 def test_failures_are_grouped_by_cause_all_of_them_the_most_frequent_first() -> None:
     plan = a_plan(2 * ERRORS_KEPT, ("02", "01"))
-    progress_counter = ProgressCounter(plan)
+    progress_counter = ProgressCounter(plan, requests_of)
     for n, item in enumerate(all_items(plan)):
         at = NOW + timedelta(seconds=n)
         code, may_help = ("TIMEOUT", True) if item.district == "01" or n % 4 == 0 else ("WRONG_MONTH", False)
@@ -68,7 +69,7 @@ def test_the_pace_is_kept_a_minute_at_a_time_for_half_an_hour_without_what_was_s
     """R5.5"""
     plan = a_plan(40, ("01",))
     items = all_items(plan)
-    progress_counter, start = ProgressCounter(plan), NOW.replace(second=0, microsecond=0)
+    progress_counter, start = ProgressCounter(plan, requests_of), NOW.replace(second=0, microsecond=0)
     progress_counter.add(an_outcome(item, at=NOW + timedelta(minutes=n)) for n, item in enumerate(items[:3]))
     progress_counter.add([an_outcome(items[3], OutcomeKind.FAILED, at=NOW), *skipped(items[4:6])])
     assert progress_counter.progress((), IDLE, NOW + timedelta(minutes=3)).minutes == (

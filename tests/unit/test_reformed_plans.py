@@ -16,8 +16,8 @@ import pytest
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import SUMMARY, Cadence, JobConfig, Plan
-from backfill.job_types.calendars import Calendars
-from backfill.job_types.collection import CollectionHandler
+from backfill.job_types.collection.calendars import Calendars
+from backfill.job_types.collection.handler import CollectionHandler
 from sample_dashboard import SampleServer, SampleWorld
 from tests.unit.fakes import FakeStorage, RecordingLimiter
 

@@ -18,7 +18,7 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.robots import robot_rules
 from backfill.domain import RateLimits, WaitReason
 from backfill.errors import DisallowedByRobots, LocalProblem, RobotsUnavailable, Stopped
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
 from sample_dashboard.pages import ERROR_PAGE
 from sample_dashboard.server import Answer

@@ -14,6 +14,7 @@ from backfill.domain import (
     DISTRICT_REPORTS,
     SUMMARY,
     Cadence,
+    JobType,
     LimiterReport,
     Outcome,
     OutcomeKind,
@@ -25,6 +26,7 @@ from backfill.domain import (
 )
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord, ServerError, WrongAsOf
+from backfill.job_types.collection.plan import narrowed
 from backfill.storage import Fence
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.unit.fakes import DAY, NOW, FakeSnapshots, a_month, a_page, a_report, a_snapshot, an_edition, eventually
@@ -260,12 +262,12 @@ def test_a_close_that_is_stored_and_lies_before_the_range_is_counted_too() -> No
 def test_a_retry_of_both_counts_them_once() -> None:
     plan = plan_of(DAY, CLOSE, JANUARY)
     items = [WorkItem(DAY, "01"), WorkItem(CLOSE, "01"), WorkItem(CLOSE, "F")]
-    assert plan.only(items).requests == 6
+    assert narrowed(plan, items).requests == 6
 
 
 def test_the_work_that_is_done_does_not_pass_the_work_that_is_planned() -> None:
     plan = plan_of(DAY, CLOSE, JANUARY)
-    progress_counter = ProgressCounter(plan)
+    progress_counter = ProgressCounter(plan, JobType.DATA_COLLECTION.description.requests_of)
     for day, attempts in zip(plan.days, (1, 0), strict=True):
         progress_counter.add([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=attempts) for item in day.items()])
     assert progress_counter.work() == (10, 10)

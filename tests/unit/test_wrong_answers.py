@@ -22,7 +22,7 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.errors import HtmlPage, MissingColumn, Stopped, WrongAsOf, WrongDistrict, WrongMonth, WrongReport
-from backfill.job_types.editions import PAGE_AGE, PATIENCE
+from backfill.job_types.collection.editions import PAGE_AGE, PATIENCE
 from tests.unit.fakes import DAY, NOW, RecordingLimiter, ScriptedDashboard, a_month, a_page, an_edition
 from tests.unit.test_collection_jobs import CLUBS, DISTRICT, DIVISIONS, ITEM, Collecting
 
@@ -186,7 +186,7 @@ def test_a_date_that_the_calendar_does_not_list_any_more_is_skipped_with_a_messa
     it.day = PlannedDay(day, ("01",), an_edition(as_of=day, is_final=False))
     outcome = it.told(WrongAsOf("another day"), WrongAsOf("another day")).do(WorkItem(day, "01"))
     assert (outcome.kind, outcome.reason, outcome.attempts) == (OutcomeKind.SKIPPED, SkipReason.NOT_PUBLISHED, 2)
-    assert outcome.message == "The dashboard's calendar does not list this date any more. another day"
+    assert outcome.message == "The dashboard's calendar no longer lists this date. another day"
     assert it.storage.snapshots.rows == {}
 
 

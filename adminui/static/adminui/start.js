@@ -28,9 +28,8 @@
   // What depends on the job type.
 
   const showType = () => {
-    const isAnalytics = form().elements.job_type.value === "analytics-generation";
-    for (const part of form().querySelectorAll(".bf-if-collection")) part.hidden = isAnalytics;
-    for (const part of form().querySelectorAll(".bf-if-analytics")) part.hidden = !isAnalytics;
+    const type = form().elements.job_type.value;
+    for (const part of form().querySelectorAll("[data-job-type]")) part.hidden = part.dataset.jobType !== type;
   };
 
   // Districts.

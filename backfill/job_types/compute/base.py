@@ -1,4 +1,4 @@
-"""What computes bundles of sources, and what a process that computes for another one is asked to do."""
+"""The interface of a compute backend, and what backends with worker processes share."""
 
 from __future__ import annotations
 
@@ -9,67 +9,65 @@ from concurrent.futures import BrokenExecutor
 from traceback import format_tb
 
 from backfill.errors import BackfillError
-from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, compute
+from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, Results, compute
 
 _ATTEMPTS_ALONE = 3
-"""Of an item whose process died, before it is taken for the cause."""
-
-Results = list[ComputeOutput | Exception]
+"""An item fails after its process has died this often while it computed only this item."""
 
 
 class ComputeProcessDied(BackfillError):
-    """The process that computed an item ended without an answer, each time."""
+    """The process that computed an item died at every attempt."""
 
     code = "COMPUTING_DIED"
 
 
 class ComputeBackend(ABC):
-    """Computes bundles; called from several threads at once."""
+    """Computes bundles of inputs. `compute` is called from several threads."""
 
     concurrency: int
-    """How many bundles it can make use of at a time."""
+    """The number of bundles that the backend can use at a time."""
 
     @abstractmethod
-    def compute(self, sources: Sequence[ComputeInput]) -> Results:
-        """As `computing.compute`. Raises Stopped where it had to wait, and is to wait no longer."""
+    def compute(self, inputs: Sequence[ComputeInput]) -> Results:
+        """The same results as `tasks.compute`. Raises Stopped if the job stops while the backend waits."""
 
-    def close(self) -> None:  # noqa: B027 - threads are the caller's own
-        """End what it has started."""
+    def close(self) -> None:  # noqa: B027 - LocalCompute holds no resources
+        """Release the resources of the backend."""
 
 
 class RemoteCompute(ComputeBackend):
-    """In other processes, which an item may kill."""
+    """Computes in other processes. An item that kills its process fails, and the other items of its bundle do not."""
 
     def __init__(self) -> None:
         self._one_by_one = threading.Lock()
 
-    def compute(self, sources: Sequence[ComputeInput]) -> Results:
+    def compute(self, inputs: Sequence[ComputeInput]) -> Results:
         try:
-            return self._submit(sources)
+            return self._submit(inputs)
         except BrokenExecutor:
-            # Some item of some bundle has killed its process. One by one it is found, and only that one fails.
+            # An item of any bundle in flight has killed its process. Computing items one by one finds it.
             with self._one_by_one:
-                return [self._alone(source) for source in sources]
+                return [self._compute_alone(one) for one in inputs]
 
-    def _alone(self, source: ComputeInput) -> ComputeOutput | Exception:
+    def _compute_alone(self, one: ComputeInput) -> ComputeOutput | Exception:
         for _ in range(_ATTEMPTS_ALONE):
             try:
-                return self._submit([source])[0]
+                return self._submit([one])[0]
             except BrokenExecutor as exc:
-                died = exc
+                cause = exc
         return ComputeProcessDied(
-            f"The process that computed it ended without an answer {_ATTEMPTS_ALONE} times ({died}). "
-            "See whether it is short of memory."
+            f"The process that computed the item died {_ATTEMPTS_ALONE} times ({cause}). "
+            "Check whether it runs out of memory."
         )
 
     @abstractmethod
-    def _submit(self, sources: Sequence[ComputeInput]) -> Results:
-        """The results of `compute_in_worker`. Raises BrokenExecutor where a process that computed them died."""
+    def _submit(self, inputs: Sequence[ComputeInput]) -> Results:
+        """Run `compute_in_worker` in another process. Raises BrokenExecutor if the process dies."""
 
 
-def compute_in_worker(sources: Sequence[ComputeInput]) -> Results:
-    """With the traceback of a fault as its note, since it does not come along to who asked."""
-    results = compute(sources)
+def compute_in_worker(inputs: Sequence[ComputeInput]) -> Results:
+    """Run `compute`. Tracebacks become notes of the errors, because pickling drops tracebacks."""
+    results = compute(inputs)
     for one in results:
         if isinstance(one, Exception) and not isinstance(one, BackfillError):
             one.add_note("".join(format_tb(one.__traceback__)))

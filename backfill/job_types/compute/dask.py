@@ -1,4 +1,4 @@
-"""Results computed on a Dask cluster: what is sent there, and how its absence holds a job and loses nothing."""
+"""Computes results on a Dask cluster. If the cluster is unavailable, the job waits and no item fails."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from backfill.analytics import SCHEMA_VERSION
 from backfill.domain import WaitReason
 from backfill.errors import BackfillError, Stopped
-from backfill.job_types.compute.base import RemoteCompute, Results, compute_in_worker
-from backfill.job_types.compute.tasks import ComputeInput
+from backfill.job_types.compute.base import RemoteCompute, compute_in_worker
+from backfill.job_types.compute.tasks import ComputeInput, Results
 from backfill.rate_limit import Limiter
 
 if TYPE_CHECKING:
@@ -22,241 +22,242 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ANSWERS_WITHIN = 3.0
-"""Seconds in which a scheduler that is there answers."""
+_RESPONSE_TIMEOUT = 3.0
+"""Seconds to wait for a response of the scheduler."""
 
-_LOOK_AFTER = 2.0
-"""Seconds without a result, after which the scheduler is asked how it is."""
+_STATUS_INTERVAL = 2.0
+"""Seconds between status requests to the scheduler while a bundle is computed."""
 
-_WORKERS_WITHIN = 10.0
-"""Seconds in which there must be a worker: one that died is replaced in less by its nanny."""
+_WORKERS_TIMEOUT = 10.0
+"""Seconds to wait for a worker. Dask's nanny replaces a dead worker faster than that."""
 
-_COMPUTES_WITHIN = 60.0
-"""Seconds in which a bundle, which is a fraction of a second of work, must be computed."""
+_COMPUTE_TIMEOUT = 60.0
+"""Seconds to wait for a bundle, which takes a fraction of a second to compute."""
 
-_AGAIN_AFTER = 2.0
-"""Seconds between two attempts to have a bundle computed."""
+_RETRY_INTERVAL = 2.0
+"""Seconds between two attempts to compute a bundle."""
 
-_LISTENS_EVERY = 0.2
-"""Seconds between two looks whether the job is to stop."""
+_STOP_INTERVAL = 0.2
+"""Seconds between two checks whether the job stops."""
 
-_STOPS_WITHIN = 0.5
-"""Seconds that a bundle has left when the job is to stop; and that the cluster is given for a farewell."""
+_STOP_TIMEOUT = 0.5
+"""Seconds to wait for a bundle when the job stops, and for the client to close."""
 
-_MOST = 32
-"""Bundles that are on their way at once."""
+_MAX_CONCURRENCY = 32
+"""The maximum number of bundles in flight."""
 
 T = TypeVar("T")
 
 
 class ClusterUnavailable(BackfillError):
-    """The cluster cannot compute as it is; the message says why, and what to do."""
+    """The cluster cannot compute. The message states the cause and the remedy."""
 
     code = "CLUSTER_AWAY"
     is_retryable = True
 
 
 class VersionMismatch(BackfillError):
-    """A worker has another version of the program."""
+    """A worker runs another version of the program."""
 
     code = "OTHER_RULES"
 
 
-def compute_by(version: int, sources: Sequence[ComputeInput]) -> Results:
-    """What a worker is asked for. Raises VersionMismatch where it would compute by others than those of `version`."""
+def compute_with_version(version: int, inputs: Sequence[ComputeInput]) -> Results:
+    """Runs on a worker. Raises VersionMismatch if the worker has another schema version than the service."""
     if version != SCHEMA_VERSION:
-        raise VersionMismatch(f"A worker computes by version {SCHEMA_VERSION} of the rules, the service by {version}.")
-    return compute_in_worker(sources)
+        raise VersionMismatch(f"A worker has schema version {SCHEMA_VERSION} of the analytics, the service {version}.")
+    return compute_in_worker(inputs)
 
 
 class DaskCompute(RemoteCompute):
-    """By the workers of a Dask scheduler.
+    """Computes on the workers of a Dask scheduler.
 
-    A bundle is pure work, so whatever happens to it it is sent again; its results are stored here, once. Where the
-    cluster is away, all wait, and the job's limiter says why. What speaks to the cluster is a thread with a loop of its
-    own: every wait in it has an end, also where a scheduler accepts connections and says nothing.
+    A bundle is a pure function call, so it can be sent again after any error; this process stores its results. While
+    the cluster is unavailable, all threads wait and the job's limiter reports the reason. A separate thread with an
+    event loop talks to the cluster. Every wait in it has a timeout, because a scheduler may accept connections
+    without responding.
     """
 
     def __init__(self, address: str, limiter: Limiter) -> None:
         super().__init__()
         self._address, self._limiter = address, limiter
-        self.concurrency = 2  # until it is known how many workers there are
-        self._starting = threading.Lock()
-        self._living: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+        self.concurrency = 2  # until the number of workers is known
+        self._start_lock = threading.Lock()
+        self._loop_thread: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
         self._client: Client | None = None
-        self._connecting = asyncio.Lock()
-        self._is_away = self._is_closed = False
+        self._connect_lock = asyncio.Lock()
+        self._is_unavailable = self._is_closed = False
 
     def close(self) -> None:
-        with self._starting:
-            self._is_closed, living, self._living = True, self._living, None
-        if living is not None:
-            loop, thread = living
+        with self._start_lock:
+            self._is_closed, loop_thread, self._loop_thread = True, self._loop_thread, None
+        if loop_thread is not None:
+            loop, thread = loop_thread
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(3 * _STOPS_WITHIN)
+            thread.join(3 * _STOP_TIMEOUT)
 
-    def _submit(self, sources: Sequence[ComputeInput]) -> Results:
+    def _submit(self, inputs: Sequence[ComputeInput]) -> Results:
         while True:
             try:
-                results = self._retry_until_available(lambda: self._computed(sources))
+                results = self._retry_until_available(lambda: self._compute(inputs))
             except ClusterUnavailable as exc:
-                if not self._is_away:
-                    logger.warning("%s It is tried again every %g s; no item is lost.", exc.message, _AGAIN_AFTER)
-                self._is_away = True
-                self._limiter.hold_for(WaitReason.CLUSTER, exc.message, _AGAIN_AFTER)
+                if not self._is_unavailable:
+                    logger.warning("%s Retrying every %g s; no item is lost.", exc.message, _RETRY_INTERVAL)
+                self._is_unavailable = True
+                self._limiter.hold_for(WaitReason.CLUSTER, exc.message, _RETRY_INTERVAL)
             else:
-                if self._is_away:
+                if self._is_unavailable:
                     logger.info("The Dask cluster at %s computes again.", self._address)
-                self._is_away = False
+                self._is_unavailable = False
                 self._limiter.resume()
                 return results
 
     def _retry_until_available(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What comes of it in the loop. Raises Stopped where the job is to stop before."""
-        answer = self._begun(work)
+        """Run `work` in the event loop and return its result. Raises Stopped if the job stops before."""
+        task = self._start(work)
         while True:
-            wait([answer], _LISTENS_EVERY)
-            if answer.done():
+            wait([task], _STOP_INTERVAL)
+            if task.done():
                 break
             try:
                 self._limiter.check()
             except Stopped:
-                wait([answer], _STOPS_WITHIN)
-                if not answer.done():
-                    answer.cancel()
+                wait([task], _STOP_TIMEOUT)
+                if not task.done():
+                    task.cancel()
                     raise
         try:
-            return answer.result()
+            return task.result()
         except CancelledError as exc:
-            raise Stopped("The job stops; the items are left as if they had not begun.") from exc
+            raise Stopped("The job stops; the items stay unprocessed.") from exc
 
-    def _begun(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
-        with self._starting:
+    def _start(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        with self._start_lock:
             if self._is_closed:
                 raise Stopped("The job has stopped.")
-            if self._living is None:
+            if self._loop_thread is None:
                 loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=self._live, args=(loop,), name="backfill-dask", daemon=True)
+                thread = threading.Thread(target=self._run_loop, args=(loop,), name="backfill-dask", daemon=True)
                 thread.start()
-                self._living = loop, thread
-            return asyncio.run_coroutine_threadsafe(work(), self._living[0])
+                self._loop_thread = loop, thread
+            return asyncio.run_coroutine_threadsafe(work(), self._loop_thread[0])
 
-    # What happens in the loop.
+    # The following methods run in the event loop.
 
-    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()
-            loop.run_until_complete(self._end())
+            loop.run_until_complete(self._shut_down())
         finally:
             loop.close()
 
-    async def _end(self) -> None:
-        """Nothing of it goes on when the loop is closed."""
+    async def _shut_down(self) -> None:
+        """Close the client and cancel all tasks before the loop is closed."""
         client, self._client = self._client, None
         if client is not None:
-            await _left(client)
+            await _close(client)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         if others:
-            await asyncio.wait(others, timeout=_STOPS_WITHIN)
+            await asyncio.wait(others, timeout=_STOP_TIMEOUT)
 
-    async def _computed(self, sources: Sequence[ComputeInput]) -> Results:
+    async def _compute(self, inputs: Sequence[ComputeInput]) -> Results:
         from distributed import KilledWorker
 
-        client = await self._connected()
-        future = client.submit(compute_by, SCHEMA_VERSION, list(sources), pure=False)
-        answer = asyncio.ensure_future(future.result())
+        client = await self._connect()
+        future = client.submit(compute_with_version, SCHEMA_VERSION, list(inputs), pure=False)
+        task = asyncio.ensure_future(future.result())
         try:
-            await self._awaited(client, answer)
-            results: Results = answer.result()
+            await self._wait_for(client, task)
+            results: Results = task.result()
         except KilledWorker as exc:
             raise BrokenExecutor(f"its workers died: {exc}") from exc
         except VersionMismatch as exc:
             raise ClusterUnavailable(
-                f"{exc.message} Start the workers of the Dask scheduler at {self._address} anew, from the same version."
+                f"{exc.message} Restart the workers of the Dask scheduler at {self._address} with the same version."
             ) from exc
-        except (OSError, CancelledError) as exc:  # whatever was on its way is cancelled when the scheduler is lost
+        except (OSError, CancelledError) as exc:  # Dask cancels futures when the connection to the scheduler is lost
             await self._drop(client)
-            raise self._silent(exc) from exc
+            raise self._unreachable(exc) from exc
         except ClusterUnavailable:
             raise
-        except Exception as exc:  # what the items meet comes as a result: this is of the cluster, whatever its type
+        except Exception as exc:  # errors of items are returned as results, so this is an error of the cluster
             await self._drop(client)
             raise ClusterUnavailable(
-                f"The Dask cluster at {self._address} cannot compute ({_cause(exc)}). See that scheduler and workers "
-                "run from the same version of this program and of its packages."
+                f"The Dask cluster at {self._address} cannot compute ({_cause(exc)}). Make sure that the scheduler "
+                "and the workers run the same version of this program and of its packages."
             ) from exc
         finally:
-            answer.cancel()
-            future.release()  # nobody waits for it any more
+            task.cancel()
+            future.release()
         return results
 
-    async def _awaited(self, client: Client, answer: asyncio.Future[Results]) -> None:
-        """Until there is an answer, or it is known why there will be none."""
-        began = last_worker = time.monotonic()
-        while not (await asyncio.wait({answer}, timeout=_LOOK_AFTER))[0]:
-            workers = await self._workers(client)
+    async def _wait_for(self, client: Client, task: asyncio.Future[Results]) -> None:
+        """Wait for a task. Raises ClusterUnavailable if the cluster has no worker or is too slow."""
+        started = last_worker = time.monotonic()
+        while not (await asyncio.wait({task}, timeout=_STATUS_INTERVAL))[0]:
+            workers = await self._worker_count(client)
             now = time.monotonic()
             last_worker = now if workers else last_worker
-            if now - last_worker >= _WORKERS_WITHIN:
+            if now - last_worker >= _WORKERS_TIMEOUT:
                 raise ClusterUnavailable(
-                    f"The Dask scheduler at {self._address} has no worker. Start one as docs/dask.md says."
+                    f"The Dask scheduler at {self._address} has no worker. Start one as described in docs/dask.md."
                 )
-            if now - began >= _COMPUTES_WITHIN:
+            if now - started >= _COMPUTE_TIMEOUT:
                 raise ClusterUnavailable(
-                    f"The Dask cluster at {self._address} has not computed a bundle in {now - began:.0f} seconds, with "
-                    f"{workers} workers. See whether they are busy with other work, or stuck."
+                    f"The Dask cluster at {self._address} has not computed a bundle in {now - started:.0f} seconds "
+                    f"with {workers} workers. Check whether they are busy with other work."
                 )
 
-    async def _workers(self, client: Client) -> int:
-        """How many there are; and how many bundles they can make use of is then known. Raises OSError."""
+    async def _worker_count(self, client: Client) -> int:
+        """The number of workers. Also updates `concurrency`. Raises OSError if the scheduler does not respond."""
         scheduler = client.scheduler
-        if scheduler is None:  # so it is once the client has given up to reach it again
+        if scheduler is None:  # the client has given up reconnecting
             raise ConnectionError("The connection was lost.")
-        told = await asyncio.wait_for(scheduler.identity(n_workers=0), _ANSWERS_WITHIN)
-        self.concurrency = min(max(told["total_threads"], 1) + 1, _MOST)
-        return int(told["n_workers"])
+        identity = await asyncio.wait_for(scheduler.identity(n_workers=0), _RESPONSE_TIMEOUT)
+        self.concurrency = min(max(identity["total_threads"], 1) + 1, _MAX_CONCURRENCY)
+        return int(identity["n_workers"])
 
-    async def _connected(self) -> Client:
-        """The client of all bundles. Raises ClusterUnavailable where the scheduler does not answer."""
+    async def _connect(self) -> Client:
+        """The shared client. Raises ClusterUnavailable if the scheduler does not respond."""
         from distributed import Client
 
-        async with self._connecting:
+        async with self._connect_lock:
             if self._client is not None and self._client.status == "running":
                 return self._client
-            client = Client(self._address, asynchronous=True, set_as_default=False, timeout=_ANSWERS_WITHIN)
+            client = Client(self._address, asynchronous=True, set_as_default=False, timeout=_RESPONSE_TIMEOUT)
             try:
-                await asyncio.wait_for(client, 2 * _ANSWERS_WITHIN)
-                await self._workers(client)
+                await asyncio.wait_for(client, 2 * _RESPONSE_TIMEOUT)
+                await self._worker_count(client)
             except (OSError, ImportError) as exc:
-                await _left(client)
-                raise self._silent(exc) from exc
+                await _close(client)
+                raise self._unreachable(exc) from exc
             except BaseException:
-                await _left(client)
+                await _close(client)
                 raise
             self._client = client
             return client
 
     async def _drop(self, client: Client) -> None:
-        """The next bundle gets a whole one."""
+        """Close a broken client; the next bundle connects again."""
         if self._client is client:
             self._client = None
-        await _left(client)
+        await _close(client)
 
-    def _silent(self, exc: Exception) -> ClusterUnavailable:
+    def _unreachable(self, exc: Exception) -> ClusterUnavailable:
         return ClusterUnavailable(
             f"The Dask scheduler at {self._address} does not answer ({_cause(exc)}). Start it, or correct "
-            "BACKFILL_EXECUTOR and start the service again."
+            "BACKFILL_EXECUTOR and restart the service."
         )
 
 
-async def _left(client: Client) -> None:
+async def _close(client: Client) -> None:
     try:
-        await asyncio.wait_for(client.close(), _STOPS_WITHIN)
+        await asyncio.wait_for(client.close(), _STOP_TIMEOUT)
     except TimeoutError:
-        logger.info("The Dask scheduler at %s was left without a farewell.", client.scheduler)
+        logger.info("The connection to the Dask scheduler at %s could not be closed properly.", client.scheduler)
 
 
 def _cause(exc: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""From a snapshot to its result: pure functions over values that can be sent to another process."""
+"""Pure functions that compute the result of a snapshot. Their arguments and results can be pickled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from backfill.analytics import (
     CHARTER_COLUMN,
-    DistrictSource,
+    DistrictInputs,
     Table,
-    WorldSource,
+    WorldInputs,
     district_result,
     open_clubs,
     read_open_clubs,
@@ -27,27 +27,27 @@ from backfill.errors import BackfillError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeInput:
-    """A snapshot and what stands beside it."""
+    """A snapshot and the values that its result also depends on."""
 
     snapshot: Snapshot
-    """With the bytes of its reports."""
+    """Includes the bytes of its reports."""
     summary: Mapping[str, str] | None = None
-    """The district's row of the date's summary."""
+    """The district's row in the summary of the date."""
     world_line: Mapping[str, Any] | None = None
-    """The district's line of the date's world result."""
+    """The district's entry in the world result of the date."""
     previous: Mapping[str, Any] | Snapshot | None = None
-    """The point of the program year before, or the snapshot to compute it from."""
+    """The point of the previous program year, or the snapshot to compute it from."""
     previous_clubs: Sequence[str] | None = None
-    """The open clubs beside that point; of a snapshot they are computed."""
+    """The open clubs of that point. They are computed if `previous` is a snapshot."""
     is_summary_repeated: bool = False
-    """The date's summary has more than one row of the district, with the same figures."""
+    """The summary of the date has more than one row of the district, with equal figures."""
     are_dates_blank: bool = False
     """The charter and suspend dates are blank in every row of every district of the date."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComputeOutput:
-    """A result as JSON, and what of it is looked up without reading it."""
+    """A result as JSON, and the parts of it that are stored separately."""
 
     body: bytes
     point: Mapping[str, Any] | None
@@ -56,13 +56,17 @@ class ComputeOutput:
     """The open clubs of a district."""
 
 
+Results = list[ComputeOutput | Exception]
+"""An output or an error for each input: a BackfillError for unreadable data, otherwise an unexpected exception."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorldContext:
-    """A date's summary, read once for all its districts."""
+    """The summary of a date, parsed once for all districts."""
 
     rows: Mapping[str, Mapping[str, str]]
     repeated: frozenset[str]
-    """Districts with more than one row, of the same figures."""
+    """Districts with more than one row; the rows are equal."""
     result: Mapping[str, Any]
 
     @property
@@ -71,40 +75,38 @@ class WorldContext:
         return districts
 
 
-def compute(sources: Sequence[ComputeInput]) -> list[ComputeOutput | Exception]:
-    """The result of each, or why there is none: a BackfillError that says it, else a fault of this program."""
-    return [_attempted(source) for source in sources]
+def compute(inputs: Sequence[ComputeInput]) -> Results:
+    """Compute the result of each input. Errors are returned, so that one item does not fail its bundle."""
+    return [_output_or_error(one) for one in inputs]
 
 
-def _attempted(source: ComputeInput) -> ComputeOutput | Exception:
+def _output_or_error(one: ComputeInput) -> ComputeOutput | Exception:
     try:
-        return _computed(source)
-    except BackfillError as exc:
-        return exc
-    except Exception as exc:  # noqa: BLE001 - one item must not take along its bundle; the caller reports it
+        return _output(one)
+    except Exception as exc:  # noqa: BLE001 - the caller reports it as the outcome of the item
         return exc
 
 
-def _computed(source: ComputeInput) -> ComputeOutput:
-    if source.snapshot.district == SUMMARY:
-        return ComputeOutput(_as_json(world_of(source.snapshot).result), None, {})
-    previous, clubs, trouble = source.previous, source.previous_clubs, ""
+def _output(compute_input: ComputeInput) -> ComputeOutput:
+    if compute_input.snapshot.district == SUMMARY:
+        return ComputeOutput(_as_json(world_of(compute_input.snapshot).result), None, {})
+    previous, clubs, previous_error = compute_input.previous, compute_input.previous_clubs, ""
     if isinstance(previous, Snapshot):
         try:
             before = _district(ComputeInput(snapshot=previous), None, None)
             previous, clubs = before["point"], open_clubs(before)
-        except BackfillError as exc:  # that is a failure of its own item, not of this one
-            trouble = f"the snapshot of {previous.date} cannot be read: {exc.message}"
+        except BackfillError as exc:  # the item of that snapshot fails, and this one lacks a comparison
+            previous_error = f"the snapshot of {previous.date} cannot be read: {exc.message}"
             previous = None
-    result = _district(source, previous, clubs, trouble)
+    result = _district(compute_input, previous, clubs, previous_error)
     quality = dict(Counter(note["code"] for note in result["quality"]))
     return ComputeOutput(_as_json(result), result["point"], quality, open_clubs(result))
 
 
 def world_of(snapshot: Snapshot) -> WorldContext:
-    """Raises DashboardError or UnreadableSnapshot where the summary cannot be read."""
+    """Parse a summary. Raises DashboardError or UnreadableSnapshot if it is unreadable."""
     summary = _table(snapshot, ReportName.SUMMARY)
-    source = WorldSource(
+    inputs = WorldInputs(
         date=snapshot.date,
         data_month=snapshot.data_month,
         as_of=snapshot.as_of,
@@ -112,16 +114,16 @@ def world_of(snapshot: Snapshot) -> WorldContext:
         source_hash=snapshot.content_hash,
         summary=summary,
     )
-    return WorldContext(summary_lines(summary), repeated_districts(summary), world_result(source))
+    return WorldContext(summary_lines(summary), repeated_districts(summary), world_result(inputs))
 
 
 def open_clubs_of(snapshot: Snapshot) -> tuple[str, ...]:
-    """As `open_clubs` of its result. Raises DashboardError or UnreadableSnapshot where it cannot be read."""
+    """The same as `open_clubs` of its result. Raises DashboardError or UnreadableSnapshot if it is unreadable."""
     return read_open_clubs(_table(snapshot, ReportName.CLUBS))
 
 
 def has_dates(snapshot: Snapshot) -> bool:
-    """Whether any club of a district has a charter or suspend date. Raises as `open_clubs_of`."""
+    """Whether any club of a district has a charter or suspend date. Raises the same errors as `open_clubs_of`."""
     if snapshot.district == SUMMARY:
         return False
     table = _table(snapshot, ReportName.DISTRICT)
@@ -130,11 +132,14 @@ def has_dates(snapshot: Snapshot) -> bool:
 
 
 def _district(
-    source: ComputeInput, previous: Mapping[str, Any] | None, clubs: Collection[str] | None, trouble: str = ""
+    compute_input: ComputeInput,
+    previous: Mapping[str, Any] | None,
+    clubs: Collection[str] | None,
+    previous_error: str = "",
 ) -> dict[str, Any]:
-    snapshot = source.snapshot
+    snapshot = compute_input.snapshot
     return district_result(
-        DistrictSource(
+        DistrictInputs(
             date=snapshot.date,
             district=snapshot.district,
             program_year=snapshot.program_year,
@@ -145,13 +150,13 @@ def _district(
             clubs=_table(snapshot, ReportName.CLUBS),
             districts=_table(snapshot, ReportName.DISTRICT),
             divisions=_table(snapshot, ReportName.DIVISIONS),
-            summary=source.summary,
-            world_line=source.world_line,
+            summary=compute_input.summary,
+            world_line=compute_input.world_line,
             previous=previous,
             previous_clubs=clubs,
-            previous_trouble=trouble,
-            is_summary_repeated=source.is_summary_repeated,
-            are_dates_blank=source.are_dates_blank,
+            previous_error=previous_error,
+            is_summary_repeated=compute_input.is_summary_repeated,
+            are_dates_blank=compute_input.are_dates_blank,
         )
     )
 

@@ -211,7 +211,7 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
     banner = resumed(paused, NOW)
     assert banner is not None
     assert banner.lead == "Resumed 2 times, most recently at 09:26, from the last stored item."
-    assert banner.rest.endswith("was kept and is not computed again.")
+    assert banner.rest.endswith("are not computed again.")
     assert status_message(paused, NOW).rest.startswith("Nothing is computed until")
 
 

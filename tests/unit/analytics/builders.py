@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from backfill.analytics import DistrictSource, Table, WorldSource, district_result, world_result
+from backfill.analytics import DistrictInputs, Table, WorldInputs, district_result, world_result
 from backfill.domain import ProgramYear, month_end_of
 
 GOAL_COLUMNS = (
@@ -198,12 +198,12 @@ SUMMARY = {
 }
 
 
-def a_source(rows: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **over: Any) -> DistrictSource:
+def a_source(rows: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **over: Any) -> DistrictInputs:
     """A district on the last day of a month of a program year, with a summary that agrees with its open clubs."""
     day = ProgramYear(year).month_end(month)
     active = sum(club.status.strip().lower() in ("active", "low", "ineligible") for club in rows)
     distinguished = sum(club.code.strip() in tuple("DSPM") and club.status != "Suspended" for club in rows)
-    source = DistrictSource(
+    source = DistrictInputs(
         date=day,
         district="91",
         program_year=ProgramYear(year),
@@ -234,5 +234,5 @@ def a_world(*rows: Mapping[str, str]) -> dict[str, Any]:
     table = Table(columns, [[{**SUMMARY, **row}.get(name, "") for name in columns] for row in rows])
     day = date(2024, 6, 30)
     return world_result(
-        WorldSource(date=day, data_month=day, as_of=date(2024, 7, 20), is_final=True, source_hash="00ff", summary=table)
+        WorldInputs(date=day, data_month=day, as_of=date(2024, 7, 20), is_final=True, source_hash="00ff", summary=table)
     )

@@ -292,14 +292,14 @@ def test_a_missing_needed_column_fails_the_item_and_is_named() -> None:
     keep = [at for at, name in enumerate(full.columns) if name not in ("Goals Met", "Mem. Base")]
     cut = Table(tuple(full.columns[at] for at in keep), [[row[at] for at in keep] for row in full.rows])
     with pytest.raises(
-        UnreadableSnapshot, match=r"clubperformance is without needed columns: Mem\. Base, Goals Met"
+        UnreadableSnapshot, match=r"clubperformance lacks required columns: Mem\. Base, Goals Met"
     ) as raised:
         district_result(a_source([AClub()], clubs=cut))
     assert raised.value.code == "UNREADABLE_SNAPSHOT"
 
 
 def test_a_row_of_another_length_is_refused() -> None:
-    with pytest.raises(UnreadableSnapshot, match="as many cells"):
+    with pytest.raises(UnreadableSnapshot, match="another number of cells"):
         Table(("a", "b"), [["1", "2"], ["1"]])
 
 

@@ -158,7 +158,7 @@ def test_of_two_names_of_a_column_the_one_with_figures_counts_with_a_note(
     result = district_result(a_source([AClub(number="1"), AClub(number="2")], clubs=with_both_names(old, new, cells)))
     assert result["goals"][1]["achieved"] == met
     (note,) = [note for note in result["quality"] if note["code"] == "COLUMN_TWICE"]
-    assert f'"{used}" has the figures' in note["message"]
+    assert f'"{used}" is used' in note["message"]
 
 
 @pytest.mark.parametrize("column", ["Level 2s", "Add. Level 2s", "Level 3s", FOURS])

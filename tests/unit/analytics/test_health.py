@@ -60,7 +60,7 @@ def test_every_open_club_is_listed_with_its_reasons() -> None:
                 "netGrowth": -2,
                 "goals": 3,
                 "category": "thriving",
-                "reasons": ["23 members; 20 are needed.", "3 goals met; 3 expected by the end of December."],
+                "reasons": ["23 members; 20 are required.", "3 goals met; 3 expected by the end of December."],
             },
             {
                 "clubNumber": "12",
@@ -72,7 +72,7 @@ def test_every_open_club_is_listed_with_its_reasons() -> None:
                 "netGrowth": 0,
                 "goals": 0,
                 "category": "interventionRequired",
-                "reasons": ["1 member and a net growth of 0; 12 members or a growth of 3 are needed."],
+                "reasons": ["1 member and a net growth of 0; 12 members or a growth of 3 are required."],
             },
         ],
     }
@@ -81,8 +81,8 @@ def test_every_open_club_is_listed_with_its_reasons() -> None:
 @pytest.mark.parametrize(
     ("members", "base", "reason"),
     [
-        ("15", "12", "15 members and a net growth of 3; a growth of 3 is needed."),
-        ("15", "14", "15 members and a net growth of 1; 20 members or a growth of 3 are needed."),
+        ("15", "12", "15 members and a net growth of 3; a growth of 3 is required."),
+        ("15", "14", "15 members and a net growth of 1; 20 members or a growth of 3 are required."),
     ],
 )
 def test_a_reason_has_the_numbers_that_decided(members: str, base: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.analytics import DistrictSource, Table, UnreadableSnapshot, WorldSource, district_result, world_result
+from backfill.analytics import DistrictInputs, Table, UnreadableSnapshot, WorldInputs, district_result, world_result
 from tests.unit.analytics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, a_source
 
 COUNTS = st.integers(0, 40).map(str)
@@ -116,7 +116,7 @@ def test_cells_of_any_text_anywhere_raise_nothing(
 def test_a_world_of_any_cells_gives_a_result_or_the_one_error(rows: list[tuple[str, ...]]) -> None:
     columns = ("DISTRICT", "REGION", "% Club Growth", "% Payment Growth", "Paid Clubs")
     source = a_source([AClub()])
-    world = WorldSource(
+    world = WorldInputs(
         date=source.date,
         data_month=source.date,
         as_of=source.date,
@@ -142,7 +142,7 @@ def with_any_cells(table: Table, data: st.DataObject) -> Table:
     return Table(table.columns, rows)
 
 
-def shuffled(source: DistrictSource, rng: Random) -> DistrictSource:
+def shuffled(source: DistrictInputs, rng: Random) -> DistrictInputs:
     tables = {name: getattr(source, name) for name in ("clubs", "districts", "divisions")}
     mixed = {name: Table(table.columns, rng.sample(table.rows, len(table.rows))) for name, table in tables.items()}
     return replace(source, **mixed)  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ def test_a_total_with_an_unreadable_part_is_null_rather_than_short() -> None:
 @pytest.mark.parametrize(
     ("rows", "match"),
     [
-        (({"DISTRICT": "01"}, {"DISTRICT": "1", "Paid Clubs": "7"}), "two rows for district 01 that differ"),
+        (({"DISTRICT": "01"}, {"DISTRICT": "1", "Paid Clubs": "7"}), "two different rows for district 01"),
         (({"DISTRICT": "Total"},), "no district"),
     ],
 )

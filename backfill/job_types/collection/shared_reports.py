@@ -1,6 +1,6 @@
-"""Dates that share their reports: the close of a month, and the as-of date on which that close was published.
+"""Dates that share reports: the close of a month and the as-of date on which that close was published.
 
-Both have the same report strings, so the reports are requested once and stored under both dates.
+Both have the same report strings, so their reports are requested once and stored under both dates.
 """
 
 from __future__ import annotations
@@ -22,58 +22,62 @@ _Key = tuple[date, str]
 
 
 class SharedReports:
-    """Finds the reports of an item in the snapshot of the other date. Any number of threads may share one."""
+    """Finds the reports of an item in the snapshot of the other date. Thread-safe."""
 
     def __init__(self, job: Job, snapshots: SnapshotStorage) -> None:
         self._job, self._snapshots = job, snapshots
         self._changed = threading.Condition()
-        self._at_work: set[_Key] = set()
+        self._in_progress: set[_Key] = set()
         self._fetched: dict[_Key, Edition] = {}
         self._closes: dict[tuple[date, bool], date | None] = {}
 
     @contextmanager
-    def alone(self, item: WorkItem, edition: Edition) -> Iterator[date | None]:
-        """Yields the other date of an item, None if there is none. The two items are not at work at the same time."""
+    def locked(self, item: WorkItem, edition: Edition) -> Iterator[date | None]:
+        """Yield the other date of an item, or None. The items of both dates are not processed at the same time."""
         other = self._other_date(item, edition)
         if other is None:
             yield None
             return
         key = edition.month_end, item.district
         with self._changed:
-            while key in self._at_work:
+            while key in self._in_progress:
                 self._changed.wait()
-            self._at_work.add(key)
+            self._in_progress.add(key)
         try:
             yield other
         finally:
             with self._changed:
-                self._at_work.remove(key)
+                self._in_progress.remove(key)
                 self._changed.notify_all()
 
     def found(self, other: date, item: WorkItem, edition: Edition, planned: Edition) -> Snapshot | None:
-        """The snapshot of the other date, if it holds what a request for `edition` would bring.
+        """The snapshot of the other date, if it has the reports that a request for `edition` would return.
 
-        That is so if this job has fetched it. Of an earlier job only a final close is used: another snapshot may be
-        from a time in which the month was still open, when its figures changed under the same as-of day.
+        This is the case if this job has fetched it. Of an earlier job, only a final close is used: another snapshot
+        may date from when the month was open and its figures changed under the same as-of date.
         """
         try:
             snapshot = self._snapshots.get(other, item.district)
         except CorruptRecord as exc:
-            logger.warning("Item %s is requested, since the same reports cannot be read: %s", item.key, exc.message)
+            logger.warning(
+                "Item %s is requested, because the stored reports are unreadable: %s",
+                item.key,
+                exc.message,
+            )
             return None
         if snapshot is None or (snapshot.data_month, snapshot.as_of) != (edition.month_end, edition.as_of):
             return None
         fetched = self._fetched.get((edition.month_end, item.district))
-        is_mine = snapshot.job_id == self._job.id
+        is_own = snapshot.job_id == self._job.id
         is_usable = (
             (fetched is not None and fetched.has_requests_of(edition))
-            or (snapshot.is_final and (is_mine or self._job.config.skip_existing))
-            or (is_mine and edition == planned)  # before this job was resumed
+            or (snapshot.is_final and (is_own or self._job.config.skip_existing))
+            or (is_own and edition == planned)  # before this job was resumed
         )
         return snapshot if is_usable else None
 
     def stored(self, item: WorkItem, edition: Edition) -> None:
-        """This job has fetched and stored an item that has another date."""
+        """Record that this job has fetched and stored an item with another date."""
         self._fetched[edition.month_end, item.district] = edition
 
     def _other_date(self, item: WorkItem, edition: Edition) -> date | None:
@@ -84,7 +88,7 @@ class SharedReports:
         return edition.month_end if self._close_of(edition) == edition.as_of else None
 
     def _close_of(self, edition: Edition) -> date | None:
-        """The as-of day of the month's close, by the stored calendar."""
+        """The as-of date of the month's close according to the stored calendar."""
         key = edition.month_end, edition.is_archived
         if key not in self._closes:
             months = self._snapshots.calendar(edition.month_end, edition.month_end)

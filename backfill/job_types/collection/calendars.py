@@ -1,4 +1,4 @@
-"""Which days exist: the calendar pages of the dashboard, asked for once each and kept in the storage."""
+"""The calendar of the dashboard: pages are requested once and stored."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from backfill.dashboard.calendar_page import CalendarPage, calendar_month
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import CalendarMonth, ProgramYear, month_end_of
 from backfill.errors import DashboardUnavailable
-from backfill.job_types.calendar_pages import CalendarPages
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.calendar_pages import CalendarPages
+from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
 from backfill.storage import SnapshotStorage
 
 MAX_AGE = timedelta(minutes=10)
-"""A page of a month that is still open is asked for again after this time."""
+"""A page of an open month is requested again after this time."""
 
 _DAY = timedelta(days=1)
 
 
 class Calendars:
-    """The calendar of any range, from the storage where it is there and from the dashboard where not."""
+    """Calendar months from the storage, or from the dashboard if they are not stored or out of date."""
 
     def __init__(
         self,
@@ -31,15 +31,14 @@ class Calendars:
         new_limiter: Callable[[], Limiter],
         robots: Robots | None = None,
     ) -> None:
-        """`robots` is None where robots.txt is ignored."""
+        """`robots` is None if robots.txt is ignored."""
         self._client, self._snapshots, self._new_limiter, self._robots = client, snapshots, new_limiter, robots
 
     def months(self, wanted: Sequence[date], now: datetime, *, likely: Sequence[str] = ()) -> list[CalendarMonth]:
-        """The months that end on the given days, which are in order, each with what is published of it.
+        """The months that end on the given days, which are in order.
 
-        Every page is stored as soon as it is there, so a plan that could not be finished goes on where it was.
-        `likely` are districts that may exist in those months. Raises DashboardUnavailable where a page is needed and
-        cannot be had.
+        Each page is stored when it is read, so a plan that fails continues with the missing pages. `likely` are
+        districts that may exist in those months. Raises DashboardUnavailable if a missing page cannot be read.
         """
         following = month_end_of(wanted[-1] + _DAY)
         stored = {month.month_end: month for month in self._snapshots.calendar(wanted[0], following)}
@@ -54,15 +53,15 @@ class Calendars:
         return [current[end] for end in wanted]
 
     def refreshed(self, end: date, now: datetime, limiter: Limiter, *, is_archived: bool) -> CalendarMonth:
-        """Read the page of a month again, wherever the dashboard has it now, and store it.
+        """Read the page of a month again from its current location and store it.
 
-        `is_archived`: the month was in the archive before, which it does not leave. Otherwise the bare path says
-        whether its program year is still live. Raises DashboardUnavailable if neither lists a day of the month.
+        `is_archived`: the month is known to be in the archive, which it does not leave. Otherwise the bare path shows
+        whether its program year is live. Raises DashboardUnavailable if neither page lists a day of the month.
         """
         pages = CalendarPages(self._client, limiter, self._known_districts([end]), robots=self._robots)
         page: CalendarPage | None = None
         if not is_archived:
-            with suppress(DashboardUnavailable):  # a live year that has just begun may have no page yet
+            with suppress(DashboardUnavailable):  # a live year that has just started may have no page yet
                 page = pages.page(end, is_archived=False)
         is_live = page is not None and page.program_year == ProgramYear.of(end)
         if not is_live:
@@ -71,7 +70,7 @@ class Calendars:
         if month is None or not month.as_of_days:
             raise DashboardUnavailable(
                 f"The dashboard lists no day of {end:%B %Y}, neither as a month of the live program year nor in the "
-                "archive; the program year may be on its way to the archive."
+                "archive; the program year may be moving to the archive."
             )
         self._snapshots.save_calendar(month)
         return month
@@ -80,23 +79,23 @@ class Calendars:
         limiter = self._new_limiter()
         try:
             pages = CalendarPages(self._client, limiter, self._known_districts(missing), likely, robots=self._robots)
-            return self._asked_for(missing, pages, now)
+            return self._read_pages(missing, pages, now)
         finally:
             limiter.give_back()
 
     def _known_districts(self, missing: list[date]) -> dict[ProgramYear, tuple[str, ...]]:
-        """The districts of the program years of these months, and of the years next to them, as far as stored."""
+        """The stored districts of the program years of these months and of the adjacent years."""
         first, last = ProgramYear.of(missing[0]).start - 1, ProgramYear.of(missing[-1]).start + 1
         months = self._snapshots.calendar(ProgramYear(first).month_end(7), ProgramYear(last).close)
         return {ProgramYear.of(month.month_end): month.districts for month in months if month.districts}
 
-    def _asked_for(self, missing: list[date], pages: CalendarPages, now: datetime) -> dict[date, CalendarMonth]:
+    def _read_pages(self, missing: list[date], pages: CalendarPages, now: datetime) -> dict[date, CalendarMonth]:
         found: dict[date, CalendarMonth] = {}
         for end in missing:
             if end in found:
                 continue
             page, is_archived = self._page(end, pages, now)
-            # A page also names the months of its year that have anything: the others need not be asked for.
+            # A page also lists the months of its year that have figures. The pages of other months are not needed.
             year = ProgramYear.of(end)
             rest = [
                 other
@@ -117,9 +116,9 @@ class Calendars:
 
     @staticmethod
     def _page(end: date, pages: CalendarPages, now: datetime) -> tuple[CalendarPage | None, bool]:
-        """The page of a month and whether it is of the archive; None where its whole year is not published."""
+        """The page of a month and whether it is from the archive; None if its program year is not published."""
         year, live = ProgramYear.of(end), ProgramYear.of(now.date())
-        # A new program year is not published before late July; until then the one before may still be live.
+        # A new program year is not published before late July; until then the previous year may be live.
         if year >= live or (year.start == live.start - 1 and now.month == 7):
             page = pages.page(end, is_archived=False)
             if page is not None and page.program_year == year:
@@ -130,9 +129,10 @@ class Calendars:
 
 
 def _runs_over(month: CalendarMonth, following: CalendarMonth | None) -> bool:
-    """Whether a stored closed month has a day after its close, as earlier versions stored July 2022.
+    """Whether a stored closed month has a day after its close.
 
-    They took the newest day for the close. Such a day is also in the next month, so the page is requested again.
+    Earlier versions took the newest day of July 2022 for its close. Such a day is also in the next month; the page is
+    then requested again.
     """
     if following is None or not (month.is_closed and month.as_of_days and following.as_of_days):
         return False

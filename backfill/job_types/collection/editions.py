@@ -1,4 +1,4 @@
-"""The editions of a job's items: the planned ones, until a calendar page that is read later says otherwise."""
+"""The editions of a job's items: the planned ones, or those of calendar pages that the job has read since."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 
 from backfill.domain import CalendarMonth, Edition, PlannedDay, calendar_ends
 from backfill.errors import DashboardError, DashboardUnavailable, LocalProblem
-from backfill.job_types.calendars import Calendars
+from backfill.job_types.collection.calendars import Calendars
 from backfill.rate_limit import Limiter
 
 PAGE_AGE = timedelta(minutes=1)
-"""A calendar page that was read again serves every item for this time."""
+"""How long a calendar page is reused after it was read again."""
 
 PATIENCE = timedelta(hours=1)
-"""How long items wait for a calendar page that cannot be read, such as while a program year moves to the archive."""
+"""How long items wait for an unreadable calendar page, for example while a program year moves to the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class _ReadPage:
 
 
 class Editions:
-    """Finds out which edition an item has after wrong answers. Any number of threads may share one.
+    """Finds the edition of an item after wrong responses. Thread-safe.
 
-    A program year moves to the archive once, in July or August, also while a job runs. Its items then get wrong
-    answers, and the calendar page of their month says where they are now. Marks order events within the job, so that
-    a clock that jumps does no harm.
+    A program year moves to the archive once, in July or August, possibly while a job runs. Its items then get wrong
+    responses, and the calendar page of their month shows the new location. Marks order events within the job
+    independently of the clock, which may jump.
     """
 
     def __init__(self, calendars: Calendars, limiter: Limiter, now: Callable[[], datetime]) -> None:
@@ -45,32 +45,32 @@ class Editions:
         self._missing_since: dict[date, datetime] = {}
 
     def mark(self) -> int:
-        """A moment, to be compared with others of this job."""
+        """The number of the next event of this job."""
         return next(self._marks)
 
     def answered(self, edition: Edition, mark: int) -> None:
-        """A report of this edition, requested at `mark`, was right: the dashboard had the edition then."""
+        """Record that the dashboard returned a correct report of this edition for a request at `mark`."""
         self._answered[edition] = mark
 
     def current(self, day: PlannedDay, planned: Edition) -> Edition:
-        """The edition to begin an item with: that of a page read by this job, otherwise the planned one."""
+        """The edition to start an item with: that of a page that this job has read, otherwise the planned one."""
         read = self._pages.get(planned.month_end)
         return (read.month.edition(day.date) if read else None) or planned
 
-    def looked_up(self, day: PlannedDay, edition: Edition, since: int, *, is_last_chance: bool) -> Edition | None:
-        """The edition of a date according to the calendar; None if the date is not published any more.
+    def looked_up(self, day: PlannedDay, edition: Edition, since: int, *, is_last_attempt: bool) -> Edition | None:
+        """The edition of a date according to the calendar; None if the date is no longer published.
 
-        `since`: the mark of the item's latest wrong answer under `edition`. A page that is younger than PAGE_AGE is
-        used again. For the item's last chance it must have been read after `since`, unless another item has got a
-        right answer since then. One thread reads a page, the others wait for it. Raises DashboardUnavailable if no
-        page could be read for a long time, and Stopped.
+        `since` is the mark of the item's latest wrong response under `edition`. A page younger than PAGE_AGE is
+        reused. Before the item's last attempt, the page must have been read after `since`, unless another item has
+        got a correct response since then. One thread reads a page while the others wait. Raises DashboardUnavailable
+        if no page could be read within PATIENCE, and Stopped.
         """
         with self._lock:
-            must_be_newer_than = since if is_last_chance and self._answered.get(edition, 0) < since else 0
+            must_be_newer_than = since if is_last_attempt and self._answered.get(edition, 0) < since else 0
             month = self._page(edition.month_end, must_be_newer_than, is_archived=edition.is_archived)
             if (found := month.edition(day.date)) is not None:
                 return found
-            for end in calendar_ends(day.date):  # when a month closes, its newest day may turn out to be of the next
+            for end in calendar_ends(day.date):  # while a month closes, its newest day may belong to the next month
                 if end != edition.month_end:
                     with suppress(DashboardUnavailable):
                         return self._page(end, 0, is_archived=False, is_patient=False).edition(day.date)
@@ -80,13 +80,13 @@ class Editions:
         read = self._pages.get(end)
         if read is not None and (read.mark > newer_than if newer_than else abs(self._now() - read.at) < PAGE_AGE):
             return read.month
-        mark = self.mark()  # before it is read: what happens meanwhile may not be on it
+        mark = self.mark()  # before reading, because the page may miss changes that happen meanwhile
         month = self._read(end, is_archived=is_archived, is_patient=is_patient)
         self._pages[end] = _ReadPage(month, self._now(), mark)
         return month
 
     def _read(self, end: date, *, is_archived: bool, is_patient: bool) -> CalendarMonth:
-        """Try until there is a page: without it nobody knows whether the items of the month can still be had."""
+        """Retry until the page is read. Without it, it is unknown whether the items of the month still exist."""
         failures = 0
         while True:
             try:

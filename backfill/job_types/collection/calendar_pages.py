@@ -1,4 +1,4 @@
-"""Finds a calendar page of a month: requests it with a district that exists in the month's program year."""
+"""Finds the calendar page of a month by requesting it with a district that exists in the month's program year."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import calendar_path
 from backfill.domain import ProgramYear
 from backfill.errors import DashboardError, DashboardUnavailable, HtmlPage, LocalProblem, Throttled
-from backfill.job_types.robots import Robots
+from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
 
 MAX_CANDIDATES = 10
-"""Districts with which a page is requested before the search ends."""
+"""The maximum number of districts with which a page is requested."""
 
 _ATTEMPTS = 3
-"""Failed requests after which the search for a page ends. Error pages for guessed districts do not count."""
+"""The number of failed requests that ends a search. Error pages for guessed districts do not count."""
 
 _PER_SOURCE = 3
-"""Districts taken from one list, such as the home page."""
+"""The number of districts taken from one list, such as the home page."""
 
 _UNDISTRICTED = ("F", "U")
-"""They exist in every program year seen."""
+"""Districts without a number. They exist in every known program year."""
 
 _LONG_LIVED = ("02", "03", "06", "17", "61", "91")
-"""Numbered districts that exist in many program years, the last resort."""
+"""Numbered districts that exist in many program years. They are tried last."""
 
 
 class CalendarPages:
-    """The calendar pages that one plan needs. It remembers the districts of each program year that it has seen.
+    """Reads the calendar pages of one plan and remembers the districts of each program year.
 
-    No district exists in every program year, and the dashboard answers an unknown district with its error page or
-    with the page of another district. A page of another district has the same lists, so it is as good; a page of
-    another program year or month is not used.
+    No numbered district exists in every program year. For an unknown district the dashboard returns its error page
+    or the page of another district. The page of another district has the same lists and is used; a page of another
+    program year or month is not.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class CalendarPages:
         *,
         robots: Robots | None = None,
     ) -> None:
-        """`known`: districts of program years, from stored pages. `likely`: districts that an operator asked for.
+        """`known`: districts of program years from stored pages. `likely`: the districts in the operator's request.
 
-        `robots` is None where robots.txt is ignored.
+        `robots` is None if robots.txt is ignored.
         """
         self._client, self._limiter, self._likely, self._robots = client, limiter, likely, robots
         self._known = dict(known)
@@ -60,8 +60,8 @@ class CalendarPages:
     def page(self, end: date, *, is_archived: bool) -> CalendarPage | None:
         """The page of the month that ends on `end`, from the archive or from the bare path.
 
-        None if the archive does not have the month's program year. The bare path shows the live year, whichever month
-        is requested. Raises DashboardUnavailable, with the districts that were tried, if no page can be had.
+        None if the archive does not have the month's program year. The bare path shows the live year for every month.
+        Raises DashboardUnavailable, with the districts that were tried, if no page can be read.
         """
         tried: list[str] = []
         try:
@@ -69,11 +69,11 @@ class CalendarPages:
         except DashboardUnavailable:
             raise
         except DashboardError as exc:
-            # The error page also answers for a year that is not published.
+            # The dashboard also returns its error page for a year that is not published.
             if is_archived and isinstance(exc, HtmlPage) and not self._is_published(end):
                 return None
             raise DashboardUnavailable(
-                f"The calendar of {end:%B %Y} is needed and cannot be had: {exc.message} "
+                f"The calendar of {end:%B %Y} cannot be read: {exc.message} "
                 f"Tried with district {', '.join(tried)}. Nothing was created; try again later."
             ) from exc
 
@@ -83,10 +83,10 @@ class CalendarPages:
         for district, is_listed in islice(self._candidates(year, is_archived=is_archived), MAX_CANDIDATES):
             tried.append(district)
             try:
-                page = self._requested(end, district, failures, is_archived=is_archived)
+                page = self._request(end, district, failures, is_archived=is_archived)
             except HtmlPage as exc:
                 failure = exc
-                if is_listed:  # The district exists, so its page is broken for the moment.
+                if is_listed:  # The district exists, so its page is temporarily broken.
                     failures.add(exc)
                 elif is_archived and not self._is_published(end):
                     return None
@@ -104,7 +104,7 @@ class CalendarPages:
             raise ValueError("There is no district to request a calendar page with.")
         raise failure
 
-    def _requested(self, end: date, district: str, failures: _Failures, *, is_archived: bool) -> CalendarPage:
+    def _request(self, end: date, district: str, failures: _Failures, *, is_archived: bool) -> CalendarPage:
         while True:
             try:
                 self._check_robots(calendar_path(end, district=district, is_archived=is_archived))
@@ -116,7 +116,7 @@ class CalendarPages:
                 failures.add(exc)
 
     def _is_published(self, end: date) -> bool:
-        """Whether the dashboard lists the program year of a month. Every page lists the years; True if none comes."""
+        """Whether the dashboard lists the program year of a month. Every page lists them. True if none is readable."""
         if not self._published and not self._has_read_bare_path:
             self._has_read_bare_path = True
             try:
@@ -127,7 +127,7 @@ class CalendarPages:
         return not self._published or ProgramYear.of(end) in self._published
 
     def _candidates(self, year: ProgramYear, *, is_archived: bool) -> Iterator[tuple[str, bool]]:
-        """Each district to request a page with, the surest first, and whether the dashboard lists it for that year."""
+        """The districts to try, most likely first, and whether the dashboard lists each for the year."""
         seen: set[str] = set()
         for districts, is_listed in self._lists(year, is_archived=is_archived):
             for district in districts:
@@ -136,9 +136,9 @@ class CalendarPages:
                     yield district, is_listed
 
     def _lists(self, year: ProgramYear, *, is_archived: bool) -> Iterator[tuple[Sequence[str], bool]]:
-        yield _surest(self._known.get(year, ())), True
+        yield _most_likely(self._known.get(year, ())), True
         if not is_archived:
-            yield _surest(self._home_districts()), True
+            yield _most_likely(self._home_districts()), True
         yield _UNDISTRICTED, False
         yield self._likely[:_PER_SOURCE], False
         others = [other for other, districts in self._known.items() if other != year and districts]
@@ -148,7 +148,7 @@ class CalendarPages:
         yield _LONG_LIVED, False
 
     def _home_districts(self) -> tuple[str, ...]:
-        """The districts that the home page lists; none if it cannot be had, since there are other candidates."""
+        """The districts on the home page; none if it cannot be read, because there are other candidates."""
         for _ in range(_ATTEMPTS):
             if self._home is not None:
                 break
@@ -159,7 +159,7 @@ class CalendarPages:
             except (DashboardUnavailable, LocalProblem):
                 raise
             except Throttled:
-                continue  # the limiter holds every request
+                continue  # the limiter delays every request
             except DashboardError:
                 self._home = ()
         return self._home or ()
@@ -176,24 +176,24 @@ class _Failures:
         self._limiter, self._count = limiter, 0
 
     def add(self, failure: DashboardError) -> None:
-        """Wait before the next request. Raises the failure if the search ends with it."""
+        """Wait before the next request. Raises the failure if it ends the search."""
         self._count += 1
         if not failure.is_retryable or self._count >= _ATTEMPTS or isinstance(failure, LocalProblem):
             raise failure
-        if not isinstance(failure, Throttled):  # a throttled limiter holds every request anyway
+        if not isinstance(failure, Throttled):  # a throttled limiter delays every request anyway
             self._limiter.back_off(self._count, failure.message)
 
 
-def _surest(districts: Sequence[str]) -> list[str]:
-    """A few of the districts, F and U first."""
+def _most_likely(districts: Sequence[str]) -> list[str]:
+    """The first few of the districts, F and U before others."""
     return sorted(districts, key=lambda district: district not in _UNDISTRICTED)[:_PER_SOURCE]
 
 
 def _is_trusted(page: CalendarPage, end: date, *, is_archived: bool) -> bool:
-    """Whether a page, which may be another district's, tells of the month that was requested.
+    """Whether a page, possibly of another district, describes the requested month.
 
-    The archive has to show the requested year, the bare path the newest one. A page shows another month than the
-    requested one only if that month has no figures.
+    The archive must show the requested year, the bare path the newest one. A page shows another month only if the
+    requested one has no figures.
     """
     year = ProgramYear.of(end)
     shown = year if is_archived else max(page.program_years)

@@ -1,4 +1,4 @@
-"""What a result takes from other snapshots than its own: that of the year before, and whether dates are blank."""
+"""The inputs of a result from other snapshots: the year before, and whether the charter dates are blank."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.job_types.compute.tasks import has_dates, open_clubs_of
 from backfill.storage import SnapshotStorage
 
-_KEPT = 4096
-"""Snapshots whose open clubs are kept: two program years of month-ends of every district, 4 MB."""
+_CACHE_SIZE = 4096
+"""The number of snapshots whose open clubs are cached: two program years of month-ends, 4 MB."""
 
 Key = tuple[date, str]
 """The date and the district of a snapshot."""
-
 
 MonthKey = tuple[date, str]
 """A data month and a district."""
@@ -31,7 +30,7 @@ def year_before(month_end: date) -> date:
 
 
 class LastOfMonth:
-    """The last snapshot of each data month and district: the close, else the newest as-of."""
+    """The last snapshot of each data month and district: the close, otherwise the newest as-of date."""
 
     def __init__(self, facts: Iterable[SnapshotFacts] = ()) -> None:
         self._last: dict[MonthKey, SnapshotFacts] = {}
@@ -44,40 +43,41 @@ class LastOfMonth:
                 self._last[one.data_month, one.district] = one
 
     def before(self, own: SnapshotFacts) -> SnapshotFacts | None:
-        """What a snapshot is compared with: the same data month's last of the program year before."""
+        """The snapshot to compare with: the last one of the same data month of the previous program year."""
         if own.district == SUMMARY:
             return None
         return self._last.get((year_before(own.data_month), own.district))
 
 
 class OpenClubs:
-    """The open clubs of snapshots that later results are compared with.
+    """A cache of the open clubs of snapshots, with which later results are compared.
 
-    A job in date order computes a snapshot a year before it compares with it, and compares a month of days with the
-    same one, so few of them are read again. The points of results do not hold them: a series would carry them along.
+    A job runs in date order: it computes a snapshot before it compares later ones with it, and compares all days of a
+    month with the same one. So few snapshots are read again. Points do not contain the clubs, which would enlarge
+    every series.
     """
 
     def __init__(self, snapshots: SnapshotStorage) -> None:
         self._snapshots = snapshots
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Key, str] = OrderedDict()
+        self._cache: OrderedDict[Key, str] = OrderedDict()
 
     def remember(self, day: date, district: str, clubs: Sequence[str]) -> None:
         with self._lock:
-            self._kept[day, district] = "\0".join(clubs)
-            self._kept.move_to_end((day, district))
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._cache[day, district] = "\0".join(clubs)
+            self._cache.move_to_end((day, district))
+            if len(self._cache) > _CACHE_SIZE:
+                self._cache.popitem(last=False)
 
     def read(self, keys: Iterable[Key]) -> Mapping[Key, tuple[str, ...]]:
-        """The open clubs of each snapshot that can be read."""
+        """The open clubs of the snapshots; unreadable ones are missing."""
         found: dict[Key, tuple[str, ...]] = {}
         missing: dict[date, list[str]] = defaultdict(list)
         with self._lock:
             for key in keys:
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    joined = self._kept[key]
+                if key in self._cache:
+                    self._cache.move_to_end(key)
+                    joined = self._cache[key]
                     found[key] = tuple(joined.split("\0")) if joined else ()
                 else:
                     missing[key[0]].append(key[1])
@@ -85,7 +85,7 @@ class OpenClubs:
             for district, snapshot in self._snapshots.get_several(day, districts).items():
                 try:
                     clubs = open_clubs_of(snapshot)
-                except (DashboardError, UnreadableSnapshot):  # its own item says so
+                except (DashboardError, UnreadableSnapshot):  # its own item reports the error
                     continue
                 self.remember(day, district, clubs)
                 found[day, district] = clubs
@@ -93,21 +93,21 @@ class OpenClubs:
 
 
 class Dates(Enum):
-    """What is known of the charter and suspend dates of all districts of a date."""
+    """Whether the charter and suspend dates of the districts of a date are blank."""
 
     SEEN = "seen"
-    """A district has one: where a column of another district is blank, it has none."""
+    """A district has one, so a blank column of another district means that it has none."""
     BLANK = "blank"
-    """They are blank in every row of every district: the export has left them out."""
+    """They are blank in every row of every district: the export omits them."""
     UNKNOWN = "unknown"
-    """They are blank in every district that is stored, but not every district of the date is."""
+    """They are blank in every stored district, but not all districts of the date are stored."""
 
 
 def dates_of(stored: Collection[str], named: Collection[str] | None, read: Callable[[str], Snapshot]) -> Dates:
     """Read the snapshots of a date until one has a charter or suspend date.
 
-    `stored` are the districts with a snapshot, `named` those of the date's summary (None where there is none, and then
-    the stored ones are all that is known). A snapshot that cannot be read has no dates.
+    `stored` are the districts with a snapshot, `named` those of the date's summary, None without a summary. An
+    unreadable snapshot has no dates.
     """
     if hold_dates(stored, read):
         return Dates.SEEN
@@ -115,12 +115,12 @@ def dates_of(stored: Collection[str], named: Collection[str] | None, read: Calla
 
 
 def hold_dates(districts: Iterable[str], read: Callable[[str], Snapshot]) -> bool:
-    """Whether one of the districts has a charter or suspend date; reads no more of them than it takes."""
+    """Whether any of the districts has a charter or suspend date. Stops reading at the first one."""
     return any(_has_dates(district, read) for district in districts)
 
 
 def _has_dates(district: str, read: Callable[[str], Snapshot]) -> bool:
     try:
         return has_dates(read(district))
-    except (CorruptRecord, DashboardError, SnapshotNotFound, UnreadableSnapshot):  # its own item says so
+    except (CorruptRecord, DashboardError, SnapshotNotFound, UnreadableSnapshot):  # its own item reports the error
         return False

@@ -1,4 +1,4 @@
-"""Asks robots.txt before the dashboard is asked for anything else: once a day in each process, under the limiter."""
+"""Reads robots.txt before any other request: once a day per process, within the rate limits."""
 
 from __future__ import annotations
 
@@ -25,45 +25,49 @@ from backfill.rate_limit import Limiter
 MAX_AGE = timedelta(days=1)
 
 _PREVIEW_WAITS = 10.0
-"""Seconds that a preview waits for a job of the same process that is reading robots.txt; then it reads for itself."""
+"""Seconds that a preview waits while a job of the same process reads robots.txt; then it reads the file itself."""
 
 
 class Robots:
-    """The rules of the dashboard's robots.txt. Any number of threads may share one."""
+    """The rules of the dashboard's robots.txt. Thread-safe."""
 
     def __init__(self, client: DashboardClient, *, now: Callable[[], datetime]) -> None:
         self._client, self._now = client, now
         self._reading = threading.Lock()
         self._read: tuple[RobotRules, datetime] | None = None
         self._unavailable: tuple[str, datetime] | None = None
-        """Why it could not be read, and when a job tries again."""
+        """Why the file could not be read, and when a job tries again."""
         self._failures = 0
 
     def check(self, limiter: Limiter, path: str) -> None:
-        """Let a path be requested, at most at the pace that robots.txt asks for.
+        """Check that a path may be requested, and apply the crawl delay.
 
-        Raises DisallowedByRobots; RobotsUnavailable and LocalProblem where robots.txt cannot be read.
+        Raises DisallowedByRobots, and RobotsUnavailable or LocalProblem if robots.txt cannot be read.
         """
         self._check(limiter, path, max_wait=_PREVIEW_WAITS)
 
     def wait(self, limiter: Limiter, path: str) -> None:
-        """Wait until a path may be requested; raises Stopped as every wait of the limiter does."""
+        """Wait until a path may be requested. Raises Stopped."""
         is_held = False
         while True:
             try:
                 self._check(limiter, path, max_wait=math.inf)
             except LocalProblem:
-                limiter.resume()  # the limiter itself waits before the next attempt, and says why
+                limiter.resume()  # the limiter waits before the next attempt and reports why
                 is_held = False
             except DisallowedByRobots as exc:
-                limiter.hold_for(WaitReason.ROBOTS, f"{exc.message} No item is charged for it.", self._until_read())
+                limiter.hold_for(
+                    WaitReason.ROBOTS,
+                    f"{exc.message} This does not count against any item.",
+                    self._seconds_to_next_read(),
+                )
                 is_held = True
             except RobotsUnavailable as exc:
                 sentence = (
-                    f"The dashboard counts as down. {exc.message} It is tried again. No item is charged for it, and "
-                    "the job goes on by itself."
+                    f"The dashboard counts as down. {exc.message} The job retries and then continues automatically. "
+                    "This does not count against any item."
                 )
-                limiter.hold_for(WaitReason.DOWN, sentence, self._until_retry())
+                limiter.hold_for(WaitReason.DOWN, sentence, self._seconds_to_retry())
                 is_held = True
             else:
                 if is_held:
@@ -85,47 +89,47 @@ class Robots:
         if self._read is None:
             return None
         rules, read_at = self._read
-        # A clock that was set back does not keep old rules for longer than a day.
+        # abs(): a clock that was set back must not keep old rules for longer than a day.
         return rules if abs(self._now() - read_at) < MAX_AGE else None
 
     def _fetched(self, limiter: Limiter, max_wait: float) -> RobotRules:
-        """By one thread at a time, so that it is read once."""
+        """Read robots.txt. One thread reads while the others wait."""
         ends = time.monotonic() + max_wait
-        while not (is_mine := self._reading.acquire(timeout=0.5)) and time.monotonic() < ends:
+        while not (is_reader := self._reading.acquire(timeout=0.5)) and time.monotonic() < ends:
             limiter.check()
         try:
             if (rules := self._current()) is not None:
                 return rules
-            if self._unavailable is not None and max_wait == math.inf and self._until_retry() > 0:
+            if self._unavailable is not None and max_wait == math.inf and self._seconds_to_retry() > 0:
                 raise RobotsUnavailable(self._unavailable[0])  # another thread has just tried
-            rules = self._asked(limiter)
+            rules = self._request(limiter)
             self._read, self._unavailable, self._failures = (rules, self._now()), None, 0
             return rules
         finally:
-            if is_mine:
+            if is_reader:
                 self._reading.release()
 
-    def _asked(self, limiter: Limiter) -> RobotRules:
+    def _request(self, limiter: Limiter) -> RobotRules:
         try:
             with limiter.request(is_first=True):
                 return self._client.robot_rules()
         except (RefusedAnswer, HtmlPage):
-            return NO_RULES  # there is no such file, which allows everything
+            return NO_RULES  # a missing file allows everything
         except LocalProblem:
             raise
         except DashboardError as exc:
             if not exc.is_retryable:
-                return NO_RULES  # it cannot even be asked; the requests that follow report that
+                return NO_RULES  # the requests that follow report the error
             self._failures += 1
             pause = limiter.limits.backoff(self._failures, random.random())
-            message = f"Its robots.txt cannot be read, so nothing else is requested: {exc.message}"
+            message = f"Its robots.txt cannot be read, so no other requests are sent: {exc.message}"
             self._unavailable = message, self._now() + pause
             raise RobotsUnavailable(message) from exc
 
-    def _until_read(self) -> float:
+    def _seconds_to_next_read(self) -> float:
         return self._seconds_to(self._read[1] + MAX_AGE if self._read else self._now())
 
-    def _until_retry(self) -> float:
+    def _seconds_to_retry(self) -> float:
         return self._seconds_to(self._unavailable[1] if self._unavailable else self._now())
 
     def _seconds_to(self, moment: datetime) -> float:

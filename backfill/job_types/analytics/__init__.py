@@ -1,0 +1,1 @@
+"""analytics-generation: computes results from stored snapshots."""

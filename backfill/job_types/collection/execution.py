@@ -1,0 +1,249 @@
+"""Processes the items of a claimed collection job: from the dashboard to snapshots."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from backfill.dashboard.client import DashboardClient
+from backfill.dashboard.protocol import ReportRequest
+from backfill.domain import (
+    ATTEMPTS,
+    SUMMARY,
+    Edition,
+    Job,
+    Outcome,
+    OutcomeKind,
+    PlannedDay,
+    RateLimits,
+    Report,
+    ReportName,
+    SkipReason,
+    Snapshot,
+    WorkItem,
+    district_order,
+    reports_of,
+)
+from backfill.errors import (
+    BackfillError,
+    DashboardError,
+    DashboardUnavailable,
+    GivenUp,
+    LocalProblem,
+    NoRows,
+    StorageUnavailable,
+    Throttled,
+    WrongReport,
+)
+from backfill.job_types.base import Execution
+from backfill.job_types.collection.editions import Editions
+from backfill.job_types.collection.robots import Robots
+from backfill.job_types.collection.shared_reports import SharedReports
+from backfill.rate_limit import Limiter
+from backfill.storage import Fence, SnapshotStorage
+
+logger = logging.getLogger(__name__)
+
+_EMPTY_RESPONSES = 2
+"""After this many responses without rows, a report that the calendar lists counts as not published."""
+
+_WRONG_RESPONSES = 2
+"""After this many wrong responses the calendar is read again."""
+
+
+class _Unsuccessful(Exception):
+    """An item has an outcome and nothing of it is stored."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+class CollectionExecution(Execution):
+    """Fetches the reports of items and stores them as snapshots."""
+
+    def __init__(
+        self,
+        job: Job,
+        fence: Fence,
+        limiter: Limiter,
+        editions: Editions,
+        *,
+        client: DashboardClient,
+        snapshots: SnapshotStorage,
+        now: Callable[[], datetime],
+        robots: Robots | None,
+    ) -> None:
+        self._robots = robots
+        self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
+        self._client, self._snapshots, self._now = client, snapshots, now
+        self._shared = SharedReports(job, snapshots)
+        self._last_request: ReportRequest | None = None
+
+    def concurrency(self, limits: RateLimits) -> int:
+        return limits.max_concurrent
+
+    def skips(self, day: PlannedDay) -> Sequence[Outcome]:
+        """Stored items. Those that this job stored before it was killed count as processed."""
+        outcomes = []
+        for held in self._snapshots.keys(day.date, day.date):
+            if day.edition is None or not held.covers(day.edition):
+                continue
+            is_own = held.job_id == self._job.id
+            if not (is_own or self._job.config.skip_existing):
+                continue
+            for district in held.districts.intersection(day.districts):
+                item = WorkItem(day.date, district)
+                outcomes.append(
+                    Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1)
+                    if is_own
+                    else Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.STORED)
+                )
+        return outcomes
+
+    def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
+        return [self._processed(day, item) for item in items]
+
+    def _processed(self, day: PlannedDay, item: WorkItem) -> Outcome:
+        if day.edition is None:
+            raise ValueError(f"{item.key} has no edition to fetch.")
+        edition = self._editions.current(day, day.edition)
+        with self._shared.locked(item, edition) as other_date:
+            if other_date is not None:
+                stored = self._shared.found(other_date, item, edition, day.edition)
+                if stored is not None:
+                    self._store(item, edition, stored.reports, stored.fetched_at)
+                    return Outcome(item, OutcomeKind.PROCESSED, self._now())
+            return self._fetch_and_store(day, item, edition, is_shared=other_date is not None)
+
+    def _fetch_and_store(self, day: PlannedDay, item: WorkItem, edition: Edition, *, is_shared: bool) -> Outcome:
+        reports: dict[ReportName, Report] = {}
+        with self._limiter.item(item.key):
+            try:
+                edition = self._fetch(day, item, edition, reports)
+            except _Unsuccessful as exc:
+                return exc.outcome
+            attempts = self._limiter.failures(item.key) + 1
+        self._store(item, edition, reports, self._now())
+        if is_shared:
+            self._shared.stored(item, edition)
+        return Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=attempts)
+
+    def _fetch(self, day: PlannedDay, item: WorkItem, edition: Edition, reports: dict[ReportName, Report]) -> Edition:
+        """Fetch every report of an item into `reports`. A report that was fetched is not requested again.
+
+        Returns the edition of the reports. The calendar may list another edition than the given one; the reports
+        that were fetched before are then discarded.
+        """
+        empty_responses = wrong_responses = last_wrong = 0
+        failure: DashboardError | None = None
+        while missing := [name for name in reports_of(item.district) if name not in reports]:
+            request = ReportRequest(report=missing[0], district=item.district, edition=edition)
+            self._wait_for_robots(request)
+            try:
+                with self._limiter.request(item.key, is_first=not reports) as is_probe:
+                    if is_probe:
+                        self._send_probe(day, edition)
+                    else:
+                        mark = self._editions.mark()
+                        reports[request.report] = self._client.report(request)
+                        self._editions.answered(edition, mark)
+                        self._last_request = request
+            except GivenUp as exc:
+                raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
+            except LocalProblem:
+                continue  # nothing was sent: the limiter waits, and the attempt does not count against the item
+            except DashboardError as exc:
+                failure = exc
+                if isinstance(exc, Throttled) and exc.retry_at is not None:
+                    continue  # the dashboard asked for a pause: this does not count against the item
+                empty_responses += isinstance(exc, NoRows)
+                if empty_responses >= _EMPTY_RESPONSES and not reports:
+                    raise self._not_published(item, exc.message) from exc
+                if not exc.is_retryable:
+                    raise self._failed(item, exc, self._limiter.failures(item.key)) from exc
+                if isinstance(exc, WrongReport):
+                    wrong_responses += 1
+                    last_wrong = self._editions.mark()
+                self._limiter.wait_after_failure(item.key, exc.message)
+                if not isinstance(exc, WrongReport) or wrong_responses < _WRONG_RESPONSES:
+                    continue
+                found = self._edition_after(exc, day, item, edition, last_wrong)
+                if found != edition:
+                    edition, empty_responses, wrong_responses = found, 0, 0
+                    reports.clear()
+        return edition
+
+    def _wait_for_robots(self, request: ReportRequest) -> None:
+        if self._robots is not None:
+            self._robots.wait(self._limiter, request.path_and_query)
+
+    def _edition_after(
+        self, exc: WrongReport, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
+    ) -> Edition:
+        """The edition to continue with after wrong responses: the given one or another one of the same date."""
+        failures = self._limiter.failures(item.key)
+        if failures >= ATTEMPTS:
+            return edition
+        try:
+            found = self._editions.looked_up(day, edition, last_wrong, is_last_attempt=failures == ATTEMPTS - 1)
+        except DashboardUnavailable as unavailable:
+            logger.warning("Item %s continues with its planned edition. %s", item.key, unavailable.message)
+            return edition
+        if found is None:
+            message = f"The dashboard's calendar no longer lists this date. {exc.message}"
+            raise self._not_published(item, message) from exc
+        if found != edition:
+            logger.info("The calendar has changed; item %s is fetched as %s.", item.key, found)
+        return found
+
+    def _send_probe(self, day: PlannedDay, edition: Edition) -> None:
+        """Request what was available before: the last report, a stored report of this day, or the calendar page."""
+        if self._last_request is None:
+            stored = (held.districts for held in self._snapshots.keys(day.date, day.date) if held.covers(edition))
+            for district in sorted(frozenset().union(*stored).intersection(day.districts), key=district_order):
+                self._last_request = ReportRequest(report=reports_of(district)[0], district=district, edition=edition)
+        if self._last_request is None:
+            district = self._existing_district(day, edition)
+            self._client.calendar_page(edition.month_end, district=district, is_archived=edition.is_archived)
+        else:
+            self._client.report(self._last_request)
+
+    def _existing_district(self, day: PlannedDay, edition: Edition) -> str:
+        """A district of the edition's program year: one of the planned day, otherwise one of the stored calendar."""
+        months = self._snapshots.calendar(edition.month_end, edition.month_end)
+        known = (*day.districts, *(district for month in months for district in month.districts))
+        return next((district for district in known if district != SUMMARY), "F")
+
+    def _failed(self, item: WorkItem, failure: BackfillError, attempts: int) -> _Unsuccessful:
+        kind, at = OutcomeKind.FAILED, self._now()
+        outcome = Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable)
+        excerpt = failure.excerpt if isinstance(failure, DashboardError) else ""
+        return _Unsuccessful(outcome._replace(excerpt=excerpt))
+
+    def _not_published(self, item: WorkItem, message: str) -> _Unsuccessful:
+        kind, at, attempts = OutcomeKind.SKIPPED, self._now(), self._limiter.failures(item.key)
+        return _Unsuccessful(Outcome(item, kind, at, SkipReason.NOT_PUBLISHED, message, attempts))
+
+    def _store(
+        self, item: WorkItem, edition: Edition, reports: Mapping[ReportName, Report], fetched_at: datetime
+    ) -> None:
+        snapshot = Snapshot(
+            date=item.date,
+            district=item.district,
+            data_month=edition.month_end,
+            as_of=edition.as_of,
+            is_final=edition.is_final and item.date == edition.month_end,
+            fetched_at=fetched_at,
+            job_id=self._job.id,
+            reports=reports,
+        )
+        while True:
+            try:
+                self._snapshots.put(snapshot, fence=self._fence)
+            except StorageUnavailable as exc:
+                # The fetched reports are kept and stored when the storage responds again.
+                self._limiter.back_off(failures=1, reason=exc.message)
+            else:
+                return

@@ -1,0 +1,71 @@
+"""The handler of data-collection jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from backfill.dashboard.client import DashboardClient
+from backfill.domain import Cadence, Job, JobConfig, Plan, WorkItem, calendar_ends
+from backfill.errors import InvalidRequest
+from backfill.job_types.base import Execution, JobTypeHandler
+from backfill.job_types.collection.calendars import Calendars
+from backfill.job_types.collection.editions import Editions
+from backfill.job_types.collection.execution import CollectionExecution
+from backfill.job_types.collection.plan import collection_plan, narrowed, planned_dates
+from backfill.job_types.collection.robots import Robots
+from backfill.rate_limit import Limiter
+from backfill.storage import Fence, SnapshotStorage
+
+
+class CollectionHandler(JobTypeHandler):
+    """Plans an item for each published date and district; the items fetch its reports."""
+
+    def __init__(
+        self,
+        client: DashboardClient,
+        snapshots: SnapshotStorage,
+        calendars: Calendars,
+        *,
+        now: Callable[[], datetime],
+        robots: Robots | None = None,
+    ) -> None:
+        """`robots` is None if robots.txt is ignored."""
+        self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
+        self._robots = robots
+
+    def plan(self, config: JobConfig, now: datetime) -> Plan:
+        if config.start_date is None or config.end_date is None:
+            raise InvalidRequest({"startDate": ["startDate and endDate are required for data-collection."]})
+        first, last = config.start_date, config.end_date
+        dates = [*planned_dates(first, last, config.cadence)]
+        if not dates:
+            return Plan(())
+        # Only the months that the cadence includes: ten year-ends need ten pages instead of 120.
+        ends = sorted({end for day in dates for end in calendar_ends(day)})
+        months = self._calendars.months(ends, now, likely=config.target_districts)
+        known = {district for month in months for district in month.districts}
+        unknown = [district for district in config.target_districts if district not in known]
+        if unknown and known:
+            names = ", ".join(unknown)
+            message = f"The dashboard has no district {names} between {first} and {last}; leave it out."
+            raise InvalidRequest({"targetDistricts": [message]})
+        # A close before the range may have the same reports as a date in the range.
+        stored_from = first.replace(day=1) - timedelta(days=1) if config.cadence is Cadence.DAILY else first
+        return collection_plan(config, first, last, months, self._snapshots.keys(stored_from, last))
+
+    def plan_items(self, config: JobConfig, now: datetime, items: Iterable[WorkItem]) -> Plan:
+        return narrowed(self.plan(config, now), items)
+
+    def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
+        editions = Editions(self._calendars, limiter, self._now)
+        return CollectionExecution(
+            job,
+            fence,
+            limiter,
+            editions,
+            client=self._client,
+            snapshots=self._snapshots,
+            now=self._now,
+            robots=self._robots,
+        )
