@@ -13,7 +13,6 @@ from backfill.domain.calendar import (
     month_end_of,
     month_ends,
 )
-from backfill.domain.circuit_breaker import ATTEMPTS, DOWN_AFTER, CircuitBreaker
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
 from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
@@ -70,10 +69,8 @@ from backfill.domain.worker_heartbeat import is_alive, waiting_for_worker
 
 __all__ = [
     "ACTIVE",
-    "ATTEMPTS",
     "BOUNDS",
     "DISTRICT_REPORTS",
-    "DOWN_AFTER",
     "ENDED",
     "ERRORS_KEPT",
     "FIRST_DAY",
@@ -96,7 +93,6 @@ __all__ = [
     "Cell",
     "Changes",
     "Channel",
-    "CircuitBreaker",
     "CoveredDay",
     "CoveredMonth",
     "CrashIsolation",

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
-    ATTEMPTS,
     SUMMARY,
     Cadence,
     CalendarMonth,
@@ -52,7 +51,7 @@ from backfill.job_types.editions import Editions
 from backfill.job_types.request_count import count_requests, covered_items
 from backfill.job_types.robots import Robots
 from backfill.job_types.shared_reports import SharedReports
-from backfill.rate_limit import Limiter
+from backfill.rate_limit import ATTEMPTS, Limiter
 from backfill.storage import Fence, SnapshotStorage
 
 logger = logging.getLogger(__name__)
