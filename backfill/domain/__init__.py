@@ -1,4 +1,4 @@
-"""Frozen values and every rule. Time comes in as an argument; nothing here reads a clock, a file or a database."""
+"""Immutable values and pure rules. Time is an argument: nothing here reads a clock, a file or a database."""
 
 from backfill.domain.allowed_hours import AllowedHours
 from backfill.domain.audit import Actor, AuditAction, AuditEntry, Changes, Channel, job_changes, limit_changes
@@ -25,10 +25,9 @@ from backfill.domain.job import (
     JobFilter,
     JobType,
 )
-from backfill.domain.job_conflict import job_conflict
 from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
-from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
+from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, waiting_for_worker
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
     Outcome,
@@ -65,7 +64,6 @@ from backfill.domain.webhook_event import (
     WebhookEventType,
     hold_event,
 )
-from backfill.domain.worker_heartbeat import is_alive, waiting_for_worker
 
 __all__ = [
     "ACTIVE",
@@ -160,7 +158,6 @@ __all__ = [
     "is_alive",
     "is_month_end",
     "job_changes",
-    "job_conflict",
     "kinds_in",
     "limit_changes",
     "month_end_of",

@@ -17,7 +17,7 @@ from backfill.domain.progress import Progress
 from backfill.domain.rate_limits import RateLimits
 from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.webhook_event import WebhookEvent, WebhookEvents, WebhookEventType
-from backfill.errors import InvalidJobState, LeaseLost
+from backfill.errors import InvalidJobState, JobConflict, LeaseLost
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 """For this long an Idempotency-Key stands for the job that it created."""
@@ -117,7 +117,27 @@ class Job:
         """With the reason why nothing is asked for; to be shown, not to be stored."""
         return replace(self, progress=replace(self.progress, limiter=replace(self.progress.limiter, reason=sentence)))
 
-    # What an operator does.
+    def conflict(self) -> JobConflict:
+        """The error for a start that this active job prevents."""
+        wait = "resume it and wait until it ends" if self.status is Status.PAUSED else "wait until it ends"
+        progress = self.progress
+        return JobConflict(
+            f"Job {self.id} ({self.job_type}) is {self.status} at {progress.percent:g} %. One job runs at a "
+            f"time: {wait}, or cancel it first.",
+            details={
+                "jobId": str(self.id),
+                "jobType": str(self.job_type),
+                "status": str(self.status),
+                "path": f"/api/admin/backfill/{self.id}",
+                "progress": {
+                    "totalItems": progress.total_items,
+                    "settledItems": progress.settled_items,
+                    "percent": progress.percent,
+                },
+            },
+        )
+
+    # Requests of operators.
 
     def cancel_requested(self, now: datetime) -> Job:
         """Cancelling while items in flight finish, cancelled at once where no live runner holds it."""

@@ -154,7 +154,7 @@ def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
         20,
         "the pace grows back",
     )["rateLimiter"]
-    assert "since the dashboard asked for fewer than the limit of 600 requests a minute" in grown["reason"]
+    assert "because the dashboard asked for fewer than the limit of 600 requests a minute" in grown["reason"]
     assert grown["waitedSeconds"]["slowed"] >= 3
     after = [at for at in starts_of(sample.exports()) if at > refused_at + 0.2]
     assert_paced(after, 360)
