@@ -55,11 +55,9 @@ class Limiter:
         self._now, self._clock = clock.now, clock.monotonic
         self._waits = Waits(clock)
         self._changed = self._waits.changed
-        self._shared, self._reservations = (
-            SharedSchedule(update_schedule, clock, waits=max_wait is None),
-            Reservations(),
-        )
-        self._responses, self._counts = ResponsePolicy(before.down_since), RequestCounter(before)
+        self._shared = SharedSchedule(update_schedule, clock, waits=max_wait is None)
+        self._reservations, self._counts = Reservations(), RequestCounter(before)
+        self._responses = ResponsePolicy(before.down_since)
         self._breaker, self._retries = self._responses.breaker, self._responses.retries
         self._local = LocalProblemWait(is_logged=max_wait is None)
         self._held_up: tuple[WaitReason, float, str] | None = None
@@ -175,7 +173,7 @@ class Limiter:
         return self._limits
 
     def set_crawl_delay(self, seconds: float) -> None:
-        """Keep at least this time between two starts, as robots.txt requests it."""
+        """Keep at least this time between two starts, as robots.txt requires."""
         with self._changed:
             if seconds != self._crawl_delay:
                 self._crawl_delay = seconds
