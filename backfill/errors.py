@@ -1,4 +1,4 @@
-"""One small tree of errors. Each carries a sentence that says what to do, its code and whether a retry helps."""
+"""The errors of the service. Each has a code, a message for operators, and says whether a retry may help."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-_LONGEST = 1000
-"""Characters of a message."""
+_MAX_MESSAGE = 1000
+"""Characters."""
 
 
 class BackfillError(Exception):
-    """The root: what an operator may be told, in one sentence."""
+    """The base class. The message is one line for operators."""
 
     code: ClassVar[str] = "BACKFILL_ERROR"
     is_retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
-        # A message is one line, and may quote what came over the network: what no store takes is left out.
-        line = " ".join(message.split())[:_LONGEST]
+        # A message may quote a response: replace characters that a store or a terminal does not accept.
+        line = " ".join(message.split())[:_MAX_MESSAGE]
         self.message = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
         super().__init__(self.message)
         self.details = details
 
 
-# What an operator asked for cannot be done as asked.
+# Requests of operators that cannot be fulfilled.
 
 
 class InvalidRequest(BackfillError):
-    """A field is wrong; `details` maps each field to its messages."""
+    """A field is invalid; `details` maps each field to its messages."""
 
     code = "VALIDATION_ERROR"
 
@@ -37,37 +37,37 @@ class InvalidRequest(BackfillError):
 
 
 class InvalidJobType(InvalidRequest):
-    """The job type is none that this service knows."""
+    """The job type does not exist."""
 
     code = "INVALID_JOB_TYPE"
 
 
 class InvalidDateRange(InvalidRequest):
-    """The two dates make no range that can be collected."""
+    """The dates are not a range that can be collected."""
 
     code = "INVALID_DATE_RANGE"
 
 
 class JobNotFound(BackfillError):
-    """No job has that id."""
+    """No job has this id."""
 
     code = "JOB_NOT_FOUND"
 
 
 class SnapshotNotFound(BackfillError):
-    """Nothing is stored for that date and district."""
+    """No snapshot is stored for this date and district."""
 
     code = "SNAPSHOT_NOT_FOUND"
 
 
 class AnalyticsNotFound(BackfillError):
-    """Nothing was computed of that; the message says which job computes it."""
+    """No result is stored; the message says which job computes it."""
 
     code = "ANALYTICS_NOT_FOUND"
 
 
 class ExportUnavailable(BackfillError):
-    """A format needs a package that is not installed."""
+    """The export format requires a package that is not installed."""
 
     code = "EXPORT_UNAVAILABLE"
 
@@ -80,92 +80,92 @@ class JobConflict(BackfillError):
 
 
 class InvalidJobState(BackfillError):
-    """The job is in a state in which this cannot be done."""
+    """The status of the job does not allow the action."""
 
     code = "INVALID_JOB_STATE"
 
 
 class PlanChanged(BackfillError):
-    """The plan that was previewed is no longer what a start would run; `details` says what changed."""
+    """A start would run another plan than the preview showed; `details` says what changed."""
 
     code = "PLAN_CHANGED"
 
 
 class NothingToRetry(BackfillError):
-    """The job has no failed item of the wanted kind."""
+    """The job has no failed item that matches the request."""
 
     code = "NOTHING_TO_RETRY"
 
 
 class IdempotencyKeyReused(BackfillError):
-    """The same Idempotency-Key came with another request."""
+    """The Idempotency-Key was used for another request."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
-# What the job's own machinery may meet.
+# Errors while a job runs.
 
 
 class StorageUnavailable(BackfillError):
-    """The job store does not answer: locked, missing, read-only or out of reach."""
+    """The job store cannot be used: it is locked, missing, read-only or unreachable."""
 
     code = "STORAGE_UNAVAILABLE"
     is_retryable = True
 
 
 class LeaseLost(BackfillError):
-    """Another runner holds the job; the one that meets this ends quietly and touches nothing."""
+    """Another runner holds the job; the runner that gets this error ends and writes nothing."""
 
     code = "LEASE_LOST"
 
 
 class CorruptRecord(BackfillError):
-    """Something stored cannot be read; the message names it."""
+    """A stored record cannot be read; the message names it."""
 
     code = "CORRUPT_RECORD"
 
 
 class Stopped(BackfillError):
-    """This process is stopping or the job is cancelled: the item is left as if it had never been begun."""
+    """The process is stopping, or the job is pausing or cancelling: the item stays unprocessed."""
 
     code = "STOPPED"
 
 
 class GivenUp(BackfillError):
-    """The item has failed as often as it may, while the source answered others."""
+    """The item has no attempts left; the dashboard responds to other requests."""
 
     code = "GIVEN_UP"
 
 
-# What the dashboard may answer. Its own code for every refusal, since an operator acts on each differently.
+# Responses of the dashboard. Each kind has its own code, because operators react to each differently.
 
 
 class DashboardError(BackfillError):
-    """An answer that cannot be kept. `is_retryable` says whether asking the same again may help."""
+    """A response that cannot be used. `is_retryable`: the same request may succeed later."""
 
     code = "DASHBOARD_ERROR"
     status: int | None = None
-    """The HTTP status of the answer, where that is what is wrong with it."""
+    """The HTTP status, if it is the reason for the error."""
     excerpt: str = ""
-    """The beginning of the report that was refused."""
+    """The beginning of the rejected report."""
 
 
 class DashboardUnavailable(DashboardError):
-    """A calendar is needed and cannot be had."""
+    """A required calendar cannot be read."""
 
     code = "DASHBOARD_UNAVAILABLE"
     is_retryable = True
 
 
 class LocalProblem(DashboardError):
-    """The network of this machine prevents the request, which was not sent. It says nothing about the dashboard."""
+    """The network of this machine prevents the request from being sent. The dashboard is not the cause."""
 
     code = "LOCAL_PROBLEM"
     is_retryable = True
 
 
 class RobotsUnavailable(DashboardError):
-    """robots.txt cannot be read, so it is not known what may be requested."""
+    """robots.txt cannot be read, so it is unknown what may be requested."""
 
     code = "ROBOTS_UNAVAILABLE"
     is_retryable = True
@@ -178,7 +178,7 @@ class DisallowedByRobots(DashboardError):
 
 
 class TransientDashboardError(DashboardError):
-    """The dashboard or the way to it is in trouble; the same request may succeed later."""
+    """The dashboard or the connection to it has a problem; the same request may succeed later."""
 
     code = "DASHBOARD_TROUBLE"
     is_retryable = True
@@ -191,13 +191,13 @@ class ServerError(TransientDashboardError):
 
 
 class Overloaded(ServerError):
-    """The dashboard answered 503, without saying when to come back: it has more to do than it can."""
+    """The dashboard answered 503 without Retry-After: it is overloaded."""
 
 
 class Throttled(TransientDashboardError):
     """The dashboard asked for fewer requests (429, or 503 with Retry-After).
 
-    `retry_at` is when it may be asked again, None where it did not say.
+    `retry_at`: when the next request is allowed, None if the response does not say.
     """
 
     code = "THROTTLED"
@@ -208,13 +208,13 @@ class Throttled(TransientDashboardError):
 
 
 class ConnectionFailed(TransientDashboardError):
-    """No connection, or it was reset."""
+    """The connection failed or was reset."""
 
     code = "CONNECTION_FAILED"
 
 
 class TimedOut(TransientDashboardError):
-    """No answer in time."""
+    """The response did not arrive in time."""
 
     code = "TIMEOUT"
 
@@ -226,75 +226,80 @@ class Truncated(TransientDashboardError):
 
 
 class HtmlPage(TransientDashboardError):
-    """A page where a report should be, or a redirect to one; so it is while a report is broken, often for a while only,
-    and for the calendar of a program year that is not published."""
+    """An HTML page, or a redirect to one, instead of a report.
+
+    The dashboard sends it while a report is broken, often temporarily, and for the calendar of an unpublished program
+    year.
+    """
 
     code = "HTML_PAGE"
 
 
 class NoRows(TransientDashboardError):
-    """Header and footer and nothing between them."""
+    """The report has a header and a footer but no rows."""
 
     code = "NO_ROWS"
 
 
 class WrongReport(DashboardError):
-    """A report that is not the requested one. It can be transient: the server is confused for a moment, or the program
-    year moves to the archive. Request it again, then read the calendar again."""
+    """Another report than the requested one.
+
+    It can be temporary, or the program year has moved to the archive: request it again, then read the calendar again.
+    """
 
     code = "WRONG_ANSWER"
     is_retryable = True
 
 
 class RefusedAnswer(DashboardError):
-    """An answer that asking again will not change."""
+    """A response that does not change when the request is repeated."""
 
     code = "REFUSED"
 
 
 class UnexpectedStatus(RefusedAnswer):
-    """A status that the protocol does not know: a 4xx, or a redirect to elsewhere."""
+    """A status that the protocol does not define: a 4xx, or a redirect to another page."""
 
     code = "UNEXPECTED_STATUS"
 
 
 class TooLarge(RefusedAnswer):
-    """The body passes the size limit."""
+    """The body exceeds the size limit."""
 
     code = "TOO_LARGE"
 
 
 class NotCsv(RefusedAnswer):
-    """Neither a page nor a report."""
+    """Neither an HTML page nor a report."""
 
     code = "NOT_CSV"
 
 
 class MissingColumn(WrongReport):
-    """A needed column is missing. If this persists, the format of the export has changed and the parser must follow."""
+    """A required column is missing. If this persists, the export format has changed and the parser must be adapted."""
 
     code = "MISSING_COLUMN"
 
 
 class MalformedRow(RefusedAnswer):
-    """A row does not have as many cells as the header."""
+    """A row and the header differ in their number of cells."""
 
     code = "MALFORMED_ROW"
 
 
 class WrongMonth(WrongReport):
-    """The footer names another month than was asked for."""
+    """The footer names another month than the request."""
 
     code = "WRONG_MONTH"
 
 
 class WrongAsOf(WrongReport):
-    """The footer names another as-of day than was asked for."""
+    """The footer names another as-of date than the request."""
 
     code = "WRONG_AS_OF"
 
 
 class WrongDistrict(WrongReport):
-    """A row belongs to another district than was asked for."""
+    """A row belongs to another district than the request."""
 
     code = "WRONG_DISTRICT"

@@ -1,4 +1,4 @@
-"""Frozen values and every rule. Time comes in as an argument; nothing here reads a clock, a file or a database."""
+"""Immutable values and pure rules. Time is an argument: nothing here reads a clock, a file or a database."""
 
 from backfill.domain.allowed_hours import AllowedHours
 from backfill.domain.audit import Actor, AuditAction, AuditEntry, Changes, Channel, job_changes, limit_changes
@@ -13,7 +13,6 @@ from backfill.domain.calendar import (
     month_end_of,
     month_ends,
 )
-from backfill.domain.circuit_breaker import ATTEMPTS, DOWN_AFTER, CircuitBreaker
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
 from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
@@ -25,11 +24,10 @@ from backfill.domain.job import (
     JobConfig,
     JobFilter,
 )
-from backfill.domain.job_conflict import job_conflict
 from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
-from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
+from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, waiting_for_worker
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
     Outcome,
@@ -66,14 +64,11 @@ from backfill.domain.webhook_event import (
     WebhookEventType,
     hold_event,
 )
-from backfill.domain.worker_heartbeat import is_alive, waiting_for_worker
 
 __all__ = [
     "ACTIVE",
-    "ATTEMPTS",
     "BOUNDS",
     "DISTRICT_REPORTS",
-    "DOWN_AFTER",
     "ENDED",
     "ERRORS_KEPT",
     "FIRST_DAY",
@@ -97,7 +92,6 @@ __all__ = [
     "Cell",
     "Changes",
     "Channel",
-    "CircuitBreaker",
     "CoveredDay",
     "CoveredMonth",
     "CrashIsolation",
@@ -166,7 +160,6 @@ __all__ = [
     "is_alive",
     "is_month_end",
     "job_changes",
-    "job_conflict",
     "kinds_in",
     "limit_changes",
     "month_end_of",

@@ -1,4 +1,4 @@
-"""The hours in which jobs may ask the dashboard."""
+"""The hours of the day in which requests may be sent to the dashboard."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 _LARGEST_SHIFT = timedelta(hours=3)
-"""By which a zone may move its wall clocks at once; none has by more than two hours in living memory."""
+"""The largest change of a zone's UTC offset at once; real changes are at most two hours."""
 
-_COUNTED = 400
-"""Stretches that are counted out one by one; further ahead each day is taken for one as long as the others."""
+_MAX_EXACT_PERIODS = 400
+"""Daily periods that are evaluated exactly; later ones are assumed to have the usual length."""
 
 FURTHEST = timedelta(days=36_525)
-"""However long something takes, it is told as a century: no calendar goes on for ever."""
+"""Longer durations are reported as a century, because dates are limited to the year 9999."""
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """ValueError, with a sentence, for what is no time zone."""
+    """The zone of that name. Raises ValueError if there is none."""
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError, KeyError) as exc:  # of ZoneInfo; a name may be anything, also a folder's
-        raise ValueError(f"{name!r} is no time zone; use a name like UTC or Europe/Berlin.") from exc
+    except (OSError, ValueError, KeyError) as exc:  # ZoneInfo raises these, OSError for the name of a folder
+        raise ValueError(f"{name!r} is not a time zone; use a name like UTC or Europe/Berlin.") from exc
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedHours:
-    """A stretch of each day, by the clock on the wall of a zone; it may pass midnight.
+    """A daily period in the local time of a zone; it may include midnight.
 
-    What the wall shows decides: an hour that summer time leaves out is not there, one that it repeats counts twice.
+    Local time decides: an hour that daylight saving time skips is missing, one that it repeats counts twice.
     """
 
     opens: time
@@ -41,13 +41,13 @@ class AllowedHours:
 
     @classmethod
     def parse(cls, text: str, zone: str = "UTC") -> AllowedHours | None:
-        """None for an empty text: any hour. ValueError, with a sentence, for what is no stretch of a day or no zone."""
+        """None for an empty text: any hour. Raises ValueError if `text` is not a period or `zone` not a time zone."""
         where = zone_of(zone)
         if not text.strip():
             return None
         match = _HOURS.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is no stretch of a day; write one like 22:00-06:00.")
+            raise ValueError(f"{text!r} is not a period of a day; write one like 22:00-06:00.")
         opens, closes = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
         if opens == closes:
             raise ValueError(f"{text!r} begins when it ends; leave it empty to allow every hour.")
@@ -63,16 +63,16 @@ class AllowedHours:
         return wall >= self.opens or wall < self.closes
 
     def opens_at(self, now: datetime) -> datetime:
-        """When it opens next, in UTC; `now` where it is open."""
+        """The next opening in UTC; `now` if it is open."""
         return now if self.is_open(now) else self._changes_at(self.opens, now)
 
     def closes_at(self, now: datetime) -> datetime:
-        """When it closes next, in UTC; `now` where it is closed."""
+        """The next closing in UTC; `now` if it is closed."""
         return self._changes_at(self.closes, now) if self.is_open(now) else now
 
     def after(self, working: timedelta, now: datetime) -> datetime:
-        """When so much open time will have passed; in a century at most."""
-        for _ in range(_COUNTED):
+        """When this much open time has passed, at most a century later."""
+        for _ in range(_MAX_EXACT_PERIODS):
             opens = self.opens_at(now)
             now = self.closes_at(opens)
             if now - opens >= working:
@@ -82,7 +82,7 @@ class AllowedHours:
         return self.opens_at(now) + min(days, FURTHEST.days) * _DAY + rest
 
     def _changes_at(self, wall: time, now: datetime) -> datetime:
-        """The next minute at which what `is_open` says changes: when the wall shows `wall`, unless clocks are moved."""
+        """The next minute at which `is_open` changes: at local time `wall`, unless the UTC offset changes."""
         local = now.astimezone(self.zone)
         away = (_clock(wall) - _clock(local.time())) % _DAY
         then = now.astimezone(UTC) + away
@@ -97,5 +97,5 @@ class AllowedHours:
 
 
 def _clock(wall: time) -> timedelta:
-    """Since midnight."""
+    """The time since midnight."""
     return timedelta(hours=wall.hour, minutes=wall.minute, seconds=wall.second, microseconds=wall.microsecond)

@@ -1,4 +1,4 @@
-"""Who did what, through which door, and what it changed."""
+"""Audit entries: who did what, through which channel, and what it changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backfill.domain.job import Job
 from backfill.domain.rate_limits import RateLimits, camel
 
 Changes = Mapping[str, tuple[object, object]]
-"""Name of what changed, as the API writes it, to what it was and what it became; None where there was nothing."""
+"""Field name as in the API, to the old and the new value; None for a value that did not exist."""
 
 
 class Channel(StrEnum):
@@ -23,7 +23,7 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it, and through which door. Every verb that changes something takes one."""
+    """The operator and the channel of a change."""
 
     operator: str
     channel: Channel
@@ -42,7 +42,7 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Written in the transaction of the change that it tells of: neither is there without the other."""
+    """Written in the transaction of its change, so that neither exists without the other."""
 
     id: UUID
     at: datetime
@@ -54,7 +54,7 @@ class AuditEntry:
 
 
 def job_changes(before: Job | None, after: Job) -> Changes:
-    """Of what an operator can change; of a new job, all that it was started with."""
+    """Changes of the fields that operators control; for a new job, all of them."""
     return _differences(_facts_of(before) if before else {}, _facts_of(after))
 
 

@@ -1,4 +1,4 @@
-"""Program years, and what the dashboard publishes of each month."""
+"""Program years, and what the dashboard publishes for each month."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 FIRST_DAY = date(2008, 7, 1)
-"""The first day of the first program year that the dashboard knows."""
+"""The first day of the first program year on the dashboard."""
 
 _YEAR_NAME = re.compile(r"([1-9]\d{3})-(\d{4})", re.ASCII)
 
 
 def month_end_of(day: date) -> date:
-    """The last day of the month that holds `day`."""
+    """The last day of the month of `day`."""
     return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
@@ -35,7 +35,7 @@ def month_ends(first: date, last: date) -> list[date]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ProgramYear:
-    """1 July of `start` to 30 June of the year after; written `2022-2023`."""
+    """1 July of `start` to 30 June of the next year; written `2022-2023`."""
 
     start: int
 
@@ -45,10 +45,10 @@ class ProgramYear:
 
     @classmethod
     def parse(cls, text: str) -> ProgramYear:
-        """Raise ValueError for a name that is none."""
+        """Raises ValueError if `text` is not a program year."""
         match = _YEAR_NAME.fullmatch(text.strip())
         if match is None or int(match[2]) != int(match[1]) + 1:
-            raise ValueError(f"{text!r} is no program year; write one as 2022-2023.")
+            raise ValueError(f"{text!r} is not a program year; write one like 2022-2023.")
         return cls(int(match[1]))
 
     @property
@@ -66,53 +66,52 @@ class ProgramYear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """The published figures that a snapshot date stands for: which month, as of which day, and how to ask for them."""
+    """The published figures of a snapshot date: their month, their as-of date, and how to request them."""
 
     month_end: date
     as_of: date
     is_final: bool
-    """It is a month's close, and that month is closed: the dashboard will not change it any more."""
+    """The closing figures of a closed month, which the dashboard does not change any more."""
     is_archived: bool
-    """Its program year is closed, and lives under /{program year}/ only."""
+    """The closed program year is available under /{program year}/ only."""
     asks_blank: bool
-    """Ask with an empty as-of: the only way to the final close of a closed year's June."""
+    """Request with an empty as-of date: the only way to get the final June of a closed program year."""
 
     @property
     def program_year(self) -> ProgramYear:
         return ProgramYear.of(self.month_end)
 
     def has_requests_of(self, other: Edition) -> bool:
-        """Whether both are requested with the same report strings: whether a close is final is not part of them."""
+        """Whether both are requested with the same report strings, which do not contain `is_final`."""
         return replace(self, is_final=other.is_final) == other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarMonth:
-    """What one calendar page says of a month."""
+    """The contents of the calendar page of a month."""
 
     month_end: date
     districts: tuple[str, ...]
-    """Every district of that program year."""
+    """All districts of the program year."""
     as_of_days: tuple[date, ...]
-    """Published as-of days, oldest first; empty where nothing is published (yet)."""
+    """Published as-of dates, oldest first; empty if none is published yet."""
     is_archived: bool
     is_closed: bool
-    """No day will be added and no figure changed any more."""
+    """No date is added and no figure changes any more."""
     has_blank_close: bool
-    """The newest day's option has an empty value (June of a closed year)."""
+    """The option of the newest date has an empty value, as for June of a closed year."""
     fetched_at: datetime
 
     def is_current(self, now: datetime, max_age: timedelta) -> bool:
-        """Whether it need not be asked for again.
+        """Whether the page need not be requested again.
 
-        A closed month does not change any more. But it moves once, to the archive, some time in July when its year has
-        ended.
+        A closed month does not change, but it moves to the archive once, in July after the end of its program year.
         """
         is_in_place = self.is_archived or ProgramYear.of(self.month_end) >= ProgramYear.of(now.date())
         return (self.is_closed and is_in_place) or abs(now - self.fetched_at) < max_age
 
     def edition(self, day: date) -> Edition | None:
-        """What snapshot date `day` of this month means: the month's close for its last day, else that very day."""
+        """The edition for snapshot date `day`: those of the month's closing for its last day."""
         if not self.as_of_days:
             return None
         newest = self.as_of_days[-1]
@@ -136,15 +135,15 @@ class CalendarMonth:
 
 
 def calendar_ends(day: date) -> tuple[date, ...]:
-    """The ends of the months whose calendars say what a date stands for, the nearest first.
+    """The ends of the months whose calendars may contain the edition of a date, the nearest first.
 
-    Early in a month a day has the figures of the month before, which is still closing; a month's own end never has.
+    Early in a month a date has the figures of the previous month, which is still closing; the end of a month never has.
     """
     end, before = month_end_of(day), day.replace(day=1) - timedelta(days=1)
     return (end,) if day == end or before < FIRST_DAY else (end, before)
 
 
 def edition_of(day: date, calendar: Mapping[date, CalendarMonth]) -> Edition | None:
-    """What is published of a date: of its own month, else of the month before; None where nothing is."""
+    """The edition of a date, from its own month or the previous one; None if nothing is published."""
     editions = (calendar[end].edition(day) for end in calendar_ends(day) if end in calendar)
     return next((edition for edition in editions if edition is not None), None)

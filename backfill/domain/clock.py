@@ -1,4 +1,4 @@
-"""Time and waiting, in one object that tests replace."""
+"""Time and synchronisation primitives, in one object that tests replace."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The time of day, a steady clock, and what threads wait with.
+    """The time of day, a monotonic clock, and events, conditions, queues and threads.
 
-    Code that waits with a timeout gets its events, conditions, queues and threads from here, so that a test can let
-    the same code run in virtual time.
+    Code that waits with a timeout creates them here, so that tests run the same code in virtual time.
     """
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds that go on evenly, whatever is done to the time of day."""
+    """Seconds, unaffected by changes of the time of day."""
 
     def event(self) -> threading.Event:
         return threading.Event()
@@ -37,7 +36,7 @@ class Clock:
         return queue.SimpleQueue()
 
     def thread(self, target: Callable[[], None], name: str) -> threading.Thread:
-        """One that ends with the process; it is not started yet."""
+        """A daemon thread that is not started yet."""
         return threading.Thread(target=target, name=name, daemon=True)
 
 

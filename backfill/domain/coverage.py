@@ -1,4 +1,4 @@
-"""What history there is, and where the gaps are."""
+"""Which snapshots and results are stored, and where the gaps are."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from backfill.domain.calendar import CalendarMonth, calendar_ends, edition_of, m
 from backfill.domain.plan import SUMMARY, district_order
 
 _LONGEST_CLOSING = dt.timedelta(days=45)
-"""So long after its end at the latest a month is closed, whether its calendar is known or not."""
+"""After this time a month is closed, even if its calendar is unknown."""
 
 
 class Cell(StrEnum):
-    """What there is of a district and a date, or of a district and the close of a month."""
+    """What is stored for a district and a date, or for a district and the end of a month."""
 
     NONE = "none"
     SNAPSHOT = "snapshot"
     FINAL = "final"
-    """The close of a month that is closed: it will not change any more."""
+    """The final figures of a closed month."""
     ANALYTICS = "analytics"
-    """With a result that was computed from the snapshot as it is stored."""
+    """A snapshot and a result computed from its current content."""
     UNPUBLISHED = "unpublished"
-    """The dashboard has nothing of it."""
+    """The dashboard has no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDay:
-    """The districts that are stored of a date, the summary (`all`) among them."""
+    """The districts stored for a date, including the summary (`all`)."""
 
     date: dt.date
     snapshots: frozenset[str]
     final: frozenset[str]
-    """Those whose snapshot is a month's close that will not change any more."""
+    """Districts whose snapshot contains the final figures of a closed month."""
     analysed: frozenset[str]
-    """Those with a result that was computed from the snapshot as it is stored."""
+    """Districts with a result computed from the current snapshot."""
 
     def cell(self, district: str) -> Cell:
         if district in self.analysed:
@@ -57,8 +57,10 @@ class CoveredDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoveredMonth:
-    """A month by district. The cell is that of its close; where that is missing, `snapshot` says that days of it are
-    stored."""
+    """A month by district.
+
+    A cell describes the end of the month; if that is not stored, `snapshot` means that other dates of the month are.
+    """
 
     month_end: dt.date
     cells: Mapping[str, Cell]
@@ -67,7 +69,7 @@ class CoveredMonth:
     results: Mapping[str, int]
     """Dates with analytics by district."""
     missing: frozenset[str]
-    """Districts whose close should be stored and is not, or was stored before the month had closed."""
+    """Districts whose closing figures are not stored although they should be, or were stored before the closing."""
 
     @property
     def unanalysed(self) -> int:
@@ -77,7 +79,7 @@ class CoveredMonth:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Months in a row of which the closes of the same districts are missing."""
+    """Consecutive months for which the closing figures of the same districts are missing."""
 
     first: dt.date
     """The first day of its first month."""
@@ -88,20 +90,20 @@ class Gap:
 
     @property
     def closes(self) -> int:
-        """How many closes are missing."""
+        """The number of missing month ends."""
         return self.months * len(self.districts)
 
 
 def covered_days(
     first: dt.date, last: dt.date, calendar: Iterable[CalendarMonth], stored: Iterable[StoredDay]
 ) -> Iterator[CoveredDay]:
-    """Each date of a range with every district that is known of it. `calendar` begins a month before `first`."""
+    """Each date of a range with all known districts. `calendar` begins a month before `first`."""
     months = {month.month_end: month for month in calendar}
     days = {day.date: day for day in stored}
     known = _known_districts(months.values(), days.values())
     for n in range((last - first).days + 1):
         date = first + dt.timedelta(days=n)
-        day = days.get(date) or _nothing(date)
+        day = days.get(date) or _empty_day(date)
         edition = edition_of(date, months)
         published: Collection[str] = _published(months[edition.month_end]) if edition else ()
         if edition is None and any(end not in months for end in calendar_ends(date)):
@@ -118,9 +120,9 @@ def covered_months(
     today: dt.date,
     districts: Collection[str] = (),
 ) -> list[CoveredMonth]:
-    """Each month that a range touches, oldest first; of some districts only, or of all that are known.
+    """Each month of a range, oldest first, with the given districts or all known ones.
 
-    `stored` is in date order, of whole months.
+    `stored` contains whole months in date order.
     """
     months = {month.month_end: month for month in calendar}
     by_month = {end: list(days) for end, days in groupby(stored, key=lambda day: month_end_of(day.date))}
@@ -130,7 +132,7 @@ def covered_months(
 
 
 def gaps(months: Sequence[CoveredMonth]) -> list[Gap]:
-    """What is missing, largest first; months in a row that miss the same districts are one gap."""
+    """The gaps, largest first."""
     found = []
     for districts, run in groupby(months, key=lambda month: month.missing):
         ends = [month.month_end for month in run]
@@ -143,11 +145,11 @@ def gaps(months: Sequence[CoveredMonth]) -> list[Gap]:
 def _month(
     end: dt.date, month: CalendarMonth | None, days: Sequence[StoredDay], known: Collection[str], today: dt.date
 ) -> CoveredMonth:
-    close = next((day for day in days if day.date == end), _nothing(end))
-    # A calendar that had nothing of the month while it was ahead says nothing of it any more.
+    close = next((day for day in days if day.date == end), _empty_day(end))
+    # A calendar that was read before the month began does not show what has been published since.
     is_outdated = month is not None and not month.as_of_days and not month.is_closed and end < today
     published = known if month is None or is_outdated else _published(month)
-    snapshots = _counted(known, (day.snapshots for day in days))
+    snapshots = _count_by_district(known, (day.snapshots for day in days))
     cells = {}
     for district in known:
         cell = _cell(close, district, published)
@@ -158,12 +160,12 @@ def _month(
         month_end=end,
         cells=cells,
         snapshots=snapshots,
-        results=_counted(known, (day.analysed for day in days)),
+        results=_count_by_district(known, (day.analysed for day in days)),
         missing=frozenset(published).intersection(known) - wanted if end < today else frozenset(),
     )
 
 
-def _counted(known: Iterable[str], sets: Iterable[Collection[str]]) -> Mapping[str, int]:
+def _count_by_district(known: Iterable[str], sets: Iterable[Collection[str]]) -> Mapping[str, int]:
     counts = Counter(district for districts in sets for district in districts)
     return {district: counts[district] for district in known if counts[district]}
 
@@ -182,5 +184,5 @@ def _published(month: CalendarMonth) -> frozenset[str]:
     return frozenset((SUMMARY, *month.districts)) if month.as_of_days else frozenset()
 
 
-def _nothing(date: dt.date) -> StoredDay:
+def _empty_day(date: dt.date) -> StoredDay:
     return StoredDay(date=date, snapshots=frozenset(), final=frozenset(), analysed=frozenset())

@@ -1,4 +1,4 @@
-"""Which items are at work, and at which deaths of runners they were."""
+"""Finds items that kill their runner."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 QUARANTINED_AFTER = 3
-"""Deaths in a row at which an item was at work, after which it is set aside."""
+"""Consecutive crashes during an item after which it is quarantined."""
 
-_DEATHS_THAT_MOVE = 3
-"""Takeovers in a row that count as movement, though nothing was settled between them."""
+_MAX_DEATHS_AS_PROGRESS = 3
+"""Consecutive takeovers that count as progress, although no item was settled between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashIsolation:
-    """What a takeover needs to know to tell an item that kills its runner from one that was there by chance.
+    """Distinguishes an item that kills its runner from items that were in progress by chance.
 
-    An item counts as at work from the record that names it, which most of the time is written once a second. After a
-    death items begin one at a time and only once they are recorded, so that one that kills within milliseconds is
-    seen at the next deaths, alone. What merely waits, because the source is held or down, kills nothing.
+    Items count as in progress once they are recorded, normally once a second. After a crash, items begin one at a time
+    and only after they are recorded, so that an item that kills within milliseconds is soon the only suspect. Items
+    that wait because the dashboard is held or down are not suspects.
     """
 
     items: tuple[str, ...] = ()
-    """Keys of the items at work, as last recorded."""
+    """Keys of the items in progress, as last recorded."""
     deaths: int = 0
-    """Runners that died in a row without a word, nothing being settled between."""
+    """Consecutive crashes of runners between which no item was settled."""
     suspects: Mapping[str, int] = field(default_factory=dict)
-    """Items that were at work when the last runner died, and at how many deaths in a row each was."""
+    """Items in progress at the last crash, and the number of consecutive crashes during each."""
 
     @property
     def quarantined(self) -> tuple[str, ...]:
@@ -34,19 +34,19 @@ class CrashIsolation:
 
     @property
     def nearly_quarantined(self) -> tuple[str, ...]:
-        """Those that one more death would set aside."""
+        """Suspect items that one more crash quarantines."""
         return tuple(key for key, deaths in self.suspects.items() if deaths == QUARANTINED_AFTER - 1)
 
     @property
     def moves(self) -> bool:
-        """Whether taking the job over shows that it moves. A job that kills each runner at its start does not."""
-        return self.deaths <= _DEATHS_THAT_MOVE
+        """Whether a takeover counts as progress. It does not for a job that keeps killing its runners."""
+        return self.deaths <= _MAX_DEATHS_AS_PROGRESS
 
     def died(self) -> CrashIsolation:
-        """The runner is dead. An item that was not at work this time is cleared of suspicion."""
+        """After a crash. Items that were not in progress are no longer suspects."""
         suspects = {key: self.suspects.get(key, 0) + 1 for key in self.items}
         return CrashIsolation(deaths=self.deaths + 1, suspects=suspects)
 
     def recorded(self, items: tuple[str, ...], *, is_settling: bool) -> CrashIsolation:
-        """With the items at work now; `is_settling`: something was settled since."""
+        """With the items in progress now. `is_settling`: an item was settled since the last record."""
         return replace(self, items=items, deaths=0 if is_settling else self.deaths)

@@ -1,4 +1,4 @@
-"""How long the rest takes: from what is left of the plan, how the work went, what holds it now, and the hours ahead."""
+"""Estimates of the remaining time: from the rest of the plan, the throughput so far, holds and allowed hours."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from backfill.domain.allowed_hours import FURTHEST, AllowedHours
 from backfill.domain.limiter_status import LimiterReport
 from backfill.domain.rate_limits import RateLimits
 
-_MARKS = 64
-"""At most so many are kept; then each second one is dropped, and the distance between them doubled."""
+_MAX_MARKS = 64
+"""Above this number every second mark is dropped, which doubles the distance between marks."""
 
 _LONGEST_STEP = timedelta(minutes=10)
-"""A runner measures every few seconds. What looks longer is a store that was away for long, or a clock that jumped."""
+"""A runner measures every few seconds. Longer steps come from an unavailable store or a clock that was set."""
 
 _BLOCKS = 10
-"""Stretches of the course that are compared with each other."""
+"""Periods of the history that are compared with each other."""
 
-_FORGOTTEN_AFTER = 0.35
-"""A stretch that lies half the course back counts half."""
+_HALF_LIFE = 0.35
+"""Share of the history after which the weight of a period is halved."""
 
-_RARITY = 0.4
-"""What a stretch counts in which hardly anything was done, as in an outage: such things need not come again."""
+_OUTAGE_WEIGHT = 0.4
+"""Weight of a period with little throughput, such as an outage, which may not happen again."""
 
-_LATER = 1.5
-"""What goes wrong makes a job later and never sooner: so much further does the range reach that way."""
+_UPPER_FACTOR = 1.5
+"""The range extends further up than down by this factor, because problems only delay a job."""
 
 _STUDENT = 1.83
-"""Of a 90 % interval from ten stretches."""
+"""Student's t for a 90 % interval over ten periods."""
 
 _LEAST_SPREAD = 0.06
-"""However even the past was, the future may differ by so much, either way."""
+"""The minimum relative uncertainty in both directions."""
 
-_TELLING = 30
-"""Units of work, from which on an earlier job says something of the next."""
+_MIN_SAMPLE = 30
+"""Units of work from which an earlier job is used for the estimate of the next."""
 
-_UNKNOWN = 1.3
-"""How many times longer than its limits ask for a job may take, where there was none before."""
+_FIRST_RUN_FACTOR = 1.3
+"""How much longer than its limits require a job may take if no earlier job is known."""
 
-_UNEVEN = 0.3
-"""By how much what is computed may take more or less than the like of it did."""
+_COMPUTE_SPREAD = 0.3
+"""The relative uncertainty of computing times."""
 
 _SECONDS_A_RESULT = 0.005
-"""What the computing of a result takes before any was measured."""
+"""Assumed time per result without a measurement."""
 
 _SECONDS_A_REQUEST = 0.3
-"""What a request lasts before any was measured."""
+"""Assumed latency without a measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Seconds, with a range that should hold the truth nine times in ten."""
+    """Seconds, with a 90 % interval."""
 
     seconds: float
     low: float
     high: float
 
     def within(self, hours: AllowedHours | None, now: datetime) -> Estimate:
-        """With the hours that are not allowed, from `now` on; a century at most."""
+        """Including the hours outside `hours` from `now` on; at most a century."""
 
         def length(seconds: float) -> float:
             working = timedelta(seconds=min(seconds, FURTHEST.total_seconds()))
@@ -72,7 +72,7 @@ class Estimate:
         return Estimate(seconds=length(self.seconds), low=length(self.low), high=length(self.high))
 
     def from_later(self, seconds: float) -> Estimate:
-        """Of what begins only after some seconds."""
+        """For work that begins after this time."""
         return Estimate(seconds=self.seconds + seconds, low=self.low + seconds, high=self.high + seconds)
 
 
@@ -83,30 +83,30 @@ class ThroughputHistory:
     planned: float = 0.0
     done: float = 0.0
     seconds: float = 0.0
-    """For which a runner was at it, without the hours that were not allowed."""
+    """The time in which a runner worked, without the hours that are not allowed."""
     marks: tuple[tuple[float, float], ...] = ()
-    """Seconds and what was done by then, oldest first."""
+    """Pairs of seconds and the work done by then, oldest first."""
     measured_at: datetime | None = None
 
     def begun(self, now: datetime) -> ThroughputHistory:
-        """A runner begins; the time since the last one counts for nothing."""
+        """A runner begins; the time since the previous one does not count."""
         return replace(self, measured_at=now)
 
     def measured(self, planned: float, done: float, now: datetime, *, idle: float = 0.0) -> ThroughputHistory:
-        """With what is done by now. `idle` seconds since the last time were not to be worked in."""
+        """With the work done by now. `idle`: seconds since the last measurement that do not count."""
         step = min(max(now - (self.measured_at or now), timedelta()), _LONGEST_STEP).total_seconds()
         seconds = self.seconds + max(step - idle, 0.0)
         marks = self.marks
         if not marks or seconds >= marks[-1][0] + self._distance:
             marks = (*marks, (seconds, done))
-            if len(marks) > _MARKS:
+            if len(marks) > _MAX_MARKS:
                 marks = marks[1::2]
         return ThroughputHistory(planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
 
     @property
     def _distance(self) -> float:
-        """Seconds between two marks, so that they stay few."""
-        return self.seconds / _MARKS
+        """Seconds between two marks."""
+        return self.seconds / _MAX_MARKS
 
     @property
     def left(self) -> float:
@@ -115,43 +115,43 @@ class ThroughputHistory:
     def left_after(
         self, limits: RateLimits, limiter: LimiterReport, now: datetime, hours: AllowedHours | None = None
     ) -> Estimate | None:
-        """How long the rest takes from `now` on; None before anything was done."""
+        """The remaining time from `now` on; None before any work is done."""
         if not self.done or not self.seconds:
             return None
         each, spread = self._each_and_spread()
         shortest = limits.interval.total_seconds() if limiter.requests_made else 0.0
         seconds = max(self.left * each, self.left * shortest)
         low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / 4)
-        working = Estimate(seconds=seconds, low=low, high=seconds + _LATER * spread)
+        working = Estimate(seconds=seconds, low=low, high=seconds + _UPPER_FACTOR * spread)
         begins = max(limiter.waiting_until or now, now)
         return working.within(hours, begins).from_later((begins - now).total_seconds())
 
     def _each_and_spread(self) -> tuple[float, float]:
-        """Seconds of a unit of work, and by how many the rest may differ from what that makes of it."""
+        """Seconds per unit of work, and the uncertainty of the remaining time in seconds."""
         blocks = self._blocks()
         if len(blocks) < 3:
             each = self.seconds / self.done
             return each, self.left * each / 2
         usual = median(done for _, done in blocks)
         weights = [
-            0.5 ** ((len(blocks) - n) / len(blocks) / _FORGOTTEN_AFTER) * (1 if done >= usual / 2 else _RARITY)
+            0.5 ** ((len(blocks) - n) / len(blocks) / _HALF_LIFE) * (1 if done >= usual / 2 else _OUTAGE_WEIGHT)
             for n, (_, done) in enumerate(blocks, 1)
         ]
         each = _ratio(blocks, weights)
         expected = self.left * each
-        # The ratio estimator of survey statistics: by how much the stretches differ from what the mean makes of them.
+        # The ratio estimator of survey statistics: residuals of the periods from the weighted mean.
         residuals = [seconds - each * done for seconds, done in blocks]
         deviation = math.sqrt(sum(r * r for r in residuals) / (len(blocks) - 1))
         to_come = expected / (self.seconds / len(blocks))
         effective = sum(weights) ** 2 / sum(w * w for w in weights)
-        by_chance = _STUDENT * deviation * math.sqrt(to_come + to_come**2 / effective)
+        by_variance = _STUDENT * deviation * math.sqrt(to_come + to_come**2 / effective)
         half = len(blocks) // 2
         change = abs(_ratio(blocks[half:], weights[half:]) - _ratio(blocks[:half], weights[:half]))
         trend = self.left * change * (1 + to_come / len(blocks)) if math.isfinite(change) else 0.0
-        return each, max(by_chance, trend) + _LEAST_SPREAD * expected
+        return each, max(by_variance, trend) + _LEAST_SPREAD * expected
 
     def _blocks(self) -> Sequence[tuple[float, float]]:
-        """The course in stretches of like length: the seconds of each, and what was done in it."""
+        """The history in periods of similar length: seconds and work done in each."""
         points = [(0.0, 0.0), *self.marks, (self.seconds, self.done)]
         size = self.seconds / min(_BLOCKS, max(len(self.marks), 1))
         blocks, begin = [], points[0]
@@ -163,26 +163,26 @@ class ThroughputHistory:
 
 
 def _ratio(blocks: Sequence[tuple[float, float]], weights: Sequence[float]) -> float:
-    """Seconds of a unit of work over weighted stretches; infinite where nothing was done."""
+    """Seconds per unit of work over weighted periods; infinite without work."""
     done = sum(w * block[1] for w, block in zip(weights, blocks, strict=True))
     return sum(w * block[0] for w, block in zip(weights, blocks, strict=True)) / done if done else math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
-    """How an earlier job went: under which limits, with what latency."""
+    """The throughput, limits and latency of an earlier job."""
 
     throughput: ThroughputHistory
     limits: RateLimits
     latency: float | None
 
     @property
-    def is_telling(self) -> bool:
-        return self.throughput.done >= _TELLING and self.throughput.seconds > 0
+    def is_large_enough(self) -> bool:
+        return self.throughput.done >= _MIN_SAMPLE and self.throughput.seconds > 0
 
     @property
     def excess(self) -> float:
-        """How many times longer it took than its limits and its latency ask for."""
+        """The ratio of its duration to the one that its limits and latency require."""
         return self.throughput.seconds / (self.throughput.done * _seconds_each(self.limits, self.latency))
 
 
@@ -192,21 +192,23 @@ def _seconds_each(limits: RateLimits, latency: float | None) -> float:
 
 
 def estimate_requests(requests: float, limits: RateLimits, past: Sequence[PastRun]) -> Estimate:
-    """How long so many requests will take. `past` is newest first."""
-    telling = [experience for experience in past if experience.is_telling]
-    seconds = requests * _seconds_each(limits, telling[0].latency if telling else None)
-    excesses = sorted(experience.excess for experience in telling) or [1.0]
+    """How long a number of requests takes. `past` is newest first."""
+    usable = [run for run in past if run.is_large_enough]
+    seconds = requests * _seconds_each(limits, usable[0].latency if usable else None)
+    excesses = sorted(run.excess for run in usable) or [1.0]
     usual = median(excesses)
     return Estimate(
         seconds=seconds * usual,
         low=min(seconds * excesses[0], seconds * usual) * (1 - _LEAST_SPREAD),
-        high=seconds * max(excesses[-1], usual * (_UNKNOWN if not telling else 1 + 2 * _LEAST_SPREAD)),
+        high=seconds * max(excesses[-1], usual * (_FIRST_RUN_FACTOR if not usable else 1 + 2 * _LEAST_SPREAD)),
     )
 
 
 def estimate_items(items: float, past: Sequence[PastRun]) -> Estimate:
-    """How long so many items without requests will take, on this machine. `past` is newest first."""
-    each = [experience.throughput.seconds / experience.throughput.done for experience in past if experience.is_telling]
+    """How long a number of items without requests takes on this machine. `past` is newest first."""
+    each = [run.throughput.seconds / run.throughput.done for run in past if run.is_large_enough]
     usual = median(each) if each else _SECONDS_A_RESULT
     low, high = (min(each), max(each)) if each else (usual / 2, usual * 2)
-    return Estimate(seconds=items * usual, low=items * low * (1 - _UNEVEN), high=items * high * (1 + _UNEVEN))
+    return Estimate(
+        seconds=items * usual, low=items * low * (1 - _COMPUTE_SPREAD), high=items * high * (1 + _COMPUTE_SPREAD)
+    )

@@ -1,7 +1,4 @@
-"""The job: its lease, and every rule of how it changes.
-
-Changes are pure, because a storage may apply them twice.
-"""
+"""The job and the rules of its changes, which are pure because a storage may apply them twice."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ from backfill.domain.progress import Progress
 from backfill.domain.rate_limits import RateLimits
 from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.webhook_event import WebhookEvent, WebhookEvents, WebhookEventType
-from backfill.errors import InvalidJobState, LeaseLost
+from backfill.errors import InvalidJobState, JobConflict, LeaseLost
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
-"""For this long an Idempotency-Key stands for the job that it created."""
+"""How long a repeated Idempotency-Key returns the job that it created."""
 
 
 class Cadence(StrEnum):
@@ -32,7 +29,7 @@ class Cadence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
-    """What was asked for. The dates are None for analytics over every snapshot; no districts stand for all."""
+    """The request of an operator. Without dates, analytics covers every snapshot; without districts, all districts."""
 
     start_date: date | None
     end_date: date | None
@@ -44,7 +41,7 @@ class JobConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
-    """A client's word that two requests are one, and a digest of what was requested."""
+    """The client's key for repetitions of a request, and a digest of the request."""
 
     key: str
     fingerprint: str
@@ -59,64 +56,85 @@ class Job:
     created_by: str
     progress: Progress
     progressed_at: datetime
-    """When it last moved: an item was settled, or a runner said why it waits, or took it (but not death upon death)."""
+    """When an item was settled, a runner reported why it waits, or a claim counted as progress (CrashIsolation)."""
     status: Status = Status.PENDING
     lease: Lease | None = None
     token: int = 0
-    """The fencing token: grows at every claim and displacement, and every write of a runner carries it."""
+    """The fencing token: increases at every claim and displacement. Every write of a runner carries it."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     cancelled_at: datetime | None = None
-    """When the cancel was asked for."""
+    """When the cancel was requested."""
     resumed_at: datetime | None = None
     resume_count: int = 0
     takeovers: int = 0
-    """How often a worker went on where another had died."""
+    """How often a worker resumed it after a runner died."""
     takeover_seconds: float = 0.0
-    """How long it lay still before that, all told: from the last sign of life to the claim."""
+    """The total time from the last renewals of the dead runners to the takeovers."""
     retry_of: UUID | None = None
     crash_isolation: CrashIsolation = field(default_factory=CrashIsolation)
     webhook_events: WebhookEvents = field(default_factory=WebhookEvents)
     error: str = ""
     segments: int = 0
-    """How many segments its ledger has."""
+    """The number of ledger segments."""
     idempotency: IdempotencyKey | None = None
     revision: int = 0
-    """Counts the writes; set by the storage."""
+    """The number of writes; set by the storage."""
 
     def is_held(self, now: datetime) -> bool:
         """Whether a live runner holds it."""
         return self.lease is not None and self.lease.is_live(now)
 
     def is_orphaned(self, now: datetime) -> bool:
-        """Its runner died without a word."""
+        """Whether its runner died."""
         return self.lease is not None and not self.lease.is_live(now)
 
     def is_stale(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> bool:
-        """It should move and does not; a paused job is not meant to."""
-        is_meant_to_move = self.status.is_active and self.status is not Status.PAUSED
-        return is_meant_to_move and now - self.progressed_at >= policy.stale_after
+        """Whether it should make progress and does not; a paused job need not."""
+        is_expected = self.status.is_active and self.status is not Status.PAUSED
+        return is_expected and now - self.progressed_at >= policy.stale_after
 
     def can_be_claimed(self, now: datetime, *, dead: Lease | None = None) -> bool:
-        """Whether a worker should take it: to run it, or to bring a cancel or a pause to its end.
+        """Whether a worker should claim it, to run it or to complete a cancel or a pause.
 
-        `dead` is a lease that was watched for as long as it lasts and was not renewed, whatever clock it was given by.
+        `dead`: a lease that the worker observed for its whole duration without a renewal; it does not count, even if it
+        seems valid because the clocks of the processes differ.
         """
         is_held = self.is_held(now) and self.lease != dead
         return self.status.is_active and self.status is not Status.PAUSED and not is_held
 
     def with_webhook_events(self, event: WebhookEvent) -> Job:
-        """With that notice in the place of the one of its event."""
+        """With the event replacing the one of the same type."""
         return replace(self, webhook_events=self.webhook_events.replaced(event))
 
     def waiting(self, sentence: str) -> Job:
-        """With the reason why nothing is asked for; to be shown, not to be stored."""
+        """With the reason why no request is sent, for display only."""
         return replace(self, progress=replace(self.progress, limiter=replace(self.progress.limiter, reason=sentence)))
 
-    # What an operator does.
+    def conflict(self) -> JobConflict:
+        """The error for a start that this active job prevents."""
+        wait = "resume it and wait until it ends" if self.status is Status.PAUSED else "wait until it ends"
+        progress = self.progress
+        return JobConflict(
+            f"Job {self.id} ({self.job_type}) is {self.status} at {progress.percent:g} %. One job runs at a "
+            f"time: {wait}, or cancel it first.",
+            details={
+                "jobId": str(self.id),
+                "jobType": str(self.job_type),
+                "status": str(self.status),
+                "path": f"/api/admin/backfill/{self.id}",
+                "progress": {
+                    "totalItems": progress.total_items,
+                    "settledItems": progress.settled_items,
+                    "percent": progress.percent,
+                },
+            },
+        )
+
+    # Requests of operators.
 
     def cancel_requested(self, now: datetime) -> Job:
-        """Cancelling while items in flight finish, cancelled at once where no live runner holds it."""
+        """Cancelling while items in flight finish; cancelled at once if no live runner holds it."""
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); only an active job can be cancelled.")
         asked = replace(self, cancelled_at=self.cancelled_at or now)
@@ -125,7 +143,7 @@ class Job:
         return asked if self.status is Status.CANCELLING else _moved(asked, Status.CANCELLING)
 
     def pause_requested(self, now: datetime) -> Job:
-        """Pausing while items in flight finish, paused at once where no live runner holds it."""
+        """Pausing while items in flight finish; paused at once if no live runner holds it."""
         if self.status in {Status.PAUSING, Status.PAUSED}:
             return self if self.is_held(now) or self.status is Status.PAUSED else _at_rest(self, Status.PAUSED)
         if self.status not in {Status.PENDING, Status.RUNNING}:
@@ -140,7 +158,7 @@ class Job:
         raise InvalidJobState(f"Job {self.id} is {self.status}; only a paused job can be resumed.")
 
     def limits_lowered(self, limits: RateLimits) -> Job:
-        """With gentler limits from now on; raising them is for the next job."""
+        """With lower limits from now on. Raises InvalidJobState for higher limits, which only the next job can use."""
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); its limits no longer matter.")
         if limits != self.config.rate_limits.lowered(limits):
@@ -151,14 +169,14 @@ class Job:
         return replace(self, config=replace(self.config, rate_limits=limits))
 
     def displaced(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job | None:
-        """Failed to make room, where it is stale; None where it is not and stays."""
+        """Failed, to make room for a new job; None if it is not stale."""
         if not self.is_stale(now, policy):
             return None
         minutes = int((now - self.progressed_at).total_seconds() // 60)
         failed = _ended(self, Status.FAILED, now, f"Displaced by a new job: no progress for {minutes} minutes.")
         return replace(failed, token=self.token + 1)
 
-    # What a worker does. Every write after the claim carries the token that the claim gave.
+    # Changes by workers. Every write after the claim carries the token of the claim.
 
     def claimed(
         self,
@@ -169,10 +187,10 @@ class Job:
         dead: Lease | None = None,
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
-        """Held by `owner` from now on. Who comes second finds it held and gets LeaseLost."""
+        """With a lease for `owner`. Raises LeaseLost if a live runner holds it."""
         if not self.can_be_claimed(now, dead=dead):
-            raise LeaseLost(f"Job {self.id} is held by {self.lease.owner if self.lease else 'nobody'}.")
-        runs_on = self.status in {Status.PENDING, Status.RUNNING}  # else it is only brought to its end
+            raise LeaseLost(f"Job {self.id} is held by {self.lease.owner if self.lease else 'no runner'}.")
+        runs_on = self.status in {Status.PENDING, Status.RUNNING}  # otherwise only a cancel or a pause is completed
         is_resumed = runs_on and self.started_at is not None
         claimed = _moved(self, Status.RUNNING) if self.status is Status.PENDING else self
         silence = max((now - self.lease.renewed_at(policy)).total_seconds(), 0.0) if self.lease else 0.0
@@ -192,7 +210,7 @@ class Job:
         )
 
     def renewed(self, token: int, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job:
-        """With a renewed lease, and as it was."""
+        """With a renewed lease."""
         self.check_fence(token)
         return replace(self, lease=replace(self.lease, expires_at=now + policy.duration) if self.lease else None)
 
@@ -209,7 +227,7 @@ class Job:
     ) -> Job:
         """With new progress and a renewed lease.
 
-        `moves`: something was settled, or it waits for a known reason. `at_work`: keys of the items that are.
+        `moves`: an item was settled, or it waits for a known reason. `at_work`: keys of the items in progress.
         """
         return replace(
             self.renewed(token, now, policy),
@@ -223,7 +241,7 @@ class Job:
         )
 
     def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
-        """It is held up from when the limiter backs off until an item is settled, or it is not meant to ask."""
+        """A hold lasts from a back-off of the limiter until an item is settled or the allowed hours end."""
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
@@ -233,7 +251,7 @@ class Job:
         return self.webhook_events
 
     def released(self, token: int, now: datetime) -> Job:
-        """The lease given back, so that any worker may go on at once."""
+        """Without the lease, so that any worker can claim it at once."""
         self.check_fence(token)
         if self.status is Status.CANCELLING:
             return _ended(self, Status.CANCELLED, now)
@@ -242,7 +260,7 @@ class Job:
         return _at_rest(self, Status.PENDING)
 
     def finished(self, token: int, now: datetime) -> Job:
-        """Ended as its items and its operator say."""
+        """Ended if all items are settled; released otherwise."""
         self.check_fence(token)
         progress = self.progress
         if progress.settled_items == progress.total_items:
@@ -253,12 +271,12 @@ class Job:
         return self.released(token, now)
 
     def broken(self, token: int, sentence: str, now: datetime) -> Job:
-        """Failed, because it cannot be run at all."""
+        """Failed, because it cannot be run."""
         self.check_fence(token)
         return _ended(self, Status.FAILED, now, sentence)
 
     def check_fence(self, token: int) -> None:
-        """LeaseLost where the token is not that of the claim that holds."""
+        """Raises LeaseLost unless the token belongs to the current claim."""
         if token != self.token or self.lease is None:
             raise LeaseLost(f"Job {self.id} has been taken over (token {token}, now {self.token}).")
 
@@ -270,7 +288,7 @@ def _moved(job: Job, status: Status) -> Job:
 
 
 def _at_rest(job: Job, status: Status) -> Job:
-    """Moved to a state in which nobody runs it."""
+    """Moved to a status in which no runner holds it."""
     progress = job.progress
     districts = {
         name: replace(district, is_in_progress=False) if district.is_in_progress else district
@@ -305,7 +323,7 @@ def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs are wanted; nothing stands for any."""
+    """Empty and None values match any job."""
 
     statuses: frozenset[Status] = frozenset()
     job_types: frozenset[JobType] = frozenset()

@@ -1,4 +1,4 @@
-"""What all jobs that ended came to. It only grows, also when the jobs themselves are removed."""
+"""Totals over all ended jobs. They never decrease, even when jobs are removed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCounters:
-    """Counted in the transaction that ends a job. With the active job's own figures it makes counters that never fall,
-    whichever process is asked."""
+    """Updated in the transaction that ends a job.
+
+    Together with the figures of the active job they are monotonic counters, the same in every process.
+    """
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     """By `job-type status`."""
     items: Mapping[str, int] = field(default_factory=dict)
     """By `job-type outcome`."""
     answers: Mapping[str, int] = field(default_factory=dict)
-    """Requests by what the dashboard answered."""
+    """Requests by response, as in LimiterReport."""
     waited: Mapping[str, float] = field(default_factory=dict)
-    """Seconds by the limiter's state."""
+    """Seconds by wait reason."""
     takeovers: int = 0
     takeover_seconds: float = 0.0
 
     def plus(self, job: Job) -> JobCounters:
-        """With the figures of a job, that of its end included where it has ended."""
+        """With the figures of a job, including its final status if it has ended."""
         kind, progress, limiter = job.job_type, job.progress, job.progress.limiter
         items = {
             OutcomeKind.PROCESSED: progress.processed,

@@ -1,4 +1,4 @@
-"""What an operator asks for, and the rules that it must keep before anything is planned."""
+"""The request for a job and its validation before planning."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def parsed_job_type(text: str) -> JobType:
 
 
 def parsed_district(text: str, field: str = "district", *, may_be_summary: bool = True) -> str:
-    """The district as it is stored; InvalidRequest names `field` where it is none."""
+    """The normalised district. Raises InvalidRequest for `field` if it is invalid."""
     if may_be_summary and text == SUMMARY:
         return text
     try:
         return normalised_district(text)
     except ValueError as exc:
-        raise InvalidRequest({field: [f"{text[:40]!r} is no district. {exc}"]}) from None
+        raise InvalidRequest({field: [f"{text[:40]!r} is not a district. {exc}"]}) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What is asked of a job, by whichever door; types are right, rules are checked by `config`."""
+    """A request for a job from any channel, with correct types; `config` validates it."""
 
     job_type: JobType
     start_date: date | None = None
@@ -44,10 +44,10 @@ class JobRequest:
     cadence: Cadence = Cadence.DAILY
     skip_existing: bool = True
     plan_id: str = ""
-    """Of a preview; empty where none binds the start."""
+    """The plan id of a preview; empty if the start is not bound to one."""
 
     def config(self, limits: RateLimits, today: date) -> JobConfig:
-        """Checked against every rule that needs no calendar. InvalidRequest or InvalidDateRange name the fields."""
+        """The request after all checks that need no calendar. Raises InvalidRequest or InvalidDateRange."""
         self._check_dates(today)
         districts = sorted(
             {parsed_district(text, "targetDistricts", may_be_summary=False) for text in self.target_districts},
@@ -67,17 +67,17 @@ class JobRequest:
         missing = [name for name, value in (("startDate", start), ("endDate", end)) if value is None]
         if missing and self.job_type.description.requires_dates:
             raise InvalidRequest(
-                {name: [f"{name} is needed for {self.job_type}; give a date like 2024-01-31."] for name in missing}
+                {name: [f"{name} is required for {self.job_type}; use a date like 2024-01-31."] for name in missing}
             )
         wrong: dict[str, list[str]] = {}
         if start is not None and start < FIRST_DAY:
-            wrong["startDate"] = [f"startDate must not be before {FIRST_DAY}, the first day that the dashboard knows."]
+            wrong["startDate"] = [f"startDate must not be before {FIRST_DAY}, the first day on the dashboard."]
         if end is not None and end >= today:
             wrong["endDate"] = [f"endDate must be before today ({today}, UTC); the newest possible day is yesterday."]
-        if start is not None and end is None and start >= today:  # an open end is yesterday
-            wrong["startDate"] = [f"startDate must be before today ({today}, UTC): nothing is stored of later days."]
-        if end is not None and start is None and end < FIRST_DAY:  # an open start is the first day of all
-            wrong["endDate"] = [f"endDate must not be before {FIRST_DAY}, the first day that the dashboard knows."]
+        if start is not None and end is None and start >= today:  # without an end, it is yesterday
+            wrong["startDate"] = [f"startDate must be before today ({today}, UTC): later dates have no data."]
+        if end is not None and start is None and end < FIRST_DAY:  # without a start, it is FIRST_DAY
+            wrong["endDate"] = [f"endDate must not be before {FIRST_DAY}, the first day on the dashboard."]
         if start is not None and end is not None and start > end:
             wrong.setdefault("startDate", []).append(f"startDate ({start}) must not be after endDate ({end}).")
         if wrong:

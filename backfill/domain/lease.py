@@ -1,11 +1,12 @@
-"""The lease of a job, and the times that decide when a runner is dead and when a job is stale."""
+"""The lease of a job, the heartbeat of a worker, and the times after which a runner is dead and a job is stale."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _RENEWALS_PER_LEASE = 2
+_MISSED_HEARTBEATS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class LeasePolicy:
     """
 
     duration: timedelta = timedelta(seconds=15)
-    """A lease that was not renewed for this long says that its runner is dead: any worker resumes the job."""
+    """A lease that is not renewed for this long means that its runner is dead: any worker resumes the job."""
     renew_after: timedelta = timedelta(seconds=5)
     """A runner renews its lease this long after its last write, at the latest."""
     stale_after: timedelta = timedelta(minutes=10)
@@ -50,19 +51,34 @@ class LeasePolicy:
 
 
 STANDARD_LEASES = LeasePolicy()
-"""The policy of an installation that configures no other."""
+"""The default policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Who runs the job, and until when the lease is valid without a renewal."""
+    """The owner runs the job until the lease expires."""
 
     owner: str
     expires_at: datetime
 
     def renewed_at(self, policy: LeasePolicy = STANDARD_LEASES) -> datetime:
-        """The last sign of life of its owner."""
+        """When its owner renewed it last."""
         return self.expires_at - policy.duration
 
     def is_live(self, now: datetime) -> bool:
         return now < self.expires_at
+
+
+def is_alive(seen_at: datetime | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> bool:
+    return seen_at is not None and now - seen_at < _MISSED_HEARTBEATS * policy.heartbeat
+
+
+def waiting_for_worker(seen_at: datetime | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:
+    """Why a pending job waits; `seen_at` is the last heartbeat of any worker."""
+    if seen_at is None:
+        return "Waiting for a worker; none has ever reported. Start a server, or: manage.py backfill work"
+    if is_alive(seen_at, now, policy):
+        return "Waiting for a worker; one is running and claims the job within seconds."
+    at = seen_at.astimezone(UTC)
+    day = "" if at.date() == now.astimezone(UTC).date() else f" on {at.day} {at:%b %Y}"
+    return f"Waiting for a worker; none has reported since {at:%H:%M} UTC{day}. The job starts when one is running."

@@ -1,4 +1,4 @@
-"""The checkpoint: an append-only ledger of outcomes, and what is counted from it."""
+"""The checkpoint of a job: an append-only ledger of outcomes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 from backfill.domain.plan import Plan, WorkItem
 
 LONGEST_EXCERPT = 2048
-"""Bytes of the excerpt of a refused answer, in UTF-8."""
+"""UTF-8 bytes of the excerpt of a rejected response."""
 
-_NOTHING_NOTED: Mapping[str, int] = MappingProxyType({})
+_NO_QUALITY_NOTES: Mapping[str, int] = MappingProxyType({})
 
 
 class OutcomeKind(StrEnum):
@@ -30,34 +30,36 @@ class SkipReason(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """How an item was settled. A tuple, since a job may have a million of them."""
+    """How an item was settled. A tuple, because a job may have a million of them."""
 
     item: WorkItem
     kind: OutcomeKind
     at: datetime
     reason: str = ""
-    """Of a skip why, of a failure the error's code."""
+    """The skip reason, or the code of the error."""
     message: str = ""
     attempts: int = 0
     is_retryable: bool = False
-    """Of a failure: whether trying again may help."""
-    quality: Mapping[str, int] = _NOTHING_NOTED
-    """Of a computed result: how many notes on its quality it has, by their code."""
+    """Whether a retry of a failed item may succeed."""
+    quality: Mapping[str, int] = _NO_QUALITY_NOTES
+    """The number of quality notes of a computed result by code."""
     excerpt: str = ""
-    """Of a failure: the beginning of the answer that was refused, at most LONGEST_EXCERPT bytes."""
+    """The beginning of the rejected response, at most LONGEST_EXCERPT bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the ledger that is written as one record. Writing it again with more outcomes replaces it, so that
-    a write whose answer was lost may be repeated."""
+    """A part of the ledger that is written as one record.
+
+    Writing it again, with the same or more outcomes, replaces it, so that a write can be repeated.
+    """
 
     number: int
     outcomes: tuple[Outcome, ...]
 
 
 class SettledItems:
-    """The set of settled items: a bit for each item of a plan, so that a million take a few hundred kilobytes."""
+    """The set of settled items: one bit per item of a plan, a few hundred kilobytes for a million items."""
 
     def __init__(self, plan: Plan) -> None:
         self._places: dict[tuple[str, ...], dict[str, int]] = {}
@@ -70,7 +72,7 @@ class SettledItems:
         self._bits: dict[date, int] = {}
 
     def add(self, item: WorkItem) -> bool:
-        """Whether the item is of the plan and was not settled before."""
+        """Return whether the item is in the plan and was not settled before."""
         bit = self._place_of.get(item.date, {}).get(item.district, 0)
         bits = self._bits.get(item.date, 0)
         if not bit or bits & bit:
@@ -84,7 +86,7 @@ class SettledItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeFilter:
-    """Which outcomes of a job are wanted; None stands for any."""
+    """None matches any outcome."""
 
     district: str | None = None
     kind: OutcomeKind | None = None
@@ -96,7 +98,7 @@ class OutcomeFilter:
 
 
 def kinds_in(outcomes: Iterable[Outcome]) -> Mapping[OutcomeKind, int]:
-    """How many outcomes of each kind."""
+    """The number of outcomes of each kind."""
     counts = dict.fromkeys(OutcomeKind, 0)
     for outcome in outcomes:
         counts[outcome.kind] += 1

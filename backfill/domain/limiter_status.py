@@ -1,4 +1,4 @@
-"""What a limiter is doing, and what it waits for."""
+"""The state of a limiter and its wait reasons."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ class LimiterState(StrEnum):
 
 
 class WaitReason(StrEnum):
-    """What holds a job back."""
+    """What delays a job."""
 
     PACE = "pace"
-    """The operator's limits, where the next start is seconds away."""
+    """The limits of the job; the next request starts in some seconds."""
     RETRY = "retry"
-    """Items that failed wait until they are asked for again, and there is nothing else to do."""
+    """Failed items wait for their next attempt, and no other item can start."""
     SLOWED = "slowed"
-    """The pace is below the ceiling, because the dashboard asked for fewer requests."""
+    """The rate is below the limit, because the dashboard asked for fewer requests."""
     CRAWL_DELAY = "crawl-delay"
-    """The dashboard's robots.txt asks for a slower pace than the limits."""
+    """The dashboard's robots.txt requires a lower rate than the limits."""
     ASKED_TO_WAIT = "asked-to-wait"
-    """The dashboard said until when."""
+    """The dashboard asked to send no request before a time."""
     DOWN = "down"
     OUTSIDE_HOURS = "outside-hours"
     STORE = "store"
-    """The job store does not answer."""
+    """The job store is unavailable."""
     CLUSTER = "cluster"
-    """The cluster that computes is away."""
+    """The compute cluster is unavailable."""
     LOCAL = "local"
     """The network of this machine prevents requests."""
     ROBOTS = "robots"
@@ -42,7 +42,7 @@ class WaitReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterReport:
-    """What the limiter does and why it waits, in a sentence."""
+    """What the limiter does and why it waits."""
 
     state: LimiterState = LimiterState.IDLE
     requests_made: int = 0
@@ -50,20 +50,20 @@ class LimiterReport:
     waiting_until: datetime | None = None
     reason: str = "No requests are being made."
     waits_for: WaitReason | None = None
-    """What the sentence is about, where something holds the job back."""
+    """The subject of `reason`, if something delays the job."""
     answers: Mapping[str, int] = field(default_factory=dict)
-    """Requests by what came back: the HTTP status, or the code of the error where that says more."""
+    """Requests by response: the HTTP status, or the code of the error if that is more specific."""
     waited: Mapping[str, float] = field(default_factory=dict)
-    """Seconds in which the job was held back so far, by what held it (WaitReason)."""
+    """Seconds that the job was delayed, by WaitReason."""
     pace: float | None = None
-    """Requests that may start a minute as things are; at most the operator's ceiling."""
+    """Requests that may start per minute now; at most the limit."""
     latency: float | None = None
-    """Seconds that a request lasts, of the last ones."""
+    """Seconds per request, averaged over the last ones."""
     down_since: datetime | None = None
-    """When the first of the failures began that say that the dashboard is down; None where it is not."""
+    """When the failures began that opened the circuit breaker; None if it is closed."""
 
     def at_rest(self, *, goes_on: bool) -> LimiterReport:
-        """With what was counted, and nothing going on; and what a runner must know that `goes_on` at once."""
+        """The counts only. `goes_on`: another runner continues at once and must know of an outage."""
         return LimiterReport(
             requests_made=self.requests_made,
             answers=self.answers,

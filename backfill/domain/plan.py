@@ -1,4 +1,4 @@
-"""Work items, and the plan: the items of a job, fixed when it is created."""
+"""Work items and the plan of a job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DISTRICT = re.compile(r"0*([1-9][0-9]{0,3})|([A-Za-z])")
 
 
 def normalised_district(text: str) -> str:
-    """`1`, `01` and ` 01 ` are one district, written `01` as the dashboard does. ValueError for what is no id."""
+    """`1`, `01` and ` 01 ` are one district, written `01` as on the dashboard. Raises ValueError."""
     match = _DISTRICT.fullmatch(text.strip())
     if match is None:
         raise ValueError("A district is a number like 91, or F or U.")
@@ -45,14 +45,14 @@ class WorkItem(NamedTuple):
 
     @classmethod
     def of(cls, key: str) -> WorkItem:
-        """The item of a key. ValueError for what is none."""
+        """The item of a key. Raises ValueError if the key is invalid."""
         day, _, district = key.partition("/")
         return cls(date.fromisoformat(day), district)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedDay:
-    """The items of one snapshot date, in the order in which they begin. `edition` is None where nothing is fetched."""
+    """The items of one snapshot date in their order. `edition` is None if no report is fetched."""
 
     date: date
     districts: tuple[str, ...]
@@ -64,16 +64,16 @@ class PlannedDay:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every item of a job, date by date. Fixed when the job is created; small, since districts are shared by dates."""
+    """All items of a job by date, fixed when the job is created. Dates share their tuples of districts."""
 
     days: tuple[PlannedDay, ...]
     unpublished_dates: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """How many items are expected to be skipped, by reason."""
+    """The expected number of skipped items by reason."""
     requests: int = 0
     """How many requests to the dashboard it takes, if each succeeds at once."""
     stale: int = field(default=0, compare=False)
-    """Items that were done before and are done anew, since what they rest on has changed; told by a preview only."""
+    """Items that are computed again because their input has changed; set by previews only."""
 
     @cached_property
     def total_items(self) -> int:
@@ -81,7 +81,7 @@ class Plan:
 
     @cached_property
     def district_totals(self) -> dict[str, int]:
-        """Items of each district, in the order of districts."""
+        """The number of items of each district, in district order."""
         counters: dict[str, int] = {}
         by_group: dict[tuple[str, ...], int] = {}
         for day in self.days:
@@ -109,7 +109,7 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Hex digits that differ between any two plans that would do something else."""
+        """Hex digits that are equal only for plans that do the same."""
         state = blake2b(digest_size=8)
         groups: dict[tuple[str, ...], int] = {}
         for day in self.days:

@@ -1,4 +1,4 @@
-"""How far a job has come."""
+"""The progress of a job."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from backfill.domain.estimate import Estimate, ThroughputHistory
 from backfill.domain.limiter_status import LimiterReport
 
 ERRORS_KEPT = 100
-"""The newest errors that are shown with a job; all of them are in its ledger."""
+"""The number of errors shown with a job; the ledger contains all of them."""
 
 HISTORY = timedelta(minutes=30)
-"""How far back the pace is shown."""
+"""The period for which the rate is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +49,19 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
-    """The failed items of one cause, all of them, however many."""
+    """All failed items with the same error code."""
 
     code: str
     items: int
     districts: tuple[str, ...]
     latest_at: datetime
     is_retryable: bool
-    """Whether trying again may help at least one of them."""
+    """Whether a retry of at least one of them may succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Counted from the ledger, with what the runner last said of itself."""
+    """Counted from the ledger, with the last report of the runner."""
 
     total_items: int
     expected_skips: int = 0
@@ -74,16 +74,16 @@ class Progress:
     limiter: LimiterReport = field(default_factory=LimiterReport)
     districts: Mapping[str, DistrictProgress] = field(default_factory=dict)
     errors: tuple[ItemError, ...] = ()
-    """The newest ones, newest first."""
+    """The newest ERRORS_KEPT, newest first."""
     failures: tuple[FailureGroup, ...] = ()
-    """By cause, the most frequent first."""
+    """By error code, the most frequent first."""
     minutes: tuple[tuple[datetime, int], ...] = ()
-    """Items settled by work (not skipped) in each of the last minutes, oldest first."""
+    """Items processed or failed in each of the last minutes, oldest first."""
     throughput: ThroughputHistory = field(default_factory=ThroughputHistory)
     left: Estimate | None = None
-    """How long the rest takes; None before anything was done."""
+    """The remaining time; None before any work is done."""
     quality: Mapping[str, int] = field(default_factory=dict)
-    """Notes on the quality of the results that were computed, by their code."""
+    """The number of quality notes of the computed results by code."""
 
     @property
     def skipped_items(self) -> int:
@@ -95,13 +95,13 @@ class Progress:
 
     @property
     def percent(self) -> float:
-        """0 to 100, one digit, rounded down: 100 only when all is settled."""
+        """0 to 100 with one decimal, rounded down, so that 100 means that all items are settled."""
         if not self.total_items:
             return 100.0
         return math.floor(1000 * self.settled_items / self.total_items) / 10
 
     @property
     def items_per_minute(self) -> float | None:
-        """Over the last whole minutes; None while there is none."""
+        """The mean over the last complete minutes; None without one."""
         counts = [count for _, count in self.minutes[:-1]]
         return fmean(counts) if counts else None

@@ -1,4 +1,4 @@
-"""What is counted of outcomes while they come in."""
+"""Counts outcomes as they are settled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, Fai
 
 
 class ProgressCounter:
-    """Of one job; `progress` freezes it."""
+    """The counts of one job; `progress` returns them as an immutable value."""
 
     def __init__(self, plan: Plan, requests_of: Callable[[str], int]) -> None:
         """`requests_of` returns the requests for an item of a district; see `JobTypeDescription`."""
@@ -25,7 +25,7 @@ class ProgressCounter:
         self._by_district: Counter[tuple[str, OutcomeKind]] = Counter()
         self._skipped: Counter[str] = Counter()
         self._shared: Counter[str] = Counter()
-        """Processed items by district that took no request, since another date has the same reports."""
+        """Processed items by district without a request, because another date has the same reports."""
         self._last_errors: dict[str, str] = {}
         self._errors: deque[ItemError] = deque(maxlen=ERRORS_KEPT)
         self._failures: dict[str, FailureGroup] = {}
@@ -49,7 +49,7 @@ class ProgressCounter:
                 if outcome.kind is OutcomeKind.PROCESSED and not outcome.attempts
             )
         for outcome in outcomes:
-            if outcome.quality:  # of a million outcomes most have none
+            if outcome.quality:  # most of a million outcomes have none
                 self._quality.update(outcome.quality)
             if outcome.kind is OutcomeKind.FAILED:
                 self._last_errors[outcome.item.district] = outcome.message
@@ -100,7 +100,7 @@ class ProgressCounter:
         )
 
     def work(self) -> tuple[float, float]:
-        """What is planned and what is done, counted in requests; in items where none are made."""
+        """The planned and the completed work in requests, or in items for a job without requests."""
         skipped, surplus_of_one = self._skipped, self._requests_of("")
         surplus = max(skipped[SkipReason.STORED] + skipped[SkipReason.UNCHANGED] - self._expected_skips, 0)
         planned = self._requests or self._total - self._expected_skips
@@ -114,7 +114,7 @@ class ProgressCounter:
         return planned - surplus * surplus_of_one, done
 
     def _history(self, now: datetime) -> tuple[tuple[datetime, int], ...]:
-        """Each of the last minutes from the first with an item in it, the current one last."""
+        """Each minute within HISTORY from the first with an item to the current one."""
         this = now.replace(second=0, microsecond=0)
         for old in [minute for minute in self._minutes if minute < this - HISTORY]:
             del self._minutes[old]

@@ -1,4 +1,4 @@
-"""How hard the dashboard may be pressed: the limits an operator sets."""
+"""The rate limits that an operator sets."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
     "max_delay_ms": (0, 300_000),
     "backoff_multiplier": (1, 10),
 }
-"""Lowest and highest value of each limit."""
+"""The minimum and maximum of each limit."""
 
-_EVENNESS = 1.005
-"""Starts are this much further apart than the limit asks, so that what the network shifts still keeps to it."""
+_SAFETY_FACTOR = 1.005
+"""Lengthens the interval, so that requests keep to the limit although the network delays them unevenly."""
 
-_FAILURES_THAT_MATTER = 60
-"""Any backoff that grows at all is at its longest by then; more would only overflow."""
+_MAX_EXPONENT = 60
+"""Prevents an overflow; the delay reaches its maximum earlier."""
 
-_SLOWEST = timedelta(minutes=1)
-"""However often the dashboard asks for less, one request a minute is little enough."""
+_LONGEST_INTERVAL = timedelta(minutes=1)
+"""The longest interval to which responses of the dashboard can slow a job."""
 
 
 def camel(name: str) -> str:
-    """`max_delay_ms` as the API writes it, `maxDelayMs`."""
+    """The name in the API: `maxDelayMs` for `max_delay_ms`."""
     head, *rest = name.split("_")
     return head + "".join(part.title() for part in rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """What a job keeps to. A job carries its copy, so that a change applies to the next one."""
+    """The rate limits of a job. A job has its own copy, so that a change applies to the next job."""
 
     max_requests_per_minute: int = 60
     max_concurrent: int = 3
@@ -45,30 +45,30 @@ class RateLimits:
 
     @property
     def interval(self) -> timedelta:
-        """Between the starts of two requests."""
-        pace = timedelta(minutes=_EVENNESS / self.max_requests_per_minute)
+        """The time between the starts of two requests."""
+        pace = timedelta(minutes=_SAFETY_FACTOR / self.max_requests_per_minute)
         return max(pace, timedelta(milliseconds=self.min_delay_ms))
 
     @property
     def most_a_minute(self) -> float:
-        """Requests that may start a minute: the shortest delay may allow fewer than the other limit."""
+        """Requests that may start per minute; the minimum delay may allow fewer than the other limit."""
         return min(self.max_requests_per_minute, 60_000 / max(self.min_delay_ms, 1))
 
     def interval_at(self, share: float) -> timedelta:
-        """Between the starts of two requests at a share of the pace; a share below 1 makes it a minute at most."""
-        return max(self.interval, min(self.interval / share, _SLOWEST))
+        """The time between the starts of two requests at a share of the rate, which extends it to at most a minute."""
+        return max(self.interval, min(self.interval / share, _LONGEST_INTERVAL))
 
     def backoff(self, failures: int, jitter: float) -> timedelta:
-        """How long to wait after the given number of failures in a row; `jitter` is between 0 and 1.
+        """How long to wait after a number of consecutive failures; `jitter` is between 0 and 1.
 
-        Exponential from the shortest to the longest delay, of which at least half is kept.
+        Grows exponentially from the minimum to the maximum delay; jitter shortens it by up to half.
         """
-        growth = self.backoff_multiplier ** min(failures, _FAILURES_THAT_MATTER)
+        growth = self.backoff_multiplier ** min(failures, _MAX_EXPONENT)
         delay = min(max(self.min_delay_ms, 100) * growth, self.max_delay_ms)
         return timedelta(milliseconds=max(delay * (0.5 + jitter / 2), self.min_delay_ms))
 
     def changed(self, changes: Mapping[str, float]) -> RateLimits:
-        """With some limits replaced. InvalidRequest names every field that is out of its bounds."""
+        """With some limits replaced. Raises InvalidRequest with every field that is out of bounds."""
         wrong: dict[str, list[str]] = {}
         for name, value in changes.items():
             low, high = BOUNDS[name]
@@ -85,7 +85,7 @@ class RateLimits:
         return limits
 
     def lowered(self, other: RateLimits) -> RateLimits:
-        """The gentler of the two in every respect."""
+        """With the lower of both values for each limit (the higher for delays)."""
         return RateLimits(
             max_requests_per_minute=min(self.max_requests_per_minute, other.max_requests_per_minute),
             max_concurrent=min(self.max_concurrent, other.max_concurrent),
@@ -103,7 +103,7 @@ LIMIT_NAMES = tuple(f.name for f in fields(RateLimits))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLimits:
-    """The limits that the next job will take, and who set them."""
+    """The limits of the next job, and who set them."""
 
     limits: RateLimits = RateLimits()
     updated_at: datetime | None = None

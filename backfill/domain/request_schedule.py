@@ -1,4 +1,4 @@
-"""The time of the dashboard, which all processes share: how far it is given out, and how fast it may be used now."""
+"""The request schedule that all processes share: reservations, a hold and the current rate."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 _LONGEST_RESERVATION = timedelta(minutes=5)
-"""A timeline that is reserved further ahead was reserved under a clock that has been set back since."""
+"""Reservations further ahead are ignored: they were made before a clock was set back."""
 
 LONGEST_HOLD = timedelta(hours=24)
-"""A dashboard that asks to wait longer is asked again after this time."""
+"""A longer hold that the dashboard asks for is cut to this time."""
 
-_GROWTH = 0.1
-"""Of the ceiling, by which a lowered pace grows back each minute."""
+_RECOVERY_PER_MINUTE = 0.1
+"""Share of the limit that a lowered rate regains each minute."""
 
-_FULLY_GROWN = timedelta(minutes=1 / _GROWTH)
+_RECOVERY_TIME = timedelta(minutes=1 / _RECOVERY_PER_MINUTE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """The share of the operator's ceiling that is used: halved when the dashboard asks for less, then growing back.
+    """The used share of the limit: halved when the dashboard asks for fewer requests, then recovering.
 
-    How far it has grown follows from the time, so that nothing is written for it, and it survives a restart.
+    The share is computed from the time of the change, so that the recovery needs no writes and survives a restart.
     """
 
     slowed_to: float = 1.0
@@ -29,30 +29,29 @@ class Pace:
 
     def share(self, now: datetime) -> float:
         """Above 0, at most 1."""
-        if self.slowed_at is None or self.slowed_at - now > _FULLY_GROWN:  # then the clock has been set back since
+        if self.slowed_at is None or self.slowed_at - now > _RECOVERY_TIME:  # the clock was set back
             return 1.0
         minutes = max((now - self.slowed_at) / timedelta(minutes=1), 0.0)
-        return min(1.0, self.slowed_to + _GROWTH * minutes)
+        return min(1.0, self.slowed_to + _RECOVERY_PER_MINUTE * minutes)
 
     def slowed(self, asked_at: datetime, now: datetime) -> Pace:
-        """Halved, because of the answer to a request that started at `asked_at`.
+        """Halved, because of the response to a request that started at `asked_at`.
 
-        A request that started before the pace was lowered last says nothing of the lower pace: of three in flight that
-        are all refused, the first counts.
+        Unchanged if the request started before the last change: of three rejected requests in flight, one counts.
         """
         if self.slowed_at is not None and asked_at <= self.slowed_at <= now:
             return self
         return Pace(slowed_to=self.share(now) / 2, slowed_at=now)
 
     def recovers_at(self, now: datetime) -> datetime | None:
-        """When the ceiling is reached again; None where it is."""
+        """When the limit is reached again; None if it is reached."""
         share = self.share(now)
-        return now + _FULLY_GROWN * (1 - share) if share < 1 else None
+        return now + _RECOVERY_TIME * (1 - share) if share < 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A stretch of the shared timeline in which one process, and no other, may start requests."""
+    """A period in which only one process may start requests."""
 
     starts_at: datetime
     ends_at: datetime
@@ -60,60 +59,60 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSchedule:
-    """How far ahead the time of the dashboard is given out, until when it must be left alone, and at which pace.
+    """The reserved time, the hold and the rate of all processes.
 
-    It is stored, and a turn is reserved before it is used: so two servers, a preview beside a job, or a runner that
-    comes back from the dead never press the dashboard together harder than one may.
+    It is stored, and time is reserved before it is used, so that two servers, a preview during a job, or a runner that
+    continues after losing its lease together keep to the limit of one process.
     """
 
     reserved_until: datetime | None = None
     held_until: datetime | None = None
     held_at: datetime | None = None
-    """When that was said, by the clock that it is counted by."""
+    """When the hold was set, by the clock of the process that set it."""
     hold_reason: str = ""
     pace: Pace = Pace()
 
     def free_at(self, now: datetime) -> datetime:
-        """When the next turn would start."""
+        """When the next reservation would start."""
         start = self.hold(now) or now
         if self.reserved_until is not None and self.reserved_until - start <= _LONGEST_RESERVATION:
             start = max(start, self.reserved_until)
         return start
 
     def reserved(self, length: timedelta, now: datetime) -> tuple[RequestSchedule, Reservation]:
-        """The next free turn of that length."""
+        """Reserve the next free period of this length."""
         starts_at = self.free_at(now)
         reservation = Reservation(starts_at=starts_at, ends_at=starts_at + length)
-        return replace(self._by(now), reserved_until=reservation.ends_at), reservation
+        return replace(self._adjusted(now), reserved_until=reservation.ends_at), reservation
 
     def given_back(self, reserved_until: datetime, free: datetime) -> RequestSchedule:
-        """With the rest of a turn returned, where nobody has reserved behind it."""
+        """With the rest of a reservation freed, unless another reservation follows it."""
         if self.reserved_until != reserved_until:
             return self
         return replace(self, reserved_until=min(reserved_until, free))
 
     def held(self, until: datetime, reason: str, now: datetime) -> RequestSchedule:
-        """Left alone until then, or longer where it was held longer already."""
-        until, known = min(until, now + LONGEST_HOLD), self._by(now)
+        """With a hold until then; a longer hold stays."""
+        until, known = min(until, now + LONGEST_HOLD), self._adjusted(now)
         if known.held_until is not None and known.held_until >= until:
             return known
         return replace(known, held_until=until, held_at=now, hold_reason=reason)
 
     def hold(self, now: datetime) -> datetime | None:
-        """Until when nothing may be asked, None where nothing holds."""
-        until = self._by(now).held_until
+        """When the current hold ends; None without one."""
+        until = self._adjusted(now).held_until
         return until if until is not None and now < until <= now + LONGEST_HOLD else None
 
-    def _by(self, now: datetime) -> RequestSchedule:
-        """With the hold by the clock of who reads it.
+    def _adjusted(self, now: datetime) -> RequestSchedule:
+        """With the hold adjusted to the clock of the reader.
 
-        What was said later than now was said by a clock that is ahead, or was set back since. It is as long as it was,
-        and counts from now; else an hour's difference would make a hold of a second one of an hour.
+        A hold set in the future was set by a clock that is ahead or was set back. It then begins now with its full
+        length; otherwise a difference of an hour would turn a hold of a second into one of an hour.
         """
         if self.held_until is None or self.held_at is None or self.held_at <= now:
             return self
         return replace(self, held_until=now + (self.held_until - self.held_at), held_at=now)
 
     def slowed(self, asked_at: datetime, now: datetime) -> RequestSchedule:
-        """At half the pace, because of the answer to a request that started at `asked_at`."""
+        """With half the rate, because of the response to a request that started at `asked_at`."""
         return replace(self, pace=self.pace.slowed(asked_at, now))

@@ -1,4 +1,4 @@
-"""What is computed of snapshots: a district's result for a date, or that of the whole world."""
+"""Analytics results of a district, or of all districts, for a date."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from backfill.domain.calendar import ProgramYear
 
 
 class SnapshotFacts(NamedTuple):
-    """A stored snapshot without its reports. A tuple, since a plan may look at half a million of them."""
+    """A stored snapshot without its reports. A tuple, because a plan may read half a million of them."""
 
     date: dt.date
     district: str
     data_month: dt.date
-    """The last day of the month that the figures are for."""
+    """The last day of the month of the figures."""
     as_of: dt.date
     is_final: bool
     content_hash: str
 
 
 class ResultFacts(NamedTuple):
-    """A stored result without its figures."""
+    """A stored result without its content."""
 
     date: dt.date
     district: str
@@ -36,29 +36,29 @@ class ResultFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was computed for a date of a district, or of the world (district `all`)."""
+    """The result for a date and a district, or all districts (`all`)."""
 
     date: dt.date
     district: str
     program_year: ProgramYear
     source_hash: str
-    """The content hash of the snapshot that it was computed from."""
+    """The content hash of its snapshot."""
     schema_version: int
-    """Of the rules that it was computed by."""
+    """The version of the analytics rules."""
     input_digest: str
-    """A digest of all that it rests on, rules and neighbours included: an equal one needs no computing."""
+    """A digest of all its input, including the rules and other snapshots. Equal input is not computed again."""
     job_id: UUID
     computed_at: dt.datetime
     quality: Mapping[str, int]
-    """How many notes on the quality of the figures it has, by their code."""
+    """The number of notes on the quality of the figures by code."""
     point: Mapping[str, Any] | None
-    """Its place in the series of its program year; None of the world."""
+    """Its figures in the series of its program year; None for all districts."""
     body: bytes = field(repr=False)
-    """The result as JSON, as it is answered."""
+    """The JSON of the API response."""
 
 
 class Point(NamedTuple):
-    """A result's place in the series of its district, and what it came from."""
+    """The figures of a result in the series of its district, and their source."""
 
     date: dt.date
     district: str

@@ -1,4 +1,4 @@
-"""What is kept of the dashboard: a district's three reports, or the district summary, for a date."""
+"""Snapshots: the three reports of a district, or the district summary, for a date."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ DISTRICT_REPORTS = (ReportName.CLUBS, ReportName.DISTRICT, ReportName.DIVISIONS)
 
 
 def reports_of(district: str) -> tuple[ReportName, ...]:
-    """The reports that make a snapshot of a district, or of the summary."""
+    """The reports of a snapshot of a district or the summary."""
     return (ReportName.SUMMARY,) if district == SUMMARY else DISTRICT_REPORTS
 
 
 @lru_cache(maxsize=1024)
 def normalise_column(column: str) -> str:
-    """A column's name as it is compared: case and spaces vary between years (`May Visit award`, `May visit award`)."""
+    """The column name for comparisons: case and spaces vary between years (`May Visit award`, `May visit award`)."""
     return " ".join(column.split()).casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One fetched report. `content` is the exact bytes, and is empty where only the description was read."""
+    """One fetched report. `content` is the exact bytes; empty if only the other fields were read."""
 
     rows: int
     size: int
     """In bytes."""
     content_hash: str
-    """Of the content without its footer, which carries the day of download."""
+    """Hash of the content without its footer, which contains the date of the download."""
     content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All reports of a district for a snapshot date, whole, or none of them."""
+    """All reports of a district for a snapshot date."""
 
     date: dt.date
     district: str
     data_month: dt.date
-    """The last day of the month that the figures are for."""
+    """The last day of the month of the figures."""
     as_of: dt.date
     is_final: bool
     fetched_at: dt.datetime
@@ -73,11 +73,10 @@ class Snapshot:
         return state.hexdigest()
 
     def supersedes(self, stored: Snapshot) -> bool:
-        """Whether this one takes the place of `stored`, a snapshot of the same date and district.
+        """Whether this replaces `stored`, a snapshot of the same date and district.
 
-        A final close beats an open month, then the newer as-of wins. Under an equal as-of the dashboard may still
-        change its figures while a month closes (counters can fall), so there the later fetch wins where they differ.
-        An older or equal one changes nothing.
+        Final figures replace others, then newer as-of dates replace older ones. While a month closes the dashboard may
+        change figures of the same as-of date (counters can decrease): then a later fetch with other content replaces.
         """
         mine, theirs = (self.is_final, self.as_of), (stored.is_final, stored.as_of)
         if mine != theirs:
@@ -87,7 +86,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEdition:
-    """The districts of a date for which the same edition is stored, by the same job."""
+    """The districts of a date with the same edition, stored by the same job."""
 
     date: dt.date
     as_of: dt.date
@@ -96,9 +95,9 @@ class StoredEdition:
     districts: frozenset[str]
 
     def covers(self, edition: Edition) -> bool:
-        """Whether what is stored is as new as what could be fetched: nothing needs to be asked.
+        """Whether the stored figures are as new as `edition`, so that no request is needed.
 
-        A month's close that is not final yet may change under an unchanged as-of, so it is never as new.
+        Never for the end of a month that is not final: its figures may change for the same as-of date.
         """
         if self.date == edition.month_end and not self.is_final:
             return False
@@ -107,7 +106,7 @@ class StoredEdition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotFilter:
-    """Which snapshots are wanted; None stands for any."""
+    """None matches any snapshot."""
 
     first: dt.date | None = None
     last: dt.date | None = None

@@ -1,4 +1,4 @@
-"""The states of a job, and which may follow which."""
+"""The statuses of a job and their transitions."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
         (Status.PENDING, Status.PAUSED),  # paused before a worker took it
         (Status.PENDING, Status.CANCELLED),  # cancelled before a worker took it
         (Status.PENDING, Status.FAILED),  # displaced as stale: no worker took it
-        (Status.RUNNING, Status.PENDING),  # clean stop: the lease is given back at once
-        (Status.RUNNING, Status.COMPLETED),  # every item is settled, at least one not as failed
+        (Status.RUNNING, Status.PENDING),  # clean stop: the runner releases its lease
+        (Status.RUNNING, Status.COMPLETED),  # every item is settled, and not all have failed
         (Status.RUNNING, Status.FAILED),  # every item failed, the job cannot be run, or displaced as stale
-        (Status.RUNNING, Status.PAUSING),  # pause asked for; items in flight finish
-        (Status.RUNNING, Status.PAUSED),  # paused where no live runner holds it
-        (Status.RUNNING, Status.CANCELLING),  # cancel asked for; items in flight finish
-        (Status.RUNNING, Status.CANCELLED),  # cancelled where no live runner holds it
-        (Status.PAUSING, Status.PAUSED),  # nothing is in flight any more, or its runner died
-        (Status.PAUSING, Status.RUNNING),  # resumed before it had come to rest
+        (Status.RUNNING, Status.PAUSING),  # pause requested; items in flight finish
+        (Status.RUNNING, Status.PAUSED),  # paused while no live runner holds it
+        (Status.RUNNING, Status.CANCELLING),  # cancel requested; items in flight finish
+        (Status.RUNNING, Status.CANCELLED),  # cancelled while no live runner holds it
+        (Status.PAUSING, Status.PAUSED),  # no item is in flight any more, or its runner died
+        (Status.PAUSING, Status.RUNNING),  # resumed while items were in flight
         (Status.PAUSING, Status.COMPLETED),  # the items in flight were the last ones
         (Status.PAUSING, Status.FAILED),  # ... and all had failed, or displaced as stale
-        (Status.PAUSING, Status.CANCELLING),  # cancel asked for while pausing
-        (Status.PAUSING, Status.CANCELLED),  # ... where no live runner holds it
+        (Status.PAUSING, Status.CANCELLING),  # cancel requested while pausing
+        (Status.PAUSING, Status.CANCELLED),  # ... while no live runner holds it
         (Status.PAUSED, Status.PENDING),  # resumed: any worker may claim it
-        (Status.PAUSED, Status.CANCELLED),  # cancelled; nobody holds it
-        (Status.CANCELLING, Status.CANCELLED),  # nothing is in flight any more, or its runner died
+        (Status.PAUSED, Status.CANCELLED),  # cancelled; no runner holds it
+        (Status.CANCELLING, Status.CANCELLED),  # no item is in flight any more, or its runner died
         (Status.CANCELLING, Status.COMPLETED),  # the items in flight were the last ones
         (Status.CANCELLING, Status.FAILED),  # ... and all had failed, or displaced as stale
     }

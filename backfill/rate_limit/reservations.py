@@ -1,4 +1,4 @@
-"""The time of the dashboard that is reserved for one process, by its own clock."""
+"""The reserved time of one process, by its own clock."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from backfill.domain import RequestSchedule, Reservation
 
-TURN = 2.0
-"""Seconds that are reserved at once, so that the store is asked once in that time and not once a request."""
+LENGTH = 2.0
+"""Seconds reserved at once, so that the store is updated once in that time instead of once per request."""
 
 
 class Reservations:
-    """When a request may start: inside a reserved turn, one interval after the last and one before the turn ends.
+    """When a request may start: within a reservation, one interval after the last start and one before its end.
 
-    Times are seconds of a steady clock, and `wall` is the time of day at that moment. Not for several threads.
+    Times are seconds of a monotonic clock; `wall` is the time of day at `now`. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -28,36 +28,36 @@ class Reservations:
         self._last_start, self.next_start = now, now + interval
 
     def slowed(self, interval: float) -> None:
-        """The interval has grown: it counts from the last start on."""
+        """Apply a longer interval from the last start on."""
         self.next_start = max(self.next_start, self._last_start + interval)
 
     def need_another(self, interval: float, now: float) -> bool:
-        """Whether the reserved time ends soon: the next turn is taken early, so that it follows without a gap."""
-        return self._ends - max(now, self.next_start) < max(interval, TURN / 2)
+        """Whether the reservation ends soon. The next one is made early, so that it follows without a gap."""
+        return self._ends - max(now, self.next_start) < max(interval, LENGTH / 2)
 
     @staticmethod
     def length(interval: float) -> timedelta:
-        """Of a turn that holds whole intervals."""
-        return timedelta(seconds=interval * max(1, round(TURN / interval)))
+        """The length of a reservation: a whole number of intervals."""
+        return timedelta(seconds=interval * max(1, round(LENGTH / interval)))
 
     def taken(self, reservation: Reservation, now: float, wall: datetime) -> None:
-        """A turn was reserved on the shared timeline."""
-        if reservation.starts_at != self._reserved_until or self._ends < now:  # somebody else had the time between
+        """Use a reservation of the shared schedule."""
+        if reservation.starts_at != self._reserved_until or self._ends < now:  # another process had the time between
             self.next_start = max(self.next_start, now + (reservation.starts_at - wall).total_seconds())
         self._ends = now + (reservation.ends_at - wall).total_seconds()
         self._reserved_until = reservation.ends_at
 
     def given_back(self, now: float, wall: datetime) -> tuple[datetime, datetime] | None:
-        """What was reserved until when, and from when on it is free; None where nothing was."""
+        """End the reservation; return when it would have ended and when its unused time begins, None without one."""
         mine, self._reserved_until, self._ends = self._reserved_until, None, -1.0
         return (mine, wall + timedelta(seconds=max(self.next_start - now, 0))) if mine is not None else None
 
     def hold(self, seconds: float, reason: str, now: float) -> None:
-        """Leave the source alone for so long, where it was not for longer already."""
+        """Start no request for this time; a longer hold stays."""
         if now + seconds > self.hold_ends:
             self.hold_ends, self.hold_reason = now + seconds, reason
 
     def learn(self, schedule: RequestSchedule, now: float, wall: datetime) -> None:
-        """Keep to the hold that the shared timeline knows of."""
+        """Apply the hold of the shared schedule."""
         if (until := schedule.hold(wall)) is not None:
             self.hold((until - wall).total_seconds(), schedule.hold_reason, now)

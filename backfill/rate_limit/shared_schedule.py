@@ -1,60 +1,93 @@
-"""The timeline that all processes share, through a store that may be away."""
+"""The request schedule that all processes share, in a store that may be unavailable."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from backfill.domain import Pace, RequestSchedule
+from backfill.domain import Pace, RequestSchedule, Reservation
+from backfill.domain.clock import Clock
 from backfill.errors import StorageUnavailable
 
-ScheduleUpdate = Callable[[Callable[[RequestSchedule], RequestSchedule]], RequestSchedule]
-"""Replaces the shared timeline by a change of it, atomically; raises StorageUnavailable, or LeaseLost under a fence."""
+ScheduleChange = Callable[[RequestSchedule], RequestSchedule]
+ScheduleUpdate = Callable[[ScheduleChange], RequestSchedule]
+"""Applies a change to the shared schedule atomically. Raises StorageUnavailable, or LeaseLost if it is fenced."""
+
+
+class ReservationResult(NamedTuple):
+    """The schedule after an attempt to reserve time, with both clocks as they were read for it."""
+
+    schedule: RequestSchedule
+    reservation: Reservation | None
+    """None if the next free time is too far away."""
+    now: float
+    wall: datetime
 
 
 class SharedSchedule:
-    """For several threads. What they store of it, they store one after the other, so that the newest is what is known.
+    """Thread-safe. Updates are serialised, so that `pace` is the newest stored value.
 
-    What all processes are to keep to is not lost where the store is away: it is stored with whatever is stored next.
+    A change that the store does not accept is applied with the next update.
     """
 
-    def __init__(self, update: ScheduleUpdate, *, waits: bool) -> None:
-        """`waits`: for a store that is away; else its StorageUnavailable is raised."""
-        self._update, self._waits = update, waits
-        self._one_at_a_time = threading.RLock()
-        self._untold: list[Callable[[RequestSchedule], RequestSchedule]] = []
+    def __init__(self, update: ScheduleUpdate, clock: Clock, *, waits: bool) -> None:
+        """`waits`: return None while the store is unavailable instead of raising StorageUnavailable."""
+        self._update, self._clock, self._waits = update, clock, waits
+        self._lock = threading.RLock()
+        self._unsaved: list[ScheduleChange] = []
         self.pace = Pace()
         self.trouble = ""
-        """Why the store did not take what was to be stored last; empty where it did."""
+        """Why the last update failed; empty if it succeeded."""
 
-    def tell(self, news: Callable[[RequestSchedule], RequestSchedule]) -> bool:
-        """Whether it was stored at once."""
-        with self._one_at_a_time:
-            self._untold.append(news)
-        return self.change(lambda schedule: schedule) is not None
+    def hold(self, until: datetime, reason: str) -> None:
+        self._apply(lambda schedule: schedule.held(until, reason, self._clock.now()))
 
-    def slow(self, asked_at: datetime, now: Callable[[], datetime]) -> None:
-        """Halve the pace of all, because of the answer to a request that started at `asked_at`."""
-        with self._one_at_a_time:
-            if not self.tell(lambda schedule: schedule.slowed(asked_at, now())):
-                self.pace = self.pace.slowed(asked_at, now())
+    def slow(self, asked_at: datetime) -> None:
+        """Halve the rate of all processes, because of the response to a request that started at `asked_at`."""
+        with self._lock:
+            if not self._apply(lambda schedule: schedule.slowed(asked_at, self._clock.now())):
+                self.pace = self.pace.slowed(asked_at, self._clock.now())
 
-    def change(self, change: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule | None:
-        """None where the store does not answer, and is waited for."""
-        with self._one_at_a_time:
+    def reserve(self, length: timedelta, max_wait: float | None) -> ReservationResult | None:
+        """Reserve the next free time unless it begins later than in `max_wait` seconds. None as for `update`."""
+        reservation: Reservation | None = None
+        now, wall = self._clock.monotonic(), self._clock.now()
+
+        def change(schedule: RequestSchedule) -> RequestSchedule:
+            nonlocal reservation, now, wall  # read both clocks together: the wall clock may be set meanwhile
+            now, wall = self._clock.monotonic(), self._clock.now()
+            reservation = None
+            if max_wait is not None and (schedule.free_at(wall) - wall).total_seconds() > max_wait:
+                return schedule
+            after, reservation = schedule.reserved(length, wall)
+            return after
+
+        after = self.update(change)
+        return ReservationResult(after, reservation, now, wall) if after is not None else None
+
+    def update(self, change: ScheduleChange = lambda schedule: schedule) -> RequestSchedule | None:
+        """Apply all unsaved changes, then `change`. None if the store is unavailable."""
+        with self._lock:
             try:
-                schedule = self._update(lambda schedule: change(self._with_news(schedule)))
+                schedule = self._update(lambda schedule: change(self._with_unsaved(schedule)))
             except StorageUnavailable as exc:
                 if not self._waits:
                     raise
-                self.trouble = f"{exc.message} It is tried again every second; nothing is lost."
+                self.trouble = f"{exc.message} The service retries every second; no data is lost."
                 return None
-            self._untold.clear()
+            self._unsaved.clear()
             self.pace, self.trouble = schedule.pace, ""
             return schedule
 
-    def _with_news(self, schedule: RequestSchedule) -> RequestSchedule:
-        for news in self._untold:
-            schedule = news(schedule)
+    def _apply(self, change: ScheduleChange) -> bool:
+        """Return whether the change is stored now."""
+        with self._lock:
+            self._unsaved.append(change)
+        return self.update() is not None
+
+    def _with_unsaved(self, schedule: RequestSchedule) -> RequestSchedule:
+        for change in self._unsaved:
+            schedule = change(schedule)
         return schedule

@@ -26,7 +26,6 @@ from backfill.domain import (
     RateLimits,
     Status,
     StoredLimits,
-    job_conflict,
     parsed_district,
     waiting_for_worker,
 )
@@ -185,7 +184,7 @@ class BackfillService:
     def _refuse_if_busy(self) -> None:
         active = self.storage.jobs.active()
         if active is not None and not self.is_stale(active):
-            raise job_conflict(active)
+            raise active.conflict()
 
     # Watching.
 

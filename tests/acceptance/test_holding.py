@@ -61,8 +61,8 @@ def test_an_outage_of_the_whole_dashboard_costs_no_item_and_the_job_goes_on_by_i
     held = client.wait_for(job["jobId"], is_down, 30, "it holds")
     limiter = held["rateLimiter"]
     assert (held["status"], limiter["state"]) == ("running", "backing-off")
-    assert f"answered nothing since {limiter['downSince'][11:19]} UTC" in limiter["reason"]
-    assert "asked again at" in limiter["reason"]
+    assert f"No usable response since {limiter['downSince'][11:19]} UTC" in limiter["reason"]
+    assert "The next request is sent at" in limiter["reason"]
 
     began = time.time()
     until = time.monotonic() + 8
@@ -154,7 +154,7 @@ def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
         20,
         "the pace grows back",
     )["rateLimiter"]
-    assert "since the dashboard asked for fewer than the limit of 600 requests a minute" in grown["reason"]
+    assert "because the dashboard asked for fewer than the limit of 600 requests a minute" in grown["reason"]
     assert grown["waitedSeconds"]["slowed"] >= 3
     after = [at for at in starts_of(sample.exports()) if at > refused_at + 0.2]
     assert_paced(after, 360)
@@ -223,7 +223,7 @@ def test_outside_the_allowed_hours_the_job_holds_by_itself_and_goes_on_when_they
     client.set_limits()
     job = client.start("2025-05-01", "2025-06-30", cadence="month-ends")  # its calendar is asked for at any hour
     held = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["waitingUntil"], 25, "it holds")
-    assert held["rateLimiter"]["reason"] == f"The dashboard is asked only within the allowed hours, {hours} UTC."
+    assert held["rateLimiter"]["reason"] == f"Requests are sent only within the allowed hours, {hours} UTC."
     told = datetime.fromisoformat(held["rateLimiter"]["waitingUntil"])
     assert abs(told - opens) < timedelta(seconds=2)
     assert "within the allowed hours" in site.manage("backfill", "status").stdout

@@ -117,7 +117,7 @@ def test_coverage_as_json_is_the_shape_of_http(computed: BackfillService) -> Non
     [
         (["coverage", "--from", "2024-02-30"], "--from must be a day of the calendar"),
         (["coverage", "--from", "2024-02-01", "--to", "2024-01-01"], "must not be after the last"),
-        (["coverage", "--district", "x1"], "'x1' is no district"),
+        (["coverage", "--district", "x1"], "'x1' is not a district"),
         (["start", *TYPE, "--district", "77"], "No snapshot of district 77 is stored for these dates"),
     ],
 )

@@ -209,7 +209,7 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
         (["--format", "xls"], "--format must be one of csv, jsonl, parquet"),
         (["--report", "clubs"], "--report must be one of clubperformance"),
         (["--from", "2024-02-01", "--to", "2024-01-01"], "must not be after the last"),
-        (["--district", "x1"], "'x1' is no district"),
+        (["--district", "x1"], "'x1' is not a district"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

@@ -153,4 +153,4 @@ def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
     assert api.get(here, headers={"If-None-Match": first["ETag"]}).status_code == 304
     served.storage.jobs.report_worker(served.now())
     second = api.get(here, headers={"If-None-Match": first["ETag"]})
-    assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is there")
+    assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is running")

@@ -53,7 +53,6 @@ from backfill.domain import (
     StoredEdition,
     StoredLimits,
     WorkItem,
-    job_conflict,
     month_end_of,
     reports_of,
 )
@@ -260,7 +259,7 @@ class FakeJobs(JobStorage):
             if active is not None:
                 ended = displace(active)
                 if ended is None:
-                    raise job_conflict(active)
+                    raise active.conflict()
                 displaced = self._write(ended)
             self.rows[job.id], self.plans[job.id] = job, pack_plan(plan)
             if audit is not None:

@@ -40,7 +40,7 @@ def test_a_day_lies_in_one_program_year_and_its_month_ends_there(day: date) -> N
     ],
 )
 def test_what_names_no_program_year_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no program year; write one as 2022-2023"):
+    with pytest.raises(ValueError, match="is not a program year; write one like 2022-2023"):
         ProgramYear.parse(text)
 
 

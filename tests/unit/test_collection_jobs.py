@@ -11,7 +11,6 @@ import pytest
 
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
-    ATTEMPTS,
     DISTRICT_REPORTS,
     SUMMARY,
     Cadence,
@@ -43,6 +42,7 @@ from backfill.errors import (
 from backfill.job_types.base import Execution
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
+from backfill.rate_limit import ATTEMPTS
 from backfill.storage import Fence
 from tests.unit.fakes import (
     DAY,
@@ -190,7 +190,7 @@ def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_co
     )
     reasons = [reason for _, reason in it.limiter.holds]
     assert reasons[:-1] == ["Too many requests."] * (ATTEMPTS - 1)
-    assert "answered nothing since" in reasons[-1]  # nobody else is asked for: something known decides
+    assert "No usable response since" in reasons[-1]  # nobody else is asked for: something known decides
 
 
 # Probes.

@@ -73,7 +73,7 @@ def test_any_worker_takes_over_from_a_dead_runner_and_the_job_keeps_its_first_st
 def test_a_job_that_is_not_to_be_run_cannot_be_claimed(status: Status) -> None:
     job = a_job(status=status)
     assert not job.can_be_claimed(NOW)
-    with pytest.raises(LeaseLost, match="nobody"):
+    with pytest.raises(LeaseLost, match="no runner"):
         job.claimed("runner", NOW)
 
 

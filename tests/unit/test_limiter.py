@@ -146,7 +146,7 @@ def test_never_more_requests_are_in_flight_than_the_limit_allows(concurrent: int
 
 def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """R12.1: as two servers, or a preview beside a job."""
-    monkeypatch.setattr(reservations, "TURN", 0.2)  # so that turns change hands often
+    monkeypatch.setattr(reservations, "LENGTH", 0.2)  # so that turns change hands often
     storage, starts = FakeStorage(), Starts()
     limits = FAST.changed({"max_requests_per_minute": 3000})
     one, other = limiter_of(storage, limits), limiter_of(storage, limits)
@@ -320,7 +320,7 @@ def test_executor_error_the_store_is_waited_out_and_told() -> None:
         assert clock.eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
         report = limiter.report()
         assert report.reason == (
-            "The job store does not answer: it is told so. It is tried again every second; nothing is lost."
+            "The job store does not answer: it is told so. The service retries every second; no data is lost."
         )
         assert report.waiting_until is not None
         storage.store.is_down = False
@@ -397,7 +397,10 @@ def test_a_preview_gives_up_at_once_where_the_dashboard_asked_for_a_longer_rest(
     """R11.2"""
     storage = FakeStorage()
     storage.jobs.schedule = RequestSchedule().held(clock.now() + timedelta(minutes=5), "asked to wait", clock.now())
-    with pytest.raises(DashboardUnavailable, match=r"left alone until \d\d:\d\d:\d\d UTC \(asked to wait\)\. Nothing"):
+    with pytest.raises(
+        DashboardUnavailable,
+        match=r"No request may be sent to the dashboard until \d\d:\d\d:\d\d UTC \(asked to wait\)\. Nothing",
+    ):
         ask(limiter_of(storage, max_wait=1))
 
 
@@ -405,7 +408,7 @@ def test_a_preview_gives_up_at_once_where_others_have_the_time_and_reserves_noth
     storage = FakeStorage()
     storage.jobs.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
     before = storage.jobs.schedule
-    with pytest.raises(DashboardUnavailable, match="Others are using the time"):
+    with pytest.raises(DashboardUnavailable, match="Other processes are using the request rate"):
         ask(limiter_of(storage, max_wait=1))
     assert storage.jobs.schedule == before
 
@@ -430,12 +433,12 @@ def test_it_says_what_it_does_and_why_it_waits() -> None:
     with limiter.request():
         running = limiter.report()
     assert (running.state, running.requests_made, running.requests_this_minute) == (LimiterState.RUNNING, 41, 1)
-    assert running.reason == "The dashboard answers; the pace is 6 requests a minute."
+    assert running.reason == "The dashboard responds; the rate is 6 requests a minute."
     assert (idle.waits_for, running.waits_for) == (None, None)
     with in_thread(lambda: ask(limiter)) as ended:
         assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
         throttled = limiter.report()
-        assert throttled.reason == "Waiting for the next start to keep to 6 requests a minute."
+        assert throttled.reason == "Waiting for the next start; the rate is 6 requests a minute."
         assert throttled.waits_for is WaitReason.PACE
         assert throttled.waiting_until is not None
         assert timedelta(seconds=8) < throttled.waiting_until - clock.now() < timedelta(seconds=10.1)
@@ -448,7 +451,7 @@ def test_between_two_requests_it_is_running_and_some_seconds_after_the_last_it_i
     limiter = limiter_of(FakeStorage())
     ask(limiter)
     clock.sleep(4.9)
-    assert limiter.report().reason == "The dashboard answers; the pace is 6,000 requests a minute."
+    assert limiter.report().reason == "The dashboard responds; the rate is 6,000 requests a minute."
     clock.sleep(0.2)
     assert limiter.report().state is LimiterState.IDLE
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import pytest
 
-from backfill.domain import ATTEMPTS, AllowedHours, LimiterReport, LimiterState, RateLimits, WaitReason
+from backfill.domain import AllowedHours, LimiterReport, LimiterState, RateLimits, WaitReason
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
@@ -26,7 +26,7 @@ from backfill.errors import (
     Throttled,
     WrongAsOf,
 )
-from backfill.rate_limit import Limiter
+from backfill.rate_limit import ATTEMPTS, Limiter
 from tests.unit.fakes import FAST, NOW, FakeStorage, limits_of
 from tests.unit.virtual_clock import VirtualClock
 
@@ -121,8 +121,8 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
     assert clock.eventually(lambda: limiter.report().waiting_until is not None)
     report = limiter.report()
     assert report.state is LimiterState.BACKING_OFF
-    assert report.reason.startswith(f"The dashboard has answered nothing since {report.down_since:%H:%M:%S} UTC; the ")
-    assert "Connection refused. It is asked again at " in report.reason
+    assert report.reason.startswith(f"No usable response since {report.down_since:%H:%M:%S} UTC; last error: ")
+    assert "Connection refused. The next request is sent at " in report.reason
     assert limiter.is_holding
     source.is_down = False
     source.join()
@@ -133,8 +133,8 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
     assert after.waited[WaitReason.DOWN] > 0.5
     messages = [record.getMessage() for record in caplog.records]
     assert [message.partition(" since")[0] for message in messages] == [
-        "The dashboard has answered nothing",
-        "The dashboard answers again.",
+        "No usable response",
+        "The dashboard responds again.",
     ]
 
 
@@ -213,7 +213,7 @@ def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_pro
     source = ResponsePolicy(second, "ABC")
     source.begin()
     assert clock.eventually(lambda: second.report().state is LimiterState.BACKING_OFF)
-    assert second.report().reason.startswith("The dashboard was in trouble when it was asked last")
+    assert second.report().reason.startswith("The dashboard was down at the last request")
     source.join()
     assert clock.monotonic() - began >= 0.29
     assert source.most_while_down == 1
@@ -231,7 +231,7 @@ def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_
             raise Throttled("503: it asks for fewer requests.", retry_at=until)
     report = limiter.report()
     assert report.waits_for is WaitReason.DOWN
-    assert f"it asks for fewer requests. It is asked again at {until:%H:%M:%S} UTC" in report.reason
+    assert f"it asks for fewer requests. The next request is sent at {until:%H:%M:%S} UTC" in report.reason
     assert report.waiting_until is not None
     assert abs(report.waiting_until - until) < timedelta(seconds=1)
 
@@ -322,8 +322,8 @@ def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_ever
             RateLimits(max_requests_per_minute=6000, min_delay_ms=0),
             True,
             (
-                "2,985.1 requests a minute, since the dashboard asked for fewer than the limit of 6,000 requests a "
-                "minute; it grows back by a tenth of that each minute"
+                "2,985.1 requests a minute, because the dashboard asked for fewer than the limit of 6,000 requests a "
+                "minute; it increases by a tenth of the limit each minute"
             ),
         ),
     ],
@@ -333,7 +333,7 @@ def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_l
     with suppress(Overloaded), limiter.request():
         if asked_for_less:
             raise Overloaded("503")
-    assert limiter.report().reason == f"The dashboard answers; the pace is {told}."
+    assert limiter.report().reason == f"The dashboard responds; the rate is {told}."
 
 
 def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
@@ -349,8 +349,8 @@ def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
     with limiter.request():
         reason = limiter.report().reason
     assert reason == (
-        "The dashboard answers; the pace is 36.8 requests a minute, since the dashboard asked for fewer than the limit "
-        "of 60 requests a minute; it grows back by a tenth of that each minute."
+        "The dashboard responds; the rate is 36.8 requests a minute, because the dashboard asked for fewer than the "
+        "limit of 60 requests a minute; it increases by a tenth of the limit each minute."
     )
     clock.sleep(300)
     assert limiter.report().pace == pytest.approx(60 / 1.005)
@@ -392,7 +392,7 @@ def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> 
     source.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     report = limiter.report()
-    assert report.reason == "The dashboard is asked only within the allowed hours, 22:00-06:00 UTC."
+    assert report.reason == "Requests are sent only within the allowed hours, 22:00-06:00 UTC."
     assert report.waiting_until is not None
     assert abs(report.waiting_until - NOW.replace(hour=22, minute=0, second=0, microsecond=0)) < timedelta(seconds=1)
     assert limiter.is_holding
@@ -420,7 +420,7 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
     source.begin()
     assert clock.eventually(lambda: limiter.report().waits_for is WaitReason.OUTSIDE_HOURS)
     report = limiter.report()
-    assert report.reason == "The dashboard is asked only within the allowed hours, 22:00-06:00 UTC."
+    assert report.reason == "Requests are sent only within the allowed hours, 22:00-06:00 UTC."
     assert report.waiting_until is not None
     opens = (NOW + timedelta(days=1)).replace(hour=22, minute=0, second=0, microsecond=0)
     assert abs(report.waiting_until - opens) < timedelta(milliseconds=1)
@@ -498,7 +498,7 @@ def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits
         assert (report.requests_made, report.requests_this_minute, dict(report.answers)) == (0, 0, {})
         assert (report.waits_for, report.state) == (WaitReason.LOCAL, LimiterState.BACKING_OFF)
         assert report.waiting_until is not None
-        assert "HTTPS_PROXY is wrong. No item is charged for it" in report.reason
+        assert "HTTPS_PROXY is wrong. This does not count against any item" in report.reason
         assert limiter.is_holding
         with limiter.request("A"):
             assert clock.monotonic() - began >= 0.2, "the attempts are spaced"

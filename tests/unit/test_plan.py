@@ -42,7 +42,7 @@ def test_what_is_no_district_is_refused(text: str) -> None:
 def test_the_summary_is_a_district_only_where_it_may_be_one() -> None:
     assert parsed_district("all") == SUMMARY
     assert parsed_district("7") == "07"
-    with pytest.raises(InvalidRequest, match="'all' is no district") as refused:
+    with pytest.raises(InvalidRequest, match="'all' is not a district") as refused:
         parsed_district("all", "targetDistricts", may_be_summary=False)
     assert set(refused.value.details or ()) == {"targetDistricts"}
 

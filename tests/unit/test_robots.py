@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.robots import robot_rules
 from backfill.domain import RateLimits, WaitReason
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import DisallowedByRobots, LocalProblem, RobotsUnavailable, Stopped
 from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
@@ -106,8 +107,8 @@ def dashboard(path: str = "") -> Iterator[Dashboard]:
         yield Dashboard(server, client)
 
 
-def limiter_of(limits: RateLimits = QUICK) -> Limiter:
-    return Limiter(limits, FakeStorage().jobs.update_schedule)
+def limiter_of(limits: RateLimits = QUICK, clock: Clock = SYSTEM_CLOCK) -> Limiter:
+    return Limiter(limits, FakeStorage().jobs.update_schedule, clock=clock)
 
 
 @pytest.mark.parametrize("path", ["", "/mirror"])
@@ -159,7 +160,8 @@ def test_what_it_disallows_is_an_error_that_names_the_path_and_the_setting() -> 
 def test_a_job_waits_for_what_is_disallowed_and_goes_on_once_it_is_allowed() -> None:
     with dashboard() as it:
         it.says("User-agent: *\nDisallow: /")
-        limiter = limiter_of()
+        offset = 0.0
+        limiter = limiter_of(clock=Clock(monotonic=lambda: time.monotonic() + offset))
         thread = threading.Thread(target=it.robots.wait, args=(limiter, EXPORT), daemon=True)
         thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
@@ -170,9 +172,8 @@ def test_a_job_waits_for_what_is_disallowed_and_goes_on_once_it_is_allowed() -> 
         assert report.waiting_until - limiter._now() > timedelta(hours=23)
         it.says("")
         it.clock.forward(days=1)
-        with limiter._changed:  # the time that the wait was to last passes at once
-            limiter._clock = lambda: time.monotonic() + 86_400
-            limiter._changed.notify_all()
+        offset = 86_400.0
+        limiter.drain(on=False)  # wakes the waiting thread
         thread.join(10)
         assert not thread.is_alive()
         assert limiter.report().waits_for is not WaitReason.ROBOTS

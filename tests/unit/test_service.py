@@ -140,7 +140,7 @@ def test_the_widest_range_is_from_the_first_day_of_the_dashboard_to_yesterday() 
 )
 def test_a_collection_needs_both_dates(fields: dict[str, Any], missing: set[str]) -> None:
     """R4.1"""
-    with pytest.raises(InvalidRequest, match="needed for data-collection") as refused:
+    with pytest.raises(InvalidRequest, match="required for data-collection") as refused:
         Service().preview(replace(REQUEST, **fields))
     assert set(refused.value.details or ()) == missing
 
@@ -165,7 +165,7 @@ def test_analytics_need_no_dates_and_no_range_that_holds_nothing() -> None:
 def test_districts_are_normalised_sorted_and_named_once() -> None:
     config = replace(REQUEST, target_districts=("F", "1", "100", "01", " 9")).config(RateLimits(), NOW.date())
     assert config.target_districts == ("01", "09", "100", "F")
-    with pytest.raises(InvalidRequest, match="'all' is no district") as refused:
+    with pytest.raises(InvalidRequest, match="'all' is not a district") as refused:
         replace(REQUEST, target_districts=("all",)).config(RateLimits(), NOW.date())
     assert set(refused.value.details or ()) == {"targetDistricts"}
 

@@ -11,7 +11,6 @@ import pytest
 from backfill.dashboard.calendar_page import CalendarPage
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
-    ATTEMPTS,
     SUMMARY,
     Outcome,
     OutcomeKind,
@@ -23,6 +22,7 @@ from backfill.domain import (
 )
 from backfill.errors import HtmlPage, MissingColumn, Stopped, WrongAsOf, WrongDistrict, WrongMonth, WrongReport
 from backfill.job_types.collection.editions import PAGE_AGE, PATIENCE
+from backfill.rate_limit import ATTEMPTS
 from tests.unit.fakes import DAY, NOW, RecordingLimiter, ScriptedDashboard, a_month, a_page, an_edition
 from tests.unit.test_collection_jobs import CLUBS, DISTRICT, DIVISIONS, ITEM, Collecting
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
-    ATTEMPTS,
     SUMMARY,
     Edition,
     Job,
@@ -40,7 +39,7 @@ from backfill.job_types.base import Execution
 from backfill.job_types.collection.editions import Editions
 from backfill.job_types.collection.robots import Robots
 from backfill.job_types.collection.shared_reports import SharedReports
-from backfill.rate_limit import Limiter
+from backfill.rate_limit import ATTEMPTS, Limiter
 from backfill.storage import Fence, SnapshotStorage
 
 logger = logging.getLogger(__name__)

@@ -76,7 +76,7 @@ class Robots:
 
     def _check(self, limiter: Limiter, path: str, max_wait: float) -> None:
         rules = self._current() or self._fetched(limiter, max_wait)
-        limiter.keep_apart(rules.crawl_delay)
+        limiter.set_crawl_delay(rules.crawl_delay)
         if not rules.allows(path):
             _, read_at = self._read or (rules, self._now())
             raise DisallowedByRobots(

@@ -22,7 +22,6 @@ from backfill.domain import (
     RequestSchedule,
     Segment,
     StoredLimits,
-    job_conflict,
 )
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.storage.firestore import chunked_blobs
@@ -128,7 +127,7 @@ class FirestoreJobStorage(JobStorage):
             raise Overtaken(f"The slot holds job {seen.id}, which is not active.")
         ended = displace(active)
         if ended is None:
-            raise job_conflict(active)
+            raise active.conflict()
         return active, ended
 
     def _set_aside(self, job_id: UUID) -> None:

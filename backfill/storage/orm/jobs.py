@@ -20,7 +20,6 @@ from backfill.domain import (
     OutcomeKind,
     Plan,
     Segment,
-    job_conflict,
     kinds_in,
 )
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
@@ -63,7 +62,7 @@ class OrmJobStorage(OrmState):
                 raise
             winner = self.active()
             if winner is not None:  # a concurrent create was first, and the constraint told us so
-                raise job_conflict(winner) from exc
+                raise winner.conflict() from exc
         return attempt()  # the winner has ended since, so that there is room again
 
     def _make_room(self, displace: Callable[[Job], Job | None]) -> Job | None:
@@ -77,7 +76,7 @@ class OrmJobStorage(OrmState):
             return None
         ended = displace(active)
         if ended is None:
-            raise job_conflict(active)
+            raise active.conflict()
         self._count(active, ended)
         return self._write(row, ended)
 

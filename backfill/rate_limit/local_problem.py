@@ -1,4 +1,4 @@
-"""Trouble with the network of this machine, which prevents requests before they are sent."""
+"""Network problems of this machine, which prevent requests from being sent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from backfill.domain import RateLimits, WaitReason
 logger = logging.getLogger(__name__)
 
 
-class LocalTrouble:
-    """Spaces the attempts of this process until one is sent. Not for several threads.
+class LocalProblemWait:
+    """Spaces the attempts of this process until a request is sent. Other processes are not held.
 
-    It concerns this process only, so other processes are not held. Times are seconds of a steady clock.
+    Times are seconds of a monotonic clock. Not thread-safe.
     """
 
     def __init__(self, *, is_logged: bool) -> None:
@@ -26,19 +26,19 @@ class LocalTrouble:
     def __bool__(self) -> bool:
         return self._failures > 0
 
-    def met(self, cause: str, limits: RateLimits, now: float) -> None:
+    def failed(self, cause: str, limits: RateLimits, now: float) -> None:
         """A request could not be sent; `cause` is a sentence."""
         self._failures += 1
         self._ends = now + limits.backoff(self._failures, random.random()).total_seconds()
         sentence = (
-            f"The dashboard cannot be reached from this machine. {cause} No item is charged for it, and the job goes "
-            "on by itself once it is mended."
+            f"The dashboard cannot be reached from this machine. {cause} This does not count against any item, and "
+            "the job continues automatically once the problem is fixed."
         )
         if self._is_logged and sentence != self._sentence:
             logger.warning("%s", sentence)
         self._sentence = sentence
 
-    def is_over(self) -> None:
+    def end(self) -> None:
         """A request was sent."""
         if self._is_logged and self._failures:
             logger.info("Requests reach the dashboard again.")
