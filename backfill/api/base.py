@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import IO, Any, ClassVar
 
 from django.http import HttpRequest
@@ -23,8 +22,6 @@ from backfill import bootstrap
 from backfill.api.exceptions import LengthRequired, MalformedJson
 from backfill.api.permissions import VIEW, HasBackfillPermission
 from backfill.domain import Actor, Channel
-from backfill.serializers import values
-from backfill.serializers.values import Json
 from backfill.service.commands import BackfillService
 
 PRIVATE = "private, no-cache"
@@ -115,14 +112,6 @@ class OpenView(ApiView):
     authentication_classes = []
     permission_classes = []
     content_negotiation_class: type[BaseContentNegotiation] = AnyAccept
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def with_metadata(shape: Mapping[str, Any]) -> Json:
-    return {**shape, "metadata": values.metadata(now())}
 
 
 def is_known(request: Request, etag: str) -> bool:

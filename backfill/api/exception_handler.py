@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import (
@@ -39,7 +38,7 @@ from backfill.errors import (
     Stopped,
     StorageUnavailable,
 )
-from backfill.serializers import values
+from backfill.serializers.errors import ErrorSerializer
 
 STATUSES: Mapping[type[BackfillError], int] = {
     InvalidRequest: 400,
@@ -71,7 +70,7 @@ def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response:
     path = getattr(request, "path", "")
     error = as_backfill_error(exc, path)
     status = status_of(error)
-    shape = values.error(error, datetime.now(UTC))
+    shape = ErrorSerializer.render(error)
     _report(error, exc, status, f"{getattr(request, 'method', '')} {path}", shape["metadata"]["operationId"])
     return Response(shape, status=status, headers=_headers(exc, error))
 

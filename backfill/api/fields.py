@@ -40,7 +40,7 @@ def parsed_day(text: str, field: str) -> date:
     raise InvalidRequest({field: [message]})
 
 
-def _refuse(message: str) -> NoReturn:
+def refuse(message: str) -> NoReturn:
     raise ValidationError(message, code="said")
 
 
@@ -60,15 +60,15 @@ class StrictCharField(serializers.CharField):
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
             if not isinstance(data, str):
-                _refuse("must be a text")
+                refuse("must be a text")
             if self.max_length is not None and len(data) > self.max_length:
-                _refuse(f"must not be longer than {self.max_length} characters")
+                refuse(f"must not be longer than {self.max_length} characters")
             if not (data.isascii() and data.isprintable()):
-                _refuse("must hold printable ASCII characters only")
+                refuse("must hold printable ASCII characters only")
             if data and self.mismatch and not re.search(self.pattern, data):
-                _refuse(self.mismatch)
+                refuse(self.mismatch)
             if not data and not self.allow_blank:
-                _refuse("must not be empty")
+                refuse("must not be empty")
         return super().run_validation(data)
 
 
@@ -77,24 +77,24 @@ class StrictChoiceField(serializers.ChoiceField):
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or data not in self.choices:
-            _refuse(f"must be one of {', '.join(map(str, self.choices))}")
+            refuse(f"must be one of {', '.join(map(str, self.choices))}")
         return data
 
 
 class StrictDateField(serializers.DateField):
     def to_internal_value(self, value: Any) -> date:
         if not isinstance(value, str):
-            _refuse("must be a text like 2024-01-31")
+            refuse("must be a text like 2024-01-31")
         try:
             return parsed_day(value, "it")
         except InvalidRequest:
-            _refuse(f"must be a day of the calendar, written like 2024-01-31; it was {value[:_SHOWN]!r}")
+            refuse(f"must be a day of the calendar, written like 2024-01-31; it was {value[:_SHOWN]!r}")
 
 
 class StrictBooleanField(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
-            _refuse("must be true or false")
+            refuse("must be true or false")
         return data
 
 
@@ -102,7 +102,7 @@ class StrictIntegerField(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         # JSON does not distinguish 3 from 3.0, and neither does JSON Schema.
         if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
-            _refuse("must be a whole number")
+            refuse("must be a whole number")
         _check_bounds(data, self.min_value, self.max_value)
         return int(data)
 
@@ -110,14 +110,14 @@ class StrictIntegerField(serializers.IntegerField):
 class StrictNumberField(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
-            _refuse("must be a number")
+            refuse("must be a number")
         _check_bounds(data, self.min_value, self.max_value)
         return data
 
 
 def _check_bounds(value: float, low: Any, high: Any) -> None:
     if not low <= value <= high:
-        _refuse(f"must be between {low:,} and {high:,}")
+        refuse(f"must be between {low:,} and {high:,}")
 
 
 class StrictStringListField(serializers.ListField):
@@ -130,9 +130,9 @@ class StrictStringListField(serializers.ListField):
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
             if not isinstance(data, list):
-                _refuse("must be a list of texts")
+                refuse("must be a list of texts")
             if self.max_length is not None and len(data) > self.max_length:
-                _refuse(f"must not have more than {self.max_length} entries")
+                refuse(f"must not have more than {self.max_length} entries")
         return super().run_validation(data)
 
 
@@ -145,7 +145,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            _refuse(f"must be a JSON object; its fields can be {self.names}")
+            refuse(f"must be a JSON object; its fields can be {self.names}")
         wrong: dict[str, Any] = {
             str(name): [ErrorDetail(f"is no field of this request; it takes {self.names}", code="said")]
             for name in data

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from backfill.api import exceptions
-from backfill.serializers import values
+from backfill.serializers.errors import ErrorSerializer
 
 _PATHS_OF_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
 _HEADERS_KEPT = ("Allow", "Retry-After")
@@ -25,7 +24,7 @@ class JsonErrors:
         is_page = response.status_code >= 400 and response.get("Content-Type", "") != "application/json"
         if not is_page or not request.path_info.startswith(_PATHS_OF_PROGRAMS):
             return response
-        shape = values.error(_refusal_of(response.status_code), datetime.now(UTC))
+        shape = ErrorSerializer.render(_refusal_of(response.status_code))
         kept = {name: response[name] for name in _HEADERS_KEPT if name in response}
         return JsonResponse(shape, status=response.status_code, headers=kept)
 

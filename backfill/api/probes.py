@@ -18,24 +18,22 @@ from backfill.api import schema
 from backfill.api.base import OpenView
 from backfill.api.exception_handler import not_found
 from backfill.api.exceptions import EndpointRemoved
-from backfill.serializers import values
+from backfill.serializers.probes import HealthSerializer, ReadinessSerializer
 
-_OK = {"status": "ok"}
 _FRESH = {"Cache-Control": "no-store"}
 
 
 class Health(OpenView):
     @schema.health
     def get(self, request: Request) -> Response:
-        return Response(_OK, headers=_FRESH)
+        return Response(HealthSerializer.render(None), headers=_FRESH)
 
 
 class Readiness(OpenView):
     @schema.readiness
     def get(self, request: Request) -> Response:
         self.service.ping()
-        seen_at = values.instant(self.service.worker_seen_at())
-        return Response({**_OK, "workerSeenAt": seen_at}, headers=_FRESH)
+        return Response(ReadinessSerializer.render(self.service.worker_seen_at()), headers=_FRESH)
 
 
 class AnyMethod(OpenView):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import query_parameters, request_serializers, schema
-from backfill.api.base import ApiView, with_metadata
+from backfill.api import request_serializers, schema
+from backfill.api.base import ApiView
 from backfill.api.permissions import SET_LIMITS
-from backfill.domain import StoredLimits
-from backfill.serializers import values
+from backfill.api.query_parameters import parsed_query
+from backfill.serializers.rate_limits import RateLimitsResponseSerializer
 
 
 class RateLimits(ApiView):
@@ -17,8 +17,8 @@ class RateLimits(ApiView):
 
     @schema.get_rate_limits
     def get(self, request: Request) -> Response:
-        query_parameters.query(request)
-        return _shown(self.service.rate_limits())
+        parsed_query(request)
+        return Response(RateLimitsResponseSerializer.render(self.service.rate_limits()))
 
     @schema.change_rate_limits("setRateLimits")
     def put(self, request: Request) -> Response:
@@ -30,9 +30,6 @@ class RateLimits(ApiView):
 
     def _changed(self, request: Request) -> Response:
         """Both verbs take any subset."""
-        query_parameters.query(request)
-        return _shown(self.service.change_rate_limits(request_serializers.limit_changes(request), by=self.actor))
-
-
-def _shown(stored: StoredLimits) -> Response:
-    return Response(with_metadata({"config": values.stored_limits(stored)}))
+        parsed_query(request)
+        stored = self.service.change_rate_limits(request_serializers.limit_changes(request), by=self.actor)
+        return Response(RateLimitsResponseSerializer.render(stored))

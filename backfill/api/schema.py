@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from backfill.api import examples, request_serializers
-from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN
-from backfill.api.query_parameters import LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Resolution
-from backfill.domain import JobType, OutcomeKind, ReportName, Status
-from backfill.serializers import documents, results
+from backfill.api.query_parameters import (
+    AuditQuery,
+    CoverageQuery,
+    ItemListQuery,
+    JobListQuery,
+    PageQuery,
+    SeriesQuery,
+    SnapshotListQuery,
+)
+from backfill.domain import ReportName
+from backfill.serializers.audit import AuditPageSerializer
+from backfill.serializers.coverage import CoverageResponseSerializer
+from backfill.serializers.errors import ErrorSerializer
+from backfill.serializers.items import ItemPageSerializer
+from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
+from backfill.serializers.previews import PreviewResponseSerializer
+from backfill.serializers.probes import HealthSerializer, ReadinessSerializer
+from backfill.serializers.rate_limits import RateLimitsResponseSerializer
+from backfill.serializers.results import DistrictResultSerializer, SeriesSerializer, WorldResultSerializer
+from backfill.serializers.snapshots import SnapshotPageSerializer, SnapshotSerializer
 
 F = TypeVar("F")
 Decorator = Callable[[F], F]
@@ -53,37 +68,12 @@ _IF_NONE_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="An ETag of before; 304 without a body where nothing has changed.",
 )
-_PAGING = [
-    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE}),
-    OpenApiParameter("offset", {"type": "integer", "minimum": 0, "maximum": LARGEST_OFFSET, "default": 0}),
-]
-_MONTH_AND_DAY = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
-_INSTANT = {
-    "type": "string",
-    "anyOf": [
-        {"format": "date"},
-        {"pattern": f"^[1-9][0-9]{{3}}-{_MONTH_AND_DAY}[T ]{_TIME}(:[0-5][0-9](\\.[0-9]{{1,6}})?)?(Z|[+-]{_TIME})?$"},
-    ],
-}
-_PROGRAM_YEAR = {"type": "string", "pattern": "^[1-9][0-9]{3}-[0-9]{4}$"}
-_DISTRICT = OpenApiParameter(
-    "district",
-    {"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN},
-    description="91, F, or all for the district summaries.",
-)
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
     OpenApiParameter(
         "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
     ),
 ]
-
-
-def _list_of(kind: type[StrEnum]) -> dict[str, str]:
-    """One or more members of an enumeration, separated by commas."""
-    member = f" *({'|'.join(kind)}) *"
-    return {"type": "string", "pattern": f"^{member}(,{member})*$"}
 
 
 def _operation(
@@ -99,15 +89,15 @@ def _operation(
     """An operation with its answers, the errors that are named, and those that any of them may have."""
     sentences = _WHY | (why or {})
     responses = answers | {
-        status: OpenApiResponse(documents.Error, sentences[status]) for status in sorted({*errors, *_ALWAYS})
+        status: OpenApiResponse(ErrorSerializer, sentences[status]) for status in sorted({*errors, *_ALWAYS})
     }
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
 _UNCHANGED = OpenApiResponse(None, "Nothing has changed since that ETag.")
 _BEGUN = {
-    201: OpenApiResponse(documents.Job, "The new job."),
-    200: OpenApiResponse(documents.Job, "The job that this Idempotency-Key created before."),
+    201: OpenApiResponse(JobSerializer, "The new job."),
+    200: OpenApiResponse(JobSerializer, "The job that this Idempotency-Key created before."),
 }
 
 start_job = _operation(
@@ -125,7 +115,7 @@ preview_job = _operation(
     "Backfill",
     "previewJob",
     "What a start would do",
-    {200: documents.PreviewAnswer},
+    {200: PreviewResponseSerializer},
     errors=(*_BODY, 502),
     request=request_serializers.JobBody,
     examples=[*examples.REQUESTS, examples.PREVIEWED, examples.INVALID],
@@ -134,25 +124,15 @@ list_jobs = _operation(
     "Backfill",
     "listJobs",
     "Jobs, newest first",
-    {200: documents.JobPage},
+    {200: JobPageSerializer},
     errors=(400,),
-    parameters=[
-        *_PAGING,
-        OpenApiParameter("status", _list_of(Status), description=f"A list with commas of {', '.join(Status)}."),
-        OpenApiParameter("jobType", _list_of(JobType), description=f"A list with commas of {', '.join(JobType)}."),
-        OpenApiParameter("createdFrom", _INSTANT, description="A date or a time; UTC where it names none."),
-        OpenApiParameter(
-            "createdTo",
-            _INSTANT,
-            description="A date, that day included, or a time before which the jobs were created.",
-        ),
-    ],
+    parameters=[JobListQuery],
 )
 get_job = _operation(
     "Backfill",
     "getJob",
     "One job and its progress",
-    {200: documents.Job, 304: _UNCHANGED},
+    {200: JobSerializer, 304: _UNCHANGED},
     errors=(400, 404),
     description="Poll it every second or two with If-None-Match.",
     parameters=[_JOB_ID, _IF_NONE_MATCH, _ETAG],
@@ -161,7 +141,7 @@ cancel_job = _operation(
     "Backfill",
     "cancelJob",
     "Cancel a job",
-    {200: OpenApiResponse(documents.CancelledJob, "cancelling while items in flight finish, or cancelled.")},
+    {200: OpenApiResponse(CancelledJobSerializer, "cancelling while items in flight finish, or cancelled.")},
     errors=(400, 404, 409),
     parameters=[_JOB_ID],
 )
@@ -169,7 +149,7 @@ change_job = _operation(
     "Backfill",
     "lowerJobLimits",
     "Lower the limits of an active job",
-    {200: documents.Job},
+    {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
@@ -179,7 +159,7 @@ pause_job = _operation(
     "Backfill",
     "pauseJob",
     "Pause a job",
-    {200: documents.Job},
+    {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=None,
     parameters=[_JOB_ID],
@@ -188,7 +168,7 @@ resume_job = _operation(
     "Backfill",
     "resumeJob",
     "Resume a paused job",
-    {200: documents.Job},
+    {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=None,
     parameters=[_JOB_ID],
@@ -197,9 +177,9 @@ list_items = _operation(
     "Backfill",
     "listItems",
     "How each item of a job was settled",
-    {200: documents.ItemPage},
+    {200: ItemPageSerializer},
     errors=(400, 404),
-    parameters=[_JOB_ID, *_PAGING, _DISTRICT, OpenApiParameter("outcome", OpenApiTypes.STR, enum=list(OutcomeKind))],
+    parameters=[_JOB_ID, ItemListQuery],
 )
 retry_job = _operation(
     "Backfill",
@@ -220,23 +200,23 @@ list_audit = _operation(
     "Audit",
     "listAudit",
     "Who did what",
-    {200: documents.AuditPage},
+    {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[*_PAGING, OpenApiParameter("jobId", OpenApiTypes.UUID, description="Of one job only.")],
+    parameters=[AuditQuery],
 )
 list_job_audit = _operation(
     "Audit",
     "listJobAudit",
     "Who did what to a job",
-    {200: documents.AuditPage},
+    {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[_JOB_ID, *_PAGING],
+    parameters=[_JOB_ID, PageQuery],
 )
 
 get_rate_limits = _operation(
-    "Rate limits", "getRateLimits", "The limits of the next job", {200: documents.RateLimitAnswer}, errors=(400,)
+    "Rate limits", "getRateLimits", "The limits of the next job", {200: RateLimitsResponseSerializer}, errors=(400,)
 )
 
 
@@ -245,7 +225,7 @@ def change_rate_limits(name: str) -> Decorator[Any]:
         "Rate limits",
         name,
         "Change any of the limits of the next job",
-        {200: documents.RateLimitAnswer},
+        {200: RateLimitsResponseSerializer},
         errors=_BODY,
         request=request_serializers.RateLimitsBody,
         examples=[OpenApiExample("Gentler", {"maxRequestsPerMinute": 30, "minDelayMs": 1000}, request_only=True)],
@@ -257,20 +237,15 @@ list_snapshots = _operation(
     "Snapshots",
     "listSnapshots",
     "What is stored, by date and district",
-    {200: documents.SnapshotPage},
+    {200: SnapshotPageSerializer},
     errors=(400,),
-    parameters=[
-        *_PAGING,
-        _DISTRICT,
-        OpenApiParameter("from", OpenApiTypes.DATE),
-        OpenApiParameter("to", OpenApiTypes.DATE),
-    ],
+    parameters=[SnapshotListQuery],
 )
 get_snapshot = _operation(
     "Snapshots",
     "getSnapshot",
     "One snapshot with its rows",
-    {200: documents.Snapshot, 304: _UNCHANGED},
+    {200: SnapshotSerializer, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_SNAPSHOT,
     parameters=[*_SNAPSHOT, _IF_NONE_MATCH, _ETAG],
@@ -297,7 +272,7 @@ get_result = _operation(
     "Analytics",
     "getResult",
     "What was computed for a district and a date",
-    {200: results.DistrictResult, 304: _UNCHANGED},
+    {200: DistrictResultSerializer, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_RESULT,
     parameters=[_RESULT_DATE, _RESULT_DISTRICT, _IF_NONE_MATCH, _ETAG],
@@ -306,7 +281,7 @@ get_world_result = _operation(
     "Analytics",
     "getWorldResult",
     "Every district of a date, ranked",
-    {200: results.WorldResult, 304: _UNCHANGED},
+    {200: WorldResultSerializer, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_RESULT,
     parameters=[_RESULT_DATE, _IF_NONE_MATCH, _ETAG],
@@ -315,12 +290,12 @@ get_series = _operation(
     "Analytics",
     "getSeries",
     "The trend of a district over a program year",
-    {200: results.SeriesAnswer, 304: _UNCHANGED},
+    {200: SeriesSerializer, 304: _UNCHANGED},
     errors=(400, 404),
     why=_NO_RESULT,
     parameters=[
         _RESULT_DISTRICT,
-        OpenApiParameter("programYear", _PROGRAM_YEAR, description="Like 2022-2023; none for the newest."),
+        SeriesQuery,
         _IF_NONE_MATCH,
         _ETAG,
     ],
@@ -329,36 +304,26 @@ get_coverage = _operation(
     "Coverage",
     "getCoverage",
     "What is stored of each date and district, or of each month with the gaps",
-    {200: results.CoverageAnswer},
+    {200: CoverageResponseSerializer},
     errors=(400,),
-    parameters=[
-        OpenApiParameter(
-            "from",
-            OpenApiTypes.DATE,
-            description="Where none is given, of days the year up to to, of months as far back as anything is stored.",
-        ),
-        OpenApiParameter(
-            "to", OpenApiTypes.DATE, description="Of days, at most 1,100 after from; yesterday where none is given."
-        ),
-        OpenApiParameter("resolution", OpenApiTypes.STR, enum=list(Resolution), description="day where none is given."),
-    ],
+    parameters=[CoverageQuery],
 )
 
-_WRONG_HOST = OpenApiResponse(documents.Error, "The Host header names no host of this service")
+_WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header names no host of this service")
 health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
     summary="Whether this process answers",
-    responses={200: documents.Health, 400: _WRONG_HOST},
+    responses={200: HealthSerializer, 400: _WRONG_HOST},
 )
 readiness = extend_schema(
     operation_id="isReady",
     tags=["Probes"],
     summary="Whether the job store can be read and written",
     responses={
-        200: documents.Ready,
+        200: ReadinessSerializer,
         400: _WRONG_HOST,
-        503: OpenApiResponse(documents.Error, _WHY[503]),
+        503: OpenApiResponse(ErrorSerializer, _WHY[503]),
     },
 )
 metrics = extend_schema(
@@ -368,7 +333,7 @@ metrics = extend_schema(
     responses={
         (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
-        503: OpenApiResponse(documents.Error, _WHY[503]),
+        503: OpenApiResponse(ErrorSerializer, _WHY[503]),
     },
 )
 hidden = extend_schema(exclude=True)

@@ -8,11 +8,12 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import query_parameters, schema
-from backfill.api.base import AnyAccept, ApiView, is_known, now, unchanged, with_metadata
-from backfill.domain import Snapshot
+from backfill.api import path_parameters, schema
+from backfill.api.base import AnyAccept, ApiView, is_known, unchanged
+from backfill.api.query_parameters import SnapshotListQuery, parsed_page_query, parsed_query
+from backfill.domain import Snapshot, SnapshotFilter
 from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
-from backfill.serializers import values
+from backfill.serializers.snapshots import SnapshotPageSerializer, SnapshotRows, SnapshotSerializer
 
 _SHAPE = 1
 """Part of a snapshot's ETag: counts the changes of its JSON."""
@@ -26,17 +27,16 @@ def etag_of(snapshot: Snapshot) -> str:
 class Snapshots(ApiView):
     @schema.list_snapshots
     def get(self, request: Request) -> Response:
-        given = query_parameters.query(request, *query_parameters.PAGING, "from", "to", "district")
-        limit, offset = query_parameters.page(given)
-        found = self.service.history.page(query_parameters.snapshot_filter(given), limit=limit, offset=offset)
-        return Response(values.page("snapshots", found, values.listed_snapshot, limit=limit, offset=offset, now=now()))
+        paging, wanted = parsed_page_query(request, SnapshotListQuery)
+        page = self.service.history.page(SnapshotFilter(**wanted), **paging)
+        return Response(SnapshotPageSerializer.render_page(page, **paging))
 
 
 class OneSnapshot(ApiView):
     @schema.get_snapshot
     def get(self, request: Request, date: str, district: str) -> Response:
-        query_parameters.query(request)
-        snapshot = self.service.history.snapshot(*query_parameters.snapshot_key(date, district))
+        parsed_query(request)
+        snapshot = self.service.history.snapshot(*path_parameters.snapshot_key(date, district))
         etag = etag_of(snapshot)
         if is_known(request, etag):
             return unchanged(etag)
@@ -47,7 +47,7 @@ class OneSnapshot(ApiView):
                 f"The stored snapshot {date}/{district} cannot be read: {exc.message} "
                 "Collect that date again without skipping what is stored."
             ) from exc
-        return Response(with_metadata(values.snapshot(snapshot, rows)), headers={"ETag": etag})
+        return Response(SnapshotSerializer.render(SnapshotRows(snapshot, rows)), headers={"ETag": etag})
 
 
 class OneReport(ApiView):
@@ -55,9 +55,9 @@ class OneReport(ApiView):
 
     @schema.get_report
     def get(self, request: Request, date: str, district: str, report: str) -> Response | HttpResponse:
-        query_parameters.query(request)
-        day, name = query_parameters.snapshot_key(date, district)
-        wanted = query_parameters.report_name(report)
+        parsed_query(request)
+        day, name = path_parameters.snapshot_key(date, district)
+        wanted = path_parameters.report_name(report)
         snapshot = self.service.history.snapshot(day, name)
         found = snapshot.reports.get(wanted)
         if found is None:
