@@ -1,4 +1,4 @@
-"""Every address of the API. None ends with a slash, and none redirects: a POST must not lose its body."""
+"""All addresses of the API. None ends with a slash and none redirects, because a redirect drops the body of a POST."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from django.urls import path, re_path
 from backfill.api.analytics import OneResult, Series, WorldResult
 from backfill.api.audit import Audit, JobAudit
 from backfill.api.coverage import Coverage
+from backfill.api.docs import Docs, OpenApi, RemovedEndpoint, UnknownEndpoint
 from backfill.api.jobs import Jobs
-from backfill.api.probes import AnyMethod, Docs, OpenApi, RemovedEndpoint
 from backfill.api.rate_limits import RateLimits
 from backfill.api.snapshots import OneReport, OneSnapshot, Snapshots
 
@@ -37,5 +37,5 @@ urlpatterns = [
     path("schema", OpenApi.as_view(), name="openapi"),
     path("docs", Docs.as_view()),
     re_path(r"^districts/backfill(?:/|\Z)", RemovedEndpoint.as_view()),
-    re_path(r"", AnyMethod.as_view()),
+    re_path(r"", UnknownEndpoint.as_view()),
 ]
