@@ -1,4 +1,4 @@
-"""What was computed, over HTTP: byte for byte as it was stored."""
+"""Views of analytics results. Stored results are sent unchanged, byte for byte."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from backfill.api.query_parameters import SeriesQuery, parsed_query
 from backfill.serializers.results import SeriesSerializer
 
 
-class OneResult(ApiView):
-    """Of a district on a date."""
-
+class DistrictResult(ApiView):
     @schema.get_result
     def get(self, request: Request, date: str, district: str) -> Response | HttpResponse:
         parsed_query(request)
-        return _answer(request, self.service.history.result(*path_parameters.result_key(date, district)).body)
+        return _result_response(request, self.service.history.result(*path_parameters.result_key(date, district)).body)
 
 
 class WorldResult(ApiView):
     @schema.get_world_result
     def get(self, request: Request, date: str) -> Response | HttpResponse:
         parsed_query(request)
-        return _answer(request, self.service.history.result(*path_parameters.world_key(date)).body)
+        return _result_response(request, self.service.history.result(*path_parameters.world_key(date)).body)
 
 
 class Series(ApiView):
@@ -36,11 +34,11 @@ class Series(ApiView):
     def get(self, request: Request, district: str) -> Response | HttpResponse:
         given = parsed_query(request, SeriesQuery)
         series = self.service.history.series(path_parameters.series_district(district), given.get("program_year"))
-        return _answer(request, json.dumps(SeriesSerializer.render(series), separators=(",", ":")).encode())
+        return _result_response(request, json.dumps(SeriesSerializer.render(series), separators=(",", ":")).encode())
 
 
-def _answer(request: Request, body: bytes) -> Response | HttpResponse:
-    """Without the metadata of other answers, which differs each time: equal results are equal bytes."""
+def _result_response(request: Request, body: bytes) -> Response | HttpResponse:
+    """Has no `metadata`, which differs in each response, so that equal results have equal bytes and ETags."""
     etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
     if is_known(request, etag):
         return unchanged(etag)

@@ -1,4 +1,4 @@
-"""The audit log over HTTP."""
+"""Views of the audit log."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from backfill.serializers.audit import AuditPageSerializer
 class Audit(ApiView):
     @schema.list_audit
     def get(self, request: Request) -> Response:
-        paging, wanted = parsed_page_query(request, AuditQuery)
-        return self._page(wanted.get("job_id"), paging)
+        paging, filters = parsed_page_query(request, AuditQuery)
+        return self._page(filters.get("job_id"), paging)
 
     def _page(self, job_id: UUID | None, paging: dict[str, int]) -> Response:
         return Response(AuditPageSerializer.render_page(self.service.audit(job_id, **paging), **paging))

@@ -1,4 +1,4 @@
-"""What history there is, over HTTP."""
+"""View of the coverage."""
 
 from __future__ import annotations
 

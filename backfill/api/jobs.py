@@ -1,4 +1,4 @@
-"""Jobs over HTTP."""
+"""Views of jobs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer,
 from backfill.serializers.previews import PreviewResponseSerializer
 from backfill.service.commands import Started
 
-_SHAPE = 2
-"""Part of a job's ETag: counts the changes of its JSON, so that no client keeps one of an older version."""
+_JSON_VERSION = 2
+"""Part of the ETag of a job; increase it when the JSON of a job changes, so that clients discard cached responses."""
 
 
 def etag_of(job: Job) -> str:
-    # While it waits for a worker, what it says of that changes without a write.
+    # The reason why a pending job waits changes without a write to the job.
     pending = f"-{crc32(job.progress.limiter.reason.encode()):x}" if job.status is Status.PENDING else ""
-    return f'"{job.id}-{job.revision}-v{_SHAPE}{pending}"'
+    return f'"{job.id}-{job.revision}-v{_JSON_VERSION}{pending}"'
 
 
 class Jobs(ApiViewSet):
-    """One method for each verb; each reads the request, calls the service once, and shows what came of it."""
+    """Each method parses the request, calls the service once and renders the result."""
 
     permissions = {
         "create": START,
@@ -57,8 +57,8 @@ class Jobs(ApiViewSet):
 
     @schema.list_jobs
     def list(self, request: Request) -> Response:
-        paging, wanted = parsed_page_query(request, JobListQuery)
-        page = self.service.jobs(JobFilter(**wanted), **paging)
+        paging, filters = parsed_page_query(request, JobListQuery)
+        page = self.service.jobs(JobFilter(**filters), **paging)
         return Response(JobPageSerializer.render_page(page, **paging))
 
     @schema.get_job
@@ -78,37 +78,36 @@ class Jobs(ApiViewSet):
     @schema.change_job
     def partial_update(self, request: Request, job_id: str) -> Response:
         parsed_query(request)
-        wanted = path_parameters.job_id(job_id)
-        return _job_response(
-            self.service.lower_limits(wanted, request_serializers.job_limit_changes(request), by=self.actor)
-        )
+        job_uuid = path_parameters.job_id(job_id)
+        changes = request_serializers.job_limit_changes(request)
+        return _job_response(self.service.lower_limits(job_uuid, changes, by=self.actor))
 
     @schema.pause_job
     def pause(self, request: Request, job_id: str) -> Response:
         parsed_query(request)
-        request_serializers.nothing(request)
+        request_serializers.check_empty_body(request)
         return _job_response(self.service.pause(path_parameters.job_id(job_id), by=self.actor))
 
     @schema.resume_job
     def resume(self, request: Request, job_id: str) -> Response:
         parsed_query(request)
-        request_serializers.nothing(request)
+        request_serializers.check_empty_body(request)
         return _job_response(self.service.resume(path_parameters.job_id(job_id), by=self.actor))
 
     @schema.list_items
     def items(self, request: Request, job_id: str) -> Response:
-        paging, wanted = parsed_page_query(request, ItemListQuery)
-        page = self.service.items(path_parameters.job_id(job_id), OutcomeFilter(**wanted), **paging)
+        paging, filters = parsed_page_query(request, ItemListQuery)
+        page = self.service.items(path_parameters.job_id(job_id), OutcomeFilter(**filters), **paging)
         return Response(ItemPageSerializer.render_page(page, **paging))
 
     @schema.retry_job
     def retry(self, request: Request, job_id: str) -> Response:
         parsed_query(request)
-        wanted = path_parameters.job_id(job_id)
+        job_uuid = path_parameters.job_id(job_id)
         codes, districts = request_serializers.retry_group(request)
         return _started_response(
             self.service.retry(
-                wanted,
+                job_uuid,
                 by=self.actor,
                 codes=codes,
                 districts=districts,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from backfill.api.fields import parsed_day, shown
+from backfill.api.fields import parsed_day, printable
 from backfill.domain import SUMMARY, ReportName, parsed_district
 from backfill.errors import AnalyticsNotFound, InvalidRequest, JobNotFound, SnapshotNotFound
 
@@ -18,7 +18,7 @@ def job_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise JobNotFound(
-            f"There is no job {shown(text)!r}: a job id is a UUID. List the jobs to find the id."
+            f"There is no job {printable(text)!r}: a job id is a UUID. List the jobs to find the id."
         ) from None
 
 
@@ -57,5 +57,5 @@ def report_name(text: str) -> ReportName:
         return ReportName(text)
     except ValueError:
         raise SnapshotNotFound(
-            f"There is no report {shown(text)!r}; the reports are {', '.join(ReportName)}."
+            f"There is no report {printable(text)!r}; the reports are {', '.join(ReportName)}."
         ) from None

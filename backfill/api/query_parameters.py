@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from backfill.api import path_parameters
-from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, StrictSerializer, parsed, parsed_day, refuse, shown
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, StrictSerializer, parsed, parsed_day, printable, refuse
 from backfill.domain import JobType, OutcomeKind, ProgramYear, Status, parsed_district
 from backfill.errors import InvalidDateRange, InvalidRequest
 
@@ -232,7 +232,7 @@ def parsed_query(request: Request, kind: type[StrictSerializer] = StrictSerializ
     known = list(kind().fields)
     wrong: dict[str, list[str]] = {}
     for name, texts in request.query_params.lists():
-        label = shown(name)
+        label = printable(name)
         if name not in known:
             wrong[label] = [f"{label} is not a parameter of this address; it takes {', '.join(known) or 'none'}."]
         elif len(texts) > 1:

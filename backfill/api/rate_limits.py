@@ -1,4 +1,4 @@
-"""The limits of the next job over HTTP."""
+"""View of the rate limits of the next job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RateLimits(ApiView):
         return self._changed(request)
 
     def _changed(self, request: Request) -> Response:
-        """Both verbs take any subset."""
+        """PUT and PATCH both accept any subset of the limits."""
         parsed_query(request)
         stored = self.service.change_rate_limits(request_serializers.limit_changes(request), by=self.actor)
         return Response(RateLimitsResponseSerializer.render(stored))

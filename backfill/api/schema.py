@@ -1,4 +1,4 @@
-"""The OpenAPI document: what is said of each operation, apart from the code that answers."""
+"""Decorators that describe each operation in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from backfill.serializers.snapshots import SnapshotPageSerializer, SnapshotSeria
 F = TypeVar("F")
 Decorator = Callable[[F], F]
 
-_WHY = {
-    400: "VALIDATION_ERROR, INVALID_JOB_TYPE, INVALID_DATE_RANGE or MALFORMED_JSON; details name each field",
+_ERROR_TEXTS = {
+    400: "VALIDATION_ERROR, INVALID_JOB_TYPE, INVALID_DATE_RANGE or MALFORMED_JSON; details name the fields",
     401: "NOT_AUTHENTICATED",
     403: "PERMISSION_DENIED (the message names the permission) or CSRF_FAILED",
     404: "JOB_NOT_FOUND",
@@ -48,15 +48,15 @@ _WHY = {
 _BODY = (400, 411, 413, 415)
 _ALWAYS = (401, 403, 503)
 
-_JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # the document writes it as jobId
+_JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # CAMELIZE_NAMES renders it as jobId
 _KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~¡-¬®-ÿ]([ -~¡-¬®-ÿ]*[!-~¡-¬®-ÿ])?$"},
     OpenApiParameter.HEADER,
-    description="1 to 255 printable characters. The same key and body within 24 hours answer with the same job (200).",
+    description="1 to 255 printable characters. The same key and body within 24 hours return the same job (200).",
 )
 _LOCATION = OpenApiParameter(
-    "Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200, 201], description="The job's own address."
+    "Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200, 201], description="The path of the job."
 )
 _REPLAYED = OpenApiParameter(
     "Idempotency-Replayed", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200], description="true"
@@ -66,7 +66,7 @@ _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="An ETag of before; 304 without a body where nothing has changed.",
+    description="The ETag of an earlier response. The response is 304 without a body if nothing has changed.",
 )
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
@@ -80,33 +80,33 @@ def _operation(
     tag: str,
     name: str,
     summary: str,
-    answers: dict[Any, Any],
+    successes: dict[Any, Any],
     *,
     errors: tuple[int, ...],
-    why: dict[int, str] | None = None,
+    error_texts: dict[int, str] | None = None,
     **more: Any,
 ) -> Decorator[Any]:
-    """An operation with its answers, the errors that are named, and those that any of them may have."""
-    sentences = _WHY | (why or {})
-    responses = answers | {
-        status: OpenApiResponse(ErrorSerializer, sentences[status]) for status in sorted({*errors, *_ALWAYS})
+    """Describes an operation with its successful responses, the given errors, and the errors of every operation."""
+    texts = _ERROR_TEXTS | (error_texts or {})
+    responses = successes | {
+        status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})
     }
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
-_UNCHANGED = OpenApiResponse(None, "Nothing has changed since that ETag.")
-_BEGUN = {
+_UNCHANGED = OpenApiResponse(None, "Nothing has changed since the response with this ETag.")
+_STARTED = {
     201: OpenApiResponse(JobSerializer, "The new job."),
-    200: OpenApiResponse(JobSerializer, "The job that this Idempotency-Key created before."),
+    200: OpenApiResponse(JobSerializer, "The job that an earlier request with this Idempotency-Key created."),
 }
 
 start_job = _operation(
     "Backfill",
     "startJob",
     "Start a job",
-    _BEGUN,
+    _STARTED,
     errors=(*_BODY, 409, 502),
-    why={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
+    error_texts={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
     examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
@@ -114,7 +114,7 @@ start_job = _operation(
 preview_job = _operation(
     "Backfill",
     "previewJob",
-    "What a start would do",
+    "Preview a job",
     {200: PreviewResponseSerializer},
     errors=(*_BODY, 502),
     request=request_serializers.JobBody,
@@ -123,7 +123,7 @@ preview_job = _operation(
 list_jobs = _operation(
     "Backfill",
     "listJobs",
-    "Jobs, newest first",
+    "List jobs, newest first",
     {200: JobPageSerializer},
     errors=(400,),
     parameters=[JobListQuery],
@@ -131,29 +131,33 @@ list_jobs = _operation(
 get_job = _operation(
     "Backfill",
     "getJob",
-    "One job and its progress",
+    "Get a job and its progress",
     {200: JobSerializer, 304: _UNCHANGED},
     errors=(400, 404),
-    description="Poll it every second or two with If-None-Match.",
+    description="Poll this address every one or two seconds with If-None-Match.",
     parameters=[_JOB_ID, _IF_NONE_MATCH, _ETAG],
 )
 cancel_job = _operation(
     "Backfill",
     "cancelJob",
     "Cancel a job",
-    {200: OpenApiResponse(CancelledJobSerializer, "cancelling while items in flight finish, or cancelled.")},
+    {
+        200: OpenApiResponse(
+            CancelledJobSerializer, "The job; its status is cancelling while running items finish, otherwise cancelled."
+        )
+    },
     errors=(400, 404, 409),
     parameters=[_JOB_ID],
 )
 change_job = _operation(
     "Backfill",
     "lowerJobLimits",
-    "Lower the limits of an active job",
+    "Lower the rate limits of an active job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
-    examples=[OpenApiExample("Gentler", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
+    examples=[OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
 )
 pause_job = _operation(
     "Backfill",
@@ -176,7 +180,7 @@ resume_job = _operation(
 list_items = _operation(
     "Backfill",
     "listItems",
-    "How each item of a job was settled",
+    "List the settled items of a job",
     {200: ItemPageSerializer},
     errors=(400, 404),
     parameters=[_JOB_ID, ItemListQuery],
@@ -184,22 +188,24 @@ list_items = _operation(
 retry_job = _operation(
     "Backfill",
     "retryJob",
-    "A new job of the failed items",
-    _BEGUN,
+    "Start a job of the failed items",
+    _STARTED,
     errors=(*_BODY, 404, 409, 502),
-    why={409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
+    error_texts={409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.RetryBody,
     parameters=[_JOB_ID, _KEY, _LOCATION, _REPLAYED],
     examples=[
-        OpenApiExample("One kind of failure", {"codes": ["SERVER_ERROR"], "districts": ["91"]}, request_only=True)
+        OpenApiExample(
+            "One error code and one district", {"codes": ["SERVER_ERROR"], "districts": ["91"]}, request_only=True
+        )
     ],
 )
 
-_AUDIT_ORDER = "Newest first. Entries are kept for BACKFILL_AUDIT_DAYS, also those of jobs that were removed."
+_AUDIT_ORDER = "Newest first. Entries are kept for BACKFILL_AUDIT_DAYS, even if their job was deleted."
 list_audit = _operation(
     "Audit",
     "listAudit",
-    "Who did what",
+    "List the audit log",
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
@@ -208,7 +214,7 @@ list_audit = _operation(
 list_job_audit = _operation(
     "Audit",
     "listJobAudit",
-    "Who did what to a job",
+    "List the audit log of a job",
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
@@ -216,7 +222,11 @@ list_job_audit = _operation(
 )
 
 get_rate_limits = _operation(
-    "Rate limits", "getRateLimits", "The limits of the next job", {200: RateLimitsResponseSerializer}, errors=(400,)
+    "Rate limits",
+    "getRateLimits",
+    "Get the rate limits of the next job",
+    {200: RateLimitsResponseSerializer},
+    errors=(400,),
 )
 
 
@@ -224,11 +234,11 @@ def change_rate_limits(name: str) -> Decorator[Any]:
     return _operation(
         "Rate limits",
         name,
-        "Change any of the limits of the next job",
+        "Change rate limits of the next job",
         {200: RateLimitsResponseSerializer},
         errors=_BODY,
         request=request_serializers.RateLimitsBody,
-        examples=[OpenApiExample("Gentler", {"maxRequestsPerMinute": 30, "minDelayMs": 1000}, request_only=True)],
+        examples=[OpenApiExample("Lower limits", {"maxRequestsPerMinute": 30, "minDelayMs": 1000}, request_only=True)],
     )
 
 
@@ -236,7 +246,7 @@ _NO_SNAPSHOT = {404: "SNAPSHOT_NOT_FOUND"}
 list_snapshots = _operation(
     "Snapshots",
     "listSnapshots",
-    "What is stored, by date and district",
+    "List snapshots by date and district",
     {200: SnapshotPageSerializer},
     errors=(400,),
     parameters=[SnapshotListQuery],
@@ -244,19 +254,19 @@ list_snapshots = _operation(
 get_snapshot = _operation(
     "Snapshots",
     "getSnapshot",
-    "One snapshot with its rows",
+    "Get a snapshot with its rows",
     {200: SnapshotSerializer, 304: _UNCHANGED},
     errors=(400, 404),
-    why=_NO_SNAPSHOT,
+    error_texts=_NO_SNAPSHOT,
     parameters=[*_SNAPSHOT, _IF_NONE_MATCH, _ETAG],
 )
 get_report = _operation(
     "Snapshots",
     "getReport",
-    "The exact bytes of a report as they were fetched",
+    "Get a report as the exact bytes that were fetched",
     {(200, "text/csv"): OpenApiTypes.STR, 304: _UNCHANGED},
     errors=(400, 404),
-    why=_NO_SNAPSHOT,
+    error_texts=_NO_SNAPSHOT,
     parameters=[
         *_SNAPSHOT,
         OpenApiParameter("report", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(ReportName)),
@@ -265,34 +275,34 @@ get_report = _operation(
     ],
 )
 
-_NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message says which job makes them"}
+_NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message names the job that computes them"}
 _RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
-_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, or F.")
+_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="Such as 91 or F.")
 get_result = _operation(
     "Analytics",
     "getResult",
-    "What was computed for a district and a date",
+    "Get the analytics of a district and a date",
     {200: DistrictResultSerializer, 304: _UNCHANGED},
     errors=(400, 404),
-    why=_NO_RESULT,
+    error_texts=_NO_RESULT,
     parameters=[_RESULT_DATE, _RESULT_DISTRICT, _IF_NONE_MATCH, _ETAG],
 )
 get_world_result = _operation(
     "Analytics",
     "getWorldResult",
-    "Every district of a date, ranked",
+    "Get the ranking of all districts of a date",
     {200: WorldResultSerializer, 304: _UNCHANGED},
     errors=(400, 404),
-    why=_NO_RESULT,
+    error_texts=_NO_RESULT,
     parameters=[_RESULT_DATE, _IF_NONE_MATCH, _ETAG],
 )
 get_series = _operation(
     "Analytics",
     "getSeries",
-    "The trend of a district over a program year",
+    "Get the trend of a district over a program year",
     {200: SeriesSerializer, 304: _UNCHANGED},
     errors=(400, 404),
-    why=_NO_RESULT,
+    error_texts=_NO_RESULT,
     parameters=[
         _RESULT_DISTRICT,
         SeriesQuery,
@@ -303,37 +313,37 @@ get_series = _operation(
 get_coverage = _operation(
     "Coverage",
     "getCoverage",
-    "What is stored of each date and district, or of each month with the gaps",
+    "Get the coverage by day, or by month with the gaps",
     {200: CoverageResponseSerializer},
     errors=(400,),
     parameters=[CoverageQuery],
 )
 
-_WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header names no host of this service")
+_WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header is not a host of this service")
 health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
-    summary="Whether this process answers",
+    summary="Check that the process responds",
     responses={200: HealthSerializer, 400: _WRONG_HOST},
 )
 readiness = extend_schema(
     operation_id="isReady",
     tags=["Probes"],
-    summary="Whether the job store can be read and written",
+    summary="Check that the job store can be read and written",
     responses={
         200: ReadinessSerializer,
         400: _WRONG_HOST,
-        503: OpenApiResponse(ErrorSerializer, _WHY[503]),
+        503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
     },
 )
 metrics = extend_schema(
     operation_id="getMetrics",
     tags=["Probes"],
-    summary="Figures for Prometheus, the same from every process",
+    summary="Get metrics for Prometheus, the same from every process",
     responses={
         (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
-        503: OpenApiResponse(ErrorSerializer, _WHY[503]),
+        503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
     },
 )
 hidden = extend_schema(exclude=True)
