@@ -17,14 +17,11 @@ from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer,
 from backfill.serializers.previews import PreviewResponseSerializer
 from backfill.service.commands import Started
 
-_JSON_VERSION = 2
-"""Part of the ETag of a job; increase it when the JSON of a job changes, so that clients discard cached responses."""
-
 
 def etag_of(job: Job) -> str:
     # The reason why a pending job waits changes without a write to the job.
     pending = f"-{crc32(job.progress.limiter.reason.encode()):x}" if job.status is Status.PENDING else ""
-    return f'"{job.id}-{job.revision}-v{_JSON_VERSION}{pending}"'
+    return f'"{job.id}-{job.revision}-{JobSerializer.version()}{pending}"'
 
 
 class Jobs(ApiViewSet):

@@ -15,13 +15,10 @@ from backfill.domain import Snapshot, SnapshotFilter
 from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.serializers.snapshots import SnapshotPageSerializer, SnapshotRows, SnapshotSerializer
 
-_JSON_VERSION = 1
-"""Part of the ETag of a snapshot; increase it when the JSON of a snapshot changes."""
-
 
 def etag_of(snapshot: Snapshot) -> str:
     """Changes whenever the snapshot is stored, because the same content may have another as-of date."""
-    return f'"{snapshot.content_hash}-{snapshot.fetched_at.timestamp():.6f}-v{_JSON_VERSION}"'
+    return f'"{snapshot.content_hash}-{snapshot.fetched_at.timestamp():.6f}-{SnapshotSerializer.version()}"'
 
 
 class Snapshots(ApiView):

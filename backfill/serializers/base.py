@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, ClassVar, Self
 from uuid import uuid4
+from zlib import crc32
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
@@ -51,6 +52,11 @@ class ValueSerializer(serializers.Serializer[Any]):
     @classmethod
     def render(cls, value: Any) -> Json:
         return _shared(cls).to_representation(value)
+
+    @classmethod
+    def version(cls) -> str:
+        """Changes when the fields change. ETags contain it, so that clients discard responses of other releases."""
+        return _version(cls)
 
     def get_fields(self) -> dict[str, Field[Any, Any, Any, Any]]:
         """The fields in the order of their first declaration in the class hierarchy."""
@@ -93,6 +99,11 @@ class ValueSerializer(serializers.Serializer[Any]):
 @cache
 def _shared(kind: type[ValueSerializer]) -> ValueSerializer:
     return kind()
+
+
+@cache
+def _version(kind: type[ValueSerializer]) -> str:
+    return f"{crc32(repr(_shared(kind)).encode()):08x}"
 
 
 def _declared(kind: type) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ from backfill.errors import BackfillError, InvalidDateRange, InvalidRequest
 from backfill.serializers.base import InstantField, NullableTextField, ResponseSerializer, ValueSerializer
 from backfill.serializers.errors import ErrorSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer, ListedJobSerializer
+from backfill.serializers.snapshots import SnapshotSerializer
 from backfill.service.commands import Cancelled
 from backfill.storage import Page
 from tests.factories import NOW, JobConfigFactory, JobFactory, ProgressFactory
@@ -44,7 +45,7 @@ PROGRESS = ProgressFactory.build(
     last_item="2024-01-31/01",
     last_item_at=NOW,
     left=Estimate(seconds=10.6, low=5.2, high=20.5),
-    minutes=((NOW, 3),),
+    minutes=((NOW - timedelta(minutes=1), 3), (NOW, 1)),
     districts={"01": DistrictProgress(total=2, processed=1, failed=1, last_error="HTTP 500")},
     errors=(
         ItemError(
@@ -99,7 +100,10 @@ LISTED = {
         "currentItem": "2024-01-31/F",
         "estimatedSecondsLeft": 11,
         "estimatedSecondsLeftRange": {"low": 5, "high": 20},
-        "pace": {"itemsPerMinute": 3.0, "history": [{"at": AT, "items": 3}]},
+        "pace": {
+            "itemsPerMinute": 3.0,
+            "history": [{"at": AT.replace("09:26", "09:25"), "items": 3}, {"at": AT, "items": 1}],
+        },
     },
     "checkpoint": {"lastProcessedItem": "2024-01-31/01", "lastProcessedAt": AT, "itemsCompleted": 3},
     "createdAt": AT,
@@ -210,7 +214,7 @@ class _Inner(ValueSerializer):
 class _Outer(_Inner, ResponseSerializer):
     inherited_source = "inner"
 
-    someName = IntegerField()
+    someName = IntegerField()  # type: ignore[assignment]
     own = CharField()
 
     def get_own(self, value: SimpleNamespace) -> str:
@@ -229,6 +233,12 @@ def test_a_subclass_keeps_the_order_and_reads_inherited_fields_from_the_inner_va
     body = _Outer.render(SimpleNamespace(inner=inner, own="o"))
     assert list(body) == ["someName", "later", "rarely", "note", "own", "metadata"]
     assert (body["someName"], body["own"]) == (7, "o!")
+
+
+def test_the_version_is_the_same_in_each_process_and_changes_with_the_fields() -> None:
+    assert "0x" not in repr(JobSerializer())
+    kinds = [JobSerializer, ListedJobSerializer, SnapshotSerializer, _Inner, _Outer]
+    assert len({kind.version() for kind in kinds}) == len(kinds)
 
 
 # Query parameters.
@@ -266,4 +276,4 @@ def test_a_range_that_ends_before_it_starts_has_its_own_error() -> None:
 def test_the_error_table_states_the_code_of_each_error_of_the_service() -> None:
     own = {kind: spec for kind, spec in ERRORS.items() if issubclass(kind, BackfillError)}
     assert len(own) >= 18
-    assert {kind: spec.code for kind, spec in own.items()} == {kind: kind.code for kind in own}  # type: ignore[attr-defined]
+    assert {kind: spec.code for kind, spec in own.items()} == {kind: kind.code for kind in own}
