@@ -23,7 +23,7 @@ from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.engine.worker import Worker, WorkerExtension
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
-from backfill.serializers import values
+from backfill.serializers.webhooks import WebhookMessage, WebhookMessageSerializer
 from backfill.service.commands import BackfillService
 from backfill.storage import JobStorage
 
@@ -82,14 +82,7 @@ def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def body_of(job: Job, event: WebhookEvent) -> bytes:
-    shape = {
-        "event": str(event.event),
-        "deliveryId": str(event.id_for(job.id)),
-        "occurredAt": values.instant(event.at),
-        "message": event.sentence,
-        "job": values.listed_job(job),
-    }
-    return json.dumps(shape).encode()
+    return json.dumps(WebhookMessageSerializer.render(WebhookMessage(job, event))).encode()
 
 
 class WebhookDispatcher(WorkerExtension):

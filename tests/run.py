@@ -1,9 +1,9 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 Three pytest runs follow each other: tests that compute, one for each core; tests that mostly wait, many at a time;
-tests that measure a pace or provoke races, one at a time with nothing else running. The markers `waits` and `alone` say
-which are which. The runs share a template database and a Firestore emulator. `--cov` measures coverage in the first run; the
-other runs test processes of their own, which are not measured.
+tests that measure a pace or provoke races, one at a time with nothing else running. The markers `waits` and `alone`
+say which are which. The runs share a template database and a Firestore emulator. `--cov` measures coverage in the
+first run; the other runs test processes of their own, which are not measured.
 """
 
 from __future__ import annotations

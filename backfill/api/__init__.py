@@ -1,1 +1,1 @@
-"""The REST door: parse, call one method of the service, render what it returns."""
+"""The REST API: views parse the request, call the service and render the result."""

@@ -1,4 +1,4 @@
-"""What was computed, over HTTP: byte for byte as it was stored."""
+"""Views of analytics results. Stored results are sent unchanged, byte for byte."""
 
 from __future__ import annotations
 
@@ -9,39 +9,36 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import query_parameters, schema
+from backfill.api import path_parameters, schema
 from backfill.api.base import ApiView, is_known, unchanged
-from backfill.serializers import values
+from backfill.api.query_parameters import SeriesQuery, parsed_query
+from backfill.serializers.results import SeriesSerializer
 
 
-class OneResult(ApiView):
-    """Of a district on a date."""
-
+class DistrictResult(ApiView):
     @schema.get_result
     def get(self, request: Request, date: str, district: str) -> Response | HttpResponse:
-        query_parameters.query(request)
-        return _answer(request, self.service.history.result(*query_parameters.result_key(date, district)).body)
+        parsed_query(request)
+        return _result_response(request, self.service.history.result(*path_parameters.result_key(date, district)).body)
 
 
 class WorldResult(ApiView):
     @schema.get_world_result
     def get(self, request: Request, date: str) -> Response | HttpResponse:
-        query_parameters.query(request)
-        return _answer(request, self.service.history.result(*query_parameters.world_key(date)).body)
+        parsed_query(request)
+        return _result_response(request, self.service.history.result(*path_parameters.world_key(date)).body)
 
 
 class Series(ApiView):
     @schema.get_series
     def get(self, request: Request, district: str) -> Response | HttpResponse:
-        given = query_parameters.query(request, "programYear")
-        series = self.service.history.series(
-            query_parameters.series_district(district), query_parameters.program_year(given)
-        )
-        return _answer(request, json.dumps(values.series(series), separators=(",", ":")).encode())
+        given = parsed_query(request, SeriesQuery)
+        series = self.service.history.series(path_parameters.series_district(district), given.get("program_year"))
+        return _result_response(request, json.dumps(SeriesSerializer.render(series), separators=(",", ":")).encode())
 
 
-def _answer(request: Request, body: bytes) -> Response | HttpResponse:
-    """Without the metadata of other answers, which differs each time: equal results are equal bytes."""
+def _result_response(request: Request, body: bytes) -> Response | HttpResponse:
+    """Has no `metadata`, which differs in each response, so that equal results have equal bytes and ETags."""
     etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
     if is_known(request, etag):
         return unchanged(etag)

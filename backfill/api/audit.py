@@ -1,4 +1,4 @@
-"""The audit trail over HTTP."""
+"""Views of the audit log."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import query_parameters, schema
-from backfill.api.base import ApiView, now
-from backfill.serializers import values
+from backfill.api import path_parameters, schema
+from backfill.api.base import ApiView
+from backfill.api.query_parameters import AuditQuery, parsed_page_query
+from backfill.serializers.audit import AuditPageSerializer
 
 
 class Audit(ApiView):
     @schema.list_audit
     def get(self, request: Request) -> Response:
-        given = query_parameters.query(request, *query_parameters.PAGING, "jobId")
-        return self._page(given, query_parameters.job_id(given["jobId"]) if "jobId" in given else None)
+        paging, filters = parsed_page_query(request, AuditQuery)
+        return self._page(filters.get("job_id"), paging)
 
-    def _page(self, given: query_parameters.Query, job_id: UUID | None) -> Response:
-        limit, offset = query_parameters.page(given)
-        found = self.service.audit(job_id, limit=limit, offset=offset)
-        return Response(values.page("entries", found, values.audit_entry, limit=limit, offset=offset, now=now()))
+    def _page(self, job_id: UUID | None, paging: dict[str, int]) -> Response:
+        return Response(AuditPageSerializer.render_page(self.service.audit(job_id, **paging), **paging))
 
 
 class JobAudit(Audit):
     @schema.list_job_audit
     def get(self, request: Request, job_id: str) -> Response:
-        return self._page(query_parameters.query(request, *query_parameters.PAGING), query_parameters.job_id(job_id))
+        paging, _ = parsed_page_query(request)
+        return self._page(path_parameters.job_id(job_id), paging)

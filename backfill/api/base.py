@@ -1,11 +1,10 @@
-"""What every view of this door shares."""
-# ruff: noqa: ARG002 - the framework passes what it passes
+"""Base classes of the API views."""
+# ruff: noqa: ARG002 - DRF passes arguments that are not used
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import IO, Any, ClassVar
 
 from django.http import HttpRequest
@@ -23,18 +22,18 @@ from backfill import bootstrap
 from backfill.api.exceptions import LengthRequired, MalformedJson
 from backfill.api.permissions import VIEW, HasBackfillPermission
 from backfill.domain import Actor, Channel
-from backfill.serializers import values
-from backfill.serializers.values import Json
 from backfill.service.commands import BackfillService
 
 PRIVATE = "private, no-cache"
-"""May be kept by the one who asked, and must be asked for again with its ETag."""
+"""Only the client itself may store the response, and it must revalidate it with the ETag."""
+
+NO_STORE = {"Cache-Control": "no-store"}
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class StrictJson(JSONParser):
-    """JSON in UTF-8, whatever charset the header names; nothing that JSON does not know, such as NaN."""
+    """Parses JSON in UTF-8, regardless of the charset in the header, and rejects extensions such as NaN."""
 
     def parse(
         self,
@@ -46,15 +45,15 @@ class StrictJson(JSONParser):
             return json.loads(stream.read().decode("utf-8"), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as exc:
             reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)[:200]
-            raise MalformedJson(f"The body is no JSON in UTF-8: {reason}. Correct it and send it again.") from exc
+            raise MalformedJson(f"The body is not JSON in UTF-8: {reason}. Correct it and send it again.") from exc
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 class AnyAccept(BaseContentNegotiation):
-    """For addresses that have one form only: what Accept says changes nothing."""
+    """Ignores the Accept header, for addresses with a single media type."""
 
     def select_renderer(  # type: ignore[override]
         self,
@@ -66,7 +65,7 @@ class AnyAccept(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """A view of one address. `permissions` says by method what it takes."""
+    """A view of one address. `permissions` maps HTTP methods to permissions; the default is VIEW."""
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     parser_classes = [StrictJson]
@@ -77,24 +76,24 @@ class ApiView(APIView):
         return self.permissions.get((self.request.method or "").lower(), VIEW)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        request.encoding = "utf-8"  # of JSON and addresses alike; a charset of the header could name any codec
+        request.encoding = "utf-8"  # the charset of the header could name any codec
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method in _WITH_BODY and "Transfer-Encoding" in request.headers:
-            raise LengthRequired("The body came in chunks. Send it in one piece, with its Content-Length.")
+            raise LengthRequired("Chunked bodies are not supported. Send the body with a Content-Length header.")
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        if not answer.has_header("Cache-Control"):
-            answer["Cache-Control"] = PRIVATE
-        patch_vary_headers(answer, ["Authorization", "Cookie"])
-        return answer
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = PRIVATE
+        patch_vary_headers(response, ["Authorization", "Cookie"])
+        return response
 
     @property
     def actor(self) -> Actor:
-        """Who asks, for the verbs that change something."""
+        """The user as the actor of an audit entry."""
         return Actor(self.request.user.get_username(), Channel.API)
 
     @property
@@ -103,30 +102,22 @@ class ApiView(APIView):
 
 
 class ApiViewSet(ViewSetMixin, ApiView):
-    """Views of several addresses. `permissions` says by action what it takes."""
+    """Views of several addresses. `permissions` maps actions to permissions; the default is VIEW."""
 
     def permission_for(self) -> str:
         return self.permissions.get(self.action or "", VIEW)
 
 
 class OpenView(ApiView):
-    """For anybody; who asks is not looked up, so that it answers while the store does not."""
+    """A public view. It does not look up the user, so that it works while the database is unavailable."""
 
     authentication_classes = []
     permission_classes = []
     content_negotiation_class: type[BaseContentNegotiation] = AnyAccept
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def with_metadata(shape: Mapping[str, Any]) -> Json:
-    return {**shape, "metadata": values.metadata(now())}
-
-
 def is_known(request: Request, etag: str) -> bool:
-    """Whether the client says that it has what bears this tag."""
+    """Whether the If-None-Match header contains this ETag."""
     header = request.headers.get("If-None-Match", "")
     known = {tag.removeprefix("W/") for tag in parse_etags(header)}
     return "*" in known or etag in known

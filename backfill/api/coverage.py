@@ -1,21 +1,24 @@
-"""What history there is, over HTTP."""
+"""View of the coverage."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import query_parameters, schema
-from backfill.api.base import ApiView, now, with_metadata
-from backfill.serializers import values
+from backfill.api import schema
+from backfill.api.base import ApiView
+from backfill.api.query_parameters import CoverageQuery, Resolution, parsed_query
+from backfill.serializers.coverage import CoverageByDay, CoverageResponseSerializer
 
 
 class Coverage(ApiView):
     @schema.get_coverage
     def get(self, request: Request) -> Response:
-        given = query_parameters.query(request, "from", "to", "resolution")
-        first, last = query_parameters.span(given)
-        history, today = self.service.history, now().date()
-        if query_parameters.is_monthly(given):
-            return Response(with_metadata({"coverage": values.coverage(history.coverage(first, last, today))}))
-        return Response(with_metadata({"coverage": values.covered_days(list(history.days(first, last, today)))}))
+        given = parsed_query(request, CoverageQuery)
+        first, last = given.get("first"), given.get("last")
+        history, today = self.service.history, datetime.now(UTC).date()
+        if given["resolution"] == Resolution.MONTH:
+            return Response(CoverageResponseSerializer.render(history.coverage(first, last, today)))
+        return Response(CoverageResponseSerializer.render(CoverageByDay(list(history.days(first, last, today)))))

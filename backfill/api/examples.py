@@ -1,4 +1,4 @@
-"""Requests and answers that the OpenAPI document shows."""
+"""Examples of requests and responses in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUESTS = [
     OpenApiExample("Analytics of every snapshot", {"jobType": "analytics-generation"}, request_only=True),
 ]
 BUSY = OpenApiExample(
-    "Another job runs",
+    "Another job is active",
     {
         "error": {
             "code": "JOB_ALREADY_RUNNING",
@@ -41,7 +41,7 @@ BUSY = OpenApiExample(
     status_codes=["409"],
 )
 INVALID = OpenApiExample(
-    "A date that is none",
+    "An invalid date",
     {
         "error": {
             "code": "VALIDATION_ERROR",

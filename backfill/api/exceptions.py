@@ -1,93 +1,168 @@
-"""What only HTTP can be refused for. Each carries the status of its answer."""
+"""Errors of the HTTP interface: which exception is answered with which code, status and message."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from django.core.exceptions import BadRequest, DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError
+from django.db import Error as DatabaseError
+from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import UnreadablePostError
+from rest_framework import exceptions as drf
+
+from backfill import errors
 from backfill.errors import BackfillError
 
 
-class Refusal(BackfillError):
-    """The root; a Refusal itself stands for a request that HTTP does not allow."""
-
-    code = "BAD_REQUEST"
-    status: ClassVar[int] = 400
-
-
-class MalformedJson(Refusal):
-    """The body is no JSON in UTF-8."""
+class MalformedJson(BackfillError):
+    """The body is not JSON in UTF-8."""
 
     code = "MALFORMED_JSON"
 
 
-class NotAuthenticated(Refusal):
-    """Nobody has signed in, or the token is none."""
+class EndpointRemoved(BackfillError):
+    """The path belonged to an earlier version of the API."""
 
-    code = "NOT_AUTHENTICATED"
-    status = 401
-
-
-class PermissionMissing(Refusal):
-    """Who has signed in may not do this."""
-
-    code = "PERMISSION_DENIED"
-    status = 403
-
-
-class CsrfFailed(Refusal):
-    """A change came by session and without its CSRF token."""
-
-    code = "CSRF_FAILED"
-    status = 403
-
-
-class NotFound(Refusal):
-    """There is nothing under this address."""
-
-    code = "NOT_FOUND"
-    status = 404
-
-
-class MethodNotAllowed(Refusal):
-    code = "METHOD_NOT_ALLOWED"
-    status = 405
-
-
-class NotAcceptable(Refusal):
-    code = "NOT_ACCEPTABLE"
-    status = 406
-
-
-class EndpointRemoved(Refusal):
     code = "ENDPOINT_REMOVED"
-    status = 410
 
 
-class LengthRequired(Refusal):
-    """A body came in chunks; WSGI does not tell where it ends, and it would be taken for none."""
+class LengthRequired(BackfillError):
+    """The body is sent in chunks. WSGI does not report where it ends, so the body would be read as empty."""
 
     code = "LENGTH_REQUIRED"
-    status = 411
 
 
-class PayloadTooLarge(Refusal):
-    code = "PAYLOAD_TOO_LARGE"
-    status = 413
+class CsrfFailed(drf.PermissionDenied):
+    """A session request without a valid CSRF token; DRF raises PermissionDenied for it."""
 
 
-class UnsupportedMediaType(Refusal):
-    code = "UNSUPPORTED_MEDIA_TYPE"
-    status = 415
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """The values of an error response."""
+
+    code: str
+    status: int
+    message: str
+    is_retryable: bool
+    details: Mapping[str, Any] | None = None
 
 
-class TooManyRequests(Refusal):
-    code = "TOO_MANY_REQUESTS"
-    status = 429
-    is_retryable = True
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """The response to an exception type. A BackfillError has its own code, which a subclass may override."""
+
+    code: str
+    status: int
+    message: str = "{detail}"
+    """Template for the exception's own message, `detail`, and the path of the request, `path`."""
+    is_retryable: bool = False
+
+    def error_for(self, exc: Exception | None = None, path: str = "") -> ApiError:
+        if isinstance(exc, BackfillError):
+            return ApiError(exc.code, self.status, exc.message, exc.is_retryable, exc.details)
+        detail = str(getattr(exc, "detail", exc or ""))
+        text = self.message.format(detail=detail, path=path[:200])
+        return ApiError(self.code, self.status, BackfillError(text).message, self.is_retryable)
 
 
-class InternalError(Refusal):
-    """A fault of this program; what it was is in the log and nowhere else."""
+_MALFORMED = ErrorSpec("BAD_REQUEST", 400, "The request is malformed. See /api/docs for the format.")
 
-    code = "INTERNAL_ERROR"
-    status = 500
+ERRORS: Mapping[type[Exception], ErrorSpec] = {
+    # Errors of the service.
+    errors.InvalidRequest: ErrorSpec(errors.InvalidRequest.code, 400),
+    errors.JobNotFound: ErrorSpec(errors.JobNotFound.code, 404),
+    errors.SnapshotNotFound: ErrorSpec(errors.SnapshotNotFound.code, 404),
+    errors.AnalyticsNotFound: ErrorSpec(errors.AnalyticsNotFound.code, 404),
+    errors.JobConflict: ErrorSpec(errors.JobConflict.code, 409),
+    errors.PlanChanged: ErrorSpec(errors.PlanChanged.code, 409),
+    errors.InvalidJobState: ErrorSpec(errors.InvalidJobState.code, 409),
+    errors.NothingToRetry: ErrorSpec(errors.NothingToRetry.code, 409),
+    errors.IdempotencyKeyReused: ErrorSpec(errors.IdempotencyKeyReused.code, 409),
+    errors.LeaseLost: ErrorSpec(errors.LeaseLost.code, 409),
+    errors.CorruptRecord: ErrorSpec(errors.CorruptRecord.code, 500),
+    errors.DashboardError: ErrorSpec(errors.DashboardError.code, 502),
+    errors.StorageUnavailable: ErrorSpec(errors.StorageUnavailable.code, 503),
+    errors.Stopped: ErrorSpec(errors.Stopped.code, 503),
+    errors.BackfillError: ErrorSpec(errors.BackfillError.code, 500),
+    # Errors of this package.
+    MalformedJson: ErrorSpec(MalformedJson.code, 400),
+    EndpointRemoved: ErrorSpec(EndpointRemoved.code, 410),
+    LengthRequired: ErrorSpec(LengthRequired.code, 411),
+    # Errors of Django and DRF.
+    BadRequest: _MALFORMED,
+    MultiPartParserError: _MALFORMED,
+    SuspiciousOperation: _MALFORMED,
+    UnreadablePostError: _MALFORMED,
+    DisallowedHost: ErrorSpec(
+        "BAD_REQUEST",
+        400,
+        "The request is malformed, or its Host header is not a host of this service (see DJANGO_ALLOWED_HOSTS).",
+    ),
+    DataError: ErrorSpec(
+        "BAD_REQUEST", 400, "The request contains text that the database cannot store, such as a NUL character."
+    ),
+    drf.ParseError: ErrorSpec("MALFORMED_JSON", 400, "The body cannot be read: {detail} Correct it and send it again."),
+    drf.NotAuthenticated: ErrorSpec(
+        "NOT_AUTHENTICATED", 401, "Sign in first: send 'Authorization: Token KEY', or sign in to the admin."
+    ),
+    drf.AuthenticationFailed: ErrorSpec(
+        "NOT_AUTHENTICATED",
+        401,
+        "{detail} Send a valid token as 'Authorization: Token KEY'; manage.py drf_create_token NAME creates one.",
+    ),
+    drf.PermissionDenied: ErrorSpec("PERMISSION_DENIED", 403),
+    PermissionDenied: ErrorSpec(
+        "PERMISSION_DENIED", 403, "You do not have the permission for this request. Ask an administrator for it."
+    ),
+    CsrfFailed: ErrorSpec(
+        "CSRF_FAILED",
+        403,
+        "{detail} Send the value of the csrftoken cookie as X-CSRFToken, or authenticate with a token instead.",
+    ),
+    Http404: ErrorSpec(
+        "NOT_FOUND", 404, "There is nothing at {path}. /api/docs lists all addresses; none ends with a slash."
+    ),
+    drf.NotFound: ErrorSpec(
+        "NOT_FOUND", 404, "There is nothing at {path}. /api/docs lists all addresses; none ends with a slash."
+    ),
+    drf.MethodNotAllowed: ErrorSpec(
+        "METHOD_NOT_ALLOWED", 405, "{detail} The Allow header lists the methods of this address; see /api/docs."
+    ),
+    drf.NotAcceptable: ErrorSpec(
+        "NOT_ACCEPTABLE",
+        406,
+        "This address does not support the media type of the Accept header; send 'Accept: application/json', or none.",
+    ),
+    RequestDataTooBig: ErrorSpec(
+        "PAYLOAD_TOO_LARGE", 413, "The body is larger than this service accepts. Send fewer values at once."
+    ),
+    drf.UnsupportedMediaType: ErrorSpec(
+        "UNSUPPORTED_MEDIA_TYPE", 415, "Send the body as JSON, with 'Content-Type: application/json'."
+    ),
+    drf.Throttled: ErrorSpec(
+        "TOO_MANY_REQUESTS", 429, "Too many requests. Wait for the time in Retry-After.", is_retryable=True
+    ),
+    Exception: ErrorSpec(
+        "INTERNAL_ERROR",
+        500,
+        "The service failed; the request was not the cause. Ask the operator to look for this operationId in the log.",
+    ),
+    DatabaseError: ErrorSpec(
+        errors.StorageUnavailable.code,
+        503,
+        "The database of accounts and sessions does not respond. Try again in a moment.",
+        is_retryable=True,
+    ),
+}
+"""Each entry also applies to the subclasses without an entry of their own."""
+
+
+def error_spec(exc: Exception) -> ErrorSpec:
+    kinds = type(exc).__mro__
+    if isinstance(exc, drf.PermissionDenied) and str(exc.detail).startswith("CSRF"):
+        kinds = CsrfFailed.__mro__
+    return next(ERRORS[kind] for kind in kinds if kind in ERRORS)

@@ -1,4 +1,4 @@
-"""Fields that take what JSON says and nothing else: `"true"` is no boolean, `1` no text, a time no date."""
+"""Fields that accept only the exact JSON type: `"true"` is not a boolean, `1` not text, a time not a date."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ PRINTABLE_PATTERN = "^[ -~]+$"
 DISTRICT_PATTERN = "^ *(0*[1-9][0-9]{0,3}|[A-Za-z]) *$"
 DISTRICT_OR_SUMMARY_PATTERN = f"^all$|{DISTRICT_PATTERN}"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_SHOWN = 40
-"""Characters of a client's own words that an answer repeats."""
-_MESSAGES = 20
-"""Messages that an answer has at most; who has them all wrong needs no more."""
+_QUOTED = 40
+"""The most characters of a request's text that a response repeats."""
+_MOST_MESSAGES = 20
+"""The most messages in a response."""
 
 
-def shown(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:_SHOWN])
+def printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:_QUOTED])
 
 
 def parsed_day(text: str, field: str) -> date:
-    """A date like 2024-01-31; InvalidRequest names `field` where it is none."""
+    """Parses a date like 2024-01-31; raises InvalidRequest that names `field`."""
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
-        pass  # a day that no calendar has is refused like any other text
-    message = f"{field} must be a day of the calendar, written like 2024-01-31; it was {text[:_SHOWN]!r}."
+        pass  # a date such as 2024-02-30 gets the same message as any other text
+    message = f"{field} must be a day of the calendar, written like 2024-01-31; it was {text[:_QUOTED]!r}."
     raise InvalidRequest({field: [message]})
 
 
-def _refuse(message: str) -> NoReturn:
-    raise ValidationError(message, code="said")
+def refuse(message: str) -> NoReturn:
+    raise ValidationError(message, code="predicate")
 
 
 class StrictCharField(serializers.CharField):
     """Printable ASCII text of bounded length.
 
-    The OpenAPI document states `pattern`. Text that does not match it is refused here with the message `mismatch`,
-    or by the domain if no message is given.
+    The OpenAPI document states `pattern`. Text that does not match it is rejected with the message `mismatch`;
+    without a message, the domain validates the text.
     """
 
     def __init__(
@@ -60,41 +60,41 @@ class StrictCharField(serializers.CharField):
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
             if not isinstance(data, str):
-                _refuse("must be a text")
+                refuse("must be text")
             if self.max_length is not None and len(data) > self.max_length:
-                _refuse(f"must not be longer than {self.max_length} characters")
+                refuse(f"must not be longer than {self.max_length} characters")
             if not (data.isascii() and data.isprintable()):
-                _refuse("must hold printable ASCII characters only")
+                refuse("must contain only printable ASCII characters")
             if data and self.mismatch and not re.search(self.pattern, data):
-                _refuse(self.mismatch)
+                refuse(self.mismatch)
             if not data and not self.allow_blank:
-                _refuse("must not be empty")
+                refuse("must not be empty")
         return super().run_validation(data)
 
 
 class StrictChoiceField(serializers.ChoiceField):
-    """One of a few texts."""
+    """One of the given texts."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or data not in self.choices:
-            _refuse(f"must be one of {', '.join(map(str, self.choices))}")
+            refuse(f"must be one of {', '.join(map(str, self.choices))}")
         return data
 
 
 class StrictDateField(serializers.DateField):
     def to_internal_value(self, value: Any) -> date:
         if not isinstance(value, str):
-            _refuse("must be a text like 2024-01-31")
+            refuse("must be text like 2024-01-31")
         try:
             return parsed_day(value, "it")
         except InvalidRequest:
-            _refuse(f"must be a day of the calendar, written like 2024-01-31; it was {value[:_SHOWN]!r}")
+            refuse(f"must be a day of the calendar, written like 2024-01-31; it was {value[:_QUOTED]!r}")
 
 
 class StrictBooleanField(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
-            _refuse("must be true or false")
+            refuse("must be true or false")
         return data
 
 
@@ -102,7 +102,7 @@ class StrictIntegerField(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         # JSON does not distinguish 3 from 3.0, and neither does JSON Schema.
         if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
-            _refuse("must be a whole number")
+            refuse("must be a whole number")
         _check_bounds(data, self.min_value, self.max_value)
         return int(data)
 
@@ -110,18 +110,18 @@ class StrictIntegerField(serializers.IntegerField):
 class StrictNumberField(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
-            _refuse("must be a number")
+            refuse("must be a number")
         _check_bounds(data, self.min_value, self.max_value)
         return data
 
 
 def _check_bounds(value: float, low: Any, high: Any) -> None:
     if not low <= value <= high:
-        _refuse(f"must be between {low:,} and {high:,}")
+        refuse(f"must be between {low:,} and {high:,}")
 
 
 class StrictStringListField(serializers.ListField):
-    """A list of texts, bounded."""
+    """A list of texts with at most `most` entries of at most `longest` characters."""
 
     def __init__(self, *, longest: int, most: int, pattern: str = PRINTABLE_PATTERN, **options: Any) -> None:
         child = StrictCharField(max_length=longest, pattern=pattern, allow_blank=pattern == PRINTABLE_PATTERN)
@@ -130,9 +130,9 @@ class StrictStringListField(serializers.ListField):
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
             if not isinstance(data, list):
-                _refuse("must be a list of texts")
+                refuse("must be a list of texts")
             if self.max_length is not None and len(data) > self.max_length:
-                _refuse(f"must not have more than {self.max_length} entries")
+                refuse(f"must not have more than {self.max_length} entries")
         return super().run_validation(data)
 
 
@@ -145,33 +145,33 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            _refuse(f"must be a JSON object; its fields can be {self.names}")
-        wrong: dict[str, Any] = {
-            str(name): [ErrorDetail(f"is no field of this request; it takes {self.names}", code="said")]
+            refuse(f"must be a JSON object; its fields can be {self.names}")
+        errors: dict[str, Any] = {
+            str(name): [ErrorDetail(f"is not a field of this request; it takes {self.names}", code="predicate")]
             for name in data
             if name not in self.fields
         }
         try:
             values: dict[str, Any] = super().to_internal_value(dict(data))
         except ValidationError as exc:
-            wrong |= exc.detail if isinstance(exc.detail, dict) else {}
-        if wrong:
-            raise ValidationError(wrong)
+            errors |= exc.detail if isinstance(exc.detail, dict) else {}
+        if errors:
+            raise ValidationError(errors)
         return values
 
 
-class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """What the OpenAPI document says of it; drf-spectacular finds this by itself."""
+class StrictSerializerSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Forbids other fields in the OpenAPI document; drf-spectacular finds this class by itself."""
 
     target_class = StrictSerializer
     match_subclasses = True
 
     def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        shape = auto_schema._map_serializer(self.target, direction, True)  # type: ignore[no-untyped-call] # noqa: SLF001
-        return {**shape, "additionalProperties": False}
+        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, True)  # type: ignore[no-untyped-call] # noqa: SLF001
+        return {**schema, "additionalProperties": False}
 
 
-class DocumentedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class StrictCharFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """States the pattern of a StrictCharField in the OpenAPI document; drf-spectacular finds this class by itself."""
 
     target_class = StrictCharField
@@ -182,7 +182,7 @@ class DocumentedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
 
 
 def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:
-    """The values of a request's body by their names in Python; InvalidRequest names every field that is wrong."""
+    """Returns the values by their sources; raises InvalidRequest with the messages of every invalid field."""
     if not isinstance(data, Mapping):
         raise InvalidRequest({"body": [f"The body must be a JSON object; its fields can be {kind().names}."]})
     serializer = kind(data=dict(data.items()))
@@ -192,10 +192,10 @@ def parsed(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:
 
 
 def sentences(errors: Mapping[Any, Any]) -> dict[str, list[str]]:
-    """Each field's messages, as sentences that name the field; nested ones are named `rateLimits.maxConcurrent`."""
+    """The messages of each field as sentences; nested fields are named like `rateLimits.maxConcurrent`."""
     found: dict[str, list[str]] = {}
     for number, (name, message) in enumerate(_leaves("", errors)):
-        if number == _MESSAGES:
+        if number == _MOST_MESSAGES:
             break
         found.setdefault(name, []).append(f"{name} {message}.")
     return found
@@ -204,14 +204,14 @@ def sentences(errors: Mapping[Any, Any]) -> dict[str, list[str]]:
 def _leaves(name: str, errors: Any) -> Iterator[tuple[str, str]]:
     if isinstance(errors, Mapping):
         for key, inner in errors.items():
-            if isinstance(key, int):  # of a list; the whole list is one field
+            if isinstance(key, int):  # an index; the list counts as one field
                 yield from ((name, f"[{key}] {message}") for _, message in _leaves("", inner))
             else:
-                own = shown(str(key))
+                own = printable(str(key))
                 yield from _leaves(name if own == "non_field_errors" else f"{name}.{own}".lstrip("."), inner)
     elif isinstance(errors, str):
-        words = {"required": "is needed", "null": "must not be null"}
-        yield name, words.get(getattr(errors, "code", ""), str(errors).rstrip("."))
+        predicates = {"required": "is required", "null": "must not be null"}
+        yield name, predicates.get(getattr(errors, "code", ""), str(errors).rstrip("."))
     else:
         for inner in errors:
             yield from _leaves(name, inner)

@@ -1,50 +1,42 @@
-"""Errors that never reach a view, such as a wrong Host header, in the shape of all others."""
+"""Middleware that renders errors outside the API views, such as a wrong Host header, as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework.exceptions import MethodNotAllowed, NotAcceptable
 
-from backfill.api import exceptions
-from backfill.serializers import values
+from backfill.api.exceptions import ERRORS, ErrorSpec
+from backfill.serializers.errors import ErrorSerializer
 
-_PATHS_OF_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
-_HEADERS_KEPT = ("Allow", "Retry-After")
+_JSON_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+_KEPT_HEADERS = ("Allow", "Retry-After")
+_EXCEPTIONS: dict[int, type[Exception]] = {
+    403: PermissionDenied,
+    404: Http404,
+    405: MethodNotAllowed,
+    406: NotAcceptable,
+}
+_SERVER_ERROR = ErrorSpec(
+    "INTERNAL_ERROR", 500, "The service failed; the request was not the cause. The log contains the details."
+)
 
 
 class JsonErrors:
-    """Outermost: no program is ever answered with the web page of an error."""
+    """The outermost middleware: programs never receive an HTML error page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        is_page = response.status_code >= 400 and response.get("Content-Type", "") != "application/json"
-        if not is_page or not request.path_info.startswith(_PATHS_OF_PROGRAMS):
+        status = response.status_code
+        is_page = status >= 400 and response.get("Content-Type", "") != "application/json"
+        if not is_page or not request.path_info.startswith(_JSON_PATHS):
             return response
-        shape = values.error(_refusal_of(response.status_code), datetime.now(UTC))
-        kept = {name: response[name] for name in _HEADERS_KEPT if name in response}
-        return JsonResponse(shape, status=response.status_code, headers=kept)
-
-
-def _refusal_of(status: int) -> exceptions.Refusal:
-    """What is told where only the status is known."""
-    match status:
-        case 403:
-            return exceptions.PermissionMissing("This is refused; sign in as someone who may do it.")
-        case 404:
-            return exceptions.NotFound("There is nothing at this address; /api/docs lists every one.")
-        case 405:
-            return exceptions.MethodNotAllowed("The Allow header names the methods that this address takes.")
-        case 406:
-            return exceptions.NotAcceptable("This address does not answer in the form that the Accept header asks for.")
-    if status >= 500:
-        return exceptions.InternalError(
-            "Something went wrong here, not with the request; whoever runs the service finds it in the log."
-        )
-    return exceptions.Refusal(
-        "The request is malformed, or its Host header names no host of this service (see DJANGO_ALLOWED_HOSTS)."
-    )
+        spec = _SERVER_ERROR if status >= 500 else ERRORS[_EXCEPTIONS.get(status, DisallowedHost)]
+        body = ErrorSerializer.render(spec.error_for(path=request.path_info))
+        headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
+        return JsonResponse(body, status=status, headers=headers)

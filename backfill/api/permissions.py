@@ -1,4 +1,4 @@
-"""Who may do what: one permission of Django for each kind of verb."""
+"""The Django permission that each kind of action requires."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ SET_LIMITS = "backfill.change_ratelimitconfig"
 
 
 class HasBackfillPermission(BasePermission):
-    """The permission that the view's `permission_for` names for the wanted action; superusers have all."""
+    """Requires the permission that `permission_for` of the view returns; superusers have all permissions."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         user = request.user
         if not user or not user.is_authenticated:
             return False
         needed: str = view.permission_for()  # type: ignore[attr-defined]
-        self.message = f"{user.get_username()} needs the permission {needed} for this; ask an administrator for it."
+        self.message = (
+            f"{user.get_username()} needs the permission {needed} for this request. Ask an administrator for it."
+        )
         return user.has_perm(needed)

@@ -1,9 +1,9 @@
-"""What Prometheus is told.
+"""The Prometheus endpoint.
 
-Nothing is counted in this process. Prometheus may be answered by any worker of any server, and each would know its own
-share only; prometheus_client's multiprocess mode adds up the workers of one server, loses what a killed one had not
-written, and knows nothing of the other servers. What the store has is right for all of them, survives every kill, and
-costs a few small reads a scrape.
+All metrics are read from the store; this process counts nothing. Any process of any server may answer a scrape, and
+each knows only its own share. The multiprocess mode of prometheus_client adds up the processes of one server, but loses
+what a killed process had not written and does not include other servers. The store is correct for all processes,
+survives kills, and needs a few small reads per scrape.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ class _ServiceCollector(Collector):
         yield _counter("backfill_jobs_ended", "Jobs ended.", ("job_type", "status"), {**jobs, **counters.jobs})
         yield _counter(
             "backfill_dashboard_requests",
-            "Requests of jobs to the dashboard, by the status of the answer, or by the code of what was wrong with it.",
+            "Requests of jobs to the dashboard, by response status, or by the error code of an unusable response.",
             ("status",),
             {"200": 0, **counters.answers},
         )
         yield _counter(
             "backfill_waited_seconds",
-            "Time in which jobs were held back, by what held them.",
+            "Time for which jobs waited, by reason.",
             ("reason",),
             {**dict.fromkeys(map(str, WaitReason), 0.0), **counters.waited},
         )
         takeovers = SummaryMetricFamily(
-            "backfill_takeover_seconds", "From the last sign of life of a worker that died until another went on."
+            "backfill_takeover_seconds", "From the last heartbeat of a dead worker until another worker took over."
         )
         takeovers.add_metric((), counters.takeovers, counters.takeover_seconds)
         yield takeovers
@@ -72,15 +72,24 @@ class _ServiceCollector(Collector):
             status.add_metric((str(one),), float(job is not None and job.status is one))
         yield status
         instants: Mapping[str, tuple[str, datetime | None]] = {
-            "backfill_worker_age_seconds": ("Since a worker gave a sign of life.", seen_at),
+            "backfill_worker_age_seconds": ("Since the last worker heartbeat.", seen_at),
             "backfill_job_age_seconds": ("Since the active job was created.", job.created_at if job else None),
-            "backfill_job_lease_age_seconds": ("Since its lease was renewed.", self._service_status.lease_renewed_at),
-            "backfill_job_progress_age_seconds": ("Since it last moved.", job.progressed_at if job else None),
-            "backfill_job_held_seconds": ("Since it is held up.", job.webhook_events.held_since if job else None),
+            "backfill_job_lease_age_seconds": (
+                "Since the lease of the active job was renewed.",
+                self._service_status.lease_renewed_at,
+            ),
+            "backfill_job_progress_age_seconds": (
+                "Since the last progress of the active job.",
+                job.progressed_at if job else None,
+            ),
+            "backfill_job_held_seconds": (
+                "Since the active job is held up.",
+                job.webhook_events.held_since if job else None,
+            ),
         }
-        for name, (sentence, instant) in instants.items():
-            gauge = GaugeMetricFamily(name, sentence)
-            if instant is not None:  # what there is not has no age, and none is shown
+        for name, (text, instant) in instants.items():
+            gauge = GaugeMetricFamily(name, text)
+            if instant is not None:  # without an instant there is no age, and the metric has no sample
                 gauge.add_metric((), max((now - instant).total_seconds(), 0.0))
             yield gauge
         progress = GaugeMetricFamily("backfill_job_items", "Items of the active job.", labels=("state",))
@@ -90,9 +99,9 @@ class _ServiceCollector(Collector):
         yield progress
 
 
-def _counter(name: str, sentence: str, labels: tuple[str, ...], counts: Mapping[str, float]) -> Metric:
-    """`counts` has its label values as words."""
-    family = CounterMetricFamily(name, sentence, labels=labels)
-    for words, count in sorted(counts.items()):
-        family.add_metric(words.split(" "), count)
+def _counter(name: str, text: str, labels: tuple[str, ...], counts: Mapping[str, float]) -> Metric:
+    """The keys of `counts` are the label values, separated by spaces."""
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values.split(" "), count)
     return family

@@ -1,201 +1,250 @@
-"""What the addresses of requests say: their parameters, and the ids and dates in their paths."""
+"""Serializers of query parameters: they parse, and drf-spectacular reads them."""
+# ruff: noqa: N815 - field names are the names of the parameters
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, ClassVar
 from uuid import UUID
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
 from rest_framework.request import Request
 
-from backfill.api.fields import parsed_day, shown
-from backfill.domain import (
-    SUMMARY,
-    JobFilter,
-    JobType,
-    OutcomeFilter,
-    OutcomeKind,
-    ProgramYear,
-    ReportName,
-    SnapshotFilter,
-    Status,
-    parsed_district,
-)
-from backfill.errors import AnalyticsNotFound, InvalidDateRange, InvalidRequest, JobNotFound, SnapshotNotFound
+from backfill.api import path_parameters
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, StrictSerializer, parsed, parsed_day, printable, refuse
+from backfill.domain import JobType, OutcomeKind, ProgramYear, Status, parsed_district
+from backfill.errors import InvalidDateRange, InvalidRequest
 
 LARGEST_PAGE = 100
-USUAL_PAGE = 20
+DEFAULT_PAGE = 20
 LARGEST_OFFSET = 10_000_000
-PAGING = ("limit", "offset")
 
-E = TypeVar("E", bound=StrEnum)
-Query = Mapping[str, str]
+_QUOTED = 40
+"""The most characters of a value that a message repeats."""
+_MONTH_AND_DAY = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 class Resolution(StrEnum):
-    """Of coverage."""
+    """Resolution of the coverage."""
 
     DAY = "day"
     MONTH = "month"
 
 
-def query(request: Request, *known: str) -> Query:
-    """The parameters that were given, each once; InvalidRequest names those that are unknown or repeated."""
-    wrong: dict[str, list[str]] = {}
-    for name, values in request.query_params.lists():
-        label = shown(name)
-        if name not in known:
-            taken = f"it takes {', '.join(known)}" if known else "it takes none"
-            wrong[label] = [f"{label} is no parameter of this address; {taken}."]
-        elif len(values) > 1:
-            wrong[label] = [f"{label} is given more than once; write several values as a list with commas."]
-    if wrong:
-        raise InvalidRequest(dict(list(wrong.items())[:20]))
-    return request.query_params.dict()
+# Parameters. Each raises ValidationError with a predicate such as "must be ...", or InvalidRequest.
 
 
-def page(given: Query) -> tuple[int, int]:
-    """Limit and offset."""
-    return (_whole(given, "limit", USUAL_PAGE, 1, LARGEST_PAGE), _whole(given, "offset", 0, 0, LARGEST_OFFSET))
+class Parameter(serializers.Field[Any, str, Any, Any]):
+    """An optional query parameter; `schema` describes it in the OpenAPI document."""
+
+    def __init__(self, schema: Mapping[str, Any], **options: Any) -> None:
+        self.schema = dict(schema)
+        super().__init__(required=False, **options)
 
 
-def job_filter(given: Query) -> JobFilter:
-    return JobFilter(
-        statuses=_several(Status, given, "status"),
-        job_types=_several(JobType, given, "jobType"),
-        created_from=_instant(given, "createdFrom"),
-        created_to=_instant(given, "createdTo", is_end=True),
-    )
+class ParameterSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Describes a Parameter; drf-spectacular finds this class by itself."""
+
+    target_class = Parameter
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:  # noqa: ARG002
+        return dict(self.target.schema)
 
 
-def outcome_filter(given: Query) -> OutcomeFilter:
-    kind = given.get("outcome")
-    return OutcomeFilter(district=_district(given), kind=None if kind is None else _one(OutcomeKind, kind, "outcome"))
+class IntegerParameter(Parameter):
+    def __init__(self, low: int, high: int, *, default: int) -> None:
+        self.low, self.high = low, high
+        super().__init__({"type": "integer", "minimum": low, "maximum": high}, default=default)
+
+    def to_internal_value(self, data: str) -> int:
+        is_number = data.isascii() and data.isdigit() and len(data) <= len(str(self.high))
+        if not is_number or not self.low <= int(data) <= self.high:
+            refuse(f"must be a whole number from {self.low:,} to {self.high:,}; it was {data[:_QUOTED]!r}")
+        return int(data)
 
 
-def span(given: Query) -> tuple[date | None, date | None]:
-    """`from` and `to`."""
-    first, last = _day(given, "from"), _day(given, "to")
-    if first is not None and last is not None and first > last:
-        raise InvalidDateRange({"from": [f"from ({first}) must not be after to ({last})."]})
-    return first, last
+class EnumParameter(Parameter):
+    def __init__(self, kind: type[StrEnum], **options: Any) -> None:
+        self.kind = kind
+        super().__init__({"type": "string", "enum": [str(member) for member in kind]}, **options)
+
+    def to_internal_value(self, data: str) -> StrEnum:
+        return _member(self.kind, data)
 
 
-def snapshot_filter(given: Query) -> SnapshotFilter:
-    first, last = span(given)
-    return SnapshotFilter(first=first, last=last, district=_district(given))
+class EnumListParameter(Parameter):
+    """Members of an enumeration, separated by commas."""
+
+    def __init__(self, kind: type[StrEnum], **options: Any) -> None:
+        self.kind = kind
+        member = f" *({'|'.join(kind)}) *"
+        text = f"One or more of {', '.join(kind)}, separated by commas."
+        super().__init__({"type": "string", "pattern": f"^{member}(,{member})*$"}, help_text=text, **options)
+
+    def to_internal_value(self, data: str) -> frozenset[StrEnum]:
+        return frozenset(_member(self.kind, word.strip()) for word in data.split(","))
 
 
-def job_id(text: str) -> UUID:
-    """JobNotFound for what is no id, since no job can have it."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise JobNotFound(
-            f"There is no job {shown(text)!r}: a job's id is a UUID. List the jobs to find the one you mean."
-        ) from None
-
-
-def snapshot_key(day: str, district: str) -> tuple[date, str]:
-    """SnapshotNotFound for what is no date or no district, since nothing can be stored for it."""
-    try:
-        return parsed_day(day, "date"), parsed_district(district)
-    except InvalidRequest as exc:
-        raise SnapshotNotFound(f"Nothing is stored there. {exc.message} /api/snapshots lists what is stored.") from exc
-
-
-def result_key(day: str, district: str) -> tuple[date, str]:
-    """AnalyticsNotFound for what is no date or no district, since nothing can have been computed for it."""
-    try:
-        return parsed_day(day, "date"), parsed_district(district, may_be_summary=False)
-    except InvalidRequest as exc:
-        raise AnalyticsNotFound(f"There are no analytics there. {exc.message} The world's are at .../world.") from exc
-
-
-def world_key(day: str) -> tuple[date, str]:
-    try:
-        return parsed_day(day, "date"), SUMMARY
-    except InvalidRequest as exc:
-        raise AnalyticsNotFound(f"There are no analytics there. {exc.message}") from exc
-
-
-def series_district(text: str) -> str:
-    try:
-        return parsed_district(text, may_be_summary=False)
-    except InvalidRequest as exc:
-        raise AnalyticsNotFound(f"There is no such series. {exc.message}") from exc
-
-
-def program_year(given: Query) -> ProgramYear | None:
-    text = given.get("programYear")
-    try:
-        return None if text is None else ProgramYear.parse(text)
-    except ValueError as exc:
-        raise InvalidRequest({"programYear": [f"programYear must be like 2022-2023; it was {text!r:.40}."]}) from exc
-
-
-def is_monthly(given: Query) -> bool:
-    return _one(Resolution, given.get("resolution", Resolution.DAY), "resolution") is Resolution.MONTH
-
-
-def report_name(text: str) -> ReportName:
-    try:
-        return ReportName(text)
-    except ValueError:
-        raise SnapshotNotFound(
-            f"There is no report {shown(text)!r}; the reports are {', '.join(ReportName)}."
-        ) from None
-
-
-def _whole(given: Query, name: str, usual: int, low: int, high: int) -> int:
-    text = given.get(name)
-    if text is None:
-        return usual
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and low <= int(text) <= high):
-        message = f"{name} must be a whole number from {low:,} to {high:,}; it was {text[:40]!r}."
-        raise InvalidRequest({name: [message]})
-    return int(text)
-
-
-def _one(kind: type[E], text: str, name: str) -> E:
+def _member(kind: type[StrEnum], text: str) -> StrEnum:
     try:
         return kind(text)
     except ValueError:
-        raise InvalidRequest({name: [f"{name} must be one of {', '.join(kind)}; it was {text[:40]!r}."]}) from None
+        refuse(f"must be one of {', '.join(kind)}; it was {text[:_QUOTED]!r}")
 
 
-def _several(kind: type[E], given: Query, name: str) -> frozenset[E]:
-    text = given.get(name)
-    return frozenset(_one(kind, word.strip(), name) for word in text.split(",")) if text is not None else frozenset()
+class JobIdParameter(Parameter):
+    def __init__(self, **options: Any) -> None:
+        super().__init__({"type": "string", "format": "uuid"}, **options)
+
+    def to_internal_value(self, data: str) -> UUID:
+        return path_parameters.job_id(data)
 
 
-def _district(given: Query) -> str | None:
-    text = given.get("district")
-    return None if text is None else parsed_district(text)
+class DistrictParameter(Parameter):
+    def __init__(self, **options: Any) -> None:
+        text = "91, F, or all for the district summaries."
+        super().__init__({"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN}, help_text=text, **options)
+
+    def to_internal_value(self, data: str) -> str:
+        return parsed_district(data)
 
 
-def _day(given: Query, name: str) -> date | None:
-    text = given.get(name)
-    return None if text is None else parsed_day(text, name)
+class DateParameter(Parameter):
+    def __init__(self, **options: Any) -> None:
+        super().__init__({"type": "string", "format": "date"}, **options)
+
+    def to_internal_value(self, data: str) -> date:
+        return parsed_day(data, self.field_name or "date")
 
 
-def _instant(given: Query, name: str, *, is_end: bool = False) -> datetime | None:
-    """A date, or a date and time; UTC where it says no other. A date as an end takes in that whole day."""
-    text = given.get(name)
-    if text is None:
-        return None
-    try:
-        if len(text) == len("2024-01-31"):
-            midnight = datetime.combine(parsed_day(text, name), time(), UTC)
-            return midnight + timedelta(days=1) if is_end else midnight
-        parsed_day(text[:10], name)
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (InvalidRequest, ValueError, OverflowError):
-        message = (
-            f"{name} must be a date like 2024-01-31 or a time like 2024-01-31T18:00:00Z (a + is written as "
-            f"%2B); it was {text[:40]!r}."
-        )
-        raise InvalidRequest({name: [message]}) from None
+class InstantParameter(Parameter):
+    """A date, or a date and time; UTC unless it has an offset. A date as an end includes that day."""
+
+    def __init__(self, *, is_end: bool = False, **options: Any) -> None:
+        self.is_end = is_end
+        pattern = f"^[1-9][0-9]{{3}}-{_MONTH_AND_DAY}[T ]{_TIME}(:[0-5][0-9](\\.[0-9]{{1,6}})?)?(Z|[+-]{_TIME})?$"
+        super().__init__({"type": "string", "anyOf": [{"format": "date"}, {"pattern": pattern}]}, **options)
+
+    def to_internal_value(self, data: str) -> datetime:
+        try:
+            day = parsed_day(data[:10], self.field_name or "date")
+            if len(data) == len("2024-01-31"):
+                return datetime.combine(day, time(), UTC) + timedelta(days=self.is_end)
+            at = datetime.fromisoformat(data)
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except (InvalidRequest, ValueError, OverflowError):
+            refuse(
+                "must be a date like 2024-01-31 or a time like 2024-01-31T18:00:00Z (a + is written as %2B); "
+                f"it was {data[:_QUOTED]!r}"
+            )
+
+
+class ProgramYearParameter(Parameter):
+    def __init__(self, **options: Any) -> None:
+        super().__init__({"type": "string", "pattern": "^[1-9][0-9]{3}-[0-9]{4}$"}, **options)
+
+    def to_internal_value(self, data: str) -> ProgramYear:
+        try:
+            return ProgramYear.parse(data)
+        except ValueError:
+            refuse(f"must be like 2022-2023; it was {data[:_QUOTED]!r}")
+
+
+# The parameters of each address. The sources are the names of the fields of the filter that the service takes.
+
+
+class PageQuery(StrictSerializer):
+    limit = IntegerParameter(1, LARGEST_PAGE, default=DEFAULT_PAGE)
+    offset = IntegerParameter(0, LARGEST_OFFSET, default=0)
+
+
+class JobListQuery(PageQuery):
+    status = EnumListParameter(Status, source="statuses")
+    jobType = EnumListParameter(JobType, source="job_types")
+    createdFrom = InstantParameter(source="created_from", help_text="A date or a time; UTC unless it has an offset.")
+    createdTo = InstantParameter(
+        source="created_to", is_end=True, help_text="A date, which is included, or a time, which is excluded."
+    )
+
+
+class ItemListQuery(PageQuery):
+    district = DistrictParameter()
+    outcome = EnumParameter(OutcomeKind, source="kind")
+
+
+class AuditQuery(PageQuery):
+    jobId = JobIdParameter(source="job_id", help_text="Only the entries of this job.")
+
+
+class DateRangeQuery(StrictSerializer):
+    """`from` and `to`, which are included."""
+
+    from_help: ClassVar[str] = ""
+    to_help: ClassVar[str] = ""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Adds the fields here, because `from` is a keyword of Python."""
+        return {
+            **super().get_fields(),
+            "from": DateParameter(source="first", help_text=self.from_help),
+            "to": DateParameter(source="last", help_text=self.to_help),
+        }
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        first, last = attrs.get("first"), attrs.get("last")
+        if first is not None and last is not None and first > last:
+            raise InvalidDateRange({"from": [f"from ({first}) must not be after to ({last})."]})
+        return attrs
+
+
+class SnapshotListQuery(DateRangeQuery, PageQuery):
+    district = DistrictParameter()
+
+
+class CoverageQuery(DateRangeQuery):
+    from_help = "Default by day: one year before `to`. Default by month: the first month that has stored data."
+    to_help = "Default: yesterday. By day: at most 1,100 days after `from`."
+    resolution = EnumParameter(Resolution, default=str(Resolution.DAY))
+
+
+class SeriesQuery(StrictSerializer):
+    programYear = ProgramYearParameter(
+        source="program_year", help_text="Such as 2022-2023. Default: the newest program year."
+    )
+
+
+# Parsing.
+
+
+def parsed_query(request: Request, kind: type[StrictSerializer] = StrictSerializer) -> dict[str, Any]:
+    """The parameters by their sources.
+
+    Raises InvalidRequest with the names of the parameters that are wrong, unknown or repeated.
+    """
+    if kind is StrictSerializer and not request.query_params:
+        return {}
+    known = list(kind().fields)
+    wrong: dict[str, list[str]] = {}
+    for name, texts in request.query_params.lists():
+        label = printable(name)
+        if name not in known:
+            wrong[label] = [f"{label} is not a parameter of this address; it takes {', '.join(known) or 'none'}."]
+        elif len(texts) > 1:
+            wrong[label] = [f"{label} is given more than once; write several values as a list with commas."]
+    if wrong:
+        raise InvalidRequest(dict(list(wrong.items())[:20]))
+    return parsed(kind, request.query_params.dict())
+
+
+def parsed_page_query(
+    request: Request, kind: type[PageQuery] | type[SnapshotListQuery] = PageQuery
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """`limit` and `offset`, and the other parameters by their sources."""
+    given = parsed_query(request, kind)
+    return {name: given.pop(name) for name in ("limit", "offset")}, given

@@ -1,15 +1,15 @@
-"""The limits of the next job over HTTP."""
+"""View of the rate limits of the next job."""
 
 from __future__ import annotations
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import query_parameters, request_serializers, schema
-from backfill.api.base import ApiView, with_metadata
+from backfill.api import request_serializers, schema
+from backfill.api.base import ApiView
 from backfill.api.permissions import SET_LIMITS
-from backfill.domain import StoredLimits
-from backfill.serializers import values
+from backfill.api.query_parameters import parsed_query
+from backfill.serializers.rate_limits import RateLimitsResponseSerializer
 
 
 class RateLimits(ApiView):
@@ -17,8 +17,8 @@ class RateLimits(ApiView):
 
     @schema.get_rate_limits
     def get(self, request: Request) -> Response:
-        query_parameters.query(request)
-        return _shown(self.service.rate_limits())
+        parsed_query(request)
+        return Response(RateLimitsResponseSerializer.render(self.service.rate_limits()))
 
     @schema.change_rate_limits("setRateLimits")
     def put(self, request: Request) -> Response:
@@ -29,10 +29,7 @@ class RateLimits(ApiView):
         return self._changed(request)
 
     def _changed(self, request: Request) -> Response:
-        """Both verbs take any subset."""
-        query_parameters.query(request)
-        return _shown(self.service.change_rate_limits(request_serializers.limit_changes(request), by=self.actor))
-
-
-def _shown(stored: StoredLimits) -> Response:
-    return Response(with_metadata({"config": values.stored_limits(stored)}))
+        """PUT and PATCH both accept any subset of the limits."""
+        parsed_query(request)
+        stored = self.service.change_rate_limits(request_serializers.limit_changes(request), by=self.actor)
+        return Response(RateLimitsResponseSerializer.render(stored))

@@ -1,5 +1,5 @@
-"""What the bodies of requests look like, and what they become."""
-# ruff: noqa: N815 - names as they are in JSON
+"""Serializers of request bodies, and functions that parse bodies and headers."""
+# ruff: noqa: N815 - field names are the JSON names
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ def _bounds(name: str) -> dict[str, Any]:
 
 
 class JobBody(StrictSerializer):
-    """A job as it is asked for."""
-
     jobType = StrictChoiceField(choices=[(kind.value, kind.name) for kind in JobType], source="job_type")
     startDate = StrictDateField(
         source="start_date",
         required=False,
         allow_null=True,
-        help_text="Needed for data-collection. Not before 2008-07-01.",
+        help_text="Required for data-collection. Not before 2008-07-01.",
     )
     endDate = StrictDateField(
-        source="end_date", required=False, allow_null=True, help_text="Needed for data-collection. Before today (UTC)."
+        source="end_date",
+        required=False,
+        allow_null=True,
+        help_text="Required for data-collection. Before today (UTC).",
     )
     targetDistricts = StrictStringListField(
         source="target_districts",
@@ -51,20 +52,20 @@ class JobBody(StrictSerializer):
         most=500,
         pattern=DISTRICT_PATTERN,
         required=False,
-        help_text="Ids such as 91 or F; none for all districts.",
+        help_text="Ids such as 91 or F. Default: all districts.",
     )
     cadence = StrictChoiceField(
-        choices=[(kind.value, kind.name) for kind in Cadence], required=False, help_text="daily where none is given."
+        choices=[(kind.value, kind.name) for kind in Cadence], required=False, help_text="Default: daily."
     )
-    skipExisting = StrictBooleanField(source="skip_existing", required=False, help_text="true where none is given.")
+    skipExisting = StrictBooleanField(source="skip_existing", required=False, help_text="Default: true.")
     planId = StrictCharField(
         source="plan_id",
         max_length=100,
         pattern="^plan-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{16}$",
-        mismatch="is none that a preview gave; preview again and use its planId",
+        mismatch="is not a plan id; create a preview and use its planId",
         required=False,
         allow_null=True,
-        help_text="Of a preview: run exactly that plan, or answer PLAN_CHANGED.",
+        help_text="The planId of a preview: start exactly that plan, or fail with PLAN_CHANGED.",
     )
 
 
@@ -79,28 +80,26 @@ class RateLimitsBody(StrictSerializer):
 
 
 class JobChangeBody(StrictSerializer):
-    """What can be changed of an active job: its limits, to gentler ones."""
+    """Lower rate limits for an active job."""
 
     rateLimits = RateLimitsBody(source="rate_limits")
 
 
 class RetryBody(StrictSerializer):
-    """Which failed items are meant; all of them where nothing is given."""
+    """Selects failed items; the default is all of them."""
 
-    codes = StrictStringListField(
-        longest=40, most=100, required=False, help_text="Codes of errors, such as SERVER_ERROR."
-    )
+    codes = StrictStringListField(longest=40, most=100, required=False, help_text="Error codes, such as SERVER_ERROR.")
     districts = StrictStringListField(
         longest=40,
         most=500,
         pattern=DISTRICT_OR_SUMMARY_PATTERN,
         required=False,
-        help_text="Ids such as 91, F, or all for the summary.",
+        help_text="Ids such as 91 or F, or all for the summary.",
     )
 
 
 def job_request(request: Request) -> JobRequest:
-    """What POST and preview ask for; InvalidJobType where only that, or that too, is wrong."""
+    """Raises InvalidJobType if the job type is invalid, and InvalidRequest if only other fields are."""
     try:
         values = parsed(JobBody, request.data)
     except InvalidRequest as exc:
@@ -134,7 +133,7 @@ def retry_group(request: Request) -> tuple[list[str], list[str]]:
 
 
 def idempotency_key(request: Request) -> str:
-    """Empty where none was sent."""
+    """Returns an empty string if the request has no Idempotency-Key header."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return ""
@@ -142,13 +141,13 @@ def idempotency_key(request: Request) -> str:
         raise InvalidRequest(
             {
                 "Idempotency-Key": [
-                    f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters; a UUID is a good one."
+                    f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters, for example a UUID."
                 ]
             }
         )
     return key
 
 
-def nothing(request: Request) -> None:
-    """For verbs that take no body: an empty one, or `{}`."""
+def check_empty_body(request: Request) -> None:
+    """For actions without a body: accepts an empty body or `{}`."""
     parsed(StrictSerializer, request.data)

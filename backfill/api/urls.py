@@ -1,16 +1,16 @@
-"""Every address of the API. None ends with a slash, and none redirects: a POST must not lose its body."""
+"""All addresses of the API. None ends with a slash and none redirects, because a redirect drops the body of a POST."""
 
 from __future__ import annotations
 
 from django.urls import path, re_path
 
-from backfill.api.analytics import OneResult, Series, WorldResult
+from backfill.api.analytics import DistrictResult, Series, WorldResult
 from backfill.api.audit import Audit, JobAudit
 from backfill.api.coverage import Coverage
+from backfill.api.docs import Docs, OpenApi, RemovedEndpoint, UnknownEndpoint
 from backfill.api.jobs import Jobs
-from backfill.api.probes import AnyMethod, Docs, OpenApi, RemovedEndpoint
 from backfill.api.rate_limits import RateLimits
-from backfill.api.snapshots import OneReport, OneSnapshot, Snapshots
+from backfill.api.snapshots import ReportFile, SnapshotDetail, Snapshots
 
 _BACKFILL = "admin/backfill"
 _JOB = f"{_BACKFILL}/<str:job_id>"
@@ -29,13 +29,13 @@ urlpatterns = [
     path(f"{_JOB}/audit", JobAudit.as_view()),
     path(f"{_JOB}/retry", Jobs.as_view({"post": "retry"})),
     path("snapshots", Snapshots.as_view()),
-    path("snapshots/<str:date>/<str:district>", OneSnapshot.as_view()),
-    path("snapshots/<str:date>/<str:district>/<str:report>.csv", OneReport.as_view()),
+    path("snapshots/<str:date>/<str:district>", SnapshotDetail.as_view()),
+    path("snapshots/<str:date>/<str:district>/<str:report>.csv", ReportFile.as_view()),
     path("analytics/series/<str:district>", Series.as_view()),
     path("analytics/<str:date>/world", WorldResult.as_view()),
-    path("analytics/<str:date>/<str:district>", OneResult.as_view()),
+    path("analytics/<str:date>/<str:district>", DistrictResult.as_view()),
     path("schema", OpenApi.as_view(), name="openapi"),
     path("docs", Docs.as_view()),
     re_path(r"^districts/backfill(?:/|\Z)", RemovedEndpoint.as_view()),
-    re_path(r"", AnyMethod.as_view()),
+    re_path(r"", UnknownEndpoint.as_view()),
 ]

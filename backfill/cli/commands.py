@@ -19,7 +19,12 @@ from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import Job, JobFilter, JobType, Outcome, OutcomeFilter, OutcomeKind, Status, parsed_district
-from backfill.serializers import values
+from backfill.serializers.audit import AuditPageSerializer
+from backfill.serializers.coverage import CoverageResponseSerializer
+from backfill.serializers.items import ItemPageSerializer
+from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
+from backfill.serializers.previews import PreviewSerializer
+from backfill.serializers.rate_limits import StoredRateLimitsSerializer
 from backfill.service.commands import BackfillService, Started
 
 
@@ -56,7 +61,7 @@ class Commands:
     def preview(self) -> int:
         preview = self._service.preview(arguments.request(self._options))
         if self._console.is_json:
-            self._console.json({"preview": values.preview(preview)})
+            self._console.json({"preview": PreviewSerializer.render(preview)})
         else:
             self._console.say(*tables.preview_view(preview, self._start_arguments()))
         return 0
@@ -127,7 +132,7 @@ class Commands:
         page = self._service.jobs(wanted, limit=limit, offset=offset)
         now = datetime.now(UTC)
         if self._console.is_json:
-            self._console.json(values.page("jobs", page, values.listed_job, limit=limit, offset=offset, now=now))
+            self._console.json(JobPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
             self._console.say("There are no such jobs.")
         else:
@@ -145,9 +150,7 @@ class Commands:
         )
         page = self._service.items(job_id, wanted, limit=limit, offset=offset)
         if self._console.is_json:
-            self._console.json(
-                values.page("items", page, values.item, limit=limit, offset=offset, now=datetime.now(UTC))
-            )
+            self._console.json(ItemPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
             self._console.say(f"Job {job_id} has settled no such items.")
         else:
@@ -170,9 +173,7 @@ class Commands:
         named = self._options["job_id"]
         page = self._service.audit(arguments.job_id(named) if named else None, limit=limit, offset=offset)
         if self._console.is_json:
-            self._console.json(
-                values.page("entries", page, values.audit_entry, limit=limit, offset=offset, now=datetime.now(UTC))
-            )
+            self._console.json(AuditPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
             self._console.say("Nobody has done anything yet.")
         else:
@@ -186,7 +187,7 @@ class Commands:
         districts = arguments.districts(self._options["district"])
         coverage = self._service.history.coverage(first, last, now.date(), districts)
         if self._console.is_json:
-            self._console.json({"coverage": values.coverage(coverage), "metadata": values.metadata(now)})
+            self._console.json(CoverageResponseSerializer.render(coverage))
         else:
             self._console.say(*coverage_view(coverage, self._console.out))
         return 0
@@ -207,7 +208,7 @@ class Commands:
     def cancel(self) -> int:
         cancelled = self._service.cancel(self._target(), by=arguments.actor(self._options))
         if self._console.is_json:
-            self._show(cancelled.job, previousStatus=str(cancelled.previous_status))
+            self._console.json(CancelledJobSerializer.render(cancelled))
         else:
             job = cancelled.job
             follows = "; the items in flight are finished first" if job.status.is_active else ""
@@ -240,7 +241,7 @@ class Commands:
         else:
             stored = self._service.rate_limits()
         if self._console.is_json:
-            self._console.json({"config": values.stored_limits(stored)})
+            self._console.json({"config": StoredRateLimitsSerializer.render(stored)})
         else:
             self._console.say(*tables.limits_view(stored))
             if changes:
@@ -290,9 +291,8 @@ class Commands:
             raise CommandError("Nothing is running. Name a job, or list them with: manage.py backfill list")
         return active.id
 
-    def _show(self, job: Job, **more: str) -> None:
-        now = datetime.now(UTC)
+    def _show(self, job: Job) -> None:
         if self._console.is_json:
-            self._console.json({**values.job(job), **more, "metadata": values.metadata(now)})
+            self._console.json(JobSerializer.render(job))
         else:
-            self._console.say(*tables.job_view(job, self._console.out, now))
+            self._console.say(*tables.job_view(job, self._console.out, datetime.now(UTC)))

@@ -12,7 +12,7 @@ from backfill.cli import formatting
 from backfill.cli.formatting import COMMAND
 from backfill.cli.tables import plain_table
 from backfill.domain import Cell, CoveredMonth, ProgramYear, district_order
-from backfill.serializers.values import filling_command
+from backfill.serializers.coverage import filling_command
 from backfill.service.queries import Coverage
 
 SYMBOLS = {Cell.ANALYTICS: "A", Cell.FINAL: "#", Cell.SNAPSHOT: "o", Cell.NONE: ".", Cell.UNPUBLISHED: " "}

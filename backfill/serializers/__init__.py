@@ -1,1 +1,1 @@
-"""The JSON of jobs, items, previews and results, for the API, `--json` and webhooks."""
+"""Serializers that render values as JSON for the API, `--json` and webhooks, and describe it for OpenAPI."""

@@ -1,8 +1,14 @@
-"""What results look like, for the OpenAPI document only: they are answered as they were stored."""
-# ruff: noqa: N815 - names as they are in JSON
+"""Description of analytics results for the OpenAPI document.
+
+Results are sent as the stored bytes, so these serializers do not render them; only the series is assembled here.
+"""
+# ruff: noqa: N815 - field names are the JSON names
 
 from __future__ import annotations
 
+from typing import Any
+
+from rest_framework import serializers
 from rest_framework.fields import (
     BooleanField,
     CharField,
@@ -15,8 +21,10 @@ from rest_framework.fields import (
     ListField,
 )
 
-from backfill.domain import Cell
-from backfill.serializers.documents import Document, Metadata, counts, one_of
+from backfill.domain import Point
+from backfill.serializers.base import Json, ValueSerializer
+
+Description = serializers.Serializer[Any]
 
 
 def _count(help_text: str = "") -> IntegerField:
@@ -24,49 +32,49 @@ def _count(help_text: str = "") -> IntegerField:
 
 
 def _percent(help_text: str = "") -> FloatField:
-    return FloatField(allow_null=True, help_text=help_text or "Percent points.")
+    return FloatField(allow_null=True, help_text=help_text or "Percentage points.")
 
 
 def _level() -> CharField:
-    return CharField(allow_null=True, help_text="distinguished, select, presidents or smedley.")
+    return CharField(allow_null=True, help_text="`distinguished`, `select`, `presidents` or `smedley`.")
 
 
-class ResultHead(Document):
+class ResultHeadSerializer(Description):
     date = DateField()
-    asOf = DateField(help_text="The day as of which the figures were published.")
-    dataMonth = CharField(help_text="The month that the figures are for, like 2024-01.")
-    isFinal = BooleanField(help_text="The close of its month.")
-    sourceHash = CharField(help_text="The content hash of the snapshot that it was computed from.")
+    asOf = DateField(help_text="The as-of date of the published figures.")
+    dataMonth = CharField(help_text="The data month, such as 2024-01.")
+    isFinal = BooleanField(help_text="Whether the figures are those of the month's closing.")
+    sourceHash = CharField(help_text="Content hash of the snapshot that is the input.")
     schemaVersion = IntegerField()
 
 
-class SuspendedClub(Document):
+class SuspendedClubSerializer(Description):
     clubNumber = CharField(allow_blank=True)
     clubName = CharField(allow_blank=True)
 
 
-class Clubs(Document):
-    total = IntegerField(help_text="Every row, suspended clubs too.")
-    open = IntegerField(help_text="Not suspended.")
+class ClubsSerializer(Description):
+    total = IntegerField(help_text="All rows, including suspended clubs.")
+    open = IntegerField(help_text="Clubs that are not suspended.")
     paid = _count("The district summary's Paid Clubs, the official figure.")
-    active = IntegerField(help_text="Clubs of status Active; it can differ from `paid`.")
+    active = IntegerField(help_text="Clubs with the status Active; the number can differ from `paid`.")
     low = IntegerField()
     ineligible = IntegerField()
     suspended = IntegerField()
     base = _count("The district summary's Paid Club Base.")
     netGrowth = _count("paid - base.")
-    chartered = _count("In this program year, suspended clubs too.")
-    suspendedClubs = SuspendedClub(many=True)
+    chartered = _count("Clubs chartered in this program year, including suspended clubs.")
+    suspendedClubs = SuspendedClubSerializer(many=True)
 
 
-class Membership(Document):
+class MembershipSerializer(Description):
     total = _count("Active members of the open clubs.")
     base = _count()
     netGrowth = _count()
     averagePerClub = FloatField(allow_null=True)
 
 
-class Payments(Document):
+class PaymentsSerializer(Description):
     new = _count()
     late = _count()
     october = _count()
@@ -78,7 +86,7 @@ class Payments(Document):
     growthPercent = _percent()
 
 
-class HealthOfClub(Document):
+class HealthOfClubSerializer(Description):
     clubNumber = CharField(allow_blank=True)
     clubName = CharField(allow_blank=True)
     division = CharField(allow_blank=True)
@@ -91,14 +99,14 @@ class HealthOfClub(Document):
     reasons = ListField(child=CharField())
 
 
-class ClubHealth(Document):
+class ClubHealthSerializer(Description):
     interventionRequired = IntegerField()
     thriving = IntegerField()
     vulnerable = IntegerField()
-    clubs = HealthOfClub(many=True)
+    clubs = HealthOfClubSerializer(many=True)
 
 
-class LevelCounts(Document):
+class LevelCountsSerializer(Description):
     distinguished = IntegerField()
     select = IntegerField()
     presidents = IntegerField()
@@ -106,38 +114,42 @@ class LevelCounts(Document):
     total = IntegerField()
 
 
-class ToGo(Document):
+class ToGoSerializer(Description):
     clubNumber = CharField(allow_blank=True)
     level = _level()
-    goals = _count("Goals that are missing to that level.")
-    members = _count("Members that are missing to it.")
-    planMissing = BooleanField(required=False, allow_null=True, help_text="No level without a Club Success Plan.")
+    goals = _count("Goals still needed for the level.")
+    members = _count("Members still needed for the level.")
+    planMissing = BooleanField(
+        required=False,
+        allow_null=True,
+        help_text="Whether the required Club Success Plan is missing.",
+    )
 
 
-class Distinguished(Document):
-    reported = LevelCounts()
-    qualifying = LevelCounts(allow_null=True, help_text="What the clubs' numbers earn today.")
+class DistinguishedSerializer(Description):
+    reported = LevelCountsSerializer()
+    qualifying = LevelCountsSerializer(allow_null=True, help_text="Levels that the clubs' current figures qualify for.")
     percentOfBase = _percent()
-    toGo = ToGo(many=True, allow_null=True)
+    toGo = ToGoSerializer(many=True, allow_null=True)
 
 
-class Goal(Document):
+class GoalSerializer(Description):
     goal = IntegerField()
-    achieved = _count("Clubs.")
+    achieved = _count("Number of clubs.")
     percent = _percent()
 
 
-class Gap(Document):
+class GapSerializer(Description):
     paidClubs = _count()
     distinguishedClubs = _count()
 
 
-class AreaGap(Gap):
+class AreaGapSerializer(GapSerializer):
     firstVisits = _count("Clubs to visit in the first round.")
     secondVisits = _count("Clubs to visit in the second round.")
 
 
-class Unit(Document):
+class UnitSerializer(Description):
     id = CharField()
     clubs = IntegerField()
     paid = _count()
@@ -146,49 +158,50 @@ class Unit(Document):
     goals = _count()
     distinguished = _count()
     reported = CharField(allow_null=True)
-    qualifying = CharField(allow_null=True, help_text="Areas need club visits too.")
+    qualifying = CharField(allow_null=True, help_text="Areas also need club visits.")
 
 
-class Division(Unit):
-    gap = Gap(allow_null=True, help_text="To the next level.")
+class DivisionSerializer(UnitSerializer):
+    gap = GapSerializer(allow_null=True, help_text="To the next level.")
     rank = _count()
 
 
-class Area(Unit):
-    gap = AreaGap(allow_null=True, help_text="To the next level.")
+class AreaSerializer(UnitSerializer):
+    gap = AreaGapSerializer(allow_null=True, help_text="To the next level.")
     division = CharField(allow_blank=True)
     area = CharField(allow_blank=True)
 
 
-class TargetLevel(Document):
+class TargetLevelSerializer(Description):
     level = CharField()
-    percent = _percent("Of the base; null where the rule is a number of clubs.")
+    percent = _percent("Percentage of the base; null if the rule is a number of clubs.")
     needed = _count()
 
 
-class Target(Document):
+class TargetSerializer(Description):
     base = _count()
     current = _count()
-    levels = TargetLevel(many=True)
+    levels = TargetLevelSerializer(many=True)
     achieved = _level()
 
 
-class Condition(Document):
+class ConditionSerializer(Description):
     name = CharField(help_text="The column of the district summary.")
     met = BooleanField(allow_null=True)
 
 
-class Targets(Document):
-    paidClubs = Target(allow_null=True, help_text="From 2012-2013.")
-    payments = Target(allow_null=True, help_text="From 2012-2013.")
-    distinguishedClubs = Target(allow_null=True, help_text="From 2012-2013.")
-    conditions = Condition(many=True, help_text="All must be met for the district to have a level.")
+class TargetsSerializer(Description):
+    paidClubs = TargetSerializer(allow_null=True, help_text="Null before 2012-2013.")
+    payments = TargetSerializer(allow_null=True, help_text="Null before 2012-2013.")
+    distinguishedClubs = TargetSerializer(allow_null=True, help_text="Null before 2012-2013.")
+    conditions = ConditionSerializer(many=True, help_text="The district has a level only if all conditions are met.")
     level = CharField(
-        allow_null=True, help_text="Of the district: the lowest of the three achieved, with every condition met."
+        allow_null=True,
+        help_text="The lowest of the three achieved levels, if all conditions are met.",
     )
 
 
-class WorldLine(Document):
+class WorldLineSerializer(Description):
     region = CharField(allow_blank=True)
     clubGrowthPercent = _percent()
     paymentGrowthPercent = _percent()
@@ -205,7 +218,9 @@ class WorldLine(Document):
     percentile = FloatField(allow_null=True)
 
 
-class Point(Document):
+class PointSerializer(ValueSerializer):
+    """Renders the stored figures of a point."""
+
     date = DateField()
     members = _count()
     payments = _count()
@@ -216,53 +231,56 @@ class Point(Document):
     vulnerable = _count()
     interventionRequired = _count()
 
+    def to_representation(self, instance: Point) -> Json:
+        return dict(instance.figures)
 
-class Change(Document):
+
+class ChangeSerializer(Description):
     current = _count()
     previous = _count()
     change = _count()
     percent = _percent()
 
 
-class YearOverYear(Document):
-    members = Change()
-    payments = Change()
-    paidClubs = Change()
-    distinguished = Change()
+class YearOverYearSerializer(Description):
+    members = ChangeSerializer()
+    payments = ChangeSerializer()
+    paidClubs = ChangeSerializer()
+    distinguished = ChangeSerializer()
     comparable = BooleanField(
-        allow_null=True, help_text="Whether at least 85 % of the open clubs were in the snapshot compared with."
+        allow_null=True, help_text="Whether the previous year's snapshot contains at least 85 % of the open clubs."
     )
-    clubsJoined = _count("Open clubs that were not open in the snapshot compared with.")
-    clubsLeft = _count("Open clubs of the snapshot compared with that are not open any more.")
+    clubsJoined = _count("Open clubs that were not open in the previous year's snapshot.")
+    clubsLeft = _count("Open clubs of the previous year's snapshot that are no longer open.")
 
 
-class QualityNote(Document):
+class QualityNoteSerializer(Description):
     code = CharField()
     message = CharField()
     clubNumber = CharField(allow_null=True)
     expected = IntegerField(allow_null=True)
-    found = JSONField(allow_null=True, help_text="A count, or the cell as it stands.")
+    found = JSONField(allow_null=True, help_text="A count, or the text of the cell.")
 
 
-class DistrictResult(ResultHead):
+class DistrictResultSerializer(ResultHeadSerializer):
     districtId = CharField()
     programYear = CharField()
-    clubs = Clubs()
-    membership = Membership()
-    payments = Payments()
-    health = ClubHealth()
-    distinguished = Distinguished()
-    goals = Goal(many=True, allow_null=True, help_text="From 2020-2021.")
-    divisions = Division(many=True)
-    areas = Area(many=True)
-    targets = Targets()
-    rankings = WorldLine(allow_null=True)
-    point = Point()
-    yearOverYear = YearOverYear(allow_null=True)
-    quality = QualityNote(many=True, help_text="What does not add up; empty where everything does.")
+    clubs = ClubsSerializer()
+    membership = MembershipSerializer()
+    payments = PaymentsSerializer()
+    health = ClubHealthSerializer()
+    distinguished = DistinguishedSerializer()
+    goals = GoalSerializer(many=True, allow_null=True, help_text="Null before 2020-2021.")
+    divisions = DivisionSerializer(many=True)
+    areas = AreaSerializer(many=True)
+    targets = TargetsSerializer()
+    rankings = WorldLineSerializer(allow_null=True)
+    point = PointSerializer()
+    yearOverYear = YearOverYearSerializer(allow_null=True)
+    quality = QualityNoteSerializer(many=True, help_text="Inconsistencies in the input; empty if there are none.")
 
 
-class WorldLevels(Document):
+class WorldLevelsSerializer(Description):
     distinguished = _count()
     select = _count()
     presidents = _count()
@@ -270,7 +288,7 @@ class WorldLevels(Document):
     total = _count()
 
 
-class WorldTotals(Document):
+class WorldTotalsSerializer(Description):
     districts = IntegerField()
     activeClubs = _count()
     paidClubs = _count()
@@ -282,55 +300,18 @@ class WorldTotals(Document):
     charterPayments = _count()
     payments = _count()
     paymentBase = _count()
-    distinguished = WorldLevels()
+    distinguished = WorldLevelsSerializer()
     clubGrowthPercent = _percent()
     paymentGrowthPercent = _percent()
     distinguishedPercent = _percent()
 
 
-class WorldResult(ResultHead):
-    districts = DictField(child=WorldLine())
-    totals = WorldTotals()
+class WorldResultSerializer(ResultHeadSerializer):
+    districts = DictField(child=WorldLineSerializer())
+    totals = WorldTotalsSerializer()
 
 
-class SeriesAnswer(Document):
-    districtId = CharField()
+class SeriesSerializer(ValueSerializer):
+    districtId = CharField(source="district")
     programYear = CharField()
-    points = Point(many=True)
-
-
-# Coverage.
-
-
-class CoverageDay(Document):
-    date = DateField()
-    districts = DictField(child=one_of(Cell))
-
-
-class CoverageMonth(Document):
-    month = CharField(help_text="Like 2024-01.")
-    districts = DictField(child=one_of(Cell), help_text="Of the month's close.")
-    snapshots = counts(help_text="Dates that are stored, by district.")
-    analytics = counts(help_text="Dates with analytics, by district.")
-
-
-class CoverageGap(Document):
-    startDate = DateField()
-    endDate = DateField()
-    districts = ListField(child=CharField())
-    months = IntegerField()
-    missingCloses = IntegerField()
-    command = CharField(help_text="What fills it.")
-
-
-class Coverage(Document):
-    startDate = DateField()
-    endDate = DateField()
-    dates = CoverageDay(many=True, required=False)
-    months = CoverageMonth(many=True, required=False)
-    gaps = CoverageGap(many=True, required=False)
-
-
-class CoverageAnswer(Document):
-    coverage = Coverage()
-    metadata = Metadata()
+    points = PointSerializer(many=True)

@@ -143,7 +143,7 @@ def test_every_wrong_field_is_named_at_once(api: CheckedClient) -> None:
 
 
 def test_an_empty_body_is_an_empty_object(api: CheckedClient) -> None:
-    assert refused(api.post(START), 400, "INVALID_JOB_TYPE")["details"] == {"jobType": ["jobType is needed."]}
+    assert refused(api.post(START), 400, "INVALID_JOB_TYPE")["details"] == {"jobType": ["jobType is required."]}
 
 
 def test_a_date_that_is_needed_and_missing_is_named(api: CheckedClient) -> None:
@@ -483,7 +483,7 @@ def test_a_job_can_be_paused_and_resumed(api: CheckedClient) -> None:
     assert api.post(f"{path}/pause").json()["status"] == "paused"
     assert api.post(f"{path}/resume", {}, format="json").json()["status"] == "pending"
     error = refused(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
-    assert error["details"] == {"for": ["for is no field of this request; it takes none."]}
+    assert error["details"] == {"for": ["for is not a field of this request; it takes none."]}
 
 
 def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> None:

@@ -18,7 +18,9 @@ from pytest_django import Settings
 
 from backfill.domain import JobFilter, OutcomeFilter, Status
 from backfill.errors import StorageUnavailable
-from backfill.serializers import values
+from backfill.serializers.items import ItemSerializer
+from backfill.serializers.jobs import JobSerializer, ListedJobSerializer
+from backfill.serializers.rate_limits import StoredRateLimitsSerializer
 from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from backfill.storage.orm.database import answering
@@ -136,7 +138,7 @@ def test_an_operator_without_a_login_name_is_the_command_line(
 def test_start_as_json_is_the_shape_of_the_job(service: BackfillService) -> None:
     """R2.4."""
     shape = told("start", *RANGE)
-    assert without_metadata(shape) == values.job(service.job(UUID(shape["jobId"])))
+    assert without_metadata(shape) == without_metadata(JobSerializer.render(service.job(UUID(shape["jobId"]))))
     assert shape["jobType"] == "data-collection"
 
 
@@ -198,7 +200,7 @@ def test_status_shows_the_active_job_and_why_it_does_what_it_does(service: Backf
     service.storage.jobs.report_worker(datetime(2024, 3, 14, 9, 26, tzinfo=UTC))
     assert "none has reported since 09:26 UTC on 14 Mar 2024." in said("status")
     assert "0 made, 0 this minute; idle" in text
-    assert without_metadata(told("status")) == values.job(service.job(UUID(job["jobId"])))
+    assert without_metadata(told("status")) == without_metadata(JobSerializer.render(service.job(UUID(job["jobId"]))))
 
 
 def test_status_shows_the_newest_job_and_its_errors_where_none_is_active(service: BackfillService) -> None:
@@ -236,7 +238,7 @@ def test_a_list_as_json_is_the_envelope_of_http(service: BackfillService) -> Non
     run_to_the_end(service)
     shape = without_metadata(told("list", "--limit", "5"))
     rows = service.jobs(JobFilter(), limit=5, offset=0).rows
-    assert shape == {"jobs": [values.listed_job(job) for job in rows], "total": 1, "limit": 5, "offset": 0}
+    assert shape == {"jobs": [ListedJobSerializer.render(job) for job in rows], "total": 1, "limit": 5, "offset": 0}
 
 
 def test_what_has_no_room_on_a_small_terminal_is_left_out_whole(
@@ -260,7 +262,7 @@ def test_items_are_listed_by_district_and_outcome(service: BackfillService) -> N
     job = run_to_the_end(service, failing=["02"])
     shape = without_metadata(told("items", str(job.id), "--district", "2", "--outcome", "failed"))
     rows = service.items(job.id, OutcomeFilter(district="02"), limit=20, offset=0).rows
-    assert shape == {"items": [values.item(row) for row in rows], "total": 2, "limit": 20, "offset": 0}
+    assert shape == {"items": [ItemSerializer.render(row) for row in rows], "total": 2, "limit": 20, "offset": 0}
     assert "2024-01-01/02 failed" in " ".join(said("items", str(job.id)).split())
     assert "has settled no such items" in said("items", str(job.id), "--outcome", "skipped")
 
@@ -311,7 +313,7 @@ def test_rate_limits_are_shown_and_changed_for_the_next_job(service: BackfillSer
     """R12.2, R12.3."""
     running = told("start", *RANGE)["jobId"]
     shape = told("rate-limit", "--max-concurrent", "2", "--backoff-multiplier", "2.5", "--operator", "alice")
-    assert shape == {"config": values.stored_limits(service.rate_limits())}
+    assert shape == {"config": StoredRateLimitsSerializer.render(service.rate_limits())}
     assert (shape["config"]["maxConcurrent"], shape["config"]["updatedBy"]) == (2, "alice")
     assert service.job(UUID(running)).config.rate_limits.max_concurrent == 3
     assert "by alice" in said("rate-limit")

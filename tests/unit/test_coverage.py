@@ -20,7 +20,7 @@ from backfill.domain import (
     month_ends,
 )
 from backfill.errors import InvalidDateRange
-from backfill.serializers.values import filling_command
+from backfill.serializers.coverage import filling_command
 from backfill.service.queries import LONGEST_COVERAGE, HistoryQueries
 from tests.unit.fakes import DAY, FakeStorage, a_month
 from tests.unit.stored_snapshots import a_district, a_summary

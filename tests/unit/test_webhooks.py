@@ -12,7 +12,7 @@ import pytest
 from backfill import webhooks
 from backfill.domain import Job, WebhookEvent, WebhookEvents, WebhookEventType, hold_event
 from backfill.errors import CorruptRecord
-from backfill.serializers import values
+from backfill.serializers.jobs import ListedJobSerializer
 from backfill.webhooks import WebhookDispatcher, key_of, signature
 from tests.receiver import SECRET, Receiver
 from tests.unit.fakes import NOW, FakeStorage, a_job, a_running_job
@@ -91,9 +91,9 @@ def test_the_end_of_a_job_is_told_with_its_shape(receiver: Receiver, post: Post)
     assert delivery.timestamp == int(NOW.timestamp())
     assert delivery.signature == signature(key_of(SECRET), delivery.message_id, delivery.timestamp, delivery.body)
     shape = delivery.shape
-    assert (shape["event"], shape["occurredAt"]) == ("job.ended", values.instant(NOW))
+    assert (shape["event"], shape["occurredAt"]) == ("job.ended", NOW.isoformat().replace("+00:00", "Z"))
     assert shape["message"] == ended.sentence
-    assert shape["job"] == values.listed_job(job)
+    assert shape["job"] == ListedJobSerializer.render(job)
     assert shape["job"]["status"] == "cancelled"
 
 
