@@ -193,7 +193,7 @@ def test_a_paused_job_is_followed_and_said_to_be_paused(
     job = wait_for(database, "paused")
     assert waiting.stdout is not None
     lines = iter(waiting.stdout.readline, "")
-    assert any(f"It is paused. Go on with: manage.py backfill resume {job}" in line for line in lines)
+    assert any(f"It is paused. Resume it with: manage.py backfill resume {job}" in line for line in lines)
     assert ran(database, "resume").returncode == 0
     waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0
