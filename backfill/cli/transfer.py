@@ -67,9 +67,7 @@ def run_export(history: HistoryQueries, console: ConsoleOutput, options: Options
     console.note(f"{formatting.count(count, 'record')} written to {name}.")
     if not skipped:
         return 0
-    console.note(
-        f"{formatting.count(skipped, 'item')} could not be read and {'is' if skipped == 1 else 'are'} missing."
-    )
+    console.note(f"{formatting.count(skipped, 'item')} could not be read: the export is incomplete.")
     return EXIT_SKIPPED
 
 

@@ -40,4 +40,4 @@ def test_the_pace_is_written_out_however_fast_it_is(pace: float, said: str) -> N
     for part in job_view(a_running_job(progress=progress), console, NOW):
         console.print(part)
     assert isinstance(console.file, StringIO)
-    assert f"; {said} a minute may start" in console.file.getvalue()
+    assert f"; current limit {said} a minute" in console.file.getvalue()
