@@ -137,7 +137,8 @@ def _memory() -> float:
 def _reports() -> Iterator[dict[ReportName, Report]]:
     """The summary of a made world, then the reports of each of its districts."""
     from backfill.dashboard.reports import parse
-    from backfill.domain import DISTRICT_REPORTS, ProgramYear, Report, ReportName
+    from backfill.domain import DISTRICT_REPORTS, Report, ReportName
+    from sample_dashboard.program_year import ProgramYear
     from sample_dashboard.world import SampleWorld
 
     world, year, month = (

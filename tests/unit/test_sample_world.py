@@ -15,9 +15,10 @@ from backfill.dashboard.calendar_page import calendar_month, parse_calendar_page
 from backfill.dashboard.home_page import parse_home_page
 from backfill.dashboard.protocol import ReportRequest, written_day
 from backfill.dashboard.reports import check, guard, parse
-from backfill.domain import SUMMARY, CalendarMonth, Edition, ProgramYear, ReportName, reports_of
+from backfill.domain import SUMMARY, CalendarMonth, Edition, ReportName, reports_of
 from backfill.errors import DashboardError, NoRows, WrongAsOf, WrongDistrict, WrongMonth
 from sample_dashboard import SampleWorld
+from sample_dashboard.program_year import ProgramYear
 
 TODAY = date(2026, 11, 23)
 WORLD = SampleWorld(TODAY)
