@@ -85,9 +85,9 @@ class Route:
         try:
             proxies = {} if is_loopback(url) else get_environ_proxies(url)
             proxy = select_proxy(url, proxies) or ""
-            host = host or urlsplit(url).hostname or url
+            host = host or urlsplit(url).hostname or "the dashboard"
         except ValueError:
-            proxies, proxy, host = {}, "", host or url  # an invalid URL; the request reports it
+            proxies, proxy, host = {}, "", host or "the dashboard"  # an invalid URL; the request reports it
         return cls(url, host, setting, proxies, proxy, os.environ.get(ca_variable, ""), ca_variable)
 
     @property

@@ -97,7 +97,9 @@ def guard(parsed: ParsedReport, request: ReportRequest) -> None:
             f"{subject} has the figures of month {parsed.footer_month} instead of month {edition.month_end.month}."
         )
     # The footer of a request with a blank as-of date contains the download date, which is not before the closing.
-    is_as_of_valid = parsed.footer_as_of >= edition.as_of if edition.asks_blank else parsed.footer_as_of == edition.as_of
+    is_as_of_valid = (
+        parsed.footer_as_of >= edition.as_of if edition.asks_blank else parsed.footer_as_of == edition.as_of
+    )
     if not is_as_of_valid:
         raise WrongAsOf(
             f"{subject} is as of {written_day(parsed.footer_as_of)} instead of {written_day(edition.as_of)}."

@@ -43,6 +43,9 @@ class Execution(ABC):
         cancelled, the store does not answer; and LeaseLost where another runner holds the job.
         """
 
+    def abort(self) -> None:  # noqa: B027 - optional
+        """Interrupt requests in flight: their `process` raises Stopped. Called from the runner's thread."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of what the execution holds; no item is in flight any more, or its outcome is not waited for."""
 

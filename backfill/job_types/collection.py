@@ -154,13 +154,14 @@ class CollectionHandler(JobTypeHandler):
         return collection_plan(config, first, last, months, self._snapshots.keys(stored_from, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        editions = Editions(self._calendars, limiter, self._now)
+        client = self._client.scope()
+        editions = Editions(self._calendars.using(client), limiter, self._now)
         return CollectionExecution(
             job,
             fence,
             limiter,
             editions,
-            client=self._client,
+            client=client,
             snapshots=self._snapshots,
             now=self._now,
             robots=self._robots,
@@ -214,6 +215,9 @@ class CollectionExecution(Execution):
                     else Outcome(item, OutcomeKind.SKIPPED, self._now(), SkipReason.STORED)
                 )
         return outcomes
+
+    def abort(self) -> None:
+        self._client.abort()
 
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         return [self._collected(day, item) for item in items]

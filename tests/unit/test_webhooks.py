@@ -259,7 +259,7 @@ def test_a_store_that_is_back_in_time_is_not_told_of(receiver: Receiver, post: P
 def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(webhooks, "_POLL_SECONDS", 0.02)
     store = post.storage.store
     store.broken_by = RuntimeError("Nobody expects this.")
     post.dispatcher.start()
