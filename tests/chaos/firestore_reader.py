@@ -148,7 +148,7 @@ class FirestoreReader(Reader):
             detail=unpacked(fields["detail"]),
             ledger=ledger,
             stored={f"{document['day']}/{document['district']}" for document in stored.values()},
-            oddities=[
+            inconsistencies=[
                 *(sentence for at, found in jobs.items() for sentence in _at_odds(rows[at], found)),
                 *_claims_at_odds(list(rows.values()), slot, schedule),
             ],

@@ -98,7 +98,7 @@ class SqlReader(Reader):
                 if _hex(of_job) == key
             ],
             stored={f"{day}/{district}" for day, district in stored},
-            oddities=[],
+            inconsistencies=[],
         )
 
     def snapshots(self) -> Iterator[tuple[str, dict[str, Any], bytes]]:

@@ -272,7 +272,8 @@ def test_items_print_how_refused_reports_begin_where_that_is_asked_for(service: 
     assert "--excerpts prints the beginning of the rejected report of 2 items." in plain
     assert "An error" not in plain
     in_full = said("items", str(job.id), "--excerpts")
-    assert "Beginning of the report of 2024-01-01/02 (SERVER_ERROR):\n    <html>\n      [bold]An error & more</html>" in in_full
+    head = "Beginning of the report of 2024-01-01/02 (SERVER_ERROR):"
+    assert f"{head}\n    <html>\n      [bold]An error & more</html>" in in_full
     assert "--excerpts" not in said("items", str(job.id), "--outcome", "processed")
 
 
