@@ -7,7 +7,7 @@ PRODUCTION := DJANGO_DEBUG=false DJANGO_HTTPS=true DJANGO_ALLOWED_HOSTS=backfill
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
-# uv where it is installed, otherwise the pip of .venv.
+# Use uv if it is installed, otherwise the pip of .venv.
 INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$\
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production
@@ -15,19 +15,19 @@ LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lin
 .PHONY: help python setup run test coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
 	acceptance-map requirements clean
 
-help:  ## What can be made
+help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 python:
 	@if [ -e .venv ] || [ -L .venv ]; then \
 		$(BIN)/python -c '$(VERSION_CHECK)' 2>/dev/null || { \
 			echo "The Python of .venv is missing or older than 3.11: $$($(BIN)/python --version 2>&1)." >&2; \
-			echo "Remove .venv and try again; PYTHON=python3.12 chooses the Python of the new one." >&2; \
+			echo "Remove .venv and try again; PYTHON=python3.12 selects another Python." >&2; \
 			exit 1; }; \
 	else \
 		$(PYTHON) -c '$(VERSION_CHECK)' 2>/dev/null || { \
-			echo "Python 3.11 or newer is needed; $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
-			echo "Name another: make setup PYTHON=python3.12 (a command or a path)." >&2; \
+			echo "Python 3.11 or newer is required; $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+			echo "Select another: make setup PYTHON=python3.12 (a command or a path)." >&2; \
 			exit 1; }; \
 	fi
 
@@ -40,12 +40,12 @@ $(DEV): requirements-dev.txt $(RUNTIME) | python
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-setup: $(DEV)  ## Make .venv from the pinned requirements, with uv where it is installed (PYTHON=python3.12)
+setup: $(DEV)  ## Create .venv from the pinned requirements (PYTHON=python3.12); uses uv if it is installed
 
-run: $(RUNTIME)  ## Show the service at work on its own sample dashboard, then serve it (PORT=8000)
+run: $(RUNTIME)  ## Run a demonstration with the sample dashboard, then serve it (PORT=8000)
 	@$(BIN)/python -m backfill_site.demo --port $(PORT)
 
-lint: $(LINTERS)  ## Style, types, imports between layers, templates, migrations, API schema, production settings
+lint: $(LINTERS)  ## Check style, types, import contracts, templates, migrations, API schema, production settings
 
 lint-style: $(DEV)
 	$(BIN)/ruff check .
@@ -69,48 +69,48 @@ lint-schema: $(DEV)
 lint-production: $(DEV)
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-check: $(DEV)  ## In a minute: style, types, imports between layers, unit tests, and storage tests on SQLite
+check: $(DEV)  ## Check style, types, import contracts, unit tests and SQLite storage tests (about a minute)
 	@began=$$(date +%s); $(MAKE) --no-print-directory -j2 --output-sync=target check-tests lint-types lint-imports lint-style \
 		&& echo "Checked in $$(($$(date +%s) - began)) s."
 
 check-tests: $(DEV)
 	$(BIN)/pytest -q -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)"
 
-chromium:  ## The browser of the browser tests, installed where this may be done (Debian, as root)
+chromium:  ## Install the browser of the browser tests (on Debian, as root)
 	@command -v chromium >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium >/dev/null; } \
 		|| echo "Chromium is missing, so the browser tests are skipped. On Debian: apt-get install chromium"
 
-screenshots: $(DEV) chromium  ## Take the pictures of the README anew, from the sample world
+screenshots: $(DEV) chromium  ## Update the pictures of the documentation from the sample world
 	$(BIN)/python -m tests.screenshots
 
-test: lint chromium  ## All checks and all tests; prints the ten slowest tests and the total time
+test: lint chromium  ## Run all checks and all tests; print the ten slowest tests and the total time
 	$(BIN)/python -m tests.run
 
-coverage: $(DEV) chromium  ## All tests, with the branch coverage of the tests that run in one process
+coverage: $(DEV) chromium  ## Run all tests; report the branch coverage of those that run in one process
 	$(BIN)/python -m tests.run --cov
 
-format: $(DEV)  ## Put the code into shape
+format: $(DEV)  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
 
-bench: $(DEV)  ## Print what the service costs beside what the work itself costs
+bench: $(DEV)  ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
-chaos: $(DEV)  ## Kill it in every way and count what is lost (SEED=7 MINUTES=5 SITES=3 KILLS=300 ON=Firestore)
+chaos: $(DEV)  ## Run a kill campaign and count losses (SEED=7 MINUTES=5 SITES=3 KILLS=300 ON=Firestore)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(SITES),--sites $(SITES)) $(if $(KILLS),--kills $(KILLS)) $(if $(ON),--on $(ON))
 
-acceptance-map: $(DEV)  ## Which test shows which acceptance criterion
+acceptance-map: $(DEV)  ## List the tests of each acceptance criterion
 	$(BIN)/python -m tests.acceptance_map
 
-requirements:  ## Pin anew what pyproject.toml asks for (needs uv)
+requirements:  ## Update the pinned requirements from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml \
 		--output-file requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml --extra dev \
 		--constraint requirements.txt --output-file requirements-dev.txt
 
-clean:  ## Remove what was made here, but for the history in var/backfill.sqlite3
+clean:  ## Remove generated files; keep the data in var/backfill.sqlite3
 	rm -rf .venv var/demo.sqlite3* staticfiles .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

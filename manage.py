@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The command line of the service."""
+"""Django's command-line utility."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ def main() -> None:
     try:
         from django.core.management import execute_from_command_line
     except ImportError as exc:
-        raise SystemExit("Django is not installed here. Run `make setup`, then .venv/bin/python manage.py.") from exc
+        raise SystemExit("Django is not installed. Run `make setup`, then use .venv/bin/python manage.py.") from exc
     from django.core.exceptions import ImproperlyConfigured
 
     try:

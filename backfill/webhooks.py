@@ -1,7 +1,7 @@
-"""Tells a receiver outside that a job ended or is held up, beside the work and never in its way.
+"""Delivers webhook events: a job has ended, or is held up. Deliveries do not delay jobs.
 
-Messages are signed as https://www.standardwebhooks.com describes, so that a receiver has a library to check them with.
-What is to be told is kept with the job: a kill between its end and the delivery loses nothing.
+Messages are signed as specified by https://www.standardwebhooks.com. Webhook events are stored with their job, so that
+a kill before the delivery loses nothing.
 """
 
 from __future__ import annotations
@@ -29,23 +29,22 @@ from backfill.storage import JobStorage
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY = 5.0
-"""Seconds between two looks for what is to be told."""
+_POLL_SECONDS = 5.0
 
 _TIMEOUTS = (4.0, 10.0)
-"""Seconds for the connection and for the answer: together less than the shortest pause between two attempts."""
+"""Connect and read timeout in seconds. Their sum is below the shortest delay between two attempts."""
 
-_STOP_WITHIN = 2.0
+_STOP_TIMEOUT = 2.0
 
-_BASE64_MARK = "whsec_"
-"""Marks a secret that is bytes in base64; any other is taken as it is written."""
+_BASE64_PREFIX = "whsec_"
+"""Prefix of a secret in base64; other secrets are used as text."""
 
 _GONE = 410
-"""By this a receiver says that it never wants to hear of it again."""
+"""The receiver does not want this event any more."""
 
 
 def receiver() -> tuple[str, bytes] | None:
-    """Address and key, as the settings say; None where nobody is told. ValueError with a sentence without a key."""
+    """Return URL and key from the settings, or None without a receiver. Raises ValueError for an invalid secret."""
     from django.conf import settings
 
     url = settings.BACKFILL_WEBHOOK_URL
@@ -53,40 +52,41 @@ def receiver() -> tuple[str, bytes] | None:
 
 
 def new_worker(service: BackfillService) -> Worker:
-    """A worker, with a courier beside it where the settings name a receiver."""
-    told = receiver()
-    if told is None:
+    """Return a worker, with a WebhookDispatcher if the settings name a receiver."""
+    configured = receiver()
+    if configured is None:
         return service.new_worker()
-    return service.new_worker(extension=WebhookDispatcher(service.storage.jobs, *told, clock=service.worker_clock))
+    dispatcher = WebhookDispatcher(service.storage.jobs, *configured, clock=service.worker_clock)
+    return service.new_worker(extension=dispatcher)
 
 
 def key_of(secret: str) -> bytes:
-    """ValueError with a sentence where there is none."""
-    rest = secret.removeprefix(_BASE64_MARK)
-    if not rest:
+    """Raises ValueError for a secret that is empty or not valid base64."""
+    encoded = secret.removeprefix(_BASE64_PREFIX)
+    if not encoded:
         raise ValueError(
-            "BACKFILL_WEBHOOK_SECRET is empty: nobody could tell a message of this service from a forged one."
+            "BACKFILL_WEBHOOK_SECRET is empty. Receivers need it to tell messages of this service from forged ones."
         )
-    if rest == secret:
+    if encoded == secret:
         return secret.encode()
     try:
-        return base64.b64decode(rest, validate=True)
+        return base64.b64decode(encoded, validate=True)
     except ValueError as exc:
-        raise ValueError(f"BACKFILL_WEBHOOK_SECRET has something after {_BASE64_MARK} that is no base64.") from exc
+        raise ValueError(f"BACKFILL_WEBHOOK_SECRET is not valid base64 after {_BASE64_PREFIX}.") from exc
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """Of a message, as the header `webhook-signature` has it."""
+    """Return the value of the header `webhook-signature`."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, sha256)).decode()
 
 
-def body_of(job: Job, event: WebhookEvent) -> bytes:
+def message_body(job: Job, event: WebhookEvent) -> bytes:
     return json.dumps(WebhookMessageSerializer.render(WebhookMessage(job, event))).encode()
 
 
 class WebhookDispatcher(WorkerExtension):
-    """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
+    """Delivers due events in its own thread. Dispatchers of any number of processes share the events."""
 
     def __init__(self, jobs: JobStorage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._jobs, self._url, self._key, self._now = jobs, url, key, clock.now
@@ -97,37 +97,37 @@ class WebhookDispatcher(WorkerExtension):
         self._unstored: tuple[Job, WebhookEvent] | None = None
 
     def start(self) -> None:
-        self._thread = self._clock.thread(self._run, "backfill-courier")
+        self._thread = self._clock.thread(self._run, "backfill-webhooks")
         self._thread.start()
 
     def stop(self) -> None:
-        """After a last look. An attempt that takes long is left: what it does not bring home is tried again."""
+        """Deliver due events a last time. Does not wait for a slow receiver: an incomplete attempt is repeated."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(_STOP_WITHIN)
+            self._thread.join(_STOP_TIMEOUT)
 
     def wake(self) -> None:
-        """There may be something to tell."""
+        """Check for due events now."""
         self._wake.set()
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
-        """To be told from memory, for as long as this process lives: the store, which would keep it, is away."""
+        """Keep an event in memory while the store, which should keep it, is unavailable; None discards it."""
         self._unstored = (job, event) if event is not None else None
 
     def _run(self) -> None:
         while True:
-            is_last = self._stop.is_set()
+            is_stopping = self._stop.is_set()
             try:
                 self.deliver_unstored()
                 self.deliver_due()
             except StorageUnavailable:
-                pass  # the worker says so already, and this is tried again
+                pass  # the worker reports it; the next iteration tries again
             except Exception:
-                logger.exception("The courier met an error that it does not know; it goes on.")
-            if is_last:
+                logger.exception("Unexpected error while delivering webhook events; the dispatcher continues.")
+            if is_stopping:
                 break
-            self._wake.wait(_LOOK_EVERY)
+            self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
         self._jobs.disconnect()
 
@@ -137,8 +137,8 @@ class WebhookDispatcher(WorkerExtension):
         job, event = unstored
         if not event.is_due(self._now()):
             return
-        after = event.settled() if self._is_taken(job, event) else event.attempted(self._now())
-        if self._unstored is unstored:  # else the store is back, or away again
+        after = event.settled() if self._post(job, event) else event.attempted(self._now())
+        if self._unstored is unstored:  # on_store_outage may have been called meanwhile
             self._unstored = (job, after)
 
     def deliver_due(self) -> None:
@@ -155,67 +155,68 @@ class WebhookDispatcher(WorkerExtension):
     def _note_unreadable(self, job_id: UUID, exc: CorruptRecord) -> None:
         if job_id not in self._unreadable:
             self._unreadable.add(job_id)
-            logger.warning("%s Nobody can be told of it.", exc.message, extra={"job": str(job_id), "code": exc.code})
+            extra = {"job": str(job_id), "code": exc.code}
+            logger.warning("%s Its webhook events cannot be delivered.", exc.message, extra=extra)
 
     def _deliver(self, job_id: UUID, event: WebhookEvent) -> None:
         attempt = event.settled() if event.is_old(self._now()) else event.attempted(self._now())
-        job = self._replaced(job_id, event, attempt)
+        job = self._replace(job_id, event, attempt)
         if job is None:
-            return  # another courier has it
+            return  # another dispatcher delivers it
         if attempt.due_at is None:
-            # One that was never tried is of a time when there was nobody to tell.
+            # An event without attempts was created while no receiver was configured.
             level = logging.WARNING if event.attempts else logging.DEBUG
-            logger.log(level, "Job %s: given up telling %s.", job_id, event.event, extra=_facts(job_id, event))
-        elif self._is_taken(job, event):
-            self._replaced(job_id, attempt, attempt.settled())
+            logger.log(level, "Job %s: gave up delivering %s.", job_id, event.event, extra=_log_fields(job_id, event))
+        elif self._post(job, event):
+            self._replace(job_id, attempt, attempt.settled())
 
-    def _replaced(self, job_id: UUID, before: WebhookEvent, after: WebhookEvent) -> Job | None:
-        """The job with one notice in another's place; None where that is not there any more as it was."""
-        was_there = False
+    def _replace(self, job_id: UUID, before: WebhookEvent, after: WebhookEvent) -> Job | None:
+        """Replace an event of a job. Returns the job, or None if the stored event is not `before`."""
+        is_unchanged = False
 
         def change(job: Job) -> Job:
-            nonlocal was_there
-            was_there = job.webhook_events.find(before.event) == before
-            return job.with_webhook_events(after) if was_there else job
+            nonlocal is_unchanged
+            is_unchanged = job.webhook_events.find(before.event) == before
+            return job.with_webhook_events(after) if is_unchanged else job
 
         try:
             job = self._jobs.update(job_id, change)
         except JobNotFound:
-            return None  # it was removed meanwhile
-        return job if was_there else None
+            return None  # the job was removed
+        return job if is_unchanged else None
 
-    def _is_taken(self, job: Job, event: WebhookEvent) -> bool:
-        """Whether the receiver has it, or wants no more of it."""
-        message_id, timestamp, body = str(event.id_for(job.id)), int(self._now().timestamp()), body_of(job, event)
-        facts = _facts(job.id, event)
+    def _post(self, job: Job, event: WebhookEvent) -> bool:
+        """Send an event. Returns True if the receiver accepted it or does not want it any more."""
+        message_id, timestamp, body = str(event.id_for(job.id)), int(self._now().timestamp()), message_body(job, event)
+        extra = _log_fields(job.id, event)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature(self._key, message_id, timestamp, body),
         }
-        # Not the address, and not an error's own text, which quotes it: that of a receiver may hold a secret.
+        # Messages contain neither the URL nor the text of an exception that quotes it: the URL may contain a secret.
         route = Route.to(self._url, setting="BACKFILL_WEBHOOK_URL", host="the receiver")
-        if trouble := route.trouble():
-            logger.warning("Job %s: %s could not be told. %s", job.id, event.event, trouble, extra=facts)
+        if problem := route.problem():
+            logger.warning("Job %s: %s was not delivered. %s", job.id, event.event, problem, extra=extra)
             return False
         try:
-            status = self._posted(body, headers, route)
+            status = self._send(body, headers, route)
         except (requests.RequestException, HTTPError, OSError) as exc:
-            why = "no answer in time" if isinstance(exc, requests.Timeout) else route.cause(exc).rstrip(".")
-            why = why or reason(exc)
-            logger.warning("Job %s: %s could not be told: %s.", job.id, event.event, why, extra=facts)
+            cause = "no response in time" if isinstance(exc, requests.Timeout) else route.cause(exc).rstrip(".")
+            cause = cause or reason(exc)
+            logger.warning("Job %s: %s was not delivered: %s.", job.id, event.event, cause, extra=extra)
             return False
         if status == _GONE or 200 <= status < 300:
-            logger.info("Job %s: the receiver was told %s (%d).", job.id, event.event, status, extra=facts)
+            logger.info("Job %s: delivered %s (status %d).", job.id, event.event, status, extra=extra)
             return True
-        logger.warning("Job %s: the receiver of %s answered %d.", job.id, event.event, status, extra=facts)
+        logger.warning("Job %s: %s was not delivered: status %d.", job.id, event.event, status, extra=extra)
         return False
 
-    def _posted(self, body: bytes, headers: Mapping[str, str], route: Route) -> int:
-        """The status of the answer."""
+    def _send(self, body: bytes, headers: Mapping[str, str], route: Route) -> int:
+        """Return the status code."""
         with requests.Session() as session:
-            session.trust_env = False  # else requests would send credentials from ~/.netrc
+            session.trust_env = False  # do not send credentials from ~/.netrc
             with session.post(
                 self._url,
                 body,
@@ -225,12 +226,11 @@ class WebhookDispatcher(WorkerExtension):
                 stream=True,
                 proxies=dict(route.proxies),
                 verify=route.verify,
-            ) as answer:
-                return answer.status_code
+            ) as response:
+                return response.status_code
 
 
-def _facts(job_id: UUID, event: WebhookEvent) -> dict[str, object]:
-    """Fields of a log line."""
+def _log_fields(job_id: UUID, event: WebhookEvent) -> dict[str, object]:
     return {
         "job": str(job_id),
         "event": str(event.event),

@@ -1,1 +1,1 @@
-"""Speed, shown and not asserted: `make bench`."""
+"""Benchmarks: `make bench`."""

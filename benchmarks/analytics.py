@@ -1,4 +1,4 @@
-"""AnalyticsHandler: from stored snapshots to stored results, beside a bare loop over the same pure functions."""
+"""Analytics jobs, compared with a bare loop over the same pure functions."""
 
 from __future__ import annotations
 
@@ -14,43 +14,41 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from backfill.domain import month_end_of
-from benchmarks.harness import forget, run_job, say, service_for
+from benchmarks.harness import delete_rows, print_figure, run_job, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import Report, ReportName, Snapshot
     from backfill.job_types.compute.tasks import ComputeInput
 
-_MADE = 16
-"""Districts that are made; a year of 130 repeats their figures."""
+_DISTINCT = 16
+"""Number of generated districts; a year of 130 districts repeats their figures."""
 _CLUBS = 110
 _DISTRICTS = 130
 _BARE_ROUNDS = 4
-"""Of a date's districts."""
 _MONTHS = [month_end_of(date(2023 + month // 12, month % 12 + 1, 1)) for month in range(6, 18)]
-"""Of a program year."""
 _ROUNDS = 3
-"""Jobs in threads, and in processes; the median of them is told, since others may share the machine."""
+"""Number of jobs per backend, of which the median is printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A job over the whole year."""
+    """A job over the complete year."""
 
     wall: float
-    """District results a second, from the job's start to its end."""
+    """District results per second of the job."""
     cpu: float
-    """The same by CPU time, of all processes together."""
-    grown: float
-    """MB that this process needed more at the highest than before."""
+    """District results per second of CPU time of all processes."""
+    growth: float
+    """Increase of the peak memory of this process in MB."""
 
 
 def analytics() -> None:
     from backfill.job_types.compute.tasks import compute
     from backfill.models import StoredResult
 
-    print(f"\nAnalytics of {_DISTRICTS} districts of {_CLUBS} clubs (made in {_MADE} kinds), {len(_MONTHS)} month-ends")
+    print(f"\nAnalytics of {_DISTRICTS} districts of {_CLUBS} clubs ({_DISTINCT} distinct), {len(_MONTHS)} month-ends")
     service = service_for("http://127.0.0.1:9")
-    forget("StoredSnapshot", "StoredResult")
+    delete_rows("StoredSnapshot", "StoredResult")
     kinds = list(_reports())
     for snapshot in _year(kinds):
         service.storage.snapshots.put(snapshot)
@@ -66,45 +64,49 @@ def analytics() -> None:
         count = len(sources) * _BARE_ROUNDS
         bare.append((count / (time.perf_counter() - began), count / (time.process_time() - cpu)))
         runs.append(_job("threads"))
-    say("bare loop (parse, compute, JSON), district results a second", f"{median(wall for wall, _ in bare):.0f}")
-    say("whole job in threads, district results a second", f"{median(run.wall for run in runs):.0f}", "at least 250")
-    say(
-        "the same by CPU time, where others share the machine", f"{median(run.cpu for run in runs):.0f}", "at least 250"
+    print_figure(
+        "bare loop (parse, compute, JSON), district results per second", f"{median(wall for wall, _ in bare):.0f}"
     )
+    print_figure(
+        "job in threads, district results per second", f"{median(run.wall for run in runs):.0f}", "at least 250"
+    )
+    print_figure("the same per second of CPU time", f"{median(run.cpu for run in runs):.0f}", "at least 250")
     share = median(run.cpu / cpu for run, (_, cpu) in zip(runs, bare, strict=True))
-    say("whole job \u00f7 bare loop, by CPU time", f"{share:.2f}", "at least 0.70")
+    print_figure("job \u00f7 bare loop, by CPU time", f"{share:.2f}", "at least 0.70")
     sizes = [len(body) for body in StoredResult.objects.exclude(district="all").values_list("body", flat=True)]
-    say("stored size of a result, on average", f"{sum(sizes) / len(sizes) / 1024:.1f} KB", "at most 12 KB")
-    say("memory of this whole process at its highest", f"{_memory():.0f} MB", "at most 300 MB")
-    say("of which the first year added", f"{runs[0].grown:.0f} MB", "flat")
-    say("and the years after it", f"{sum(run.grown for run in runs[1:]):.0f} MB", "nothing")
+    print_figure("average stored size of a result", f"{sum(sizes) / len(sizes) / 1024:.1f} KB", "at most 12 KB")
+    print_figure("peak memory of this process", f"{_memory():.0f} MB", "at most 300 MB")
+    print_figure("increase in the first year", f"{runs[0].growth:.0f} MB", "flat")
+    print_figure("increase in later years", f"{sum(run.growth for run in runs[1:]):.0f} MB", "nothing")
     spread = [_job("processes") for _ in range(_ROUNDS)]
     rate = median(run.wall for run in spread)
-    say(f"whole job in processes on {os.cpu_count()} cores, district results a second", f"{rate:.0f}")
-    say("the same by CPU time of all of them", f"{median(run.cpu for run in spread):.0f}")
+    print_figure(f"job in processes on {os.cpu_count()} cores, district results per second", f"{rate:.0f}")
+    print_figure("the same per second of CPU time of all processes", f"{median(run.cpu for run in spread):.0f}")
 
 
 def _job(executor: str) -> Run:
-    """Every result of the year, computed anew."""
+    """Compute all results of the year."""
     from django.conf import settings
 
     from backfill.domain import JobRequest, JobType, RateLimits
 
-    forget("StoredResult")
+    delete_rows("StoredResult")
     settings.BACKFILL_EXECUTOR = executor
     service = service_for("http://127.0.0.1:9")
-    grown, cpu = _memory(), _cpu()
+    growth, cpu = _memory(), _cpu()
     job = run_job(service, JobRequest(job_type=JobType.ANALYTICS_GENERATION), RateLimits())
     settings.BACKFILL_EXECUTOR = "threads"
     assert job.progress.failed == 0, job.error
     assert job.started_at is not None
     assert job.ended_at is not None
-    done = job.progress.processed - len(_MONTHS)  # the world's result of a date is no district's
-    return Run(done / (job.ended_at - job.started_at).total_seconds(), done / (_cpu_at_rest() - cpu), _memory() - grown)
+    done = job.progress.processed - len(_MONTHS)  # the summary has one result per date
+    return Run(
+        done / (job.ended_at - job.started_at).total_seconds(), done / (_cpu_at_rest() - cpu), _memory() - growth
+    )
 
 
 def _sources(kinds: list[dict[ReportName, Report]]) -> list[ComputeInput]:
-    """What the districts of one date are computed from."""
+    """Return the inputs of the districts of one date."""
     from backfill.job_types.compute.tasks import ComputeInput, world_of
 
     summary, *districts = (snapshot for snapshot in _year(kinds) if snapshot.date == _MONTHS[0])
@@ -116,16 +118,16 @@ def _sources(kinds: list[dict[ReportName, Report]]) -> list[ComputeInput]:
 
 
 def _cpu() -> float:
-    """Seconds of this process and of those that it has started and seen end."""
+    """Return the CPU seconds of this process and of its ended child processes."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _cpu_at_rest() -> float:
-    """Once no process of a job is left."""
+    """Return the CPU seconds after all child processes of a job have ended."""
     deadline = time.monotonic() + 30
     while active_children():
-        assert time.monotonic() < deadline, "The processes of the job do not end."
+        assert time.monotonic() < deadline, "The processes of the job did not end."
         time.sleep(0.01)
     return _cpu()
 
@@ -135,13 +137,14 @@ def _memory() -> float:
 
 
 def _reports() -> Iterator[dict[ReportName, Report]]:
-    """The summary of a made world, then the reports of each of its districts."""
+    """Yield the summary of a sample world, then the reports of each district."""
     from backfill.dashboard.reports import parse
-    from backfill.domain import DISTRICT_REPORTS, ProgramYear, Report, ReportName
+    from backfill.domain import DISTRICT_REPORTS, Report, ReportName
+    from sample_dashboard.program_year import ProgramYear
     from sample_dashboard.world import SampleWorld
 
     world, year, month = (
-        SampleWorld(today=date(2026, 11, 1), districts=_MADE, clubs=_CLUBS),
+        SampleWorld(today=date(2026, 11, 1), districts=_DISTINCT, clubs=_CLUBS),
         ProgramYear(2024),
         date(2024, 11, 30),
     )

@@ -1,7 +1,7 @@
-"""How true the told time left is, over recorded runs against the sample dashboard in its moods.
+"""Accuracy of the estimated time left, over jobs against the sample dashboard under several conditions.
 
-Run alone as `python -m benchmarks.estimates`; `make bench` runs it too. Real jobs in real time, some 30 s each: every
-look at a job from 10 % done on is kept, and compared with what was left in truth once the job has ended.
+Run as `python -m benchmarks.estimates` or as part of `make bench`. Each job takes about 30 s. The estimates of a job
+from 10 % progress on are compared with the actual time left after the job has ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from benchmarks.harness import forget, sample_dashboard, say, service_for
+from benchmarks.harness import delete_rows, print_figure, sample_dashboard, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import Estimate, RateLimits
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from backfill.service.planning import Preview
 
 Json = dict[str, Any]
-Mood = Callable[[threading.Event], Iterator[tuple[float, list[Json]]]]
-"""Yields how long to wait, and which faults to play then."""
+Scenario = Callable[[threading.Event], Iterator[tuple[float, list[Json]]]]
+"""Yields pairs of a delay in seconds and the faults that are set after it."""
 
-_LOOK_EVERY = 0.25
+_POLL_SECONDS = 0.25
 
 
-def _steady(*faults: Json) -> Mood:
-    def mood(_: threading.Event) -> Iterator[tuple[float, list[Json]]]:
+def _steady(*faults: Json) -> Scenario:
+    def scenario(_: threading.Event) -> Iterator[tuple[float, list[Json]]]:
         yield 0, list(faults)
 
-    return mood
+    return scenario
 
 
-def _now_and_then(every: float, fault: Json) -> Mood:
-    def mood(ended: threading.Event) -> Iterator[tuple[float, list[Json]]]:
+def _now_and_then(every: float, fault: Json) -> Scenario:
+    def scenario(ended: threading.Event) -> Iterator[tuple[float, list[Json]]]:
         while not ended.is_set():
             yield every, [fault]
 
-    return mood
+    return scenario
 
 
-def _at(*stages: tuple[float, list[Json]]) -> Mood:
+def _at(*stages: tuple[float, list[Json]]) -> Scenario:
     return lambda _: iter(stages)
 
 
@@ -53,46 +53,47 @@ def _latency(seconds: float) -> Json:
     return {"kind": "latency", "times": -1, "seconds": seconds}
 
 
-MOODS: dict[str, tuple[int, Mood]] = {
-    "steady, the limit sets the pace": (600, _steady(_latency(0.1))),
-    "steady, the latency sets the pace": (6000, _steady(_latency(0.3))),
-    "now and then a 500": (600, _now_and_then(0.7, {"kind": "500", "times": 1})),
+SCENARIOS: dict[str, tuple[int, Scenario]] = {
+    "constant latency, limited by the rate": (600, _steady(_latency(0.1))),
+    "constant latency, limited by the latency": (6000, _steady(_latency(0.3))),
+    "occasional 500": (600, _now_and_then(0.7, {"kind": "500", "times": 1})),
     "two 429s": (600, _at((4, [{"kind": "429", "times": 1}]), (12, [{"kind": "429", "times": 1}]))),
-    "asked to wait for three seconds": (600, _at((8, [{"kind": "429", "times": 1, "retry_after": 3}]))),
+    "429 with Retry-After of three seconds": (600, _at((8, [{"kind": "429", "times": 1, "retry_after": 3}]))),
     "an outage of five seconds": (600, _at((10, [{"kind": "503", "times": -1}]), (5, []))),
     "a dashboard that becomes slower": (
         6000,
         _at(*((0 if n == 0 else 3, [_latency(0.2 + 0.03 * n)]) for n in range(9))),
     ),
 }
-"""Requests a minute, and what happens meanwhile."""
+"""Requests per minute, and the scenario."""
 
 
 @dataclass(frozen=True)
-class Told:
-    truth: float
+class Sample:
+    actual: float
+    """Seconds."""
     left: Estimate
 
     @property
     def error(self) -> float:
-        return abs(self.left.seconds - self.truth) / self.truth
+        return abs(self.left.seconds - self.actual) / self.actual
 
     @property
-    def is_held(self) -> bool:
-        return self.left.low <= self.truth <= self.left.high
+    def is_in_range(self) -> bool:
+        return self.left.low <= self.actual <= self.left.high
 
 
-def _play(address: str, mood: Mood, ended: threading.Event) -> None:
-    for wait, faults in mood(ended):
+def _play(address: str, scenario: Scenario, ended: threading.Event) -> None:
+    for wait, faults in scenario(ended):
         if ended.wait(wait):
             return
         requests.post(f"{address}/__control", json={"faults": faults}, timeout=5)
 
 
 def _recorded(
-    service: BackfillService, address: str, limits: RateLimits, mood: Mood
-) -> tuple[Preview, float, list[Told]]:
-    """What a preview said, what the job took, and what was told meanwhile."""
+    service: BackfillService, address: str, limits: RateLimits, scenario: Scenario
+) -> tuple[Preview, float, list[Sample]]:
+    """Run a job. Returns its preview, its duration in seconds, and samples of its estimates."""
     from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType
 
     year = datetime.now(UTC).year
@@ -105,57 +106,58 @@ def _recorded(
     service.change_rate_limits(limits.to_dict(), by=Actor("bench", Channel.CLI))
     preview = service.preview(request)
     ended = threading.Event()
-    player = threading.Thread(target=_play, args=(address, mood, ended), daemon=True)
+    player = threading.Thread(target=_play, args=(address, scenario, ended), daemon=True)
     player.start()
     job = service.start(request, by=Actor("bench", Channel.CLI)).job
     worker = service.new_worker()
     began = time.monotonic()
     worker.start()
-    looks: list[tuple[float, Estimate]] = []
+    estimates: list[tuple[float, Estimate]] = []
     while (job := service.job(job.id)).status.is_active:
         progress = job.progress
         if progress.left is not None and progress.settled_items >= progress.total_items / 10:
-            looks.append((time.monotonic(), progress.left))
-        time.sleep(_LOOK_EVERY)
+            estimates.append((time.monotonic(), progress.left))
+        time.sleep(_POLL_SECONDS)
     end = time.monotonic()
     ended.set()
     worker.stop()
     player.join()
     requests.post(f"{address}/__reset", timeout=5)
     assert not job.progress.failed, job.progress.errors
-    return preview, end - began, [Told(end - at, left) for at, left in looks if end - at > 1]
+    return preview, end - began, [Sample(end - at, left) for at, left in estimates if end - at > 1]
 
 
-def truth_of_the_time_left() -> None:
+def estimate_accuracy() -> None:
     from backfill.domain import RateLimits
 
-    print("\nThe told time left, over recorded runs from 10 % done on")
+    print("\nThe estimated time left of jobs from 10 % progress on")
     dashboard, address = sample_dashboard("--districts", "8", "--clubs", "12")
     service = service_for(address)
-    forget("StoredCalendarMonth", "BackfillJob")
-    told: list[Told] = []
-    foretold: list[bool] = []
+    delete_rows("StoredCalendarMonth", "BackfillJob")
+    samples: list[Sample] = []
+    are_previews_in_range: list[bool] = []
     try:
-        for name, (pace, mood) in MOODS.items():
-            forget("StoredSnapshot", "SourceTimeline")
+        for name, (pace, scenario) in SCENARIOS.items():
+            delete_rows("StoredSnapshot", "SourceTimeline")
             limits = RateLimits(max_requests_per_minute=pace, min_delay_ms=0, max_concurrent=3, max_delay_ms=2000)
-            preview, took, of_run = _recorded(service, address, limits, mood)
-            told += of_run
-            foretold.append(preview.duration.low <= took <= preview.duration.high)
-            error, held = median(t.error for t in of_run), sum(t.is_held for t in of_run) / len(of_run)
-            say(
-                f"{name} ({took:.0f} s, told before: {preview.duration.seconds:.0f} s)", f"{error:.1%}, {held:.0%} held"
-            )
+            preview, took, of_run = _recorded(service, address, limits, scenario)
+            samples += of_run
+            are_previews_in_range.append(preview.duration.low <= took <= preview.duration.high)
+            error, share = median(s.error for s in of_run), sum(s.is_in_range for s in of_run) / len(of_run)
+            label = f"{name} ({took:.0f} s, preview: {preview.duration.seconds:.0f} s)"
+            print_figure(label, f"{error:.1%}, {share:.0%} in range")
     finally:
         dashboard.terminate()
         dashboard.wait()
-    say("median error over all looks", f"{median(t.error for t in told):.1%}", "at most 15 %")
-    say("looks whose range held the truth", f"{sum(t.is_held for t in told) / len(told):.0%}", "at least 85 %")
-    say("runs whose preview's range held the truth", f"{sum(foretold)} of {len(foretold)}")
+    print_figure("median error of all estimates", f"{median(s.error for s in samples):.1%}", "at most 15 %")
+    share = sum(s.is_in_range for s in samples) / len(samples)
+    print_figure("estimates with the actual time in their range", f"{share:.0%}", "at least 85 %")
+    in_range = f"{sum(are_previews_in_range)} of {len(are_previews_in_range)}"
+    print_figure("previews with the actual duration in their range", in_range)
 
 
 if __name__ == "__main__":
-    from benchmarks.harness import staged
+    from benchmarks.harness import environment
 
-    with staged():
-        truth_of_the_time_left()
+    with environment():
+        estimate_accuracy()

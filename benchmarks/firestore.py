@@ -1,4 +1,4 @@
-"""What is charged for on Firestore: documents read and written, counted between the client and the emulator."""
+"""Billed operations on Firestore: documents read and written, counted between the client and the emulator."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from uuid import UUID
 
 import grpc
 
-from benchmarks.harness import sample_dashboard, say
+from benchmarks.harness import print_figure, sample_dashboard
 from tests.firestore_emulator import Emulator, EmulatorMissing, environment
 
 
 class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Counts by collection. A query that finds nothing is charged as one read, a count or a sum as one a thousand.
+    """Counts operations by collection.
 
-    What a commit only verifies takes read access: it is counted as a read.
+    A query without results is billed as one read, an aggregation as one read per 1,000 documents. A document that a
+    commit only verifies counts as a read.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         self.reads[collection] += max(found, 1)
 
     def _aggregated(self, answers: Any, asked: Any) -> Iterator[Any]:
-        """A sum does not tell over how many documents it is: the count over the same ones that follows it does."""
+        """Take the number of documents of a sum from the count over the same documents that follows it."""
         query = asked.structured_query
         name = type(query).serialize(query)
         for answer in answers:
@@ -68,19 +69,19 @@ class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
                 self.reads[query.from_[0].collection_id] += thousands * (1 + self._sums.pop(name, 0))
             yield answer
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.reads.clear()
         self.writes.clear()
 
 
 def _collection(path: str) -> str:
-    """The collection of a document; of a single document its own name."""
+    """Return the collection of a document; for documents in `state` their own name."""
     *_, collection, name = path.split("/")
     return name if collection == "state" else collection
 
 
 def firestore(million_items: Callable[[Any, str], None]) -> None:
-    print("\nOn Firestore: documents, at 10 items a second")
+    print("\nFirestore: documents, at 10 items per second")
     with tempfile.TemporaryDirectory() as folder:
         emulator = Emulator(Path(folder))
         try:
@@ -126,8 +127,8 @@ def _documents() -> None:
                 cadence=Cadence.MONTH_ENDS,
             )
             service.preview(request)
-            charges.forget()
-            # Of nine items one is a single request, and the others are three.
+            charges.reset()
+            # One of nine items needs one request, the others three.
             limits = RateLimits(max_requests_per_minute=1667, min_delay_ms=0, max_concurrent=3)
             began = time.perf_counter()
             job = service.start(request, by=Actor("bench", Channel.CLI)).job
@@ -143,14 +144,14 @@ def _documents() -> None:
             ended = watching.get(job.id)
             assert ended is not None
             items = ended.progress.processed
-            say("items a second", f"{items / seconds:.1f}")
+            print_figure("items per second", f"{items / seconds:.1f}")
             state = writes["jobs"] + writes["segments"]
-            say("writes of job and ledger, an item", f"{state / items:.3f}", "at most 0.1")
-            say("writes of the shared timeline, an item", f"{writes['schedule'] / items:.3f}")
-            say("writes of snapshots, an item", f"{writes['snapshots'] / items:.3f}", "1")
-            say("writes of the slot, in all", f"{writes['slot']}", "3")
-            say("reads, an item", f"{reads.total() / items:.2f}")
-            say("reads of the admin's page, and of a poll that brings news", f"{page}, {poll}", "a poll at most 2")
+            print_figure("writes of job and ledger per item", f"{state / items:.3f}", "at most 0.1")
+            print_figure("writes of the request schedule per item", f"{writes['schedule'] / items:.3f}")
+            print_figure("writes of snapshots per item", f"{writes['snapshots'] / items:.3f}", "1")
+            print_figure("writes of the slot, total", f"{writes['slot']}", "3")
+            print_figure("reads per item", f"{reads.total() / items:.2f}")
+            print_figure("reads of the admin page, and of a poll with changes", f"{page}, {poll}", "a poll at most 2")
             print(f"    all writes: {dict(writes)}\n    all reads: {dict(reads)}")
     finally:
         services.backfill_service.cache_clear()
@@ -159,7 +160,7 @@ def _documents() -> None:
 
 
 def _reads_of_the_admin() -> tuple[int, int]:
-    """What another process reads for the page of the Backfill section, and for a poll of it, while a job runs."""
+    """Return the reads of another process for the page of the Backfill section and for its poll, while a job runs."""
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -170,33 +171,33 @@ def _reads_of_the_admin() -> tuple[int, int]:
     client.force_login(User.objects.create_superuser("firestore"))
     services.backfill_service.cache_clear()
     with mock.patch.object(services, "open_storage", return_value=_storage([charges])):
-        charges.forget()
+        charges.reset()
         page = client.get("/admin/backfill/")
         of_page = charges.reads.copy()
-        charges.forget()
+        charges.reset()
         poll = client.get("/admin/backfill/now/")
     if (page.status_code, poll.status_code) != (200, 200):
-        raise AssertionError(f"The admin answered {page.status_code} and {poll.status_code}.")
+        raise AssertionError(f"The admin returned {page.status_code} and {poll.status_code}.")
     return of_page.total(), charges.reads.total()
 
 
 def _years_of_facts() -> None:
-    """What a plan is made from: the facts of 130 districts on every day of a year, as it is known of results."""
+    """Read what a plan needs: the facts of the results of 130 districts on each day of a year."""
     charges = Charges()
     storage = _storage([charges]).snapshots
     days = [date(2023, 1, 1) + timedelta(days=n) for n in range(365)]
     for day in days:
         storage.put_results([_result(day, f"{district:03d}") for district in range(130)])
     stored = 130 * len(days)
-    for when, limit in (("first", ""), ("then", "at most 1 a hundred")):
-        charges.forget()
+    for when, limit in (("first", ""), ("then", "at most 1 per 100")):
+        charges.reset()
         began = time.perf_counter()
         found = sum(1 for _ in storage.result_facts(days[0], days[-1]))
         seconds = time.perf_counter() - began
         if found != stored:
-            raise AssertionError(f"{found:,} facts were told of {stored:,} results.")
+            raise AssertionError(f"Found {found:,} facts of {stored:,} results.")
         reads = charges.reads.total()
-        say(f"reads for the facts of {stored:,} results, {when}", f"{reads:,} in {seconds:.1f} s", limit)
+        print_figure(f"reads for the facts of {stored:,} results, {when}", f"{reads:,} in {seconds:.1f} s", limit)
 
 
 def _result(day: date, district: str) -> Any:

@@ -1,4 +1,4 @@
-"""What every benchmark needs: a dashboard, a service, a job from start to end, and a line for a figure."""
+"""Shared functions of the benchmarks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def staged() -> Iterator[None]:
-    """Over a database of its own, which is gone afterwards."""
+def environment() -> Iterator[None]:
+    """Set up Django with a temporary database."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(
-            DJANGO_DEBUG="false",  # which would keep every query
+            DJANGO_DEBUG="false",  # in debug mode Django stores each query
             DJANGO_SECRET_KEY="of-a-benchmark-" + "0" * 50,
             DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
             BACKFILL_WORKER="off",
@@ -41,12 +41,12 @@ def staged() -> Iterator[None]:
         yield
 
 
-def say(what: str, figure: str, aim: str = "") -> None:
-    print(f"  {what:<58} {figure:>18}   {f'aim: {aim}' if aim else ''}", flush=True)
+def print_figure(name: str, figure: str, target: str = "") -> None:
+    print(f"  {name:<58} {figure:>18}   {f'target: {target}' if target else ''}", flush=True)
 
 
 def sample_dashboard(*options: str) -> tuple[subprocess.Popen[str], str]:
-    """A sample dashboard in a process of its own, and its address."""
+    """Start a sample dashboard in its own process. Returns process and address."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "sample_dashboard", "--port", "0", *options],
         cwd=ROOT,
@@ -59,7 +59,7 @@ def sample_dashboard(*options: str) -> tuple[subprocess.Popen[str], str]:
 
 
 def service_for(address: str) -> BackfillService:
-    """The service over the database of this run, pointed at that dashboard."""
+    """Return the service with the temporary database and the given dashboard."""
     from django.conf import settings
 
     from backfill.bootstrap import backfill_service
@@ -69,7 +69,7 @@ def service_for(address: str) -> BackfillService:
     return backfill_service()
 
 
-def forget(*models: str) -> None:
+def delete_rows(*models: str) -> None:
     from django.apps import apps
 
     for name in models:
@@ -77,7 +77,7 @@ def forget(*models: str) -> None:
 
 
 def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -> Job:
-    """A job from start to end in this process, under limits that may be beyond what an operator can set."""
+    """Run a job in this process. `limits` may exceed the bounds of the service."""
     from dataclasses import replace
 
     from backfill.domain import Actor, Channel

@@ -1,4 +1,4 @@
-"""An imaginary dashboard that speaks the real one's export protocol, for `make run`, tests and demonstrations."""
+"""A simulated dashboard with the export protocol of the real one, for `make run`, tests and demonstrations."""
 
 from sample_dashboard.control import Control, Fault, FaultKind
 from sample_dashboard.server import SampleServer

@@ -1,4 +1,4 @@
-"""The simulated dashboard for demos and tests, as a Django app of its own."""
+"""A Django app for the management command `sample_dashboard`; it is not part of the service."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""The door through which tests and demonstrations make the sample dashboard misbehave, and see what it was asked."""
+"""Fault injection and the request log of the sample dashboard."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """How the next answers go wrong. The first fault that matches a request is the only one it meets."""
+    """A fault of the next responses. Only the first fault that matches a request applies to it."""
 
     kind: FaultKind
     times: int = 1
-    """How many answers are left to spoil; below 0 for ever."""
+    """Number of remaining responses; negative means no limit."""
     match: str = ""
-    """What the path and the report string, with a space between them, must contain."""
+    """Text that must be part of the path and the report string, joined by a space."""
     retry_after: str | None = None
     seconds: float = 30.0
-    """How long `hang` and `latency` wait before they answer as always."""
+    """Delay of `hang` and `latency`."""
 
     @classmethod
     def read(cls, value: object) -> Fault:
-        """From JSON. ValueError, with a sentence, for what is no fault."""
+        """Convert JSON. Raises ValueError with a message for invalid faults."""
         fields = value if isinstance(value, Mapping) else {}
         kinds = [kind.value for kind in FaultKind]
         if fields.get("kind") not in kinds:
-            raise ValueError(f"A fault is an object with a kind, one of {', '.join(kinds)}; this is none: {value!r}.")
+            raise ValueError(f"A fault is an object whose kind is one of {', '.join(kinds)}; it was {value!r}.")
         retry_after = fields.get("retry_after")
         try:
             return cls(
@@ -59,7 +59,7 @@ class Fault:
                 float(fields.get("seconds", 30.0)),
             )
         except TypeError as exc:
-            raise ValueError("Of a fault, times and seconds are numbers.") from exc
+            raise ValueError("times and seconds of a fault must be numbers.") from exc
 
 
 @dataclass(slots=True)
@@ -72,19 +72,19 @@ class Entry:
     report: str
     user_agent: str
     in_flight: int
-    """Requests that were being answered when this one arrived, itself included."""
+    """Number of concurrent requests when this one arrived, including this one."""
     status: int | str | None = None
-    """The HTTP status, or what happened instead of a whole answer."""
+    """The HTTP status, or what happened instead of a complete response."""
     ended: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What an unanswered request has not got yet is left out."""
+        """Return the fields that are not None."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in fields.items() if value is not None}
 
 
 class Control:
-    """The log and the faults, shared by all threads of a server."""
+    """Log and faults of a server; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Control:
         self._in_flight = 0
 
     def set_faults(self, faults: list[Fault]) -> None:
-        """In place of those there were."""
+        """Replace all faults."""
         with self._lock:
             self._faults = faults
 
@@ -106,7 +106,7 @@ class Control:
         return None
 
     def reset(self) -> None:
-        """Forget the log and the faults."""
+        """Remove all log entries and faults."""
         with self._lock:
             self._entries.clear()
             self._faults = []
@@ -124,6 +124,6 @@ class Control:
             entry.status, entry.ended = status, time.time()
 
     def log(self) -> list[dict[str, Any]]:
-        """Every request since the last reset, oldest first."""
+        """Return all requests since the last reset, oldest first."""
         with self._lock:
             return [entry.as_json() for entry in self._entries]

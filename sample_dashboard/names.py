@@ -1,4 +1,4 @@
-"""Names for clubs that do not exist, with the oddities that real ones have: commas, quotes, stray spaces."""
+"""Names of fictitious clubs, with the irregularities of real ones: commas, quotes, extra spaces."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _ODD_PATTERNS = ('The "Ah" Counters of {}', "Speakers, Listeners and Friends of 
 
 
 def club_name(rng: Rng, key: str) -> str:
-    """The name of the club that `key` stands for, ASCII, sometimes with a trailing or a double space."""
+    """Return the ASCII name of the club `key`, sometimes with a trailing or a double space."""
     place = rng.one_of(_FIRST_HALVES, "first half", key) + rng.one_of(_SECOND_HALVES, "second half", key)
     if rng.happens(10, "business", key):
         place = rng.one_of(_BUSINESSES, "which business", key)

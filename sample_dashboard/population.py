@@ -1,7 +1,7 @@
-"""Every club of the world, through all years.
+"""All clubs of the sample world in all years.
 
-Nothing depends on the day on which it is asked: a figure follows from the seed, the club and the date alone. What a
-club has at a June close is what it begins the next program year with.
+Figures depend on the seed, the club and the date only. The figures of a club at the closing of June are those at the
+start of the next program year.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from sample_dashboard.standings import LAST_LEGACY_YEAR, Standing, stand_on
 
 
 class Population:
-    """All clubs of the world. `clubs` is how many a district has, give or take a fifth.
+    """All clubs of the world. A district has `clubs` clubs, plus or minus 20 %.
 
-    A club keeps the figures of the district in which it began (its origin), also after the reformation.
+    The figures of a club depend on its first district (its origin), also after the reformation.
     """
 
     def __init__(self, rng: Rng, clubs: int, reformation: Reformation) -> None:
@@ -32,7 +32,7 @@ class Population:
         self.payments_before = lru_cache(maxsize=2048)(self._payments_before)
 
     def _standings(self, district: str, year: int, day: date) -> tuple[Standing, ...]:
-        """Every club that is listed on a day, by division, area and number."""
+        """Return the clubs that are listed on a day, by division, area and number."""
         listed = [
             stand_on(season, day)
             for season in self.seasons(district, year)
@@ -41,11 +41,11 @@ class Population:
         return tuple(sorted(listed, key=lambda s: (s.division, s.area, s.season.club.number)))
 
     def _payments_before(self, district: str, year: int) -> int:
-        """All payments that the clubs of a district in `year` made in the program year before."""
+        """Return the payments in the previous program year of the clubs that a district has in `year`."""
         return sum(stand_on(s, date(year, 7, 31)).payments for s in self._seasons(district, year, earlier=1))
 
     def _seasons(self, district: str, year: int, *, earlier: int = 0) -> tuple[Season, ...]:
-        """The seasons of the clubs that belong to a district in `year`, of that year or of an earlier one."""
+        """Return the seasons, `earlier` years before, of the clubs that a district has in `year`."""
         if year < REFORMATION_YEAR:
             return self._seasons_from(district, year - earlier)
         reformation = self._reformation
@@ -102,13 +102,13 @@ class Population:
         )
 
     def _suspension(self, club: Club, year: int) -> date | None:
-        """The day on which a club is suspended for good; it is gone from the next program year's reports."""
+        """Return the day of the suspension of a club, which the reports of the next program year do not list."""
         if year <= club.charter_year or not self._rng.happens(3, "end", club.key, year):
             return None
         return date(year, 9, 30) if self._rng.happens(50, "autumn", club.key) else date(year + 1, 3, 31)
 
     def _members_at_start(self, club: Club, district: str, year: int) -> int:
-        """Members on 1 July of `year`, which is what the June close before it shows."""
+        """Return the members on 1 July of `year`, which are those of the closing of June."""
         end = self._suspension(club, year)
         if end is not None and end.month == 9:
             return self._rng.between(1, 6, "dwindled", club.key)
@@ -119,7 +119,10 @@ class Population:
         draw, happens, key = self._rng.between, self._rng.happens, (club.key, year)
 
         def ramp(what: str, total: int, first: tuple[int, int, int], last: tuple[int, int, int]) -> Ramp:
-            """From some day of month, day to day + spread, to another; all are done before the earliest June close."""
+            """Return a ramp between two random days, each given as month, day and spread in days.
+
+            It ends before the earliest closing of June.
+            """
             begins = ordinal(year, first[0], first[1]) + draw(0, first[2], "first", what, *key)
             ends = ordinal(year, last[0], last[1]) + draw(0, last[2], "last", what, *key)
             begins = max(begins, charter)
@@ -173,7 +176,7 @@ class Population:
 
         def learning(what: str, least: int, most: int, share: int) -> Ramp:
             total = (draw(0, least, what, *key) + vigour * most // 100) * share // 100
-            # A few clubs hand in late, so that the last days of June fall short of its close.
+            # A few clubs report late, so that figures of the last days of June differ from its closing.
             return ramp(what, total, (8, 1, 70), (6, 30, 10) if is_late else (4, 20, 60))
 
         return Season(
@@ -217,10 +220,10 @@ class Population:
 
 
 def _slot(district: str) -> int:
-    """A number of its own for each district, below 256."""
+    """Return a unique number below 256 for a district."""
     return int(district) if district.isdigit() else 252 + ord(district) % 4
 
 
 def _letters(index: int) -> str:
-    """A to Z, then AA, AB ..."""
+    """Return A to Z, then AA, AB ..."""
     return chr(65 + index) if index < 26 else _letters(index // 26 - 1) + chr(65 + index % 26)

@@ -16,16 +16,16 @@ _MOVED_PERCENT = 25
 
 @dataclass(frozen=True, slots=True)
 class Reformation:
-    """Each dissolved district is followed by a new one; some of its clubs join a surviving district instead."""
+    """A new district succeeds each dissolved one; some clubs join another existing district instead."""
 
     successors: Mapping[str, str]
-    """The new district that follows each dissolved one."""
+    """The new district of each dissolved one."""
     neighbour: str
-    """The surviving district that some clubs join; empty if no numbered district survives."""
+    """The existing district that some clubs join; empty if no numbered district continues."""
 
     @classmethod
     def of(cls, numbered: int) -> Reformation:
-        """The reformation of a world with districts numbered from 1 to `numbered`. The first third is dissolved."""
+        """Return the reformation of a world with districts 1 to `numbered`. The first third is dissolved."""
         dissolved = max(1, numbered // 3)
         return cls(
             {f"{n:02d}": str(_FIRST_NEW_NUMBER + n - 1) for n in range(1, dissolved + 1)},
@@ -33,18 +33,18 @@ class Reformation:
         )
 
     def districts(self, before: tuple[str, ...]) -> tuple[str, ...]:
-        """The numbered districts after the reformation, in the dashboard's order."""
+        """Return the numbered districts after the reformation, in the dashboard's order."""
         return (*(district for district in before if district not in self.successors), *self.successors.values())
 
     def origins(self, district: str) -> tuple[str, ...]:
-        """The former districts from which the clubs of a district come; none for a dissolved district."""
+        """Return the former districts of the clubs of a district; empty for a dissolved district."""
         if district in self.successors:
             return ()
         former = tuple(old for old, new in self.successors.items() if new == district)
         return former or ((district, *self.successors) if district == self.neighbour else (district,))
 
     def district_of(self, club: str, origin: str, rng: Rng) -> str:
-        """The district of a club of district `origin`; `club` is its key."""
+        """Return the district of the club with the key `club`, which was in district `origin`."""
         if origin not in self.successors:
             return origin
         moves = bool(self.neighbour) and rng.happens(_MOVED_PERCENT, "moves", club)

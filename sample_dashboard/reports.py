@@ -1,4 +1,4 @@
-"""The four reports of a day as the dashboard writes them: the columns of each era, rows, footer, bytes."""
+"""The four reports of a day in the dashboard's format: columns of each era, rows, footer, bytes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
-from backfill.domain import ReportName
 from sample_dashboard.standings import LAST_LEGACY_YEAR, Standing
+
+
+class ReportName(StrEnum):
+    CLUBS = "clubperformance"
+    DISTRICT = "districtperformance"
+    DIVISIONS = "divisionperformance"
+    SUMMARY = "districtsummary"
+
 
 Column = tuple[str, Callable[[Standing], object]]
 
@@ -18,7 +26,7 @@ MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "O
 _PLACE: tuple[Column, ...] = (("Division", lambda s: s.division), ("Area", lambda s: s.area))
 
 
-def _who(number_column: str) -> tuple[Column, ...]:
+def _club(number_column: str) -> tuple[Column, ...]:
     return ((number_column, lambda s: s.season.club.number), ("Club Name", lambda s: s.season.club.name))
 
 
@@ -27,7 +35,7 @@ def _level(index: int) -> Callable[[Standing], object]:
 
 
 def _capped(name: str, cap: int, count: Callable[[Standing], int]) -> tuple[Column, Column]:
-    """A counter that stops at `cap`, and the rest of it in the `Add.` column beside it."""
+    """Return the column of a counter that stops at `cap`, and the `Add.` column with the rest."""
     more = "Add. Level 4s, Path Completions, or DTM award" if name.endswith("DTM Awards") else f"Add. {name}"
     return (name, lambda s: min(count(s), cap)), (more, lambda s: max(0, count(s) - cap))
 
@@ -55,13 +63,13 @@ def _learning(year: int) -> tuple[Column, ...]:
 
 
 def club_columns(year: int) -> tuple[Column, ...]:
-    """Of `clubperformance` in the program year that begins in `year`: 29, 23 or 25 of them, without the district."""
+    """Return the columns of `clubperformance` without the district: 29, 23 or 25, depending on the program year."""
     has_plans = year >= 2025
     plan: tuple[Column, ...] = (("CSP", lambda s: "Y" if s.has_plan else "N"),) if has_plans else ()
     growth: tuple[Column, ...] = (("Net Growth", lambda s: s.members - s.season.base),) if has_plans else ()
     return (
         *_PLACE,
-        *_who("Club Number"),
+        *_club("Club Number"),
         ("Club Status", lambda s: s.status),
         *plan,
         ("Mem. Base", lambda s: s.season.base),
@@ -81,7 +89,7 @@ def club_columns(year: int) -> tuple[Column, ...]:
 
 _DISTRICT_COLUMNS: tuple[Column, ...] = (
     *_PLACE,
-    *_who("Club"),
+    *_club("Club"),
     ("New", lambda s: s.new),
     ("Late Ren.", lambda s: s.late),
     ("Oct. Ren.", lambda s: s.october),
@@ -93,10 +101,10 @@ _DISTRICT_COLUMNS: tuple[Column, ...] = (
     ("Charter Date/Suspend Date", lambda s: s.note),
 )
 
-# The first two carry marks, not counts: so in the exact export at hand.
+# In the real export, the first two columns are flags, not counts.
 _DIVISION_COLUMNS: tuple[Column, ...] = (
     *_PLACE,
-    *_who("Club"),
+    *_club("Club"),
     ("October Renewals", lambda s: s.october_on_time),
     ("April Renewals", lambda s: s.april_on_time),
     ("Nov Visit award", lambda s: s.visits[0]),
@@ -110,7 +118,7 @@ _DIVISION_NOTE = "Charter Date/Suspend Date"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """An area or a division: its counts, its goals for the three levels, and the level that it has."""
+    """An area or a division: its counts, its goals for the three levels, and its level."""
 
     base: int
     paid: int
@@ -160,7 +168,7 @@ def header_of(report: ReportName, year: int) -> list[str]:
 
 
 def district_rows(report: ReportName, year: int, district: str, clubs: Sequence[Standing]) -> list[list[object]]:
-    """The rows of a report of one district."""
+    """Return the rows of a report of one district."""
     if report is ReportName.DIVISIONS:
         return _division_rows(district, clubs)
     getters = [get for _, get in (club_columns(year) if report is ReportName.CLUBS else _DISTRICT_COLUMNS)]
@@ -189,18 +197,18 @@ def _division_rows(district: str, clubs: Sequence[Standing]) -> list[list[object
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistrictTraits:
-    """What the summary says of a district beside the sums of its clubs."""
+    """Attributes of a district in the summary that are not sums of its clubs."""
 
     district: str
     region: str
     has_success_plan: bool
     is_trained: bool
     payment_base: int
-    """0 where it had no program year before; the growth is then `N/A`."""
+    """0 for a district without a previous program year; its growth is `N/A`."""
 
 
 def summary_row(year: int, traits: DistrictTraits, clubs: Sequence[Standing]) -> list[object]:
-    """A district's line of `districtsummary`: the sums of its club rows."""
+    """Return the row of a district in `districtsummary`: the sums of its club rows."""
     codes = {code: sum(s.code == code for s in clubs) for code in "DSPM"}
     distinguished, payments = sum(codes.values()), sum(s.payments for s in clubs)
     base, paid = sum(s.season.was_paid for s in clubs), sum(s.status == "Active" for s in clubs)
@@ -243,7 +251,7 @@ def _summary_columns(year: int) -> list[str]:
 
 
 def percent(part: int, whole: int) -> str:
-    """Two digits, half away from zero; `N/A` of nothing."""
+    """Format a percentage with two digits, rounded half away from zero; `N/A` if `whole` is 0."""
     if whole == 0:
         return "N/A"
     hundredths = (2 * abs(part) * 10_000 + whole) // (2 * whole)
@@ -255,7 +263,7 @@ def _share(base: int, percents: int) -> int:
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]], month_end: date, stamp: date) -> bytes:
-    """The export: every cell quoted, CRLF, and the footer, which is not quoted."""
+    """Return the export with quoted cells, CRLF and the unquoted footer."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(header)

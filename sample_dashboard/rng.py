@@ -1,4 +1,4 @@
-"""Draws that follow from a seed and a key alone, so that any two runs agree and nothing has to be stored."""
+"""Random numbers that depend on a seed and a key only, so that runs are reproducible without stored state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rng:
-    """Every draw is named by its key; the order of draws does not matter."""
+    """Each number depends on its key, not on the order of calls."""
 
     seed: str
 
     def between(self, low: int, high: int, *key: object) -> int:
-        """A whole number from `low` to `high`, both included."""
+        """Return an integer from `low` to `high`, both included."""
         text = "|".join([self.seed, *map(str, key)])
         return low + int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) % (high - low + 1)
 

@@ -1,4 +1,4 @@
-"""What an imaginary club is, and how a program year goes for it."""
+"""A fictitious club, and its program year."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from datetime import date
 from typing import NamedTuple
 
 EPOCH = 2007
-"""No draw looks back behind this program year; the dashboard's first one is 2008-2009."""
+"""The first simulated program year; the first published one is 2008-2009."""
 
 GOOD_STANDING = 8
-"""Members below which a club is `Low`."""
+"""A club with fewer members is `Low`."""
 
 
 def ordinal(year: int, month: int, day: int) -> int:
-    """A day of the program year that begins in `year`, as an ordinal."""
+    """Return the ordinal of a day of the program year that begins in `year`."""
     return date(year if month >= 7 else year + 1, month, day).toordinal()
 
 
 class Ramp(NamedTuple):
-    """A counter that climbs evenly from 0 before `first` to `total` on `last` (ordinals of days)."""
+    """A counter that increases evenly from 0 before `first` to `total` on `last` (ordinals of days)."""
 
     total: int
     first: int
@@ -33,7 +33,7 @@ class Ramp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Club:
-    """What a club keeps for life."""
+    """The constant attributes of a club."""
 
     key: str
     number: str
@@ -42,9 +42,9 @@ class Club:
     division: str
     area: str
     size: int
-    """The membership that it tends to."""
+    """The typical number of members."""
     chartered_on: date | None
-    """None for clubs older than this world."""
+    """None for clubs that exist from the start."""
 
     @property
     def charter_year(self) -> int:
@@ -60,14 +60,14 @@ class Season:
     club: Club
     year: int
     is_new: bool
-    """Chartered in this program year: listed from its charter on, and unaligned."""
+    """Chartered in this program year: listed from its charter date on, without an area."""
     base: int
     was_paid: bool
-    """It counts in the Paid Club Base."""
+    """The club is part of the Paid Club Base."""
     charter_payments: int
     suspended_on: date | None
     unpaid: tuple[tuple[int, int], ...]
-    """Stretches of days (ordinals, end excluded) in which it is `Ineligible`."""
+    """Ranges of days (ordinals, end excluded) on which the club is `Ineligible`."""
     joined: Ramp
     left: Ramp
     october: Ramp
@@ -76,7 +76,7 @@ class Season:
     levels: tuple[Ramp, ...]
     """Pathways levels 1 to 5."""
     awards: tuple[Ramp, ...]
-    """The old awards: CC, AC, and CL/AL/DTM together."""
+    """Legacy awards: CC, AC, and the sum of CL, AL and DTM."""
     trained: tuple[Ramp, Ramp]
     october_on_time: bool
     april_on_time: bool

@@ -1,6 +1,6 @@
-"""The sample world over HTTP, as dashboards.toastmasters.org speaks it.
+"""The sample world as an HTTP server with the paths of dashboards.toastmasters.org.
 
-Beside the dashboard's own paths there are `POST /__control` (faults), `GET /__log` and `POST /__reset`.
+Additional paths: `POST /__control` (faults), `GET /__log` and `POST /__reset`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from backfill.domain import ProgramYear
 from sample_dashboard.control import Control, Fault, FaultKind
 from sample_dashboard.pages import ERROR_PAGE
+from sample_dashboard.program_year import ProgramYear
 from sample_dashboard.world import SampleWorld
 from sample_dashboard.wrong_reports import WRONG_REPORTS
 
-_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset, where it else would say goodbye
+_LINGER = struct.pack("ii", 1, 0)  # makes close() send a reset
 _CSV = "text/csv; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
 
@@ -39,7 +39,7 @@ class Answer:
 
 
 def answer(world: SampleWorld, path: str, query: Mapping[str, str]) -> Answer:
-    """What the dashboard answers to a GET, as long as nothing goes wrong."""
+    """Return the response to a GET without faults."""
     *folders, page = [part for part in path.split("/") if part] or [""]
     archive: ProgramYear | None = None
     if folders:
@@ -82,8 +82,8 @@ def _month(query: Mapping[str, str]) -> int | None:
     return int(text) if text.isdecimal() and 1 <= int(text) <= 12 else None
 
 
-def _spoilt(good: Answer, fault: Fault | None) -> Answer:
-    """The answer as the fault leaves it; faults of the connection leave it whole."""
+def _with_fault(good: Answer, fault: Fault | None) -> Answer:
+    """Apply a fault. Faults of the connection do not change the response."""
     match fault.kind if fault else None:
         case FaultKind.TOO_MANY | FaultKind.UNAVAILABLE if fault:
             after = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Listener
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = 1024 * 1024  # nothing leaves before the flush
+    wbufsize = 1024 * 1024  # nothing is sent before the flush
     server_version = "SampleDashboard"
     sys_version = ""
 
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base class
-        """Say nothing: the log is at /__log."""
+        """Do nothing: the log is at /__log."""
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             status = self._answer(url.path, query, control.take_fault(f"{url.path} {report}"))
         finally:
-            # Before the answer leaves: its client may ask again, or read the log, as soon as it has it.
+            # Before the response is sent: the client may then immediately send a request or read the log.
             control.end(entry, status)
         try:
             self.wfile.flush()
@@ -150,13 +150,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
             self.close_connection = True
             return "reset"
-        told = _spoilt(answer(self.server.world, path, query), fault)
+        response = _with_fault(answer(self.server.world, path, query), fault)
         if kind is FaultKind.TRUNCATE:
-            self._send(told, told.body[: len(told.body) // 2])
+            self._send(response, response.body[: len(response.body) // 2])
             self.close_connection = True
             return "truncated"
-        self._send(told, told.body)
-        return told.status
+        self._send(response, response.body)
+        return response.status
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -176,12 +176,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(value).encode()
         self._send(Answer(status, body, "application/json"), body)
 
-    def _send(self, told: Answer, body: bytes) -> None:
-        """Announce the whole answer, and write `body` of it; it leaves with the next flush."""
-        self.send_response(told.status)
-        self.send_header("Content-Type", told.content_type)
-        self.send_header("Content-Length", str(len(told.body)))
-        for name, value in told.headers.items():
+    def _send(self, response: Answer, body: bytes) -> None:
+        """Write the headers of the response and `body`; the next flush sends them."""
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -200,27 +200,27 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        """Like the base class, which also looks the host's name up: that can take seconds."""
+        """Bind without the reverse DNS lookup of the base class, which can take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def shutdown_request(self, request: Any) -> None:
-        """Skip the goodbye where a reset is due."""
+        """Close without a shutdown if the connection is to be reset."""
         if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_LINGER)) == _LINGER:
             self.close_request(request)
         else:
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is nothing to report; anything else is."""
+        """Report all errors except disconnects of clients."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class SampleServer:
-    """A sample dashboard. It serves from a thread of its own, within a `with` block or from `start` to `stop`.
+    """A sample dashboard that serves in its own thread, within a `with` block or from `start` to `stop`.
 
-    Port 0 takes a free one; OSError where the port cannot be had. `latency` (seconds) delays every answer.
+    Port 0 selects a free port. `latency` (seconds) delays each response. Raises OSError if the port is unavailable.
     """
 
     def __init__(self, world: SampleWorld, port: int = 0, latency: float = 0.0, host: str = "127.0.0.1") -> None:
@@ -238,21 +238,21 @@ class SampleServer:
 
     @property
     def control(self) -> Control:
-        """What the doors `/__control`, `/__log` and `/__reset` work on."""
+        """The faults and the log behind `/__control`, `/__log` and `/__reset`."""
         return self._listener.control
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening, let go of what hangs, and hang up on every client."""
+        """Stop listening, end delayed responses, and disconnect all clients."""
         self._listener.is_stopping.set()
         if self._thread.is_alive():
             self._listener.shutdown()
             self._thread.join()
         self._listener.server_close()
         for connection in self._listener.connections.copy():
-            with suppress(OSError):  # it may have gone by itself meanwhile
+            with suppress(OSError):  # the client may have disconnected
                 connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:

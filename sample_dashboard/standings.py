@@ -1,7 +1,6 @@
-"""Where a club stands on a day: what the reports show of it, and the rules behind it.
+"""The published figures of a club on a day, and the rules of goals and levels.
 
-The rules of goals and levels are those by which the real exports add up, so that what is computed from a report can be
-held against what the report says.
+The rules are those of the real exports, so that computed figures can be compared with those of a report.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from datetime import date
 from sample_dashboard.seasons import GOOD_STANDING, Season, ordinal
 
 LAST_LEGACY_YEAR = 2019
-"""Up to this program year the learning goals could be met with the old awards (CC, AC, CL, AL, DTM)."""
+"""The last program year in which legacy awards (CC, AC, CL, AL, DTM) counted for the learning goals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a club stands on a day: what the reports show."""
+    """The figures of a club on a day, as the reports show them."""
 
     season: Season
     division: str
@@ -53,7 +52,7 @@ class Standing:
 
 
 def distinguished_code(year: int, goals: int, members: int, growth: int, has_plan: bool, *, district: str = "") -> str:
-    """The level that a club's numbers earn under the rules of its program year. District U asks for one goal less."""
+    """Return the level of a club under the rules of its program year. District U requires one goal less."""
     if district == "U" and goals < 9:
         goals += 1
     if year < 2025:
@@ -72,7 +71,7 @@ def distinguished_code(year: int, goals: int, members: int, growth: int, has_pla
 
 
 def goals_met(year: int, levels: tuple[int, ...], awards: tuple[int, ...], others: tuple[bool, ...]) -> int:
-    """How many of the ten goals are met: six of learning, and the four `others`."""
+    """Return how many of the ten goals are met: six learning goals and the four `others`."""
     ones, twos, threes, fours, fives = levels
     if year > LAST_LEGACY_YEAR:
         learning = (ones >= 4, twos >= 2, twos >= 4, threes >= 2, fours >= 1, fours >= 2)
@@ -90,7 +89,7 @@ def goals_met(year: int, levels: tuple[int, ...], awards: tuple[int, ...], other
 
 
 def stand_on(season: Season, as_of: date) -> Standing:
-    """The figures of a club as they were published on a day. Those of a suspended club stand still."""
+    """Return the figures of a club on a day. The figures of a suspended club do not change."""
     club, year = season.club, season.year
     is_suspended = season.suspended_on is not None and season.suspended_on <= as_of
     day = min(as_of, season.suspended_on).toordinal() if season.suspended_on else as_of.toordinal()

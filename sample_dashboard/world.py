@@ -1,4 +1,4 @@
-"""The sample world: an imaginary dashboard, whole, without a network. Pure: the same world gives the same bytes."""
+"""The sample world: the content of the dashboard, without a network. The same world returns the same bytes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from backfill.domain import ProgramYear, ReportName, is_month_end
 from sample_dashboard.pages import CalendarPage, home_page
 from sample_dashboard.population import Population
+from sample_dashboard.program_year import ProgramYear
 from sample_dashboard.reformation import REFORMATION_YEAR, Reformation
-from sample_dashboard.reports import DistrictTraits, as_csv, district_rows, header_of, summary_row
+from sample_dashboard.reports import DistrictTraits, ReportName, as_csv, district_rows, header_of, summary_row
 from sample_dashboard.rng import Rng
 from sample_dashboard.standings import Standing
 
 CLOSED_YEARS = 6
 SPARSE_YEARS = 2
-"""Of the closed ones, the oldest: one as-of day a month."""
+"""The oldest of the closed years, with one as-of day a month."""
 
 FIRST_TODAY = date(2009, 9, 1)
 MAX_DISTRICTS = 200
@@ -28,7 +28,7 @@ _MONTHS = (7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6)
 
 
 class _Published(NamedTuple):
-    """A stretch of figures that can be asked for, and the day that its footer names."""
+    """Published figures, and the date in their footer."""
 
     month_end: date
     as_of: date
@@ -36,19 +36,19 @@ class _Published(NamedTuple):
 
 
 class _Wanted(NamedTuple):
-    """A report string, as far as it could be read."""
+    """A parsed report string."""
 
     name: ReportName
     district: str
     month_end: date | None
-    """None where it is blank or the last day of no month."""
+    """None if it is blank or not the last day of a month."""
     as_of: date | None
     is_blank: bool
-    """The as-of is empty."""
+    """The as-of date is empty."""
 
     @classmethod
     def read(cls, text: str) -> _Wanted | None:
-        """None for a report that the dashboard does not have."""
+        """Return None for an unknown report."""
         report, *slots = text.split("~")
         if report not in set(ReportName):
             return None
@@ -56,14 +56,15 @@ class _Wanted(NamedTuple):
         district = slots.pop(0) if name is not ReportName.SUMMARY and slots else ""
         month_end, as_of = ([*slots, "", ""])[:2]
         end = _parsed(month_end)
-        return cls(name, district, end if end and is_month_end(end) else None, _parsed(as_of), not as_of.strip())
+        is_month_end = end is not None and (end + _DAY).day == 1
+        return cls(name, district, end if is_month_end else None, _parsed(as_of), not as_of.strip())
 
 
 @dataclass(frozen=True)
 class SampleWorld:
-    """A world of imaginary districts as the dashboard shows it on `today` (UTC).
+    """Fictitious districts as the dashboard shows them on `today` (UTC).
 
-    Its figures follow from `seed`, `districts` and `clubs`; `today` only says how much of them is published.
+    Figures depend on `seed`, `districts` and `clubs`; `today` determines which of them are published.
     """
 
     today: date
@@ -71,22 +72,20 @@ class SampleWorld:
     districts: int = 8
     clubs: int = 40
     unknown_id: Literal["error", "other"] = "error"
-    """What a calendar page shows for a district that its year does not have: the error page or another district."""
+    """The response to a calendar page of an unknown district: the error page or another district."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError, with a sentence, for a world that cannot be."""
+        """Raise ValueError for invalid arguments."""
         if not 3 <= self.districts <= MAX_DISTRICTS:
             raise ValueError(f"A sample world has 3 to {MAX_DISTRICTS} districts, not {self.districts}.")
         if not 1 <= self.clubs <= MAX_CLUBS:
             raise ValueError(f"A district of the sample world has 1 to {MAX_CLUBS} clubs, not {self.clubs}.")
         if self.today < FIRST_TODAY:
-            raise ValueError(f"The sample world begins on {FIRST_TODAY}; take that day or a later one as today.")
-
-    # What is published
+            raise ValueError(f"The sample world begins on {FIRST_TODAY}; use that day or a later one as today.")
 
     @cached_property
     def live_year(self) -> ProgramYear:
-        """The program year on the bare path. A new one appears from 25 July on, once it has a day to show."""
+        """The program year without a path prefix. A new one appears from 25 July on, after its first as-of day."""
         this = ProgramYear.of(self.today)
         june_close = self.close_of(date(this.start, 6, 30))
         begins = max(date(this.start, 7, 25), june_close + 2 * _DAY)
@@ -99,12 +98,12 @@ class SampleWorld:
         return tuple(ProgramYear(start) for start in range(live, max(live - CLOSED_YEARS, 2008) - 1, -1))
 
     def close_of(self, month_end: date) -> date:
-        """The last as-of day of a month, some days after its end."""
+        """Return the last as-of day of a month, some days after its end."""
         low, high = (12, 29) if month_end.month == 6 else (3, 15)
         return month_end + timedelta(days=self._rng.between(low, high, "close", month_end))
 
     def as_of_days(self, month_end: date) -> tuple[date, ...]:
-        """The published as-of days of a month, oldest first; empty where there is none (yet)."""
+        """Return the published as-of days of a month, oldest first."""
         year = ProgramYear.of(month_end)
         if year not in self.years:
             return ()
@@ -116,14 +115,13 @@ class SampleWorld:
         return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
 
     def months(self, year: ProgramYear) -> tuple[int, ...]:
-        """The months of a program year for which something is published, newest first."""
+        """Return the published months of a program year, newest first."""
         return tuple(month for month in reversed(_MONTHS) if self.as_of_days(year.month_end(month)))
 
     def districts_of(self, year: ProgramYear) -> tuple[str, ...]:
-        """The districts of a program year.
+        """Return the districts of a program year.
 
-        The last numbered one is young: it has been there for four years only. From 2026-2027 on the first ones are
-        replaced by new ones.
+        The last numbered one has existed for four years only. From 2026-2027 on, new districts replace the first ones.
         """
         numbers = self.districts - 2
         if numbers > 1 and year.start < self.live_year.start - 3:
@@ -133,22 +131,19 @@ class SampleWorld:
             numbered = self._reformation.districts(numbered)
         return (*numbered, "F", "U")
 
-    # What is answered
-
     def home_page(self) -> bytes:
-        """The home page, with the districts of the live year by region."""
+        """Return the home page with the districts of the live year by region."""
         year = self.live_year
         return home_page([(self._traits(year, district).region, district) for district in self.districts_of(year)])
 
     def has_calendar_page(self, year: ProgramYear, district: str) -> bool:
-        """Whether a calendar page is shown for a district, which its year need not have; "" stands for the first."""
+        """Return whether a district, possibly unknown, has a calendar page; "" is the first district."""
         return not district or self.unknown_id == "other" or district in self.districts_of(year)
 
     def calendar_page(self, year: ProgramYear, district: str = "", month: int | None = None) -> bytes:
-        """The calendar page of a published year.
+        """Return the calendar page of a published year.
 
-        It shows the first district where there is none of that name, and the newest month where nothing is published
-        of the one that was asked for.
+        It shows the first district instead of an unknown one, and the newest month instead of an unpublished one.
         """
         months = self.months(year)
         month_end = year.month_end(month if month in months else months[0])
@@ -165,10 +160,9 @@ class SampleWorld:
         ).render()
 
     def report(self, asked: str, archive: ProgramYear | None = None) -> bytes | None:
-        """The export for a report string, from a closed year's archive or else from the bare path.
+        """Return the export for a report string, from the archive of a closed year or from the live path.
 
-        None where the dashboard would show its error page. The bare path is trusting: whatever it does not
-        understand it answers with today's figures.
+        None means the error page. The live path returns the figures of today for requests that it does not understand.
         """
         wanted = _Wanted.read(asked)
         if wanted is None:
@@ -194,7 +188,7 @@ class SampleWorld:
         month_end, as_of = wanted.month_end or year.close, wanted.as_of
         is_published = ProgramYear.of(month_end) == year and as_of in self.as_of_days(month_end)
         if year != self.live_year and as_of == self.close_of(year.close):
-            is_published = False  # its page offers that day without a value only
+            is_published = False  # the calendar page has an empty value for that day
         if as_of is None or not is_published:
             return as_csv(header_of(wanted.name, year.start), (), month_end, as_of or self.today)
         return self._csv(wanted, year, _Published(month_end, as_of, as_of))

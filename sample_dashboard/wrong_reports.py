@@ -1,4 +1,4 @@
-"""Reports that are not the requested ones, as a confused dashboard sends them."""
+"""Reports that differ from the requested ones, for fault injection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _with_old_footer(body: bytes) -> bytes:
 
 
 def _with_old_day(body: bytes) -> bytes:
-    """Of the right month."""
+    """Keep the month."""
     return body[:-_FOOTER_LENGTH] + f"{_OLD_DAY:%m/%d/%Y}\r\n".encode("ascii")
 
 
@@ -44,4 +44,4 @@ WRONG_REPORTS: Mapping[FaultKind, Callable[[bytes], bytes]] = {
     FaultKind.WRONG_DISTRICT: _of_another_district,
     FaultKind.MISSING_COLUMN: _with_other_columns,
 }
-"""Each fault of a report's content to what it makes of a right one."""
+"""Functions that change a correct report."""

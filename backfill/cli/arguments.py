@@ -1,4 +1,4 @@
-"""From what was typed to values; what is none is refused in one sentence that names the flag."""
+"""Converts options of the command line. Errors are one sentence that names the option."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.management.base import CommandError
-from django.db import Error as DatabaseTrouble
+from django.db import Error as DatabaseError
 
 from backfill.domain import BOUNDS, Actor, Cadence, Channel, JobRequest, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
@@ -20,11 +20,11 @@ Options = Mapping[str, Any]
 E = TypeVar("E", bound=StrEnum)
 
 PAGE_LIMITS = (1, 100)
-"""Fewest and most rows of one page, as over HTTP."""
+"""Minimum and maximum of --limit, as in the HTTP API."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OPERATOR_LENGTH = 150
-_FLAGS = {
+_OPTIONS = {
     "startDate": "--from",
     "endDate": "--to",
     "targetDistricts": "--district",
@@ -36,8 +36,8 @@ _FLAGS = {
     "maxDelayMs": "--max-delay-ms",
     "backoffMultiplier": "--backoff-multiplier",
 }
-"""Field of the API to flag of the command line."""
-_FIELD = re.compile(rf"\b({'|'.join(_FLAGS)})\b")
+"""Field of the API to option of the command line."""
+_FIELD = re.compile(rf"\b({'|'.join(_OPTIONS)})\b")
 
 
 def day(text: str | None, flag: str) -> date | None:
@@ -47,8 +47,8 @@ def day(text: str | None, flag: str) -> date | None:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
-        pass  # a day that no calendar has is refused like any other text
-    raise CommandError(f"{flag} must be a day of the calendar, written like 2024-01-31; it was {text[:40]!r}.")
+        pass  # a date that does not exist, such as 2024-02-30
+    raise CommandError(f"{flag} must be a date like 2024-01-31; it was {text[:40]!r}.")
 
 
 def job_id(text: str) -> UUID:
@@ -56,7 +56,7 @@ def job_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise CommandError(
-            f"{text[:60]!r} is no job id. List the jobs and their ids with: manage.py backfill list"
+            f"{text[:60]!r} is not a job id. List jobs and their ids with: manage.py backfill list"
         ) from None
 
 
@@ -68,7 +68,7 @@ def one_of(kind: type[E], text: str, flag: str) -> E:
 
 
 def several_of(kind: type[E], texts: Iterable[str], flag: str) -> frozenset[E]:
-    """Of a flag that may be repeated and takes lists with commas."""
+    """Convert a repeatable option that accepts comma-separated lists."""
     words = (word.strip() for text in texts for word in text.split(","))
     return frozenset(one_of(kind, word, flag) for word in words if word)
 
@@ -78,28 +78,28 @@ def districts(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def page(options: Options) -> tuple[int, int]:
-    """Limit and offset."""
-    limit, offset = _whole(options["limit"], "--limit"), _whole(options["offset"], "--offset")
+    """Return limit and offset."""
+    limit, offset = _integer(options["limit"], "--limit"), _integer(options["offset"], "--offset")
     low, high = PAGE_LIMITS
     if not low <= limit <= high:
         raise CommandError(f"--limit must be between {low} and {high}; it was {limit}.")
     if not 0 <= offset < 2**31:
-        raise CommandError(f"--offset must be 0 or more, and fit a list; it was {offset}.")
+        raise CommandError(f"--offset must be between 0 and {2**31 - 1}; it was {offset}.")
     return limit, offset
 
 
 def limit_changes(options: Options) -> dict[str, float]:
-    """The limits that were given, by their names in the domain."""
+    """Return the specified rate limits by their names in the domain."""
     given = {name: str(options[name]) for name in BOUNDS if options[name] is not None}
     return {
-        name: _number(text, flag) if name == "backoff_multiplier" else _whole(text, flag)
+        name: _number(text, flag) if name == "backoff_multiplier" else _integer(text, flag)
         for name, text in given.items()
         for flag in ["--" + name.replace("_", "-")]
     }
 
 
 def request(options: Options) -> JobRequest:
-    """What `start` and `preview` ask for."""
+    """Return the request of `start` or `preview`."""
     return JobRequest(
         job_type=parsed_job_type(options["type"]),
         start_date=day(options["from"], "--from"),
@@ -112,12 +112,12 @@ def request(options: Options) -> JobRequest:
 
 
 def actor(options: Options) -> Actor:
-    """Who is said to have done it: --operator, else the login name of the shell's user."""
+    """Return the actor for the audit log: --operator, otherwise the login name."""
     name = (options["operator"] or "").strip()
     if not name:
         try:
             name = getpass.getuser()
-        except (OSError, KeyError, ImportError):  # no such user in this container, and no variable names one
+        except (OSError, KeyError, ImportError):  # a container without a user entry
             name = "command line"
     if len(name) > _OPERATOR_LENGTH or not name.isprintable():
         raise CommandError(f"--operator must be one line of at most {_OPERATOR_LENGTH} printable characters.")
@@ -125,20 +125,20 @@ def actor(options: Options) -> Actor:
 
 
 def as_command_error(exc: BackfillError) -> CommandError:
-    """The error's sentence in the words of the command line."""
-    sentence = exc.message
+    """Translate an error; its message names options instead of API fields."""
+    message = exc.message
     if isinstance(exc, InvalidRequest | PlanChanged):
-        sentence = _FIELD.sub(lambda match: _FLAGS[match[1]], sentence)
+        message = _FIELD.sub(lambda match: _OPTIONS[match[1]], message)
     if isinstance(exc, PlanChanged) and exc.details:
         before, now = exc.details["before"], exc.details["now"]
         changed = ", ".join(f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
-        sentence += f" Changed: {changed or 'which items there are'}. Now it is --plan-id {exc.details['planId']}"
-    if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseTrouble):
-        sentence += " See that DATABASE_URL is right; where the store is new, run: manage.py migrate"
-    return CommandError(sentence)
+        message += f" Changed: {changed or 'the set of items'}. The new option is --plan-id {exc.details['planId']}"
+    if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseError):
+        message += " Check DATABASE_URL. If the database is new, run: manage.py migrate"
+    return CommandError(message)
 
 
-def _whole(text: object, flag: str) -> int:
+def _integer(text: object, flag: str) -> int:
     try:
         return int(str(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The verbs of the command line: read the options, call one method of the service, show what it returns."""
+"""The commands: each converts its options, calls the service and prints the result."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from django.core.management.base import CommandError
 from backfill import webhooks
 from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
-from backfill.cli.copy import run_copy
 from backfill.cli.coverage_table import coverage_view
-from backfill.cli.export import run_export
 from backfill.cli.formatting import COMMAND
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
+from backfill.cli.transfer import run_copy, run_export
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import Job, JobFilter, JobType, Outcome, OutcomeFilter, OutcomeKind, Status, parsed_district
 from backfill.serializers.audit import AuditPageSerializer
@@ -29,17 +28,15 @@ from backfill.service.commands import BackfillService, Started
 
 
 class Commands:
-    """Each method is a verb, and returns the exit code."""
+    """Each public method but `run` is a command and returns the exit code."""
 
     def __init__(self, service: BackfillService, options: Options) -> None:
         self._service, self._options = service, options
         self._console = ConsoleOutput(options)
 
-    def run(self, verb: str) -> int:
-        run: Callable[[], int] = getattr(self, verb.replace("-", "_"))
+    def run(self, command: str) -> int:
+        run: Callable[[], int] = getattr(self, command.replace("-", "_"))
         return run()
-
-    # Beginning.
 
     def start(self) -> int:
         started = self._service.start(
@@ -47,7 +44,7 @@ class Commands:
             by=arguments.actor(self._options),
             idempotency_key=self._options["idempotency_key"] or "",
         )
-        return self._begun(started)
+        return self._report_started(started)
 
     def retry(self) -> int:
         started = self._service.retry(
@@ -56,7 +53,7 @@ class Commands:
             codes=self._options["code"],
             districts=arguments.districts(self._options["district"]),
         )
-        return self._begun(started)
+        return self._report_started(started)
 
     def preview(self) -> int:
         preview = self._service.preview(arguments.request(self._options))
@@ -67,38 +64,38 @@ class Commands:
         return 0
 
     def _start_arguments(self) -> Sequence[str]:
-        """The arguments with which `start` plans the same."""
+        """Return the arguments with which `start` creates the same plan."""
         options = self._options
-        given = [
+        pairs = [
             ("--type", options["type"]),
             ("--from", options["from"]),
             ("--to", options["to"]),
             *(("--district", district) for district in options["district"]),
             ("--cadence", options["cadence"]),
         ]
-        words = [word for flag, value in given if value is not None for word in (flag, value)]
+        words = [word for option, value in pairs if value is not None for word in (option, value)]
         return [*words, "--no-skip-existing"] if options["no_skip_existing"] else words
 
-    def _begun(self, started: Started) -> int:
+    def _report_started(self, started: Started) -> int:
         job = started.job
         if not started.is_new:
-            self._console.note(f"This Idempotency-Key has started job {job.id} before; no other one was started.")
+            self._console.note(f"This Idempotency-Key has already started job {job.id}; no other job was started.")
         if self._options["wait"]:
-            return self._followed(job)
+            return self._follow(job)
         if self._console.is_json:
             self._show(job)
         else:
             self._console.say(
                 f"Job {job.id} is {job.status}: {formatting.count(job.progress.total_items, 'item')}.",
-                f"A worker picks it up: a server's, or the one of {COMMAND} work",
-                f"Watch it with: {COMMAND} status",
+                f"It starts as soon as a worker is free: in a server, or in {COMMAND} work",
+                f"Show its progress with: {COMMAND} status",
             )
         return 0
 
-    def _followed(self, job: Job) -> int:
+    def _follow(self, job: Job) -> int:
         console = self._console
-        console.watching.print(
-            f"Job {job.id}: Ctrl-C stops watching and leaves the job to any other worker.", soft_wrap=True
+        console.progress.print(
+            f"Job {job.id}: Ctrl-C stops watching; another worker continues the job.", soft_wrap=True
         )
         ended = follow(self._service, console, job, is_verbose=self._options["verbosity"] > 1)
         if ended is None:
@@ -109,63 +106,61 @@ class Commands:
             console.say(*tables.summary_view(ended, failures(self._service, ended), console.out, datetime.now(UTC)))
         return exit_code(ended)
 
-    # Watching.
-
     def status(self) -> int:
-        job = self._wanted() or self._newest()
+        job = self._named_or_active() or self._newest()
         if job is None:
             if self._console.is_json:
                 self._console.json(None)
-            self._console.say("Nothing is running.")
+            self._console.say("No job is running.")
         else:
             if not self._options["job_id"] and not job.status.is_active:
-                self._console.say("Nothing is running. The newest job:")
+                self._console.say("No job is running. The newest job:")
             self._show(job)
         return 0
 
     def list(self) -> int:
         limit, offset = arguments.page(self._options)
-        wanted = JobFilter(
+        job_filter = JobFilter(
             statuses=arguments.several_of(Status, self._options["status"], "--status"),
             job_types=arguments.several_of(JobType, self._options["type"], "--type"),
         )
-        page = self._service.jobs(wanted, limit=limit, offset=offset)
+        page = self._service.jobs(job_filter, limit=limit, offset=offset)
         now = datetime.now(UTC)
         if self._console.is_json:
             self._console.json(JobPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
-            self._console.say("There are no such jobs.")
+            self._console.say("No jobs found.")
         else:
             self._console.say(tables.jobs_table(page.rows, self._console.out, now))
-            self._say_which(len(page.rows), offset, page.total, "job")
+            self._say_page(len(page.rows), offset, page.total, "job")
         return 0
 
     def items(self) -> int:
         limit, offset = arguments.page(self._options)
         job_id = arguments.job_id(self._options["job_id"])
         district, outcome = self._options["district"], self._options["outcome"]
-        wanted = OutcomeFilter(
+        outcome_filter = OutcomeFilter(
             district=parsed_district(district) if district is not None else None,
             kind=arguments.one_of(OutcomeKind, outcome, "--outcome") if outcome else None,
         )
-        page = self._service.items(job_id, wanted, limit=limit, offset=offset)
+        page = self._service.items(job_id, outcome_filter, limit=limit, offset=offset)
         if self._console.is_json:
             self._console.json(ItemPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
-            self._console.say(f"Job {job_id} has settled no such items.")
+            self._console.say(f"Job {job_id} has no such outcomes.")
         else:
             self._console.say(tables.items_table(page.rows, self._console.out))
-            self._say_which(len(page.rows), offset, page.total, "item")
+            self._say_page(len(page.rows), offset, page.total, "item")
             self._say_excerpts([outcome for outcome in page.rows if outcome.excerpt])
         return 0
 
-    def _say_excerpts(self, refused: Sequence[Outcome]) -> None:
-        if refused and not self._options["excerpts"]:
-            items = formatting.count(len(refused), "item")
-            self._console.say(f"--excerpts prints how the refused report of {items} begins.")
+    def _say_excerpts(self, rejected: Sequence[Outcome]) -> None:
+        if rejected and not self._options["excerpts"]:
+            items = formatting.count(len(rejected), "item")
+            self._console.say(f"--excerpts prints the beginning of the rejected report of {items}.")
             return
-        for outcome in refused:
-            self._console.say(f"\n{outcome.item.key} ({outcome.reason}) begins:")
+        for outcome in rejected:
+            self._console.say(f"\nBeginning of the report of {outcome.item.key} ({outcome.reason}):")
             self._console.say(tables.excerpt(outcome))
 
     def audit(self) -> int:
@@ -175,10 +170,10 @@ class Commands:
         if self._console.is_json:
             self._console.json(AuditPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
-            self._console.say("Nobody has done anything yet.")
+            self._console.say("There are no audit entries.")
         else:
             self._console.say(tables.audit_view(page.rows, self._console.out))
-            self._say_which(len(page.rows), offset, page.total, "action")
+            self._say_page(len(page.rows), offset, page.total, "action")
         return 0
 
     def coverage(self) -> int:
@@ -198,41 +193,37 @@ class Commands:
     def export(self) -> int:
         return run_export(self._service.history, self._console, self._options)
 
-    def _say_which(self, shown: int, offset: int, total: int, name: str) -> None:
+    def _say_page(self, shown: int, offset: int, total: int, name: str) -> None:
         if shown < total:
-            stretch = f"{offset + 1:,} to {offset + shown:,}" if shown else "none"
-            self._console.say(f"Shown: {stretch} of {formatting.count(total, name)}; more with --offset and --limit.")
-
-    # Steering.
+            rows = f"{offset + 1:,} to {offset + shown:,}" if shown else "none"
+            self._console.say(f"Shown: {rows} of {formatting.count(total, name)}; more with --offset and --limit.")
 
     def cancel(self) -> int:
-        cancelled = self._service.cancel(self._target(), by=arguments.actor(self._options))
+        cancelled = self._service.cancel(self._target_id(), by=arguments.actor(self._options))
         if self._console.is_json:
             self._console.json(CancelledJobSerializer.render(cancelled))
         else:
             job = cancelled.job
-            follows = "; the items in flight are finished first" if job.status.is_active else ""
+            remaining = "; items in flight are finished first" if job.status.is_active else ""
             self._console.say(
-                f"Job {job.id} is {job.status}{follows}. It was {cancelled.previous_status}, with "
+                f"Job {job.id} is {job.status}{remaining}. It was {cancelled.previous_status}, with "
                 f"{job.progress.settled_items:,} of {job.progress.total_items:,} items settled."
             )
         return 0
 
     def pause(self) -> int:
-        return self._steered(self._service.pause, "Go on with: {command} resume {job}")
+        return self._change(self._service.pause, "Resume it with: {command} resume {job}")
 
     def resume(self) -> int:
-        return self._steered(self._service.resume, "A worker goes on with it. Watch it with: {command} status {job}")
+        return self._change(self._service.resume, "A worker continues it. Show it with: {command} status {job}")
 
-    def _steered(self, steer: Callable[..., Job], follows: str) -> int:
-        job = steer(self._target(), by=arguments.actor(self._options))
+    def _change(self, change: Callable[..., Job], advice: str) -> int:
+        job = change(self._target_id(), by=arguments.actor(self._options))
         if self._console.is_json:
             self._show(job)
         else:
-            self._console.say(f"Job {job.id} is {job.status}. {follows.format(command=COMMAND, job=job.id)}")
+            self._console.say(f"Job {job.id} is {job.status}. {advice.format(command=COMMAND, job=job.id)}")
         return 0
-
-    # Limits, work, housekeeping.
 
     def rate_limit(self) -> int:
         changes = arguments.limit_changes(self._options)
@@ -245,14 +236,14 @@ class Commands:
         else:
             self._console.say(*tables.limits_view(stored))
             if changes:
-                self._console.say("The next job takes these limits; a running one keeps its own.")
+                self._console.say("These limits apply to the next job; a running job keeps its own.")
         return 0
 
     def work(self) -> int:
         with StopSignals() as stop:
             worker = webhooks.new_worker(self._service)
             worker.start()
-            self._console.note("The worker runs. Ctrl-C or SIGTERM stops it; a job it runs is left to the next one.")
+            self._console.note("The worker runs. Ctrl-C or SIGTERM stops it; another worker can continue its job.")
             stop.wait()
             worker.stop()
         self._console.note("The worker has stopped.")
@@ -267,28 +258,25 @@ class Commands:
         )
         return 0
 
-    # Which job is meant, and how it is shown.
-
-    def _wanted(self) -> Job | None:
-        """The job that was named, else the active one."""
+    def _named_or_active(self) -> Job | None:
         named = self._options["job_id"]
         if named:
             return self._service.job(arguments.job_id(named))
         active = self._service.active()
-        return self._service.job(active.id) if active else None  # with its districts and errors
+        return self._service.job(active.id) if active else None  # active() omits districts and errors
 
     def _newest(self) -> Job | None:
         rows = self._service.jobs(JobFilter(), limit=1, offset=0).rows
         return self._service.job(rows[0].id) if rows else None
 
-    def _target(self) -> UUID:
-        """Of a verb that changes a job: the one that was named, else the active one."""
+    def _target_id(self) -> UUID:
+        """Return the id of the named or active job without loading the job."""
         named = self._options["job_id"]
         if named:
             return arguments.job_id(named)
         active = self._service.active()
         if active is None:
-            raise CommandError("Nothing is running. Name a job, or list them with: manage.py backfill list")
+            raise CommandError("No job is running. Name a job, or list jobs with: manage.py backfill list")
         return active.id
 
     def _show(self, job: Job) -> None:

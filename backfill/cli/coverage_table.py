@@ -1,4 +1,4 @@
-"""What history there is, as a map of districts and months that fits a terminal."""
+"""The stored history as a map of districts and months that fits the terminal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from backfill.serializers.coverage import filling_command
 from backfill.service.queries import Coverage
 
 SYMBOLS = {Cell.ANALYTICS: "A", Cell.FINAL: "#", Cell.SNAPSHOT: "o", Cell.NONE: ".", Cell.UNPUBLISHED: " "}
-_LEGEND = "Of each month's close: A with analytics, # final, o not final, . missing, blank not published."
+_LEGEND = "Closing of each month: A with analytics, # final, o not final, . missing, blank not published."
 
 _YEAR_WIDTH = 12 + 3
-"""Columns that a program year takes: one a month, and what parts it from the next."""
+"""Columns of a program year: one per month, and the gap to the next year."""
 
 _REST_WIDTH = 36
 """Columns of the district and the counts."""
@@ -28,14 +28,14 @@ _GAPS_SHOWN = 10
 
 
 def coverage_view(coverage: Coverage, console: Console) -> list[RenderableType]:
-    """The map in as many tables as the width needs, the gaps, and the commands that fill them."""
+    """Return the map as one or more tables, the gaps, and the commands that fill them."""
     months = coverage.months
     shown = sorted({district for month in months for district in month.cells}, key=district_order)
     if not shown:
-        return [f"Nothing is stored from {coverage.first} to {coverage.last}. Begin with: {COMMAND} preview --from DAY"]
+        return [f"Nothing is stored from {coverage.first} to {coverage.last}. Start with: {COMMAND} preview --from DAY"]
     years = [list(group) for _, group in groupby(months, key=lambda month: ProgramYear.of(month.month_end))]
-    at_once = max((console.width - _REST_WIDTH) // _YEAR_WIDTH, 1)
-    tables = [_table(years[n : n + at_once], shown, console) for n in range(0, len(years), at_once)]
+    years_per_table = max((console.width - _REST_WIDTH) // _YEAR_WIDTH, 1)
+    tables = [_table(years[n : n + years_per_table], shown, console) for n in range(0, len(years), years_per_table)]
     return [*tables, _LEGEND, *_gaps(coverage), *_analytics(months)]
 
 
@@ -58,29 +58,29 @@ def _table(years: Sequence[Sequence[CoveredMonth]], districts: Sequence[str], co
 
 
 def _year(months: Sequence[CoveredMonth], district: str) -> str:
-    """July first; a range that begins later leaves the months before it blank."""
-    before = (months[0].month_end.month - 7) % 12
-    return " " * before + "".join(SYMBOLS[month.cells.get(district, Cell.UNPUBLISHED)] for month in months)
+    """Return one symbol per month from July on; months before the range are blank."""
+    blank = (months[0].month_end.month - 7) % 12
+    return " " * blank + "".join(SYMBOLS[month.cells.get(district, Cell.UNPUBLISHED)] for month in months)
 
 
 def _gaps(coverage: Coverage) -> list[RenderableType]:
     if not coverage.gaps:
-        return ["No close is missing."]
-    lines: list[RenderableType] = ["Gaps, the largest first:"]
+        return ["No closing is missing."]
+    lines: list[RenderableType] = ["Gaps, largest first:"]
     for gap in coverage.gaps[:_GAPS_SHOWN]:
         names = " ".join(gap.districts[:6]) + (" ..." if len(gap.districts) > 6 else "")
         lines.append(
-            f"  {gap.first:%b %Y} to {gap.last:%b %Y}: {formatting.count(gap.closes, 'close')} of "
+            f"  {gap.first:%b %Y} to {gap.last:%b %Y}: {formatting.count(gap.closes, 'closing')} of "
             f"{formatting.count(len(gap.districts), 'district')} ({names})\n    {filling_command(gap)}"
         )
     if len(coverage.gaps) > _GAPS_SHOWN:
-        lines.append(f"  and {formatting.count(len(coverage.gaps) - _GAPS_SHOWN, 'smaller gap')}; all with --json")
+        lines.append(f"  and {formatting.count(len(coverage.gaps) - _GAPS_SHOWN, 'smaller gap')}; use --json for all")
     return lines
 
 
 def _analytics(months: Sequence[CoveredMonth]) -> list[RenderableType]:
-    lacking = sum(month.unanalysed for month in months)
-    if not lacking:
+    missing = sum(month.unanalysed for month in months)
+    if not missing:
         return []
     command = f"{COMMAND} start --type analytics-generation"
-    return [f"{formatting.count(lacking, 'snapshot')} without analytics; compute them with: {command}"]
+    return [f"{formatting.count(missing, 'snapshot')} without analytics; compute them with: {command}"]

@@ -1,4 +1,4 @@
-"""Figures as words, for humans at a terminal."""
+"""Formats values as text for the terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMAND = "manage.py backfill"
 
 
 def instant(at: datetime | None) -> str:
-    """To the second, UTC; a dash where there is none."""
+    """Format a time in UTC with seconds; a dash for None."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else "-"
 
 
@@ -29,9 +29,9 @@ def minute(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "-"
 
 
-def length(of: timedelta) -> str:
-    """The two largest units: `45 s`, `3 min 20 s`, `1 h 20 min`, `2 days 3 h`."""
-    seconds = max(round(of.total_seconds()), 0)
+def length(delta: timedelta) -> str:
+    """Format the two largest units: `45 s`, `3 min 20 s`, `1 h 20 min`, `2 days 3 h`."""
+    seconds = max(round(delta.total_seconds()), 0)
     days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     units = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (seconds % 60, "s")]
     first = next((n for n, (count, _) in enumerate(units) if count), len(units) - 1)
@@ -39,7 +39,7 @@ def length(of: timedelta) -> str:
 
 
 def duration(job: Job, now: datetime) -> timedelta:
-    """From its first start to its end, or to now."""
+    """Return the time from the first start of a job to its end, or to now."""
     end = job.ended_at or now
     return end - (job.started_at or end)
 
@@ -64,24 +64,24 @@ def settled(progress: Progress) -> str:
 
 
 def pace(progress: Progress) -> str:
-    """How fast it goes and when it may be done; a sentence also where that is not known yet."""
+    """Format the rate of a job and its remaining time."""
     rate, left = progress.items_per_minute, progress.left
     if left is None:
-        return "time left known once something is done"
+        return "remaining time unknown until the first items are done"
     pace = f"{rate:,.1f} items a minute, " if rate is not None else ""
     return f"{pace}about {estimate(left, 'left ')}"
 
 
-def estimate(of: Estimate, after: str = "") -> str:
-    """`3 min (2 min to 5 min)`, with what comes `after` the middle one."""
-    usual, low, high = (length(timedelta(seconds=seconds)) for seconds in (of.seconds, of.low, of.high))
-    return f"{usual} {after}({low} to {high})"
+def estimate(value: Estimate, suffix: str = "") -> str:
+    """Format `3 min (2 min to 5 min)`; `suffix` follows the first value."""
+    expected, low, high = (length(timedelta(seconds=seconds)) for seconds in (value.seconds, value.low, value.high))
+    return f"{expected} {suffix}({low} to {high})"
 
 
-def why(job: Job) -> str:
-    """Why it does what it does right now, in a sentence."""
+def status_message(job: Job) -> str:
+    """Return a sentence that explains what the job does now."""
     if job.status is Status.PAUSED:
-        return f"It is paused. Go on with: {COMMAND} resume {job.id}"
+        return f"It is paused. Resume it with: {COMMAND} resume {job.id}"
     kind = job.job_type.description
     sends_nothing = not kind.calls_dashboard and job.status is Status.RUNNING
     if sends_nothing and job.progress.limiter.state is not LimiterState.BACKING_OFF:
@@ -92,17 +92,17 @@ def why(job: Job) -> str:
 
 
 def changes(entry: AuditEntry) -> str:
-    """What changed, as `status running to cancelling`; of a new job only its range, since all of it is new."""
+    """Format changes as `status running to cancelling`; for a new job only its range."""
     if entry.action in {AuditAction.STARTED, AuditAction.RETRIED}:
         first, last = (entry.changes.get(name, (None, None))[1] for name in ("startDate", "endDate"))
         return f"{first or 'the first'} to {last or 'the newest'}"
-    return printable(", ".join(f"{name} {was} to {becomes}" for name, (was, becomes) in entry.changes.items()))
+    return printable(", ".join(f"{name} {before} to {after}" for name, (before, after) in entry.changes.items()))
 
 
-def held_back(limiter: LimiterReport) -> str:
-    """For how long it was held back, and by what; empty where it was not."""
+def time_lost(limiter: LimiterReport) -> str:
+    """Format the time lost by cause; empty if none was lost."""
     parts = [f"{length(timedelta(seconds=seconds))} {by}" for by, seconds in sorted(limiter.waited.items()) if seconds]
-    return f"held back for {', '.join(parts)}" if parts else ""
+    return f"time lost to errors: {', '.join(parts)}" if parts else ""
 
 
 def dates(config: JobConfig) -> str:
@@ -118,5 +118,5 @@ def districts(config: JobConfig) -> str:
 
 
 def printable(text: str) -> str:
-    """On one line and without control characters, which could steer the terminal: it may be the dashboard's text."""
+    """Replace line breaks and control characters, which could control the terminal, by spaces."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -1,4 +1,4 @@
-"""Where the command line writes: JSON or text for humans on standard output, notes on standard error."""
+"""Output of the commands: JSON or text on standard output, notes on standard error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rich.console import Console, RenderableType
 from backfill.cli.arguments import Options
 
 _PIPED_WIDTH = 160
-"""Columns where there is no terminal that says how many it has."""
+"""Columns of output that is not a terminal."""
 
 
 class ConsoleOutput:
-    """`out` is silent to humans under --json: standard output then carries the JSON and nothing else."""
+    """With --json, standard output contains only the JSON document."""
 
     def __init__(self, options: Options) -> None:
         self.is_json: bool = options.get("json", False)
@@ -29,45 +29,44 @@ class ConsoleOutput:
         self.err = _console(options.get("stderr") or sys.stderr, options)
 
     @property
-    def watching(self) -> Console:
-        """Where progress is shown."""
+    def progress(self) -> Console:
         return self.err if self.is_json else self.out
 
     def say(self, *renderables: RenderableType) -> None:
-        """For humans; a long line is left to the terminal to wrap, so that a command in it can be copied."""
+        """Print text unless --json is set. Long lines are not wrapped, so that commands in them can be copied."""
         if not self.is_json:
             for renderable in renderables:
                 self.out.print(renderable, soft_wrap=isinstance(renderable, str))
 
-    def note(self, sentence: str) -> None:
-        """On standard error, also under --json."""
-        self.err.print(sentence, soft_wrap=True)
+    def note(self, message: str) -> None:
+        """Print a message to standard error, also with --json."""
+        self.err.print(message, soft_wrap=True)
 
     @contextmanager
     def binary_out(self) -> Iterator[IO[bytes]]:
-        """Standard output for bytes."""
+        """Yield standard output as a binary stream."""
         binary = getattr(self._file, "buffer", None)
         if binary is not None:
             yield binary
             binary.flush()
             return
-        held = BytesIO()  # a stand-in for standard output that takes text only
-        yield held
-        self._file.write(held.getvalue().decode())
+        buffer = BytesIO()  # a replacement of standard output that accepts text only
+        yield buffer
+        self._file.write(buffer.getvalue().decode())
 
-    def json(self, shape: Any) -> None:
-        self._file.write(json.dumps(shape, indent=2, ensure_ascii=False) + "\n")
+    def json(self, document: Any) -> None:
+        self._file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         self._file.flush()
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """As any write does; a Console would end the process here, as if the verb had failed."""
+        """Raise an error as other writes do; the base class exits the process with code 1."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def _console(file: IO[str], options: Options) -> Console:
-    """Without markup, since what is shown holds the words of others."""
+    """Return a console without markup, because texts come from other systems."""
     is_terminal = file.isatty()
     width = None if is_terminal or os.environ.get("COLUMNS") else _PIPED_WIDTH
     return _Console(

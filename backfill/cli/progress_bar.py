@@ -1,4 +1,4 @@
-"""A job as it goes: a live bar on a terminal, a plain line now and then where there is none."""
+"""Progress of a job: a live bar on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backfill.cli import formatting
 from backfill.domain import Job, Status
 
 _LINE_EVERY = 4.0
-"""Seconds between two plain lines."""
+"""Seconds between two lines."""
 
 _STYLES = {
     Status.COMPLETED: "green",
@@ -38,7 +38,7 @@ def status_text(status: Status) -> Text:
 
 
 def bar(job: Job, *, is_drawn: bool = True) -> RenderableType:
-    """Bar, percent, counts, pace, why. The bar takes the whole width, and is drawn on terminals only."""
+    """Return bar, percentage, counts, rate and status message; `is_drawn` is False if there is no terminal."""
     progress = job.progress
     lines: list[RenderableType] = [Text(f"Job {job.id} ({job.job_type}) is ") + status_text(job.status)]
     percent = f"{progress.percent:.1f} %"
@@ -51,12 +51,12 @@ def bar(job: Job, *, is_drawn: bool = True) -> RenderableType:
     else:
         lines.append(Text(f"{percent}, {formatting.settled(progress)}"))
     if job.status.is_active:
-        lines += [Text(formatting.pace(progress)), Text(formatting.why(job), style="dim")]
+        lines += [Text(formatting.pace(progress)), Text(formatting.status_message(job), style="dim")]
     return Group(*lines)
 
 
 class ProgressDisplay(ABC):
-    """Entered while a job is watched."""
+    """A context manager for the time while a job is watched."""
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -68,12 +68,12 @@ class ProgressDisplay(ABC):
     def show(self, job: Job) -> None: ...
 
     @abstractmethod
-    def say(self, sentence: str) -> None:
-        """Something that happened, and stays to be read."""
+    def say(self, message: str) -> None:
+        """Print a message that stays on the screen."""
 
 
 class LiveBar(ProgressDisplay):
-    """Redrawn in place; what the worker of this process has to say appears above it."""
+    """A bar that is updated in place; log messages of the worker in this process appear above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -93,12 +93,12 @@ class LiveBar(ProgressDisplay):
     def show(self, job: Job) -> None:
         self._live.update(bar(job), refresh=True)
 
-    def say(self, sentence: str) -> None:
-        self._console.print(sentence, soft_wrap=True)
+    def say(self, message: str) -> None:
+        self._console.print(message, soft_wrap=True)
 
 
 class PlainLines(ProgressDisplay):
-    """For a pipe or a log file: a line every few seconds, and whenever the status changes."""
+    """A line every few seconds and at each change of status, for a pipe or a log file."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -118,11 +118,11 @@ class PlainLines(ProgressDisplay):
         self._status, self._next = job.status, now + _LINE_EVERY
         parts = [f"{job.status} {job.progress.percent:.1f} %", formatting.settled(job.progress)]
         if job.status.is_active:
-            parts += [formatting.pace(job.progress), formatting.why(job)]
+            parts += [formatting.pace(job.progress), formatting.status_message(job)]
         self.say(" | ".join(parts))
 
-    def say(self, sentence: str) -> None:
-        self._console.print(sentence, soft_wrap=True)
+    def say(self, message: str) -> None:
+        self._console.print(message, soft_wrap=True)
         self._console.file.flush()
 
 
@@ -136,6 +136,5 @@ class _LogAbove(logging.Handler):
 
 
 def progress_display(console: Console) -> ProgressDisplay:
-    """The one that suits where it is shown."""
     is_live = console.file.isatty() and not console.is_dumb_terminal
     return LiveBar(console) if is_live else PlainLines(console)

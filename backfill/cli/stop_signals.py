@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as something to wait for."""
+"""Waits for SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
-_LONGEST = 0.5
-"""Seconds of one wait. A signal that comes when the thread is just about to wait is handled only once it runs again."""
+_POLL_SECONDS = 0.5
+"""A signal that arrives just before the thread blocks is handled only when the thread runs again."""
 
 
 class StopSignals:
-    """While it is entered, SIGINT and SIGTERM interrupt nothing: they end `wait`."""
+    """Within the context, SIGINT and SIGTERM end `wait` and interrupt nothing else."""
 
     def __init__(self) -> None:
-        # A queue, since its put may be called from a signal handler at any point of the thread that waits in get.
-        self._got: SimpleQueue[int] = SimpleQueue()
-        self._is_asked = False
+        # SimpleQueue.put is reentrant: a signal handler may call it while the same thread is in get.
+        self._signals: SimpleQueue[int] = SimpleQueue()
+        self._is_stopped = False
 
     def __enter__(self) -> Self:
         self._before = {
-            number: signal.signal(number, lambda got, _frame: self._got.put(got))
+            number: signal.signal(number, lambda received, _frame: self._signals.put(received))
             for number in (signal.SIGINT, signal.SIGTERM)
         }
         return self
@@ -38,15 +38,15 @@ class StopSignals:
             signal.signal(number, handler)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it was asked to stop, at the latest after so many seconds; None waits as long as it takes."""
+        """Return whether a signal arrived, after at most `seconds`; None waits without limit."""
         ends = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._is_asked:
+        while not self._is_stopped:
             left = ends - time.monotonic()
             try:
-                self._got.get(timeout=max(min(left, _LONGEST), 0))
+                self._signals.get(timeout=max(min(left, _POLL_SECONDS), 0))
             except Empty:
-                if left <= _LONGEST:
+                if left <= _POLL_SECONDS:
                     return False
             else:
-                self._is_asked = True
+                self._is_stopped = True
         return True

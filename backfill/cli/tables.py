@@ -1,4 +1,4 @@
-"""Jobs, items, plans and limits as tables and short texts. Widths follow the terminal; times are UTC."""
+"""Jobs, items, plans and limits as tables that fit the terminal. Times are UTC."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ from backfill.domain import LIMIT_NAMES, AuditEntry, Job, Outcome, OutcomeKind, 
 from backfill.service.planning import Preview
 
 _WIDE = 130
-"""Columns from which a list of jobs shows everything."""
+"""Minimum width in characters for all columns of the list of jobs."""
 
 _NARROW = 100
-"""Columns below which columns stand close together, and a list of jobs leaves out how long they took."""
+"""Below this width, tables are compact and the list of jobs has no durations."""
 
 _SMALL = 80
-"""Columns below which a list of jobs shows no more than which job it is and how far it came."""
+"""Below this width, the list of jobs shows id, status and progress only."""
 
 _ERRORS_SHOWN = 10
 _NAMES_SHOWN = 12
 
 
 def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
-    """As much of each as there is room for."""
 
     def done(job: Job) -> str:
         progress = job.progress
@@ -81,12 +80,12 @@ def items_table(outcomes: Iterable[Outcome], console: Console) -> Table:
 
 
 def excerpt(outcome: Outcome) -> Text:
-    """How a refused report begins, line by line; `printable` would fold its lines into one."""
+    """Return the beginning of a rejected report, indented, with its line breaks."""
     return Text("\n".join(f"    {line}" for line in outcome.excerpt.split("\n")))
 
 
 def audit_view(entries: Iterable[AuditEntry], console: Console) -> RenderableType:
-    """A table where there is room for one; else lines, since who did it would be the first to be left out."""
+    """Return a table on wide terminals, otherwise lines, so that names are not truncated."""
     if console.width < _WIDE:
         return "\n".join(_action_text(entry) for entry in entries)
     table = plain_table(console)
@@ -113,26 +112,26 @@ def _action_text(entry: AuditEntry) -> str:
 
 
 def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
-    """All that an operator wants to know of a job, the sentence why it does what it does included."""
+    """Return progress, status message, details and newest errors of a job."""
     config, progress, limiter = job.config, job.progress, job.progress.limiter
-    began = "not yet" if job.started_at is None else f"{formatting.instant(job.started_at)} UTC"
+    started = "not yet" if job.started_at is None else f"{formatting.instant(job.started_at)} UTC"
     if job.resume_count:
-        began += (
+        started += (
             f", resumed {formatting.count(job.resume_count, 'time')}, last {formatting.instant(job.resumed_at)} UTC"
         )
     requests = f"{limiter.requests_made:,} made"
     if job.status.is_active:
         requests += f", {limiter.requests_this_minute:,} this minute; {limiter.state}"
         if limiter.pace is not None:
-            requests += f"; {round(limiter.pace, 1):,g} a minute may start"
-    if held_back := formatting.held_back(limiter):
-        requests += f"; {held_back}"
+            requests += f"; current limit {round(limiter.pace, 1):,g} a minute"
+    if time_lost := formatting.time_lost(limiter):
+        requests += f"; {time_lost}"
     rows = {
         "type": str(job.job_type),
         "range": f"{formatting.dates(config)}, {config.cadence}, {formatting.districts(config)}",
         "requests": requests,
         "created": f"{formatting.instant(job.created_at)} UTC by {printable(job.created_by)}",
-        "started": began,
+        "started": started,
     }
     if job.retry_of:
         rows["retry of"] = str(job.retry_of)
@@ -147,15 +146,15 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     if job.error:
         rows["error"] = printable(job.error)
     if progress.quality:
-        rows["quality"] = f"what does not add up, listed in the results: {formatting.reasons(progress.quality)}"
+        rows["quality"] = f"inconsistent figures, listed in the results: {formatting.reasons(progress.quality)}"
     if progress.districts:
         states = Counter(district.status for district in progress.districts.values())
         rows["districts"] = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
-    return [bar(job, is_drawn=console.is_terminal), _facts(rows), *_errors(job, console)]
+    return [bar(job, is_drawn=console.is_terminal), _details(rows), *_errors(job, console)]
 
 
 def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableType]:
-    """The plan, and the command that starts exactly this plan; `arguments` are those that it was previewed with."""
+    """Return the plan and the command that starts it; `arguments` are those of the preview."""
     plan, config = preview.plan, preview.config
     names = [name for name in plan.district_totals if name != "all"]
     shown = " ".join(names[:_NAMES_SHOWN]) + (" ..." if len(names) > _NAMES_SHOWN else "")
@@ -163,11 +162,11 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
         "type": str(preview.job_type),
         "range": f"{formatting.dates(config)}, {config.cadence}",
         "dates": f"{len(plan.days):,}"
-        + (f" (and {plan.unpublished_dates:,} for which nothing is published)" if plan.unpublished_dates else ""),
+        + (f" ({_unpublished(plan.unpublished_dates)})" if plan.unpublished_dates else ""),
         "districts": f"{len(names):,}" + (f": {shown}" if names else ""),
         "items": f"{plan.total_items:,}"
-        + (f", of them to be skipped: {formatting.reasons(plan.skipped)}" if plan.skipped_items else "")
-        + (f", and {plan.stale:,} to be computed anew" if plan.stale else ""),
+        + (f", skipped: {formatting.reasons(plan.skipped)}" if plan.skipped_items else "")
+        + (f", outdated and computed again: {plan.stale:,}" if plan.stale else ""),
         "requests": f"{plan.requests:,}, at most {config.rate_limits.max_requests_per_minute:,} a minute"
         if plan.requests
         else "none",
@@ -175,7 +174,11 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
         "plan": preview.plan_id,
     }
     command = shlex.join([*arguments, "--plan-id", preview.plan_id])
-    return [_facts(rows), f"Nothing was started. Start exactly this plan with: {COMMAND} start {command}"]
+    return [_details(rows), f"No job was started. Start this plan with: {COMMAND} start {command}"]
+
+
+def _unpublished(dates: int) -> str:
+    return f"{formatting.count(dates, 'other date')} {'has' if dates == 1 else 'have'} no published data"
 
 
 def limits_view(stored: StoredLimits) -> list[RenderableType]:
@@ -185,11 +188,11 @@ def limits_view(stored: StoredLimits) -> list[RenderableType]:
         if stored.updated_at
         else "never; these are the defaults"
     )
-    return [_facts(rows)]
+    return [_details(rows)]
 
 
 def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: datetime) -> list[RenderableType]:
-    """What came of a job that was watched to its end."""
+    """Return the summary of an ended job with its failures by cause."""
     progress = job.progress
     lines: list[RenderableType] = [
         (
@@ -200,15 +203,15 @@ def summary_view(job: Job, failures: Sequence[Outcome], console: Console, now: d
     if job.error:
         lines.append(printable(job.error))
     if progress.quality:
-        lines.append(f"What does not add up is listed in the results: {formatting.reasons(progress.quality)}.")
+        lines.append(f"The results list inconsistent figures: {formatting.reasons(progress.quality)}.")
     if not progress.total_items:
-        lines.append(f"It had no items: {job.job_type.description.no_items} for its dates.")
+        lines.append(f"The job had no items: {job.job_type.description.no_items} for its dates.")
     if failures:
-        some = f" (of the first {len(failures):,})" if len(failures) < progress.failed else ""
+        limit = f" (first {len(failures):,})" if len(failures) < progress.failed else ""
         lines += [
-            f"Failures by cause{some}:",
+            f"Failures by cause{limit}:",
             _causes(failures, console),
-            f"Retry them with: {COMMAND} retry {job.id}   (one cause only: --code CODE)",
+            f"Retry them with: {COMMAND} retry {job.id}   (for one cause: --code CODE)",
         ]
     return lines
 
@@ -220,8 +223,8 @@ def _causes(failures: Sequence[Outcome], console: Console) -> Table:
     table = plain_table(console)
     table.add_column("Code", no_wrap=True)
     table.add_column("Items", justify="right")
-    table.add_column("A retry", no_wrap=True)
-    table.add_column("For example", overflow="fold")
+    table.add_column("Retry", no_wrap=True)
+    table.add_column("Example", overflow="fold")
     for code, group in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
         may_help = any(failure.is_retryable for failure in group)
         example = group[0]
@@ -244,11 +247,11 @@ def _errors(job: Job, console: Console) -> list[RenderableType]:
     table.add_column("Message", overflow="fold")
     for error in errors:
         table.add_row(error.item_key, error.code, printable(error.message))
-    head = f"The newest errors ({len(errors)} of {job.progress.failed:,}), all with: {COMMAND} items {job.id}"
-    return ["", f"{head} --outcome failed", table]
+    command = f"{COMMAND} items {job.id} --outcome failed"
+    return ["", f"Newest errors ({len(errors)} of {job.progress.failed:,}); list all with: {command}", table]
 
 
-def _facts(rows: Mapping[str, str]) -> Table:
+def _details(rows: Mapping[str, str]) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -258,8 +261,8 @@ def _facts(rows: Mapping[str, str]) -> Table:
 
 
 def plain_table(console: Console) -> Table:
-    """Lines only where a human looks at them."""
+    """Return a table with lines on a terminal, without lines elsewhere."""
     gap = 0 if console.width < _NARROW else 1
-    if console.is_terminal:  # where the box itself parts columns by a blank
+    if console.is_terminal:  # the box separates columns by a space
         return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap, 0, 0))
     return Table(box=None, pad_edge=False, padding=(0, gap + 1, 0, 0))

@@ -1,4 +1,4 @@
-"""`--wait`: run or follow a job to its end, with a worker in this process."""
+"""`--wait`: watches a job until it ends, with a worker in this process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ EXIT_FAILED = 1
 EXIT_FAILED_ITEMS = 2
 EXIT_INTERRUPTED = 130
 
-_LOOK_EVERY = 0.5
-"""Seconds between two looks at the job."""
+_POLL_SECONDS = 0.5
 
-_FAILURES_READ = 20_000
-"""Failures that are grouped by cause at the end, at most."""
+_MAX_FAILURES = 20_000
+"""Maximum number of failures that are read for the summary by cause."""
 
 
 def exit_code(job: Job) -> int:
-    """Of a job that ended: 0 completed, 1 failed, 2 completed with failed items, 130 cancelled."""
+    """Return the exit code of an ended job: 0 completed, 1 failed, 2 completed with failed items, 130 cancelled."""
     if job.status is Status.CANCELLED:
         return EXIT_INTERRUPTED
     if job.status is Status.FAILED:
@@ -37,10 +36,10 @@ def exit_code(job: Job) -> int:
 
 
 def follow(service: BackfillService, console: ConsoleOutput, job: Job, *, is_verbose: bool) -> Job | None:
-    """The ended job; None where this process was asked to stop before, and has said so.
+    """Return the ended job, or None if a signal stopped this process before; a message was printed then.
 
-    Whichever worker claims the job first runs it: the one of this process, or a server's. When this process stops,
-    its worker gives the lease back, and any other goes on.
+    The first worker that claims the job runs it: that of this process or another one. When this process stops, its
+    worker releases the job.
     """
     if not job.status.is_active:
         return job
@@ -48,48 +47,48 @@ def follow(service: BackfillService, console: ConsoleOutput, job: Job, *, is_ver
         worker = webhooks.new_worker(service)
         worker.start()
         try:
-            with progress_display(console.watching) as display:
+            with progress_display(console.progress) as display:
                 ended = _watch(service, job.id, display, stop)
         finally:
             worker.stop()
     if ended is not None:
         return ended
-    return _as_it_was_left(service, console, job.id)
+    return _after_stop(service, console, job.id)
 
 
 def failures(service: BackfillService, job: Job) -> list[Outcome]:
-    """The failed items, or the first of very many."""
-    found: list[Outcome] = []
-    while len(found) < min(job.progress.failed, _FAILURES_READ):
-        page = service.items(job.id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=1000, offset=len(found))
+    """Return at most _MAX_FAILURES failed items."""
+    rows: list[Outcome] = []
+    while len(rows) < min(job.progress.failed, _MAX_FAILURES):
+        page = service.items(job.id, OutcomeFilter(kind=OutcomeKind.FAILED), limit=1000, offset=len(rows))
         if not page.rows:
             break
-        found += page.rows
-    return found
+        rows += page.rows
+    return rows
 
 
 def _watch(service: BackfillService, job_id: UUID, display: ProgressDisplay, stop: StopSignals) -> Job | None:
-    is_answering = True
+    is_available = True
     while True:
         try:
             job = service.job(job_id)
         except StorageUnavailable as exc:
-            if is_answering:
-                display.say(f"{exc.message} The job is safe; it is looked for again every {_LOOK_EVERY:g} s.")
-            is_answering = False
+            if is_available:
+                display.say(f"{exc.message} The job is safe; this command tries again every {_POLL_SECONDS:g} s.")
+            is_available = False
         else:
-            if not is_answering:
-                display.say("The job store answers again.")
-            is_answering = True
+            if not is_available:
+                display.say("The job store is available again.")
+            is_available = True
             display.show(job)
             if not job.status.is_active:
                 return job
-        if stop.wait(_LOOK_EVERY):
+        if stop.wait(_POLL_SECONDS):
             return None
 
 
-def _as_it_was_left(service: BackfillService, console: ConsoleOutput, job_id: UUID) -> Job | None:
-    """The job where it ended while the worker stopped."""
+def _after_stop(service: BackfillService, console: ConsoleOutput, job_id: UUID) -> Job | None:
+    """Return the job if it ended while the worker stopped."""
     try:
         job = service.job(job_id)
     except StorageUnavailable as exc:
@@ -98,14 +97,14 @@ def _as_it_was_left(service: BackfillService, console: ConsoleOutput, job_id: UU
         if not job.status.is_active:
             return job
     console.note(
-        f"Stopped watching; job {job_id} goes on wherever a worker runs. Cancel it with: {COMMAND} cancel {job_id}"
+        f"Stopped watching. Any other worker continues job {job_id}. Cancel it with: {COMMAND} cancel {job_id}"
     )
     return None
 
 
 @contextmanager
 def _quiet(is_verbose: bool) -> Iterator[None]:
-    """The worker's own log shows troubles only, since the display shows the rest; -v 2 shows all of it."""
+    """Log warnings and errors of the worker only, unless -v 2 is set; the display shows the progress."""
     logger = logging.getLogger("backfill")
     before = logger.level
     if not is_verbose:

@@ -1,1 +1,1 @@
-"""The dashboard: how it is asked (protocol, client), and what its answers are worth (csv, calendar_page)."""
+"""The dashboard: requests (protocol, client, network) and responses (reports, calendar_page, home_page, robots)."""

@@ -1,4 +1,4 @@
-"""What a calendar page says: the drop-downs of the dashboard's club page list every district and as-of day."""
+"""Parses calendar pages: the drop-downs of the dashboard's club page list all districts and as-of days."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class CalendarPage:
     """The drop-downs of one page."""
 
     program_year: ProgramYear
-    """The one that the page shows, whichever was asked for."""
+    """The program year that the page shows; it can differ from the requested one."""
     program_years: tuple[ProgramYear, ...]
-    """Every one that is published, in the page's order."""
+    """All published program years, in the order of the page."""
     month: int
-    """The one that the page shows, 1 to 12."""
+    """The month that the page shows, 1 to 12."""
     months: tuple[int, ...]
-    """Every month with figures of that program year, in the page's order."""
+    """All published months of that program year, in the order of the page."""
     districts: tuple[str, ...]
     as_of_days: tuple[date, ...]
-    """Oldest first; empty where the page lists none."""
+    """Oldest first; empty if the page lists none."""
     has_blank_close: bool
-    """The option of the close has an empty value (June of a closed year)."""
+    """The option of the closing has an empty value (June of a closed year)."""
     close: date | None = None
-    """The close, if the month is closed: the selected day, which need not be the newest; None if no day is listed."""
+    """The closing of a closed month: the selected day, not always the newest. None if the page lists no day."""
 
 
 def parse_calendar_page(html: bytes | str, *, subject: str = "The calendar page") -> CalendarPage:
-    """Read a page. Raises HtmlPage, its sentence begun by `subject`, for an error page and for what cannot be read."""
+    """Parse a page. Raises HtmlPage, with a message that begins with `subject`, for any other page."""
     tree = LexborHTMLParser(html)
     try:
         years, months, districts = (_options(tree, name) for name in ("ddlProgramYear", "ddlMonth", "ddlDistricts"))
@@ -59,18 +59,18 @@ def parse_calendar_page(html: bytes | str, *, subject: str = "The calendar page"
         )
     except ValueError as exc:
         raise HtmlPage(
-            f"{subject} came as a page that is no calendar: {exc}. Try again later; if it stays so, "
-            "the page's format may have changed."
+            f"{subject} is not a calendar page: {exc}. Try again later. If this persists, the format of the page may "
+            "have changed."
         ) from exc
 
 
 def calendar_month(page: CalendarPage, month_end: date, *, is_archived: bool, fetched_at: datetime) -> CalendarMonth:
-    """What a page says of the month that was asked for, which need not be the month that it shows.
+    """Return the calendar of a requested month.
 
-    The dashboard shows another month where the asked one has nothing: then there are no days. Where it shows another
-    program year it says nothing at all of the asked month.
+    The page shows another month if nothing is published for the requested one: the result has no days then. A page of
+    another program year says nothing about the requested month.
 
-    Days after the close of a closed month belong to the next month, whose page lists them too.
+    Days after the closing of a closed month belong to the next month; the page of that month lists them too.
     """
     is_same_year = page.program_year == ProgramYear.of(month_end)
     is_same_month = is_same_year and page.month == month_end.month
@@ -83,7 +83,7 @@ def calendar_month(page: CalendarPage, month_end: date, *, is_archived: bool, fe
         ),
         is_archived=is_archived,
         is_closed=is_closed,
-        # A blank as-of is answered truly under /{program year}/ only.
+        # The dashboard answers a blank as-of date correctly only under /{program year}/.
         has_blank_close=is_same_month and is_archived and page.has_blank_close,
         fetched_at=fetched_at,
     )
@@ -98,7 +98,7 @@ class _Option:
 
 
 def _options(tree: LexborHTMLParser, name: str, *, may_be_empty: bool = False) -> list[_Option]:
-    # ASP.NET puts the path of the enclosing controls before the name.
+    # ASP.NET prefixes the id with the ids of the enclosing controls.
     select = tree.css_first(f"select[id$='{name}']")
     if select is None:
         raise ValueError(f"it has no list {name}")
@@ -129,25 +129,25 @@ def _district(option: _Option) -> str:
 def _month(option: _Option) -> int:
     month = int(option.value)
     if not 1 <= month <= 12:
-        raise ValueError(f"{month} is no month.")
+        raise ValueError(f"{month} is not a month.")
     return month
 
 
 def _day(option: _Option) -> date:
-    """Of its value; of its text where the value is empty."""
+    """Parse the value of an option, or its text if the value is empty."""
     if option.value:
         return read_day(option.value)
     match = _AS_OF_TEXT.fullmatch(option.text)
     if match is None:
-        raise ValueError(f"{option.text!r} names no day.")
+        raise ValueError(f"{option.text!r} is not a date.")
     return date(int(match[3]), month_number(match[2]), int(match[1]))
 
 
 def _close(days: list[tuple[date, _Option]]) -> tuple[date | None, bool]:
-    """The day of the close and whether its option has an empty value.
+    """Return the day of the closing and whether its option has an empty value.
 
-    The newest option if its value is empty, since only an empty value gives the final figures of a year; otherwise
-    the selected option, otherwise the newest.
+    The closing is the newest option if its value is empty, because only an empty value returns the final figures of a
+    year; otherwise the selected option, otherwise the newest.
     """
     if not days:
         return None, False
@@ -162,5 +162,5 @@ def _chosen(options: list[_Option]) -> _Option:
 
 
 def _rank(month: int) -> int:
-    """Months in the order of a program year, July first."""
+    """Return the position of a month in its program year; July is 0."""
     return (month - 7) % 12

@@ -1,12 +1,13 @@
-"""Asks the dashboard, one request a call: no retry, no redirect followed, no cookie kept.
+"""The HTTP client of the dashboard. Each call sends one request, without retries, redirects and cookies.
 
-How often it may be asked is the limiter's affair. LocalCompute every way in which an answer can fail becomes one error.
+The rate limiter decides when a request may start. Every failure of a request is raised as a DashboardError.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-import time
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,13 +17,13 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, LocationValueError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from backfill import __version__
 from backfill.dashboard.calendar_page import CalendarPage, parse_calendar_page
 from backfill.dashboard.home_page import parse_home_page
+from backfill.dashboard.interrupts import Interruption, RunningRequest, RunningRequests, TrackingAdapter
 from backfill.dashboard.network import Route, causes, reason
 from backfill.dashboard.protocol import ReportRequest, calendar_path
 from backfill.dashboard.reports import check, excerpt_of
@@ -35,6 +36,7 @@ from backfill.errors import (
     LocalProblem,
     Overloaded,
     ServerError,
+    Stopped,
     Throttled,
     TimedOut,
     TooLarge,
@@ -44,13 +46,10 @@ from backfill.errors import (
 )
 
 _CHUNK = 64 * 1024
-_BODY_TIMEOUTS = 4
-"""A whole body may take this many read timeouts; each of them alone only bounds the wait for its next bytes."""
-_LONGEST_PAUSE = timedelta(days=1)
-"""A Retry-After beyond this is taken for this."""
-_GZIP = 31  # zlib's window bits for the gzip format
-_GZIP_MARK = b"\x1f\x8b"  # by which each member begins
-_WRONG_ADDRESS = (
+_MAX_RETRY_AFTER = timedelta(days=1)
+_GZIP_WINDOW_BITS = 31  # selects the gzip format in zlib
+_GZIP_MAGIC = b"\x1f\x8b"
+_INVALID_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
@@ -63,17 +62,18 @@ def _utc_now() -> datetime:
 
 
 class _Session(requests.Session):
-    """One that looks at no redirect: each would be a request beyond the limit."""
-
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        # Told not to follow, requests still reads the whole body and raises ValueError for an address that is none.
+        # Without this, requests reads the whole body of a redirect and raises ValueError for an invalid Location, even
+        # with allow_redirects=False.
         return None
 
 
 class DashboardClient:
-    """Fetches reports and calendar pages from `base_url`. Any number of threads may share one.
+    """Fetches reports and pages from `base_url`. Thread-safe.
 
-    Timeouts are in seconds. `contact` is an address for the User-Agent. Every method raises DashboardError only.
+    Timeouts are in seconds: `connect_timeout` for each address of the host, `read_timeout` between two reads,
+    `deadline` for the complete request. `contact` is an address for the User-Agent. Methods raise DashboardError, and
+    Stopped after `abort`.
     """
 
     def __init__(
@@ -83,26 +83,28 @@ class DashboardClient:
         contact: str = "",
         connect_timeout: float = 5,
         read_timeout: float = 30,
+        deadline: float = 120,
         max_bytes: int = 20 * 1024 * 1024,
         pool_size: int = 32,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._base_url = base_url.strip().rstrip("/")
         self._root, self._base_path = _root_and_path(self._base_url)
-        self._timeouts = (connect_timeout, read_timeout)
+        self._timeouts, self._deadline = (connect_timeout, read_timeout), deadline
         self._max_bytes = max_bytes
         self._now = now
         self._session = _Session()
-        # `Route` gives each request its proxy and CA bundle; requests would also take credentials from ~/.netrc.
+        self._running = RunningRequests()
+        # Route sets proxy and CA bundle of each request. With trust_env, requests also uses credentials from ~/.netrc.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update({"User-Agent": _user_agent(contact), "Accept": "*/*", "Accept-Encoding": "gzip"})
-        adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
+        adapter = TrackingAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
     def report(self, request: ReportRequest) -> Report:
-        """The report that was asked for, its exact bytes checked by every guard of `csv`."""
+        """Return the requested report after all checks of `reports.check`."""
         content = self._get(request.path_and_query, request.report_string)
         try:
             return check(content, request)
@@ -116,9 +118,9 @@ class DashboardClient:
         return parse_home_page(self._get("/", subject), subject=subject)
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
-        """The page of a month, which may show another month than was asked for; see `calendar_month`.
+        """Return the page of a month, which may show another month; see `calendar_month`.
 
-        `district` must exist in that program year. The answer to any other district is the error page (HtmlPage) or
+        `district` must exist in that program year. The response for any other district is the error page (HtmlPage) or
         the page of another district, which may show another month or program year.
         """
         path = calendar_path(month_end, district=district, is_archived=is_archived)
@@ -126,21 +128,50 @@ class DashboardClient:
         return parse_calendar_page(self._get(path, subject), subject=subject)
 
     def robot_rules(self) -> RobotRules:
-        """The rules of robots.txt, which lies at the root of the host."""
+        """Return the rules of robots.txt at the root of the host."""
         return robot_rules(self._fetched(f"{self._root}/robots.txt", "robots.txt"), self._base_path)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close all idle connections."""
         self._session.close()
+
+    def scope(self) -> DashboardClient:
+        """Return a client that shares the connections of this one; its `abort` ends only its own requests."""
+        scope = copy.copy(self)
+        scope._running = RunningRequests()  # noqa: SLF001 - an instance of this class
+        return scope
+
+    def abort(self) -> None:
+        """Close the connections of all requests in flight, which raise Stopped. May be called from any thread."""
+        self._running.abort()
 
     def _get(self, path: str, subject: str) -> bytes:
         return self._fetched(f"{self._base_url}{path}", subject)
 
     def _fetched(self, url: str, subject: str) -> bytes:
-        """The body of an answer with status 200. `subject` names in messages what was asked for."""
+        """Return the body of a response with status 200. `subject` is the name of the request in messages."""
         route = Route.to(url, setting="BACKFILL_DASHBOARD_URL")
-        if trouble := route.trouble():
-            raise LocalProblem(trouble)
+        if problem := route.problem():
+            raise LocalProblem(problem)
+        with self._running.request(self._deadline) as running:
+            try:
+                content = self._exchange(url, subject, route)
+            except Exception as exc:
+                self._check_interruption(running, subject, exc)
+                raise
+            self._check_interruption(running, subject)  # the end of the connection may be the end of the body
+            return content
+
+    def _check_interruption(self, running: RunningRequest, subject: str, cause: Exception | None = None) -> None:
+        if running.interruption is Interruption.ABORT:
+            raise Stopped(f"The request of {subject} was aborted.") from cause
+        if running.interruption is Interruption.DEADLINE:
+            message = (
+                f"The dashboard sent {subject} too slowly: the response was incomplete after {self._deadline:g} s."
+            )
+            raise TimedOut(message) from cause
+
+    def _exchange(self, url: str, subject: str, route: Route) -> bytes:
         try:
             with self._session.get(
                 url,
@@ -165,23 +196,23 @@ class DashboardClient:
         status = response.status_code
         if status == 200:
             return
-        answered = f'The dashboard answered "{status} {response.reason or ""}'.rstrip() + f'" to {subject}'
+        prefix = f'The dashboard answered "{status} {response.reason or ""}'.rstrip() + f'" to {subject}'
         retry_after = response.headers.get("Retry-After")
         if status == 429 or (status == 503 and retry_after is not None):
             retry_at = _retry_at(retry_after, response.headers.get("Date"), self._now())
-            raise Throttled(f"{answered}: it asks for fewer requests.", retry_at=retry_at)
+            raise Throttled(f"{prefix}: it asks for fewer requests.", retry_at=retry_at)
         if status == 503:
-            raise Overloaded(f"{answered}.")
+            raise Overloaded(f"{prefix}.")
         if status >= 500:
-            raise ServerError(f"{answered}.")
+            raise ServerError(f"{prefix}.")
         if response.is_redirect:
             location = response.headers["Location"]
             if _leads_to_error_page(location):
-                raise HtmlPage(f"The dashboard leads to its error page in place of {subject}.")
+                raise HtmlPage(f"The dashboard redirects to its error page instead of {subject}.")
             raise UnexpectedStatus(
-                f"{answered}, which leads to {location[:200]}. If the dashboard has moved, set BACKFILL_DASHBOARD_URL."
+                f"{prefix}, a redirect to {location[:200]}. If the dashboard has moved, set BACKFILL_DASHBOARD_URL."
             )
-        raise UnexpectedStatus(f"{answered}. Check BACKFILL_DASHBOARD_URL.")
+        raise UnexpectedStatus(f"{prefix}. Check BACKFILL_DASHBOARD_URL.")
 
     def _body(self, response: requests.Response, subject: str) -> bytes:
         raw = b"".join(self._chunks(response, subject))
@@ -190,43 +221,36 @@ class DashboardClient:
             return raw
         if encoding not in ("gzip", "x-gzip"):
             raise TransientDashboardError(
-                f'The dashboard sent {subject} encoded as "{encoding[:40]}", which was not asked for.'
+                f'The dashboard sent {subject} with the encoding "{encoding[:40]}", which was not requested.'
             )
-        return self._unpacked(raw, subject)
+        return self._decompress(raw, subject)
 
     def _chunks(self, response: requests.Response, subject: str) -> Iterator[bytes]:
-        announced = response.headers.get("Content-Length", "")
-        size = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
+        content_length = response.headers.get("Content-Length", "")
+        size = int(content_length) if content_length.isdecimal() and len(content_length) < 20 else 0
         self._guard_size(size, subject)
-        _, read_timeout = self._timeouts
-        deadline = time.monotonic() + _BODY_TIMEOUTS * read_timeout
         size = 0
-        # As it arrives, and undecoded: any other read waits until it has all it wants, and then a trickle would
-        # outlast the deadline. urllib3 compares what came to the announced length.
+        # read1 returns after each read, so that the size is checked early. urllib3 checks the Content-Length.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             size += len(chunk)
             self._guard_size(size, subject)
-            if time.monotonic() > deadline:
-                raise TimedOut(
-                    f"The dashboard sent {subject} too slowly: {size:,} bytes in {_BODY_TIMEOUTS * read_timeout:g} s."
-                )
             yield chunk
 
-    def _unpacked(self, raw: bytes, subject: str) -> bytes:
-        """Of one gzip member or several; what is not a member is ignored behind the last one, as gzip itself does."""
+    def _decompress(self, raw: bytes, subject: str) -> bytes:
+        """Decompress one or more gzip members. Other data after the last one is ignored, as gzip does."""
         content = bytearray()
         rest = raw
         while True:
-            unpacker = zlib.decompressobj(_GZIP)
+            decompressor = zlib.decompressobj(_GZIP_WINDOW_BITS)
             try:
-                content += unpacker.decompress(rest, self._max_bytes + 1 - len(content))
+                content += decompressor.decompress(rest, self._max_bytes + 1 - len(content))
             except zlib.error as exc:
-                raise TransientDashboardError(f"The dashboard sent {subject} as gzip that cannot be unpacked.") from exc
+                raise TransientDashboardError(f"The dashboard sent {subject} as invalid gzip.") from exc
             self._guard_size(len(content), subject)
-            if not unpacker.eof:
-                raise Truncated(f"{subject} ends before its gzip does.")
-            rest = unpacker.unused_data
-            if not rest.startswith(_GZIP_MARK):
+            if not decompressor.eof:
+                raise Truncated(f"{subject} has incomplete gzip data.")
+            rest = decompressor.unused_data
+            if not rest.startswith(_GZIP_MAGIC):
                 return bytes(content)
 
     def _guard_size(self, size: int, subject: str) -> None:
@@ -236,20 +260,28 @@ class DashboardClient:
 
 def _translated(exc: requests.RequestException | HTTPError | OSError, subject: str) -> DashboardError:
     if isinstance(exc, requests.Timeout | Urllib3Timeout):
-        return TimedOut(f"The dashboard did not answer in time to {subject}.")
+        return TimedOut(f"The dashboard did not answer to {subject} in time.")
     if any(isinstance(cause, IncompleteRead) for cause in causes(exc)):
-        return Truncated(f"{subject} ends before its announced length.")
-    if isinstance(exc, _WRONG_ADDRESS):
-        return DashboardError(f"{subject} cannot be asked for, since BACKFILL_DASHBOARD_URL is no web address: {exc}")
+        return Truncated(f"{subject} is shorter than its Content-Length.")
+    if isinstance(exc, _INVALID_URL):
+        return DashboardError(
+            f"{subject} was not requested: BACKFILL_DASHBOARD_URL is not a valid URL: {_without_credentials(str(exc))}"
+        )
     if isinstance(exc, requests.ConnectionError | HTTPError) or not isinstance(exc, requests.RequestException):
-        return ConnectionFailed(f"No connection to the dashboard for {subject}, or it broke: {reason(exc)}.")
-    return DashboardError(f"{subject} could not be asked for: {exc}")
+        return ConnectionFailed(f"The connection to the dashboard for {subject} failed: {reason(exc)}.")
+    return DashboardError(f"{subject} was not requested: {_without_credentials(str(exc))}")
+
+
+def _without_credentials(text: str) -> str:
+    """Remove user names and passwords of URLs: every text up to the last @ of a word."""
+    return re.sub(r"\S*@", "", text)
 
 
 def _retry_at(retry_after: str | None, server_date: str | None, now: datetime) -> datetime | None:
-    """When a Retry-After, in seconds or as an HTTP date, allows the next request; None where it says nothing.
+    """Return the time that a Retry-After, in seconds or as an HTTP date, allows for the next request, at most a day
+    ahead; None if it is missing or invalid.
 
-    A date is a time of the server's clock, and counts from the answer's own Date: the clock of this machine may be off.
+    A date is relative to the Date header of the response, because the clock of this machine may be wrong.
     """
     text = (retry_after or "").strip()
     try:
@@ -261,7 +293,7 @@ def _retry_at(retry_after: str | None, server_date: str | None, now: datetime) -
         seconds = (at - (_http_date(server_date or "") or now)).total_seconds()
     if math.isnan(seconds):
         return None
-    return now + timedelta(seconds=min(max(seconds, 0.0), _LONGEST_PAUSE.total_seconds()))
+    return now + timedelta(seconds=min(max(seconds, 0.0), _MAX_RETRY_AFTER.total_seconds()))
 
 
 def _http_date(text: str) -> datetime | None:
@@ -276,20 +308,20 @@ def _leads_to_error_page(location: str) -> bool:
     try:
         return urlsplit(location).path.lower().endswith("/error.aspx")
     except ValueError:
-        return False  # no address at all, so not that of the error page
+        return False  # an invalid URL
 
 
 def _root_and_path(url: str) -> tuple[str, str]:
-    """An address without its path, and the path."""
+    """Return a URL without its path, and the path."""
     try:
         path = urlsplit(url).path
     except ValueError:
-        path = ""  # not an address: the request reports it
+        path = ""  # an invalid URL; the request reports it
     return url.removesuffix(path), path
 
 
 def _user_agent(contact: str) -> str:
     name = f"{PRODUCT}/{__version__}"
-    # A header is one line of ASCII.
+    # A header is a single line of ASCII.
     plain = " ".join(contact.encode("ascii", "ignore").decode().split())
     return f"{name} (+{plain})" if plain else name

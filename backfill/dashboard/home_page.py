@@ -34,7 +34,7 @@ def _linked(tree: LexborHTMLParser) -> Iterator[str]:
         try:
             url = urlsplit(link.attributes.get("href") or "")
         except ValueError:
-            continue  # not an address
+            continue  # an invalid URL
         if url.path.lower().rpartition("/")[2] == "district.aspx":
             yield from ({name.lower(): values for name, values in parse_qs(url.query).items()}.get("id", ()))
 

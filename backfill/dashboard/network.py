@@ -1,6 +1,6 @@
-"""How this machine reaches an address, and what lies under an error of the network.
+"""Proxies and CA bundles for an address, and the causes of network errors.
 
-Proxies and CA bundles come from the environment. Credentials never do: `~/.netrc` is not read.
+Proxies and CA bundles come from the environment. `~/.netrc` is not read.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from urllib3.exceptions import ProxyError as Urllib3ProxyError
 from urllib3.util import Url, parse_url
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""In this order; the first that is set counts."""
+"""The first that is set is used."""
 
 _PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def causes(exc: BaseException) -> Iterator[BaseException]:
-    """An error and what lies under it; requests and urllib3 wrap in arguments and attributes as well as in chains."""
+    """Yield an error and its causes. requests and urllib3 keep causes in arguments and attributes too."""
     seen: set[int] = set()
     open_causes: list[object] = [exc]
     while open_causes:
@@ -42,7 +42,7 @@ def causes(exc: BaseException) -> Iterator[BaseException]:
 
 
 def reason(exc: BaseException) -> str:
-    """What the operating system said, as `Connection refused`; else the name of the error."""
+    """Return the message of the operating system, such as `Connection refused`, or the name of the exception."""
     last = exc
     for last in causes(exc):
         if isinstance(last, OSError) and last.strerror:
@@ -55,21 +55,21 @@ def is_loopback(url: str) -> bool:
         host = urlsplit(url).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
-        return False  # a name, or not an address at all; then the request reports it
+        return False  # a host name, or an invalid URL that the request reports
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """The proxy and the CA bundle for an address, with the environment variables that set them.
 
-    Build one for each request, so that a file or a package that is put in place later takes effect.
+    Create one for each request, so that changes of the environment take effect.
     """
 
     url: str
     host: str
-    """How messages name the receiver of requests."""
+    """The name of the receiver in messages."""
     setting: str
-    """The setting that holds the address."""
+    """The setting that contains the address."""
     proxies: Mapping[str, str] = field(default_factory=dict)
     proxy: str = ""
     ca_bundle: str = ""
@@ -77,37 +77,37 @@ class Route:
 
     @classmethod
     def to(cls, url: str, *, setting: str, host: str = "") -> Route:
-        """`host` replaces the name in the address where that must not appear in messages.
+        """Return the route to a URL. `host` replaces the host name of the URL in messages.
 
-        A proxy is never used for this machine itself.
+        Loopback addresses never use a proxy.
         """
         ca_variable = next((name for name in _CA_VARIABLES if os.environ.get(name)), "")
         try:
             proxies = {} if is_loopback(url) else get_environ_proxies(url)
             proxy = select_proxy(url, proxies) or ""
-            host = host or urlsplit(url).hostname or url
+            host = host or urlsplit(url).hostname or "the dashboard"
         except ValueError:
-            proxies, proxy, host = {}, "", host or url  # not an address: the request reports it
+            proxies, proxy, host = {}, "", host or "the dashboard"  # an invalid URL; the request reports it
         return cls(url, host, setting, proxies, proxy, os.environ.get(ca_variable, ""), ca_variable)
 
     @property
     def verify(self) -> bool | str:
-        """The argument of requests."""
+        """The argument `verify` of requests."""
         return self.ca_bundle or True
 
-    def trouble(self) -> str:
-        """Why no request can be sent by this route, as a sentence; empty if nothing is known to prevent it."""
-        if self.proxy and (trouble := self._proxy_trouble()):
-            return trouble
+    def problem(self) -> str:
+        """Return a sentence that explains why this route cannot be used; empty if no problem is known."""
+        if self.proxy and (problem := self._proxy_problem()):
+            return problem
         if self.ca_bundle and self.url.lower().startswith("https:") and not Path(self.ca_bundle).exists():
             return f"{self.ca_variable} names {self.ca_bundle}, which does not exist."
         return ""
 
     def cause(self, exc: BaseException) -> str:
-        """The local problem that made a request fail before it was sent, as a sentence; empty if there is none."""
+        """Return a sentence about the local problem that made a request fail; empty if the cause is not local."""
         for cause in causes(exc):
-            if sentence := self._cause(cause):
-                return sentence
+            if message := self._cause(cause):
+                return message
         return ""
 
     def _cause(self, cause: BaseException) -> str:
@@ -147,7 +147,7 @@ class Route:
             isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and "TLS CA" in str(cause)
         )
 
-    def _proxy_trouble(self) -> str:
+    def _proxy_problem(self) -> str:
         try:
             address = self._proxy_address()
         except (HTTPError, ValueError):
@@ -159,7 +159,7 @@ class Route:
         return ""
 
     def _not_a_proxy(self) -> str:
-        return f"{self._proxy_variable()} does not hold the address of a proxy; write it like http://proxy.example.org:8080."
+        return f"{self._proxy_variable()} is not the address of a proxy, such as http://proxy.example.org:8080."
 
     def _needs_socks(self) -> str:
         return f"The proxy {self._proxy_name()} needs the package PySocks, which is not installed: pip install PySocks."
@@ -168,18 +168,18 @@ class Route:
         return parse_url(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
 
     def _proxy_name(self) -> str:
-        """Without credentials, which its address may hold."""
+        """Return the address without credentials."""
         address = self._proxy_address()
         return f"{address.scheme}://{address.netloc} ({self._proxy_variable()})"
 
     def _proxy_variable(self) -> str:
         scheme = self.url.partition(":")[0].lower()
-        names = [written for name in (f"{scheme}_proxy", "all_proxy") for written in (name, name.upper())]
+        names = [spelling for name in (f"{scheme}_proxy", "all_proxy") for spelling in (name, name.upper())]
         return next((name for name in names if os.environ.get(name)), "the proxy of this system")
 
 
 def _innermost(exc: BaseException) -> str:
-    """Why a proxy was of no use: `Connection refused`, or what it answered."""
+    """Return why a proxy failed: `Connection refused`, or its response."""
     for cause in causes(exc):
         if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException | ssl.SSLError):
             return cause.strerror or str(cause) or type(cause).__name__

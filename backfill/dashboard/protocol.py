@@ -1,4 +1,4 @@
-"""How the dashboard is asked: report strings, addresses, dates, and the columns that its reports must have."""
+"""The dashboard's request format: report strings, paths, dates, and the columns that its reports must have."""
 
 from __future__ import annotations
 
@@ -79,31 +79,31 @@ _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 
 
 def month_number(name: str) -> int:
-    """1 to 12 for `Jun` or `June`. ValueError for what names no month."""
+    """Return 1 to 12 for a name like `Jun` or `June`. Raises ValueError for other text."""
     wanted = name.strip().lower()
     if len(wanted) >= 3:
         for number, month in enumerate(_MONTHS, start=1):
             if month.startswith(wanted):
                 return number
-    raise ValueError(f"{name!r} is no month.")
+    raise ValueError(f"{name!r} is not a month.")
 
 
 def read_day(text: str) -> date:
-    """`4/14/2023` or `04/14/2023`, month first. ValueError for what is no such day."""
+    """Parse `4/14/2023` or `04/14/2023`, month first. Raises ValueError for other text."""
     match = _DAY.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no day; the dashboard writes one as 4/14/2023.")
+        raise ValueError(f"{text!r} is not a date like 4/14/2023.")
     return date(int(match[3]), int(match[1]), int(match[2]))
 
 
 def written_day(day: date) -> str:
-    """`4/14/2023`, as the dashboard writes days: month first, without padding."""
+    """Format `4/14/2023` as the dashboard does: month first, without padding."""
     return f"{day.month}/{day.day}/{day.year}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRequest:
-    """One report to ask for. `district` is normalised ("01"), and does not matter to the district summary."""
+    """The request of one report. `district` is normalised ("01"); the district summary ignores it."""
 
     report: ReportName
     district: str
@@ -111,7 +111,10 @@ class ReportRequest:
 
     @property
     def report_string(self) -> str:
-        """`clubperformance~01~1/31/2023~2/8/2023~2022-2023`; the summary names no district, a final close no as-of."""
+        """For example `clubperformance~01~1/31/2023~2/8/2023~2022-2023`.
+
+        The summary has no district, a final closing of a year has an empty as-of date.
+        """
         edition = self.edition
         district = () if self.report is ReportName.SUMMARY else (self.district,)
         as_of = "" if edition.asks_blank else written_day(edition.as_of)
@@ -119,19 +122,19 @@ class ReportRequest:
 
     @property
     def path_and_query(self) -> str:
-        """What follows the dashboard's base address, from the `/` on."""
+        """The URL after the base address of the dashboard."""
         prefix = _prefix(self.edition.month_end, is_archived=self.edition.is_archived)
         return f"{prefix}/export.aspx?type=CSV&report={quote(self.report_string, safe='~/')}"
 
 
 def calendar_path(month_end: date, *, district: str, is_archived: bool) -> str:
-    """The page that lists a month's as-of days.
+    """Return the path of the page that lists the as-of days of a month.
 
-    The lists are the same in every district of the program year. No district exists in every program year.
+    The page of each district of the program year has the same lists. No district exists in every program year.
     """
     return f"{_prefix(month_end, is_archived=is_archived)}/Club.aspx?id={district}&month={month_end.month}"
 
 
 def _prefix(month_end: date, *, is_archived: bool) -> str:
-    # A closed year is answered truly only under its name, the live one only without.
+    # The dashboard answers correctly for a closed year only under its name, and for the live year only without it.
     return f"/{ProgramYear.of(month_end)}" if is_archived else ""

@@ -1,7 +1,8 @@
-"""From bytes to rows, and the guards: no answer counts as a report unless it is the one that was asked for.
+"""Parses reports and checks that a response is the requested report.
 
-The rules are those of the export as seen: all cells quoted, an unquoted footer as last line (`Month of Jun, As of
-09/13/2025`), and status 200 with today's figures, no rows or a web page for much that it cannot answer.
+The rules follow the observed export: all cells are quoted, the last line is an unquoted footer (`Month of Jun, As of
+09/13/2025`), and many requests that the dashboard cannot answer return status 200 with the figures of today, without
+rows, or with an HTML page.
 """
 
 from __future__ import annotations
@@ -27,37 +28,37 @@ from backfill.errors import (
     WrongMonth,
 )
 
-_LEADING = b"\xef\xbb\xbf\r\n\t "  # blank lines, and the UTF-8 mark that exports to spreadsheets may begin with
+_LEADING = b"\xef\xbb\xbf\r\n\t "  # blank lines and the UTF-8 byte order mark
 _FOOTER = re.compile(
     r'"?\s*Month of\s+([A-Z]+)\s*"?\s*,\s*"?\s*As of\s+(\d{1,2}/\d{1,2}/\d{4})\s*"?', re.ASCII | re.IGNORECASE
 )
-"""As one quoted cell, as two, or without quotes, in any case."""
+"""The footer as one quoted cell, as two, or without quotes, in upper or lower case."""
 _DISTRICT_COLUMN = normalise_column("District")
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReport:
-    """A report's cells as they stand, and what its footer says. Each row has as many cells as there are columns."""
+    """The unchanged cells of a report and its footer. Each row has one cell per column."""
 
     columns: tuple[str, ...]
     rows: list[list[str]]
     footer_month: int
     footer_as_of: date
     content_hash: str
-    """Of the bytes without leading blank lines and without the footer, which may carry the day of download."""
+    """Digest of the bytes without leading blank lines and without the footer, which may contain the download date."""
 
 
 def parse(content: bytes, *, subject: str = "The report") -> ParsedReport:
-    """Read a report. `subject` begins the sentence of every refusal.
+    """Parse a report, which may have no rows. Messages of errors begin with `subject`.
 
-    Raises HtmlPage, NotCsv, Truncated (no whole footer at the end) or MalformedRow; a report without rows is read.
+    Raises HtmlPage, NotCsv, Truncated (without a complete footer) or MalformedRow.
     """
     body = content.lstrip(_LEADING)
     if not body:
-        raise Truncated(f"{subject} came empty.")
+        raise Truncated(f"{subject} is empty.")
     if body[:1] in (b"<", b"{"):
         raise HtmlPage(
-            f"{subject} came as a web page, not as CSV; the dashboard does so while a report is broken. "
+            f"{subject} is a web page, not CSV. The dashboard sends one while a report is broken. "
             f"It begins with {_beginning(body)}."
         )
     if body[:1] != b'"':
@@ -66,69 +67,73 @@ def parse(content: bytes, *, subject: str = "The report") -> ParsedReport:
     footer_at = max(stripped.rfind(b"\n"), stripped.rfind(b"\r")) + 1
     footer = _FOOTER.fullmatch(_decoded(stripped[footer_at:]))
     if footer is None:
-        raise Truncated(f"{subject} ends without its footer line (Month of ..., As of ...), so it is not whole.")
+        raise Truncated(f"{subject} is incomplete: it ends without the footer line (Month of ..., As of ...).")
     try:
         footer_month, footer_as_of = month_number(footer[1]), read_day(footer[2])
     except ValueError as exc:
-        raise NotCsv(f'{subject} has a footer that cannot be read: "{footer[0]}".') from exc
+        raise NotCsv(f'{subject} has an invalid footer: "{footer[0]}".') from exc
     table = body[:footer_at]
     if not table:
-        raise Truncated(f"{subject} has a footer but no header, so it is not whole.")
+        raise Truncated(f"{subject} is incomplete: it has a footer but no header.")
     columns, rows = _cells(_decoded(table), subject)
     return ParsedReport(columns, rows, footer_month, footer_as_of, blake2b(table, digest_size=16).hexdigest())
 
 
 def guard(parsed: ParsedReport, request: ReportRequest) -> None:
-    """Refuse a report that is not the one asked for, by its header, its month, its as-of day, its rows, its district.
+    """Check that a report is the requested one.
 
-    Raises MissingColumn (naming all of them), WrongMonth, WrongAsOf, NoRows or WrongDistrict, the first that applies.
+    Raises the first that applies: MissingColumn (names all missing columns), WrongMonth, WrongAsOf, NoRows or
+    WrongDistrict.
     """
-    asked, edition = request.report_string, request.edition
+    subject, edition = request.report_string, request.edition
     names = [normalise_column(column) for column in parsed.columns]
     missing = [column for column in NEEDED_COLUMNS[request.report] if normalise_column(column) not in names]
     if missing:
         raise MissingColumn(
-            f"{asked} came without needed columns: {', '.join(missing)}. The export's format may have changed."
+            f"{subject} lacks required columns: {', '.join(missing)}. The format of the export may have changed."
         )
     if parsed.footer_month != edition.month_end.month:
         raise WrongMonth(
-            f"{asked} came with the figures of month {parsed.footer_month}, not of month {edition.month_end.month}."
+            f"{subject} has the figures of month {parsed.footer_month} instead of month {edition.month_end.month}."
         )
-    # Asked with a blank as-of, the footer carries the day of download, which cannot be before the close.
-    is_asked_day = parsed.footer_as_of >= edition.as_of if edition.asks_blank else parsed.footer_as_of == edition.as_of
-    if not is_asked_day:
+    # The footer of a request with a blank as-of date contains the download date, which is not before the closing.
+    is_as_of_valid = (
+        parsed.footer_as_of >= edition.as_of if edition.asks_blank else parsed.footer_as_of == edition.as_of
+    )
+    if not is_as_of_valid:
         raise WrongAsOf(
-            f"{asked} came as of {written_day(parsed.footer_as_of)}, not as of {written_day(edition.as_of)}."
+            f"{subject} is as of {written_day(parsed.footer_as_of)} instead of {written_day(edition.as_of)}."
         )
     if not parsed.rows:
-        raise NoRows(f"{asked} came with header and footer but no rows.")
+        raise NoRows(f"{subject} has no rows.")
     if request.report is not ReportName.SUMMARY:
         _guard_district(parsed, names.index(_DISTRICT_COLUMN), request)
 
 
 def check(content: bytes, request: ReportRequest) -> Report:
-    """The report that was asked for, with its exact bytes; raises what `parse` and `guard` raise."""
+    """Return the requested report with its unchanged bytes. Raises the errors of `parse` and `guard`."""
     parsed = parse(content, subject=request.report_string)
     guard(parsed, request)
     return Report(rows=len(parsed.rows), size=len(content), content_hash=parsed.content_hash, content=content)
 
 
 def rows_as_objects(content: bytes) -> list[dict[str, str]]:
-    """The rows of stored bytes under the report's own column names, cells as they stand; raises what `parse` raises."""
+    """Return the rows of stored bytes by column name. Raises the errors of `parse`."""
     parsed = parse(content, subject="The stored report")
     return [dict(zip(parsed.columns, row, strict=True)) for row in parsed.rows]
 
 
 def excerpt_of(content: bytes) -> str:
-    """The beginning of a refused answer as text that is safe to store and to show, at most LONGEST_EXCERPT bytes.
+    """Return the beginning of a rejected response as printable text of at most LONGEST_EXCERPT bytes.
 
-    Characters that are not printable, apart from tabs and line breaks, become U+FFFD: they could move or hide text.
+    Characters that are not printable, except tabs and line breaks, are replaced by U+FFFD.
     """
     beginning = content[:LONGEST_EXCERPT]
     try:
         text = beginning.decode("utf-8")
     except UnicodeDecodeError as exc:
-        is_cut = len(content) > len(beginning) and exc.reason == "unexpected end of data"  # within a character
+        # The excerpt may end within a character.
+        is_cut = len(content) > len(beginning) and exc.reason == "unexpected end of data"
         text = beginning[: exc.start].decode("utf-8") if is_cut else beginning.decode("cp1252", errors="replace")
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n")
     safe = "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in lines)
@@ -136,12 +141,12 @@ def excerpt_of(content: bytes) -> str:
 
 
 def _cells(text: str, subject: str) -> tuple[tuple[str, ...], list[list[str]]]:
-    reader = csv.reader(StringIO(text, newline=""))
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         header, *rows = (row for row in reader if row)
     except csv.Error as exc:
-        raise MalformedRow(f"{subject} cannot be read as CSV at line {reader.line_num}: {exc}.") from exc
-    # A last column without a name may stand in the header only, or in the rows only.
+        raise MalformedRow(f"{subject} is not valid CSV at line {reader.line_num}: {exc}.") from exc
+    # A last column without a name may be in the header only, or in the rows only.
     if rows and not header[-1].strip() and all(len(row) == len(header) - 1 for row in rows):
         header.pop()
     width = len(header)
@@ -157,21 +162,21 @@ def _guard_district(parsed: ParsedReport, column: int, request: ReportRequest) -
     wanted = normalised_district(request.district)
     others = sorted(cell for cell in {row[column] for row in parsed.rows} if not _is_district(cell, wanted))
     if others:
-        raise WrongDistrict(f'{request.report_string} came with rows of another district: "{others[0].strip()[:20]}".')
+        raise WrongDistrict(f'{request.report_string} has rows of another district: "{others[0].strip()[:20]}".')
 
 
 def _is_district(cell: str, wanted: str) -> bool:
     try:
         return normalised_district(cell) == wanted
     except ValueError:
-        return False  # no district at all, so not the wanted one
+        return False  # not a district
 
 
 def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")  # what a Windows server writes where it is not UTF-8
+        return content.decode("cp1252", errors="replace")  # the encoding of Windows servers
 
 
 def _beginning(body: bytes) -> str:

@@ -35,6 +35,9 @@ _LOOK_AFTER = 0.4
 _STOP_WITHIN = 1.0
 """Seconds that a clean stop waits for requests in flight; what is left undone is done by the next runner."""
 
+_ABORT_AFTER = 3.0
+"""Seconds after a cancel or pause until items in flight are aborted."""
+
 _UNWRITTEN_LIMIT = 20_000
 """Outcomes that may wait to be written; no more are made until they are."""
 
@@ -73,6 +76,7 @@ class Runner:
         self._in_flight: list[Bundle] = []
         self._threads = 0
         self._last_record = self._last_look = 0.0
+        self._draining_since: float | None = None
         careful_for = self._policy.careful_for.total_seconds()
         self._isolate_until = self._monotonic() + careful_for if claim.job.crash_isolation.deaths else 0.0
         self._suspect_items = {WorkItem.of(key) for key in claim.job.crash_isolation.nearly_quarantined}
@@ -114,6 +118,7 @@ class Runner:
             self._keep_record()
             status = self._claim.job.status
             self._limiter.drain(on=status in _DRAINING)
+            self._abort_overdue(status)
             if status not in _DRAINING:
                 self._keep_limits()
                 self._hand_out()
@@ -122,6 +127,14 @@ class Runner:
                 return True
             self._take_results()
         return False
+
+    def _abort_overdue(self, status: Status) -> None:
+        if status not in _DRAINING:
+            self._draining_since = None
+        elif self._draining_since is None:
+            self._draining_since = self._monotonic()
+        elif self._in_flight and self._monotonic() - self._draining_since >= _ABORT_AFTER:
+            self._execution.abort()  # at each iteration: an item may just have sent its next request
 
     # Handing out and taking back.
 

@@ -44,6 +44,9 @@ class Execution(ABC):
         is processed again.
         """
 
+    def abort(self) -> None:  # noqa: B027 - optional
+        """Interrupt requests in flight: their `process` raises Stopped. Called from the runner's thread."""
+
     def close(self) -> None:  # noqa: B027 - most executions hold no resources
         """Release resources. No item is in flight any more, or its outcome is discarded."""
 

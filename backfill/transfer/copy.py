@@ -1,4 +1,4 @@
-"""Copies what one store holds into another. What was copied is read back; what is there already is not copied again."""
+"""Copies all data from one store to another. Copied records are read back; records that are present are not copied."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ logger = logging.getLogger(__name__)
 
 _PAGE = 200
 
-Problem = Callable[[CorruptRecord], None]
+OnProblem = Callable[[CorruptRecord], None]
 
 
 @dataclass
-class Copied:
-    """What became of the records of a kind."""
+class CopyResult:
+    """Numbers of records of one kind."""
 
     kind: str
     copied: int = 0
-    there: int = 0
-    """Nothing was to be done: it is stored there as it is here, or something newer is."""
-    left_out: int = 0
-    """It cannot be read here, or reads otherwise there; each is told."""
+    present: int = 0
+    """The target has the same record, or a newer one."""
+    skipped: int = 0
+    """The record is damaged, or the target has a different one; `on_problem` receives each."""
 
 
-def copied(origin: str, target: str, on_problem: Problem) -> Iterator[Copied]:
-    """Copy everything between two stores that BACKFILL_STORAGE may name; each kind of record as it is done.
+def copy_storage(source: str, target: str, on_problem: OnProblem) -> Iterator[CopyResult]:
+    """Copy everything between two values of BACKFILL_STORAGE; yield the result of each kind of record.
 
-    To be called again after an interruption. Raises InvalidJobState where a job is active in either,
-    StorageUnavailable, and ValueError where there is no such store. What all jobs came to (`/metrics`) begins anew.
+    After an interruption, call it again. The counters of all jobs (`/metrics`) are not copied. Raises InvalidJobState
+    if either store has an active job, StorageUnavailable, and ValueError for an unknown store.
     """
-    for name in (origin, target):
+    for name in (source, target):
         if name not in ADAPTERS:
             raise ValueError(f"There is no store {name[:40]!r}; it must be one of: {', '.join(ADAPTERS)}.")
-    if origin == target:
-        raise ValueError(f"{origin} cannot be copied to itself.")
-    copying = _Copying(open_storage(origin), open_storage(target), on_problem)
-    for name, storage in ((origin, copying.origin), (target, copying.target)):
+    if source == target:
+        raise ValueError(f"{source} cannot be copied to itself.")
+    copier = _Copier(open_storage(source), open_storage(target), on_problem)
+    for name, storage in ((source, copier.source), (target, copier.target)):
         active = storage.jobs.active()
         if active is not None:
             raise InvalidJobState(
-                f"Job {active.id} is {active.status} in {name}. Cancel it or let it end, stop the servers, and copy "
-                "again."
+                f"Job {active.id} is {active.status} in {name}. Cancel it or wait for its end, stop the servers, and "
+                "copy again."
             )
-    yield from copying.run()
+    yield from copier.run()
 
 
-class _Copying:
-    def __init__(self, origin: Storage, target: Storage, on_problem: Problem) -> None:
-        self.origin, self.target, self._on_problem = origin, target, on_problem
+class _Copier:
+    def __init__(self, source: Storage, target: Storage, on_problem: OnProblem) -> None:
+        self.source, self.target, self._on_problem = source, target, on_problem
 
-    def run(self) -> Iterator[Copied]:
-        """Snapshots go before what rests on them, and jobs before the trail of who started them."""
+    def run(self) -> Iterator[CopyResult]:
+        """Copy snapshots before the results that depend on them, and jobs before their audit entries."""
         yield self._limits()
         yield self._calendar()
         yield self._snapshots()
@@ -69,167 +69,160 @@ class _Copying:
         yield self._audit()
 
     @contextmanager
-    def _leaving_out(self, progress_counter: Copied) -> Iterator[None]:
-        """What is damaged is told and counted, and the rest is copied."""
+    def _skipping_corrupt(self, counts: CopyResult) -> Iterator[None]:
+        """Report and count a damaged record."""
         try:
             yield
         except CorruptRecord as exc:
-            progress_counter.left_out += 1
+            counts.skipped += 1
             self._on_problem(exc)
 
-    def _limits(self) -> Copied:
-        progress_counter = Copied("rate limits")
-        mine, theirs = self.origin.jobs.rate_limits(), self.target.jobs.rate_limits()
-        if mine.updated_at is None:
-            return progress_counter
-        if theirs.updated_at is not None and theirs.updated_at >= mine.updated_at:
-            progress_counter.there = 1
-            return progress_counter
-        with self._leaving_out(progress_counter):
-            self.target.jobs.save_rate_limits(lambda _: mine)
-            _check(self.target.jobs.rate_limits() == mine, "The rate limits")
-            progress_counter.copied = 1
-        return progress_counter
+    def _limits(self) -> CopyResult:
+        counts = CopyResult("rate limits")
+        limits, present = self.source.jobs.rate_limits(), self.target.jobs.rate_limits()
+        if limits.updated_at is None:
+            return counts
+        if present.updated_at is not None and present.updated_at >= limits.updated_at:
+            counts.present = 1
+            return counts
+        with self._skipping_corrupt(counts):
+            self.target.jobs.save_rate_limits(lambda _: limits)
+            _check(self.target.jobs.rate_limits() == limits, "The rate limits")
+            counts.copied = 1
+        return counts
 
-    def _calendar(self) -> Copied:
-        progress_counter = Copied("calendar months")
+    def _calendar(self) -> CopyResult:
+        counts = CopyResult("calendar months")
         everything = date.min, date.max
-        theirs = {month.month_end: month for month in self.target.snapshots.calendar(*everything)}
-        for mine in self.origin.snapshots.calendar(*everything):
-            there = theirs.get(mine.month_end)
-            if there is not None and there.fetched_at >= mine.fetched_at:
-                progress_counter.there += 1
+        fetched = {month.month_end: month.fetched_at for month in self.target.snapshots.calendar(*everything)}
+        for month in self.source.snapshots.calendar(*everything):
+            present = fetched.get(month.month_end)
+            if present is not None and present >= month.fetched_at:
+                counts.present += 1
                 continue
-            with self._leaving_out(progress_counter):
-                self.target.snapshots.save_calendar(mine)
-                stored = self.target.snapshots.calendar(mine.month_end, mine.month_end)
-                _check(stored == [mine], f"The calendar of {mine.month_end:%Y-%m}")
-                progress_counter.copied += 1
-        return progress_counter
+            with self._skipping_corrupt(counts):
+                self.target.snapshots.save_calendar(month)
+                stored = self.target.snapshots.calendar(month.month_end, month.month_end)
+                _check(stored == [month], f"The calendar of {month.month_end:%Y-%m}")
+                counts.copied += 1
+        return counts
 
-    def _months(self, progress_counter: Copied) -> Iterator[tuple[date, date]]:
-        """First and last day of each month that has snapshots, so that no more than a month is held at once.
+    def _months(self, counts: CopyResult) -> Iterator[tuple[date, date]]:
+        """Yield the first and last day of each month that has snapshots: one month is in memory at a time.
 
-        Years of days take hours, so each month that took any time is told when it is done.
+        Logs each month in which records were copied, because years of daily snapshots take hours.
         """
-        span = self.origin.snapshots.span()
+        span = self.source.snapshots.span()
         for end in month_ends(*span) if span else ():
-            before = progress_counter.copied
+            before = counts.copied
             yield end.replace(day=1), end
-            if progress_counter.copied > before:
-                logger.info(
-                    "The %s of %s are copied, %d so far.",
-                    progress_counter.kind,
-                    f"{end:%Y-%m}",
-                    progress_counter.copied,
-                )
+            if counts.copied > before:
+                logger.info("Copied the %s of %s, %d so far.", counts.kind, f"{end:%Y-%m}", counts.copied)
 
-    def _snapshots(self) -> Copied:
-        progress_counter = Copied("snapshots")
-        mine, theirs = self.origin.snapshots, self.target.snapshots
-        for month in self._months(progress_counter):
-            there = {(facts.date, facts.district): facts for facts in theirs.facts(*month)}
-            for facts in mine.facts(*month):
-                if there.get((facts.date, facts.district)) == facts:
-                    progress_counter.there += 1
+    def _snapshots(self) -> CopyResult:
+        counts = CopyResult("snapshots")
+        source, target = self.source.snapshots, self.target.snapshots
+        for month in self._months(counts):
+            present = {(facts.date, facts.district): facts for facts in target.facts(*month)}
+            for facts in source.facts(*month):
+                if present.get((facts.date, facts.district)) == facts:
+                    counts.present += 1
                     continue
-                with self._leaving_out(progress_counter):
-                    snapshot = mine.get(facts.date, facts.district)
-                    if snapshot is None or not theirs.put(snapshot):
-                        progress_counter.there += 1  # what is there supersedes it
+                with self._skipping_corrupt(counts):
+                    snapshot = source.get(facts.date, facts.district)
+                    if snapshot is None or not target.put(snapshot):
+                        counts.present += 1  # the target has a newer one
                         continue
-                    stored = theirs.get(facts.date, facts.district)
+                    stored = target.get(facts.date, facts.district)
                     _check(stored == snapshot, f"Snapshot {facts.date}/{facts.district}")
-                    progress_counter.copied += 1
-        return progress_counter
+                    counts.copied += 1
+        return counts
 
-    def _results(self) -> Copied:
-        """Of a date whose snapshot is another there, the result there stays: it rests on that."""
-        progress_counter = Copied("results")
-        mine, theirs = self.origin.snapshots, self.target.snapshots
-        for month in self._months(progress_counter):
-            bases = {(facts.date, facts.district): facts.content_hash for facts in theirs.facts(*month)}
-            there = {(facts.date, facts.district): facts for facts in theirs.result_facts(*month)}
-            for facts in mine.result_facts(*month):
+    def _results(self) -> CopyResult:
+        """Keep a result of the target whose snapshot differs from that of the source: it depends on that snapshot."""
+        counts = CopyResult("results")
+        source, target = self.source.snapshots, self.target.snapshots
+        for month in self._months(counts):
+            snapshot_hashes = {(facts.date, facts.district): facts.content_hash for facts in target.facts(*month)}
+            present = {(facts.date, facts.district): facts for facts in target.result_facts(*month)}
+            for facts in source.result_facts(*month):
                 key = facts.date, facts.district
-                stored = there.get(key)
-                if stored == facts or (stored is not None and bases.get(key) != facts.source_hash):
-                    progress_counter.there += 1
+                stored = present.get(key)
+                if stored == facts or (stored is not None and snapshot_hashes.get(key) != facts.source_hash):
+                    counts.present += 1
                     continue
-                with self._leaving_out(progress_counter):
-                    result = mine.result(*key)
-                    theirs.put_results([result] if result else [])
-                    _check(theirs.result(*key) == result, f"Result {facts.date}/{facts.district}")
-                    progress_counter.copied += 1
-        return progress_counter
+                with self._skipping_corrupt(counts):
+                    result = source.result(*key)
+                    target.put_results([result] if result else [])
+                    _check(target.result(*key) == result, f"Result {facts.date}/{facts.district}")
+                    counts.copied += 1
+        return counts
 
-    # Jobs.
-
-    def _jobs(self) -> Copied:
-        progress_counter = Copied("jobs")
+    def _jobs(self) -> CopyResult:
+        counts = CopyResult("jobs")
         for job_id in self._oldest_first():
-            with self._leaving_out(progress_counter):
+            with self._skipping_corrupt(counts):
                 if self._copy_job(job_id):
-                    progress_counter.copied += 1
+                    counts.copied += 1
                 else:
-                    progress_counter.there += 1
-        return progress_counter
+                    counts.present += 1
+        return counts
 
     def _oldest_first(self) -> list[UUID]:
         ids: list[UUID] = []
         while True:
-            page = self.origin.jobs.page(JobFilter(), limit=_PAGE, offset=len(ids))
+            page = self.source.jobs.page(JobFilter(), limit=_PAGE, offset=len(ids))
             ids += [job.id for job in page.rows]
             if not page.rows or len(ids) >= page.total:
                 return ids[::-1]
 
     def _copy_job(self, job_id: UUID) -> bool:
-        """Whether something of it was missing: the job with its plan, or segments of its ledger."""
-        mine, theirs = self.origin.jobs, self.target.jobs
-        job = mine.get(job_id)
-        if job is None:  # removed meanwhile
+        """Copy the job, its plan and its ledger. Return whether anything was missing in the target."""
+        source, target = self.source.jobs, self.target.jobs
+        job = source.get(job_id)
+        if job is None:  # it was removed during the copy
             return False
-        plan = mine.plan(job_id)
-        stored = theirs.get(job_id)
+        plan = source.plan(job_id)
+        stored = target.get(job_id)
         if stored is None:
-            theirs.create(job, plan, displace=lambda _active: None)
-            stored = theirs.get(job_id)
+            target.create(job, plan, displace=lambda _active: None)
+            stored = target.get(job_id)
             is_new = True
         else:
             is_new = False
-        _check(stored is not None and _history_of(stored) == _history_of(job), f"Job {job_id}")
-        _check(theirs.plan(job_id) == plan, f"The plan of job {job_id}")
-        if self._is_ledger_whole(job_id):
+        _check(stored is not None and _comparable(stored) == _comparable(job), f"Job {job_id}")
+        _check(target.plan(job_id) == plan, f"The plan of job {job_id}")
+        if self._is_ledger_complete(job_id):
             return is_new
-        for segment in mine.segments(job_id):
-            theirs.update(job_id, lambda held: held, segment=segment)
-        _check(self._is_ledger_whole(job_id), f"The ledger of job {job_id}")
+        for segment in source.segments(job_id):
+            target.update(job_id, lambda job: job, segment=segment)
+        _check(self._is_ledger_complete(job_id), f"The ledger of job {job_id}")
         return True
 
-    def _is_ledger_whole(self, job_id: UUID) -> bool:
-        pairs = zip_longest(self.origin.jobs.segments(job_id), self.target.jobs.segments(job_id))
-        return all(mine == theirs for mine, theirs in pairs)
+    def _is_ledger_complete(self, job_id: UUID) -> bool:
+        pairs = zip_longest(self.source.jobs.segments(job_id), self.target.jobs.segments(job_id))
+        return all(segment == stored for segment, stored in pairs)
 
-    def _audit(self) -> Copied:
-        progress_counter = Copied("audit entries")
-        theirs = {entry.id: entry for entry in _trail(self.target)}
+    def _audit(self) -> CopyResult:
+        counts = CopyResult("audit entries")
+        present = {entry.id: entry for entry in _audit_entries(self.target)}
         missing = []
-        for entry in _trail(self.origin):
-            if theirs.get(entry.id) == entry:
-                progress_counter.there += 1
+        for entry in _audit_entries(self.source):
+            if present.get(entry.id) == entry:
+                counts.present += 1
             else:
                 missing.append(entry)
         for start in range(0, len(missing), _PAGE):
             self.target.jobs.add_audit(missing[start : start + _PAGE])
-        theirs = {entry.id: entry for entry in _trail(self.target)} if missing else theirs
+        present = {entry.id: entry for entry in _audit_entries(self.target)} if missing else present
         for entry in missing:
-            with self._leaving_out(progress_counter):
-                _check(theirs.get(entry.id) == entry, f"Audit entry {entry.id}")
-                progress_counter.copied += 1
-        return progress_counter
+            with self._skipping_corrupt(counts):
+                _check(present.get(entry.id) == entry, f"Audit entry {entry.id}")
+                counts.copied += 1
+        return counts
 
 
-def _trail(storage: Storage) -> Iterable[AuditEntry]:
+def _audit_entries(storage: Storage) -> Iterable[AuditEntry]:
     offset = 0
     while True:
         page = storage.jobs.audit(None, limit=_PAGE, offset=offset)
@@ -239,11 +232,11 @@ def _trail(storage: Storage) -> Iterable[AuditEntry]:
             return
 
 
-def _history_of(job: Job) -> Job:
-    """Without what still changes after its end: who was told of it, and how often it was written."""
+def _comparable(job: Job) -> Job:
+    """Return the job without webhook events and revision, which change after its end."""
     return replace(job, webhook_events=WebhookEvents(), revision=0)
 
 
 def _check(is_equal: bool, subject: str) -> None:
     if not is_equal:
-        raise CorruptRecord(f"{subject} is stored otherwise where it was to be copied to, and was left as it is there.")
+        raise CorruptRecord(f"{subject} differs in the target. The record of the target was kept.")

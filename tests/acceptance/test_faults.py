@@ -69,7 +69,7 @@ def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
         ("https://127.0.0.1:1", {"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "REQUESTS_CA_BUNDLE names /nowhere.pem"),
         ("http://dashboard.invalid", {"http_proxy": "socks5://127.0.0.1:1"}, "(http_proxy) needs the package PySocks"),
         ("http://dashboard.invalid", {"http_proxy": "http://127.0.0.1:1"}, "cannot be used: Connection refused"),
-        ("http://dashboard.invalid", {"http_proxy": "nonsense://"}, "http_proxy does not hold the address of a proxy"),
+        ("http://dashboard.invalid", {"http_proxy": "nonsense://"}, "http_proxy is not the address of a proxy"),
         ("http://dashboard.invalid", {}, "DNS does not resolve dashboard.invalid"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A campaign against the service: real processes, killed, stopped, cut off and misled; and an independent checker.
+"""Kill campaigns against real processes of the service, and an independent checker of the stored data.
 
 `make chaos SEED=7 MINUTES=5` runs it.
 """

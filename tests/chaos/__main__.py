@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: run a campaign, say what came of it, and write it into docs/reliability.md."""
+"""`python -m tests.chaos`: runs a campaign, prints its result and writes it to docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BEGIN, _END = "<!-- chaos: written by `make chaos` -->", "<!-- /chaos -->"
 
 
 def block(record: Record, campaign: Campaign) -> str:
-    """The table in docs/reliability.md of a campaign."""
+    """Return the table of a campaign for docs/reliability.md."""
     options = f"SEED={campaign.seed} MINUTES={campaign.minutes:g} SITES={campaign.sites}"
     options += f" KILLS={campaign.kills}" if campaign.kills else ""
     options += f" ON={campaign.places[0].kind}" if len(campaign.places) == 1 else ""
@@ -28,13 +28,13 @@ def block(record: Record, campaign: Campaign) -> str:
         "| --- | --- |",
         *(f"| {name} | {figure} |" for name, figure in record.lines()),
         *(f"| violations | {sentence} |" for sentence in [*record.wrong, *record.missed_aims()]),
-        *(f"| not told there: {name} | {reason} |" for name, reason in record.skipped.items()),
+        *(f"| not run: {name} | {reason} |" for name, reason in record.skipped.items()),
     ]
     return "\n".join(lines)
 
 
 def write(text: str) -> None:
-    """Replace what stands between the markers."""
+    """Replace the text between the markers."""
     path = ROOT / "docs" / "reliability.md"
     before, _, rest = path.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
@@ -43,13 +43,16 @@ def write(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, help="the same seed chooses the same stories; by default any")
+    parser.add_argument("--seed", type=int, help="the same seed selects the same stories; default: random")
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--kills", type=int, help="end after so many kills, if that is sooner")
+    parser.add_argument("--kills", type=int, help="end after this number of kills")
     parser.add_argument(
-        "--sites", type=int, default=len(PLACES), help="side by side, SQLite, PostgreSQL and Firestore in turn"
+        "--sites",
+        type=int,
+        default=len(PLACES),
+        help="number of parallel sites: SQLite, PostgreSQL and Firestore in turn",
     )
-    parser.add_argument("--on", choices=[place.kind for place in PLACES], help="every site on this one")
+    parser.add_argument("--on", choices=[place.kind for place in PLACES], help="use this store for all sites")
     parser.add_argument("--no-readme", action="store_true", help="only print")
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
@@ -62,7 +65,7 @@ def main() -> int:
     for name, count in sorted(record.stories.items()):
         print(f"  {count:>4}  {name}")
     for name, reason in record.skipped.items():
-        print(f"not told here: {name}. {reason}")
+        print(f"not run: {name}. {reason}")
     wrong = [*record.wrong, *record.missed_aims()]
     for sentence in wrong:
         print(f"VIOLATION: {sentence}")

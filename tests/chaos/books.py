@@ -1,7 +1,7 @@
-"""The store as it is, read past the service, with nothing of the service's own code.
+"""Checks the stored data of a job without any code of the service.
 
-What the service wrote is unpacked here a second time, on purpose: a fault in its reading would else hide one in its
-writing. How the rows of a store are read is the matter of its reader: `sql_reader`, `firestore_reader`.
+The format is decoded a second time on purpose: otherwise, an error in the service's reading could hide one in its
+writing. `sql_reader` and `firestore_reader` read the rows of a store.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KINDS = ("processed", "failed", "skipped")
 
 
 class StoreAway(Exception):
-    """The store does not answer just now."""
+    """The store is unavailable."""
 
 
 def unpacked(packed: bytes) -> Any:
@@ -28,7 +28,7 @@ def unpacked(packed: bytes) -> Any:
 
 @dataclass(frozen=True)
 class JobRow:
-    """What is stored of a job."""
+    """The stored row of a job."""
 
     id: str
     """32 hexadecimal digits."""
@@ -44,34 +44,34 @@ class JobRow:
 
 @dataclass(frozen=True)
 class SegmentRow:
-    """A part of a ledger."""
+    """A ledger segment."""
 
     number: int
     counts: tuple[int, ...]
-    """How many of its outcomes are said to be of each of `KINDS`."""
+    """The stored number of outcomes of each of `KINDS`."""
     outcomes: bytes
     """Packed: a list of columns."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """All that is stored of a job, of one moment."""
+    """All stored data of a job at one moment."""
 
     job: JobRow
     active: int
-    """How many jobs are."""
+    """Number of active jobs."""
     plan: bytes
     """Packed."""
     detail: Any
     ledger: list[SegmentRow]
     stored: set[str]
-    """The items of which there is a snapshot, or a result where the job computes those."""
-    oddities: list[str]
-    """Sentences about copies of the same fact, as a store may need them, that do not agree."""
+    """The items with a snapshot, or with a result for an analytics job."""
+    inconsistencies: list[str]
+    """Messages about redundant copies in the store that differ."""
 
 
 class Reader(ABC):
-    """The rows of one store. Every call raises StoreAway where that does not answer."""
+    """The rows of one store. Each method raises StoreAway if it is unavailable."""
 
     @abstractmethod
     def job(self, job_id: str) -> JobRow: ...
@@ -81,22 +81,22 @@ class Reader(ABC):
 
     @abstractmethod
     def snapshots(self) -> Iterable[tuple[str, dict[str, Any], bytes]]:
-        """Of each the district, its reports as they are described, and their packed bytes."""
+        """Yield district, description of the reports, and packed bytes of each snapshot."""
 
     @abstractmethod
     def forget_collected(self) -> None:
-        """Remove every snapshot and result, so that the next job has all of its work to do."""
+        """Remove all snapshots and results, so that the next job skips no item."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the books say of one job: sentences about what is wrong, and what was counted on the way."""
+    """The result of checking one job: counts, and messages about errors."""
 
     settled: int
     lost: int
     doubled: int
     failed: Counter[str]
-    """Items that failed, by the reason."""
+    """Failed items by reason."""
     wrong: list[str]
 
 
@@ -108,8 +108,8 @@ class _Settled:
 
 
 def examined(account: Account) -> Findings:
-    """Ledger against plan, counters against ledger, snapshots against ledger."""
-    job, wrong = account.job, list(account.oddities)
+    """Compare ledger with plan, counters with ledger, and snapshots with ledger."""
+    job, wrong = account.job, list(account.inconsistencies)
     if account.active > 1:
         wrong.append("more than one job is active")
     planned = set(_planned(account.plan))
@@ -128,13 +128,13 @@ def examined(account: Account) -> Findings:
     if lost:
         wrong.append(f"{lost} items of a completed job are not settled")
     if not set(times) <= planned:
-        wrong.append("items are settled that are not of the plan")
+        wrong.append("items are settled that are not in the plan")
     if len(planned) != job.counts["total"]:
         wrong.append("the total is not the number of items of the plan")
     wrong += _miscounted(job, settled, account.detail)
     missing = {row.item for row in settled if row.kind == "processed"} - account.stored
     if missing:
-        wrong.append(f"{len(missing)} items are settled as processed, and of them nothing is stored")
+        wrong.append(f"{len(missing)} items are settled as processed but not stored")
         lost += len(missing)
     failed = Counter(row.reason for row in settled if row.kind == "failed")
     return Findings(settled=len(times), lost=lost, doubled=doubled, failed=failed, wrong=wrong)
@@ -167,7 +167,7 @@ def _miscounted(job: JobRow, settled: list[_Settled], detail: Any) -> list[str]:
 
 
 def reports_of(snapshots: Iterable[tuple[str, dict[str, Any], bytes]]) -> dict[tuple[str, str], set[bytes]]:
-    """The bytes that are stored of each report (its name, its district)."""
+    """Return the stored bytes of each report by its name and district."""
     found: dict[tuple[str, str], set[bytes]] = defaultdict(set)
     for district, described, packed in snapshots:
         whole, offset = zlib.decompress(packed), 0

@@ -1,4 +1,4 @@
-"""A campaign: sites side by side, stories chosen by chance, and after each of them the checker."""
+"""A campaign: parallel sites that run random stories and the checker after each of them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Campaign:
     minutes: float
     sites: int = len(PLACES)
     kills: int | None = None
-    """Where it ends before its time."""
+    """Maximum number of kills."""
     places: tuple[type[Place], ...] = PLACES
-    """Of the sites, in turn."""
+    """The stores of the sites, in turn."""
     is_strict: bool = os.environ.get("CI") == "true"
-    """Whether a story that cannot be told here is a violation."""
+    """Whether a story that this machine cannot run is a violation."""
 
     def run(self) -> Record:
         record, interrupted = Record(), threading.Event()
@@ -58,7 +58,7 @@ class Campaign:
         return record
 
     def _site(self, number: int, record: Record, is_over: Callable[[], bool]) -> None:
-        """One site after the other: where something was violated, a new one goes on."""
+        """Run sites one after the other; a new site replaces one with a violation."""
         rng = random.Random(f"{self.seed}-{number}")
         place_type = self.places[number % len(self.places)]
         while not is_over():
@@ -85,7 +85,7 @@ class Campaign:
 
 
 def told_here(place: Place, record: Record) -> Sequence[Story]:
-    """The stories of that place that this machine can tell."""
+    """Return the stories of a store that this machine can run."""
     found = [story for story in STORIES if isinstance(place, story.kind)]
     if isinstance(place, SqlitePlace) and not place.has_own_disk:
         for story in found:
@@ -108,7 +108,7 @@ def tell_all(world: World, is_over: Callable[[], bool]) -> None:
 
 
 def tell(world: World, story: Story) -> None:
-    """The story, and what it left: a job that goes on, and books that agree."""
+    """Run a story, then check that the job continues and that the stored data is consistent."""
     began = time.monotonic()
     world.ready()
     story.tell(world)

@@ -1,10 +1,9 @@
 """A server whose clock another process sets: `gunicorn tests.chaos.clock:application`, or a command under that clock.
 
-The file that CHAOS_CLOCK names holds by how many seconds the clock is ahead. It is the wall clock that jumps; the
-monotonic one goes on, as it does on a real machine.
+The file named by CHAOS_CLOCK contains by how many seconds the wall clock is ahead. The monotonic clock does not jump.
 
-gRPC computes deadlines by Python's clock for its core, which sees the kernel's. On a real machine both jump together;
-here the kernel's does not, so that deadlines are made by it.
+gRPC computes deadlines with Python's clock and compares them with the kernel's. On a real machine both clocks jump;
+here the kernel's does not, so that deadlines must use it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def _deadline(timeout: float | None) -> float | None:
 
 
 def follow(path: Path) -> None:
-    """Keep this process's wall clock as the file says, from now on."""
+    """Keep the wall clock of this process as far ahead as the file says."""
     vars(_channel)["_deadline"] = _deadline
     clock = time_machine.travel(datetime.now(UTC), tick=True).start()
     ahead = 0.0

@@ -1,4 +1,4 @@
-"""The documents under a prefix of Firestore, by its REST API."""
+"""Reads the documents under a prefix of Firestore through its REST API."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import requests
 from tests.chaos.books import KINDS, Account, JobRow, Reader, SegmentRow, StoreAway, unpacked
 
 _STORED_BY = {"data-collection": "snapshots", "analytics-generation": "results"}
-"""Where a job of the type stores what it made of an item."""
+"""The collection with the effects of each job type."""
 
 _PAGE = 300
-"""Documents that are removed with one call."""
+"""Number of documents that one call removes."""
 
 _CLAIM = ("job_id", "token", "is_held")
 
@@ -24,7 +24,7 @@ Fields = dict[str, Any]
 
 
 def _value(typed: dict[str, Any]) -> Any:
-    """Of the API's form, where each value names its type. An instant stays text."""
+    """Convert a typed value of the API. Timestamps remain text."""
     [(kind, content)] = typed.items()
     readings: dict[str, Callable[[Any], Any]] = {
         "nullValue": lambda _: None,
@@ -51,13 +51,13 @@ def _job_of(name: str, fields: Fields) -> JobRow:
 
 
 class _Moment:
-    """What the documents are at one time, however long it takes to read them."""
+    """A consistent read of documents at one time."""
 
     def __init__(self, reader: FirestoreReader, transaction: str) -> None:
         self._reader, self._transaction = reader, transaction
 
     def all(self, *path: str, only: Sequence[str] = ()) -> dict[str, Fields]:
-        """The documents of a collection by their names, in the order of those; `only` some of their fields."""
+        """Return the documents of a collection in the order of their names; `only` selects fields."""
         *parents, collection = path
         query: dict[str, Any] = {"from": [{"collectionId": collection}]}
         if only:
@@ -68,7 +68,7 @@ class _Moment:
         return {document["name"]: _fields(document.get("fields", {})) for document in found}
 
     def some(self, names: Sequence[str]) -> list[Fields | None]:
-        """Documents in the order of the names; None for those that there are not."""
+        """Return documents in the order of the names; None for missing ones."""
         rows = self._reader.ask(
             self._reader.root, "batchGet", {"documents": list(names), "transaction": self._transaction}
         )
@@ -76,7 +76,7 @@ class _Moment:
         return [found.get(name) for name in names]
 
     def body(self, name: str, fields: Fields) -> bytes:
-        """The packed bytes of a document: in it, or in parts beside it where they are many."""
+        """Return the packed bytes of a document, which may be stored in parts."""
         if "parts" not in fields:
             return bytes(fields["body"])
         parts = self.some([f"{name}/parts/{part}" for part in fields["parts"]])
@@ -84,7 +84,7 @@ class _Moment:
 
 
 class FirestoreReader(Reader):
-    """Of a Firestore that asks for no credentials, as its emulator."""
+    """Reads from a Firestore without credentials, such as the emulator."""
 
     def __init__(self, host: str, project: str, prefix: str) -> None:
         self._api = f"http://{host}/v1"
@@ -148,7 +148,7 @@ class FirestoreReader(Reader):
             detail=unpacked(fields["detail"]),
             ledger=ledger,
             stored={f"{document['day']}/{document['district']}" for document in stored.values()},
-            oddities=[
+            inconsistencies=[
                 *(sentence for at, found in jobs.items() for sentence in _at_odds(rows[at], found)),
                 *_claims_at_odds(list(rows.values()), slot, schedule),
             ],
@@ -172,7 +172,7 @@ class FirestoreReader(Reader):
 
 
 def _at_odds(row: JobRow, fields: Fields) -> list[str]:
-    """Where the fields that jobs are searched by say something else than what is packed beside them."""
+    """Return messages about search fields of jobs that differ from the packed data."""
     wrong = []
     if fields["status"] != row.status or fields["is_active"] != row.is_active:
         wrong.append(f"job {row.id} is {row.status}, and is found as {fields['status']}")
@@ -182,7 +182,7 @@ def _at_odds(row: JobRow, fields: Fields) -> list[str]:
 
 
 def _claims_at_odds(rows: Sequence[JobRow], slot: Fields | None, schedule: Fields | None) -> list[str]:
-    """Where the claim that a writer is checked by is not that of the active job."""
+    """Return a message if the stored claim is not that of the active job."""
     wrong = []
     claims = [(str(UUID(row.id)), row.token, bool(row.owner)) for row in rows if row.is_active]
     slots = [tuple(slot[name] for name in _CLAIM)] if slot else []

@@ -1,4 +1,4 @@
-"""Where a site keeps its jobs, and how that is taken away and brought back."""
+"""The stores of the sites, and their outages."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.chaos.sql_reader import SqlReader
 from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
 
 _DISK = 64
-"""Megabytes of the disk that can be filled."""
+"""Size in megabytes of the disk that can be filled."""
 
 
 class PlaceMissing(Exception):
-    """This machine cannot give such a place; the message says why."""
+    """This machine cannot provide the store; the message contains the reason."""
 
 
 class Place(ABC):
@@ -33,17 +33,17 @@ class Place(ABC):
 
     kind: str
     url: str
-    """Of the site's database, which has the jobs too unless the environment says that they are elsewhere."""
+    """The database of the site. It contains the jobs too, unless `env` selects another store."""
     env: Mapping[str, str] = MappingProxyType({})
     reader: Reader
 
     @abstractmethod
     def close(self) -> None:
-        """Take it away for good."""
+        """Remove the store."""
 
 
 class SqlitePlace(Place):
-    """A file; on a small disk of its own where this machine permits to mount one."""
+    """A file, on its own small disk if this machine permits to mount one."""
 
     kind = "SQLite"
 
@@ -61,7 +61,7 @@ class SqlitePlace(Place):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Another program holds the write lock."""
+        """Hold the write lock."""
         lock = sqlite3.connect(self._folder / "site.sqlite3", isolation_level=None, timeout=30)
         lock.execute("BEGIN EXCLUSIVE")
         try:
@@ -72,7 +72,7 @@ class SqlitePlace(Place):
 
     @contextmanager
     def missing(self) -> Iterator[None]:
-        """Its folder is gone."""
+        """Move the folder away."""
         away = self._folder.rename(self._folder.with_name("away"))
         try:
             yield
@@ -81,7 +81,7 @@ class SqlitePlace(Place):
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Not a byte is left on the disk."""
+        """Fill the disk."""
         filler = self._root / "filler"
         try:
             with filler.open("wb", buffering=0) as file:
@@ -102,13 +102,13 @@ class SqlitePlace(Place):
 
 
 class PostgresPlace(Place):
-    """A server of its own, which can be stopped and started."""
+    """A server that can be stopped and started."""
 
     kind = "PostgreSQL"
 
     def __init__(self) -> None:
         self._bin = self._binaries()
-        # PostgreSQL refuses to run as root; its own user is there wherever it was installed by a package.
+        # PostgreSQL refuses to run as root; the package of the system creates the user postgres.
         self._user = "postgres" if os.geteuid() == 0 else getpass.getuser()
         self._folder = Path(tempfile.mkdtemp(prefix="chaos-postgres-"))
         if os.geteuid() == 0:
@@ -130,9 +130,7 @@ class PostgresPlace(Place):
         for folder in folders:
             if (folder / "pg_ctl").exists() and (folder / "postgres").exists():
                 return folder
-        raise PlaceMissing(
-            "There is no PostgreSQL server to start here: install one, so that initdb and pg_ctl are found."
-        )
+        raise PlaceMissing("PostgreSQL is not installed: install a server, so that initdb and pg_ctl are found.")
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -156,7 +154,7 @@ class PostgresPlace(Place):
 
     @contextmanager
     def stopped(self, mode: str) -> Iterator[None]:
-        """`mode` is fast or immediate: the second is a crash, from which it recovers when it starts."""
+        """`mode` is fast, or immediate for a crash with recovery at the start."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -169,7 +167,7 @@ class PostgresPlace(Place):
 
 
 class FirestorePlace(Place):
-    """An emulator of its own, which can be stopped and started or cut off; users and tokens are in a SQLite file."""
+    """An emulator that can be stopped, started and disconnected. Users and tokens are in a SQLite file."""
 
     kind = "Firestore"
 
@@ -189,7 +187,7 @@ class FirestorePlace(Place):
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
-        """It goes on where nobody reaches it: an answer that was under way is lost, what it was about is not."""
+        """Disconnect it: a response in flight is lost, its write is not."""
         self._gate.close()
         try:
             yield
@@ -198,7 +196,7 @@ class FirestorePlace(Place):
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """It is gone, with every transaction that was open; what was committed is there when it comes back."""
+        """Stop it. Open transactions are lost, committed data is not."""
         with self.cut_off():
             self._emulator.stop()
             try:

@@ -1,4 +1,4 @@
-"""What a campaign has seen, over all its sites; and how it is told."""
+"""Counts and violations of a campaign over all sites, and their presentation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Record:
     stories: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     killed_on: Counter[str] = field(default_factory=Counter)
-    """Kills by the kind of the place."""
+    """Kills by kind of store."""
     after_kill: list[float] = field(default_factory=list)
     after_stop: list[float] = field(default_factory=list)
     after_cancel: list[float] = field(default_factory=list)
@@ -40,18 +40,18 @@ class Record:
     lost: int = 0
     doubled: int = 0
     set_aside: int = 0
-    """Items that were in flight at three kills in a row, and were set aside as failed: that is what is meant to be."""
+    """Items that were in flight at three successive kills and correctly failed."""
     over_limit: int = 0
     stuck: int = 0
     most_again: int = 0
-    """Items fetched again for one change of runner, at most."""
+    """Maximum number of items fetched again for one change of runner."""
     fenced: int = 0
     refused: int = 0
     crowds: int = 0
     """Rounds of 100 concurrent creates."""
     checks: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
-    """Stories that this machine cannot tell, and why."""
+    """Stories that this machine cannot run, and the reasons."""
     wrong: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,7 +70,7 @@ class Record:
         print(f"  VIOLATION: {sentence}", flush=True)
 
     def missed_aims(self) -> list[str]:
-        """Where a figure over all is worse than it may be."""
+        """Return messages about missed targets."""
         missed = []
         if self.after_kill and statistics.median(self.after_kill) > RESUME_MEDIAN:
             missed.append(f"the median resume after a kill took {statistics.median(self.after_kill):.1f} s")
@@ -79,7 +79,7 @@ class Record:
         return missed
 
     def lines(self) -> list[tuple[str, str]]:
-        """What was seen, a name and a figure each."""
+        """Return pairs of a name and a figure."""
         kills = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
         rows = [
             (

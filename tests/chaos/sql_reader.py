@@ -1,4 +1,4 @@
-"""The rows of a site's database, by the drivers, in SQL."""
+"""Reads the rows of a site's database with SQL through the drivers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 from tests.chaos.books import Account, JobRow, Reader, SegmentRow, StoreAway
 
 _STORED_BY = {"data-collection": "backfill_storedsnapshot", "analytics-generation": "backfill_storedresult"}
-"""Where a job of the type stores what it made of an item."""
+"""The table with the effects of each job type."""
 
 _JOB = "id, status, token, lease_owner, progress"
 
@@ -25,7 +25,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _hex(key: Any) -> str:
-    """Of a UUID, which SQLite keeps as text and PostgreSQL as such."""
+    """Return the hexadecimal digits of a UUID, which SQLite stores as text."""
     return str(key).replace("-", "")
 
 
@@ -35,14 +35,14 @@ def _job_of(row: Row) -> JobRow:
 
 
 class SqlReader(Reader):
-    """SQLite or PostgreSQL, as the address says."""
+    """SQLite or PostgreSQL, depending on the URL."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
-        """One consistent look."""
+        """Read in one transaction."""
         with self._answering():
             if self._url.startswith("sqlite"):
                 address = f"file:{self._path}?mode=ro"
@@ -98,7 +98,7 @@ class SqlReader(Reader):
                 if _hex(of_job) == key
             ],
             stored={f"{day}/{district}" for day, district in stored},
-            oddities=[],
+            inconsistencies=[],
         )
 
     def snapshots(self) -> Iterator[tuple[str, dict[str, Any], bytes]]:

@@ -1,4 +1,4 @@
-"""What may happen to a job. Each story begins with a job that runs on two servers, and leaves it to go on."""
+"""The stories of a campaign. Each begins with a job that runs on two servers, which it does not end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def named(name: str) -> Story:
 
 
 def a_moment(world: World, longest: float = 1.5) -> float:
-    """Some time passes, so that what comes next comes at any point of what goes on."""
+    """Wait for a random time."""
     seconds = world.rng.uniform(0, longest)
     time.sleep(seconds)
     return seconds
@@ -107,7 +107,7 @@ def killed_in_trouble(world: World) -> None:
 
 
 def some_faults(world: World) -> list[Json]:
-    """Fewer than would fail an item, even if one item met them all; none that the dashboard logs as a good answer."""
+    """Return faults: fewer than fail a single item, and none that the dashboard logs as a good response."""
     kinds: list[Json] = [
         {"kind": "500"},
         {"kind": "reset"},
@@ -186,7 +186,7 @@ def paused_and_killed(world: World) -> None:
 
 @story("a server more is started, and the runner ends", weight=2)
 def deployed(world: World) -> None:
-    """As a deployment does it."""
+    """Start a new server, then stop the runner, as a deployment does."""
     world.serve()
     a_moment(world)
     world.sigterm()
@@ -196,7 +196,7 @@ def deployed(world: World) -> None:
 
 
 def away(world: World, store: AbstractContextManager[None], seconds: float, *, is_killing: bool = False) -> None:
-    """The store is out of reach for a while; whether the runner is killed meanwhile."""
+    """Make the store unavailable for a while, with or without a kill of the runner."""
     with ExitStack() as stack:
         runner = world.runner()
         stack.enter_context(store)
@@ -273,7 +273,7 @@ def the_source_is_down(world: World) -> None:
 
 @story("a stale job is displaced while its runner lives")
 def displaced(world: World) -> None:
-    """By an operator's command, on a machine whose clock is twelve minutes ahead."""
+    """Run the operator's command on a machine whose clock is twelve minutes ahead."""
     runner = world.runner()
     before = len(runner.log.read_text(errors="replace"))
     clock = world.folder / "clock-of-the-operator"

@@ -1,4 +1,4 @@
-"""One site of a campaign: a database, a dashboard, two servers, and what a story may do to them."""
+"""A site of a campaign: a database, a dashboard, two servers, and the actions of stories."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ T = TypeVar("T")
 
 LIMITS = {"maxRequestsPerMinute": 360, "minDelayMs": 0, "maxConcurrent": 3, "maxDelayMs": 2000}
 MOVES_WITHIN = 40.0
-"""Seconds within which an undisturbed job settles its next item, or it counts as stuck."""
+"""An undisturbed job that settles no item for this number of seconds is stuck."""
 
 CHECKER = "chaos-checker"
 _FIRST_REPORTS = ("clubperformance", "districtsummary")
 
 
 class Violation(Exception):
-    """Something that must never happen has happened; the site is of no more use."""
+    """An invariant was violated; the site cannot be used any more."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Server:
 
 
 class World:
-    """Acts on one site, and asks the books and the dashboard's log, never the service, what came of it."""
+    """Acts on one site and checks the effects in the store and in the dashboard's log, not through the service."""
 
     def __init__(self, place: Place, record: Record, rng: random.Random) -> None:
         self.place, self.record, self.rng = place, record, rng
@@ -95,7 +95,7 @@ class World:
     # Servers.
 
     def serve(self) -> Server:
-        """One more server, under a clock of its own."""
+        """Start a server with its own clock."""
         number = len(self.site.processes)
         clock, log = self.folder / f"clock-{number}", self.folder / f"process-{number}.log"
         clock.write_text("0")
@@ -105,7 +105,7 @@ class World:
         return server
 
     def raise_the_dead(self) -> None:
-        """Two servers again, each under a good clock."""
+        """Start servers until there are two with a correct clock."""
         self.servers = [server for server in self.servers if server.is_up]
         for server in self.servers:
             server.set_clock(0)
@@ -116,7 +116,7 @@ class World:
         return self.rng.choice([server for server in self.servers if server.is_up]).client
 
     def runner(self, within: float = 30) -> Server:
-        """The server whose worker holds the job."""
+        """Return the server whose worker has the claim of the job."""
 
         def look() -> Server | None:
             owner = self.job().owner
@@ -139,8 +139,7 @@ class World:
         return self.books.job(self.job_id)
 
     def soon(self, look: Callable[[], T | None], within: float, what: str) -> T:
-        """What `look` returns once it is true; a Violation where it does not become so. A store that is away is asked
-        again."""
+        """Return the first true value of `look`. Ignores outages of the store; raises Violation after `within`."""
         deadline = time.monotonic() + within
         while True:
             with suppress(StoreAway):
@@ -155,7 +154,7 @@ class World:
         return int(counts["processed"] + counts["failed"] + sum(counts["skipped"].values()))
 
     def start(self, *, crowd: int = 0) -> None:
-        """A new job over months of which nothing is stored; of a crowd that starts one at once, one succeeds."""
+        """Start a job over months without stored data; of several concurrent starts, one succeeds."""
         self.take_stock()
         self.books.forget_collected()
         first = self.rng.randrange(3)
@@ -183,13 +182,13 @@ class World:
         self.record.jobs += 1
 
     def analyse(self) -> None:
-        """A job that computes what the last one has collected."""
+        """Start an analytics job for the snapshots of the last job."""
         self.take_stock()
         self.job_id = self.any_client().start_analytics()["jobId"]
         self.record.jobs += 1
 
     def take_stock(self) -> None:
-        """Count what the last job came to, and begin a new page of the log; its last minute is kept."""
+        """Count the results of the last job and reset the log except its last minute."""
         log = self.requests()
         self.record.requests += len(log)
         if self.job_id:
@@ -206,7 +205,7 @@ class World:
         return bool(self.job_id) and self.job().status in ACTIVE
 
     def ready(self, to_come: int = 12) -> None:
-        """Two servers, and a running job with something to do: a new one where the old one is about to end."""
+        """Ensure two servers and a running job; start a new job if the current one is about to end."""
         self.raise_the_dead()
         if self.is_active():
             row = self.job()
@@ -219,7 +218,7 @@ class World:
         return self.moves()
 
     def moves(self, items: int = 1) -> None:
-        """Wait until that many more items are settled, or the job has ended."""
+        """Wait until this number of further items is settled, or the job has ended."""
         before = self.settled()
 
         def look() -> bool:
@@ -233,7 +232,7 @@ class World:
         return self.job()
 
     def ends_all(self) -> None:
-        """What is active may end, and is counted."""
+        """Wait for the end of an active job and count it."""
         if self.is_active():
             if self.job().status in {"pausing", "paused"}:
                 self.steer("resume")
@@ -251,7 +250,7 @@ class World:
     # What an operator does.
 
     def steer(self, verb: str) -> Json | None:
-        """pause, resume or cancel; None where the server that was asked does not answer, or the job has ended."""
+        """Pause, resume or cancel. Returns None if the server does not answer or the job has ended."""
         client = self.any_client()
         path = f"/api/admin/backfill/{self.job_id}"
         try:
@@ -262,7 +261,7 @@ class World:
         return found if answer.ok else None
 
     def after_cancel(self, cancelled_at: float) -> None:
-        """The job has been cancelled then: nothing new has begun for long, and it ends."""
+        """Check that no item started long after the cancel at that time, and that the job ends."""
         row = self.ends(30)
         if row.status not in {"cancelled", "completed"}:
             self.wrong(f"a cancelled job ended as {row.status}")
@@ -275,7 +274,7 @@ class World:
     # Kills, and who comes next.
 
     def kill(self, server: Server, number: signal.Signals) -> float:
-        """When the signal was sent; the end of the process is waited for."""
+        """Send a signal and wait for the end of the process. Returns the time of the signal."""
         name = {signal.SIGKILL: "kill -9", signal.SIGTERM: "SIGTERM"}[number]
         since = time.monotonic()
         os.killpg(server.pid, number)
@@ -287,7 +286,7 @@ class World:
         return since
 
     def taken_over(self, token: int, since: float, within: float) -> float:
-        """Seconds from then until another runner has claimed the job."""
+        """Return the seconds from that time until another runner has claimed the job."""
 
         def look() -> bool:
             row = self.job()
@@ -300,7 +299,7 @@ class World:
         return took
 
     def kill_9(self, *, both: bool = False) -> None:
-        """The runner, or every server; and what comes after."""
+        """Kill the runner or all servers, and wait for the takeover."""
         runner = self.runner()
         token = self.job().token
         if both:
@@ -321,7 +320,7 @@ class World:
 
     @contextmanager
     def stopped(self, server: Server) -> Iterator[None]:
-        """SIGSTOP and SIGCONT of a server: it does not know that time has passed."""
+        """Suspend a server with SIGSTOP and continue it with SIGCONT."""
         self.record.kill("SIGSTOP", self.place.kind)
         os.killpg(server.pid, signal.SIGSTOP)
         try:
@@ -330,7 +329,7 @@ class World:
             os.killpg(server.pid, signal.SIGCONT)
 
     def is_refused(self, server: Server, log_before: int) -> None:
-        """A runner that has lost the job is told so, and ends without a trace."""
+        """Check that a runner that has lost the job ends without writing."""
         self.record.fenced += 1
 
         def look() -> bool:
@@ -342,7 +341,7 @@ class World:
     # The independent checker.
 
     def requests(self) -> list[Json]:
-        """What the service has asked the dashboard since the last job began."""
+        """Return the requests to the dashboard since the start of the last job."""
         return [entry for entry in self.dashboard.log() if CHECKER not in entry["user_agent"]]
 
     def exports(self) -> list[Json]:
@@ -352,7 +351,7 @@ class World:
         return examined(self.books.account(self.job_id))
 
     def check(self) -> None:
-        """Ledger, counters, stored snapshots and the request log, each against the others."""
+        """Check that ledger, counters, stored snapshots and request log are consistent."""
         findings = self.soon(self.examined, 30, "the books can be read")
         self.record.checks += 1
         for sentence in findings.wrong:
@@ -368,7 +367,7 @@ class World:
         self._check_bytes()
 
     def _check_fetched_again(self) -> None:
-        """At most as many items as may be in flight, for each change of runner."""
+        """Check the number of repeated items: at most the items in flight for each change of runner."""
         whole = Counter(entry["report"] for entry in self.exports() if entry["status"] == 200)
         again: Counter[str] = Counter()
         for report, count in whole.items():
@@ -383,7 +382,7 @@ class World:
             self.wrong(f"{again.total()} items were fetched again, at {changes} changes of the runner")
 
     def _check_bytes(self) -> None:
-        """A few reports, asked of the dashboard once more: their bytes are those that are stored."""
+        """Fetch a few reports again and compare them with the stored bytes."""
         stored = reports_of(self.books.snapshots())
         whole = {entry["report"]: entry for entry in self.exports() if entry["status"] == 200}
         finals = [entry for report, entry in whole.items() if report.startswith("divisionperformance")]

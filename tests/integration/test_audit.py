@@ -129,7 +129,7 @@ def test_the_command_line_is_a_door_of_its_own(served: BackfillService) -> None:
 def test_the_command_line_shows_the_trail_to_people(served: BackfillService) -> None:
     out = StringIO()
     call_command("backfill", "audit", stdout=out)
-    assert "Nobody has done anything yet." in out.getvalue()
+    assert "There are no audit entries." in out.getvalue()
     served.change_rate_limits({"max_concurrent": 1}, by=Actor("eve", Channel.ADMIN))
     out = StringIO()
     call_command("backfill", "audit", stdout=out)

@@ -183,7 +183,7 @@ class Told:
         Told(Damage.miscount_the_job, "the counters of the job say 7 processed"),
         Told(Damage.miscount_a_district, "the counters of district F"),
         Told(Damage.miscount_a_segment, "the counts of segment 1"),
-        Told(Damage.lose_a_snapshot, "1 items are settled as processed, and of them nothing is stored", lost=1),
+        Told(Damage.lose_a_snapshot, "1 items are settled as processed but not stored", lost=1),
     ],
     ids=lambda told: told.does.__name__,
 )

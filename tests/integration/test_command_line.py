@@ -186,7 +186,7 @@ def test_a_plan_that_changed_is_refused_with_what_changed(service: BackfillServi
 
 
 def test_status_says_where_nothing_is_running(service: BackfillService) -> None:
-    assert said("status") == "Nothing is running.\n"
+    assert said("status") == "No job is running.\n"
     assert told("status") is None
 
 
@@ -208,7 +208,7 @@ def test_status_shows_the_newest_job_and_its_errors_where_none_is_active(service
     told("start", *RANGE)
     job = run_to_the_end(service, failing=["02"])
     text = said("status")
-    assert text.startswith("Nothing is running. The newest job:\n")
+    assert text.startswith("No job is running. The newest job:\n")
     assert "2 failed" in text
     assert "2024-01-01/02" in text
     assert "The dashboard answered 503 [bold]" in text
@@ -229,7 +229,7 @@ def test_jobs_are_listed_newest_first_and_by_status(service: BackfillService) ->
     lines = said("list").splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [[str(new.id), "failed"], [str(old.id), "completed"]]
     assert [job["jobId"] for job in told("list", "--status", "completed,cancelled")["jobs"]] == [str(old.id)]
-    assert said("list", "--status", "cancelled") == "There are no such jobs.\n"
+    assert said("list", "--status", "cancelled") == "No jobs found.\n"
     assert "Shown: 2 to 2 of 2 jobs" in said("list", "--limit", "1", "--offset", "1")
 
 
@@ -264,17 +264,18 @@ def test_items_are_listed_by_district_and_outcome(service: BackfillService) -> N
     rows = service.items(job.id, OutcomeFilter(district="02"), limit=20, offset=0).rows
     assert shape == {"items": [ItemSerializer.render(row) for row in rows], "total": 2, "limit": 20, "offset": 0}
     assert "2024-01-01/02 failed" in " ".join(said("items", str(job.id)).split())
-    assert "has settled no such items" in said("items", str(job.id), "--outcome", "skipped")
+    assert "has no such outcomes" in said("items", str(job.id), "--outcome", "skipped")
 
 
 def test_items_print_how_refused_reports_begin_where_that_is_asked_for(service: BackfillService) -> None:
     told("start", *RANGE)
     job = run_to_the_end(service, failing=["02"])
     plain = said("items", str(job.id))
-    assert "--excerpts prints how the refused report of 2 items begins." in plain
+    assert "--excerpts prints the beginning of the rejected report of 2 items." in plain
     assert "An error" not in plain
     in_full = said("items", str(job.id), "--excerpts")
-    assert "2024-01-01/02 (SERVER_ERROR) begins:\n    <html>\n      [bold]An error & more</html>" in in_full
+    head = "Beginning of the report of 2024-01-01/02 (SERVER_ERROR):"
+    assert f"{head}\n    <html>\n      [bold]An error & more</html>" in in_full
     assert "--excerpts" not in said("items", str(job.id), "--outcome", "processed")
 
 
@@ -285,7 +286,7 @@ def test_cancel_takes_the_active_job_and_records_when(service: BackfillService) 
     assert (shape["status"], shape["previousStatus"]) == ("cancelled", "pending")
     assert shape["cancelledAt"] is not None
     assert "has ended" in refused("cancel", shape["jobId"])
-    assert refused("cancel").startswith("Nothing is running.")
+    assert refused("cancel").startswith("No job is running.")
 
 
 def test_cancel_says_what_was_settled(service: BackfillService) -> None:
@@ -295,7 +296,7 @@ def test_cancel_says_what_was_settled(service: BackfillService) -> None:
 
 def test_pause_and_resume_take_the_active_job(service: BackfillService) -> None:
     job = told("start", *RANGE)["jobId"]
-    assert said("pause") == f"Job {job} is paused. Go on with: manage.py backfill resume {job}\n"
+    assert said("pause") == f"Job {job} is paused. Resume it with: manage.py backfill resume {job}\n"
     assert "It is paused." in said("status")
     assert told("resume")["status"] == "pending"
     assert "only a paused job" in refused("resume", job)
@@ -317,7 +318,7 @@ def test_rate_limits_are_shown_and_changed_for_the_next_job(service: BackfillSer
     assert (shape["config"]["maxConcurrent"], shape["config"]["updatedBy"]) == (2, "alice")
     assert service.job(UUID(running)).config.rate_limits.max_concurrent == 3
     assert "by alice" in said("rate-limit")
-    assert "The next job takes these limits" in said("rate-limit", "--min-delay-ms", "10")
+    assert "These limits apply to the next job" in said("rate-limit", "--min-delay-ms", "10")
 
 
 def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,8 +337,8 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["start", "--from", "2024-02-30", "--to", "2024-03-01"], "--from must be a day of the calendar"),
-        (["start", "--from", "20240201", "--to", "2024-03-01"], "--from must be a day of the calendar"),
+        (["start", "--from", "2024-02-30", "--to", "2024-03-01"], "--from must be a date like 2024-01-31"),
+        (["start", "--from", "20240201", "--to", "2024-03-01"], "--from must be a date like 2024-01-31"),
         (["start", "--from", "2024-01-02", "--to", "2024-01-01"], "--from (2024-01-02) must not be after --to"),
         (["start", "--from", "2024-01-02"], "--to is required for data-collection"),
         (["start", "--from", "2024-01-02", "--to", "2999-01-01"], "--to must be before today"),
@@ -347,12 +348,12 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
         (["rate-limit", "--max-concurrent", "2", "--operator", "\udcff"], "--operator must be one line"),
         (["start", *RANGE, "--plan-id", "x"], "--plan-id is none that a preview gave"),
         (["start", "--type", "analytics-generation"], "analytics-generation is not offered"),
-        (["status", "12"], "'12' is no job id."),
+        (["status", "12"], "'12' is not a job id."),
         (["items", str(uuid4())], "There is no job"),
         (["retry", str(uuid4())], "There is no job"),
         (["list", "--limit", "101"], "--limit must be between 1 and 100"),
         (["list", "--limit", "many"], "--limit must be a whole number"),
-        (["list", "--offset", "-1"], "--offset must be 0 or more"),
+        (["list", "--offset", "-1"], "--offset must be between 0 and"),
         (["list", "--status", "done"], "--status must be one of pending"),
         (["rate-limit", "--max-concurrent", "33"], "--max-concurrent must be between 1 and 32; it was 33."),
         (["rate-limit", "--backoff-multiplier", "nan"], "--backoff-multiplier must be between 1 and 10"),
@@ -419,7 +420,7 @@ def test_who_interrupts_a_copy_is_told_that_it_can_be_called_again(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("backfill.cli.copy.copied", interrupted)
+    monkeypatch.setattr("backfill.cli.transfer.copy_storage", interrupted)
     with pytest.raises(CommandError, match=r"^Interrupted\. It goes on when it is called again\.$") as caught:
         call_command("backfill", "copy", "--from", "orm", "--to", "firestore")
     assert caught.value.returncode == 130
@@ -429,8 +430,8 @@ def test_a_copy_that_lost_its_reader_is_not_over(service: BackfillService, monke
     def unread(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("backfill.cli.copy.copied", unread)
-    monkeypatch.setattr("backfill.management.commands.backfill.os", Mock())  # which would close the tests' output
+    monkeypatch.setattr("backfill.cli.transfer.copy_storage", unread)
+    monkeypatch.setattr("backfill.cli.main.os", Mock())  # which would close the tests' output
     with pytest.raises(SystemExit) as ended:
         call_command("backfill", "copy", "--from", "orm", "--to", "firestore")
     assert ended.value.code == 130

@@ -52,12 +52,12 @@ def test_a_preview_of_analytics_says_what_is_to_be_done(service: BackfillService
 
 def test_a_preview_says_what_is_done_and_what_is_stale(computed: BackfillService) -> None:
     computed.storage.snapshots.put(a_district(as_of=date(2024, 2, 12)))
-    assert "items      3, of them to be skipped: 2 unchanged, and 1 to be computed anew" in said("preview", *TYPE)
+    assert "items      3, skipped: 2 unchanged, outdated and computed again: 1" in said("preview", *TYPE)
 
 
 def test_a_job_shows_what_does_not_add_up(computed: BackfillService) -> None:
     text = said("status")
-    assert "what does not add up, listed in the results: " in text
+    assert "inconsistent figures, listed in the results: " in text
     assert "SUMMARY_MISSING" in text
 
 
@@ -76,14 +76,14 @@ def test_coverage_is_a_map_of_districts_and_months(computed: BackfillService) ->
 
 def test_coverage_names_the_gaps_and_the_commands_that_fill_them(service: BackfillService) -> None:
     text = said("coverage", "--from", "2023-12-01", "--to", "2024-01-31")
-    assert "Dec 2023 to Dec 2023: 4 closes of 4 districts (all 02 91 F)" in text
+    assert "Dec 2023 to Dec 2023: 4 closings of 4 districts (all 02 91 F)" in text
     assert "manage.py backfill start --from 2024-01-01 --to 2024-01-31 --cadence month-ends --district 02" in text
     assert "3 snapshots without analytics; compute them with: manage.py backfill start --type analytics-gen" in text
 
 
 def test_a_range_that_lacks_nothing_says_so(computed: BackfillService) -> None:
     text = said("coverage", "--district", "91", "--from", "2024-01-01", "--to", "2024-01-31")
-    assert "No close is missing." in text
+    assert "No closing is missing." in text
     assert "without analytics" not in text
 
 
@@ -115,7 +115,7 @@ def test_coverage_as_json_is_the_shape_of_http(computed: BackfillService) -> Non
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["coverage", "--from", "2024-02-30"], "--from must be a day of the calendar"),
+        (["coverage", "--from", "2024-02-30"], "--from must be a date like 2024-01-31"),
         (["coverage", "--from", "2024-02-01", "--to", "2024-01-01"], "must not be after the last"),
         (["coverage", "--district", "x1"], "'x1' is not a district"),
         (["start", *TYPE, "--district", "77"], "No snapshot of district 77 is stored for these dates"),

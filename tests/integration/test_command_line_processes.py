@@ -159,7 +159,7 @@ def test_who_stops_watching_gives_the_lease_back_and_leaves_the_job(
     _, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 130
     assert err == (
-        f"Stopped watching; job {job} goes on wherever a worker runs. Cancel it with: manage.py backfill cancel {job}\n"
+        f"Stopped watching. Any other worker continues job {job}. Cancel it with: manage.py backfill cancel {job}\n"
     )
     assert row(database)[1:] == ("pending", "")
 
@@ -193,7 +193,7 @@ def test_a_paused_job_is_followed_and_said_to_be_paused(
     job = wait_for(database, "paused")
     assert waiting.stdout is not None
     lines = iter(waiting.stdout.readline, "")
-    assert any(f"It is paused. Go on with: manage.py backfill resume {job}" in line for line in lines)
+    assert any(f"It is paused. Resume it with: manage.py backfill resume {job}" in line for line in lines)
     assert ran(database, "resume").returncode == 0
     waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0
@@ -283,11 +283,11 @@ def test_a_store_that_goes_away_is_said_and_waited_for(
         connection.execute("ALTER TABLE backfill_backfilljob RENAME TO away")
         assert waiting.stdout is not None
         lines = iter(waiting.stdout.readline, "")
-        assert any("The job is safe; it is looked for again every 0.5 s." in line for line in lines)
+        assert any("The job is safe; this command tries again every 0.5 s." in line for line in lines)
         connection.execute("ALTER TABLE away RENAME TO backfill_backfilljob")
     rest, _ = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0
-    assert "The job store answers again." in rest
+    assert "The job store is available again." in rest
     assert "60 processed" in rest
 
 

@@ -112,10 +112,10 @@ def test_everything_goes_to_firestore_and_comes_back_as_it_was(stores: dict[str,
     assert [len(before[kind]) for kind in ("jobs", "snapshots", "results", "calendar", "audit")] == [2, 6, 6, 2, 3]
     code, said, told = copy("orm", "firestore")
     assert (code, told) == (0, "")
-    assert "snapshots: 6 copied, 0 there already, 0 left out" in said
+    assert "snapshots: 6 copied, 0 already present, 0 skipped" in said
     assert content(stores["firestore"]) == before
 
-    assert "jobs: 0 copied, 2 there already" in copy("orm", "firestore")[1]
+    assert "jobs: 0 copied, 2 already present" in copy("orm", "firestore")[1]
     assert content(stores["firestore"]) == before
 
     for model in apps.get_app_config("backfill").get_models():
@@ -168,7 +168,7 @@ def test_each_month_is_told_once_it_is_copied(stores: dict[str, Storage], caplog
         with caplog.at_level(logging.INFO, "backfill.transfer.copy"):
             copy("orm", "firestore")
         assert len(caplog.messages) == number
-        assert caplog.messages[-1] == f"The snapshots of {day:%Y-%m} are copied, 1 so far."
+        assert caplog.messages[-1] == f"Copied the snapshots of {day:%Y-%m}, 1 so far."
 
 
 def test_what_is_newer_there_stays_with_what_was_computed_of_it(stores: dict[str, Storage]) -> None:
@@ -179,8 +179,8 @@ def test_what_is_newer_there_stays_with_what_was_computed_of_it(stores: dict[str
     stores["firestore"].snapshots.put_results([result])
     code, said, _ = copy("orm", "firestore")
     assert code == 0
-    assert "snapshots: 5 copied, 1 there already" in said
-    assert "results: 5 copied, 1 there already" in said
+    assert "snapshots: 5 copied, 1 already present" in said
+    assert "results: 5 copied, 1 already present" in said
     assert stores["firestore"].snapshots.get(DAY, "01") == newer
     assert stores["firestore"].snapshots.result(DAY, "01") == result
 
@@ -190,7 +190,7 @@ def test_what_is_damaged_is_named_and_the_rest_is_copied(stores: dict[str, Stora
     apps.get_model("backfill", "StoredSnapshot").objects.filter(date=DAY, district="01").update(content=DAMAGE)
     code, said, told = copy("orm", "firestore")
     assert code == 2
-    assert "snapshots: 5 copied, 0 there already, 1 left out" in said
+    assert "snapshots: 5 copied, 0 already present, 1 skipped" in said
     assert f"snapshot {DAY}/01" in told
     assert "jobs: 2 copied" in said
 
@@ -207,8 +207,8 @@ def test_bytes_that_come_back_otherwise_are_named(stores: dict[str, Storage], mo
     as_it_is = target.put
     monkeypatch.setattr(target, "put", put)
     code, said, told = copy("orm", "firestore")
-    assert (code, "snapshots: 0 copied, 0 there already, 6 left out" in said) == (2, True)
-    assert f"Snapshot {DAY}/01 is stored otherwise where it was to be copied to" in told
+    assert (code, "snapshots: 0 copied, 0 already present, 6 skipped" in said) == (2, True)
+    assert f"Snapshot {DAY}/01 differs in the target" in told
 
 
 @pytest.mark.parametrize("side", ["orm", "firestore"])
@@ -217,7 +217,7 @@ def test_nothing_is_copied_while_a_job_is_active(stores: dict[str, Storage], sid
     stores[side].jobs.create(job, PlanFactory.build(), displace=lambda _: None)
     sentence = refused("copy", "--from", "orm", "--to", "firestore")
     assert f"Job {job.id} is pending in {side}." in sentence
-    assert "Cancel it or let it end" in sentence
+    assert "Cancel it or wait for its end" in sentence
 
 
 def test_a_store_is_named_and_not_copied_to_itself(stores: dict[str, Storage], backend: Backend) -> None:

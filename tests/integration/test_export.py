@@ -19,8 +19,8 @@ from django.core.management import call_command
 from backfill.domain import ReportName
 from backfill.service.commands import BackfillService
 from backfill.service.queries import Selection
-from backfill.transfer.export import Format, What, export
-from backfill.transfer.export.figures import COLUMNS, figures_of
+from backfill.transfer.export import ExportDataset, ExportFormat, export
+from backfill.transfer.export.result_columns import COLUMNS, flatten_result
 from tests.integration.test_command_line import refused, said
 from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures
 from tests.unit.analytics.builders import AClub, some_clubs
@@ -91,7 +91,7 @@ def test_a_snapshot_that_cannot_be_read_is_named_and_the_rest_is_taken(service: 
         code, out, err = ended(*CLUBS, kind)
         assert code == 2
         assert len(out.splitlines()) == 4 + (kind == "csv")
-        assert err.count("Left out 2024-01-31/91: clubperformance of snapshot 2024-01-31/91 has 1 cells") == 1
+        assert err.count("Skipped 2024-01-31/91: clubperformance of snapshot 2024-01-31/91 has 1 cells") == 1
         assert "1 item could not be read" in err
 
 
@@ -125,7 +125,7 @@ def test_every_figure_of_a_result_is_in_a_column(computed: BackfillService) -> N
 
     missing = {name for name in leaves(body, "") - set(COLUMNS) if not name.startswith("point.")}
     assert missing == {"yearOverYear"}  # null, where there is no year before
-    assert figures_of(body)["qualityNotes"] == len(body["quality"])
+    assert flatten_result(body)["qualityNotes"] == len(body["quality"])
 
 
 def test_parquet_has_typed_columns(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
@@ -171,7 +171,7 @@ def test_a_file_appears_whole_or_not_at_all(
     def fails(_: Any) -> Any:
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr("backfill.transfer.export.sources.figures_of", fails)
+    monkeypatch.setattr("backfill.transfer.export.sources.flatten_result", fails)
     with pytest.raises(RuntimeError):
         ended("--output", str(target))
     assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
@@ -187,7 +187,7 @@ def test_nothing_but_a_file_is_replaced(computed: BackfillService, tmp_path: Pat
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for there in (pipe, tmp_path):
-        assert refused("export", "--output", str(there)).startswith(f"{there} is there already and is no file.")
+        assert refused("export", "--output", str(there)).startswith(f"{there} exists and is not a file.")
 
 
 def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
@@ -231,8 +231,8 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
-@pytest.mark.parametrize("kind", list(Format))
-def test_memory_does_not_grow_with_what_is_taken(kind: Format) -> None:
+@pytest.mark.parametrize("kind", list(ExportFormat))
+def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
     storage = FakeStorage()
     clubs = some_clubs(60)
     for number in range(1, 121):
@@ -245,7 +245,7 @@ def test_memory_does_not_grow_with_what_is_taken(kind: Format) -> None:
     try:
         count = export(
             HistoryQueries(storage.snapshots),
-            What.SNAPSHOTS,
+            ExportDataset.SNAPSHOTS,
             kind,
             Selection(),
             out,  # type: ignore[arg-type]

@@ -145,7 +145,7 @@ def test_districts_are_normalised_and_named_once() -> None:
     ],
 )
 def test_a_page_without_the_drop_downs_is_refused(content: str) -> None:
-    with pytest.raises(HtmlPage, match="The calendar page came as a page that is no calendar: it has no") as caught:
+    with pytest.raises(HtmlPage, match="The calendar page is not a calendar page: it has no") as caught:
         parse_calendar_page(content)
     assert caught.value.is_retryable
 

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from backfill.cli.formatting import why
+from backfill.cli.formatting import status_message
 from backfill.cli.tables import job_view
 from backfill.domain import JobType, LimiterReport, LimiterState, Progress
 from tests.unit.fakes import NOW, a_running_job
@@ -30,7 +30,7 @@ from tests.unit.fakes import NOW, a_running_job
 )
 def test_a_job_that_computes_says_what_of_or_why_it_waits(limiter: LimiterReport, sentence: str) -> None:
     progress = Progress(total_items=6, current_item="2024-01-31/91", limiter=limiter)
-    assert why(a_running_job(job_type=JobType.ANALYTICS_GENERATION, progress=progress)) == sentence
+    assert status_message(a_running_job(job_type=JobType.ANALYTICS_GENERATION, progress=progress)) == sentence
 
 
 @pytest.mark.parametrize(("pace", "said"), [(1190.4, "1,190.4"), (6000.0, "6,000"), (36.75, "36.8"), (0.94, "0.9")])
@@ -40,4 +40,4 @@ def test_the_pace_is_written_out_however_fast_it_is(pace: float, said: str) -> N
     for part in job_view(a_running_job(progress=progress), console, NOW):
         console.print(part)
     assert isinstance(console.file, StringIO)
-    assert f"; {said} a minute may start" in console.file.getvalue()
+    assert f"; current limit {said} a minute" in console.file.getvalue()

@@ -198,7 +198,7 @@ def test_stored_rows_come_as_objects_under_the_reports_own_names() -> None:
     ],
 )
 def test_a_page_where_a_report_should_be_is_refused_as_html(content: bytes) -> None:
-    with pytest.raises(HtmlPage, match="clubperformance~91~1/31/2023~2/8/2023~2022-2023 came as a web page") as caught:
+    with pytest.raises(HtmlPage, match="clubperformance~91~1/31/2023~2/8/2023~2022-2023 is a web page") as caught:
         check(content, REQUEST)
     assert caught.value.is_retryable
 
@@ -239,7 +239,7 @@ def test_a_report_cut_off_anywhere_before_its_year_is_never_taken_for_whole() ->
 
 @pytest.mark.parametrize("footer", [b"Month of Juin, As of 02/08/2023\r\n", b"Month of Jan, As of 13/08/2023\r\n"])
 def test_a_footer_that_names_no_month_or_no_day_is_refused(footer: bytes) -> None:
-    with pytest.raises(NotCsv, match="footer that cannot be read"):
+    with pytest.raises(NotCsv, match="has an invalid footer"):
         parse(export(footer=footer))
 
 
@@ -251,12 +251,19 @@ def test_a_row_with_another_number_of_cells_is_refused_by_its_number(row: tuple[
 
 def test_a_quote_that_is_never_closed_is_a_malformed_row() -> None:
     content = line(CLUB_COLUMNS) + b'"91","A,\r\n' + line(CLUB) + FOOTER
-    with pytest.raises(MalformedRow, match="row 1"):
+    with pytest.raises(MalformedRow, match="is not valid CSV"):
         parse(content)
 
 
+def test_an_unclosed_quote_in_the_last_cell_is_a_malformed_row() -> None:
+    row = line(CLUB).rstrip()
+    assert row.endswith(b'"')
+    with pytest.raises(MalformedRow, match="unexpected end of data"):
+        parse(line(CLUB_COLUMNS) + row[:-1] + b"\r\n" + FOOTER)
+
+
 def test_a_cell_beyond_every_measure_is_a_malformed_row() -> None:
-    with pytest.raises(MalformedRow, match="cannot be read as CSV at line 2"):
+    with pytest.raises(MalformedRow, match="is not valid CSV at line 2"):
         parse(export([(*CLUB[:-1], "x" * 200_000)]))
 
 
@@ -280,12 +287,12 @@ def test_another_report_than_was_asked_for_is_refused() -> None:
 
 
 def test_another_month_is_refused() -> None:
-    with pytest.raises(WrongMonth, match="figures of month 12, not of month 1"):
+    with pytest.raises(WrongMonth, match="figures of month 12 instead of month 1"):
         check(export(footer=b"Month of Dec, As of 02/08/2023\r\n"), REQUEST)
 
 
 def test_another_as_of_day_is_refused() -> None:
-    with pytest.raises(WrongAsOf, match=r"came as of 2/9/2023, not as of 2/8/2023"):
+    with pytest.raises(WrongAsOf, match=r"is as of 2/9/2023 instead of 2/8/2023"):
         check(export(footer=b"Month of Jan, As of 02/09/2023\r\n"), REQUEST)
 
 

@@ -162,7 +162,7 @@ def test_a_socks_proxy_without_its_package_is_named_with_the_variable(monkeypatc
 @pytest.mark.parametrize("proxy", ["http://[::1", "ftp://proxy.example:21", "http://", "http://proxy.example:port"])
 def test_a_proxy_that_is_not_one_is_named_by_its_variable(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    assert problem("https://dashboard.invalid").startswith("HTTPS_PROXY does not hold the address of a proxy")
+    assert problem("https://dashboard.invalid").startswith("HTTPS_PROXY is not the address of a proxy")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -259,6 +259,33 @@ def test_a_cancel_begins_no_item_a_second_later_and_finishes_those_in_flight() -
     assert (job.status, job.lease) == (Status.CANCELLED, None)
     assert {outcome.item for outcome in run.ledger} == set(run.execution.items)
     assert job.progress.processed == len(run.execution.items) < plan.total_items
+
+
+@pytest.mark.parametrize(
+    ("request_stop", "expected"),
+    [(Job.cancel_requested, Status.CANCELLED), (Job.pause_requested, Status.PAUSED)],
+    ids=["cancel", "pause"],
+)
+def test_a_cancel_or_pause_aborts_items_in_flight_within_five_seconds(
+    request_stop: Callable[[Job, datetime], Job], expected: Status
+) -> None:
+    class Hanging(FakeExecution):
+        def abort(self) -> None:
+            aborted.set()
+
+    def hang(_: WorkItem) -> Outcome:
+        aborted.wait(600)
+        raise Stopped("aborted")
+
+    aborted = clock.event()
+    run = Run(a_plan(5, DISTRICTS), Hanging(hang)).begun()
+    assert clock.eventually(lambda: run.execution.in_flight > 0)
+    asked = run.change(lambda job: request_stop(job, clock.now()))
+    assert clock.eventually(lambda: run.job.status is expected)
+    assert clock.monotonic() - asked < 5
+    assert run.ledger == []
+    run.stop.set()
+    run.ended()
 
 
 def test_a_pause_comes_to_rest_and_a_resume_goes_on() -> None:

@@ -22,8 +22,8 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
-from backfill.domain import ProgramYear
 from sample_dashboard import SampleServer, SampleWorld
+from sample_dashboard.program_year import ProgramYear
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = SampleWorld(date(2026, 11, 23), districts=4, clubs=6)
@@ -357,14 +357,14 @@ def test_the_command_says_where_it_serves_and_stops_when_asked(number: signal.Si
 
 
 def test_a_port_in_use_is_one_clear_line(server: SampleServer) -> None:
-    with pytest.raises(CommandError, match=rf"^Port {server.port} on 127\.0\.0\.1 is taken\. Choose another --port"):
+    with pytest.raises(CommandError, match=rf"^Port {server.port} on 127\.0\.0\.1 is in use\. Choose another --port"):
         call_command("sample_dashboard", port=server.port, stdout=StringIO())
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"port": 70_000}, "70000 is no port"),
+        ({"port": 70_000}, "70000 is not a port"),
         ({"districts": 1}, "3 to 200 districts"),
         ({"clubs": 0}, "1 to 400 clubs"),
         ({"latency_ms": -1}, "--latency-ms"),
@@ -378,5 +378,5 @@ def test_options_that_cannot_be_are_refused_with_a_sentence(options: dict[str, A
 
 
 def test_a_day_that_is_none_is_refused() -> None:
-    with pytest.raises(CommandError, match="write the day as YYYY-MM-DD"):
+    with pytest.raises(CommandError, match="must be a date like YYYY-MM-DD"):
         call_command("sample_dashboard", "--port=0", "--today=tomorrow")

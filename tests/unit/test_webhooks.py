@@ -35,11 +35,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 class Post:
-    """A store with a courier over it."""
+    """A store with a dispatcher over it."""
 
     def __init__(self, receiver: Receiver) -> None:
         self.storage, self.clock = FakeStorage(), clock
-        self.courier = self.another(receiver)
+        self.dispatcher = self.another(receiver)
 
     def another(self, receiver: Receiver) -> WebhookDispatcher:
         return WebhookDispatcher(self.storage.jobs, receiver.url, key_of(SECRET), clock=self.clock)
@@ -74,8 +74,8 @@ def test_a_secret_is_taken_as_it_is_written_or_as_base64() -> None:
     for secret, sentence in (
         ("", "is empty"),
         ("whsec_", "is empty"),
-        ("whsec_a b", "no base64"),
-        ("whsec_ä", "no base64"),
+        ("whsec_a b", "not valid base64"),
+        ("whsec_ä", "not valid base64"),
     ):
         with pytest.raises(ValueError, match=sentence):
             key_of(secret)
@@ -83,7 +83,7 @@ def test_a_secret_is_taken_as_it_is_written_or_as_base64() -> None:
 
 def test_the_end_of_a_job_is_told_with_its_shape(receiver: Receiver, post: Post) -> None:
     job = post.ended()
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     (delivery,) = receiver.deliveries
     ended = job.webhook_events.ended
     assert ended is not None
@@ -100,7 +100,7 @@ def test_the_end_of_a_job_is_told_with_its_shape(receiver: Receiver, post: Post)
 def test_a_hold_is_told_with_its_reason(receiver: Receiver, post: Post) -> None:
     event = WebhookEvent(event=WebhookEventType.HELD, at=NOW, sentence="The dashboard answered 503.", due_at=NOW)
     post.storage.jobs.put_in(a_running_job(webhook_events=WebhookEvents(held=event, held_since=NOW)))
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     (delivery,) = receiver.deliveries
     assert (delivery.shape["event"], delivery.shape["message"]) == ("job.held", "The dashboard answered 503.")
     assert delivery.shape["job"]["status"] == "running"
@@ -112,18 +112,18 @@ def test_a_hold_is_told_with_its_reason(receiver: Receiver, post: Post) -> None:
 def test_what_was_taken_is_not_sent_again(receiver: Receiver, post: Post) -> None:
     job = post.ended()
     for _ in range(3):
-        post.courier.deliver_due()
+        post.dispatcher.deliver_due()
         post.clock.sleep(3600)
     assert len(receiver.deliveries) == 1
     assert (post.event(job).due_at, post.event(job).attempts) == (None, 1)
 
 
-def test_of_many_couriers_one_delivers(receiver: Receiver, post: Post) -> None:
+def test_only_one_of_several_dispatchers_delivers_an_event(receiver: Receiver, post: Post) -> None:
     job = post.ended()
     event = post.event(job)
-    couriers = [post.another(receiver) for _ in range(4)]
-    for courier in couriers:
-        courier._deliver(job.id, event)  # as each does that has looked before any of them claimed it
+    dispatchers = [post.another(receiver) for _ in range(4)]
+    for dispatcher in dispatchers:
+        dispatcher._deliver(job.id, event)  # as each does that has looked before any of them claimed it
     assert len(receiver.deliveries) == 1
 
 
@@ -131,7 +131,7 @@ def test_a_job_that_is_removed_meanwhile_is_not_told(receiver: Receiver, post: P
     job = post.ended()
     event = post.event(job)
     post.storage.jobs.delete_finished(NOW + timedelta(seconds=1))
-    post.courier._deliver(job.id, event)
+    post.dispatcher._deliver(job.id, event)
     assert receiver.deliveries == []
 
 
@@ -142,12 +142,12 @@ def test_a_job_that_is_removed_meanwhile_is_not_told(receiver: Receiver, post: P
 def test_what_is_not_taken_is_tried_again_under_the_same_id(receiver: Receiver, post: Post, status: int) -> None:
     job = post.ended()
     receiver.status = status
-    post.courier.deliver_due()
-    post.courier.deliver_due()  # not due again yet
+    post.dispatcher.deliver_due()
+    post.dispatcher.deliver_due()  # not due again yet
     assert len(receiver.deliveries) == 1
     post.clock.sleep(15)
     receiver.status = 200
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert len({delivery.message_id for delivery in receiver.deliveries}) == 1
     assert (len(receiver.deliveries), post.event(job).due_at) == (2, None)
 
@@ -155,7 +155,7 @@ def test_what_is_not_taken_is_tried_again_under_the_same_id(receiver: Receiver, 
 def test_a_receiver_that_is_gone_for_good_is_not_asked_again(receiver: Receiver, post: Post) -> None:
     job = post.ended()
     receiver.status = 410
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert post.event(job).due_at is None
 
 
@@ -166,7 +166,7 @@ def test_a_receiver_that_is_not_there_costs_an_attempt_and_a_log_line_without_it
     nobody = WebhookDispatcher(post.storage.jobs, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), clock=post.clock)
     with caplog.at_level(logging.WARNING):
         nobody.deliver_due()
-    assert caplog.messages == [f"Job {job.id}: job.ended could not be told: Connection refused."]
+    assert caplog.messages == [f"Job {job.id}: job.ended was not delivered: Connection refused."]
     assert post.event(job).due_at == NOW + timedelta(seconds=15)
 
 
@@ -176,35 +176,35 @@ def test_a_receiver_that_does_not_answer_is_waited_for_and_then_tried_again(
     monkeypatch.setattr(webhooks, "_TIMEOUTS", (0.2, 0.2))
     job = post.ended()
     receiver.hangs.set()
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert post.event(job).attempts == 1
-    assert caplog.messages == [f"Job {job.id}: job.ended could not be told: no answer in time."]
+    assert caplog.messages == [f"Job {job.id}: job.ended was not delivered: no response in time."]
     receiver.hangs.clear()
     post.clock.sleep(15)
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert post.event(job).due_at is None
 
 
 def test_after_a_day_it_is_given_up(receiver: Receiver, post: Post, caplog: pytest.LogCaptureFixture) -> None:
     tried = post.ended()
     receiver.status = 500
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     never_tried = post.ended()  # as where there was no receiver at the time
     post.clock.sleep(24 * 3600 + 1)
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert len(receiver.deliveries) == 1
     assert post.event(tried).due_at is post.event(never_tried).due_at is None
-    assert caplog.text.count("given up") == 1
+    assert caplog.text.count("gave up") == 1
 
 
 def test_an_attempt_that_was_killed_is_made_again(receiver: Receiver, post: Post) -> None:
     """The claim of an attempt is all that a killed process leaves."""
     job = post.ended()
     post.storage.jobs.update(job.id, lambda job: job.with_webhook_events(post.event(job).attempted(post.clock.now())))
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert receiver.deliveries == []
     post.clock.sleep(15)
-    post.courier.deliver_due()
+    post.dispatcher.deliver_due()
     assert len(receiver.deliveries) == 1
 
 
@@ -221,24 +221,24 @@ def test_a_job_that_cannot_be_read_is_in_no_other_ones_way(
 
     monkeypatch.setattr(post.storage.jobs, "get", damaged_is_unreadable)
     for _ in range(3):
-        post.courier.deliver_due()
+        post.dispatcher.deliver_due()
     assert [delivery.shape["job"]["jobId"] for delivery in receiver.deliveries] == [str(sound.id)]
     assert caplog.text.count("cannot be read") == 1
 
 
 def test_a_store_that_stays_away_is_told_of_from_memory_once(receiver: Receiver, post: Post) -> None:
     job = a_running_job()
-    post.courier.on_store_outage(job, hold_event("The job store does not answer.", NOW))
-    post.courier.deliver_unstored()
+    post.dispatcher.on_store_outage(job, hold_event("The job store does not answer.", NOW))
+    post.dispatcher.deliver_unstored()
     assert receiver.deliveries == []
     post.clock.sleep(300)
     receiver.status = 503
-    post.courier.deliver_unstored()
+    post.dispatcher.deliver_unstored()
     receiver.status = 200
-    post.courier.deliver_unstored()  # not due again yet
+    post.dispatcher.deliver_unstored()  # not due again yet
     post.clock.sleep(15)
     for _ in range(3):
-        post.courier.deliver_unstored()
+        post.dispatcher.deliver_unstored()
     first, second = receiver.deliveries
     assert first.message_id == second.message_id
     assert (second.shape["event"], second.shape["message"]) == ("job.held", "The job store does not answer.")
@@ -246,10 +246,10 @@ def test_a_store_that_stays_away_is_told_of_from_memory_once(receiver: Receiver,
 
 def test_a_store_that_is_back_in_time_is_not_told_of(receiver: Receiver, post: Post) -> None:
     job = a_running_job()
-    post.courier.on_store_outage(job, hold_event("The job store does not answer.", NOW))
-    post.courier.on_store_outage(job, None)
+    post.dispatcher.on_store_outage(job, hold_event("The job store does not answer.", NOW))
+    post.dispatcher.on_store_outage(job, None)
     post.clock.sleep(3600)
-    post.courier.deliver_unstored()
+    post.dispatcher.deliver_unstored()
     assert receiver.deliveries == []
 
 
@@ -259,10 +259,10 @@ def test_a_store_that_is_back_in_time_is_not_told_of(receiver: Receiver, post: P
 def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     receiver: Receiver, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(webhooks, "_POLL_SECONDS", 0.02)
     store = post.storage.store
     store.broken_by = RuntimeError("Nobody expects this.")
-    post.courier.start()
+    post.dispatcher.start()
     assert clock.eventually(lambda: store.broken_by is None)
     looks: list[int] = []
     look = post.storage.jobs.with_webhook_event_due
@@ -277,13 +277,13 @@ def test_it_delivers_what_comes_and_survives_the_loss_of_the_store(
     store.is_down = False
     job = post.ended()
     assert clock.eventually(lambda: post.event(job).due_at is None)
-    post.courier.stop()
+    post.dispatcher.stop()
     assert store.disconnects == 1
 
 
 def test_a_stop_takes_a_last_look(receiver: Receiver, post: Post) -> None:
-    post.courier.start()
+    post.dispatcher.start()
     job = post.ended()  # it looks again in five seconds only
-    post.courier.stop()
+    post.dispatcher.stop()
     assert post.event(job).due_at is None
     assert len(receiver.deliveries) == 1

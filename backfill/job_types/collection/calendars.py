@@ -34,6 +34,10 @@ class Calendars:
         """`robots` is None if robots.txt is ignored."""
         self._client, self._snapshots, self._new_limiter, self._robots = client, snapshots, new_limiter, robots
 
+    def using(self, client: DashboardClient) -> Calendars:
+        """Return these calendars with another client."""
+        return Calendars(client, self._snapshots, self._new_limiter, self._robots)
+
     def months(self, wanted: Sequence[date], now: datetime, *, likely: Sequence[str] = ()) -> list[CalendarMonth]:
         """The months that end on the given days, which are in order.
 

@@ -101,6 +101,9 @@ class CollectionExecution(Execution):
                 )
         return outcomes
 
+    def abort(self) -> None:
+        self._client.abort()
+
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         return [self._processed(day, item) for item in items]
 

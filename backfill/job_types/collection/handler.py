@@ -58,13 +58,14 @@ class CollectionHandler(JobTypeHandler):
         return narrowed(self.plan(config, now), items)
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        editions = Editions(self._calendars, limiter, self._now)
+        client = self._client.scope()
+        editions = Editions(self._calendars.using(client), limiter, self._now)
         return CollectionExecution(
             job,
             fence,
             limiter,
             editions,
-            client=self._client,
+            client=client,
             snapshots=self._snapshots,
             now=self._now,
             robots=self._robots,

@@ -1,4 +1,4 @@
-"""Taking snapshots and results out, as CSV, JSON lines or Parquet, one at a time whatever their number."""
+"""Exports snapshots and results as CSV, JSON lines or Parquet. Memory use does not depend on the number of records."""
 
 from __future__ import annotations
 
@@ -12,43 +12,47 @@ from backfill.service.queries import HistoryQueries, Selection
 from backfill.transfer.export.formats import write_csv, write_json_lines, write_parquet
 from backfill.transfer.export.sources import ExportSource, ResultSource, SnapshotSource
 
-__all__ = ["Format", "What", "export"]
+__all__ = ["ExportDataset", "ExportFormat", "export"]
 
 
-class What(StrEnum):
+class ExportDataset(StrEnum):
     SNAPSHOTS = "snapshots"
     ANALYTICS = "analytics"
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
 
     @property
     def is_text(self) -> bool:
-        return self is not Format.PARQUET
+        return self is not ExportFormat.PARQUET
 
 
 def export(
     history: HistoryQueries,
-    what: What,
-    kind: Format,
-    wanted: Selection,
+    dataset: ExportDataset,
+    file_format: ExportFormat,
+    selection: Selection,
     out: IO[bytes],
     *,
     report: ReportName = ReportName.CLUBS,
     on_problem: Callable[[str, BackfillError], None],
 ) -> int:
-    """Write what is wanted to `out`, and say how many records that were.
+    """Write the selected records to `out` and return their number.
 
-    `report`: of snapshots, the one whose rows are written. What cannot be read is left out, and told by its key and
-    why. Raises ExportUnavailable where a format needs a package that is not there.
+    `report` is the report whose rows are written from snapshots. Records that cannot be read are skipped; `on_problem`
+    receives their key and the error. Raises ExportUnavailable if the format needs a package that is not installed.
     """
     source: ExportSource = (
-        SnapshotSource(history, wanted, report, on_problem)
-        if what is What.SNAPSHOTS
-        else ResultSource(history, wanted, on_problem)
+        SnapshotSource(history, selection, report, on_problem)
+        if dataset is ExportDataset.SNAPSHOTS
+        else ResultSource(history, selection, on_problem)
     )
-    write = {Format.CSV: write_csv, Format.JSONL: write_json_lines, Format.PARQUET: write_parquet}[kind]
+    write = {
+        ExportFormat.CSV: write_csv,
+        ExportFormat.JSONL: write_json_lines,
+        ExportFormat.PARQUET: write_parquet,
+    }[file_format]
     return write(source, out)

@@ -1,4 +1,4 @@
-"""How records are written: CSV, JSON lines, Parquet."""
+"""Writers for CSV, JSON lines and Parquet. Each returns the number of records."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from backfill.errors import ExportUnavailable
 from backfill.transfer.export.sources import ExportSource
 
 _BATCH = 10_000
-"""Records of a row group of Parquet."""
+"""Records per Parquet row group."""
 
 T = TypeVar("T")
 
 
 def write_csv(source: ExportSource, out: IO[bytes]) -> int:
-    """UTF-8 with a header; None is an empty cell, and truth is `true` or `false`."""
+    """Write UTF-8 with a header; None becomes an empty cell, booleans become `true` and `false`."""
     columns = source.columns()
     text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     count = 0
@@ -30,12 +30,12 @@ def write_csv(source: ExportSource, out: IO[bytes]) -> int:
             writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in record])
             count += 1
     finally:
-        text.detach()  # the stream is its owner's to close
+        text.detach()  # the caller closes the stream
     return count
 
 
 def write_json_lines(source: ExportSource, out: IO[bytes]) -> int:
-    """An object a line, with what each has."""
+    """Write one object per line."""
     count = 0
     for line in source.lines():
         out.write(line + b"\n")
@@ -44,7 +44,7 @@ def write_json_lines(source: ExportSource, out: IO[bytes]) -> int:
 
 
 def write_parquet(source: ExportSource, out: IO[bytes]) -> int:
-    """Typed columns, compressed, in row groups that are written as they fill."""
+    """Write typed, compressed columns, one row group at a time."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

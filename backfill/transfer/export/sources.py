@@ -1,4 +1,4 @@
-"""What is taken out: rows of a report, or results, as records under columns and as lines of JSON."""
+"""Sources of an export: rows of a report, or results, as records with columns and as lines of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backfill.dashboard.reports import ParsedReport, parse
 from backfill.domain import SUMMARY, ReportName, Snapshot, normalise_column
 from backfill.errors import AnalyticsNotFound, BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.service.queries import HistoryQueries, Selection
-from backfill.transfer.export.figures import COLUMNS, figures_of
+from backfill.transfer.export.result_columns import COLUMNS, flatten_result
 
 OnProblem = Callable[[str, BackfillError], None]
 
@@ -31,43 +31,45 @@ HEAD = (
     Column("asOf", date),
     Column("isFinal", bool),
 )
-"""Before the report's own columns."""
+"""The columns before those of the report."""
 
 
 class ExportSource(ABC):
-    """What cannot be read is told to `on_problem`, once, and left out."""
+    """Skips records that cannot be read and passes each of them to `on_problem` once."""
 
     def __init__(self, on_problem: OnProblem) -> None:
         self._on_problem = on_problem
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     @abstractmethod
     def columns(self) -> list[Column]:
-        """Of every record. May read everything once, one at a time."""
+        """Return the columns of all records. May read every record once."""
 
     @abstractmethod
     def records(self, columns: list[Column]) -> Iterator[list[Any]]:
-        """Values in the order of the columns; None where there is none."""
+        """Yield the values of each record in the order of the columns; None for missing values."""
 
     @abstractmethod
     def lines(self) -> Iterator[bytes]:
-        """Each record as JSON, without its columns being the same as those of others."""
+        """Yield each record as JSON with its own columns."""
 
-    def tell(self, key: str, problem: BackfillError) -> None:
-        if key not in self._told:
-            self._told.add(key)
+    def report_problem(self, key: str, problem: BackfillError) -> None:
+        if key not in self._reported:
+            self._reported.add(key)
             self._on_problem(key, problem)
 
 
 class SnapshotSource(ExportSource):
-    """The rows of one report of each snapshot, cells as they stand."""
+    """The rows of one report of each snapshot, with unchanged cells."""
 
-    def __init__(self, history: HistoryQueries, wanted: Selection, report: ReportName, on_problem: OnProblem) -> None:
+    def __init__(
+        self, history: HistoryQueries, selection: Selection, report: ReportName, on_problem: OnProblem
+    ) -> None:
         super().__init__(on_problem)
-        self._history, self._wanted, self._report = history, wanted, report
+        self._history, self._selection, self._report = history, selection, report
 
     def columns(self) -> list[Column]:
-        """Every column that any era's report has, in the order in which they come up; case and spaces vary."""
+        """Return the columns of all snapshots in the order of first use. Case and spaces of names are ignored."""
         found: dict[str, str] = {}
         for _, parsed in self._reports():
             for name in parsed.columns:
@@ -77,11 +79,11 @@ class SnapshotSource(ExportSource):
     def records(self, columns: list[Column]) -> Iterator[list[Any]]:
         names = [normalise_column(column.name) for column in columns[len(HEAD) :]]
         for snapshot, parsed in self._reports():
-            at = {normalise_column(name): place for place, name in reversed(list(enumerate(parsed.columns)))}
-            places = [at.get(name) for name in names]
+            index_of = {normalise_column(name): index for index, name in reversed(list(enumerate(parsed.columns)))}
+            indexes = [index_of.get(name) for name in names]
             head = _head(snapshot)
             for row in parsed.rows:
-                yield [*head, *(None if place is None else row[place] for place in places)]
+                yield [*head, *(None if index is None else row[index] for index in indexes)]
 
     def lines(self) -> Iterator[bytes]:
         for snapshot, parsed in self._reports():
@@ -92,17 +94,17 @@ class SnapshotSource(ExportSource):
 
     def _reports(self) -> Iterator[tuple[Snapshot, ParsedReport]]:
         is_summary = self._report is ReportName.SUMMARY
-        for facts in self._history.facts(self._wanted):
+        for facts in self._history.facts(self._selection):
             if (facts.district == SUMMARY) is not is_summary:
                 continue
             key = f"{facts.date}/{facts.district}"
             try:
                 snapshot = self._history.snapshot(facts.date, facts.district)
-                found = parse(snapshot.reports[self._report].content, subject=f"{self._report} of snapshot {key}")
+                parsed = parse(snapshot.reports[self._report].content, subject=f"{self._report} of snapshot {key}")
             except (CorruptRecord, DashboardError, SnapshotNotFound) as exc:
-                self.tell(key, exc)
+                self.report_problem(key, exc)
             else:
-                yield snapshot, found
+                yield snapshot, parsed
 
 
 def _head(snapshot: Snapshot) -> tuple[date, str, str, str, date, bool]:
@@ -112,25 +114,25 @@ def _head(snapshot: Snapshot) -> tuple[date, str, str, str, date, bool]:
 
 
 class ResultSource(ExportSource):
-    """The results of districts. JSON lines are the results as they were stored, byte for byte."""
+    """The results of districts. JSON lines are the stored bytes."""
 
-    def __init__(self, history: HistoryQueries, wanted: Selection, on_problem: OnProblem) -> None:
+    def __init__(self, history: HistoryQueries, selection: Selection, on_problem: OnProblem) -> None:
         super().__init__(on_problem)
-        self._history, self._wanted = history, wanted
+        self._history, self._selection = history, selection
 
     def columns(self) -> list[Column]:
         return [Column(name, kind) for name, kind in COLUMNS.items()]
 
     def records(self, columns: list[Column]) -> Iterator[list[Any]]:
         for body in self.lines():
-            figures = figures_of(json.loads(body))
-            yield [figures[column.name] for column in columns]
+            values = flatten_result(json.loads(body))
+            yield [values[column.name] for column in columns]
 
     def lines(self) -> Iterator[bytes]:
-        for facts in self._history.result_facts(self._wanted):
+        for facts in self._history.result_facts(self._selection):
             if facts.district == SUMMARY:
                 continue
             try:
                 yield self._history.result(facts.date, facts.district).body
             except (AnalyticsNotFound, CorruptRecord) as exc:
-                self.tell(f"{facts.date}/{facts.district}", exc)
+                self.report_problem(f"{facts.date}/{facts.district}", exc)

@@ -1,36 +1,38 @@
-"""`manage.py sample_dashboard`: the sample world on a port, until it is asked to stop."""
+"""`manage.py sample_dashboard`: serves the sample world until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
 import errno
+import signal
 from argparse import ArgumentTypeError
 from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backfill.cli.stop_signals import StopSignals
 from sample_dashboard import SampleServer, SampleWorld
+
+_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 class Command(BaseCommand):
-    help = "Serve the sample dashboard: an imaginary world that speaks the real dashboard's protocol."
+    help = "Serve the sample dashboard: fictitious data in the protocol of the real dashboard."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, required=True, help="0 takes a free one; the address is printed")
+        parser.add_argument("--port", type=int, required=True, help="0 selects a free port; the address is printed")
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--districts", type=int, default=8)
-        parser.add_argument("--clubs", type=int, default=40, help="clubs of a district, give or take a fifth")
-        parser.add_argument("--seed", default="sample", help="another seed is another world")
+        parser.add_argument("--clubs", type=int, default=40, help="clubs of a district, plus or minus 20 %%")
+        parser.add_argument("--seed", default="sample", help="figures depend on it")
         parser.add_argument(
             "--unknown-id",
             choices=["error", "other"],
             default="error",
-            help="what a calendar page shows for a district that its year does not have",
+            help="response to a calendar page of an unknown district: the error page or another district",
         )
-        parser.add_argument("--today", type=_day, help="YYYY-MM-DD; the day on which the world stands (today, UTC)")
-        parser.add_argument("--latency-ms", type=int, default=0, help="how long every answer takes")
+        parser.add_argument("--today", type=_day, help="YYYY-MM-DD; default: today (UTC)")
+        parser.add_argument("--latency-ms", type=int, default=0, help="delay of each response")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
@@ -45,12 +47,13 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
         latency_ms = options["latency_ms"]
         if latency_ms < 0:
-            raise CommandError("--latency-ms is a number of milliseconds, 0 or more.")
+            raise CommandError("--latency-ms must be 0 or more.")
         server = self._server(world, options["host"], options["port"], latency_ms / 1000)
-        with StopSignals() as stop, server:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)  # before the server starts threads, which inherit it
+        with server:
             self.stdout.write(f"Sample dashboard on {server.url}")
             self.stdout.flush()
-            stop.wait()
+            signal.sigwait(_STOP_SIGNALS)
 
     @staticmethod
     def _server(world: SampleWorld, host: str, port: int, latency: float) -> SampleServer:
@@ -58,15 +61,15 @@ class Command(BaseCommand):
             return SampleServer(world, port, latency, host)
         except OSError as exc:
             if exc.errno == errno.EADDRINUSE:
-                message = f"Port {port} on {host} is taken. Choose another --port, or 0 for a free one."
+                message = f"Port {port} on {host} is in use. Choose another --port, or 0 for a free port."
                 raise CommandError(message) from exc
             raise CommandError(f"Cannot listen on {host}, port {port}: {exc.strerror}.") from exc
         except OverflowError as exc:
-            raise CommandError(f"{port} is no port; it is a number from 0 to 65535.") from exc
+            raise CommandError(f"{port} is not a port number from 0 to 65535.") from exc
 
 
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as exc:
-        raise ArgumentTypeError("write the day as YYYY-MM-DD.") from exc
+        raise ArgumentTypeError("must be a date like YYYY-MM-DD.") from exc

@@ -1,6 +1,6 @@
-"""The figures of a district result that are one value each, under dotted names, in a fixed order.
+"""The scalar values of a district result as columns with dotted names, in a fixed order.
 
-Lists of clubs, divisions, areas and notes are in the result itself; `qualityNotes` counts the notes.
+Lists of clubs, divisions, areas and quality notes have no column; `qualityNotes` is the number of notes.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ COLUMNS: Mapping[str, type] = {
     **_all("yearOverYear", ("clubsJoined", "clubsLeft"), int),
     "qualityNotes": int,
 }
-"""Name to type; every one of them but the first eight may be None."""
+"""Name to type. All columns but the first eight may be None."""
 
 _PATHS = {name: tuple(name.split(".")) for name in COLUMNS}
 
 
-def figures_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a result as ANALYTICS.md has it, by the names of COLUMNS."""
+def flatten_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of COLUMNS of a result; docs/analytics.md describes the format of results."""
     by_goal = {str(goal["goal"]): goal for goal in result["goals"] or ()}
     whole = {**result, "goals": by_goal, "qualityNotes": len(result["quality"])}
     return {name: _typed(_at(whole, path), COLUMNS[name]) for name, path in _PATHS.items()}

@@ -1,4 +1,4 @@
-"""Looking back in the admin: the map of coverage over ten years, and the pages of results."""
+"""Admin pages: the coverage map of ten years, and the pages of results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from benchmarks.harness import forget, say
+from benchmarks.harness import delete_rows, print_figure
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -19,30 +19,30 @@ _DISTRICTS = ("all", *(f"{n:02d}" for n in range(1, 131)))
 
 
 def coverage_map() -> None:
-    """Over a database that holds the calendar of those ten years."""
+    """Requires the stored calendar of the ten years."""
     from backfill.domain import month_ends
 
-    print("\nThe map of coverage in the admin: ten years of 130 districts, each with analytics")
+    print("\nThe coverage map of the admin: ten years of 130 districts with analytics")
     every_day = [_FIRST + timedelta(days=n) for n in range((_LAST - _FIRST).days + 1)]
     client = _operator()
     for name, days in (("month-ends", month_ends(_FIRST, _LAST)), ("days", every_day)):
         _store(days)
         answer = client.get("/admin/backfill/coverage/map/")
         seconds = _timed(client, "/admin/backfill/coverage/map/")
-        say(f"{len(days) * len(_DISTRICTS):,} snapshots of {name}", f"{seconds:.2f} s", "at most 1 s")
-        say("sent to the browser, before it is packed", f"{len(answer.content) / 1024:.0f} KB")
-    forget("StoredSnapshot", "StoredResult")
+        print_figure(f"{len(days) * len(_DISTRICTS):,} snapshots of {name}", f"{seconds:.2f} s", "at most 1 s")
+        print_figure("size of the response without compression", f"{len(answer.content) / 1024:.0f} KB")
+    delete_rows("StoredSnapshot", "StoredResult")
 
 
 def result_pages() -> None:
-    """Over the results that the analytics have left."""
+    """Requires the results of the analytics benchmark."""
     from backfill.models import StoredResult
 
-    print("\nThe pages of results in the admin")
+    print("\nThe result pages of the admin")
     client, day = _operator(), StoredResult.objects.latest("date").date
-    for what, path in (("a district of 110 clubs", f"01/{day}/"), ("the world ranking", f"world/{day}/")):
-        say(
-            f"the page of {what}",
+    for name, path in (("a district of 110 clubs", f"01/{day}/"), ("the world ranking", f"world/{day}/")):
+        print_figure(
+            f"page of {name}",
             f"{1000 * _timed(client, f'/admin/backfill/results/{path}'):.0f} ms",
             "at most 300 ms",
         )
@@ -67,12 +67,12 @@ def _timed(client: Client, path: str) -> float:
 
 
 def _store(days: Iterable[date]) -> None:
-    """A snapshot and its result for each district; in rows, since a million the usual way would take an hour."""
+    """Insert a snapshot and a result per district and day with SQL; through the service it would take an hour."""
     from django.db import connection, transaction
 
     from backfill.domain import ProgramYear, is_month_end, month_end_of
 
-    forget("StoredSnapshot", "StoredResult")
+    delete_rows("StoredSnapshot", "StoredResult")
     now, job = datetime.now(UTC).replace(tzinfo=None).isoformat(" "), uuid4().hex
     snapshots, results = [], []
     for day in days:

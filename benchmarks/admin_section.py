@@ -1,4 +1,4 @@
-"""The Backfill section of the admin: its page and its poll, with many jobs stored and one that runs."""
+"""The Backfill section of the admin: its page and its poll, with many stored jobs and a running one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from benchmarks.harness import say
+from benchmarks.harness import print_figure
 
 if TYPE_CHECKING:
     from backfill.service.commands import BackfillService
@@ -19,37 +19,39 @@ DISTRICTS = tuple(f"{n:02d}" for n in range(1, 131))
 
 
 def section(service: BackfillService) -> None:
-    """Over a database that holds ten years of calendar."""
+    """Requires the stored calendar of ten years."""
     from django.contrib.auth.models import User
     from django.db import connection, reset_queries
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    print(f"\nThe Backfill section of the admin, with {JOBS:,} jobs stored and one that runs over 130 districts")
+    print(f"\nThe Backfill section of the admin, with {JOBS:,} stored jobs and a running one of 130 districts")
     store_ended_jobs(service)
-    work = running_job(service)
+    advance = running_job(service)
     client = Client(headers={"host": "localhost"})
     client.force_login(User.objects.create_superuser("bench"))
     page, poll = "/admin/backfill/", "/admin/backfill/now/"
-    client.get(page)  # templates are compiled once a process
-    reset_queries()  # what is kept of them is full
+    client.get(page)  # compiles the templates
+    reset_queries()  # the log of queries has a maximum length
     with CaptureQueriesContext(connection) as queries:
         client.get(page)
         page_queries = len(queries)
-    say("the page", f"{usual(lambda: client.get(page)):.0f} ms", "at most 300 ms")
-    say("queries of the page, the sign-in's two among them", f"{page_queries}", "at most 10")
+    print_figure("the page", f"{median_ms(lambda: client.get(page)):.0f} ms", "at most 300 ms")
+    print_figure("queries of the page, including two for the sign-in", f"{page_queries}", "at most 10")
     with CaptureQueriesContext(connection) as queries:
         client.get(poll)
         poll_queries = len(queries) - 2
-    say("a poll that brings news", f"{usual(lambda: client.get(poll), before=work):.1f} ms", "at most 20 ms")
-    say("queries of it, beside the sign-in's two", f"{poll_queries}", "at most 2")
+    print_figure(
+        "a poll with changes", f"{median_ms(lambda: client.get(poll), before=advance):.1f} ms", "at most 20 ms"
+    )
+    print_figure("queries of a poll, without two for the sign-in", f"{poll_queries}", "at most 2")
     etag = client.get(poll)["ETag"]
-    unchanged = usual(lambda: client.get(poll, headers={"If-None-Match": etag}))
-    say("a poll that brings none (304)", f"{unchanged:.1f} ms", "at most 20 ms")
+    unchanged = median_ms(lambda: client.get(poll, headers={"If-None-Match": etag}))
+    print_figure("a poll without changes (304)", f"{unchanged:.1f} ms", "at most 20 ms")
 
 
-def usual(call: Callable[[], object], before: Callable[[], object] = lambda: None, times: int = 15) -> float:
-    """The median of some calls, in milliseconds."""
+def median_ms(call: Callable[[], object], before: Callable[[], object] = lambda: None, times: int = 15) -> float:
+    """Return the median duration of a call in milliseconds."""
     seconds = []
     for _ in range(times):
         before()
@@ -60,7 +62,7 @@ def usual(call: Callable[[], object], before: Callable[[], object] = lambda: Non
 
 
 def store_ended_jobs(service: BackfillService) -> None:
-    """Rows like that of one ended job, since creating each the usual way would take minutes."""
+    """Insert copies of the row of an ended job; through the service it would take minutes."""
     from django.apps import apps
 
     from backfill.domain import Actor, Channel, JobRequest, JobType
@@ -83,7 +85,7 @@ def store_ended_jobs(service: BackfillService) -> None:
 
 
 def running_job(service: BackfillService) -> Callable[[], object]:
-    """Start one; what is returned settles some of its items and records them."""
+    """Start a job. The returned function records the outcomes of some items."""
     from backfill.domain import (
         Actor,
         Cadence,
@@ -109,7 +111,7 @@ def running_job(service: BackfillService) -> Callable[[], object]:
     items = (item for day in claim.plan.days for item in day.items())
     limiter = LimiterReport(state=LimiterState.RUNNING, requests_made=100)
 
-    def work() -> None:
+    def advance() -> None:
         now = datetime.now(UTC)
         settled = [
             Outcome(item, OutcomeKind.FAILED if n == 3 else OutcomeKind.PROCESSED, now, "TIMEOUT" if n == 3 else "")
@@ -118,5 +120,5 @@ def running_job(service: BackfillService) -> Callable[[], object]:
         claim.note(settled)
         claim.record([settled[-1].item], limiter, now)
 
-    work()
-    return work
+    advance()
+    return advance

@@ -1,0 +1,49 @@
+"""Runs a command of `manage.py backfill` and translates its errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from backfill.cli.arguments import as_command_error
+from backfill.errors import BackfillError
+
+_INTERRUPTED = 130
+
+
+def run(options: Mapping[str, Any]) -> int:
+    """Return the exit code. Raises CommandError with a message for the operator."""
+    command = options["command"]
+    try:
+        return _run(command, options)
+    except BackfillError as exc:
+        raise as_command_error(exc) from exc
+    except KeyboardInterrupt:
+        advice = "Run the command again to continue." if command == "copy" else "Check with: manage.py backfill status"
+        raise CommandError(f"Interrupted. {advice}", returncode=_INTERRUPTED) from None
+    except OSError as exc:
+        if exc.errno not in {errno.EPIPE, errno.ENOSPC}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the rest of the buffer at exit
+        if exc.errno == errno.ENOSPC:
+            raise CommandError(f"Standard output cannot be written: {exc.strerror}.") from exc
+        # EPIPE: the reader has closed the pipe, as `| head` does.
+        return _INTERRUPTED if command == "copy" or options.get("wait") else 0
+
+
+def _run(command: str, options: Mapping[str, Any]) -> int:
+    # Imported here to keep --help fast.
+    from backfill import bootstrap, webhooks
+    from backfill.cli.commands import Commands
+
+    try:
+        service = bootstrap.backfill_service()
+        webhooks.receiver()  # reports invalid settings before a job is started
+    except ValueError as exc:
+        raise CommandError(str(exc)) from exc
+    return Commands(service, options).run(command)

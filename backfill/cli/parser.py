@@ -1,0 +1,135 @@
+"""The commands and options of `manage.py backfill`."""
+
+from __future__ import annotations
+
+import argparse
+
+from django.core.management.base import CommandParser
+
+from backfill.domain import BOUNDS
+
+HELP = (
+    "Collect the history of the dashboards. Exit codes of --wait: 0 completed, 1 failed, "
+    "2 completed with failed items, 130 cancelled or interrupted."
+)
+
+_REPEATABLE_LIST = "repeatable, or a comma-separated list"
+_DISTRICTS = "repeatable; default: all districts"
+
+
+def add_arguments(parser: CommandParser) -> None:
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def command(name: str, description: str, *options: CommandParser) -> CommandParser:
+        return subparsers.add_parser(
+            name, help=description, description=description, parents=[_django_options(), *options]
+        )
+
+    start = command("start", "Start a job.", _plan(), _json(), _operator(), _wait())
+    start.add_argument("--plan-id", metavar="ID", help="start only if the plan is still the one of this preview")
+    start.add_argument("--idempotency-key", metavar="KEY", help="the same key within 24 h starts no second job")
+    command("preview", "Show what a start would do. No job is started.", _plan(), _json())
+    command("status", "Show a job (default: the active job, otherwise the newest).", _job(is_optional=True), _json())
+    jobs = command("list", "List jobs, newest first.", _json(), _page())
+    jobs.add_argument("--status", action="append", default=[], help=_REPEATABLE_LIST)
+    jobs.add_argument("--type", action="append", default=[], help=_REPEATABLE_LIST)
+    items = command("items", "List the outcomes of the items of a job.", _job(), _json(), _page())
+    items.add_argument("--district", metavar="ID")
+    items.add_argument("--outcome", help="processed, failed or skipped")
+    items.add_argument("--excerpts", action="store_true", help="print the beginning of each rejected report")
+    for name, description in (
+        ("cancel", "Cancel a job. Items in flight are finished; no new item starts."),
+        ("pause", "Pause a job."),
+        ("resume", "Resume a paused job."),
+    ):
+        command(name, f"{description} The default is the active job.", _job(is_optional=True), _json(), _operator())
+    retry = command("retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _wait())
+    retry.add_argument("--code", action="append", default=[], help="only failures with this code; repeatable")
+    retry.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable")
+    command("audit", "List audit entries, newest first.", _job(is_optional=True), _json(), _page())
+    limits = command("rate-limit", "Show or change the rate limits of future jobs.", _json(), _operator())
+    for name, (low, high) in BOUNDS.items():
+        limits.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{low:,} to {high:,}")
+    export = command("export", "Write snapshots or analytics as CSV, JSON lines or Parquet.", _range())
+    export.add_argument("--what", default="analytics", metavar="WHAT", help="analytics (default) or snapshots")
+    export.add_argument("--format", default="csv", metavar="FORMAT", help="csv (default), jsonl or parquet")
+    export.add_argument("--report", default="clubperformance", metavar="NAME", help="the report of the snapshots")
+    export.add_argument("--output", metavar="FILE", help="default: standard output")
+    command("coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json())
+    copy = command("copy", "Copy all data from one store to another. Repeat the command if it is interrupted.")
+    copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
+    copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")
+    command("work", "Run a worker until Ctrl-C or SIGTERM.")
+    command(
+        "prune",
+        "Remove jobs that ended more than BACKFILL_RETENTION_DAYS ago, and audit entries older than "
+        "BACKFILL_AUDIT_DAYS.",
+    )
+
+
+def _options() -> CommandParser:
+    return CommandParser(add_help=False)
+
+
+def _django_options() -> CommandParser:
+    """Django's own options. Without this, argparse accepts them before the command only."""
+    options = _options()
+    for name in ("--traceback", "--no-color", "--force-color"):
+        options.add_argument(name, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    for name in ("--settings", "--pythonpath"):
+        options.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    options.add_argument(
+        "-v", "--verbosity", type=int, choices=range(4), default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
+    return options
+
+
+def _range() -> CommandParser:
+    options = _options()
+    options.add_argument("--from", metavar="DAY", help="the first snapshot date, like 2024-01-31")
+    options.add_argument("--to", metavar="DAY", help="the last snapshot date")
+    options.add_argument("--district", action="append", default=[], metavar="ID", help=_DISTRICTS)
+    return options
+
+
+def _plan() -> CommandParser:
+    options = CommandParser(add_help=False, parents=[_range()])
+    options.add_argument(
+        "--type", default="data-collection", metavar="TYPE", help="data-collection (default) or analytics-generation"
+    )
+    options.add_argument(
+        "--cadence", default="daily", metavar="CADENCE", help="daily (default), month-ends or year-ends"
+    )
+    options.add_argument("--no-skip-existing", action="store_true", help="fetch stored items again")
+    return options
+
+
+def _json() -> CommandParser:
+    options = _options()
+    options.add_argument("--json", action="store_true", help="print the response of the HTTP API only")
+    return options
+
+
+def _operator() -> CommandParser:
+    options = _options()
+    options.add_argument("--operator", metavar="NAME", help="name for the audit log (default: your login name)")
+    return options
+
+
+def _wait() -> CommandParser:
+    options = _options()
+    options.add_argument("--wait", action="store_true", help="run the job and show its progress until it ends")
+    return options
+
+
+def _page() -> CommandParser:
+    options = _options()
+    options.add_argument("--limit", default="20", metavar="N", help="1 to 100 (default: 20)")
+    options.add_argument("--offset", default="0", metavar="N")
+    return options
+
+
+def _job(*, is_optional: bool = False) -> CommandParser:
+    options = _options()
+    options.add_argument("job_id", nargs="?" if is_optional else None, metavar="JOB_ID")
+    return options

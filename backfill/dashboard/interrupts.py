@@ -1,0 +1,157 @@
+"""Deadlines of complete requests, and interruption of requests in flight from another thread.
+
+The timeouts of requests bound single reads: a source that sends a byte now and then keeps a request alive. Here another
+thread shuts down the socket of a request, which ends the connect, TLS handshake or read that the request waits in.
+Name resolution cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection
+
+_MAX_INTERIM_RESPONSES = 10
+
+_current = threading.local()
+
+
+class Interruption(Enum):
+    DEADLINE = "deadline"
+    ABORT = "abort"
+
+
+class RunningRequest:
+    """A request in flight. `interrupt` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self.interruption: Interruption | None = None
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+
+    def attach(self, connection: Any) -> None:
+        # A duplicate stays valid when TLS takes over the descriptor of the socket.
+        duplicate = socket.socket(fileno=os.dup(connection.fileno()))
+        with self._lock:
+            self._sockets.append(duplicate)
+            if self.interruption is not None:
+                _shut_down(duplicate)
+
+    def interrupt(self, interruption: Interruption) -> None:
+        with self._lock:
+            if self.interruption is None:
+                self.interruption = interruption
+                for duplicate in self._sockets:
+                    _shut_down(duplicate)
+
+    def close(self) -> None:
+        with self._lock:
+            for duplicate in self._sockets:
+                duplicate.close()
+            self._sockets.clear()
+
+
+class RunningRequests:
+    """The requests in flight that are aborted together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[RunningRequest] = set()
+
+    @contextmanager
+    def request(self, deadline: float) -> Iterator[RunningRequest]:
+        """Track the connection of the request that the block sends, and interrupt it after `deadline` seconds."""
+        running = RunningRequest()
+        timer = threading.Timer(deadline, running.interrupt, [Interruption.DEADLINE])
+        timer.daemon = True
+        with self._lock:
+            self._running.add(running)
+        _current.request = running
+        timer.start()
+        try:
+            yield running
+        finally:
+            timer.cancel()
+            _current.request = None
+            with self._lock:
+                self._running.discard(running)
+            running.close()
+
+    def abort(self) -> None:
+        with self._lock:
+            running = list(self._running)
+        for request in running:
+            request.interrupt(Interruption.ABORT)
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):  # the peer has closed the connection
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _attach(connection: Any) -> None:
+    running: RunningRequest | None = getattr(_current, "request", None)
+    if running is not None:
+        running.attach(connection)
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """Skips interim responses such as 103 Early Hints, and limits their number and that of trailers."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MAX_INTERIM_RESPONSES + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException(f"more than {_MAX_INTERIM_RESPONSES} interim responses")
+
+    def _read_and_discard_trailer(self) -> None:
+        http.client.parse_headers(self.fp)  # raises HTTPException for more than 100 lines
+
+
+class _TrackedConnection(HTTPConnection):
+    response_class = _BoundedResponse
+
+    def _new_conn(self) -> socket.socket:
+        connection = super()._new_conn()
+        _attach(connection)
+        return connection
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:  # a connection of the pool
+            _attach(self.sock)
+        super().request(*args, **kwargs)
+
+
+def _tracked(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    connection = type(f"Tracked{pool.ConnectionCls.__name__}", (_TrackedConnection, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+
+def _track(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = {scheme: _tracked(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
+
+
+class TrackingAdapter(HTTPAdapter):
+    """An adapter whose connections belong to the RunningRequest of their thread."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _track(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        is_new = proxy not in self.proxy_manager
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        if is_new:
+            _track(manager)
+        return manager
