@@ -28,7 +28,7 @@ class BackfillAdminSite(AdminSite):
             return applications
         address = reverse("admin:backfill", current_app=self.name)
         entry = {
-            "name": _("Start, watch and look back"),
+            "name": _("Backfill jobs"),
             "object_name": "Backfill",
             "admin_url": address,
             "add_url": None,

@@ -22,7 +22,7 @@ CADENCES: dict[Cadence, str | Promise] = {
     Cadence.YEAR_ENDS: gettext_lazy("Year-ends"),
 }
 SKIPS: dict[str, str | Promise] = {
-    "stored": gettext_lazy("stored before"),
+    "stored": gettext_lazy("already stored"),
     "unchanged": gettext_lazy("unchanged"),
     "not-published": gettext_lazy("not published"),
 }
@@ -210,7 +210,7 @@ def _ranges(names: Iterable[str]) -> list[str]:
 
 
 def reasons(skipped: dict[str, int]) -> str:
-    """384 stored before, 96 not published."""
+    """384 already stored, 96 not published."""
     return ", ".join(f"{number(count)} {SKIPS.get(reason, reason)}" for reason, count in sorted(skipped.items()))
 
 

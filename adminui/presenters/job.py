@@ -29,7 +29,7 @@ _OUTCOMES: dict[OutcomeKind, tuple[str | Promise, str, str]] = {
 _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.STARTED: gettext_lazy("Started the job"),
     AuditAction.RETRIED: gettext_lazy("Retried failed items, as this job"),
-    AuditAction.DISPLACED: gettext_lazy("Displaced it by a new job, since it did not move"),
+    AuditAction.DISPLACED: gettext_lazy("Replaced the stalled job"),
     AuditAction.CANCELLED: gettext_lazy("Cancelled it"),
     AuditAction.PAUSED: gettext_lazy("Paused it"),
     AuditAction.RESUMED: gettext_lazy("Resumed it"),
@@ -80,9 +80,9 @@ def items(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number
         Column(_("Outcome"), "lead"),
         Column(_("Date")),
         Column(_("District")),
-        Column(_("StatusMessage"), "wide"),
+        Column(_("Reason"), "wide"),
         *numbers(_("Tries")),
-        Column(_("SettledItems")),
+        Column(_("Settled")),
     ]
     return Items(
         table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),

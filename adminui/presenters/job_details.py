@@ -14,7 +14,7 @@ from adminui.presenters.sparkline import allowed
 from backfill.domain import Job, LimiterState, Status, WaitReason
 
 _STATES: dict[LimiterState, str | Promise] = {
-    LimiterState.IDLE: gettext_lazy("none being sent"),
+    LimiterState.IDLE: gettext_lazy("idle"),
     LimiterState.RUNNING: gettext_lazy("within the limit"),
     LimiterState.THROTTLED: gettext_lazy("waiting for the limit"),
     LimiterState.BACKING_OFF: gettext_lazy("backing off"),
@@ -57,7 +57,7 @@ def _pace(job: Job) -> Fact | None:
 
 def _expected_end(job: Job, now: datetime) -> Fact | None:
     if job.status is Status.PAUSED:
-        return Fact(_("Expected end"), _("Open while paused"), _("a paused job keeps new ones from starting"))
+        return Fact(_("Expected end"), _("Unknown while paused"), _("a paused job keeps new ones from starting"))
     left = job.progress.left if job.status is Status.RUNNING else None
     if left is None:
         return None
@@ -78,7 +78,7 @@ def _requests(job: Job) -> Fact | None:
     limiter = job.progress.limiter
     if job.ended_at:
         return Fact(_("Requests"), _sent(job))
-    note = _("%(number)s of %(limit)s in this minute, %(state)s") % {
+    note = _("%(number)s of %(limit)s this minute; %(state)s") % {
         "number": formatting.number(limiter.requests_this_minute),
         "limit": formatting.number(job.config.rate_limits.max_requests_per_minute),
         "state": _STATES[limiter.state],
@@ -99,9 +99,9 @@ def _waits(job: Job) -> Fact:
     """But for the pace that the operator set."""
     waited = sum(seconds for reason, seconds in job.progress.limiter.waited.items() if reason != WaitReason.PACE)
     words = (
-        _("%(length)s in all") % {"length": formatting.length(timedelta(seconds=waited))} if waited >= 1 else _("None")
+        _("%(length)s in all") % {"length": formatting.length(timedelta(seconds=waited))} if waited >= 1 else _("none")
     )
-    return Fact(_("Waits"), words, _resumes(job))
+    return Fact(_("Time lost to errors"), words, _resumes(job))
 
 
 def _average_pace(job: Job, took: timedelta) -> Fact | None:

@@ -66,8 +66,8 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
     skipped = formatting.reasons(dict(made.skipped)) or _("nothing")
     if made.unpublished_dates:
         skipped += "; " + ngettext(
-            "%(number)s day on which nothing is published is no item",
-            "%(number)s days on which nothing is published are no items",
+            "%(number)s date has no published data",
+            "%(number)s dates have no published data",
             made.unpublished_dates,
         ) % {"number": formatting.number(made.unpublished_dates)}
     rows = [
@@ -105,7 +105,7 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
 def _duration(preview: Preview) -> tuple[str, str]:
     if preview.plan.skipped_items == preview.plan.total_items:
         fetches = preview.job_type is JobType.DATA_COLLECTION
-        return _("at once"), _("everything is stored") if fetches else _("everything is computed")
+        return _("Nothing to fetch") if fetches else _("Nothing to compute"), ""
     takes = preview.duration
     length, low, high = (formatting.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
     return _("about %(length)s") % {"length": length}, _("%(low)s to %(high)s") % {"low": low, "high": high}

@@ -32,12 +32,10 @@ class ProgressBar:
 
 def progress_bar(job: Job) -> ProgressBar:
     progress = job.progress
-    skipped = formatting.reasons(dict(progress.skipped))
     done_label = _("%(number)s stored") if job.job_type == "data-collection" else _("%(number)s computed")
     labels = {
         "done": done_label % {"number": formatting.number(progress.processed)},
-        "skip": _("%(number)s skipped: %(reasons)s")
-        % {"number": formatting.number(progress.skipped_items), "reasons": skipped},
+        "skip": formatting.reasons(dict(progress.skipped)),
         "fail": _("%(number)s failed") % {"number": formatting.number(progress.failed)},
     }
     parts = [part for part in _parts(progress, labels) if part.width != "0%"]

@@ -79,7 +79,7 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
         kind="orphaned",
         icon="clock",
         tone="warn",
-        lead=_("Its worker gave no sign of life since %(time)s.") % {"time": formatting.clock(expired)},
+        lead=_("Worker not heard from since %(time)s.") % {"time": formatting.clock(expired)},
         rest=_("The next worker goes on from the last stored item by itself; no stored item is lost."),
     )
 

@@ -48,7 +48,7 @@ def start(request: HttpRequest) -> HttpResponse:
     except JobConflict as exc:
         context = {"title": _("Backfill"), "sentence": exc.message}
         return responses.dialog(request, "admin/backfill/dialog_busy.html", context, status=409)
-    return responses.done(request, _("The job was started. It begins by itself within a second or two."), focus="now")
+    return responses.done(request, _("Job created; it starts as soon as a worker is free."), focus="now")
 
 
 def _dialog(

@@ -29,7 +29,7 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     dialog = preview(page)
     dialog.get_by_role("button", name="Start backfill").click()
     expect(dialog).to_be_hidden()
-    expect(page.locator("#bf-said")).to_contain_text("The job was started")
+    expect(page.locator("#bf-said")).to_contain_text("Job created; it starts as soon as a worker is free.")
     expect(page.locator("#bf-now-title")).to_be_focused()
     expect(pill(page)).to_have_text("Running")
     expect(page.locator("#bf-start")).not_to_have_attribute("open", "")

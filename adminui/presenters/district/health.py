@@ -59,7 +59,7 @@ def _clubs(caption: str, lines: Iterable[Json], category: str | None) -> Table:
             Column(_("Club"), "lead"),
             Column(_("Area")),
             *numbers(_("Members"), _("Growth"), _("Goals")),
-            Column(_("StatusMessage"), "wide"),
+            Column(_("Reason"), "wide"),
         ],
         [_club(line) for line in lines if line["category"] == category],
     )

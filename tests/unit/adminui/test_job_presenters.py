@@ -177,7 +177,7 @@ def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> No
 
 def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
     silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
-    assert "no sign of life since 09:26:53" in status_message(silent, NOW).lead
+    assert "Worker not heard from since 09:26:53" in status_message(silent, NOW).lead
     assert status_message(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
 
 
@@ -241,17 +241,17 @@ def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_st
     shown = facts(JobFactory.build(status=Status.PAUSED, progress=Progress(total_items=6, minutes=minutes)), NOW)
     assert [(fact.label, fact.value, fact.note) for fact in shown[:2]] == [
         ("Pace", "20 items a minute", "before it was paused"),
-        ("Expected end", "Open while paused", "a paused job keeps new ones from starting"),
+        ("Expected end", "Unknown while paused", "a paused job keeps new ones from starting"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("waited", "words"), [({}, "None"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in all")]
+    ("waited", "words"), [({}, "none"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in all")]
 )
 def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, float], words: str) -> None:
     progress = Progress(total_items=6, processed=6, limiter=LimiterReport(waited=waited))
     job = JobFactory.build(status=Status.COMPLETED, started_at=NOW, ended_at=NOW, resume_count=2, progress=progress)
-    assert [fact for fact in facts(job, NOW) if fact.label == "Waits"] == [Fact("Waits", words, "resumed 2 times")]
+    assert [fact for fact in facts(job, NOW) if fact.label == "Time lost to errors"] == [Fact("Time lost to errors", words, "resumed 2 times")]
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,13 @@ def preview_of(made: Plan, job_type: JobType) -> Preview:
 
 @pytest.mark.parametrize(
     ("job_type", "words"),
-    [(JobType.DATA_COLLECTION, "everything is stored"), (JobType.ANALYTICS_GENERATION, "everything is computed")],
+    [(JobType.DATA_COLLECTION, "Nothing to fetch"), (JobType.ANALYTICS_GENERATION, "Nothing to compute")],
 )
 def test_a_plan_of_which_everything_is_done_takes_no_time(job_type: JobType, words: str) -> None:
     made: Plan = PlanFactory.build()
     shown = plan(preview_of(replace(made, skipped={"unchanged": made.total_items}, requests=0), job_type))
     assert [(figure.value, figure.note) for figure in shown.figures if figure.label == "Duration"] == [
-        ("at once", words)
+        (words, "")
     ]
 
 
