@@ -29,7 +29,7 @@ _API_NAMES = {"districts": "targetDistricts"}
 """Of the fields whose name there is not their own in camel case."""
 
 
-def districts_in(text: str) -> list[str]:
+def parse_districts(text: str) -> list[str]:
     """The ids in `20-34, 60 and F`. ValueError, with a sentence, for what is none."""
     found: list[str] = []
     for word in _WORD.findall(text):
@@ -46,7 +46,7 @@ def districts_in(text: str) -> list[str]:
     return found
 
 
-def sentences(errors: Iterable[object]) -> list[str]:
+def error_texts(errors: Iterable[object]) -> list[str]:
     return [str(error) for error in errors]
 
 
@@ -66,29 +66,29 @@ class DistrictsField(forms.Field):
         found: dict[str, None] = {}
         for text in value or ():
             try:
-                found.update(dict.fromkeys(districts_in(text)))
+                found.update(dict.fromkeys(parse_districts(text)))
             except ValueError as exc:
                 raise forms.ValidationError(_("“%(text)s”: %(why)s") % {"text": text[:40], "why": exc}) from exc
         return tuple(found)
 
 
-class RulesForm(forms.Form):
+class DomainForm(forms.Form):
     """A form to which the sentences of the domain can be added, which call fields by their names in the API."""
 
-    def take(self, exc: InvalidRequest) -> None:
+    def add_domain_errors(self, exc: InvalidRequest) -> None:
         """Put each sentence beside its field, and those of no field above the form."""
         details: Mapping[str, list[str]] = exc.details or {}
         fields = {_API_NAMES.get(name, camel(name)): name for name in self.fields}
         for name, sentences in details.items():
             for sentence in sentences:
-                self.add_error(fields.get(name), self._worded(sentence, fields))
+                self.add_error(fields.get(name), self._with_field_labels(sentence, fields))
 
-    def _worded(self, sentence: str, fields: Mapping[str, str]) -> str:
+    def _with_field_labels(self, sentence: str, fields: Mapping[str, str]) -> str:
         """With the names of fields as the page has them."""
         return re.sub("|".join(fields), lambda match: f"“{self.fields[fields[match[0]]].label}”", sentence)
 
 
-class StartForm(RulesForm):
+class StartForm(DomainForm):
     job_type = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in JobType], label=gettext_lazy("Job type"))
     start_date = forms.DateField(required=False, label=gettext_lazy("From"))
     end_date = forms.DateField(required=False, label=gettext_lazy("To"))
@@ -111,7 +111,7 @@ class StartForm(RulesForm):
         )
 
 
-class LimitsForm(RulesForm):
+class LimitsForm(DomainForm):
     """Any of the limits; one that is left empty stays as it is."""
 
     max_requests_per_minute = forms.IntegerField(required=False, label=gettext_lazy("Requests a minute"))

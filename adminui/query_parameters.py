@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.http import QueryDict
 
-from adminui.forms import districts_in
+from adminui.forms import parse_districts
 from backfill.domain import (
     Cadence,
     JobFilter,
@@ -49,7 +49,7 @@ def page_number(query: QueryDict, name: str = "page") -> int:
     return max(min(int(text), LARGEST_PAGE), 1) if text.isascii() and text.isdigit() and len(text) < 8 else 1
 
 
-def page_of(number: int, size: int, found: Callable[[int], Found]) -> tuple[int, Found]:
+def fetch_page(number: int, size: int, found: Callable[[int], Found]) -> tuple[int, Found]:
     """What is `found` at the offset of that page, or on the last one where there are fewer; and its number."""
     page = found((number - 1) * size)
     if page.rows or number == 1:
@@ -85,7 +85,9 @@ def start_values(query: QueryDict) -> dict[str, Any]:
     if (job_type := query.get("job", "")) in set(JobType):
         values["job_type"] = job_type
     try:
-        values["districts"] = tuple(dict.fromkeys(d for text in query.getlist("district") for d in districts_in(text)))
+        values["districts"] = tuple(
+            dict.fromkeys(d for text in query.getlist("district") for d in parse_districts(text))
+        )
     except ValueError:
         values["districts"] = ()
     if query.get("skip") in {"0", "1"}:

@@ -16,7 +16,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 
-from adminui.permissions import VIEW, names
+from adminui.permissions import VIEW, permission_labels
 from backfill import bootstrap
 from backfill.domain import Actor, Channel
 from backfill.errors import (
@@ -32,7 +32,7 @@ View = Callable[..., HttpResponse]
 Context = Mapping[str, Any]
 
 
-def the_service() -> BackfillService:
+def get_service() -> BackfillService:
     return bootstrap.backfill_service()
 
 
@@ -66,7 +66,7 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
             return HttpResponseNotAllowed(methods)
         missing = [wanted for wanted in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(wanted)]
         if missing:
-            response = _refused(request, missing)
+            response = _permission_denied(request, missing)
         else:
             try:
                 response = view(request, *args, **kwargs)
@@ -80,30 +80,30 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
     return guarded
 
 
-def page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+def render_page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
     """A whole page of the admin."""
     return render(request, template, {**admin.site.each_context(request), **context}, status=status)
 
 
-def part(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+def render_fragment(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
     """A part of a page, for htmx."""
     return render(request, template, context, status=status)
 
 
-def dialog(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+def render_dialog(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
     """In the page's dialog; a page of its own where no script asks."""
     if is_htmx(request):
-        response = part(request, template, context, status=status)
+        response = render_fragment(request, template, context, status=status)
         response["HX-Retarget"], response["HX-Reswap"] = "#bf-dialog", "innerHTML"
         return response
-    return page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
+    return render_page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
 
 
-def done(request: HttpRequest, sentence: str, *, focus: str = "") -> HttpResponse:
+def action_done(request: HttpRequest, sentence: str, *, focus: str = "") -> HttpResponse:
     """What came of an action. A script closes the dialog, says the sentence and looks at the job at once."""
     if is_htmx(request):
         response = HttpResponse(status=204)
-        response["HX-Trigger"] = json.dumps({"bf-done": {"sentence": sentence, "focus": focus}})
+        response["HX-Trigger"] = json.dumps({"bf-action-done": {"sentence": sentence, "focus": focus}})
         return response
     messages.success(request, sentence)
     return HttpResponseRedirect(reverse("admin:backfill"))
@@ -113,19 +113,21 @@ def error_response(request: HttpRequest, exc: BackfillError) -> HttpResponse:
     """A refusal, as a sentence where it was asked for."""
     status = _status_of(exc)
     if is_htmx(request):
-        return notice(request, _("Nothing was changed."), exc.message, status=status)
+        return alert(request, _("Nothing was changed."), exc.message, status=status)
     if request.method == "POST":
         messages.error(request, exc.message)
         return HttpResponseRedirect(reverse("admin:backfill"))
-    return page(
+    return render_page(
         request, "admin/backfill/error_page.html", {"title": _("Backfill"), "sentence": exc.message}, status=status
     )
 
 
-def notice(request: HttpRequest, lead: str, sentence: str, *, status: int) -> HttpResponse:
+def alert(request: HttpRequest, lead: str, sentence: str, *, status: int) -> HttpResponse:
     """A refusal above the page, where it is read out; the dialog is closed, since it no longer holds."""
-    response = part(request, "admin/backfill/notice.html", {"lead": lead, "sentence": sentence}, status=status)
-    response["HX-Retarget"], response["HX-Reswap"] = "#bf-notices", "innerHTML"
+    response = render_fragment(
+        request, "admin/backfill/alert.html", {"lead": lead, "sentence": sentence}, status=status
+    )
+    response["HX-Retarget"], response["HX-Reswap"] = "#bf-alerts", "innerHTML"
     return response
 
 
@@ -139,19 +141,19 @@ def _status_of(exc: BackfillError) -> int:
     return 502 if isinstance(exc, DashboardUnavailable) else 409
 
 
-def _refused(request: HttpRequest, missing: list[str]) -> HttpResponse:
+def _permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse:
     lead = _("This needs a permission that you do not have.")
-    sentence = _("Ask an administrator for “%(names)s”.") % {"names": "”, “".join(names(missing))}
+    sentence = _("Ask an administrator for “%(names)s”.") % {"names": "”, “".join(permission_labels(missing))}
     if is_htmx(request):
-        return notice(request, lead, sentence, status=403)
+        return alert(request, lead, sentence, status=403)
     context = {"title": _("Backfill"), "lead": lead, "sentence": sentence}
-    return page(request, "admin/backfill/error_page.html", context, status=403)
+    return render_page(request, "admin/backfill/error_page.html", context, status=403)
 
 
-def is_known(request: HttpRequest, etag: str) -> bool:
+def etag_matches(request: HttpRequest, etag: str) -> bool:
     """Whether the browser says that it shows what bears this tag."""
     return etag in parse_etags(request.headers.get("If-None-Match", ""))
 
 
-def unchanged(etag: str) -> HttpResponse:
+def not_modified(etag: str) -> HttpResponse:
     return HttpResponse(status=304, headers={"ETag": etag})

@@ -20,7 +20,7 @@ _STORED = frozenset({Cell.SNAPSHOT, Cell.FINAL, Cell.ANALYTICS})
 
 
 @dataclass(frozen=True, slots=True)
-class GapLine:
+class GapRow:
     """Closes that are missing, in words, and the address of a start form that is filled with them."""
 
     title: str
@@ -29,7 +29,7 @@ class GapLine:
 
 
 @dataclass(frozen=True, slots=True)
-class MonthLine:
+class MonthRow:
     name: str
     published: str
     stored: str
@@ -40,9 +40,9 @@ class MonthLine:
 
 
 @dataclass(frozen=True, slots=True)
-class YearLines:
+class YearTable:
     name: str
-    months: list[MonthLine]
+    months: list[MonthRow]
     missing: int
 
 
@@ -69,30 +69,30 @@ def size(coverage: Coverage) -> str:
     return f"{districts}, {ngettext('%(n)s month', '%(n)s months', count) % {'n': formatting.number(count)}}"
 
 
-def gap_line(gap: Gap, coverage: Coverage) -> GapLine:
+def gap_row(gap: Gap, coverage: Coverage) -> GapRow:
     names = [district for district in gap.districts if district != SUMMARY]
     where = _("All districts") if _is_everything(gap, coverage) else formatting.where(gap.districts)
     text = ngettext("%(n)s close is missing", "%(n)s closes are missing", gap.closes)
     is_all = _is_everything(gap, coverage) or not names  # the summary is collected with every job
-    return GapLine(
+    return GapRow(
         title=f"{where}, {month_span(gap.first, gap.last)}",
         text=text % {"n": formatting.number(gap.closes)},
         query=start_query(gap.first, gap.last, [] if is_all else names),
     )
 
 
-def gap_lines(coverage: Coverage) -> list[GapLine]:
-    return [gap_line(gap, coverage) for gap in coverage.gaps]
+def gap_rows(coverage: Coverage) -> list[GapRow]:
+    return [gap_row(gap, coverage) for gap in coverage.gaps]
 
 
-def years(coverage: Coverage) -> list[YearLines]:
+def year_tables(coverage: Coverage) -> list[YearTable]:
     """The table, newest program year first, and in it the newest month."""
     by_year = groupby(coverage.months, key=lambda month: ProgramYear.of(month.month_end))
     lines = [(year, list(months)) for year, months in by_year]
     return [
-        YearLines(
+        YearTable(
             name=str(year),
-            months=[_month_line(month) for month in reversed(months)],
+            months=[_month_row(month) for month in reversed(months)],
             missing=sum(len(month.missing) for month in months),
         )
         for year, months in reversed(lines)
@@ -130,12 +130,12 @@ def _published(month: CoveredMonth) -> set[str]:
     return {district for district, cell in month.cells.items() if cell is not Cell.UNPUBLISHED}
 
 
-def _month_line(month: CoveredMonth) -> MonthLine:
+def _month_row(month: CoveredMonth) -> MonthRow:
     cells = list(month.cells.values())
     missing = sorted(month.missing, key=list(month.cells).index)
     is_all = month.missing == _published(month)
     names = [] if is_all else [district for district in missing if district != SUMMARY]
-    return MonthLine(
+    return MonthRow(
         name=month_name(month),
         published=formatting.number(len(_published(month))),
         stored=formatting.number(sum(cell in _STORED for cell in cells)),

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from adminui.presenters import formatting
-from adminui.presenters.coverage import districts_of, gap_line, month_name, size, summary
+from adminui.presenters.coverage import districts_of, gap_row, month_name, size, summary
 from backfill.domain import SUMMARY, Cell, CoveredMonth, Gap, ProgramYear
 from backfill.service.queries import Coverage
 
@@ -21,7 +21,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 """A month has at most 31 dates, so that a count of them is one digit."""
 
 
-def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
+def map_json(coverage: Coverage, today: date) -> dict[str, Any]:
     """The map, small enough to be sent whole: a row a district, a letter a month.
 
     `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case where the close of the month
@@ -43,11 +43,11 @@ def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
         "size": size(coverage),
         "gaps": [_gap_as_json(gap, coverage) for gap in coverage.gaps[:LARGEST_GAPS]],
         "moreGaps": len(coverage.gaps) > LARGEST_GAPS,
-        "words": words(),
+        "texts": map_texts(),
     }
 
 
-def words() -> dict[str, Any]:
+def map_texts() -> dict[str, Any]:
     """What the script says. `{n}` and the like stand for figures; a pair is singular and plural."""
     return {
         "n": _("nothing is stored; the month is not over"),
@@ -85,7 +85,7 @@ def _letter(month: CoveredMonth, district: str) -> str:
 
 
 def _gap_as_json(gap: Gap, coverage: Coverage) -> Mapping[str, Any]:
-    line = gap_line(gap, coverage)
+    line = gap_row(gap, coverage)
     place = {month.month_end: n for n, month in enumerate(coverage.months)}
     last = place[gap.last]
     return {

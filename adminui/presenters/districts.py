@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.progress_bar import Part, small_progress_bar
+from adminui.presenters.progress_bar import Segment, small_progress_bar
 from backfill.domain import SUMMARY, DistrictProgress, Job
 
 
@@ -16,7 +16,7 @@ from backfill.domain import SUMMARY, DistrictProgress, Job
 class DistrictRow:
     id: str
     name: str
-    progress_bar: list[Part]
+    progress_bar: list[Segment]
     counts: str
     icon: str
     tone: str
@@ -68,7 +68,7 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
     elif settled == district.total:
         icon, tone, words = "check", "ok", _("Done")
     else:
-        icon, tone, words = "ring", "mute", _("Begun") if settled else _("To do")
+        icon, tone, words = "ring", "neutral", _("Begun") if settled else _("To do")
     return DistrictRow(
         id=name,
         name=_("Summary") if name == SUMMARY else formatting.one_district(name),

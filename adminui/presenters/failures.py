@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.causes import cause_of
+from adminui.presenters.failure_causes import cause_of
 from backfill.domain import FailureGroup, Job
 
 
@@ -48,7 +48,7 @@ def _failure(group: FailureGroup, now: datetime) -> Failure:
     cause = cause_of(group.code, is_retryable=group.is_retryable)
     return Failure(
         code=group.code,
-        words=str(cause.words),
+        words=str(cause.label),
         items=formatting.number(group.items),
         where=formatting.where(group.districts),
         latest=formatting.soon(group.latest_at, now),

@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.permissions import Rights
+from adminui.permissions import Permissions
 from adminui.presenters import formatting
 from adminui.presenters.districts import Districts, districts
 from adminui.presenters.failures import Failures, failures
-from adminui.presenters.job_details import Fact, facts
+from adminui.presenters.job_details import Detail, job_details
 from adminui.presenters.progress_bar import ProgressBar, progress_bar
 from adminui.presenters.sparkline import Sparkline, sparkline
-from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, activity_key, pill
-from adminui.presenters.status_message import StatusMessage, resumed, status_message
+from adminui.presenters.status import IDLE, NO_JOB, StatusBadge, status_badge, time_dependent_state
+from adminui.presenters.status_message import StatusMessage, resumed_message, status_message
 from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
 _VERSION = 2
-"""Part of the ETag: counts the changes of what the card shows."""
+"""Segment of the ETag: counts the changes of what the card shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class JobCard:
     """Which partial shows it."""
     is_active: bool
     etag: str
-    pill: Pill
+    badge: StatusBadge
     heading: str = ""
     """Of the card on the page of the section."""
     title: str = ""
@@ -45,61 +45,61 @@ class JobCard:
     progress_bar: ProgressBar | None = None
     status_message: StatusMessage | None = None
     resumed: StatusMessage | None = None
-    facts: list[Fact] = field(default_factory=list)
+    details: list[Detail] = field(default_factory=list)
     sparkline: Sparkline | None = None
     limits: list[str] = field(default_factory=list)
     failures: Failures | None = None
     districts: Districts | None = None
-    can_steer: bool = False
+    can_change: bool = False
     is_pausable: bool = False
     is_cancellable: bool = False
     is_resumable: bool = False
     can_lower: bool = False
-    last: Pill | None = None
+    last: StatusBadge | None = None
     """How the last job ended, where that is all there is to say of it."""
     last_note: str = ""
 
 
 def etag_of(
     job: Job | None,
-    rights: Rights,
+    permissions: Permissions,
     now: datetime,
     *,
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> str:
     """Changes whenever the card does."""
-    known = f"{job.id}-{job.revision}-{activity_key(job, now, policy)}" if job else "none"
-    return f'"{known}-{rights.mark}{shows_all:d}-v{_VERSION}"'
+    known = f"{job.id}-{job.revision}-{time_dependent_state(job, now, policy)}" if job else "none"
+    return f'"{known}-{permissions.etag_part}{shows_all:d}-v{_VERSION}"'
 
 
-def empty_card(rights: Rights, now: datetime) -> JobCard:
+def no_job_card(permissions: Permissions, now: datetime) -> JobCard:
     """Where no job has ever run."""
-    etag = etag_of(None, rights, now)
-    return JobCard(job=None, status=NOTHING_RUNS, is_active=False, etag=etag, pill=_nothing(), heading=_("Now"))
+    etag = etag_of(None, permissions, now)
+    return JobCard(job=None, status=NO_JOB, is_active=False, etag=etag, badge=_idle_badge(), heading=_("Now"))
 
 
-def _nothing() -> Pill:
-    return Pill("ring", "mute", _("Nothing is running"))
+def _idle_badge() -> StatusBadge:
+    return StatusBadge("ring", "neutral", _("Nothing is running"))
 
 
-def is_done_with(job: Job) -> bool:
+def needs_no_attention(job: Job) -> bool:
     """Whether it has ended and nothing is left to do of it."""
     return not (job.status.is_active or job.status is Status.FAILED or job.progress.failed)
 
 
-def line(
+def last_job_card(
     job: Job,
-    rights: Rights,
+    permissions: Permissions,
     now: datetime,
     *,
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
     """One line where nothing runs; the card of the last job where something is left to do of it."""
-    if not is_done_with(job):
+    if not needs_no_attention(job):
         title = _("Last job: %(title)s") % {"title": formatting.title(job)}
-        shown = job_card(job, rights, now, shows_all=shows_all, policy=policy)
+        shown = job_card(job, permissions, now, shows_all=shows_all, policy=policy)
         return replace(shown, heading=_("Now: nothing is running"), title=title)
     took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
     note = (
@@ -107,24 +107,24 @@ def line(
     )
     return JobCard(
         job=job,
-        status=ALL_IS_WELL,
+        status=IDLE,
         is_active=False,
-        etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
-        pill=_nothing(),
+        etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
+        badge=_idle_badge(),
         heading=_("Now"),
         title=formatting.title(job),
-        last=pill(job, now),
+        last=status_badge(job, now),
         last_note=note,
     )
 
 
 def job_card(
     job: Job,
-    rights: Rights,
+    permissions: Permissions,
     now: datetime,
     *,
     shows_all: bool = False,
-    newest_deed: AuditEntry | None = None,
+    last_audit_entry: AuditEntry | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
     """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
@@ -134,8 +134,8 @@ def job_card(
         job=job,
         status=str(status),
         is_active=status.is_active,
-        etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
-        pill=pill(job, now),
+        etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
+        badge=status_badge(job, now),
         heading=_("Now"),
         title=formatting.title(job),
         short_id=formatting.short_id(job),
@@ -146,14 +146,14 @@ def job_card(
         left=left,
         left_range=left_range,
         progress_bar=progress_bar(job),
-        status_message=status_message(job, now, newest_deed, policy),
-        resumed=resumed(job, now),
-        facts=facts(job, now),
+        status_message=status_message(job, now, last_audit_entry, policy),
+        resumed=resumed_message(job, now),
+        details=job_details(job, now),
         sparkline=sparkline(job),
         limits=formatting.limits(job.config.rate_limits),
         failures=failures(job, now),
         districts=districts(job, shows_all=shows_all),
-        can_steer=rights.can_steer,
+        can_change=permissions.can_change,
         is_pausable=status in {Status.PENDING, Status.RUNNING},
         is_cancellable=status.is_active and status is not Status.CANCELLING,
         is_resumable=status in {Status.PAUSED, Status.PAUSING},

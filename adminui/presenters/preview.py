@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.job_details import Fact
+from adminui.presenters.job_details import Detail
 from backfill.domain import SUMMARY, JobType, RateLimits
 from backfill.service.planning import Preview
 
@@ -31,8 +31,8 @@ class Plan:
 
     heading: str
     lead: str
-    figures: list[Fact]
-    rows: list[Fact]
+    figures: list[Detail]
+    rows: list[Detail]
     dates: list[str]
     dates_head: str
     more_dates: str
@@ -51,15 +51,15 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
     days = [formatting.day(day.date) for day in made.days]
     of_range = _("of %(number)s in the range") % {"number": formatting.number(made.total_items)}
     figures = [
-        Fact(_("Items to fetch") if fetches else _("Items to compute"), formatting.number(to_do), of_range),
-        Fact(
+        Detail(_("Items to fetch") if fetches else _("Items to compute"), formatting.number(to_do), of_range),
+        Detail(
             _("Requests"),
             formatting.number(made.requests),
             _("at most %(number)s a minute") % {"number": formatting.number(limits.max_requests_per_minute)}
             if fetches
             else _("nothing is fetched"),
         ),
-        Fact(_("Duration"), *_duration(preview)),
+        Detail(_("Duration"), *_duration(preview)),
     ]
     count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": formatting.number(len(days))}
     names = [name for name in made.district_totals if name != SUMMARY]
@@ -71,19 +71,21 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
             made.unpublished_dates,
         ) % {"number": formatting.number(made.unpublished_dates)}
     rows = [
-        Fact(_("Range"), f"{formatting.dates(config)}, {_lowered(str(formatting.CADENCES[config.cadence]))}: {count}"),
-        Fact(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
-        Fact(_("Skipped"), skipped),
+        Detail(
+            _("Range"), f"{formatting.dates(config)}, {_lowered(str(formatting.CADENCES[config.cadence]))}: {count}"
+        ),
+        Detail(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
+        Detail(_("Skipped"), skipped),
     ]
     if fetches:
         failed = _(
             "Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."
         )
-        rows.append(Fact(_("Failed items"), failed))
-        rows.append(Fact(_("Limits"), ", ".join(formatting.limits(limits))))
+        rows.append(Detail(_("Failed items"), failed))
+        rows.append(Detail(_("Limits"), ", ".join(formatting.limits(limits))))
         lead = _("This is what would run. Nothing has been fetched yet.")
     else:
-        rows.append(Fact(_("Failed items"), _("The job goes on without them; you can retry them later.")))
+        rows.append(Detail(_("Failed items"), _("The job goes on without them; you can retry them later.")))
         lead = _("This is what would run. Nothing has been computed yet.")
     return Plan(
         heading=_("Start the new plan?") if changed else _("Start %(kind)s?") % {"kind": kind},

@@ -30,7 +30,7 @@ class Sparkline:
     """For who does not see it."""
 
 
-def allowed(job: Job) -> float | None:
+def allowed_items_per_minute(job: Job) -> float | None:
     """Items a minute that the limits allow: a district's item takes three requests. None where nothing is fetched."""
     if job.job_type is not JobType.DATA_COLLECTION:
         return None
@@ -42,7 +42,7 @@ def sparkline(job: Job) -> Sparkline | None:
     minutes = job.progress.minutes[:-1] if job.status.is_active else job.progress.minutes
     if len(minutes) < 2:
         return None
-    limit = allowed(job)
+    limit = allowed_items_per_minute(job)
     most = max(count for _at, count in minutes)
     near = limit if limit is not None and limit <= 2 * max(most, 1) else None
     top = _rounded(max(most, near or 0, 1))

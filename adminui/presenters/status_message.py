@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.status import is_waiting
-from adminui.presenters.wait_message import going_on, waiting
+from adminui.presenters.limiter_message import pace_message, waiting_message
+from adminui.presenters.status import is_limiter_waiting
 from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, JobType, LeasePolicy, LimiterState, Status
 
 
@@ -28,17 +28,17 @@ class StatusMessage:
 
 
 def status_message(
-    job: Job, now: datetime, newest_deed: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES
+    job: Job, now: datetime, last_audit_entry: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES
 ) -> StatusMessage:
-    """`newest_deed`: who did what last, of a paused job."""
+    """`last_audit_entry`: who did what last, of a paused job."""
     if job.is_stale(now, policy):
         return _stale(policy)
     if job.status is Status.PAUSED:
-        return _paused(job, now, newest_deed)
-    return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
+        return _paused(job, now, last_audit_entry)
+    return _running(job, now) if job.status is Status.RUNNING else _MESSAGES[job.status](job, now)
 
 
-def resumed(job: Job, now: datetime) -> StatusMessage | None:
+def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
     """The banner of a job that was taken up again; it stays until the job ends."""
     if job.resumed_at is None or job.started_at is None or not job.status.is_active:
         return None
@@ -60,8 +60,8 @@ def _running(job: Job, now: datetime) -> StatusMessage:
     if not job.is_held(now):
         return _orphaned(job, now)
     if job.job_type is JobType.ANALYTICS_GENERATION:
-        return _waiting_to_compute(job) if is_waiting(job) else _computing(job)
-    return _waiting(job) if is_waiting(job) else _fetching(job)
+        return _waiting_to_compute(job) if is_limiter_waiting(job) else _computing(job)
+    return _waiting(job) if is_limiter_waiting(job) else _fetching(job)
 
 
 def _pending(job: Job, _now: datetime) -> StatusMessage:
@@ -70,7 +70,7 @@ def _pending(job: Job, _now: datetime) -> StatusMessage:
     rest = f"{reason[:1].upper()}{formatting.sentence(reason)[1:]}"
     if job.started_at is not None:
         rest += " " + _("It then goes on from the last stored item.")
-    return StatusMessage(kind="pending", icon="clock", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="pending", icon="clock", tone="neutral", lead=lead, rest=rest)
 
 
 def _orphaned(job: Job, now: datetime) -> StatusMessage:
@@ -95,7 +95,7 @@ def _stale(policy: LeasePolicy) -> StatusMessage:
 
 def _waiting(job: Job) -> StatusMessage:
     limiter = job.progress.limiter
-    tone, lead, rest = waiting(job)
+    tone, lead, rest = waiting_message(job)
     kind = f"waiting-{limiter.waits_for or limiter.state}"
     return StatusMessage(kind=kind, icon="clock", tone=tone, lead=lead, rest=rest, until=limiter.waiting_until)
 
@@ -117,7 +117,7 @@ def _fetching(job: Job) -> StatusMessage:
     if limiter.state is not LimiterState.RUNNING:
         lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
         return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
-    pace = going_on(job)
+    pace = pace_message(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
     places = _lower(formatting.where(working))
     if len(working) > 1:
@@ -138,7 +138,7 @@ def _computing(job: Job) -> StatusMessage:
     )
 
 
-def _coming_to_rest(job: Job, _now: datetime) -> StatusMessage:
+def _stopping(job: Job, _now: datetime) -> StatusMessage:
     progress = job.progress
     left = progress.total_items - progress.settled_items
     if job.status is Status.CANCELLING:
@@ -152,13 +152,13 @@ def _coming_to_rest(job: Job, _now: datetime) -> StatusMessage:
     return StatusMessage(
         kind=str(job.status),
         icon="clock",
-        tone="mute",
+        tone="neutral",
         lead=_("Finishing the items in flight, then it stops."),
         rest=rest % {"stored": formatting.kept(progress.processed), "left": formatting.number(left)},
     )
 
 
-def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> StatusMessage:
+def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
     fetches = job.job_type is JobType.DATA_COLLECTION
     nothing = (
@@ -172,11 +172,11 @@ def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> StatusMe
         left,
     )
     lead = _("Paused.")
-    if newest_deed is not None and newest_deed.action is AuditAction.PAUSED:
-        by = {"at": formatting.at(newest_deed.at, now), "operator": newest_deed.actor.operator}
+    if last_audit_entry is not None and last_audit_entry.action is AuditAction.PAUSED:
+        by = {"at": formatting.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
         lead = _("Paused %(at)s by %(operator)s.") % by
     rest = f"{nothing} {goes_on % {'left': formatting.number(left)}}"
-    return StatusMessage(kind="paused", icon="pause", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="paused", icon="pause", tone="neutral", lead=lead, rest=rest)
 
 
 def _completed(job: Job, now: datetime) -> StatusMessage:
@@ -186,19 +186,19 @@ def _completed(job: Job, now: datetime) -> StatusMessage:
         return StatusMessage(kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item is settled."))
     lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
     rest = _("Everything else is in place.")
-    may_help = sum(group.items for group in progress.failures if group.is_retryable)
-    if may_help:
+    retryable = sum(group.items for group in progress.failures if group.is_retryable)
+    if retryable:
         rest += " " + ngettext(
             "%(number)s can be retried: that is a new job of exactly that item, under the limits of the next job.",
             "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
-            may_help,
-        ) % {"number": formatting.number(may_help)}
-    if hopeless := progress.failed - may_help:
-        rest += " " + _hopeless(hopeless, may_help)
+            retryable,
+        ) % {"number": formatting.number(retryable)}
+    if not_retryable := progress.failed - retryable:
+        rest += " " + _not_retryable_text(not_retryable, retryable)
     return StatusMessage(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
 
 
-def _hopeless(items: int, others: int) -> str:
+def _not_retryable_text(items: int, others: int) -> str:
     if not others:
         return _("A retry would fail the same way.")
     words = ngettext("The other one would fail the same way.", "The other %(number)s would fail the same way.", items)
@@ -219,13 +219,13 @@ def _cancelled(job: Job, now: datetime) -> StatusMessage:
         "What was stored stays; %(items)s were left undone. Start the same range again to go on there.",
         left,
     ) % {"items": formatting.items(left)}
-    return StatusMessage(kind="cancelled", icon="stop", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="cancelled", icon="stop", tone="neutral", lead=lead, rest=rest)
 
 
-_OF_STATUS: dict[Status, Callable[[Job, datetime], StatusMessage]] = {
+_MESSAGES: dict[Status, Callable[[Job, datetime], StatusMessage]] = {
     Status.PENDING: _pending,
-    Status.PAUSING: _coming_to_rest,
-    Status.CANCELLING: _coming_to_rest,
+    Status.PAUSING: _stopping,
+    Status.CANCELLING: _stopping,
     Status.COMPLETED: _completed,
     Status.FAILED: _failed,
     Status.CANCELLED: _cancelled,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, faults, is_wider_than_the_window, pill, preview
+from tests.browser.desk import Desk, faults, is_wider_than_the_window, preview, status_badge
 
 STORED = ("2020-07-01", "2020-08-31")
 
@@ -68,7 +68,7 @@ def test_a_rectangle_that_is_dragged_becomes_range_and_districts_of_the_form(des
 def test_keys_read_select_clear_and_use_without_a_pointer(desk: Desk) -> None:
     page = opened(desk)
     page.locator("#bf-map").focus()
-    said = page.locator("#bf-map-said")
+    said = page.locator("#bf-map-live-region")
     page.keyboard.press("ArrowRight")
     expect(said).to_have_text(re.compile(r"^District 1, "))
     page.keyboard.press("Home")
@@ -144,7 +144,7 @@ def test_the_map_learns_of_what_a_job_has_stored_while_it_is_looked_at(desk: Des
         page.fill("#bf-to", "2025-08-31")
         preview(page).get_by_role("button", name="Start backfill").click()
         expect(page.locator("#bf-job-status")).to_contain_text("31 Aug 2025", timeout=20_000)
-        expect(pill(page)).to_have_text("Nothing is running", timeout=30_000)
+        expect(status_badge(page)).to_have_text("Nothing is running", timeout=30_000)
     page.mouse.move(0, 0)
     page.mouse.move(*place_of(page, 3, "Aug 2025"))
     expect(page.locator("#bf-map-cell")).to_have_text(

@@ -50,7 +50,7 @@ def test_the_charts_are_drawn_and_read_together_under_the_pointer(desk: Desk) ->
     page = opened(desk)
     charts = page.locator(".bf-chart")
     expect(charts.locator("canvas")).to_have_count(4)
-    readings = page.locator(".bf-chart-read")
+    readings = page.locator(".bf-chart-value")
     expect(readings.first).to_contain_text("30 Jun 2022")
     page.locator(".u-over").first.scroll_into_view_if_needed()
     page.locator(".u-over").first.hover(position={"x": 3, "y": 40})

@@ -169,7 +169,7 @@ def test_a_preview_starts_nothing_and_its_dialog_starts_exactly_that_plan(
     assert plan is not None
     response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": plan[1]}, headers=HTMX)
     assert response.status_code == 204
-    assert "bf-done" in response["HX-Trigger"]
+    assert "bf-action-done" in response["HX-Trigger"]
     job = served.active()
     assert job is not None
     assert job.created_by == "alice"
@@ -266,7 +266,7 @@ def test_nothing_is_asked_of_a_job_that_has_ended_meanwhile(
     job = run_to_the_end(served)
     response = operator.get(f"{SECTION}jobs/{job.id}/{path}", headers=HTMX)
     assert response.status_code == 409
-    assert response["HX-Retarget"] == "#bf-notices"
+    assert response["HX-Retarget"] == "#bf-alerts"
     assert "has ended (completed)" in text_of(response)
 
 

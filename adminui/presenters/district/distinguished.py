@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import figures, formatting
-from adminui.presenters.figures import UNKNOWN, figure, percent
+from adminui.presenters import formatting, number_format
+from adminui.presenters.number_format import UNKNOWN, format_number, format_percent
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Table, numbers, row
 
@@ -33,7 +33,7 @@ def distinguished(value: Json, names: Mapping[str, str]) -> Distinguished:
     ahead.sort(key=lambda line: (line.get("planMissing", False), line["goals"] + line["members"], line["clubNumber"]))
     return Distinguished(
         levels=_levels(value["reported"], value["qualifying"]),
-        percent=percent(value["percentOfBase"]),
+        percent=format_percent(value["percentOfBase"]),
         nearest=_to_go(_("Nearest to the next level"), ahead[:NEAREST], names),
         others=_to_go(_("The other clubs"), ahead[NEAREST:], names),
         at_top=sum(line["level"] is None and line["goals"] == 0 for line in value["toGo"] or ()),
@@ -45,15 +45,17 @@ def distinguished(value: Json, names: Mapping[str, str]) -> Distinguished:
 
 def _levels(reported: Json, qualifying: Json | None) -> Table:
     """The level that not every year has is left out where no club is at it."""
-    kept = [name for name in figures.LEVELS if reported[name] or (qualifying or {}).get(name) or name != "smedley"]
+    kept = [
+        name for name in number_format.LEVELS if reported[name] or (qualifying or {}).get(name) or name != "smedley"
+    ]
     return Table(
         _("Levels"),
         [Column(_("Level"), "name"), *numbers(_("Reported"), _("Qualifying"))],
         [
             row(
-                _("Together") if name == "total" else figures.level(name),
-                figure(reported[name]),
-                UNKNOWN if qualifying is None else figure(qualifying[name]),
+                _("Together") if name == "total" else number_format.level_label(name),
+                format_number(reported[name]),
+                UNKNOWN if qualifying is None else format_number(qualifying[name]),
                 kind="total" if name == "total" else "",
             )
             for name in [*kept, "total"]
@@ -68,7 +70,7 @@ def _to_go(caption: str, lines: Sequence[Json], names: Mapping[str, str]) -> Tab
         [
             row(
                 Cell(names.get(line["clubNumber"], ""), beside=line["clubNumber"]),
-                figures.level(line["level"]),
+                number_format.level_label(line["level"]),
                 _missing(line),
             )
             for line in lines

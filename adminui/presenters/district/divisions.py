@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.figures import UNKNOWN, figure
+from adminui.presenters.number_format import UNKNOWN, format_number
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
 
@@ -29,7 +29,7 @@ def table(divisions: Sequence[Json], areas: Sequence[Json]) -> Table:
 
 
 def _with_areas(division: Json, areas: Sequence[Json]) -> list[Row]:
-    rank = figure(division["rank"])
+    rank = format_number(division["rank"])
     return [
         _unit(division, _name_of(division["id"], _("Division %(id)s")), rank=rank, kind="division"),
         *(
@@ -48,11 +48,11 @@ def _unit(line: Json, name: str, *, rank: str = "", kind: str = "area") -> Row:
     return row(
         name,
         rank,
-        figure(line["clubs"]),
-        f"{figure(line['paid'])} / {figure(line['base'])}",
-        figure(line["members"]),
-        figure(line["goals"]),
-        figure(line["distinguished"]),
+        format_number(line["clubs"]),
+        f"{format_number(line['paid'])} / {format_number(line['base'])}",
+        format_number(line["members"]),
+        format_number(line["goals"]),
+        format_number(line["distinguished"]),
         Cell(line["reported"] or UNKNOWN, note=_earned(line["reported"], line["qualifying"])),
         _gap(line["gap"]),
         kind=kind,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from adminui.presenters.figures import figure, percent
+from adminui.presenters.number_format import format_number, format_percent
 from adminui.presenters.result import Json
 
 GOALS: tuple[str | Promise, ...] = (
@@ -41,4 +41,4 @@ def goals(lines: Sequence[Json] | None) -> list[Goal] | None:
 
 def _goal(line: Json) -> Goal:
     number, share = line["goal"], line["percent"]
-    return Goal(number, str(GOALS[number - 1]), figure(line["achieved"]), percent(share, 1), share or 0)
+    return Goal(number, str(GOALS[number - 1]), format_number(line["achieved"]), format_percent(share, 1), share or 0)

@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import figures
-from adminui.presenters.figures import figure, signed
+from adminui.presenters import number_format
+from adminui.presenters.number_format import format_number, format_signed
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
 
@@ -42,7 +42,7 @@ class Health:
 
 
 def health(value: Json) -> Health:
-    shares = figures.shares([value[name] for name in CATEGORIES])
+    shares = number_format.bar_segments([value[name] for name in CATEGORIES])
     return Health(
         categories=[
             Category(str(label), tone, icon, value[name], x, width, _clubs(str(label), value["clubs"], name))
@@ -69,8 +69,8 @@ def _club(line: Json) -> Row:
     return row(
         Cell(line["clubName"], beside=line["clubNumber"]),
         "/".join(part for part in (line["division"], line["area"]) if part),
-        figure(line["members"]),
-        signed(line["netGrowth"]),
-        figure(line["goals"]),
+        format_number(line["members"]),
+        format_signed(line["netGrowth"]),
+        format_number(line["goals"]),
         " ".join(line["reasons"]),
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import figures, formatting
-from adminui.presenters.figures import figure
+from adminui.presenters import formatting, number_format
+from adminui.presenters.number_format import format_number
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
 
@@ -32,16 +32,18 @@ def _sentence(notes: Sequence[Json]) -> str:
     if not notes:
         return _("All sums agree with the district summary.")
     count = len(notes)
-    text = ngettext("%(n)s thing does not add up", "%(n)s things do not add up", count) % {"n": figure(count)}
+    text = ngettext("%(n)s thing does not add up", "%(n)s things do not add up", count) % {"n": format_number(count)}
     kinds = Counter(note["code"] for note in notes)
-    named = [f"{figures.note_kind(code)} ({figure(times)})" for code, times in kinds.most_common(3)]
+    named = [
+        f"{number_format.quality_note_label(code)} ({format_number(times)})" for code, times in kinds.most_common(3)
+    ]
     return f"{text}: {formatting.listed(named)}."
 
 
 def _note(note: Json, names: Mapping[str, str]) -> Row:
     number = note["clubNumber"]
     return row(
-        Cell(note["message"], note=figures.note_kind(note["code"])),
+        Cell(note["message"], note=number_format.quality_note_label(note["code"])),
         f"{names[number]} ({number})" if number in names else number or "",
         _formatted(note["expected"]),
         _formatted(note["found"]),
@@ -51,4 +53,4 @@ def _note(note: Json, names: Mapping[str, str]) -> Row:
 def _formatted(value: int | str | None) -> str:
     if value is None:
         return ""
-    return figure(value) if isinstance(value, int) else f"“{value}”"
+    return format_number(value) if isinstance(value, int) else f"“{value}”"

@@ -10,8 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from adminui.presenters import figures, formatting
-from adminui.presenters.figures import figure, percent, signed, signed_percent
+from adminui.presenters import formatting, number_format
+from adminui.presenters.number_format import format_number, format_percent, format_signed, format_signed_percent
 from adminui.presenters.result import Json
 from adminui.presenters.tables import Cell, Column, Table, numbers, row
 
@@ -77,7 +77,7 @@ def targets(value: Mapping[str, Any]) -> Targets | None:
     level = value.get("level")
     return Targets(
         level=_district_level(value),
-        tone="ok" if level else "mute",
+        tone="ok" if level else "neutral",
         icon="check" if level else "",
         table=_targets_table(value),
         conditions=[_condition(condition) for condition in value.get("conditions", ())],
@@ -88,7 +88,7 @@ def _district_level(value: Mapping[str, Any]) -> str:
     if "conditions" not in value:
         return _("Computed by older rules; an analytics-generation job computes it again.")
     if value["level"] is not None:
-        return _("The district is %(level)s.") % {"level": figures.level(value["level"])}
+        return _("The district is %(level)s.") % {"level": number_format.level_label(value["level"])}
     if any(value[name]["base"] is None or value[name]["current"] is None for name in _TARGETS):
         return _("Whether the district has a level is not known.")
     reached = all(value[name]["achieved"] for name in _TARGETS)
@@ -114,15 +114,15 @@ def _condition(condition: Json) -> Condition:
 
 def _targets_table(value: Mapping[str, Any]) -> Table:
     lines = [(str(label), value[name]) for name, label in _TARGETS.items()]
-    levels = [figures.level(level["level"]) for level in value["payments"]["levels"]]
+    levels = [number_format.level_label(level["level"]) for level in value["payments"]["levels"]]
     return Table(
         _("Targets"),
         [Column("", "name"), *numbers(_("Base"), _("Now"), *levels)],
         [
             row(
                 name,
-                figure(target["base"]),
-                Cell(figure(target["current"]), is_strong=True),
+                format_number(target["base"]),
+                Cell(format_number(target["current"]), is_strong=True),
                 *(_target(level, target["current"]) for level in target["levels"]),
             )
             for name, target in lines
@@ -132,13 +132,13 @@ def _targets_table(value: Mapping[str, Any]) -> Table:
 
 def _target(level: Json, current: int | None) -> Cell:
     needed, percents = level["needed"], level["percent"]
-    share = "" if percents is None else percent(percents, 0 if percents == int(percents) else 1)
+    share = "" if percents is None else format_percent(percents, 0 if percents == int(percents) else 1)
     if needed is None or current is None:
-        return Cell(figure(needed), note=share)
+        return Cell(format_number(needed), note=share)
     reached = current >= needed
-    state = _("reached") if reached else _("%(n)s to go") % {"n": figure(needed - current)}
+    state = _("reached") if reached else _("%(n)s to go") % {"n": format_number(needed - current)}
     note = ", ".join(part for part in (share, state) if part)
-    return Cell(figure(needed), note=note, tone="ok" if reached else "", icon="check" if reached else "")
+    return Cell(format_number(needed), note=note, tone="ok" if reached else "", icon="check" if reached else "")
 
 
 def comparisons(value: Mapping[str, Any] | None) -> Table | None:
@@ -151,9 +151,13 @@ def comparisons(value: Mapping[str, Any] | None) -> Table | None:
         [
             row(
                 name,
-                figure(line["current"]),
-                figure(line["previous"]),
-                Cell(signed(line["change"]), note=signed_percent(line["percent"]), tone=figures.tone(line["change"])),
+                format_number(line["current"]),
+                format_number(line["previous"]),
+                Cell(
+                    format_signed(line["change"]),
+                    note=format_signed_percent(line["percent"]),
+                    tone=number_format.growth_tone(line["change"]),
+                ),
             )
             for name, line in lines
         ],
@@ -166,8 +170,8 @@ def comparability(value: Mapping[str, Any] | None) -> Comparability | None:
         return None
     joined, left = value["clubsJoined"], value["clubsLeft"]
     clubs = _("%(joined)s and %(left)s") % {
-        "joined": ngettext("%(n)s club joined", "%(n)s clubs joined", joined) % {"n": figure(joined)},
-        "left": ngettext("%(n)s left", "%(n)s left", left) % {"n": figure(left)},
+        "joined": ngettext("%(n)s club joined", "%(n)s clubs joined", joined) % {"n": format_number(joined)},
+        "left": ngettext("%(n)s left", "%(n)s left", left) % {"n": format_number(left)},
     }
     if value["comparable"] is False:
         return Comparability(_("Not comparable: %(clubs)s.") % {"clubs": clubs}, is_warning=True)
@@ -178,20 +182,20 @@ def ranking(line: Json | None) -> Ranking | None:
     if line is None:
         return None
     return Ranking(
-        overall=figure(line["overallRank"]),
-        percentile=figure(line["percentile"], 1),
+        overall=format_number(line["overallRank"]),
+        percentile=format_number(line["percentile"], 1),
         region=line["region"],
-        region_rank=figure(line["regionRank"]),
-        score=figure(line["score"]),
+        region_rank=format_number(line["regionRank"]),
+        score=format_number(line["score"]),
         measures=Table(
             _("Ranks"),
             [Column("", "name"), *numbers(_("Percent"), _("Rank"), _("Points"))],
             [
                 row(
                     str(label),
-                    figures.measure(name, line[f"{name}Percent"]),
-                    figure(line[f"{name}Rank"]),
-                    figure(line[f"{name}Points"]),
+                    number_format.format_measure(name, line[f"{name}Percent"]),
+                    format_number(line[f"{name}Rank"]),
+                    format_number(line[f"{name}Points"]),
                 )
                 for name, label in _RANKED.items()
             ],

@@ -63,7 +63,7 @@
 
   const read = (cell, isAloud) => {
     element("bf-map-cell").textContent = told(cell);
-    if (isAloud) element("bf-map-said").textContent = told(cell);
+    if (isAloud) element("bf-map-live-region").textContent = told(cell);
   };
 
   // Selecting.
@@ -145,7 +145,7 @@
       cadence: selection.isGap ? "month-ends" : "",
     };
     document.body.dispatchEvent(new CustomEvent("bf-use-range", { detail }));
-    element("bf-map-said").textContent = map.words.used;
+    element("bf-map-live-region").textContent = map.words.used;
   };
 
   // Gaps.
@@ -153,12 +153,12 @@
   const rowsOf = (ids) => ids.map((id) => map.districts.indexOf(id));
 
   const showGaps = () => {
-    element("bf-gaps-part").hidden = !map.gaps.length;
+    element("bf-gaps-section").hidden = !map.gaps.length;
     element("bf-gaps-more").hidden = !map.moreGaps;
     element("bf-gaps").replaceChildren(...map.gaps.map((gap) => {
       const item = element("bf-gap").content.cloneNode(true);
       item.querySelector("strong").textContent = gap.title;
-      item.querySelector(".bf-quiet").textContent = gap.text;
+      item.querySelector(".bf-secondary").textContent = gap.text;
       for (const button of item.querySelectorAll("button")) {
         button.setAttribute("aria-label", `${button.textContent}: ${gap.title}`);
         if (button.dataset.do === "use") button.hidden = !hasForm();
@@ -229,7 +229,7 @@
     if (event.key === "Escape" && selection) {
       anchor = null;
       select(null);
-      element("bf-map-said").textContent = map.words.cleared;
+      element("bf-map-live-region").textContent = map.words.cleared;
       return;
     }
     if (event.key === "Enter" || event.key === " ") {
@@ -237,7 +237,7 @@
       if (!cursor) return;
       anchor = cursor;
       selectBetween(anchor, cursor);
-      element("bf-map-said").textContent = element("bf-selection-text").textContent;
+      element("bf-map-live-region").textContent = element("bf-selection-text").textContent;
       return;
     }
     const move = MOVES[event.key];
@@ -254,7 +254,7 @@
     else drawTop();
     show(cursor);
     read(cursor, true);
-    if (anchor) element("bf-map-said").textContent = element("bf-selection-text").textContent;
+    if (anchor) element("bf-map-live-region").textContent = element("bf-selection-text").textContent;
   };
 
   const startingCell = () => {
@@ -266,7 +266,7 @@
 
   const take = (answer) => {
     const isFirst = !map;
-    element("bf-coverage-waiting").hidden = true;
+    element("bf-coverage-loading").hidden = true;
     element("bf-coverage-empty").hidden = !answer.isEmpty;
     element("bf-coverage-body").hidden = Boolean(answer.isEmpty);
     element("bf-coverage-summary").textContent = answer.summary || "";
@@ -304,7 +304,7 @@
       take(await response.json());
     } catch {
       if (map) return;  // what is shown stays
-      element("bf-coverage-said").textContent = place.dataset.failed;
+      element("bf-coverage-message").textContent = place.dataset.failed;
       place.dataset.state = "failed";
     }
   };

@@ -21,7 +21,7 @@
   };
 
   const say = (sentence) => {
-    const line = document.getElementById("bf-said");
+    const line = document.getElementById("bf-toast");
     line.textContent = sentence;
     clearTimeout(say.timer);
     say.timer = setTimeout(() => { line.textContent = ""; }, 8000);
@@ -29,7 +29,7 @@
 
   const notice = (id) => {
     close();
-    const place = document.getElementById("bf-notices");
+    const place = document.getElementById("bf-alerts");
     place.replaceChildren(document.getElementById(id).content.cloneNode(true));
     place.scrollIntoView({ block: "nearest" });
   };
@@ -46,7 +46,7 @@
       box.replaceChildren();
       if (cameFrom) {
         cameFrom.focus();
-        if (document.activeElement !== cameFrom) focusOn("bf-now-title");  // it is no more, or out of sight by now
+        if (document.activeElement !== cameFrom) focusOn("bf-job-status-title");  // it is no more, or out of sight by now
       }
       cameFrom = null;
     });
@@ -65,9 +65,9 @@
         if (wrong) wrong.focus();
         else if (!box.contains(document.activeElement)) box.querySelector("[autofocus], h2").focus();
       }
-      if (event.detail.target.id === "bf-notices") {
+      if (event.detail.target.id === "bf-alerts") {
         close();
-        document.getElementById("bf-notices").scrollIntoView({ block: "nearest" });
+        document.getElementById("bf-alerts").scrollIntoView({ block: "nearest" });
       }
       if (event.detail.target.id === "bf-start-form") {
         close();
@@ -80,20 +80,20 @@
     document.body.addEventListener("htmx:beforeSwap", (event) => {
       if (!/^\s*<(!doctype|html)/i.test(event.detail.serverResponse)) return;
       event.detail.shouldSwap = false;
-      notice(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-unreached");
+      notice(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-server-unreachable");
     });
-    document.body.addEventListener("htmx:sendError", () => notice("bf-unreached"));
+    document.body.addEventListener("htmx:sendError", () => notice("bf-server-unreachable"));
 
     document.body.addEventListener("htmx:beforeRequest", (event) => {
-      if (event.detail.requestConfig.verb === "post") document.getElementById("bf-notices").replaceChildren();
+      if (event.detail.requestConfig.verb === "post") document.getElementById("bf-alerts").replaceChildren();
     });
 
-    document.body.addEventListener("bf-done", (event) => {
+    document.body.addEventListener("bf-action-done", (event) => {
       const { sentence, focus } = event.detail;
       if (focus) cameFrom = null;
       close();
       say(sentence);
-      if (focus) focusOn("bf-now-title");
+      if (focus) focusOn("bf-job-status-title");
     });
 
     // A link that acts as a button answers to the space bar as well.

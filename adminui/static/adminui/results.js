@@ -31,7 +31,7 @@
     return [days, values];
   };
 
-  const readout = (figure) => figure.querySelector(".bf-chart-read");
+  const readout = (figure) => figure.querySelector(".bf-chart-value");
 
   const tell = (figure, value, moment) => {
     const place = readout(figure);
@@ -85,7 +85,7 @@
     const place = figure.querySelector(".bf-chart-place");
     const values = columns(name);
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const axis = { stroke: token("--bf-quiet"), font, ticks: { show: false } };
+    const axis = { stroke: token("--bf-secondary"), font, ticks: { show: false } };
     const chart = new uPlot({
       width: place.clientWidth,
       height: HEIGHT,
@@ -131,7 +131,7 @@
   };
 
   const showSpans = () => {
-    const place = document.getElementById("bf-spans");
+    const place = document.getElementById("bf-chart-periods");
     place.hidden = data.spans.length < 2;
     data.spans.forEach((span) => {
       const chip = document.createElement("button");

@@ -29,8 +29,8 @@
 
   const showType = () => {
     const isAnalytics = form().elements.job_type.value === "analytics-generation";
-    for (const part of form().querySelectorAll(".bf-if-collection")) part.hidden = isAnalytics;
-    for (const part of form().querySelectorAll(".bf-if-analytics")) part.hidden = !isAnalytics;
+    for (const part of form().querySelectorAll(".bf-collection-only")) part.hidden = isAnalytics;
+    for (const part of form().querySelectorAll(".bf-analytics-only")) part.hidden = !isAnalytics;
   };
 
   // Districts.
@@ -64,17 +64,17 @@
   const plain = (id) => id.replace(/^0+(?=.)/, "");
 
   const showPicked = () => {
-    const picker = form().querySelector("#bf-picker");
-    const place = form().querySelector("#bf-picked");
+    const picker = form().querySelector("#bf-district-picker");
+    const place = form().querySelector("#bf-chosen-districts");
     const chosen = boxes().filter((box) => box.checked).map((box) => box.value);
-    const { all, some } = form().querySelector("#bf-chosen").dataset;
-    form().querySelector("#bf-chosen").textContent = chosen.length ? `${chosen.length} ${some}` : all;
+    const { all, some } = form().querySelector("#bf-district-count").dataset;
+    form().querySelector("#bf-district-count").textContent = chosen.length ? `${chosen.length} ${some}` : all;
     place.replaceChildren(
       ...runs(chosen).map((group) => {
         const name = group.length > 1 ? `${plain(group[0])} ${picker.dataset.to} ${plain(group.at(-1))}` : plain(group[0]);
         const chip = document.createElement("button");
         chip.type = "button";
-        chip.className = "bf-picked-chip";
+        chip.className = "bf-chosen-chip";
         chip.dataset.ids = group.join(" ");
         chip.setAttribute("aria-label", `${picker.dataset.remove} ${name}`);
         chip.append(name);
@@ -151,7 +151,7 @@
         event.preventDefault();
         fill(preset.dataset);
       }
-      const chip = event.target.closest(".bf-picked-chip");
+      const chip = event.target.closest(".bf-chosen-chip");
       if (chip) {
         tick(chip.dataset.ids.split(" "), false);
         text().focus();
@@ -173,7 +173,7 @@
 
     // What was typed is taken when the picker is left, and not on the way to a box that it finds.
     page.addEventListener("focusout", (event) => {
-      const picker = event.target.closest("#bf-picker");
+      const picker = event.target.closest("#bf-district-picker");
       if (picker && !picker.contains(event.relatedTarget)) takeText();
     });
 
@@ -201,13 +201,13 @@
 
     page.addEventListener("htmx:beforeRequest", (event) => {
       if (event.detail.elt.id === "bf-start-form") {
-        const busy = form().querySelector(".bf-busy");
+        const busy = form().querySelector(".bf-pending-message");
         useRange.timer = setTimeout(() => { busy.textContent = busy.dataset.words; }, 700);
       }
     });
     page.addEventListener("htmx:afterRequest", (event) => {
       clearTimeout(useRange.timer);
-      if (event.detail.elt.id === "bf-start-form" && form()) form().querySelector(".bf-busy").textContent = "";
+      if (event.detail.elt.id === "bf-start-form" && form()) form().querySelector(".bf-pending-message").textContent = "";
     });
     page.addEventListener("htmx:afterSwap", (event) => {
       if (event.detail.target.id === "bf-start-form") ready();

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adminui.presenters import district as presenter
-from adminui.presenters.figures import UNKNOWN
+from adminui.presenters.number_format import UNKNOWN
 from adminui.presenters.tables import Cell, Table
 from tests.unit.analytics.builders import SUMMARY, AClub, a_world, result_of, some_clubs, unit_cells
 
@@ -190,12 +190,16 @@ REACHED = {
     ("cells", "tone", "sentence"),
     [
         ({}, "ok", "The district is President's Distinguished."),
-        ({"Training": "N"}, "mute", "The district has no level yet: not met are Training."),
-        ({"DSP": "N", "Training": "N"}, "mute", "The district has no level yet: not met are DSP and Training."),
-        ({"Paid Clubs": "99"}, "mute", "The district has no level yet: not every target of the first one is reached."),
+        ({"Training": "N"}, "neutral", "The district has no level yet: not met are Training."),
+        ({"DSP": "N", "Training": "N"}, "neutral", "The district has no level yet: not met are DSP and Training."),
+        (
+            {"Paid Clubs": "99"},
+            "neutral",
+            "The district has no level yet: not every target of the first one is reached.",
+        ),
         (
             {"DSP": "?"},
-            "mute",
+            "neutral",
             "Whether the district has a level is not known: the summary does not say whether DSP is met.",
         ),
     ],

@@ -25,9 +25,7 @@ def preview_of(made: Plan, job_type: JobType) -> Preview:
 def test_a_plan_of_which_everything_is_done_takes_no_time(job_type: JobType, words: str) -> None:
     made: Plan = PlanFactory.build()
     shown = plan(preview_of(replace(made, skipped={"unchanged": made.total_items}, requests=0), job_type))
-    assert [(figure.value, figure.note) for figure in shown.figures if figure.label == "Duration"] == [
-        (words, "")
-    ]
+    assert [(figure.value, figure.note) for figure in shown.figures if figure.label == "Duration"] == [(words, "")]
 
 
 def test_a_plan_of_analytics_says_nothing_of_fetching_and_of_tries() -> None:

@@ -1,0 +1,87 @@
+"""The rate limits: their fields, and what they come to in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from adminui.forms import LimitsForm, error_texts
+from adminui.presenters import formatting
+from backfill.domain import BOUNDS, DISTRICT_REPORTS, LIMIT_NAMES, RateLimits, StoredLimits
+
+_UNITS: dict[str, str | Promise] = {"min_delay_ms": gettext_lazy("ms"), "max_delay_ms": gettext_lazy("ms")}
+
+
+@dataclass(frozen=True, slots=True)
+class LimitField:
+    name: str
+    label: str
+    range: str
+    unit: str
+    value: str
+    lowest: int
+    highest: int
+    errors: Sequence[str]
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsPanel:
+    fields: list[LimitField]
+    changed: str
+    sentences: list[str]
+    errors: Sequence[str]
+
+
+def limits_panel(stored: StoredLimits, now: datetime, form: LimitsForm | None = None) -> LimitsPanel:
+    """`form`: where it was sent and is wrong."""
+    current = stored.limits.to_dict()
+    interval = stored.limits.interval.total_seconds()
+    allowed = 60 / interval / len(DISTRICT_REPORTS)
+    changed = _("Never changed; these are the defaults.")
+    if stored.updated_at:
+        changed = _("Changed %(at)s by %(operator)s.") % {
+            "at": formatting.at(stored.updated_at, now),
+            "operator": stored.updated_by,
+        }
+    return LimitsPanel(
+        fields=[_limit_field(name, current[name], form) for name in LIMIT_NAMES],
+        changed=changed,
+        sentences=[
+            _("Allows about %(pace)s: an item takes %(requests)s requests.")
+            % {"pace": formatting.items_a_minute(allowed), "requests": len(DISTRICT_REPORTS)},
+            _waits(stored.limits),
+        ],
+        errors=error_texts(form.non_field_errors()) if form else (),
+    )
+
+
+def _waits(limits: RateLimits) -> str:
+    """How long the first failures in a row wait, and the longest of all."""
+    waits = [f"{limits.backoff(failures, jitter=1).total_seconds():g} s" for failures in (1, 2, 3, 1000)]
+    if len(set(waits)) == 1:
+        return _("After an error it waits up to %(longest)s.") % {"longest": waits[0]}
+    return _(
+        "After an error it waits up to %(first)s, then %(second)s, %(third)s and so on, %(longest)s at most."
+    ) % dict(zip(("first", "second", "third", "longest"), waits, strict=True))
+
+
+def _limit_field(name: str, current: float, form: LimitsForm | None) -> LimitField:
+    low, high = BOUNDS[name]
+    sent = form.data.get(name) if form else None
+    return LimitField(
+        name=name,
+        label=str(LimitsForm.base_fields[name].label),
+        range=_("%(low)s to %(high)s") % {"low": f"{low:,}", "high": f"{high:,}"},
+        unit=str(_UNITS.get(name, "")),
+        value=f"{current:g}" if sent is None else str(sent),
+        lowest=low,
+        highest=high,
+        errors=error_texts(form.errors.get(name, ())) if form else (),
+        step="any" if name == "backoff_multiplier" else "1",
+    )
