@@ -1,4 +1,4 @@
-"""The districts of a job, each with its own bar."""
+"""The districts of a job, each with its progress."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class DistrictRow:
     counts: str
     icon: str
     tone: str
-    words: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
 class Districts:
     summary: str
     notable: int
-    """How many are in progress or have failures."""
+    """Number of districts that are in progress or have failures."""
     total: int
     shows_all: bool
     rows: list[DistrictRow]
@@ -62,13 +62,13 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
     settled = district.processed + district.failed + district.skipped
     if district.failed:
         icon, tone = "warn", "bad"
-        words = _("%(number)s failed") % {"number": formatting.number(district.failed)}
+        label = _("%(number)s failed") % {"number": formatting.number(district.failed)}
     elif district.is_in_progress:
-        icon, tone, words = "play", "info", _("Working")
+        icon, tone, label = "play", "info", _("Working")
     elif settled == district.total:
-        icon, tone, words = "check", "ok", _("Done")
+        icon, tone, label = "check", "ok", _("Done")
     else:
-        icon, tone, words = "ring", "neutral", _("Begun") if settled else _("To do")
+        icon, tone, label = "ring", "neutral", _("Started") if settled else _("To do")
     return DistrictRow(
         id=name,
         name=_("Summary") if name == SUMMARY else formatting.one_district(name),
@@ -77,5 +77,5 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
         % {"settled": formatting.number(settled), "total": formatting.number(district.total)},
         icon=icon,
         tone=tone,
-        words=words,
+        status=label,
     )

@@ -1,4 +1,4 @@
-"""The card of a job: of the one that runs, of the last one, and of any on its own page."""
+"""The card of a job, on the overview and on the page of the job."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCard:
-    """What the template of a status shows."""
+    """Values of the templates in `status/`."""
 
     job: Job | None
     status: str
-    """Which partial shows it."""
+    """Name of the template in `status/`."""
     is_active: bool
     etag: str
     badge: StatusBadge
     heading: str = ""
-    """Of the card on the page of the section."""
+    """Heading of the card on the overview."""
     title: str = ""
     short_id: str = ""
-    about: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
     percent: str = ""
     counts: str = ""
-    left: str = ""
-    left_range: str = ""
+    time_left: str = ""
+    time_left_range: str = ""
     progress_bar: ProgressBar | None = None
     status_message: StatusMessage | None = None
     resumed: StatusMessage | None = None
@@ -55,9 +55,9 @@ class JobCard:
     is_cancellable: bool = False
     is_resumable: bool = False
     can_lower: bool = False
-    last: StatusBadge | None = None
-    """How the last job ended, where that is all there is to say of it."""
-    last_note: str = ""
+    last_job: StatusBadge | None = None
+    """Status of the last job, if no job is active and the last one needs no attention."""
+    last_job_note: str = ""
 
 
 def etag_of(
@@ -68,13 +68,13 @@ def etag_of(
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> str:
-    """Changes whenever the card does."""
+    """The ETag of the card; it changes with everything that the card shows."""
     known = f"{job.id}-{job.revision}-{time_dependent_state(job, now, policy)}" if job else "none"
     return f'"{known}-{permissions.etag_part}{shows_all:d}-v{_VERSION}"'
 
 
 def no_job_card(permissions: Permissions, now: datetime) -> JobCard:
-    """Where no job has ever run."""
+    """The card if no job has ever run."""
     etag = etag_of(None, permissions, now)
     return JobCard(job=None, status=NO_JOB, is_active=False, etag=etag, badge=_idle_badge(), heading=_("Now"))
 
@@ -84,7 +84,7 @@ def _idle_badge() -> StatusBadge:
 
 
 def needs_no_attention(job: Job) -> bool:
-    """Whether it has ended and nothing is left to do of it."""
+    """Whether the job ended without failed items."""
     return not (job.status.is_active or job.status is Status.FAILED or job.progress.failed)
 
 
@@ -96,11 +96,11 @@ def last_job_card(
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
-    """One line where nothing runs; the card of the last job where something is left to do of it."""
+    """A single line, or the full card if the last job needs attention."""
     if not needs_no_attention(job):
         title = _("Last job: %(title)s") % {"title": formatting.title(job)}
-        shown = job_card(job, permissions, now, shows_all=shows_all, policy=policy)
-        return replace(shown, heading=_("Now: nothing is running"), title=title)
+        card = job_card(job, permissions, now, shows_all=shows_all, policy=policy)
+        return replace(card, heading=_("Now: nothing is running"), title=title)
     took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
     note = (
         _("%(at)s, after %(length)s") % {"at": ended, "length": formatting.length(took)} if took is not None else ended
@@ -113,8 +113,8 @@ def last_job_card(
         badge=_idle_badge(),
         heading=_("Now"),
         title=formatting.title(job),
-        last=status_badge(job, now),
-        last_note=note,
+        last_job=status_badge(job, now),
+        last_job_note=note,
     )
 
 
@@ -127,9 +127,9 @@ def job_card(
     last_audit_entry: AuditEntry | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
-    """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
+    """`job` must be loaded with its districts. `shows_all` lists all of them instead of only the notable ones."""
     progress, status = job.progress, job.status
-    left, left_range = _left(job, now)
+    time_left, time_left_range = _time_left(job, now)
     return JobCard(
         job=job,
         status=str(status),
@@ -139,12 +139,12 @@ def job_card(
         heading=_("Now"),
         title=formatting.title(job),
         short_id=formatting.short_id(job),
-        about=_about(job, now),
+        summary=_summary(job, now),
         percent=f"{int(progress.percent)}%",
         counts=_("%(settled)s of %(items)s")
         % {"settled": formatting.number(progress.settled_items), "items": formatting.items(progress.total_items)},
-        left=left,
-        left_range=left_range,
+        time_left=time_left,
+        time_left_range=time_left_range,
         progress_bar=progress_bar(job),
         status_message=status_message(job, now, last_audit_entry, policy),
         resumed=resumed_message(job, now),
@@ -161,7 +161,7 @@ def job_card(
     )
 
 
-def _about(job: Job, now: datetime) -> list[str]:
+def _summary(job: Job, now: datetime) -> list[str]:
     config = job.config
     names = config.target_districts or tuple(name for name in job.progress.districts if name != SUMMARY)
     lines = []
@@ -173,16 +173,16 @@ def _about(job: Job, now: datetime) -> list[str]:
     if config.start_date != config.end_date or config.start_date is None:
         lines.append(str(formatting.CADENCES[config.cadence]))
     if job.started_at:
-        begun = _("Started %(at)s by %(operator)s")
-        lines.append(begun % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
+        started = _("Started %(at)s by %(operator)s")
+        lines.append(started % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
     else:
-        asked = _("Asked for %(at)s by %(operator)s")
-        lines.append(asked % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
+        requested = _("Requested %(at)s by %(operator)s")
+        lines.append(requested % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
     return lines
 
 
-def _left(job: Job, now: datetime) -> tuple[str, str]:
-    """How long it still takes, and the range of that; nothing and words where it comes to rest or has ended."""
+def _time_left(job: Job, now: datetime) -> tuple[str, str]:
+    """Time left and its range. A job that is stopping or has ended has no time left, only a text."""
     if job.status in {Status.CANCELLING, Status.PAUSING}:
         return "", _("ends within seconds") if job.status is Status.CANCELLING else _("pauses within seconds")
     left = job.progress.left if job.status.is_active and job.status is not Status.PAUSED else None

@@ -1,4 +1,4 @@
-"""The figures of a job beside each other: what it does now and when it ends, or how it ended."""
+"""Details of a job: its current item, pace and expected end, or how it ended."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def job_details(job: Job, now: datetime) -> list[Detail]:
 
 
 def _active_details(job: Job, now: datetime) -> list[Detail]:
-    found = [_item(job), _pace(job), _expected_end(job, now), _requests(job)]
-    return [fact for fact in found if fact is not None]
+    details = [_item(job), _pace(job), _expected_end(job, now), _requests(job)]
+    return [fact for fact in details if fact is not None]
 
 
 def _item(job: Job) -> Detail | None:
@@ -57,7 +57,7 @@ def _pace(job: Job) -> Detail | None:
 
 def _expected_end(job: Job, now: datetime) -> Detail | None:
     if job.status is Status.PAUSED:
-        return Detail(_("Expected end"), _("Unknown while paused"), _("a paused job keeps new ones from starting"))
+        return Detail(_("Expected end"), _("Unknown while paused"), _("a paused job blocks new jobs"))
     left = job.progress.left if job.status is Status.RUNNING else None
     if left is None:
         return None
@@ -72,7 +72,7 @@ def _expected_end(job: Job, now: datetime) -> Detail | None:
 
 
 def _requests(job: Job) -> Detail | None:
-    """None for a job that asks the dashboard for nothing."""
+    """None for a job that sends no requests."""
     if allowed_items_per_minute(job) is None:
         return None
     limiter = job.progress.limiter
@@ -88,20 +88,22 @@ def _requests(job: Job) -> Detail | None:
 
 def _ended_details(job: Job, ended: datetime, now: datetime) -> list[Detail]:
     began = _("started %(at)s") % {"at": formatting.at(job.started_at, now)} if job.started_at else ""
-    found: list[Detail | None] = [Detail(_("Ended"), formatting.when(ended, now), began)]
+    details: list[Detail | None] = [Detail(_("Ended"), formatting.when(ended, now), began)]
     took = formatting.duration(job, now)
     if took is not None:
-        found += [_waits(job), _average_pace(job, took)]
-    return [fact for fact in [*found, _requests(job)] if fact is not None]
+        details += [_time_lost(job), _average_pace(job, took)]
+    return [fact for fact in [*details, _requests(job)] if fact is not None]
 
 
-def _waits(job: Job) -> Detail:
-    """But for the pace that the operator set."""
+def _time_lost(job: Job) -> Detail:
+    """All waits except those for the configured pace."""
     waited = sum(seconds for reason, seconds in job.progress.limiter.waited.items() if reason != WaitReason.PACE)
-    words = (
-        _("%(length)s in all") % {"length": formatting.length(timedelta(seconds=waited))} if waited >= 1 else _("none")
+    text = (
+        _("%(length)s in total") % {"length": formatting.length(timedelta(seconds=waited))}
+        if waited >= 1
+        else _("none")
     )
-    return Detail(_("Time lost to errors"), words, _resumes(job))
+    return Detail(_("Time lost to errors"), text, _resumes(job))
 
 
 def _average_pace(job: Job, took: timedelta) -> Detail | None:
@@ -109,7 +111,7 @@ def _average_pace(job: Job, took: timedelta) -> Detail | None:
     if not settled or took <= timedelta(seconds=30):
         return None
     pace = formatting.items_a_minute(settled / (took.total_seconds() / 60))
-    return Detail(_("Average pace"), pace, _("skipped items not counted"))
+    return Detail(_("Average pace"), pace, _("without skipped items"))
 
 
 def _sent(job: Job) -> str:

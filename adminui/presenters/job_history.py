@@ -1,4 +1,4 @@
-"""The list of jobs, newest first."""
+"""The history: a filtered page of jobs, newest first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,7 +15,8 @@ from adminui.presenters import formatting
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.pagination import Pagination, paginate
-from adminui.presenters.status import StatusBadge, history_badge
+from adminui.presenters.status import history_badge
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
 from backfill.domain import Job, JobFilter, Status
 
 PAGE_SIZE = 10
@@ -30,53 +32,58 @@ STATUSES: dict[Status, str | Promise] = {
     Status.CANCELLED: gettext_lazy("Cancelled"),
 }
 
-_CAUSES_NAMED = 2
-
-
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    job: Job
-    badge: StatusBadge
-    type: str
-    note: str
-    dates: str
-    started: str
-    duration: str
-    items: str
-    errors: str
-    by: str
-    is_active: bool
+_MAX_CAUSES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    rows: list[JobRow]
+    table: Table
     statuses: list[Choice]
     types: list[Choice]
     is_filtered: bool
     pages: Pagination
 
 
-def job_row(job: Job, now: datetime) -> JobRow:
-    progress = job.progress
-    duration = formatting.duration(job, now)
-    is_whole = progress.settled_items == progress.total_items
-    items = formatting.number(progress.total_items)
-    if not is_whole:
-        items = _("%(settled)s of %(total)s") % {"settled": formatting.number(progress.settled_items), "total": items}
-    return JobRow(
-        job=job,
-        badge=history_badge(job, now),
-        type=str(formatting.JOB_TYPES[job.job_type]),
-        note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
-        dates=formatting.dates(job.config),
-        started=formatting.when(job.started_at or job.created_at, now),
-        duration=formatting.length(duration) if duration is not None else "",
-        items=items,
-        errors=_errors(job),
-        by=job.created_by,
-        is_active=job.status.is_active,
+def job_table(jobs: Sequence[Job], now: datetime) -> Table:
+    columns = [
+        Column(_("Outcome"), "lead"),
+        Column(_("Job"), "lead"),
+        Column(_("Range"), "wide"),
+        Column(_("Started")),
+        *number_columns(_("Duration"), _("Items")),
+        Column(_("Errors"), "long"),
+        Column(_("By"), "long"),
+    ]
+    return Table(_("Jobs, newest first"), columns, [_job_row(job, now) for job in jobs])
+
+
+def _job_row(job: Job, now: datetime) -> Row:
+    badge, duration = history_badge(job, now), formatting.duration(job, now)
+    job_type, dates, errors = str(formatting.JOB_TYPES[job.job_type]), formatting.dates(job.config), _errors(job)
+    return row(
+        Cell(badge.label, icon=badge.icon, tone=badge.tone),
+        Cell(
+            job_type,
+            note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
+            href=reverse("admin:backfill_job", args=[job.id]),
+            link_label=f"{job_type}, {dates}",
+        ),
+        dates,
+        formatting.when(job.started_at or job.created_at, now),
+        formatting.length(duration) if duration is not None else "\N{EN DASH}",
+        _items(job),
+        Cell(errors or _("None"), is_empty=not errors),
+        job.created_by,
+        kind="current" if job.status.is_active else "",
+        row_id=f"bf-row-{job.id}",
     )
+
+
+def _items(job: Job) -> str:
+    settled, total = job.progress.settled_items, formatting.number(job.progress.total_items)
+    if settled == job.progress.total_items:
+        return total
+    return _("%(settled)s of %(total)s") % {"settled": formatting.number(settled), "total": total}
 
 
 def _errors(job: Job) -> str:
@@ -84,9 +91,9 @@ def _errors(job: Job) -> str:
     if not groups:
         return job.error
     named = [
-        _with_count(cause_of(g.code, is_retryable=g.is_retryable).short_label, g.items) for g in groups[:_CAUSES_NAMED]
+        _with_count(cause_of(g.code, is_retryable=g.is_retryable).short_label, g.items) for g in groups[:_MAX_CAUSES]
     ]
-    others = sum(group.items for group in groups[_CAUSES_NAMED:])
+    others = sum(group.items for group in groups[_MAX_CAUSES:])
     if others:
         named.append(_with_count(_("other"), others))
     text = ", ".join(named)
@@ -102,7 +109,7 @@ def job_history(jobs: Sequence[Job], total: int, wanted: JobFilter, number: int,
     job_type = next(iter(wanted.job_types), None)
     filters = {"status": status or "", "type": job_type or ""}
     return JobHistory(
-        rows=[job_row(job, now) for job in jobs],
+        table=job_table(jobs, now),
         statuses=choices(STATUSES, status),
         types=choices(formatting.JOB_TYPES, job_type),
         is_filtered=bool(status or job_type),

@@ -1,4 +1,4 @@
-"""The page of one job, below its card."""
+"""The page of a job: its parameters, items and audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adminui.presenters.choices import Choice, choices
 from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.job_details import Detail
 from adminui.presenters.pagination import Pagination, paginate
-from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
 from backfill.domain import AuditAction, AuditEntry, Channel, Job, Outcome, OutcomeFilter, OutcomeKind
 
 ITEMS_PER_PAGE = 50
@@ -28,11 +28,11 @@ _OUTCOMES: dict[OutcomeKind, tuple[str | Promise, str, str]] = {
 
 _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.STARTED: gettext_lazy("Started the job"),
-    AuditAction.RETRIED: gettext_lazy("Retried failed items, as this job"),
+    AuditAction.RETRIED: gettext_lazy("Retried failed items with this job"),
     AuditAction.DISPLACED: gettext_lazy("Replaced the stalled job"),
-    AuditAction.CANCELLED: gettext_lazy("Cancelled it"),
-    AuditAction.PAUSED: gettext_lazy("Paused it"),
-    AuditAction.RESUMED: gettext_lazy("Resumed it"),
+    AuditAction.CANCELLED: gettext_lazy("Cancelled the job"),
+    AuditAction.PAUSED: gettext_lazy("Paused the job"),
+    AuditAction.RESUMED: gettext_lazy("Resumed the job"),
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
 }
@@ -44,7 +44,7 @@ _CHANNELS: dict[Channel, str | Promise] = {
 }
 
 _ACTIONS_WITH_CHANGES = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANGED_LIMITS})
-"""AuditLog of which the figures are the news; of the others the words are."""
+"""Actions whose changed values are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +57,20 @@ class ItemList:
 
 
 def job_parameters(job: Job, now: datetime) -> list[Detail]:
-    """What it was started with."""
+    """The parameters with which the job was started."""
     config = job.config
     facts = [
         Detail(_("Job"), str(job.id)),
         Detail(_("Range"), f"{formatting.dates(config)}, {str(formatting.CADENCES[config.cadence]).lower()}"),
-        Detail(_("Districts"), formatting.districts(config.target_districts) or _("all that the calendar names")),
+        Detail(_("Districts"), formatting.districts(config.target_districts) or _("all districts of the calendar")),
         Detail(_("Stored items"), _("skipped") if config.skip_existing else _("fetched again")),
         Detail(_("Limits"), ", ".join(formatting.limits(config.rate_limits))),
-        Detail(_("Asked for"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
+        Detail(_("Requested"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
     ]
     if job.resumed_at:
         facts.append(Detail(_("Last resumed"), formatting.when(job.resumed_at, now)))
     if job.cancelled_at:
-        facts.append(Detail(_("Cancel asked for"), formatting.when(job.cancelled_at, now)))
+        facts.append(Detail(_("Cancellation requested"), formatting.when(job.cancelled_at, now)))
     return facts
 
 
@@ -81,7 +81,7 @@ def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, nu
         Column(_("Date")),
         Column(_("District")),
         Column(_("Reason"), "wide"),
-        *numbers(_("Tries")),
+        *number_columns(_("Attempts")),
         Column(_("Settled")),
     ]
     return ItemList(
@@ -113,10 +113,10 @@ def _reason(outcome: Outcome) -> Cell:
 
 
 def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
-    """Who did what to it, newest first."""
+    """The audit log of the job, newest first."""
     return Table(
-        _("The audit trail of this job"),
-        [Column(_("When"), "lead"), Column(_("Who")), Column(_("What"), "wide"), Column(_("Through"))],
+        _("Audit log of this job"),
+        [Column(_("When"), "lead"), Column(_("Operator")), Column(_("Action"), "wide"), Column(_("Channel"))],
         [
             row(
                 formatting.when(entry.at, now),
@@ -133,7 +133,7 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
 
 def _changes(entry: AuditEntry) -> str:
     changes_text = [
-        _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": becomes}
-        for name, (before, becomes) in entry.changes.items()
+        _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": after}
+        for name, (before, after) in entry.changes.items()
     ]
     return "; ".join(changes_text)

@@ -1,4 +1,4 @@
-"""Messages about why a collection job waits and what sets its pace. They quote what the dashboard sent."""
+"""Messages about the rate limiter: why a collection job waits and what sets its pace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def waiting_message(job: Job) -> LimiterMessage:
     limiter = job.progress.limiter
     time = {"time": formatting.clock(limiter.waiting_until)} if limiter.waiting_until else {}
     plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
-    if limiter.waits_for in (WaitReason.DOWN, WaitReason.LOCAL, WaitReason.ROBOTS):  # the reason says what comes next
+    if limiter.waits_for in (
+        WaitReason.DOWN,
+        WaitReason.LOCAL,
+        WaitReason.ROBOTS,
+    ):  # the reason includes what happens next
         return LimiterMessage("warn", plain, formatting.sentence(limiter.reason))
     if not time:
         return _limiter_message(limiter, plain)
@@ -42,7 +46,7 @@ def waiting_message(job: Job) -> LimiterMessage:
 
 
 def pace_message(job: Job) -> str:
-    """What sets the pace of a job that fetches."""
+    """What sets the pace of a collection job."""
     if job.progress.limiter.waits_for is WaitReason.SLOWED:
         return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
     if job.progress.limiter.waits_for is WaitReason.CRAWL_DELAY:

@@ -1,4 +1,4 @@
-"""The rate limits: their fields, and what they come to in words."""
+"""The rate limits: form fields and their effects in words."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class LimitField:
 class LimitsPanel:
     fields: list[LimitField]
     changed: str
-    sentences: list[str]
+    effects: list[str]
     errors: Sequence[str]
 
 
 def limits_panel(stored: StoredLimits, now: datetime, form: LimitsForm | None = None) -> LimitsPanel:
-    """`form`: where it was sent and is wrong."""
+    """`form` is the submitted form, if it is invalid."""
     current = stored.limits.to_dict()
     interval = stored.limits.interval.total_seconds()
     allowed = 60 / interval / len(DISTRICT_REPORTS)
-    changed = _("Never changed; these are the defaults.")
+    changed = _("Default values, never changed.")
     if stored.updated_at:
         changed = _("Changed %(at)s by %(operator)s.") % {
             "at": formatting.at(stored.updated_at, now),
@@ -52,22 +52,22 @@ def limits_panel(stored: StoredLimits, now: datetime, form: LimitsForm | None = 
     return LimitsPanel(
         fields=[_limit_field(name, current[name], form) for name in LIMIT_NAMES],
         changed=changed,
-        sentences=[
-            _("Allows about %(pace)s: an item takes %(requests)s requests.")
+        effects=[
+            _("Allows about %(pace)s; each item needs %(requests)s requests.")
             % {"pace": formatting.items_a_minute(allowed), "requests": len(DISTRICT_REPORTS)},
-            _waits(stored.limits),
+            _backoff_text(stored.limits),
         ],
         errors=error_texts(form.non_field_errors()) if form else (),
     )
 
 
-def _waits(limits: RateLimits) -> str:
-    """How long the first failures in a row wait, and the longest of all."""
+def _backoff_text(limits: RateLimits) -> str:
+    """The waiting times after the first consecutive failures, and the longest one."""
     waits = [f"{limits.backoff(failures, jitter=1).total_seconds():g} s" for failures in (1, 2, 3, 1000)]
     if len(set(waits)) == 1:
-        return _("After an error it waits up to %(longest)s.") % {"longest": waits[0]}
+        return _("After an error the service waits up to %(longest)s.") % {"longest": waits[0]}
     return _(
-        "After an error it waits up to %(first)s, then %(second)s, %(third)s and so on, %(longest)s at most."
+        "After an error the service waits up to %(first)s, then %(second)s, %(third)s and so on, at most %(longest)s."
     ) % dict(zip(("first", "second", "third", "longest"), waits, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Figures of results as words. What is not known is a dash, never a zero."""
+"""Format the numbers of results. An unknown value is a dash, never zero."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEVELS: dict[str, str | Promise] = {
     "presidents": _("President's Distinguished"),
     "smedley": _("Smedley Distinguished"),
 }
-"""Lowest first, by their names in a result."""
+"""Labels by the names in a result, lowest level first."""
 
 NOTES: dict[str, str | Promise] = {
     "SUMMARY_MISSING": _("no district summary"),
@@ -37,7 +37,7 @@ NOTES: dict[str, str | Promise] = {
     "GOALS_DIFFER": _("goals that differ"),
     "ROWS_DIFFER": _("rows that do not agree"),
 }
-"""Kinds of notes on quality, by their code."""
+"""Labels of quality notes by code."""
 
 
 def format_number(value: Figure, digits: int = 0) -> str:
@@ -45,7 +45,7 @@ def format_number(value: Figure, digits: int = 0) -> str:
 
 
 def format_signed(value: Figure, digits: int = 0) -> str:
-    """With a plus where it grew: +12."""
+    """With a sign: +12."""
     text = format_number(value, digits)
     return f"+{text}" if value is not None and value > 0 else text
 
@@ -59,12 +59,12 @@ def format_signed_percent(value: Figure, digits: int = 2) -> str:
 
 
 def format_measure(name: str, value: Figure) -> str:
-    """Per cent of a measure of the ranking: a growth has a sign, the share of distinguished clubs has none."""
+    """Percentage of a ranking measure. Growth has a sign, the share of distinguished clubs has none."""
     return format_percent(value) if name == "distinguished" else format_signed_percent(value)
 
 
 def growth_tone(value: Figure) -> str:
-    """Of a growth: `ok` up, `bad` down, nothing for neither."""
+    """`ok` for growth, `bad` for decline, otherwise empty."""
     return "" if not value else "ok" if value > 0 else "bad"
 
 
@@ -77,11 +77,11 @@ def quality_note_label(code: str) -> str:
 
 
 def bar_segments(counts: Iterable[int], width: int = 100) -> list[tuple[float, float]]:
-    """Where each part of a bar begins, and how wide it is."""
+    """Start and width of each segment of a bar."""
     counts = list(counts)
-    whole, begun = sum(counts) or 1, 0
-    parts = []
+    total, start = sum(counts) or 1, 0
+    segments = []
     for count in counts:
-        parts.append((round(width * begun / whole, 2), round(width * count / whole, 2)))
-        begun += count
-    return parts
+        segments.append((round(width * start / total, 2), round(width * count / total, 2)))
+        start += count
+    return segments

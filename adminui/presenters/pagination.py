@@ -1,4 +1,4 @@
-"""A long list in pages: which of it is shown, and the links to the others."""
+"""Page links of a long list and the range that a page shows."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from adminui.presenters import formatting
 @dataclass(frozen=True, slots=True)
 class PageLink:
     number: int | None
-    """None for what is left out between two numbers."""
+    """None for the ellipsis between two numbers."""
     query: str
     is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    shown: str
-    """1 to 10 of 214; nothing where the page is empty."""
+    range_text: str
+    """1 to 10 of 214; empty if the page is empty."""
     links: list[PageLink]
-    """Nothing where there is one page only."""
+    """Empty if there is only one page."""
     query: str
-    """Of this very page, so that it can be asked for again."""
+    """Query string of this page, used to reload it."""
 
 
 def paginate(number: int, size: int, *, rows: int, total: int, filters: Mapping[str, str]) -> Pagination:
-    """Page `number`, with so many `rows` on it. `filters`: what else its address holds."""
+    """`rows` is the number of rows on this page; `filters` are the other query parameters."""
     first = (number - 1) * size
-    shown = _("%(first)s to %(last)s of %(total)s") % {
+    range_text = _("%(first)s to %(last)s of %(total)s") % {
         "first": formatting.number(first + 1),
         "last": formatting.number(first + rows),
         "total": formatting.number(total),
     }
     return Pagination(
-        shown if rows else "", _links(number, Paginator(range(total), size), filters), _query(number, filters)
+        range_text if rows else "", _links(number, Paginator(range(total), size), filters), _query(number, filters)
     )
 
 

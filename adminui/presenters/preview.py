@@ -1,4 +1,4 @@
-"""What a start would do, for the dialog from which it is started."""
+"""The plan that the preview dialog shows and starts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`changes` is empty unless the plan is another one than was previewed."""
+    """`changes` is empty unless the plan differs from the one previewed before."""
 
     heading: str
     lead: str
     figures: list[Detail]
     rows: list[Detail]
     dates: list[str]
-    dates_head: str
+    dates_title: str
     more_dates: str
     plan_id: str
     plan_name: str
@@ -43,10 +43,10 @@ class Plan:
 
 
 def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
-    """`changed`: the details of PlanChanged, where the plan is no longer what was previewed."""
+    """`changed` are the details of PlanChanged if the plan differs from the one previewed before."""
     made, config, limits = preview.plan, preview.config, preview.config.rate_limits
     to_do = made.total_items - made.skipped_items
-    kind = _lowered(str(formatting.JOB_TYPES[preview.job_type]))
+    kind = _lowercase_first(str(formatting.JOB_TYPES[preview.job_type]))
     fetches = preview.job_type is JobType.DATA_COLLECTION
     days = [formatting.day(day.date) for day in made.days]
     of_range = _("of %(number)s in the range") % {"number": formatting.number(made.total_items)}
@@ -57,7 +57,7 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
             formatting.number(made.requests),
             _("at most %(number)s a minute") % {"number": formatting.number(limits.max_requests_per_minute)}
             if fetches
-            else _("nothing is fetched"),
+            else _("no requests"),
         ),
         Detail(_("Duration"), *_duration(preview)),
     ]
@@ -72,28 +72,29 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
         ) % {"number": formatting.number(made.unpublished_dates)}
     rows = [
         Detail(
-            _("Range"), f"{formatting.dates(config)}, {_lowered(str(formatting.CADENCES[config.cadence]))}: {count}"
+            _("Range"),
+            f"{formatting.dates(config)}, {_lowercase_first(str(formatting.CADENCES[config.cadence]))}: {count}",
         ),
         Detail(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
         Detail(_("Skipped"), skipped),
     ]
     if fetches:
         failed = _(
-            "Each is tried up to 5 times. The job goes on without those that still fail; you can retry them later."
+            "Each item is tried up to 5 times. The job continues without items that still fail; you can retry them later."
         )
         rows.append(Detail(_("Failed items"), failed))
         rows.append(Detail(_("Limits"), ", ".join(formatting.limits(limits))))
-        lead = _("This is what would run. Nothing has been fetched yet.")
+        lead = _("The job has not started; no reports have been fetched.")
     else:
-        rows.append(Detail(_("Failed items"), _("The job goes on without them; you can retry them later.")))
-        lead = _("This is what would run. Nothing has been computed yet.")
+        rows.append(Detail(_("Failed items"), _("The job continues without them; you can retry them later.")))
+        lead = _("The job has not started; nothing has been computed.")
     return Plan(
         heading=_("Start the new plan?") if changed else _("Start %(kind)s?") % {"kind": kind},
-        lead=_("Check what is different, then start it or go back.") if changed else lead,
+        lead=_("Check the changes, then start the new plan or go back.") if changed else lead,
         figures=figures,
         rows=rows,
         dates=days[:_DATES_LISTED],
-        dates_head=ngettext("The date", "The %(number)s dates", len(days)) % {"number": formatting.number(len(days))},
+        dates_title=ngettext("The date", "The %(number)s dates", len(days)) % {"number": formatting.number(len(days))},
         more_dates=_("and %(number)s more") % {"number": formatting.number(len(days) - _DATES_LISTED)}
         if len(days) > _DATES_LISTED
         else "",
@@ -123,10 +124,10 @@ def _changes(changed: Mapping[str, Any], preview: Preview) -> list[Change]:
     ]
     limits: RateLimits = preview.config.rate_limits
     lengths = [formatting.length(limits.interval * made["estimatedRequests"]) for made in (before, now)]
-    counts = [Change(label, formatting.number(was), formatting.number(becomes)) for label, was, becomes in pairs]
-    shown = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
-    return shown or [Change(_("Days or districts"), _("others"), _("as below"))]
+    counts = [Change(label, formatting.number(old), formatting.number(new)) for label, old, new in pairs]
+    changed_values = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
+    return changed_values or [Change(_("Dates or districts"), _("others"), _("as below"))]
 
 
-def _lowered(text: str) -> str:
+def _lowercase_first(text: str) -> str:
     return text[:1].lower() + text[1:]

@@ -13,9 +13,9 @@ from backfill.domain import Job, Progress
 @dataclass(frozen=True, slots=True)
 class Segment:
     tone: str
-    """done, skip or fail; of the legend also rest."""
+    """`done`, `skip` or `fail`; in the legend also `rest`."""
     start: str
-    """Per cent of the bar, as SVG takes it."""
+    """Percentage of the bar, as an SVG length."""
     width: str
     label: str
 
@@ -25,9 +25,9 @@ class ProgressBar:
     segments: list[Segment]
     legend: list[Segment]
     value: int
-    """Whole per cent."""
+    """Whole percent."""
     text: str
-    """For who hears it."""
+    """Text for screen readers."""
 
 
 def progress_bar(job: Job) -> ProgressBar:
@@ -42,8 +42,8 @@ def progress_bar(job: Job) -> ProgressBar:
     rest = progress.total_items - progress.settled_items
     legend = list(segments)
     if rest:
-        words = _("%(number)s to do") if job.status.is_active else _("%(number)s left undone")
-        legend.append(Segment("rest", "", "", words % {"number": formatting.number(rest)}))
+        label = _("%(number)s to do") if job.status.is_active else _("%(number)s left undone")
+        legend.append(Segment("rest", "", "", label % {"number": formatting.number(rest)}))
     text = _("%(percent)s%%, %(settled)s of %(items)s") % {
         "percent": int(progress.percent),
         "settled": formatting.number(progress.settled_items),
@@ -53,7 +53,7 @@ def progress_bar(job: Job) -> ProgressBar:
 
 
 def small_progress_bar(total: int, processed: int, skipped: int, failed: int) -> list[Segment]:
-    """Of a district."""
+    """The segments of a district."""
     counts = {"done": processed, "skip": skipped, "fail": failed}
     return [segment for segment in _stacked(counts, total, dict.fromkeys(counts, "")) if segment.width != "0%"]
 
@@ -64,7 +64,7 @@ def _segments(progress: Progress, labels: dict[str, str]) -> list[Segment]:
 
 
 def _stacked(counts: dict[str, int], total: int, labels: dict[str, str]) -> list[Segment]:
-    """One behind the other. What is there at all is seen: at least half a per cent."""
+    """Segments without a gap. A count above zero is at least 0.5 % wide, so that it is visible."""
     segments, start = [], 0.0
     for tone, count in counts.items():
         width = max(100 * count / total, 0.5) if count and total else 0.0

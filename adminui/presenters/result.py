@@ -1,4 +1,4 @@
-"""What the pages of a district and of the world have in common."""
+"""Common parts of the pages of results."""
 
 from __future__ import annotations
 

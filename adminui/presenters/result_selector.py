@@ -1,4 +1,4 @@
-"""Which result is looked at: the program years and dates to choose from."""
+"""The program years and dates that the pages of results offer."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class ResultSelector:
 def result_selector(
     year: ProgramYear | None, years: Iterable[ProgramYear], day: date | None = None, dates: Sequence[date] = ()
 ) -> ResultSelector:
-    """`years` with results, newest first; `dates` of the chosen one, in order."""
+    """`years` with results, newest first; `dates` of the selected year, oldest first."""
     return ResultSelector(years=choices({each: str(each) for each in years}, year), dates=date_options(day, dates))
 
 
 def date_options(chosen: date | None, dates: Sequence[date]) -> DateOptions:
-    """The chosen one is among the choices in any case."""
+    """The choices always include the selected date."""
     known = sorted({*dates, chosen} if chosen else set(dates))
     place = known.index(chosen) if chosen else None
     return DateOptions(

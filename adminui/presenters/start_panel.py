@@ -1,4 +1,4 @@
-"""The form from which a job is started, filled, and the presets that fill it."""
+"""The form that starts a job, its initial values and its presets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits_panel import LimitsPanel
 from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
 
-_SENTENCES: dict[JobType, str | Promise] = {
+_DESCRIPTIONS: dict[JobType, str | Promise] = {
     JobType.DATA_COLLECTION: gettext_lazy(
         "Fetches the published figures of each date and district from the dashboard and stores them as snapshots."
     ),
@@ -34,7 +34,7 @@ _YEAR_ENDS_SINCE = date(2012, 7, 1)
 class TypeChoice:
     value: str
     label: str
-    sentence: str
+    description: str
     is_chosen: bool
 
 
@@ -58,13 +58,13 @@ class StartPanel:
     last_day: str
     districts: list[Choice]
     districts_text: str
-    chosen: int
+    chosen_count: int
     skip_existing: bool
     errors: Mapping[str, Sequence[str]]
     form_errors: Sequence[str]
-    """Of no field."""
-    is_optional: bool
-    """Whether the dates are."""
+    """Errors that belong to no field."""
+    dates_are_optional: bool
+    """Whether the dates are optional."""
     is_open: bool
     note: str
     blocked: str
@@ -83,14 +83,14 @@ def start_panel(
     now: datetime,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> StartPanel:
-    """`form`: where it was sent and is wrong. `known`: the districts of the calendar as far as it is stored."""
+    """`form` is the submitted form, if it is invalid. `known` are the districts of the stored calendars."""
     values = _values(form, initial, now.date())
     job_type = JobType(values["job_type"]) if values["job_type"] in handlers else handlers[0]
     chosen = set(values["districts"])
     yesterday = now.date() - timedelta(days=1)
     return StartPanel(
         types=[
-            TypeChoice(str(kind), str(formatting.JOB_TYPES[kind]), str(_SENTENCES[kind]), kind is job_type)
+            TypeChoice(str(kind), str(formatting.JOB_TYPES[kind]), str(_DESCRIPTIONS[kind]), kind is job_type)
             for kind in handlers
         ],
         cadences=choices(formatting.CADENCES, values["cadence"]),
@@ -101,11 +101,11 @@ def start_panel(
         last_day=yesterday.isoformat(),
         districts=[Choice(name, formatting.one_district(name), name in chosen) for name in known],
         districts_text=str(values["districts_text"]) or ", ".join(sorted(chosen.difference(known))),
-        chosen=len(chosen),
+        chosen_count=len(chosen),
         skip_existing=bool(values["skip_existing"]),
         errors={name: error_texts(errors) for name, errors in form.errors.items()} if form else {},
         form_errors=error_texts(form.non_field_errors()) if form else (),
-        is_optional=job_type is JobType.ANALYTICS_GENERATION,
+        dates_are_optional=job_type is JobType.ANALYTICS_GENERATION,
         is_open=active is None,
         note=note(active, permissions),
         blocked=start_blocked(active, permissions, now, policy),
@@ -114,33 +114,35 @@ def start_panel(
 
 
 def note(active: Job | None, permissions: Permissions) -> str:
-    """In the bar of the start form, why it is closed."""
+    """The text in the header of the start form."""
     if not permissions.can_start:
-        return _("You may look only")
+        return _("View only")
     return _("One job runs at a time. Prepare and preview the next one here.") if active else ""
 
 
 def start_blocked(
     active: Job | None, permissions: Permissions, now: datetime, policy: LeasePolicy = STANDARD_LEASES
 ) -> str:
-    """StatusMessage nothing can be started; empty where something can. A stale job makes room."""
+    """Why no job can be started, or an empty string. A stale job does not block a new one."""
     if active is None or not permissions.can_start or active.is_stale(now, policy):
         return ""
     left = active.progress.left if active.status is Status.RUNNING else None
     if left is None:
         return _("Start is possible when the active job has ended. Preview works now.")
-    around = formatting.soon(now + timedelta(seconds=left.seconds), now)
-    return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {"time": around}
+    expected_end = formatting.soon(now + timedelta(seconds=left.seconds), now)
+    return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {
+        "time": expected_end
+    }
 
 
 def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> Mapping[str, Any]:
-    usual = presets(today)[0]
+    default = presets(today)[0]
     if form is None:
         return {
             "job_type": JobType.DATA_COLLECTION,
-            "start_date": usual.start,
-            "end_date": usual.end,
-            "cadence": usual.cadence if "start_date" not in initial else Cadence.MONTH_ENDS,
+            "start_date": default.start,
+            "end_date": default.end,
+            "cadence": default.cadence if "start_date" not in initial else Cadence.MONTH_ENDS,
             "districts": (),
             "districts_text": "",
             "skip_existing": True,
@@ -159,7 +161,7 @@ def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> 
 
 
 def presets(today: date) -> list[Preset]:
-    """What is asked for most, as it is today."""
+    """Common ranges, relative to today."""
     yesterday = today - timedelta(days=1)
     closed = today.replace(day=1) - timedelta(days=1)
     year = ProgramYear.of(yesterday)

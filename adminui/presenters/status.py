@@ -1,4 +1,4 @@
-"""The status of a job in words, with the shape and the tone that go with them."""
+"""Status badges: label, icon and tone of the status of a job."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _WAITING = frozenset({LimiterState.THROTTLED, LimiterState.BACKING_OFF})
 @dataclass(frozen=True, slots=True)
 class StatusBadge:
     icon: str
-    """Of the sprite: play, clock, pause, stop, check, warn, cross, ring."""
+    """Symbol of icon_sprite.html: play, clock, pause, stop, check, warn, cross or ring."""
     tone: str
     """info, ok, warn, bad or mute."""
-    words: str
+    label: str
 
 
 NO_JOB = "none"
 IDLE = "idle"
-"""Nothing runs, and of the last job nothing is left to do."""
+"""No job is active, and the last one needs no attention."""
 
 
-_PLAIN: dict[Status, tuple[str, str, str | Promise]] = {
+_BADGES: dict[Status, tuple[str, str, str | Promise]] = {
     Status.PENDING: ("clock", "neutral", gettext_lazy("Waiting for a worker")),
     Status.RUNNING: ("play", "info", gettext_lazy("Running")),
     Status.PAUSING: ("pause", "neutral", gettext_lazy("Pausing")),
@@ -54,19 +54,19 @@ def status_badge(job: Job, now: datetime) -> StatusBadge:
             return StatusBadge(
                 "stop", "neutral", _("Cancelled at %(percent)s%%") % {"percent": int(job.progress.percent)}
             )
-    icon, tone, words = _PLAIN[job.status]
-    return StatusBadge(icon, tone, str(words))
+    icon, tone, label = _BADGES[job.status]
+    return StatusBadge(icon, tone, str(label))
 
 
 def history_badge(job: Job, now: datetime) -> StatusBadge:
-    """In a list, where a running or paused job also says how far it is."""
-    shown = status_badge(job, now)
+    """The badge in the history, which includes the progress of a running or paused job."""
+    badge = status_badge(job, now)
     percent = {"percent": int(job.progress.percent)}
-    if job.status is Status.RUNNING and shown.icon == "play":
-        return StatusBadge(shown.icon, shown.tone, _("Running, %(percent)s%%") % percent)
+    if job.status is Status.RUNNING and badge.icon == "play":
+        return StatusBadge(badge.icon, badge.tone, _("Running, %(percent)s%%") % percent)
     if job.status is Status.PAUSED:
-        return StatusBadge(shown.icon, shown.tone, _("Paused at %(percent)s%%") % percent)
-    return shown
+        return StatusBadge(badge.icon, badge.tone, _("Paused at %(percent)s%%") % percent)
+    return badge
 
 
 def is_limiter_waiting(job: Job) -> bool:
@@ -74,6 +74,6 @@ def is_limiter_waiting(job: Job) -> bool:
 
 
 def time_dependent_state(job: Job, now: datetime, policy: LeasePolicy) -> str:
-    """What of a job changes without a write of it, so that an ETag can tell."""
+    """State that changes without a write to the job, as part of the ETag."""
     reason = crc32(job.progress.limiter.reason.encode()) if job.status is Status.PENDING else 0
     return f"{job.is_held(now):d}{job.is_stale(now, policy):d}{reason:x}"

@@ -1,4 +1,4 @@
-"""One line, always: what a job is doing or why it waits, what happens next, and what there is to do."""
+"""The status message: what a job does or waits for, what happens next, and what the operator needs to do."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, JobTy
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusMessage:
     kind: str
-    """Changes when what is going on does, and not with the figures: then the line is read out."""
+    """Screen readers announce the message only if this changes."""
     icon: str
     tone: str
     lead: str
     rest: str
     until: datetime | None = None
-    """When it goes on, where it waits for that."""
+    """When the wait ends."""
 
 
 def status_message(
     job: Job, now: datetime, last_audit_entry: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES
 ) -> StatusMessage:
-    """`last_audit_entry`: who did what last, of a paused job."""
+    """`last_audit_entry` names the operator who paused the job."""
     if job.is_stale(now, policy):
         return _stale(policy)
     if job.status is Status.PAUSED:
@@ -39,7 +39,7 @@ def status_message(
 
 
 def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
-    """The banner of a job that was taken up again; it stays until the job ends."""
+    """The banner of a resumed job, shown until the job ends."""
     if job.resumed_at is None or job.started_at is None or not job.status.is_active:
         return None
     lead = _("Resumed %(at)s, from the last stored item.") % {"at": formatting.at(job.resumed_at, now)}
@@ -49,9 +49,9 @@ def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
             "at": formatting.at(job.resumed_at, now),
         }
     if job.job_type is JobType.DATA_COLLECTION:
-        rest = _("Originally started %(at)s. What was stored by then was kept and is not fetched again.")
+        rest = _("Originally started %(at)s. Items stored before were kept and are not fetched again.")
     else:
-        rest = _("Originally started %(at)s. What was stored by then was kept and is not computed again.")
+        rest = _("Originally started %(at)s. Items stored before were kept and are not computed again.")
     rest %= {"at": formatting.at(job.started_at, now)}
     return StatusMessage(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 
@@ -87,8 +87,8 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
 def _stale(policy: LeasePolicy) -> StatusMessage:
     lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(policy.stale_after.total_seconds() // 60)}
     rest = _(
-        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started, and "
-        "takes this one's place."
+        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started and "
+        "replaces this one."
     )
     return StatusMessage(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
 
@@ -101,7 +101,7 @@ def _waiting(job: Job) -> StatusMessage:
 
 
 def _waiting_to_compute(job: Job) -> StatusMessage:
-    """The dashboard is not asked: it waits for where results are computed, and somebody has to look after that."""
+    """Waiting for the compute backend. The reason says what the operator needs to do."""
     return StatusMessage(
         kind="waiting-to-compute",
         icon="clock",
@@ -119,11 +119,11 @@ def _fetching(job: Job) -> StatusMessage:
         return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
     pace = pace_message(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    places = _lower(formatting.where(working))
+    places = _lowercase_first(formatting.where(working))
     if len(working) > 1:
         lead = _("Fetching %(number)s items at once,") % {"number": len(working)}
         rest = _("from %(places)s. %(pace)s") % {"places": places, "pace": pace}
-    elif working:  # of the one district there may be several
+    elif working:  # several items of one district
         lead, rest = _("Fetching from %(places)s.") % {"places": places}, pace
     else:
         lead, rest = _("Fetching the next items."), pace
@@ -132,7 +132,11 @@ def _fetching(job: Job) -> StatusMessage:
 
 def _computing(job: Job) -> StatusMessage:
     item = job.progress.current_item
-    lead = _("Computing %(item)s.") % {"item": _lower(formatting.item(item))} if item else _("Computing analytics.")
+    lead = (
+        _("Computing %(item)s.") % {"item": _lowercase_first(formatting.item(item))}
+        if item
+        else _("Computing analytics.")
+    )
     return StatusMessage(
         kind="computing", icon="play", tone="info", lead=lead, rest=_("No requests are sent to the dashboard.")
     )
@@ -154,7 +158,7 @@ def _stopping(job: Job, _now: datetime) -> StatusMessage:
         icon="clock",
         tone="neutral",
         lead=_("Finishing the items in flight, then it stops."),
-        rest=rest % {"stored": formatting.kept(progress.processed), "left": formatting.number(left)},
+        rest=rest % {"stored": formatting.stored_items(progress.processed), "left": formatting.number(left)},
     )
 
 
@@ -173,8 +177,8 @@ def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> Sta
     )
     lead = _("Paused.")
     if last_audit_entry is not None and last_audit_entry.action is AuditAction.PAUSED:
-        by = {"at": formatting.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
-        lead = _("Paused %(at)s by %(operator)s.") % by
+        values = {"at": formatting.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
+        lead = _("Paused %(at)s by %(operator)s.") % values
     rest = f"{nothing} {goes_on % {'left': formatting.number(left)}}"
     return StatusMessage(kind="paused", icon="pause", tone="neutral", lead=lead, rest=rest)
 
@@ -183,9 +187,11 @@ def _completed(job: Job, now: datetime) -> StatusMessage:
     progress, time = job.progress, formatting.at(job.ended_at or now, now)
     if not progress.failed:
         lead = _("Completed %(time)s.") % {"time": time}
-        return StatusMessage(kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item is settled."))
+        return StatusMessage(
+            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was stored or skipped.")
+        )
     lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
-    rest = _("Everything else is in place.")
+    rest = _("All other items are stored.")
     retryable = sum(group.items for group in progress.failures if group.is_retryable)
     if retryable:
         rest += " " + ngettext(
@@ -215,8 +221,8 @@ def _cancelled(job: Job, now: datetime) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
     lead = _("Cancelled %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
     rest = ngettext(
-        "What was stored stays; %(items)s was left undone. Start the same range again to go on there.",
-        "What was stored stays; %(items)s were left undone. Start the same range again to go on there.",
+        "Stored items are kept; %(items)s was left undone. Start the same range again to continue.",
+        "Stored items are kept; %(items)s were left undone. Start the same range again to continue.",
         left,
     ) % {"items": formatting.items(left)}
     return StatusMessage(kind="cancelled", icon="stop", tone="neutral", lead=lead, rest=rest)
@@ -232,5 +238,5 @@ _MESSAGES: dict[Status, Callable[[Job, datetime], StatusMessage]] = {
 }
 
 
-def _lower(text: str) -> str:
+def _lowercase_first(text: str) -> str:
     return text[:1].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""The points of a district over program years: what the charts draw, and the same as a table."""
+"""Trend charts of a district over program years, and their points as a table."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy
 
 from adminui.presenters import formatting
 from adminui.presenters.number_format import format_number
-from adminui.presenters.tables import Cell, Column, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Table, number_columns, row
 from backfill.domain import Point, ProgramYear
 from backfill.service.queries import Series
 
 YEARS = 5
-"""So many program years are drawn, the last of them the one that is looked at."""
+"""Number of program years drawn, the last one being the selected year."""
 
 CHARTS: dict[str, str | Promise] = {
     "members": gettext_lazy("Members"),
@@ -29,17 +29,17 @@ CHARTS: dict[str, str | Promise] = {
     "distinguished": gettext_lazy("Distinguished clubs"),
 }
 
-_FIGURES: dict[str, str | Promise] = {
+_COLUMNS: dict[str, str | Promise] = {
     **CHARTS,
     "goals": gettext_lazy("Goals"),
     "thriving": gettext_lazy("Thriving"),
     "vulnerable": gettext_lazy("Vulnerable"),
     "interventionRequired": gettext_lazy("Intervention"),
 }
-"""Of the table."""
+"""Columns of the table."""
 
-_STARTS_ANEW = frozenset({"payments", "distinguished"})
-"""Counted from zero in each program year."""
+_RESET_EACH_YEAR = frozenset({"payments", "distinguished"})
+"""Figures that start at zero in each program year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +47,22 @@ class Chart:
     name: str
     label: str
     value: str
-    """At the date that is looked at."""
+    """Value on the selected date."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrendCharts:
     charts: list[Chart]
     points: Table
-    """Of the program year that is looked at, oldest first."""
+    """Points of the selected program year, oldest first."""
     data: dict[str, Any]
-    """For the script that draws."""
+    """Input of results.js."""
 
 
-def trend_charts(of_years: Sequence[Series], year: ProgramYear, day: date) -> TrendCharts:
-    """`of_years`: those that have points, oldest first."""
-    points = [point for series in of_years for point in series.points]
-    shown = next((series.points for series in of_years if series.program_year == year), [])
+def trend_charts(series_by_year: Sequence[Series], year: ProgramYear, day: date) -> TrendCharts:
+    """`series_by_year` has the program years with points, oldest first."""
+    points = [point for series in series_by_year for point in series.points]
+    shown = next((series.points for series in series_by_year if series.program_year == year), [])
     current = next((point for point in shown if point.date == day), None)
     return TrendCharts(
         charts=[
@@ -75,8 +75,8 @@ def trend_charts(of_years: Sequence[Series], year: ProgramYear, day: date) -> Tr
             "years": [str(ProgramYear.of(point.date)) for point in points],
             "current": timegm(day.timetuple()),
             "lines": {name: [point.figures.get(name) for point in points] for name in CHARTS},
-            "startsAnew": sorted(_STARTS_ANEW),
-            "spans": _spans(of_years, year),
+            "resetEachYear": sorted(_RESET_EACH_YEAR),
+            "periods": _periods(series_by_year, year),
         },
     )
 
@@ -84,12 +84,12 @@ def trend_charts(of_years: Sequence[Series], year: ProgramYear, day: date) -> Tr
 def _table(points: Sequence[Point], day: date) -> Table:
     return Table(
         _("Points of the program year"),
-        [Column(_("Date"), "name"), *numbers(*map(str, _FIGURES.values()))],
+        [Column(_("Date"), "name"), *number_columns(*map(str, _COLUMNS.values()))],
         [
             row(
                 Cell(formatting.day(point.date), href=_address(point)),
-                *(format_number(point.figures.get(name)) for name in _FIGURES),
-                kind="live" if point.date == day else "",
+                *(format_number(point.figures.get(name)) for name in _COLUMNS),
+                kind="current" if point.date == day else "",
             )
             for point in points
         ],
@@ -100,12 +100,14 @@ def _address(point: Point) -> str:
     return reverse("admin:backfill_district_on", args=[point.district, point.date])
 
 
-def _spans(of_years: Sequence[Series], year: ProgramYear) -> list[dict[str, Any]]:
-    """From which moment on each choice draws: one program year, two, or all there are."""
-    starts = [series.program_year.start for series in of_years]
-    spans: list[tuple[int, str]] = [(1, _("This program year"))]
+def _periods(series_by_year: Sequence[Series], year: ProgramYear) -> list[dict[str, Any]]:
+    """The periods that can be selected: one program year, two, or all."""
+    starts = [series.program_year.start for series in series_by_year]
+    periods: list[tuple[int, str]] = [(1, _("This program year"))]
     if year.start - 1 in starts:
-        spans.append((2, _("Two program years")))
+        periods.append((2, _("Two program years")))
     if starts and year.start - min(starts) >= 2:
-        spans.append((YEARS, _("%(n)s program years") % {"n": year.start - min(starts) + 1}))
-    return [{"from": timegm(date(year.start - count + 1, 7, 1).timetuple()), "label": label} for count, label in spans]
+        periods.append((YEARS, _("%(n)s program years") % {"n": year.start - min(starts) + 1}))
+    return [
+        {"from": timegm(date(year.start - count + 1, 7, 1).timetuple()), "label": label} for count, label in periods
+    ]

@@ -1,4 +1,4 @@
-"""The ranking of all districts on a date: the stored world result as a table that can be sorted."""
+"""The world ranking: a stored world result as a sortable table."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ COLUMNS: dict[str, tuple[str | Promise, str | Promise, str]] = {
         gettext_lazy("Distinguished clubs of the base, rank and points"),
         "number",
     ),
-    "score": (gettext_lazy("Points"), gettext_lazy("Points together"), "number"),
+    "score": (gettext_lazy("Points"), gettext_lazy("Total points"), "number"),
     "percentile": (gettext_lazy("Percentile"), gettext_lazy("Percentile"), "number"),
 }
-"""Label, what is sorted by in words, and the kind of column."""
+"""Label, title of the sort link, and kind of column."""
 
 _ASCENDING = frozenset({"overallRank", "district", "region"})
-"""Where the first click sorts upwards; elsewhere the most comes first."""
+"""Columns that sort ascending at the first click; the others sort descending."""
 
 MEASURES = ("clubGrowth", "paymentGrowth", "distinguished")
 
@@ -49,18 +49,18 @@ class WorldRanking:
 
 
 def world_ranking(result: Json, day: date, *, sort: str, region: str) -> WorldRanking:
-    """`sort`: a column, with a minus for the other way round; what is none stands for the overall rank."""
+    """`sort` is a column name, prefixed with `-` to reverse it. An unknown name sorts by overall rank."""
     name = sort.removeprefix("-") if sort.removeprefix("-") in COLUMNS else "overallRank"
-    is_turned = sort.startswith("-") and sort.removeprefix("-") == name
+    is_reversed = sort.startswith("-") and sort.removeprefix("-") == name
     lines: Mapping[str, Json] = result["districts"]
     regions = sorted({line["region"] for line in lines.values() if line["region"]}, key=_number_first)
     region = region if region in regions else ""
     chosen = {district: line for district, line in lines.items() if not region or line["region"] == region}
-    is_ascending = (name in _ASCENDING) != is_turned
+    is_ascending = (name in _ASCENDING) != is_reversed
     return WorldRanking(
         table=Table(
             _("Districts by rank on %(day)s") % {"day": formatting.day(day)},
-            [_column(each, name, is_turned=is_turned, region=region) for each in COLUMNS],
+            [_column(each, name, is_reversed=is_reversed, region=region) for each in COLUMNS],
             [_row(district, chosen[district], day) for district in _sorted(chosen, name, is_ascending=is_ascending)],
         ),
         tiles=_tiles(result["totals"]),
@@ -69,7 +69,7 @@ def world_ranking(result: Json, day: date, *, sort: str, region: str) -> WorldRa
 
 
 def _sorted(lines: Mapping[str, Json], name: str, *, is_ascending: bool) -> list[str]:
-    """What is not known comes last either way; ties keep the order of districts."""
+    """Unknown values come last in both directions; ties keep the order of districts."""
     districts = sorted(lines, key=district_order)
     if name == "district":
         return districts if is_ascending else districts[::-1]
@@ -89,14 +89,14 @@ def _number_first(text: str) -> tuple[int, int, str]:
     return (0, int(text), "") if text.isdigit() else (1, 0, text)
 
 
-def _column(name: str, sorted_by: str, *, is_turned: bool, region: str) -> Column:
-    """Its heading sorts by it; the other way round where it is sorted by already."""
-    label, words, kind = COLUMNS[name]
+def _column(name: str, sorted_by: str, *, is_reversed: bool, region: str) -> Column:
+    """The heading sorts by the column, or reverses the order if the table is sorted by it already."""
+    label, title, kind = COLUMNS[name]
     is_current = name == sorted_by
-    is_ascending = (name in _ASCENDING) != (is_turned and is_current)
-    query = {"sort": f"-{name}" if is_current and not is_turned else name, **({"region": region} if region else {})}
+    is_ascending = (name in _ASCENDING) != (is_reversed and is_current)
+    query = {"sort": f"-{name}" if is_current and not is_reversed else name, **({"region": region} if region else {})}
     direction = ("ascending" if is_ascending else "descending") if is_current else ""
-    return Column(str(label), kind, Sort(urlencode(query), direction, str(words)))
+    return Column(str(label), kind, Sort(urlencode(query), direction, str(title)))
 
 
 def _row(district: str, line: Json, day: date) -> Row:

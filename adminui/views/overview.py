@@ -72,7 +72,7 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
         "card": job_card,
         "permissions": permissions,
         "poll_url": reverse("admin:backfill_now"),
-        "job_row": history_presenter.job_row(job_card.job, responses.now()) if job_card.job else None,
+        "job_table": history_presenter.job_table([job_card.job] if job_card.job else [], responses.now()),
         "note": start_presenter.note(active, permissions),
         "blocked": start_presenter.start_blocked(
             active, permissions, responses.now(), responses.get_service().lease_policy

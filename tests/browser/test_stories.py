@@ -228,9 +228,9 @@ def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) ->
     job = desk.client.start(*MONTH, cadence="month-ends", skipExisting=False)
     page.reload()
     row = page.locator(f"#bf-row-{job['jobId']}")
-    expect(row).to_have_class(re.compile("bf-current-row"))
+    expect(row).to_have_class(re.compile("bf-current"))
     expect(row).to_contain_text("Completed", timeout=30_000)
-    expect(row).not_to_have_class(re.compile("bf-current-row"))
+    expect(row).not_to_have_class(re.compile("bf-current"))
 
     page.select_option("#bf-filter-status", "failed")
     page.click("#bf-filter")

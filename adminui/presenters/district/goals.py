@@ -1,4 +1,4 @@
-"""The ten goals of a club, and how many clubs have met each."""
+"""The ten club goals and the number of clubs that met each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Goal:
     achieved: str
     percent: str
     width: float
-    """Of its bar, in per cent."""
+    """Width of the bar in percent."""
 
 
 def goals(lines: Sequence[Json] | None) -> list[Goal] | None:

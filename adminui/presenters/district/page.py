@@ -1,4 +1,4 @@
-"""The page as a whole, and the tiles at its top."""
+"""The page of a district and its tiles."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class District:
     targets: Targets | None
     """None before program year 2012-2013."""
     comparisons: Table | None
-    """None where the year before is not known."""
+    """None if the year before is unknown."""
     comparability: Comparability | None
     ranking: Ranking | None
-    """None where the district has no line in the summary of the date."""
+    """None if the summary of the date has no row of the district."""
     suspended: list[str]
     quality: Quality
 
 
 def district(result: Json) -> District:
-    """Of a district's result as it is stored."""
+    """`result` is the stored JSON of a district."""
     names = {line["clubNumber"]: line["clubName"] for line in result["health"]["clubs"]}
     return District(
         name=_("District %(name)s") % {"name": formatting.one_district(result["districtId"])},

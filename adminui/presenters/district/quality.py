@@ -1,4 +1,4 @@
-"""What does not add up in the reports that a result was made of."""
+"""Quality notes: inconsistencies in the reports of a result."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from django.utils.translation import ngettext
 from adminui.presenters import formatting, number_format
 from adminui.presenters.number_format import format_number
 from adminui.presenters.result import Json
-from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    sentence: str
-    """What the eye should meet first: whether the figures add up."""
+    summary: str
+    """Summary of the notes."""
     notes: Table
 
 
 def quality(notes: Sequence[Json], names: Mapping[str, str]) -> Quality:
-    """`names`: of clubs, by their number."""
-    columns = [Column(_("What"), "wide"), Column(_("Club")), *numbers(_("Expected"), _("Found"))]
-    return Quality(_sentence(notes), Table(_("Quality notes"), columns, [_note(note, names) for note in notes]))
+    """`names` are club names by club number."""
+    columns = [Column(_("Note"), "wide"), Column(_("Club")), *number_columns(_("Expected"), _("Found"))]
+    return Quality(_summary(notes), Table(_("Quality notes"), columns, [_note(note, names) for note in notes]))
 
 
-def _sentence(notes: Sequence[Json]) -> str:
+def _summary(notes: Sequence[Json]) -> str:
     if not notes:
         return _("All sums agree with the district summary.")
     count = len(notes)
-    text = ngettext("%(n)s thing does not add up", "%(n)s things do not add up", count) % {"n": format_number(count)}
+    text = ngettext("%(n)s inconsistency", "%(n)s inconsistencies", count) % {"n": format_number(count)}
     kinds = Counter(note["code"] for note in notes)
     named = [
         f"{number_format.quality_note_label(code)} ({format_number(times)})" for code, times in kinds.most_common(3)

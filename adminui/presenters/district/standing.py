@@ -1,4 +1,4 @@
-"""Where a district stands: before its own targets, beside the year before, and among the districts of the world."""
+"""The standing of a district: its targets, the comparison with the year before, and its ranks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from adminui.presenters import formatting, number_format
 from adminui.presenters.number_format import format_number, format_percent, format_signed, format_signed_percent
 from adminui.presenters.result import Json
-from adminui.presenters.tables import Cell, Column, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Table, number_columns, row
 
 _TARGETS: dict[str, str | Promise] = {
     "paidClubs": gettext_lazy("Paid clubs"),
@@ -47,7 +47,7 @@ class Ranking:
 class Condition:
     name: str
     text: str
-    """Whether it is met."""
+    """Whether the condition is met."""
     tone: str
     icon: str
 
@@ -55,7 +55,7 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Targets:
     level: str
-    """The level of the district, or why it has none."""
+    """The level of the district, or the reason why it has none."""
     tone: str
     icon: str
     table: Table
@@ -71,7 +71,7 @@ class Comparability:
 
 
 def targets(value: Mapping[str, Any]) -> Targets | None:
-    """None before program year 2012-2013, whose program had no such targets."""
+    """None before program year 2012-2013, which had no such targets."""
     if value["payments"] is None:
         return None
     level = value.get("level")
@@ -86,19 +86,19 @@ def targets(value: Mapping[str, Any]) -> Targets | None:
 
 def _district_level(value: Mapping[str, Any]) -> str:
     if "conditions" not in value:
-        return _("Computed by older rules; an analytics-generation job computes it again.")
+        return _("Computed with older rules; an analytics-generation job computes it again.")
     if value["level"] is not None:
         return _("The district is %(level)s.") % {"level": number_format.level_label(value["level"])}
     if any(value[name]["base"] is None or value[name]["current"] is None for name in _TARGETS):
-        return _("Whether the district has a level is not known.")
+        return _("It is unknown whether the district has a level.")
     reached = all(value[name]["achieved"] for name in _TARGETS)
     missed = [condition["name"] for condition in value["conditions"] if condition["met"] is False]
     unknown = [condition["name"] for condition in value["conditions"] if condition["met"] is None]
     if not reached:
-        return _("The district has no level yet: not every target of the first one is reached.")
+        return _("The district has no level yet: it has not reached every target of the first level.")
     if missed:
-        return _("The district has no level yet: not met are %(names)s.") % {"names": formatting.listed(missed)}
-    return _("Whether the district has a level is not known: the summary does not say whether %(names)s is met.") % {
+        return _("The district has no level yet. Conditions not met: %(names)s.") % {"names": formatting.listed(missed)}
+    return _("It is unknown whether the district has a level: the summary has no value for %(names)s.") % {
         "names": formatting.listed(unknown)
     }
 
@@ -107,7 +107,7 @@ def _condition(condition: Json) -> Condition:
     text, tone, icon = {
         True: (_("met"), "ok", "check"),
         False: (_("not met"), "bad", "cross"),
-        None: (_("not known"), "warn", "warn"),
+        None: (_("unknown"), "warn", "warn"),
     }[condition["met"]]
     return Condition(condition["name"], text, tone, icon)
 
@@ -117,7 +117,7 @@ def _targets_table(value: Mapping[str, Any]) -> Table:
     levels = [number_format.level_label(level["level"]) for level in value["payments"]["levels"]]
     return Table(
         _("Targets"),
-        [Column("", "name"), *numbers(_("Base"), _("Now"), *levels)],
+        [Column("", "name"), *number_columns(_("Base"), _("Now"), *levels)],
         [
             row(
                 name,
@@ -147,7 +147,7 @@ def comparisons(value: Mapping[str, Any] | None) -> Table | None:
     lines = [(str(label), value[name]) for name, label in _COMPARED.items()]
     return Table(
         _("Year over year"),
-        [Column("", "name"), *numbers(_("Now"), _("Before"), _("Change"))],
+        [Column("", "name"), *number_columns(_("Now"), _("Before"), _("Change"))],
         [
             row(
                 name,
@@ -165,7 +165,7 @@ def comparisons(value: Mapping[str, Any] | None) -> Table | None:
 
 
 def comparability(value: Mapping[str, Any] | None) -> Comparability | None:
-    """None where there is no comparison, or the clubs of the year before are not known."""
+    """None without a comparison, or if the clubs of the year before are unknown."""
     if value is None or value.get("clubsJoined") is None:
         return None
     joined, left = value["clubsJoined"], value["clubsLeft"]
@@ -189,7 +189,7 @@ def ranking(line: Json | None) -> Ranking | None:
         score=format_number(line["score"]),
         measures=Table(
             _("Ranks"),
-            [Column("", "name"), *numbers(_("Percent"), _("Rank"), _("Points"))],
+            [Column("", "name"), *number_columns(_("Percent"), _("Rank"), _("Points"))],
             [
                 row(
                     str(label),

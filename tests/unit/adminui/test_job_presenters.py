@@ -68,13 +68,13 @@ def limited(state: LimiterState, reason: str, seconds: int | None, waits_for: Wa
     ],
 )
 def test_the_status_is_said_in_words(job: Job, words: str) -> None:
-    assert status_badge(job, NOW).words == words
+    assert status_badge(job, NOW).label == words
 
 
 def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
     for status in Status:
         job = JobFactory.build(status=status, ended_at=NOW)
-        assert status_badge(job, NOW).words
+        assert status_badge(job, NOW).label
         line = status_message(job, NOW)
         assert line.lead.endswith((".", ","))
         assert line.rest.endswith(".")
@@ -262,7 +262,7 @@ def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, 
 def test_a_job_that_comes_to_rest_is_not_said_to_take_hours(status: Status, words: str) -> None:
     progress = Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))
     shown = job_card(JobFactory.build(status=status, lease=HELD, progress=progress), ALL, NOW)
-    assert (shown.left, shown.left_range) == ("", words)
+    assert (shown.time_left, shown.time_left_range) == ("", words)
 
 
 def test_one_district_is_not_taken_for_one_item() -> None:
@@ -324,10 +324,10 @@ def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner()
 def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_its_card() -> None:
     ended = {"started_at": NOW, "ended_at": NOW + timedelta(minutes=9)}
     done = last_job_card(JobFactory.build(status=Status.COMPLETED, **ended), ALL, NOW + timedelta(hours=1))
-    assert (done.status, done.badge.words, done.last_note) == ("idle", "Nothing is running", "at 09:35, after 9 min")
+    assert (done.status, done.badge.label, done.last_job_note) == ("idle", "Nothing is running", "at 09:35, after 9 min")
     some_failed = Progress(total_items=6, processed=4, failed=2)
     left = last_job_card(JobFactory.build(status=Status.COMPLETED, progress=some_failed, **ended), ALL, NOW)
-    assert (left.status, left.badge.words) == ("completed", "Completed, 2 failed")
+    assert (left.status, left.badge.label) == ("completed", "Completed, 2 failed")
     assert (left.heading, left.title[:10]) == ("Now: nothing is running", "Last job: ")
 
 

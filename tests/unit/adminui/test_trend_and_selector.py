@@ -33,7 +33,7 @@ def test_the_lines_have_a_value_for_each_date_of_all_years() -> None:
 
 def test_the_table_has_the_points_of_the_program_year_that_is_looked_at() -> None:
     (line,) = a_trend().points.rows
-    assert line.kind == "live"
+    assert line.kind == "current"
     day, *shown = line.cells
     assert (day.text, day.href) == ("31 Jul 2023", "/admin/backfill/results/91/2023-07-31/")
     assert [cell.text for cell in shown] == [

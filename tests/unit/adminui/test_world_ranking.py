@@ -18,8 +18,8 @@ RESULT = a_world(
 )
 
 
-def shown(sort: str = "", region: str = "") -> presenter.World:
-    return presenter.world(RESULT, DAY, sort=sort, region=region)
+def shown(sort: str = "", region: str = "") -> presenter.WorldRanking:
+    return presenter.world_ranking(RESULT, DAY, sort=sort, region=region)
 
 
 def name_of(row: Row) -> str:
@@ -30,7 +30,7 @@ def names(sort: str = "", region: str = "") -> list[str]:
     return [name_of(row) for row in shown(sort, region).table.rows]
 
 
-def ranks(world: presenter.World) -> list[tuple[str, str]]:
+def ranks(world: presenter.WorldRanking) -> list[tuple[str, str]]:
     return [(row.cells[0].text, name_of(row)) for row in world.table.rows]
 
 
