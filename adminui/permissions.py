@@ -1,4 +1,4 @@
-"""Who may do what here: the permissions of the API, and how an operator asks for them."""
+"""The permissions of the section, which are those of the API."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LABELS: dict[str, str | Promise] = {
     CHANGE: _("Can change backfill job"),
     CHANGE_LIMITS: _("Can change rate limit config"),
 }
-"""As an administrator finds them in the list of permissions."""
+"""Names in the permission list of the admin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the one who looks may do."""
+    """Permissions of the current user."""
 
     can_start: bool
     can_change: bool
@@ -38,13 +38,13 @@ class Permissions:
 
     @property
     def missing(self) -> list[str]:
-        """The names of the permissions to ask for; nothing where all is allowed."""
+        """Names of the permissions that the user does not have."""
         held = {START: self.can_start, CHANGE: self.can_change, CHANGE_LIMITS: self.can_change_limits}
         return permission_labels(permission for permission, is_held in held.items() if not is_held)
 
     @property
     def etag_part(self) -> str:
-        """Three digits, so that an ETag of one operator is never that of another with other permissions."""
+        """Three digits that keep the ETags of users with different permissions apart."""
         return f"{self.can_start:d}{self.can_change:d}{self.can_change_limits:d}"
 
 

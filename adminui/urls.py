@@ -1,4 +1,4 @@
-"""The addresses of the section, under /admin/backfill/."""
+"""URLs of the section, below /admin/backfill/."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ register_converter(DistrictConverter, "district")
 
 
 def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
-    """Each behind the sign-in of the admin."""
+    """URL patterns of the section; each view requires an admin login."""
     views: dict[str, tuple[str, View]] = {
         "": ("backfill", overview.overview),
         "now/": ("backfill_now", overview.job_status),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 class Cause(NamedTuple):
     label: str | Promise
     short_label: str | Promise
-    """Used in a list: no answer (9), broken report (5)."""
+    """Used in a list: no response (9), broken report (5)."""
     advice: str | Promise
 
 

@@ -19,8 +19,8 @@ from adminui.presenters.status import IDLE, NO_JOB, StatusBadge, status_badge, t
 from adminui.presenters.status_message import StatusMessage, resumed_message, status_message
 from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
-_VERSION = 2
-"""Segment of the ETag: counts the changes of what the card shows."""
+_VERSION = 3
+"""Part of the ETag. Increase it if the card shows something else for the same job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The progress bar: how wide each segment is and what it stands for."""
+"""The progress bar: width and label of each segment."""
 
 from __future__ import annotations
 

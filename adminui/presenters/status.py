@@ -21,7 +21,7 @@ class StatusBadge:
     icon: str
     """Symbol of icon_sprite.html: play, clock, pause, stop, check, warn, cross or ring."""
     tone: str
-    """info, ok, warn, bad or mute."""
+    """info, ok, warn, bad or neutral."""
     label: str
 
 

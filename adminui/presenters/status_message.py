@@ -49,9 +49,9 @@ def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
             "at": formatting.at(job.resumed_at, now),
         }
     if job.job_type is JobType.DATA_COLLECTION:
-        rest = _("Originally started %(at)s. Items stored before were kept and are not fetched again.")
+        rest = _("Originally started %(at)s. Stored items were kept and are not fetched again.")
     else:
-        rest = _("Originally started %(at)s. Items stored before were kept and are not computed again.")
+        rest = _("Originally started %(at)s. Stored items were kept and are not computed again.")
     rest %= {"at": formatting.at(job.started_at, now)}
     return StatusMessage(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 

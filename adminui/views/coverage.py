@@ -1,4 +1,4 @@
-"""What is stored and where the gaps are: the map, by a script, and a table that says the same."""
+"""Coverage: the data of the map, and the page with gaps and months."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backfill.service.queries import Coverage
 
 @responses.read_view
 def coverage_map(request: HttpRequest) -> HttpResponse:
-    """The whole history as JSON, for the map on the page."""
+    """The coverage of the whole history as JSON."""
     today = responses.now().date()
     found = _coverage()
     content = {"isEmpty": True} if presenter.is_empty(found) else map_presenter.map_json(found, today)
@@ -31,7 +31,7 @@ def coverage_map(request: HttpRequest) -> HttpResponse:
 
 @responses.read_view
 def coverage(request: HttpRequest) -> HttpResponse:
-    """Month by month in words, and every gap."""
+    """All gaps, and the months as tables."""
     found = _coverage()
     context = {
         "title": _("Coverage"),

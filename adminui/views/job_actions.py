@@ -1,4 +1,4 @@
-"""Cancel, pause, resume, lower the limits, retry: of one job, by POST. GET asks before what cannot be taken back."""
+"""Actions on a job by POST. GET shows the dialog of an action that needs confirmation or input."""
 
 from __future__ import annotations
 
@@ -20,45 +20,47 @@ from backfill.errors import InvalidRequest
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     service = responses.get_service()
     if request.method == "GET":
-        job, at = service.job(job_id), responses.now()
-        job.cancel_requested(at)  # says so where it has ended
+        job, now = service.job(job_id), responses.now()
+        job.cancel_requested(now)  # raises an error if the job has ended
         progress = job.progress
         context = {
             "title": _("Backfill"),
             "job": job,
             "name": formatting.title(job),
-            "is_held": job.is_held(at),
-            "kept": formatting.kept(progress.processed),
+            "is_held": job.is_held(now),
+            "stored_items": formatting.stored_items(progress.processed),
             "left": progress.total_items - progress.settled_items,
             "can_pause": job.status in {Status.PENDING, Status.RUNNING},
         }
         return responses.render_dialog(request, "admin/backfill/dialog_cancel.html", context)
     cancelled = service.cancel(job_id, by=responses.actor(request)).job
     if cancelled.status is Status.CANCELLED:
-        return responses.action_done(request, _("The job is cancelled. What was stored stays."), focus="now")
-    return responses.action_done(request, _("The job finishes the items in flight, then it is cancelled."), focus="now")
+        return responses.action_done(request, _("Job cancelled. Stored items are kept."), focus_status=True)
+    return responses.action_done(
+        request, _("The job finishes the items in flight and is then cancelled."), focus_status=True
+    )
 
 
 @responses.action_view(CHANGE)
 def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = responses.get_service().pause(job_id, by=responses.actor(request))
     if job.status is Status.PAUSED:
-        return responses.action_done(request, _("The job is paused until someone resumes it."))
-    return responses.action_done(request, _("The job finishes the items in flight, then it pauses."))
+        return responses.action_done(request, _("Job paused until someone resumes it."))
+    return responses.action_done(request, _("The job finishes the items in flight and then pauses."))
 
 
 @responses.action_view(CHANGE)
 def resume(request: HttpRequest, job_id: UUID) -> HttpResponse:
     responses.get_service().resume(job_id, by=responses.actor(request))
-    return responses.action_done(request, _("The job goes on from the last stored item."))
+    return responses.action_done(request, _("Job resumed; it continues from the last stored item."))
 
 
 @responses.action_view(CHANGE, "GET")
 def lower_limits(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Gentler limits for a job that runs."""
+    """Lower the limits of an active job."""
     service = responses.get_service()
     job = service.job(job_id)
-    job.limits_lowered(job.config.rate_limits)  # says so where it has ended
+    job.limits_lowered(job.config.rate_limits)  # raises an error if the job has ended
     form = LimitsForm(request.POST) if request.method == "POST" else None
     if form is not None and form.is_valid():
         try:
@@ -66,7 +68,7 @@ def lower_limits(request: HttpRequest, job_id: UUID) -> HttpResponse:
         except InvalidRequest as exc:
             form.add_domain_errors(exc)
         else:
-            return responses.action_done(request, _("The job keeps to the lower limits from its next request on."))
+            return responses.action_done(request, _("The lower limits apply from the next request."))
     limits = limits_panel(StoredLimits(limits=job.config.rate_limits), responses.now(), form)
     context = {"title": _("Backfill"), "job": job, "limits": limits}
     return responses.render_dialog(
@@ -76,8 +78,8 @@ def lower_limits(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @responses.action_view(CHANGE)
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """A new job of the failed items, or of those of the given causes."""
+    """Start a job of the failed items, or of those with the given causes."""
     service = responses.get_service()
     started = service.retry(job_id, by=responses.actor(request), codes=query_parameters.retry_codes(request.POST))
     items = formatting.items(started.job.progress.total_items)
-    return responses.action_done(request, _("A new job of %(items)s was started.") % {"items": items}, focus="now")
+    return responses.action_done(request, _("Job created with %(items)s.") % {"items": items}, focus_status=True)

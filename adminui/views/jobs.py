@@ -1,4 +1,4 @@
-"""The permanent page of a job: its card, what it was started with, its items, and who did what to it."""
+"""The page of a job: its card, parameters, items and audit log."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @responses.read_view
 def job_status(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The card alone, as an open page of the job asks for it each second."""
+    """The card of the job, polled every second by its page."""
     found, permissions = responses.get_service().job(job_id), Permissions.of(request.user)
     shown = job_card(request, found, permissions)
     if responses.etag_matches(request, shown.etag):
@@ -57,7 +57,7 @@ def job_status(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 def job_card(request: HttpRequest, found: Job, permissions: Permissions) -> JobCard:
-    """Of an active job, or of any on its own page."""
+    """The full card of a job."""
     is_paused = found.status is Status.PAUSED
     service = responses.get_service()
     audit_log = service.audit(found.id, limit=1, offset=0).rows if is_paused else ()

@@ -1,4 +1,4 @@
-"""Where a result is looked for and there is none: what is missing, and the next job on the way to it."""
+"""The page of a missing result, with a link to the job that creates it."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ from backfill.service.queries import Selection
 
 
 def missing_on_date(request: HttpRequest, title: str, day: date, district: str) -> HttpResponse:
-    """A date without a result: the next job on the way to it is collecting, where nothing is collected."""
+    """No result on a date: offer data collection if no snapshot is stored, otherwise analytics generation."""
     is_collected = any(responses.get_service().history.facts(Selection(day, day, frozenset({district}))))
     if is_collected:
-        sentence = _("There are no analytics of this date. An analytics-generation job makes them of what is stored.")
+        message = _(
+            "There are no analytics for this date. An analytics-generation job computes them from stored snapshots."
+        )
         query = {"job": JobType.ANALYTICS_GENERATION, "from": day, "to": day}
     else:
-        sentence = _(
-            "Nothing is collected of this date. A data-collection job does that, one of analytics-generation the rest."
-        )
+        message = _("No data of this date is stored. Run a data-collection job, then an analytics-generation job.")
         query = {"job": JobType.DATA_COLLECTION, "from": day, "to": day, "cadence": Cadence.DAILY}
     year = ProgramYear.of(day)
     title = f"{title}, {formatting.day(day)}"
-    return _nothing(request, title, sentence, query, year=year, district=district, is_collected=is_collected)
+    return _render_missing(request, title, message, query, year=year, district=district, is_collected=is_collected)
 
 
 def missing_result(
     request: HttpRequest,
     title: str,
-    sentence: str,
+    message: str,
     *,
     year: ProgramYear | None = None,
     district: str = SUMMARY,
     status: int = 404,
 ) -> HttpResponse:
-    """No result of a program year, or none at all."""
+    """No result in a program year, or no result at all."""
     query: dict[str, object] = {"job": JobType.ANALYTICS_GENERATION}
     if year:
         query |= {"from": date(year.start, 7, 1), "to": year.close}
-    return _nothing(request, title, sentence, query, year=year, district=district, status=status)
+    return _render_missing(request, title, message, query, year=year, district=district, status=status)
 
 
-def _nothing(
+def _render_missing(
     request: HttpRequest,
     title: str,
-    sentence: str,
+    message: str,
     query: Mapping[str, object],
     *,
     year: ProgramYear | None,
@@ -61,12 +61,12 @@ def _nothing(
     is_collected: bool = True,
     status: int = 404,
 ) -> HttpResponse:
-    """What is missing, and the start form filled by `query` with the next job on the way to it."""
+    """`query` fills the start form with the next job."""
     names = {} if district == SUMMARY else {"district": formatting.one_district(district)}
     context = {
         "title": title,
         "permissions": Permissions.of(request.user),
-        "sentence": sentence,
+        "message": message,
         "is_collected": is_collected,
         "chosen_district": "" if district == SUMMARY else district,
         "start_query": urlencode({**query, **names}),

@@ -1,4 +1,4 @@
-"""The section's page, and the parts of it that change by themselves."""
+"""The overview and its fragments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backfill.domain import Job, JobFilter
 
 @responses.read_view
 def overview(request: HttpRequest) -> HttpResponse:
-    service, at = responses.get_service(), responses.now()
+    service, now = responses.get_service(), responses.now()
     permissions = Permissions.of(request.user)
     wanted, number = query_parameters.job_filter(request.GET), query_parameters.page_number(request.GET)
     number, jobs, total = _page_of_jobs(wanted, number)
@@ -41,13 +41,13 @@ def overview(request: HttpRequest) -> HttpResponse:
                 query_parameters.start_values(request.GET),
                 handlers=list(service.handlers),
                 known=service.history.districts(),
-                limits=limits_panel(stored, at),
+                limits=limits_panel(stored, now),
                 active=active,
                 permissions=permissions,
-                now=at,
+                now=now,
                 policy=service.lease_policy,
             ),
-            "history": history_presenter.job_history(jobs, total, wanted, number, at),
+            "history": history_presenter.job_history(jobs, total, wanted, number, now),
             "retention_days": service.retention.days,
         },
     )
@@ -55,7 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @responses.read_view
 def job_status(request: HttpRequest) -> HttpResponse:
-    """What each open page asks for each second: nothing new, or the card and what goes with it."""
+    """Polled every second by each open page while a job is active. Answers 304 if nothing has changed."""
     service, permissions = responses.get_service(), Permissions.of(request.user)
     job = service.active() or _newest_job()
     shows_all = query_parameters.shows_all_districts(request.GET)
@@ -66,7 +66,7 @@ def job_status(request: HttpRequest) -> HttpResponse:
 
 
 def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permissions: Permissions) -> HttpResponse:
-    """The card with its heading, the row of its job in the history, and what the start form says of the active job."""
+    """The parts of the overview that depend on the job: card, history row and start buttons."""
     active = job_card.job if job_card.is_active else None
     context = {
         "card": job_card,
@@ -85,7 +85,7 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
 
 @responses.read_view
 def history(request: HttpRequest) -> HttpResponse:
-    """A page of the list, by filter."""
+    """A filtered page of the history."""
     wanted, number = query_parameters.job_filter(request.GET), query_parameters.page_number(request.GET)
     if not responses.is_htmx(request):
         return overview(request)
@@ -101,7 +101,7 @@ def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> ca
     if job is None:
         return card_presenter.no_job_card(permissions, responses.now())
     if not card_presenter.needs_no_attention(job):
-        job = responses.get_service().job(job.id)  # with its districts, which a list leaves out
+        job = responses.get_service().job(job.id)  # lists omit the districts
     if job.status.is_active:
         return job_views.job_card(request, job, permissions)
     shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.get_service().lease_policy
@@ -109,7 +109,7 @@ def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> ca
 
 
 def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[int, Sequence[Job], int]:
-    """Its number, with the jobs on it, and how many there are on all pages."""
+    """The number of the page, its jobs, and the total number of jobs."""
     service, size = responses.get_service(), history_presenter.PAGE_SIZE
     number, found = query_parameters.fetch_page(
         number, size, lambda offset: service.jobs(wanted, limit=size, offset=offset)
@@ -122,5 +122,5 @@ def _newest_job() -> Job | None:
 
 
 def _newest(jobs: Sequence[Job]) -> Job | None:
-    """The one active job, where there is one: a new one is created only while none is."""
+    """The active job, if there is one: no job is created while another one is active."""
     return jobs[0] if jobs else None

@@ -1,4 +1,4 @@
-"""What was computed: a district on a date, and the ranking of the world on one."""
+"""Results: a district on a date, and the world ranking on a date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from backfill.service.queries import HistoryQueries, Series
 
 @responses.read_view
 def find_result(request: HttpRequest) -> HttpResponse:
-    """The newest ranking of the world; or the district that was typed."""
+    """Redirect to the entered district, or to the newest world ranking."""
     wanted = request.GET.get("district", "").strip()
     if not wanted:
         return HttpResponseRedirect(reverse("admin:backfill_world"))
@@ -34,7 +34,7 @@ def find_result(request: HttpRequest) -> HttpResponse:
     except ValueError as exc:
         return missing_result(request, _("Results"), str(exc), status=422)
     day = query_parameters.day(request.GET)
-    address = reverse("admin:backfill_district_on", args=[district, day]) if day else _of(district)
+    address = reverse("admin:backfill_district_on", args=[district, day]) if day else _district_url(district)
     return HttpResponseRedirect(address)
 
 
@@ -106,16 +106,16 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
 
 
 def _series(history: HistoryQueries, district: str, year: ProgramYear, years: Sequence[ProgramYear]) -> list[Series]:
-    """Of those of the years that are drawn, oldest first."""
+    """Series of the program years that the charts show, oldest first."""
     first = year.start - trend_presenter.YEARS + 1
     return [history.series(district, each) for each in reversed(years) if first <= each.start <= year.start]
 
 
 def _no_ranking_text(year: ProgramYear | None) -> str:
-    missing = _("No date of %(year)s has a ranking.") % {"year": year} if year else _("No date has a ranking yet.")
-    made = _("An analytics-generation job makes one of every district summary that is stored.")
-    return f"{missing} {made}"
+    missing = _("%(year)s has no ranking.") % {"year": year} if year else _("There is no ranking yet.")
+    advice = _("An analytics-generation job computes one for every stored district summary.")
+    return f"{missing} {advice}"
 
 
-def _of(district: str) -> str:
+def _district_url(district: str) -> str:
     return reverse("admin:backfill_district", args=[district])

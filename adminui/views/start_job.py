@@ -1,4 +1,4 @@
-"""From the form to a plan, from the plan to a job; and the limits of the next one."""
+"""Preview and start a job; change the limits of the next job."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from backfill.errors import InvalidRequest, JobConflict, PlanChanged
 
 @responses.action_view(START)
 def preview(request: HttpRequest) -> HttpResponse:
-    """What would run, in the dialog from which it is started."""
+    """Show the plan in the dialog that starts it."""
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _wrong(request, form)
+        return _invalid_form(request, form)
     try:
-        made = responses.get_service().preview(form.request())
+        planned = responses.get_service().preview(form.request())
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
-        return _wrong(request, form)
-    return _dialog(request, form.request(), preview_presenter.plan(made))
+        return _invalid_form(request, form)
+    return _dialog(request, form.request(), preview_presenter.plan(planned))
 
 
 @responses.action_view(START)
 def start(request: HttpRequest) -> HttpResponse:
-    """Exactly the plan that the dialog shows; where it is no longer that, what changed."""
+    """Start the previewed plan. If the plan has changed, show the changes instead."""
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _wrong(request, form)
+        return _invalid_form(request, form)
     service, wanted = responses.get_service(), form.request()
     try:
         service.start(wanted, by=responses.actor(request))
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
-        return _wrong(request, form)
+        return _invalid_form(request, form)
     except PlanChanged as exc:
         changed = exc.details or {}
         return _dialog(request, wanted, preview_presenter.plan(service.preview(wanted), changed), status=409)
     except JobConflict as exc:
-        context = {"title": _("Backfill"), "sentence": exc.message}
+        context = {"title": _("Backfill"), "message": exc.message}
         return responses.render_dialog(request, "admin/backfill/dialog_conflict.html", context, status=409)
-    return responses.action_done(request, _("Job created; it starts as soon as a worker is free."), focus="now")
+    return responses.action_done(request, _("Job created; it starts as soon as a worker is free."), focus_status=True)
 
 
 def _dialog(
@@ -58,8 +58,8 @@ def _dialog(
     return responses.render_dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
 
 
-def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
-    """The form again, with a sentence beside each field that is wrong."""
+def _invalid_form(request: HttpRequest, form: StartForm) -> HttpResponse:
+    """Show the form with its errors."""
     service, at = responses.get_service(), responses.now()
     permissions = Permissions.of(request.user)
     context = {
@@ -85,25 +85,25 @@ def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
 
 @responses.action_view(CHANGE_LIMITS)
 def limits(request: HttpRequest) -> HttpResponse:
-    """For the next job."""
+    """Change the limits of the next job."""
     form = LimitsForm(request.POST)
     service, at = responses.get_service(), responses.now()
-    said = ""
+    message = ""
     if form.is_valid():
         try:
             service.change_rate_limits(form.changes(service.rate_limits().limits), by=responses.actor(request))
         except InvalidRequest as exc:
             form.add_domain_errors(exc)
         else:
-            said = _("Saved. The next job keeps to these limits.")
-    if said and not responses.is_htmx(request):
-        return responses.action_done(request, said)
+            message = _("Saved. These limits apply to the next job.")
+    if message and not responses.is_htmx(request):
+        return responses.action_done(request, message)
     stored = service.rate_limits()
     context = {
         "title": _("Backfill"),
         "permissions": Permissions.of(request.user),
         "limits": limits_panel(stored, at, form if form.errors else None),
-        "said": said,
+        "message": message,
         "back": reverse("admin:backfill"),
     }
     if not responses.is_htmx(request):

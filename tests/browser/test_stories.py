@@ -33,7 +33,7 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     expect(page.locator("#bf-job-status-title")).to_be_focused()
     expect(status_badge(page)).to_have_text("Running")
     expect(page.locator("#bf-start")).not_to_have_attribute("open", "")
-    expect(page.locator("#bf-poll-status")).to_contain_text("Updates each second")
+    expect(page.locator("#bf-poll-status")).to_contain_text("Updates every second")
     expect(page.locator("#bf-status-message")).to_contain_text("Fetching")
     expect(page).to_have_title(re.compile(r"^[1-9]\d?% · "), timeout=20_000)
 
@@ -67,7 +67,7 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
 
     desk.dashboard.forget()
     cause.get_by_role("button", name="Retry this group").click()
-    expect(page.locator("#bf-toast")).to_contain_text("A new job of 2 items was started.")
+    expect(page.locator("#bf-toast")).to_contain_text("Job created with 2 items.")
     expect(status_badge(page)).to_have_text("Nothing is running", timeout=20_000)
     expect(page.locator("#bf-job-status")).to_contain_text("Completed")
     expect(page.locator("#bf-live-region")).to_contain_text("Nothing is running Last job: Data collection")
@@ -90,12 +90,12 @@ def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_wa
         desk.client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] > 2, 20, "items are stored")
 
         kill_group(desk.client.process)
-        expect(page.locator("#bf-poll-status")).to_contain_text("No answer since")
+        expect(page.locator("#bf-poll-status")).to_contain_text("No response since")
         page.locator("#bf-pause").click()
-        expect(page.locator("#bf-alerts")).to_contain_text("The server did not answer as it should.")
+        expect(page.locator("#bf-alerts")).to_contain_text("Unexpected response from the server.")
         desk.troubles.clear()  # the console is told of it too
         desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
-        expect(page.locator("#bf-poll-status")).to_contain_text("Updates each second", timeout=20_000)
+        expect(page.locator("#bf-poll-status")).to_contain_text("Updates every second", timeout=20_000)
         expect(page.locator("#bf-resumed")).to_contain_text("Resumed", timeout=40_000)
         expect(status_badge(page)).to_have_text("Running, resumed")
         assert desk.troubles == []
@@ -111,7 +111,7 @@ def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk:
     expect(page.locator("#bf-limit-max_requests_per_minute")).to_be_focused()
     page.fill("#bf-limit-max_requests_per_minute", "240")
     page.click("#bf-save-limits")
-    expect(page.locator("#bf-limits")).to_contain_text("Saved. The next job keeps to these limits.")
+    expect(page.locator("#bf-limits")).to_contain_text("Saved. These limits apply to the next job.")
 
     fill_form(page, *YEAR)
     page.uncheck("[name=skip_existing]")
@@ -171,7 +171,7 @@ def test_start_is_refused_beside_a_job_with_the_reason_while_preview_works(desk:
     page.keyboard.press("Escape")
     desk.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
     expect(start).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
-    expect(page.locator("#bf-start-help")).to_contain_text("Both show what would run first.")
+    expect(page.locator("#bf-start-help")).to_contain_text("Both first show what would run.")
 
 
 def test_districts_are_found_by_typing_and_only_those_ticked_are_chosen(desk: Desk) -> None:
@@ -216,7 +216,7 @@ def test_who_was_signed_out_meanwhile_is_told_so_and_keeps_what_was_filled_in(de
     fill_form(page, *YEAR)
     page.context.clear_cookies(name=cookie)
     page.click("#bf-preview-button")
-    expect(page.locator("#bf-alerts")).to_contain_text("you were signed out, or signed in anew")
+    expect(page.locator("#bf-alerts")).to_contain_text("Your session has changed")
     expect(page.locator("#bf-dialog")).to_be_hidden()
     expect(page.locator("#bf-from")).to_have_value(YEAR[0])
 
@@ -234,7 +234,7 @@ def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) ->
 
     page.select_option("#bf-filter-status", "failed")
     page.click("#bf-filter")
-    expect(page.locator("#bf-history")).to_contain_text("No such job")
+    expect(page.locator("#bf-history")).to_contain_text("No matching jobs")
     assert "status=failed" in page.url
     page.reload()
     expect(page.locator("#bf-filter-status")).to_have_value("failed")
@@ -244,8 +244,8 @@ def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) ->
     row.get_by_role("link").click()
     expect(page.locator("h1").last).to_contain_text("Data collection")
     expect(page.locator("#items tbody tr")).to_have_count(6)
-    expect(page.locator("#trail")).to_contain_text("Started the job")
-    expect(page.locator("#trail")).to_contain_text("API")
+    expect(page.locator("#audit-log")).to_contain_text("Started the job")
+    expect(page.locator("#audit-log")).to_contain_text("API")
 
 
 def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:

@@ -1,9 +1,9 @@
-// The coverage map as a picture: where each cell lies, and its colour. What is selected and pointed at is drawn on top.
+// Draws the coverage map: position and colour of each cell, with selection and cursor as an overlay.
 (() => {
   "use strict";
 
-  const TOP = 20;  // of the names of program years
-  const SUMMARY_SPACE = 4;  // between the summary and the districts
+  const TOP = 20;  // space for the labels of program years
+  const SUMMARY_SPACE = 4;  // between the row of the summary and the districts
   const GAP = "--bf-cell-0";
   const COLOURS = {
     n: "--bf-track", N: GAP, s: "--bf-cell-1", S: "--bf-cell-1", f: "--bf-cell-2", a: "--bf-cell-3", A: "--bf-cell-3",
@@ -15,39 +15,39 @@
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const token = (name) => getComputedStyle(element("bf-coverage")).getPropertyValue(name).trim();
 
-  const sized = (canvas, wide, high) => {
+  const setUp = (canvas, mapWidth, mapHeight) => {
     const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(wide * ratio);
-    canvas.height = Math.round(high * ratio);
-    canvas.style.width = `${wide}px`;
-    canvas.style.height = `${high}px`;
-    const brush = canvas.getContext("2d");
-    brush.scale(ratio, ratio);
-    brush.font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    brush.textBaseline = "middle";
-    brush.fillStyle = token("--bf-secondary");
-    return brush;
+    canvas.width = Math.round(mapWidth * ratio);
+    canvas.height = Math.round(mapHeight * ratio);
+    canvas.style.width = `${mapWidth}px`;
+    canvas.style.height = `${mapHeight}px`;
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    context.textBaseline = "middle";
+    context.fillStyle = token("--bf-secondary");
+    return context;
   };
 
-  // Draws the whole map, as large as there is room and in the colours of now.
-  window.bfMapPicture = (map) => {
+  // Draws the map to fit the available space, in the colours of the current theme.
+  window.bfCoverageCanvas = (map) => {
     const months = map.months.length;
     const rows = map.districts.length;
     const hasSummary = map.districts[0] === "all";
     const axis = 34;
     const body = element("bf-coverage-body");
-    const room = body.clientWidth;
+    const available = body.clientWidth;
     const padding = parseFloat(getComputedStyle(body).paddingLeft) * 2;
-    const width = clamp((room - padding - axis - 6) / months, room < 600 ? 4 : 3, 24);
-    const height = clamp(Math.floor(540 / rows), room < 600 ? 5 : 4, 18);
-    const wide = Math.round(months * width) + 2;
-    const high = TOP + rows * height + SUMMARY_SPACE + 2;
+    const width = clamp((available - padding - axis - 6) / months, available < 600 ? 4 : 3, 24);
+    const height = clamp(Math.floor(540 / rows), available < 600 ? 5 : 4, 18);
+    const mapWidth = Math.round(months * width) + 2;
+    const mapHeight = TOP + rows * height + SUMMARY_SPACE + 2;
 
-    const x = (month) => Math.round(month * width);  // whole pixels, or the gaps between cells blur
+    const x = (month) => Math.round(month * width);  // whole pixels, so that the gaps between cells are sharp
     const y = (row) => TOP + row * height + (row && hasSummary ? SUMMARY_SPACE : 0);
 
-    const drawAxis = (brush) => {
-      brush.textAlign = "right";
+    const drawAxis = (context) => {
+      context.textAlign = "right";
       const step = [1, 2, 5, 10].find((each) => each * height >= 14) || 20;
       let free = 0;
       map.districts.forEach((id, row) => {
@@ -56,70 +56,70 @@
         const name = id === "all" ? "Σ" : id.replace(/^0+(?=.)/, "");
         const isWanted = !isNumber || step === 1 || row === Number(hasSummary) || Number(id) % step === 0;
         if (isWanted && middle >= free) {
-          brush.fillText(name, axis - 6, middle);
+          context.fillText(name, axis - 6, middle);
           free = middle + 11;
         }
       });
     };
 
-    const drawYears = (brush) => {
+    const drawYears = (context) => {
       let free = 0;
       map.years.forEach((year, month) => {
         if (month && map.years[month - 1] === year) return;
         const name = width * 12 >= 46 ? `${year.slice(0, 5)}${year.slice(-2)}` : year.slice(0, 4);
-        const length = brush.measureText(name).width;
-        if (x(month) < free || x(month) + length > wide) return;
-        brush.fillText(name, x(month), 8);
+        const length = context.measureText(name).width;
+        if (x(month) < free || x(month) + length > mapWidth) return;
+        context.fillText(name, x(month), 8);
         free = x(month) + length + 4;
       });
     };
 
-    const drawCells = (brush) => {
+    const drawCells = (context) => {
       const colours = Object.fromEntries(Object.entries(COLOURS).map(([letter, name]) => [letter, token(name)]));
       const gap = token(GAP);
-      const tall = height - 1;
-      const stripe = Math.max(1, Math.round(tall / 4));  // of what is stored, but not as the month closed
+      const cellHeight = height - 1;
+      const stripe = Math.max(1, Math.round(cellHeight / 4));  // marks cells without the final figures of the month
       map.years.forEach((year, month) => {
         const endsYear = map.years[month + 1] !== year;
-        const broad = x(month + 1) - x(month) - (endsYear ? 2 : 1);
+        const cellWidth = x(month + 1) - x(month) - (endsYear ? 2 : 1);
         map.cells.forEach((cells, row) => {
           const letter = cells[month];
           if (letter === "u") return;
-          brush.fillStyle = colours[letter];
-          brush.fillRect(x(month), y(row), broad, tall);
+          context.fillStyle = colours[letter];
+          context.fillRect(x(month), y(row), cellWidth, cellHeight);
           if ("SA".includes(letter)) {
-            brush.fillStyle = gap;
-            brush.fillRect(x(month), y(row) + tall - stripe, broad, stripe);
+            context.fillStyle = gap;
+            context.fillRect(x(month), y(row) + cellHeight - stripe, cellWidth, stripe);
           }
         });
       });
     };
 
-    const frame = (brush, [fromRow, toRow], [fromMonth, toMonth]) => brush.strokeRect(
+    const frame = (context, [fromRow, toRow], [fromMonth, toMonth]) => context.strokeRect(
       x(fromMonth) - 1.5, y(fromRow) - 1.5, x(toMonth + 1) - x(fromMonth) + 2, y(toRow) + height - y(fromRow) + 2,
     );
 
     const canvas = element("bf-map");
-    const cells = document.createElement("canvas");  // so that only what is on top of them is drawn while the pointer moves
+    const cells = document.createElement("canvas");  // kept, so that pointer moves redraw only the overlay
 
-    const drawTop = (selection, cursor) => {
-      const brush = canvas.getContext("2d");
-      brush.save();
-      brush.resetTransform();
-      brush.clearRect(0, 0, canvas.width, canvas.height);
-      brush.drawImage(cells, 0, 0);
-      brush.restore();
+    const drawOverlay = (selection, cursor) => {
+      const context = canvas.getContext("2d");
+      context.save();
+      context.resetTransform();
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(cells, 0, 0);
+      context.restore();
       for (const run of selection?.runs || []) {
-        for (const [thick, name] of [[4, HALO], [2, FRAME]]) {
-          brush.lineWidth = thick;
-          brush.strokeStyle = token(name);
-          frame(brush, [run[0], run.at(-1)], [selection.first, selection.last]);
+        for (const [lineWidth, name] of [[4, HALO], [2, FRAME]]) {
+          context.lineWidth = lineWidth;
+          context.strokeStyle = token(name);
+          frame(context, [run[0], run.at(-1)], [selection.first, selection.last]);
         }
       }
       if (cursor) {
-        brush.lineWidth = 1.5;
-        brush.strokeStyle = token(FRAME);
-        frame(brush, [cursor.row, cursor.row], [cursor.month, cursor.month]);
+        context.lineWidth = 1.5;
+        context.strokeStyle = token(FRAME);
+        frame(context, [cursor.row, cursor.row], [cursor.month, cursor.month]);
       }
     };
 
@@ -130,15 +130,15 @@
       return {
         row: clamp(Math.floor((top - space) / height), 0, rows - 1),
         month: clamp(Math.floor((left + 0.5) / width), 0, months - 1),
-        isInside: left >= 0 && top >= 0 && left < wide && top < high - TOP,
+        isInside: left >= 0 && top >= 0 && left < mapWidth && top < mapHeight - TOP,
       };
     };
 
-    drawAxis(sized(element("bf-map-axis"), axis, high));
-    const brush = sized(cells, wide, high);
-    drawYears(brush);
-    drawCells(brush);
-    sized(canvas, wide, high);
-    return { wide, cellWidth: width, x, y, cellAt, drawTop };
+    drawAxis(setUp(element("bf-map-axis"), axis, mapHeight));
+    const context = setUp(cells, mapWidth, mapHeight);
+    drawYears(context);
+    drawCells(context);
+    setUp(canvas, mapWidth, mapHeight);
+    return { width: mapWidth, cellWidth: width, x, y, cellAt, drawOverlay };
   };
 })();
