@@ -191,7 +191,7 @@ def _completed(job: Job, now: datetime) -> StatusMessage:
             kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was stored or skipped.")
         )
     lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
-    rest = _("All other items are stored.")
+    rest = _("All other items are done.")
     retryable = sum(group.items for group in progress.failures if group.is_retryable)
     if retryable:
         rest += " " + ngettext(

@@ -184,10 +184,10 @@ def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
 @pytest.mark.parametrize(
     ("status", "processed", "sentence"),
     [
-        (Status.CANCELLING, 5, "The 5 items stored so far stay; 1 will be left undone."),
-        (Status.CANCELLING, 1, "The 1 item stored so far stays; 5 will be left undone."),
-        (Status.PAUSING, 5, "The 5 items stored so far stay; the other one is done once someone resumes it."),
-        (Status.PAUSING, 0, "Nothing is stored so far; the other 6 are done once someone resumes it."),
+        (Status.CANCELLING, 5, "The 5 items stored so far are kept; 1 will be left undone."),
+        (Status.CANCELLING, 1, "The 1 item stored so far is kept; 5 will be left undone."),
+        (Status.PAUSING, 5, "The 5 items stored so far are kept; the other one is done once someone resumes it."),
+        (Status.PAUSING, 0, "No items are stored so far; the other 6 are done once someone resumes it."),
         (Status.PAUSED, 5, "It then goes on with the one item that is left."),
         (Status.PAUSED, 2, "It then goes on with the 4 items that are left."),
     ],
@@ -211,7 +211,7 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
     banner = resumed_message(paused, NOW)
     assert banner is not None
     assert banner.lead == "Resumed 2 times, most recently at 09:26, from the last stored item."
-    assert banner.rest.endswith("was kept and is not computed again.")
+    assert banner.rest.endswith("were kept and are not computed again.")
     assert status_message(paused, NOW).rest.startswith("Nothing is computed until")
 
 
@@ -221,7 +221,7 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
         ([(5, True), (1, False)], "under the limits of the next job. The other one would fail the same way."),
         ([(1, True), (5, False)], "under the limits of the next job. The other 5 would fail the same way."),
         ([(6, True)], "under the limits of the next job."),
-        ([(6, False)], "Everything else is in place. A retry would fail the same way."),
+        ([(6, False)], "All other items are done. A retry would fail the same way."),
     ],
 )
 def test_an_ended_job_says_which_of_its_failures_a_retry_may_help(
@@ -241,12 +241,12 @@ def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_st
     shown = job_details(JobFactory.build(status=Status.PAUSED, progress=Progress(total_items=6, minutes=minutes)), NOW)
     assert [(fact.label, fact.value, fact.note) for fact in shown[:2]] == [
         ("Pace", "20 items a minute", "before it was paused"),
-        ("Expected end", "Unknown while paused", "a paused job keeps new ones from starting"),
+        ("Expected end", "Unknown while paused", "a paused job blocks new jobs"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("waited", "words"), [({}, "none"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in all")]
+    ("waited", "words"), [({}, "none"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in total")]
 )
 def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, float], words: str) -> None:
     progress = Progress(total_items=6, processed=6, limiter=LimiterReport(waited=waited))
@@ -324,7 +324,11 @@ def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner()
 def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_its_card() -> None:
     ended = {"started_at": NOW, "ended_at": NOW + timedelta(minutes=9)}
     done = last_job_card(JobFactory.build(status=Status.COMPLETED, **ended), ALL, NOW + timedelta(hours=1))
-    assert (done.status, done.badge.label, done.last_job_note) == ("idle", "Nothing is running", "at 09:35, after 9 min")
+    assert (done.status, done.badge.label, done.last_job_note) == (
+        "idle",
+        "Nothing is running",
+        "at 09:35, after 9 min",
+    )
     some_failed = Progress(total_items=6, processed=4, failed=2)
     left = last_job_card(JobFactory.build(status=Status.COMPLETED, progress=some_failed, **ended), ALL, NOW)
     assert (left.status, left.badge.label) == ("completed", "Completed, 2 failed")

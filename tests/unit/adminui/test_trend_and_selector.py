@@ -49,12 +49,12 @@ def test_the_table_has_the_points_of_the_program_year_that_is_looked_at() -> Non
 
 
 def test_it_can_be_looked_further_back_only_where_there_is_more() -> None:
-    assert [span["label"] for span in a_trend().data["spans"]] == ["This program year", "Two program years"]
+    assert [span["label"] for span in a_trend().data["periods"]] == ["This program year", "Two program years"]
     alone = trend_charts.trend_charts([Series("91", ProgramYear(2023), [point(JULY)])], ProgramYear(2023), JULY)
-    assert [span["label"] for span in alone.data["spans"]] == ["This program year"]
+    assert [span["label"] for span in alone.data["periods"]] == ["This program year"]
     old = Series("91", ProgramYear(2019), [point(date(2020, 6, 30))])
     long = trend_charts.trend_charts([old, Series("91", ProgramYear(2023), [point(JULY)])], ProgramYear(2023), JULY)
-    assert [span["label"] for span in long.data["spans"]] == ["This program year", "5 program years"]
+    assert [span["label"] for span in long.data["periods"]] == ["This program year", "5 program years"]
 
 
 def test_the_dates_of_a_year_can_be_walked_through() -> None:
