@@ -80,7 +80,8 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
     ]
     if fetches:
         failed = _(
-            "Each item is tried up to 5 times. The job continues without items that still fail; you can retry them later."
+            "Each item is tried up to 5 times. The job continues without items that still fail. "
+            "You can retry them later."
         )
         rows.append(Detail(_("Failed items"), failed))
         rows.append(Detail(_("Limits"), ", ".join(formatting.limits(limits))))

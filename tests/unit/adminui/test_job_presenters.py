@@ -13,6 +13,7 @@ from adminui.presenters import formatting
 from adminui.presenters.failure_causes import CAUSES, cause_of
 from adminui.presenters.job_card import etag_of, job_card, last_job_card
 from adminui.presenters.job_details import Detail, job_details
+from adminui.presenters.job_history import job_table
 from adminui.presenters.progress_bar import progress_bar
 from adminui.presenters.sparkline import sparkline
 from adminui.presenters.start_panel import presets, start_blocked
@@ -296,6 +297,31 @@ def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
         ("skip", "50%", "0.5%"),
         ("fail", "50.5%", "0.5%"),
     ]
+
+
+def test_skipped_items_are_counted_by_their_reason() -> None:
+    progress = Progress(total_items=300, skipped={"stored": 82, "not-published": 14})
+    assert [part.label for part in progress_bar(a_running_job(progress)).legend] == [
+        "14 not published, 82 already stored",
+        "204 to do",
+    ]
+
+
+def test_requests_of_an_idle_limiter_are_counted_for_this_minute() -> None:
+    limiter = LimiterReport(state=LimiterState.IDLE, reason="No requests.")
+    job = a_running_job(Progress(total_items=6, limiter=limiter))
+    requests = [detail.note for detail in job_details(job, NOW) if detail.label == "Requests"]
+    assert requests == ["0 of 60 this minute; idle"]
+
+
+def test_a_row_of_the_history_has_a_cell_for_each_column_and_the_id_that_polling_replaces() -> None:
+    job = a_running_job(Progress(total_items=6, processed=2))
+    table = job_table([job], NOW)
+    (line,) = table.rows
+    assert len(line.cells) == len(table.columns)
+    assert (line.id, line.kind) == (f"bf-row-{job.id}", "current")
+    assert line.cells[1].href == f"/admin/backfill/jobs/{job.id}/"
+    assert [(cell.text, cell.is_empty) for cell in line.cells[5:7]] == [("2 of 6", False), ("None", True)]
 
 
 def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
