@@ -1,4 +1,4 @@
-"""The section as an application, and the admin that holds it."""
+"""Application configurations of the section and of the admin site."""
 
 from django.apps import AppConfig
 from django.contrib.admin import apps
@@ -10,7 +10,7 @@ class AdminUiConfig(AppConfig):
 
 
 class BackfillAdminConfig(apps.AdminConfig):
-    """Django's admin, with the section in it."""
+    """Django's admin with `BackfillAdminSite` as its default site."""
 
     default = False
     default_site = "adminui.site.BackfillAdminSite"

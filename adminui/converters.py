@@ -1,4 +1,4 @@
-"""Parts of addresses."""
+"""Path converters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DateConverter:
 
 
 class DistrictConverter:
-    """91, 01 or F; normalised."""
+    """A district such as 91, 01 or F, normalised."""
 
     regex = r"[0-9]{1,5}|[A-Za-z]"
 

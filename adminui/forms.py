@@ -1,4 +1,4 @@
-"""What operators send. A form reads types; rules are the domain's, whose sentences are put beside the fields."""
+"""Forms parse types. The domain validates the values; its error messages are added to the fields."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _WORD = re.compile(rf"\d+{_TO}\d+|[^\s,;]+")
 _LONGEST_RANGE = 500
 
 _API_NAMES = {"districts": "targetDistricts"}
-"""Of the fields whose name there is not their own in camel case."""
+"""API names that are not the camel case of the field name."""
 
 
-def districts_in(text: str) -> list[str]:
-    """The ids in `20-34, 60 and F`. ValueError, with a sentence, for what is none."""
+def parse_districts(text: str) -> list[str]:
+    """The district ids in a text such as `20-34, 60 and F`. Raises ValueError with a message for the user."""
     found: list[str] = []
     for word in _WORD.findall(text):
         if word == "and":
@@ -41,24 +41,24 @@ def districts_in(text: str) -> list[str]:
             continue
         first, last = int(match[1]), int(match[2])
         if not first <= last or last - first > _LONGEST_RANGE:
-            raise ValueError(_("A range goes from the smaller number to the larger, like 41-46."))
+            raise ValueError(_("Write a range from the smaller number to the larger one, such as 41-46."))
         found += [normalised_district(str(number)) for number in range(max(first, 1), last + 1)]
     return found
 
 
-def sentences(errors: Iterable[object]) -> list[str]:
+def error_texts(errors: Iterable[object]) -> list[str]:
     return [str(error) for error in errors]
 
 
 class DistrictsInput(forms.Widget):
-    """Ticked boxes, and a text of ids and ranges beside them."""
+    """Check boxes and a text field with ids and ranges."""
 
     def value_from_datadict(self, data: Any, _files: Any, name: str) -> list[str]:
         return [*data.getlist("district"), data.get(name, "")]
 
 
 class DistrictsField(forms.Field):
-    """Ids, none twice; nothing stands for all."""
+    """District ids without duplicates. Empty means all districts."""
 
     widget = DistrictsInput
 
@@ -66,29 +66,29 @@ class DistrictsField(forms.Field):
         found: dict[str, None] = {}
         for text in value or ():
             try:
-                found.update(dict.fromkeys(districts_in(text)))
+                found.update(dict.fromkeys(parse_districts(text)))
             except ValueError as exc:
                 raise forms.ValidationError(_("“%(text)s”: %(why)s") % {"text": text[:40], "why": exc}) from exc
         return tuple(found)
 
 
-class RulesForm(forms.Form):
-    """A form to which the sentences of the domain can be added, which call fields by their names in the API."""
+class DomainForm(forms.Form):
+    """A form that takes the error messages of the domain, which use the field names of the API."""
 
-    def take(self, exc: InvalidRequest) -> None:
-        """Put each sentence beside its field, and those of no field above the form."""
+    def add_domain_errors(self, exc: InvalidRequest) -> None:
+        """Add each message to its field, or to the form if it belongs to no field."""
         details: Mapping[str, list[str]] = exc.details or {}
         fields = {_API_NAMES.get(name, camel(name)): name for name in self.fields}
-        for name, sentences in details.items():
-            for sentence in sentences:
-                self.add_error(fields.get(name), self._worded(sentence, fields))
+        for name, messages in details.items():
+            for message in messages:
+                self.add_error(fields.get(name), self._with_field_labels(message, fields))
 
-    def _worded(self, sentence: str, fields: Mapping[str, str]) -> str:
-        """With the names of fields as the page has them."""
-        return re.sub("|".join(fields), lambda match: f"“{self.fields[fields[match[0]]].label}”", sentence)
+    def _with_field_labels(self, message: str, fields: Mapping[str, str]) -> str:
+        """Replace API names by the labels of the page."""
+        return re.sub("|".join(fields), lambda match: f"“{self.fields[fields[match[0]]].label}”", message)
 
 
-class StartForm(RulesForm):
+class StartForm(DomainForm):
     job_type = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in JobType], label=gettext_lazy("Job type"))
     start_date = forms.DateField(required=False, label=gettext_lazy("From"))
     end_date = forms.DateField(required=False, label=gettext_lazy("To"))
@@ -98,7 +98,7 @@ class StartForm(RulesForm):
     plan_id = forms.CharField(required=False, max_length=100)
 
     def request(self) -> JobRequest:
-        """Of a valid form."""
+        """The job request. The form must be valid."""
         values = self.cleaned_data
         return JobRequest(
             job_type=JobType(values["job_type"]),
@@ -111,8 +111,8 @@ class StartForm(RulesForm):
         )
 
 
-class LimitsForm(RulesForm):
-    """Any of the limits; one that is left empty stays as it is."""
+class LimitsForm(DomainForm):
+    """Rate limits. An empty field keeps its current value."""
 
     max_requests_per_minute = forms.IntegerField(required=False, label=gettext_lazy("Requests a minute"))
     max_concurrent = forms.IntegerField(required=False, label=gettext_lazy("Requests at once"))
@@ -121,7 +121,7 @@ class LimitsForm(RulesForm):
     backoff_multiplier = forms.FloatField(required=False, label=gettext_lazy("Backoff factor"))
 
     def changes(self, current: RateLimits) -> dict[str, float]:
-        """What differs from the current ones."""
+        """The limits that differ from `current`."""
         now = current.to_dict()
         given = {name: value for name, value in self.cleaned_data.items() if value is not None}
         return {name: value for name, value in given.items() if value != now[name]}

@@ -1,4 +1,4 @@
-"""Who may do what here: the permissions of the API, and how an operator asks for them."""
+"""The permissions of the section, which are those of the API."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from django.utils.translation import gettext_lazy as _
 
 VIEW = "backfill.view_backfilljob"
 START = "backfill.add_backfilljob"
-STEER = "backfill.change_backfilljob"
-SET_LIMITS = "backfill.change_ratelimitconfig"
+CHANGE = "backfill.change_backfilljob"
+CHANGE_LIMITS = "backfill.change_ratelimitconfig"
 
-NAMES: dict[str, str | Promise] = {
+LABELS: dict[str, str | Promise] = {
     VIEW: _("Can view backfill job"),
     START: _("Can add backfill job"),
-    STEER: _("Can change backfill job"),
-    SET_LIMITS: _("Can change rate limit config"),
+    CHANGE: _("Can change backfill job"),
+    CHANGE_LIMITS: _("Can change rate limit config"),
 }
-"""As an administrator finds them in the list of permissions."""
+"""Names in the permission list of the admin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
-    """What the one who looks may do."""
+class Permissions:
+    """Permissions of the current user."""
 
     can_start: bool
-    can_steer: bool
-    can_set_limits: bool
+    can_change: bool
+    can_change_limits: bool
 
     @classmethod
-    def of(cls, user: AbstractBaseUser | AnonymousUser) -> Rights:
+    def of(cls, user: AbstractBaseUser | AnonymousUser) -> Permissions:
         has = user.has_perm  # type: ignore[union-attr]
-        return cls(can_start=has(START), can_steer=has(STEER), can_set_limits=has(SET_LIMITS))
+        return cls(can_start=has(START), can_change=has(CHANGE), can_change_limits=has(CHANGE_LIMITS))
 
     @property
     def missing(self) -> list[str]:
-        """The names of the permissions to ask for; nothing where all is allowed."""
-        held = {START: self.can_start, STEER: self.can_steer, SET_LIMITS: self.can_set_limits}
-        return names(permission for permission, is_held in held.items() if not is_held)
+        """Names of the permissions that the user does not have."""
+        held = {START: self.can_start, CHANGE: self.can_change, CHANGE_LIMITS: self.can_change_limits}
+        return permission_labels(permission for permission, is_held in held.items() if not is_held)
 
     @property
-    def mark(self) -> str:
-        """Three digits, so that an ETag of one operator is never that of another with other rights."""
-        return f"{self.can_start:d}{self.can_steer:d}{self.can_set_limits:d}"
+    def etag_part(self) -> str:
+        """Three digits that keep the ETags of users with different permissions apart."""
+        return f"{self.can_start:d}{self.can_change:d}{self.can_change_limits:d}"
 
 
-def names(permissions: Iterable[str]) -> list[str]:
-    return [str(NAMES[permission]) for permission in permissions]
+def permission_labels(permissions: Iterable[str]) -> list[str]:
+    return [str(LABELS[permission]) for permission in permissions]

@@ -1,4 +1,4 @@
-"""What addresses say. A word that is unknown there stands for none: an address is not typed by people."""
+"""Parse query parameters. An invalid value is ignored, because URLs come from links and not from users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.http import QueryDict
 
-from adminui.forms import districts_in
+from adminui.forms import parse_districts
 from backfill.domain import (
     Cadence,
     JobFilter,
@@ -26,7 +26,7 @@ LARGEST_PAGE = 100_000
 
 
 class _Page(Protocol):
-    """Of a list, and how long that is."""
+    """A page of a list and the length of the list."""
 
     @property
     def rows(self) -> Sequence[Any]: ...
@@ -34,7 +34,7 @@ class _Page(Protocol):
     def total(self) -> int: ...
 
 
-Found = TypeVar("Found", bound=_Page)
+PageT = TypeVar("PageT", bound=_Page)
 
 
 def job_filter(query: QueryDict) -> JobFilter:
@@ -49,13 +49,13 @@ def page_number(query: QueryDict, name: str = "page") -> int:
     return max(min(int(text), LARGEST_PAGE), 1) if text.isascii() and text.isdigit() and len(text) < 8 else 1
 
 
-def page_of(number: int, size: int, found: Callable[[int], Found]) -> tuple[int, Found]:
-    """What is `found` at the offset of that page, or on the last one where there are fewer; and its number."""
-    page = found((number - 1) * size)
+def fetch_page(number: int, size: int, fetch: Callable[[int], PageT]) -> tuple[int, PageT]:
+    """The page `number` from `fetch(offset)`, or the last page if there are fewer, with its number."""
+    page = fetch((number - 1) * size)
     if page.rows or number == 1:
         return number, page
     last = max(ceil(page.total / size), 1)
-    return last, found((last - 1) * size)
+    return last, fetch((last - 1) * size)
 
 
 def outcome_filter(query: QueryDict) -> OutcomeFilter:
@@ -68,12 +68,12 @@ def outcome_filter(query: QueryDict) -> OutcomeFilter:
 
 
 def shows_all_districts(query: QueryDict) -> bool:
-    """Of the card of a job, and not only those at work or with failures."""
+    """Whether the job card lists all districts and not only notable ones."""
     return query.get("districts") == "all"
 
 
 def start_values(query: QueryDict) -> dict[str, Any]:
-    """What an address fills the start form with: `?from=2010-07-01&to=2011-06-30&district=20&district=21`."""
+    """Initial values of the start form: `?from=2010-07-01&to=2011-06-30&district=20&district=21`."""
     values: dict[str, Any] = {}
     for name, field in (("from", "start_date"), ("to", "end_date")):
         try:
@@ -85,7 +85,9 @@ def start_values(query: QueryDict) -> dict[str, Any]:
     if (job_type := query.get("job", "")) in set(JobType):
         values["job_type"] = job_type
     try:
-        values["districts"] = tuple(dict.fromkeys(d for text in query.getlist("district") for d in districts_in(text)))
+        values["districts"] = tuple(
+            dict.fromkeys(d for text in query.getlist("district") for d in parse_districts(text))
+        )
     except ValueError:
         values["districts"] = ()
     if query.get("skip") in {"0", "1"}:

@@ -1,4 +1,4 @@
-"""What every view of this door shares: who may, what is shown where something is refused, and what htmx asks for."""
+"""Permission checks, error handling and rendering for all views."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 
-from adminui.permissions import VIEW, names
+from adminui.permissions import VIEW, permission_labels
 from backfill import bootstrap
 from backfill.domain import Actor, Channel
 from backfill.errors import (
@@ -32,7 +32,7 @@ View = Callable[..., HttpResponse]
 Context = Mapping[str, Any]
 
 
-def the_service() -> BackfillService:
+def get_service() -> BackfillService:
     return bootstrap.backfill_service()
 
 
@@ -45,17 +45,17 @@ def actor(request: HttpRequest) -> Actor:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Whether a part of the page is asked for, and not a page."""
+    """Whether htmx requests a fragment instead of a page."""
     return request.headers.get("HX-Request") == "true"
 
 
 def read_view(view: View) -> View:
-    """For a view that shows something."""
+    """Decorate a view that only reads."""
     return _guarded(view, VIEW, ("GET", "HEAD"))
 
 
 def action_view(permission: str, *more_methods: str) -> Callable[[View], View]:
-    """For a view that changes something, by POST; `more_methods` where it also shows what it would do."""
+    """Decorate a view that changes something by POST. `more_methods` are allowed as well."""
     return lambda view: _guarded(view, permission, ("POST", *more_methods))
 
 
@@ -64,9 +64,9 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method not in methods:
             return HttpResponseNotAllowed(methods)
-        missing = [wanted for wanted in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(wanted)]
+        missing = [name for name in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(name)]
         if missing:
-            response = _refused(request, missing)
+            response = _permission_denied(request, missing)
         else:
             try:
                 response = view(request, *args, **kwargs)
@@ -80,52 +80,57 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
     return guarded
 
 
-def page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
-    """A whole page of the admin."""
+def render_page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+    """Render a page of the admin."""
     return render(request, template, {**admin.site.each_context(request), **context}, status=status)
 
 
-def part(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
-    """A part of a page, for htmx."""
+def render_fragment(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+    """Render a fragment for htmx."""
     return render(request, template, context, status=status)
 
 
-def dialog(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
-    """In the page's dialog; a page of its own where no script asks."""
+def render_dialog(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
+    """Render into the dialog of the page, or as a page if scripts are disabled."""
     if is_htmx(request):
-        response = part(request, template, context, status=status)
+        response = render_fragment(request, template, context, status=status)
         response["HX-Retarget"], response["HX-Reswap"] = "#bf-dialog", "innerHTML"
         return response
-    return page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
+    return render_page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
 
 
-def done(request: HttpRequest, sentence: str, *, focus: str = "") -> HttpResponse:
-    """What came of an action. A script closes the dialog, says the sentence and looks at the job at once."""
+def action_done(request: HttpRequest, message: str, *, focus_status: bool = False) -> HttpResponse:
+    """Report a successful action. The script closes the dialog, shows the message and polls the job.
+
+    `focus_status` moves the focus to the heading of the job card.
+    """
     if is_htmx(request):
         response = HttpResponse(status=204)
-        response["HX-Trigger"] = json.dumps({"bf-done": {"sentence": sentence, "focus": focus}})
+        response["HX-Trigger"] = json.dumps({"bf-action-done": {"message": message, "focusStatus": focus_status}})
         return response
-    messages.success(request, sentence)
+    messages.success(request, message)
     return HttpResponseRedirect(reverse("admin:backfill"))
 
 
 def error_response(request: HttpRequest, exc: BackfillError) -> HttpResponse:
-    """A refusal, as a sentence where it was asked for."""
+    """Show an error in the alert area, as a message after a redirect, or as a page."""
     status = _status_of(exc)
     if is_htmx(request):
-        return notice(request, _("Nothing was changed."), exc.message, status=status)
+        return alert(request, _("Nothing was changed."), exc.message, status=status)
     if request.method == "POST":
         messages.error(request, exc.message)
         return HttpResponseRedirect(reverse("admin:backfill"))
-    return page(
-        request, "admin/backfill/error_page.html", {"title": _("Backfill"), "sentence": exc.message}, status=status
+    return render_page(
+        request, "admin/backfill/error_page.html", {"title": _("Backfill"), "message": exc.message}, status=status
     )
 
 
-def notice(request: HttpRequest, lead: str, sentence: str, *, status: int) -> HttpResponse:
-    """A refusal above the page, where it is read out; the dialog is closed, since it no longer holds."""
-    response = part(request, "admin/backfill/notice.html", {"lead": lead, "sentence": sentence}, status=status)
-    response["HX-Retarget"], response["HX-Reswap"] = "#bf-notices", "innerHTML"
+def alert(request: HttpRequest, title: str, message: str, *, status: int) -> HttpResponse:
+    """Render an alert above the page. The script closes the dialog, which is out of date."""
+    response = render_fragment(
+        request, "admin/backfill/alert.html", {"alert_title": title, "message": message}, status=status
+    )
+    response["HX-Retarget"], response["HX-Reswap"] = "#bf-alerts", "innerHTML"
     return response
 
 
@@ -139,19 +144,19 @@ def _status_of(exc: BackfillError) -> int:
     return 502 if isinstance(exc, DashboardUnavailable) else 409
 
 
-def _refused(request: HttpRequest, missing: list[str]) -> HttpResponse:
-    lead = _("This needs a permission that you do not have.")
-    sentence = _("Ask an administrator for “%(names)s”.") % {"names": "”, “".join(names(missing))}
+def _permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse:
+    alert_title = _("You do not have permission to do this.")
+    message = _("Ask an administrator for “%(names)s”.") % {"names": "”, “".join(permission_labels(missing))}
     if is_htmx(request):
-        return notice(request, lead, sentence, status=403)
-    context = {"title": _("Backfill"), "lead": lead, "sentence": sentence}
-    return page(request, "admin/backfill/error_page.html", context, status=403)
+        return alert(request, alert_title, message, status=403)
+    context = {"title": _("Backfill"), "alert_title": alert_title, "message": message}
+    return render_page(request, "admin/backfill/error_page.html", context, status=403)
 
 
-def is_known(request: HttpRequest, etag: str) -> bool:
-    """Whether the browser says that it shows what bears this tag."""
+def etag_matches(request: HttpRequest, etag: str) -> bool:
+    """Whether the browser has the content with this ETag."""
     return etag in parse_etags(request.headers.get("If-None-Match", ""))
 
 
-def unchanged(etag: str) -> HttpResponse:
+def not_modified(etag: str) -> HttpResponse:
     return HttpResponse(status=304, headers={"ETag": etag})

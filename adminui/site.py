@@ -1,4 +1,4 @@
-"""The admin site: Django's own, with Backfill first."""
+"""The admin site with the Backfill section."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class BackfillAdminSite(AdminSite):
         return [path("backfill/", include(section_urls(self))), *super().get_urls()]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        applications: list[Any] = super().get_app_list(request, app_label)
+        apps: list[Any] = super().get_app_list(request, app_label)
         if app_label is not None or not request.user.has_perm(VIEW):
-            return applications
-        address = reverse("admin:backfill", current_app=self.name)
+            return apps
+        url = reverse("admin:backfill", current_app=self.name)
         entry = {
-            "name": _("Start, watch and look back"),
+            "name": _("Backfill jobs"),
             "object_name": "Backfill",
-            "admin_url": address,
+            "admin_url": url,
             "add_url": None,
             "perms": {"view": True},
             "view_only": True,
@@ -38,8 +38,8 @@ class BackfillAdminSite(AdminSite):
         section = {
             "name": _("Backfill"),
             "app_label": "backfill",
-            "app_url": address,
+            "app_url": url,
             "has_module_perms": True,
             "models": [entry],
         }
-        return [section, *applications]
+        return [section, *apps]

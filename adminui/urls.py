@@ -1,4 +1,4 @@
-"""The addresses of the section, under /admin/backfill/."""
+"""URLs of the section, below /admin/backfill/."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.urls import URLPattern, path, register_converter
 
 from adminui.converters import DateConverter, DistrictConverter
 from adminui.responses import View
-from adminui.views import coverage, job_actions, jobs, page, results, start_job
+from adminui.views import coverage, job_actions, jobs, overview, results, start_job
 
 if TYPE_CHECKING:
     from adminui.site import BackfillAdminSite
@@ -19,24 +19,24 @@ register_converter(DistrictConverter, "district")
 
 
 def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
-    """Each behind the sign-in of the admin."""
+    """URL patterns of the section; each view requires an admin login."""
     views: dict[str, tuple[str, View]] = {
-        "": ("backfill", page.index),
-        "now/": ("backfill_now", page.now),
-        "history/": ("backfill_history", page.history),
+        "": ("backfill", overview.overview),
+        "now/": ("backfill_now", overview.job_status),
+        "history/": ("backfill_history", overview.history),
         "preview/": ("backfill_preview", start_job.preview),
         "start/": ("backfill_start", start_job.start),
         "limits/": ("backfill_limits", start_job.limits),
         "jobs/<uuid:job_id>/": ("backfill_job", jobs.job),
-        "jobs/<uuid:job_id>/now/": ("backfill_job_now", jobs.now),
+        "jobs/<uuid:job_id>/now/": ("backfill_job_now", jobs.job_status),
         "jobs/<uuid:job_id>/cancel/": ("backfill_cancel", job_actions.cancel),
         "jobs/<uuid:job_id>/pause/": ("backfill_pause", job_actions.pause),
         "jobs/<uuid:job_id>/resume/": ("backfill_resume", job_actions.resume),
-        "jobs/<uuid:job_id>/lower/": ("backfill_lower", job_actions.lower),
+        "jobs/<uuid:job_id>/lower/": ("backfill_lower", job_actions.lower_limits),
         "jobs/<uuid:job_id>/retry/": ("backfill_retry", job_actions.retry),
         "coverage/": ("backfill_coverage", coverage.coverage),
         "coverage/map/": ("backfill_coverage_map", coverage.coverage_map),
-        "results/": ("backfill_results", results.newest),
+        "results/": ("backfill_results", results.find_result),
         "results/world/": ("backfill_world", results.world),
         "results/world/<date:day>/": ("backfill_world_on", results.world),
         "results/<district:district>/": ("backfill_district", results.district),

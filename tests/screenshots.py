@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.desk import SECTION, Desk, chromium, fill_form, launched, pill, preview
+from tests.browser.desk import SECTION, Desk, chromium, fill_form, launched, preview, status_badge
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WORLD = ("--districts", "40", "--clubs", "10", "--latency-ms", "60")
@@ -83,7 +83,7 @@ def main() -> int:
                 {"kind": "stale_footer", "times": -1, "match": "clubperformance~38~"},
             )
             page.click("#bf-confirm")
-            expect(pill(page)).to_have_text("Running", timeout=20_000)
+            expect(status_badge(page)).to_have_text("Running", timeout=20_000)
             page.locator("#bf-districts > summary").click()
             expect(page.locator(".bf-sparkline")).to_be_visible(timeout=240_000)
             take(page, "running")

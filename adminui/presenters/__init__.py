@@ -1,1 +1,1 @@
-"""From values to what a template shows: presenters compute, templates show."""
+"""Presenters turn domain values into the values that templates show."""

@@ -1,4 +1,4 @@
-"""What can be chosen from, in a form or a filter."""
+"""Options of a form field or a filter."""
 
 from __future__ import annotations
 

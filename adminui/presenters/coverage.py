@@ -1,4 +1,4 @@
-"""What is stored of each month, as a table; the gaps, and how much there is of it all."""
+"""The coverage page: stored months as tables, gaps and totals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _STORED = frozenset({Cell.SNAPSHOT, Cell.FINAL, Cell.ANALYTICS})
 
 
 @dataclass(frozen=True, slots=True)
-class GapLine:
-    """Closes that are missing, in words, and the address of a start form that is filled with them."""
+class GapRow:
+    """A gap, with the query string that fills the start form with it."""
 
     title: str
     text: str
@@ -29,30 +29,30 @@ class GapLine:
 
 
 @dataclass(frozen=True, slots=True)
-class MonthLine:
+class MonthRow:
     name: str
     published: str
     stored: str
     analysed: str
     missing: str
-    """Which closes, in words; empty where none is."""
+    """Districts whose close is missing; empty if none is missing."""
     query: str
 
 
 @dataclass(frozen=True, slots=True)
-class YearLines:
+class YearTable:
     name: str
-    months: list[MonthLine]
+    months: list[MonthRow]
     missing: int
 
 
 def is_empty(coverage: Coverage) -> bool:
-    """Whether nothing is known: no calendar and no snapshot is stored."""
+    """Whether neither a calendar nor a snapshot is stored."""
     return not any(month.cells for month in coverage.months)
 
 
 def summary(coverage: Coverage) -> str:
-    """21,922 of 24,328 published district months stored: of each at least one date."""
+    """21,922 of 24,328 published district months stored. A month counts if one of its dates is stored."""
     published = stored = 0
     for month in coverage.months:
         held = sum(cell in _STORED for cell in month.cells.values())
@@ -69,30 +69,30 @@ def size(coverage: Coverage) -> str:
     return f"{districts}, {ngettext('%(n)s month', '%(n)s months', count) % {'n': formatting.number(count)}}"
 
 
-def gap_line(gap: Gap, coverage: Coverage) -> GapLine:
+def gap_row(gap: Gap, coverage: Coverage) -> GapRow:
     names = [district for district in gap.districts if district != SUMMARY]
-    where = _("All districts") if _is_everything(gap, coverage) else formatting.where(gap.districts)
+    where = _("All districts") if _has_all_districts(gap, coverage) else formatting.where(gap.districts)
     text = ngettext("%(n)s close is missing", "%(n)s closes are missing", gap.closes)
-    is_all = _is_everything(gap, coverage) or not names  # the summary is collected with every job
-    return GapLine(
+    is_all = _has_all_districts(gap, coverage) or not names  # the summary is collected with every job
+    return GapRow(
         title=f"{where}, {month_span(gap.first, gap.last)}",
         text=text % {"n": formatting.number(gap.closes)},
         query=start_query(gap.first, gap.last, [] if is_all else names),
     )
 
 
-def gap_lines(coverage: Coverage) -> list[GapLine]:
-    return [gap_line(gap, coverage) for gap in coverage.gaps]
+def gap_rows(coverage: Coverage) -> list[GapRow]:
+    return [gap_row(gap, coverage) for gap in coverage.gaps]
 
 
-def years(coverage: Coverage) -> list[YearLines]:
-    """The table, newest program year first, and in it the newest month."""
+def year_tables(coverage: Coverage) -> list[YearTable]:
+    """One table for each program year. Years and months are sorted newest first."""
     by_year = groupby(coverage.months, key=lambda month: ProgramYear.of(month.month_end))
     lines = [(year, list(months)) for year, months in by_year]
     return [
-        YearLines(
+        YearTable(
             name=str(year),
-            months=[_month_line(month) for month in reversed(months)],
+            months=[_month_row(month) for month in reversed(months)],
             missing=sum(len(month.missing) for month in months),
         )
         for year, months in reversed(lines)
@@ -100,19 +100,19 @@ def years(coverage: Coverage) -> list[YearLines]:
 
 
 def start_query(first: date, last: date, districts: Sequence[str]) -> str:
-    """Of an address whose start form is filled: the closes of those months, of all districts where none is named."""
+    """Query string that fills the start form with the closes of these months. No districts means all."""
     query = [("from", first.isoformat()), ("to", last.isoformat()), ("cadence", str(Cadence.MONTH_ENDS))]
     return urlencode([*query, *(("district", names) for names in _ranges(districts))])
 
 
 def month_span(first: date, last: date) -> str:
-    """Jul 2010 to Jun 2011, or the one month."""
+    """Jul 2010 to Jun 2011; the month alone if both are equal."""
     begin, end = date_format(first, "M Y"), date_format(last, "M Y")
     return begin if begin == end else _("%(first)s to %(last)s") % {"first": begin, "last": end}
 
 
 def districts_of(coverage: Coverage) -> list[str]:
-    """Of every month, in order; each month holds all that are known of any."""
+    """All known districts, in order. Every month has a cell for each of them."""
     return list(coverage.months[0].cells) if coverage.months else []
 
 
@@ -120,8 +120,8 @@ def month_name(month: CoveredMonth) -> str:
     return date_format(month.month_end, "M Y")
 
 
-def _is_everything(gap: Gap, coverage: Coverage) -> bool:
-    """Whether in its months no other district was published."""
+def _has_all_districts(gap: Gap, coverage: Coverage) -> bool:
+    """Whether the gap has all districts that were published in its months."""
     months = (month for month in coverage.months if gap.first <= month.month_end <= gap.last)
     return all(_published(month) == set(gap.districts) for month in months)
 
@@ -130,12 +130,12 @@ def _published(month: CoveredMonth) -> set[str]:
     return {district for district, cell in month.cells.items() if cell is not Cell.UNPUBLISHED}
 
 
-def _month_line(month: CoveredMonth) -> MonthLine:
+def _month_row(month: CoveredMonth) -> MonthRow:
     cells = list(month.cells.values())
     missing = sorted(month.missing, key=list(month.cells).index)
     is_all = month.missing == _published(month)
     names = [] if is_all else [district for district in missing if district != SUMMARY]
-    return MonthLine(
+    return MonthRow(
         name=month_name(month),
         published=formatting.number(len(_published(month))),
         stored=formatting.number(sum(cell in _STORED for cell in cells)),
@@ -146,7 +146,7 @@ def _month_line(month: CoveredMonth) -> MonthLine:
 
 
 def _ranges(districts: Sequence[str]) -> Iterator[str]:
-    """20-34, 60, F: what is in a row is one range."""
+    """20-34, 60, F: consecutive districts form a range."""
     numbered = [district for district in districts if district.isdigit()]
     for _offset, run in groupby(enumerate(numbered), key=lambda pair: int(pair[1]) - pair[0]):
         names = [formatting.one_district(district) for _n, district in run]

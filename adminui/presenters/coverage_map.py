@@ -1,4 +1,4 @@
-"""The map of districts and months, as it is sent to the script that draws it."""
+"""The JSON of the coverage map, read by coverage.js."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from adminui.presenters import formatting
-from adminui.presenters.coverage import districts_of, gap_line, month_name, size, summary
+from adminui.presenters.coverage import districts_of, gap_row, month_name, size, summary
 from backfill.domain import SUMMARY, Cell, CoveredMonth, Gap, ProgramYear
 from backfill.service.queries import Coverage
 
 LARGEST_GAPS = 3
-"""Beside the map."""
+"""Number of gaps listed below the map."""
 
 _LETTERS = {Cell.NONE: "n", Cell.SNAPSHOT: "s", Cell.FINAL: "f", Cell.ANALYTICS: "a", Cell.UNPUBLISHED: "u"}
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
-"""A month has at most 31 dates, so that a count of them is one digit."""
+"""Base 32: a month has at most 31 dates, so a count is one digit."""
 
 
-def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
-    """The map, small enough to be sent whole: a row a district, a letter a month.
+def map_json(coverage: Coverage, today: date) -> dict[str, Any]:
+    """The whole map, with a string for each district and a character for each month.
 
-    `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case where the close of the month
-    should be stored and is not, or not as it is since the month closed. `stored` and `computed` are how many dates of
-    the month are, a digit of base 32 a month.
+    `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case if the final figures of a closed
+    month are missing. `stored` and `computed` count the dates of the month in base 32.
     """
     months, districts = coverage.months, districts_of(coverage)
     return {
@@ -43,20 +42,20 @@ def as_json(coverage: Coverage, today: date) -> dict[str, Any]:
         "size": size(coverage),
         "gaps": [_gap_as_json(gap, coverage) for gap in coverage.gaps[:LARGEST_GAPS]],
         "moreGaps": len(coverage.gaps) > LARGEST_GAPS,
-        "words": words(),
+        "texts": map_texts(),
     }
 
 
-def words() -> dict[str, Any]:
-    """What the script says. `{n}` and the like stand for figures; a pair is singular and plural."""
+def map_texts() -> dict[str, Any]:
+    """Texts of coverage.js. `{n}` and the like are placeholders; a pair is singular and plural."""
     return {
-        "n": _("nothing is stored; the month is not over"),
-        "N": _("nothing is stored"),
-        "s": _("snapshots, the month is still open"),
-        "S": _("snapshots, but not its final close"),
+        "n": _("nothing stored; the month is not over"),
+        "N": _("nothing stored"),
+        "s": _("snapshots; the month is still open"),
+        "S": _("snapshots without the final close"),
         "f": _("final close"),
         "a": _("analytics"),
-        "A": _("analytics, but of no final close"),
+        "A": _("analytics without the final close"),
         "u": _("not published"),
         "dates": [_("{n} date stored"), _("{n} dates stored")],
         "computed": _("{n} with analytics"),
@@ -68,10 +67,10 @@ def words() -> dict[str, Any]:
         "missing": _("{n} missing"),
         "stored": _("{n} stored"),
         "unpublished": _("{n} not published"),
-        "onlySummary": _("The summary is collected with every job: select a district too."),
-        "tapAgain": _("Tap another cell to select as far as there."),
-        "cleared": _("Nothing is selected."),
-        "used": _("The start form has the range and districts of the selection."),
+        "onlySummary": _("Every job collects the summary: select a district as well."),
+        "tapAgain": _("Tap another cell to extend the selection to it."),
+        "cleared": _("Selection cleared."),
+        "used": _("The start form contains the range and districts of the selection."),
     }
 
 
@@ -85,7 +84,7 @@ def _letter(month: CoveredMonth, district: str) -> str:
 
 
 def _gap_as_json(gap: Gap, coverage: Coverage) -> Mapping[str, Any]:
-    line = gap_line(gap, coverage)
+    line = gap_row(gap, coverage)
     place = {month.month_end: n for n, month in enumerate(coverage.months)}
     last = place[gap.last]
     return {

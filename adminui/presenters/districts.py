@@ -1,4 +1,4 @@
-"""The districts of a job, each with its own bar."""
+"""The districts of a job, each with its progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.progress_bar import Part, small_progress_bar
+from adminui.presenters.progress_bar import Segment, small_progress_bar
 from backfill.domain import SUMMARY, DistrictProgress, Job
 
 
@@ -16,18 +16,18 @@ from backfill.domain import SUMMARY, DistrictProgress, Job
 class DistrictRow:
     id: str
     name: str
-    progress_bar: list[Part]
+    progress_bar: list[Segment]
     counts: str
     icon: str
     tone: str
-    words: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
 class Districts:
     summary: str
     notable: int
-    """How many are in progress or have failures."""
+    """Number of districts that are in progress or have failures."""
     total: int
     shows_all: bool
     rows: list[DistrictRow]
@@ -62,13 +62,13 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
     settled = district.processed + district.failed + district.skipped
     if district.failed:
         icon, tone = "warn", "bad"
-        words = _("%(number)s failed") % {"number": formatting.number(district.failed)}
+        label = _("%(number)s failed") % {"number": formatting.number(district.failed)}
     elif district.is_in_progress:
-        icon, tone, words = "play", "info", _("Working")
+        icon, tone, label = "play", "info", _("Working")
     elif settled == district.total:
-        icon, tone, words = "check", "ok", _("Done")
+        icon, tone, label = "check", "ok", _("Done")
     else:
-        icon, tone, words = "ring", "mute", _("Begun") if settled else _("To do")
+        icon, tone, label = "ring", "neutral", _("Started") if settled else _("To do")
     return DistrictRow(
         id=name,
         name=_("Summary") if name == SUMMARY else formatting.one_district(name),
@@ -77,5 +77,5 @@ def _row(name: str, district: DistrictProgress) -> DistrictRow:
         % {"settled": formatting.number(settled), "total": formatting.number(district.total)},
         icon=icon,
         tone=tone,
-        words=words,
+        status=label,
     )

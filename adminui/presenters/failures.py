@@ -1,4 +1,4 @@
-"""The failed items of a job by their cause: what it was, where, and whether a retry helps."""
+"""The failed items of a job, grouped by cause."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import datetime
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.causes import cause_of
+from adminui.presenters.failure_causes import cause_of
 from backfill.domain import FailureGroup, Job
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     code: str
-    words: str
+    cause: str
     items: str
     where: str
     latest: str
@@ -25,20 +25,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    head: str
+    title: str
     groups: list[Failure]
     retryable: int
-    """How many items can be retried."""
+    """Number of items that can be retried."""
 
 
 def failures(job: Job, now: datetime) -> Failures | None:
-    """None where no item has failed."""
+    """None if no item has failed."""
     progress = job.progress
     if not progress.failures:
         return None
-    head = ngettext("%(number)s failed item, by cause", "%(number)s failed items, by cause", progress.failed)
+    title = ngettext("%(number)s failed item, by cause", "%(number)s failed items, by cause", progress.failed)
     return Failures(
-        head=head % {"number": formatting.number(progress.failed)},
+        title=title % {"number": formatting.number(progress.failed)},
         groups=[_failure(group, now) for group in progress.failures],
         retryable=sum(group.items for group in progress.failures if group.is_retryable),
     )
@@ -48,7 +48,7 @@ def _failure(group: FailureGroup, now: datetime) -> Failure:
     cause = cause_of(group.code, is_retryable=group.is_retryable)
     return Failure(
         code=group.code,
-        words=str(cause.words),
+        cause=str(cause.label),
         items=formatting.number(group.items),
         where=formatting.where(group.districts),
         latest=formatting.soon(group.latest_at, now),

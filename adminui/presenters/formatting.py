@@ -1,4 +1,4 @@
-"""Figures as words: numbers, dates, lengths, districts. Times are UTC, which the page says once."""
+"""Format numbers, dates, durations and districts. Times are UTC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CADENCES: dict[Cadence, str | Promise] = {
     Cadence.YEAR_ENDS: gettext_lazy("Year-ends"),
 }
 SKIPS: dict[str, str | Promise] = {
-    "stored": gettext_lazy("stored before"),
+    "stored": gettext_lazy("already stored"),
     "unchanged": gettext_lazy("unchanged"),
     "not-published": gettext_lazy("not published"),
 }
@@ -43,29 +43,31 @@ def requests(count: int) -> str:
 
 def items_a_minute(pace: float) -> str:
     pace = round(pace, 1)
-    return ngettext("%(number)s item a minute", "%(number)s items a minute", _amount(pace)) % {"number": number(pace)}
+    return ngettext("%(number)s item a minute", "%(number)s items a minute", _plural_count(pace)) % {
+        "number": number(pace)
+    }
 
 
 def requests_a_minute(pace: float) -> str:
     pace = round(pace, 1)
-    words = ngettext("%(number)s request a minute", "%(number)s requests a minute", _amount(pace))
+    words = ngettext("%(number)s request a minute", "%(number)s requests a minute", _plural_count(pace))
     return words % {"number": number(pace)}
 
 
-def _amount(value: float) -> int:
-    """For the plural: 0.6 items, 1 item, 1.4 items."""
+def _plural_count(value: float) -> int:
+    """Select the plural form: 0.6 items, 1 item, 1.4 items."""
     return 1 if value == 1 else 2
 
 
-def kept(stored: int) -> str:
-    """Of a job that ends or pauses early."""
+def stored_items(stored: int) -> str:
+    """The stored items of a job that stops early."""
     if not stored:
-        return _("Nothing is stored so far")
-    words = ngettext("The %(number)s item stored so far stays", "The %(number)s items stored so far stay", stored)
+        return _("No items are stored so far")
+    words = ngettext("The %(number)s item stored so far is kept", "The %(number)s items stored so far are kept", stored)
     return words % {"number": number(stored)}
 
 
-# Time.
+# Times.
 
 
 def day(value: date) -> str:
@@ -82,7 +84,7 @@ def minute(at: datetime) -> str:
 
 
 def when(at: datetime, now: datetime) -> str:
-    """Today, 12:29; 11 Oct, 18:04; of another year with that."""
+    """Today, 12:29; 11 Oct, 18:04; 11 Oct 2023, 18:04."""
     at = at.astimezone(UTC)
     if at.date() == now.astimezone(UTC).date():
         return _("Today, %(time)s") % {"time": minute(at)}
@@ -91,7 +93,7 @@ def when(at: datetime, now: datetime) -> str:
 
 
 def at(value: datetime, now: datetime) -> str:
-    """In a sentence: at 14:31; on 11 Oct at 18:04."""
+    """For use in a sentence: at 14:31; on 11 Oct at 18:04."""
     value = value.astimezone(UTC)
     if value.date() == now.astimezone(UTC).date():
         return _("at %(time)s") % {"time": minute(value)}
@@ -100,12 +102,12 @@ def at(value: datetime, now: datetime) -> str:
 
 
 def soon(at: datetime, now: datetime) -> str:
-    """A clock time of today, else with its date."""
+    """The time of day, with its date unless that is today."""
     return minute(at) if at.date() == now.date() else when(at, now)
 
 
 def length(of: timedelta) -> str:
-    """Its two largest units: 48 s, 42 min 10 s, 3 h 29 min, 2 days 3 h."""
+    """The two largest units: 48 s, 42 min 10 s, 3 h 29 min, 2 days 3 h."""
     seconds = max(round(of.total_seconds()), 0)
     days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     units = [
@@ -120,11 +122,11 @@ def length(of: timedelta) -> str:
 
 
 def duration(job: Job, now: datetime) -> timedelta | None:
-    """From its first start to its end, or to now; None where it never began."""
+    """From the first start to the end or to now. None if the job never started."""
     return (job.ended_at or now) - job.started_at if job.started_at else None
 
 
-# What a job is about.
+# Jobs.
 
 
 def span(first: date | None, last: date | None) -> str:
@@ -135,7 +137,7 @@ def span(first: date | None, last: date | None) -> str:
     if first is None and last is not None:
         return _("Up to %(day)s") % {"day": day(last)}
     if last is None and first is not None:
-        return _("From %(day)s on") % {"day": day(first)}
+        return _("From %(day)s") % {"day": day(first)}
     return _("%(first)s to %(last)s") % {"first": day(first or date.min), "last": day(last or date.max)}
 
 
@@ -153,17 +155,17 @@ def short_id(job: Job) -> str:
 
 
 def one_district(name: str) -> str:
-    """As people write it: 1, not 01."""
+    """Without leading zeros: 1, not 01."""
     return _("the summary") if name == SUMMARY else name.lstrip("0") or name
 
 
 def districts(names: Sequence[str]) -> str:
-    """20 to 34, 60 and F: what is in a row is one range."""
+    """20 to 34, 60 and F: consecutive districts form a range."""
     return listed(_ranges(names))
 
 
 def where(names: Sequence[str]) -> str:
-    """Of items: District 38; Districts 24 and 57; Districts 1 to 120 and the summary."""
+    """District 38; Districts 24 and 57; Districts 1 to 120 and the summary."""
     plain = [name for name in names if name != SUMMARY]
     if not plain:
         return _("The summary of all districts")
@@ -181,7 +183,7 @@ def item(key: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a full stop."""
+    """The text with a full stop at its end."""
     text = text.strip()
     return text if not text or text[-1] in ".!?" else f"{text}."
 
@@ -211,7 +213,7 @@ def _ranges(names: Iterable[str]) -> list[str]:
 
 
 def reasons(skipped: dict[str, int]) -> str:
-    """384 stored before, 96 not published."""
+    """Counts by reason: 384 already stored, 96 not published."""
     return ", ".join(f"{number(count)} {SKIPS.get(reason, reason)}" for reason, count in sorted(skipped.items()))
 
 

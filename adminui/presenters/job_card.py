@@ -1,4 +1,4 @@
-"""The card of a job: of the one that runs, of the last one, and of any on its own page."""
+"""The card of a job, on the overview and on the page of the job."""
 
 from __future__ import annotations
 
@@ -8,152 +8,152 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.permissions import Rights
+from adminui.permissions import Permissions
 from adminui.presenters import formatting
 from adminui.presenters.districts import Districts, districts
 from adminui.presenters.failures import Failures, failures
-from adminui.presenters.job_details import Fact, facts
+from adminui.presenters.job_details import Detail, job_details
 from adminui.presenters.progress_bar import ProgressBar, progress_bar
 from adminui.presenters.sparkline import Sparkline, sparkline
-from adminui.presenters.status import ALL_IS_WELL, NOTHING_RUNS, Pill, activity_key, pill
-from adminui.presenters.status_message import StatusMessage, resumed, status_message
+from adminui.presenters.status import IDLE, NO_JOB, StatusBadge, status_badge, time_dependent_state
+from adminui.presenters.status_message import StatusMessage, resumed_message, status_message
 from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
-_VERSION = 2
-"""Part of the ETag: counts the changes of what the card shows."""
+_VERSION = 3
+"""Part of the ETag. Increase it if the card shows something else for the same job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCard:
-    """What the template of a status shows."""
+    """Values of the templates in `status/`."""
 
     job: Job | None
     status: str
-    """Which partial shows it."""
+    """Name of the template in `status/`."""
     is_active: bool
     etag: str
-    pill: Pill
+    badge: StatusBadge
     heading: str = ""
-    """Of the card on the page of the section."""
+    """Heading of the card on the overview."""
     title: str = ""
     short_id: str = ""
-    about: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
     percent: str = ""
     counts: str = ""
-    left: str = ""
-    left_range: str = ""
+    time_left: str = ""
+    time_left_range: str = ""
     progress_bar: ProgressBar | None = None
     status_message: StatusMessage | None = None
     resumed: StatusMessage | None = None
-    facts: list[Fact] = field(default_factory=list)
+    details: list[Detail] = field(default_factory=list)
     sparkline: Sparkline | None = None
     limits: list[str] = field(default_factory=list)
     failures: Failures | None = None
     districts: Districts | None = None
-    can_steer: bool = False
+    can_change: bool = False
     is_pausable: bool = False
     is_cancellable: bool = False
     is_resumable: bool = False
     can_lower: bool = False
-    last: Pill | None = None
-    """How the last job ended, where that is all there is to say of it."""
-    last_note: str = ""
+    last_job: StatusBadge | None = None
+    """Status of the last job, if no job is active and the last one needs no attention."""
+    last_job_note: str = ""
 
 
 def etag_of(
     job: Job | None,
-    rights: Rights,
+    permissions: Permissions,
     now: datetime,
     *,
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> str:
-    """Changes whenever the card does."""
-    known = f"{job.id}-{job.revision}-{activity_key(job, now, policy)}" if job else "none"
-    return f'"{known}-{rights.mark}{shows_all:d}-v{_VERSION}"'
+    """The ETag of the card; it changes with everything that the card shows."""
+    known = f"{job.id}-{job.revision}-{time_dependent_state(job, now, policy)}" if job else "none"
+    return f'"{known}-{permissions.etag_part}{shows_all:d}-v{_VERSION}"'
 
 
-def empty_card(rights: Rights, now: datetime) -> JobCard:
-    """Where no job has ever run."""
-    etag = etag_of(None, rights, now)
-    return JobCard(job=None, status=NOTHING_RUNS, is_active=False, etag=etag, pill=_nothing(), heading=_("Now"))
+def no_job_card(permissions: Permissions, now: datetime) -> JobCard:
+    """The card if no job has ever run."""
+    etag = etag_of(None, permissions, now)
+    return JobCard(job=None, status=NO_JOB, is_active=False, etag=etag, badge=_idle_badge(), heading=_("Now"))
 
 
-def _nothing() -> Pill:
-    return Pill("ring", "mute", _("Nothing is running"))
+def _idle_badge() -> StatusBadge:
+    return StatusBadge("ring", "neutral", _("Nothing is running"))
 
 
-def is_done_with(job: Job) -> bool:
-    """Whether it has ended and nothing is left to do of it."""
+def needs_no_attention(job: Job) -> bool:
+    """Whether the job ended without failed items."""
     return not (job.status.is_active or job.status is Status.FAILED or job.progress.failed)
 
 
-def line(
+def last_job_card(
     job: Job,
-    rights: Rights,
+    permissions: Permissions,
     now: datetime,
     *,
     shows_all: bool = False,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
-    """One line where nothing runs; the card of the last job where something is left to do of it."""
-    if not is_done_with(job):
+    """A single line, or the full card if the last job needs attention."""
+    if not needs_no_attention(job):
         title = _("Last job: %(title)s") % {"title": formatting.title(job)}
-        shown = job_card(job, rights, now, shows_all=shows_all, policy=policy)
-        return replace(shown, heading=_("Now: nothing is running"), title=title)
+        card = job_card(job, permissions, now, shows_all=shows_all, policy=policy)
+        return replace(card, heading=_("Now: nothing is running"), title=title)
     took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
     note = (
         _("%(at)s, after %(length)s") % {"at": ended, "length": formatting.length(took)} if took is not None else ended
     )
     return JobCard(
         job=job,
-        status=ALL_IS_WELL,
+        status=IDLE,
         is_active=False,
-        etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
-        pill=_nothing(),
+        etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
+        badge=_idle_badge(),
         heading=_("Now"),
         title=formatting.title(job),
-        last=pill(job, now),
-        last_note=note,
+        last_job=status_badge(job, now),
+        last_job_note=note,
     )
 
 
 def job_card(
     job: Job,
-    rights: Rights,
+    permissions: Permissions,
     now: datetime,
     *,
     shows_all: bool = False,
-    newest_deed: AuditEntry | None = None,
+    last_audit_entry: AuditEntry | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
-    """Of a job with its districts, where those are to be shown. `shows_all`: all of them, not the notable only."""
+    """`job` must be loaded with its districts. `shows_all` lists all of them instead of only the notable ones."""
     progress, status = job.progress, job.status
-    left, left_range = _left(job, now)
+    time_left, time_left_range = _time_left(job, now)
     return JobCard(
         job=job,
         status=str(status),
         is_active=status.is_active,
-        etag=etag_of(job, rights, now, shows_all=shows_all, policy=policy),
-        pill=pill(job, now),
+        etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
+        badge=status_badge(job, now),
         heading=_("Now"),
         title=formatting.title(job),
         short_id=formatting.short_id(job),
-        about=_about(job, now),
+        summary=_summary(job, now),
         percent=f"{int(progress.percent)}%",
         counts=_("%(settled)s of %(items)s")
         % {"settled": formatting.number(progress.settled_items), "items": formatting.items(progress.total_items)},
-        left=left,
-        left_range=left_range,
+        time_left=time_left,
+        time_left_range=time_left_range,
         progress_bar=progress_bar(job),
-        status_message=status_message(job, now, newest_deed, policy),
-        resumed=resumed(job, now),
-        facts=facts(job, now),
+        status_message=status_message(job, now, last_audit_entry, policy),
+        resumed=resumed_message(job, now),
+        details=job_details(job, now),
         sparkline=sparkline(job),
         limits=formatting.limits(job.config.rate_limits),
         failures=failures(job, now),
         districts=districts(job, shows_all=shows_all),
-        can_steer=rights.can_steer,
+        can_change=permissions.can_change,
         is_pausable=status in {Status.PENDING, Status.RUNNING},
         is_cancellable=status.is_active and status is not Status.CANCELLING,
         is_resumable=status in {Status.PAUSED, Status.PAUSING},
@@ -161,7 +161,7 @@ def job_card(
     )
 
 
-def _about(job: Job, now: datetime) -> list[str]:
+def _summary(job: Job, now: datetime) -> list[str]:
     config = job.config
     names = config.target_districts or tuple(name for name in job.progress.districts if name != SUMMARY)
     lines = []
@@ -173,16 +173,16 @@ def _about(job: Job, now: datetime) -> list[str]:
     if config.start_date != config.end_date or config.start_date is None:
         lines.append(str(formatting.CADENCES[config.cadence]))
     if job.started_at:
-        begun = _("Started %(at)s by %(operator)s")
-        lines.append(begun % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
+        started = _("Started %(at)s by %(operator)s")
+        lines.append(started % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
     else:
-        asked = _("Asked for %(at)s by %(operator)s")
-        lines.append(asked % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
+        requested = _("Requested %(at)s by %(operator)s")
+        lines.append(requested % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
     return lines
 
 
-def _left(job: Job, now: datetime) -> tuple[str, str]:
-    """How long it still takes, and the range of that; nothing and words where it comes to rest or has ended."""
+def _time_left(job: Job, now: datetime) -> tuple[str, str]:
+    """Time left and its range. A job that is stopping or has ended has no time left, only a text."""
     if job.status in {Status.CANCELLING, Status.PAUSING}:
         return "", _("ends within seconds") if job.status is Status.CANCELLING else _("pauses within seconds")
     left = job.progress.left if job.status.is_active and job.status is not Status.PAUSED else None

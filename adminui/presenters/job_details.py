@@ -1,4 +1,4 @@
-"""The figures of a job beside each other: what it does now and when it ends, or how it ended."""
+"""Details of a job: its current item, pace and expected end, or how it ended."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.sparkline import allowed
+from adminui.presenters.sparkline import allowed_items_per_minute
 from backfill.domain import Job, LimiterState, Status, WaitReason
 
 _STATES: dict[LimiterState, str | Promise] = {
-    LimiterState.IDLE: gettext_lazy("none being sent"),
+    LimiterState.IDLE: gettext_lazy("idle"),
     LimiterState.RUNNING: gettext_lazy("within the limit"),
     LimiterState.THROTTLED: gettext_lazy("waiting for the limit"),
     LimiterState.BACKING_OFF: gettext_lazy("backing off"),
@@ -22,94 +22,96 @@ _STATES: dict[LimiterState, str | Promise] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Detail:
     label: str
     value: str
     note: str = ""
 
 
-def facts(job: Job, now: datetime) -> list[Fact]:
-    return _of_ended(job, job.ended_at, now) if job.ended_at else _of_active(job, now)
+def job_details(job: Job, now: datetime) -> list[Detail]:
+    return _ended_details(job, job.ended_at, now) if job.ended_at else _active_details(job, now)
 
 
-def _of_active(job: Job, now: datetime) -> list[Fact]:
-    found = [_item(job), _pace(job), _expected_end(job, now), _requests(job)]
-    return [fact for fact in found if fact is not None]
+def _active_details(job: Job, now: datetime) -> list[Detail]:
+    details = [_item(job), _pace(job), _expected_end(job, now), _requests(job)]
+    return [fact for fact in details if fact is not None]
 
 
-def _item(job: Job) -> Fact | None:
+def _item(job: Job) -> Detail | None:
     progress = job.progress
     if progress.current_item:
         others = sum(district.is_in_progress for district in progress.districts.values()) - 1
         note = _("and %(number)s more in flight") % {"number": others} if others > 0 else ""
-        return Fact(_("Current item"), formatting.item(progress.current_item), note)
-    return Fact(_("Last item"), formatting.item(progress.last_item)) if progress.last_item else None
+        return Detail(_("Current item"), formatting.item(progress.current_item), note)
+    return Detail(_("Last item"), formatting.item(progress.last_item)) if progress.last_item else None
 
 
-def _pace(job: Job) -> Fact | None:
-    pace, may = job.progress.items_per_minute, allowed(job)
+def _pace(job: Job) -> Detail | None:
+    pace, may = job.progress.items_per_minute, allowed_items_per_minute(job)
     if pace is None and job.status is not Status.RUNNING:
         return None
     value = _("Known after a minute") if pace is None else formatting.items_a_minute(pace)
     note = _("the limit allows about %(number)s") % {"number": formatting.number(round(may))} if may else ""
-    return Fact(_("Pace"), value, _("before it was paused") if job.status is Status.PAUSED else note)
+    return Detail(_("Pace"), value, _("before it was paused") if job.status is Status.PAUSED else note)
 
 
-def _expected_end(job: Job, now: datetime) -> Fact | None:
+def _expected_end(job: Job, now: datetime) -> Detail | None:
     if job.status is Status.PAUSED:
-        return Fact(_("Expected end"), _("Open while paused"), _("a paused job keeps new ones from starting"))
+        return Detail(_("Expected end"), _("Unknown while paused"), _("a paused job blocks new jobs"))
     left = job.progress.left if job.status is Status.RUNNING else None
     if left is None:
         return None
     usual, low, high = (
         formatting.soon(now + timedelta(seconds=seconds), now) for seconds in (left.seconds, left.low, left.high)
     )
-    return Fact(
+    return Detail(
         _("Expected end"),
         _("Around %(time)s") % {"time": usual},
         _("between %(low)s and %(high)s") % {"low": low, "high": high},
     )
 
 
-def _requests(job: Job) -> Fact | None:
-    """None for a job that asks the dashboard for nothing."""
-    if allowed(job) is None:
+def _requests(job: Job) -> Detail | None:
+    """None for a job that sends no requests."""
+    if allowed_items_per_minute(job) is None:
         return None
     limiter = job.progress.limiter
     if job.ended_at:
-        return Fact(_("Requests"), _sent(job))
-    note = _("%(number)s of %(limit)s in this minute, %(state)s") % {
+        return Detail(_("Requests"), _sent(job))
+    note = _("%(number)s of %(limit)s this minute; %(state)s") % {
         "number": formatting.number(limiter.requests_this_minute),
         "limit": formatting.number(job.config.rate_limits.max_requests_per_minute),
         "state": _STATES[limiter.state],
     }
-    return Fact(_("Requests"), _sent(job), note)
+    return Detail(_("Requests"), _sent(job), note)
 
 
-def _of_ended(job: Job, ended: datetime, now: datetime) -> list[Fact]:
+def _ended_details(job: Job, ended: datetime, now: datetime) -> list[Detail]:
     began = _("started %(at)s") % {"at": formatting.at(job.started_at, now)} if job.started_at else ""
-    found: list[Fact | None] = [Fact(_("Ended"), formatting.when(ended, now), began)]
+    details: list[Detail | None] = [Detail(_("Ended"), formatting.when(ended, now), began)]
     took = formatting.duration(job, now)
     if took is not None:
-        found += [_waits(job), _average_pace(job, took)]
-    return [fact for fact in [*found, _requests(job)] if fact is not None]
+        details += [_time_lost(job), _average_pace(job, took)]
+    return [fact for fact in [*details, _requests(job)] if fact is not None]
 
 
-def _waits(job: Job) -> Fact:
-    """But for the pace that the operator set."""
+def _time_lost(job: Job) -> Detail:
+    """All waits except those for the configured pace."""
     waited = sum(seconds for reason, seconds in job.progress.limiter.waited.items() if reason != WaitReason.PACE)
-    words = (
-        _("%(length)s in all") % {"length": formatting.length(timedelta(seconds=waited))} if waited >= 1 else _("None")
+    text = (
+        _("%(length)s in total") % {"length": formatting.length(timedelta(seconds=waited))}
+        if waited >= 1
+        else _("none")
     )
-    return Fact(_("Waits"), words, _resumes(job))
+    return Detail(_("Time lost to errors"), text, _resumes(job))
 
 
-def _average_pace(job: Job, took: timedelta) -> Fact | None:
+def _average_pace(job: Job, took: timedelta) -> Detail | None:
     settled = job.progress.processed + job.progress.failed
     if not settled or took <= timedelta(seconds=30):
         return None
     pace = formatting.items_a_minute(settled / (took.total_seconds() / 60))
-    return Fact(_("Average pace"), pace, _("skipped items not counted"))
+    return Detail(_("Average pace"), pace, _("without skipped items"))
 
 
 def _sent(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""What a start would do, for the dialog from which it is started."""
+"""The plan that the preview dialog shows and starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.job_details import Fact
+from adminui.presenters.job_details import Detail
 from backfill.domain import SUMMARY, RateLimits
 from backfill.service.planning import Preview
 
@@ -27,14 +27,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`changes` is empty unless the plan is another one than was previewed."""
+    """`changes` is empty unless the plan differs from the one previewed before."""
 
     heading: str
     lead: str
-    figures: list[Fact]
-    rows: list[Fact]
+    figures: list[Detail]
+    rows: list[Detail]
     dates: list[str]
-    dates_head: str
+    dates_title: str
     more_dates: str
     plan_id: str
     plan_name: str
@@ -43,51 +43,58 @@ class Plan:
 
 
 def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
-    """`changed`: the details of PlanChanged, where the plan is no longer what was previewed."""
+    """`changed` are the details of PlanChanged if the plan differs from the one previewed before."""
     made, config, limits = preview.plan, preview.config, preview.config.rate_limits
     to_do = made.total_items - made.skipped_items
-    kind = _lowered(formatting.job_type(preview.job_type))
+    kind = _lowercase_first(formatting.job_type(preview.job_type))
     description = preview.job_type.description
     days = [formatting.day(day.date) for day in made.days]
     of_range = _("of %(number)s in the range") % {"number": formatting.number(made.total_items)}
     figures = [
-        Fact(_("Items to %(verb)s") % {"verb": _(description.verb)}, formatting.number(to_do), of_range),
-        Fact(
+        Detail(_("Items to %(verb)s") % {"verb": _(description.verb)}, formatting.number(to_do), of_range),
+        Detail(
             _("Requests"),
             formatting.number(made.requests),
             _("at most %(number)s a minute") % {"number": formatting.number(limits.max_requests_per_minute)}
             if description.calls_dashboard
-            else _("nothing is fetched"),
+            else _("no requests"),
         ),
-        Fact(_("Duration"), *_duration(preview)),
+        Detail(_("Duration"), *_duration(preview)),
     ]
     count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": formatting.number(len(days))}
     names = [name for name in made.district_totals if name != SUMMARY]
     skipped = formatting.reasons(dict(made.skipped)) or _("nothing")
     if made.unpublished_dates:
         skipped += "; " + ngettext(
-            "%(number)s day on which nothing is published is no item",
-            "%(number)s days on which nothing is published are no items",
+            "%(number)s date has no published data",
+            "%(number)s dates have no published data",
             made.unpublished_dates,
         ) % {"number": formatting.number(made.unpublished_dates)}
     rows = [
-        Fact(_("Range"), f"{formatting.dates(config)}, {_lowered(str(formatting.CADENCES[config.cadence]))}: {count}"),
-        Fact(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
-        Fact(_("Skipped"), skipped),
+        Detail(
+            _("Range"),
+            f"{formatting.dates(config)}, {_lowercase_first(str(formatting.CADENCES[config.cadence]))}: {count}",
+        ),
+        Detail(_("Districts"), f"{len(names)}: {formatting.districts(names)}" if names else _("none")),
+        Detail(_("Skipped"), skipped),
     ]
     if description.calls_dashboard:
-        failed = _("Each is tried up to 5 times. The job continues without those that still fail; retry them later.")
-        rows += [Fact(_("Failed items"), failed), Fact(_("Limits"), ", ".join(formatting.limits(limits)))]
+        failed = _(
+            "Each item is tried up to 5 times. The job continues without items that still fail. "
+            "You can retry them later."
+        )
+        rows.append(Detail(_("Failed items"), failed))
+        rows.append(Detail(_("Limits"), ", ".join(formatting.limits(limits))))
     else:
-        rows.append(Fact(_("Failed items"), _("The job continues without them; you can retry them later.")))
-    lead = _("Nothing has been %(done)s yet.") % {"done": _(description.participle)}
+        rows.append(Detail(_("Failed items"), _("The job continues without them; you can retry them later.")))
+    lead = _("The job has not started; nothing has been %(done)s.") % {"done": _(description.participle)}
     return Plan(
         heading=_("Start the new plan?") if changed else _("Start %(kind)s?") % {"kind": kind},
-        lead=_("Check what is different, then start it or go back.") if changed else lead,
+        lead=_("Check the changes, then start the new plan or go back.") if changed else lead,
         figures=figures,
         rows=rows,
         dates=days[:_DATES_LISTED],
-        dates_head=ngettext("The date", "The %(number)s dates", len(days)) % {"number": formatting.number(len(days))},
+        dates_title=ngettext("The date", "The %(number)s dates", len(days)) % {"number": formatting.number(len(days))},
         more_dates=_("and %(number)s more") % {"number": formatting.number(len(days) - _DATES_LISTED)}
         if len(days) > _DATES_LISTED
         else "",
@@ -100,8 +107,7 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
 
 def _duration(preview: Preview) -> tuple[str, str]:
     if preview.plan.skipped_items == preview.plan.total_items:
-        description = preview.job_type.description
-        return _("none"), _("Nothing to %(verb)s") % {"verb": _(description.verb)}
+        return _("Nothing to %(verb)s") % {"verb": _(preview.job_type.description.verb)}, ""
     takes = preview.duration
     length, low, high = (formatting.length(timedelta(seconds=s)) for s in (takes.seconds, takes.low, takes.high))
     return _("about %(length)s") % {"length": length}, _("%(low)s to %(high)s") % {"low": low, "high": high}
@@ -117,10 +123,10 @@ def _changes(changed: Mapping[str, Any], preview: Preview) -> list[Change]:
     ]
     limits: RateLimits = preview.config.rate_limits
     lengths = [formatting.length(limits.interval * made["estimatedRequests"]) for made in (before, now)]
-    counts = [Change(label, formatting.number(was), formatting.number(becomes)) for label, was, becomes in pairs]
-    shown = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
-    return shown or [Change(_("Days or districts"), _("others"), _("as below"))]
+    counts = [Change(label, formatting.number(old), formatting.number(new)) for label, old, new in pairs]
+    changed_values = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
+    return changed_values or [Change(_("Dates or districts"), _("others"), _("as below"))]
 
 
-def _lowered(text: str) -> str:
+def _lowercase_first(text: str) -> str:
     return text[:1].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""The progress bar: how wide each part is and what it stands for."""
+"""The progress bar: width and label of each segment."""
 
 from __future__ import annotations
 
@@ -11,65 +11,63 @@ from backfill.domain import Job, Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Segment:
     tone: str
-    """done, skip or fail; of the legend also rest."""
+    """`done`, `skip` or `fail`; in the legend also `rest`."""
     start: str
-    """Per cent of the bar, as SVG takes it."""
+    """Percentage of the bar, as an SVG length."""
     width: str
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressBar:
-    parts: list[Part]
-    legend: list[Part]
+    segments: list[Segment]
+    legend: list[Segment]
     value: int
-    """Whole per cent."""
+    """Whole percent."""
     text: str
-    """For who hears it."""
+    """Text for screen readers."""
 
 
 def progress_bar(job: Job) -> ProgressBar:
     progress = job.progress
-    skipped = formatting.reasons(dict(progress.skipped))
     labels = {
         "done": f"{formatting.number(progress.processed)} {_(job.job_type.description.done)}",
-        "skip": _("%(number)s skipped: %(reasons)s")
-        % {"number": formatting.number(progress.skipped_items), "reasons": skipped},
+        "skip": formatting.reasons(dict(progress.skipped)),
         "fail": _("%(number)s failed") % {"number": formatting.number(progress.failed)},
     }
-    parts = [part for part in _parts(progress, labels) if part.width != "0%"]
+    segments = [segment for segment in _segments(progress, labels) if segment.width != "0%"]
     rest = progress.total_items - progress.settled_items
-    legend = list(parts)
+    legend = list(segments)
     if rest:
-        words = _("%(number)s to do") if job.status.is_active else _("%(number)s left undone")
-        legend.append(Part("rest", "", "", words % {"number": formatting.number(rest)}))
+        label = _("%(number)s to do") if job.status.is_active else _("%(number)s left undone")
+        legend.append(Segment("rest", "", "", label % {"number": formatting.number(rest)}))
     text = _("%(percent)s%%, %(settled)s of %(items)s") % {
         "percent": int(progress.percent),
         "settled": formatting.number(progress.settled_items),
         "items": formatting.items(progress.total_items),
     }
-    return ProgressBar(parts, legend, int(progress.percent), text)
+    return ProgressBar(segments, legend, int(progress.percent), text)
 
 
-def small_progress_bar(total: int, processed: int, skipped: int, failed: int) -> list[Part]:
-    """Of a district."""
+def small_progress_bar(total: int, processed: int, skipped: int, failed: int) -> list[Segment]:
+    """The segments of a district."""
     counts = {"done": processed, "skip": skipped, "fail": failed}
-    return [part for part in _stacked(counts, total, dict.fromkeys(counts, "")) if part.width != "0%"]
+    return [segment for segment in _stacked(counts, total, dict.fromkeys(counts, "")) if segment.width != "0%"]
 
 
-def _parts(progress: Progress, labels: dict[str, str]) -> list[Part]:
+def _segments(progress: Progress, labels: dict[str, str]) -> list[Segment]:
     counts = {"done": progress.processed, "skip": progress.skipped_items, "fail": progress.failed}
     return _stacked(counts, progress.total_items, labels)
 
 
-def _stacked(counts: dict[str, int], total: int, labels: dict[str, str]) -> list[Part]:
-    """One behind the other. What is there at all is seen: at least half a per cent."""
-    parts, start = [], 0.0
+def _stacked(counts: dict[str, int], total: int, labels: dict[str, str]) -> list[Segment]:
+    """Segments without a gap. A count above zero is at least 0.5 % wide, so that it is visible."""
+    segments, start = [], 0.0
     for tone, count in counts.items():
         width = max(100 * count / total, 0.5) if count and total else 0.0
         width = min(width, 100 - start)
-        parts.append(Part(tone, f"{start:.4g}%", f"{width:.4g}%", labels[tone]))
+        segments.append(Segment(tone, f"{start:.4g}%", f"{width:.4g}%", labels[tone]))
         start += width
-    return parts
+    return segments

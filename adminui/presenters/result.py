@@ -1,4 +1,4 @@
-"""What the pages of a district and of the world have in common."""
+"""Common parts of the pages of results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Tile:
     change: str = ""
 
 
-def about(result: Json) -> str:
+def describe_result(result: Json) -> str:
     """Figures of June 2024, final close, as of 21 Jul 2024."""
     month = date_format(date.fromisoformat(f"{result['dataMonth']}-01"), "F Y")
     kind = _("final close") if result["isFinal"] else _("the month was still open")

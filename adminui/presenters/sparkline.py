@@ -1,4 +1,4 @@
-"""The curve of items a minute, as points in a box of 300 by 64."""
+"""The sparkline of items a minute, in an SVG of 300 by 64 units."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ WIDTH, HEIGHT = 300, 64
 @dataclass(frozen=True, slots=True)
 class Sparkline:
     line: str
-    """Points of a polyline."""
+    """Points of the polyline."""
     area: str
-    """The same, closed along the bottom."""
+    """Points of the polygon below the line."""
     last_x: float
     last_y: float
     allowed_y: float | None
-    """Where what the limits allow lies; None where it is not on the picture."""
+    """Position of the pace that the limits allow; None if it is out of range."""
     top: str
     first: str
     last: str
-    words: str
-    """For who does not see it."""
+    description: str
+    """Text alternative."""
 
 
-def allowed(job: Job) -> float | None:
-    """Items a minute that the limits allow. None if the job sends no requests."""
+def allowed_items_per_minute(job: Job) -> float | None:
+    """Items a minute that the limits allow. None for a job that sends no requests."""
     description = job.job_type.description
     if not description.calls_dashboard:
         return None
@@ -39,14 +39,14 @@ def allowed(job: Job) -> float | None:
 
 
 def sparkline(job: Job) -> Sparkline | None:
-    """Of the whole minutes that are known; None where there are not two of them."""
+    """None if fewer than two full minutes are known."""
     minutes = job.progress.minutes[:-1] if job.status.is_active else job.progress.minutes
     if len(minutes) < 2:
         return None
-    limit = allowed(job)
+    limit = allowed_items_per_minute(job)
     most = max(count for _at, count in minutes)
-    near = limit if limit is not None and limit <= 2 * max(most, 1) else None
-    top = _rounded(max(most, near or 0, 1))
+    shown_limit = limit if limit is not None and limit <= 2 * max(most, 1) else None
+    top = _round_up(max(most, shown_limit or 0, 1))
     step = WIDTH / (len(minutes) - 1)
     points = [(round(n * step, 1), _y(count, top)) for n, (_at, count) in enumerate(minutes)]
     line = " ".join(f"{x:g},{y:g}" for x, y in points)
@@ -56,15 +56,15 @@ def sparkline(job: Job) -> Sparkline | None:
         area=f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}",
         last_x=points[-1][0],
         last_y=points[-1][1],
-        allowed_y=_y(near, top) if near is not None else None,
+        allowed_y=_y(shown_limit, top) if shown_limit is not None else None,
         top=formatting.number(top),
         first=formatting.minute(first),
         last=formatting.minute(last),
-        words=_words(first, last, most, count),
+        description=_description(first, last, most, count),
     )
 
 
-def _words(first: datetime, last: datetime, most: int, count: int) -> str:
+def _description(first: datetime, last: datetime, most: int, count: int) -> str:
     return _("Items a minute from %(first)s to %(last)s: at most %(most)s, %(count)s at the end.") % {
         "first": formatting.minute(first),
         "last": formatting.minute(last),
@@ -77,8 +77,8 @@ def _y(value: float, top: float) -> float:
     return round(HEIGHT - (HEIGHT - 4) * value / top, 1)
 
 
-def _rounded(value: float) -> int:
-    """The next of 1, 2, 3, 5, 10, 20, 30, 50, ..."""
+def _round_up(value: float) -> int:
+    """Round up to 1, 2, 3, 5, 10, 20, 30, 50, ..."""
     scale = 1
     while True:
         for step in (1, 2, 3, 5):

@@ -1,4 +1,4 @@
-"""The status of a job in words, with the shape and the tone that go with them."""
+"""Status badges: label, icon and tone of the status of a job."""
 
 from __future__ import annotations
 
@@ -17,61 +17,63 @@ _WAITING = frozenset({LimiterState.THROTTLED, LimiterState.BACKING_OFF})
 
 
 @dataclass(frozen=True, slots=True)
-class Pill:
+class StatusBadge:
     icon: str
-    """Of the sprite: play, clock, pause, stop, check, warn, cross, ring."""
+    """Symbol of icon_sprite.html: play, clock, pause, stop, check, warn, cross or ring."""
     tone: str
-    """info, ok, warn, bad or mute."""
-    words: str
+    """info, ok, warn, bad or neutral."""
+    label: str
 
 
-NOTHING_RUNS = "none"
-ALL_IS_WELL = "idle"
-"""Nothing runs, and of the last job nothing is left to do."""
+NO_JOB = "none"
+IDLE = "idle"
+"""No job is active, and the last one needs no attention."""
 
 
-_PLAIN: dict[Status, tuple[str, str, str | Promise]] = {
-    Status.PENDING: ("clock", "mute", gettext_lazy("Waiting for a worker")),
+_BADGES: dict[Status, tuple[str, str, str | Promise]] = {
+    Status.PENDING: ("clock", "neutral", gettext_lazy("Waiting for a worker")),
     Status.RUNNING: ("play", "info", gettext_lazy("Running")),
-    Status.PAUSING: ("pause", "mute", gettext_lazy("Pausing")),
-    Status.PAUSED: ("pause", "mute", gettext_lazy("Paused")),
-    Status.CANCELLING: ("stop", "mute", gettext_lazy("Cancelling")),
+    Status.PAUSING: ("pause", "neutral", gettext_lazy("Pausing")),
+    Status.PAUSED: ("pause", "neutral", gettext_lazy("Paused")),
+    Status.CANCELLING: ("stop", "neutral", gettext_lazy("Cancelling")),
     Status.COMPLETED: ("check", "ok", gettext_lazy("Completed")),
     Status.FAILED: ("cross", "bad", gettext_lazy("Failed")),
 }
 
 
-def pill(job: Job, now: datetime) -> Pill:
+def status_badge(job: Job, now: datetime) -> StatusBadge:
     match job.status:
-        case Status.RUNNING if not job.is_held(now) or is_waiting(job):
-            return Pill("clock", "warn", _("Running, waiting"))
+        case Status.RUNNING if not job.is_held(now) or is_limiter_waiting(job):
+            return StatusBadge("clock", "warn", _("Running, waiting"))
         case Status.RUNNING if job.resume_count:
-            return Pill("play", "info", _("Running, resumed"))
+            return StatusBadge("play", "info", _("Running, resumed"))
         case Status.COMPLETED if job.progress.failed:
             failed = {"number": number(job.progress.failed)}
-            return Pill("warn", "warn", _("Completed, %(number)s failed") % failed)
+            return StatusBadge("warn", "warn", _("Completed, %(number)s failed") % failed)
         case Status.CANCELLED:
-            return Pill("stop", "mute", _("Cancelled at %(percent)s%%") % {"percent": int(job.progress.percent)})
-    icon, tone, words = _PLAIN[job.status]
-    return Pill(icon, tone, str(words))
+            return StatusBadge(
+                "stop", "neutral", _("Cancelled at %(percent)s%%") % {"percent": int(job.progress.percent)}
+            )
+    icon, tone, label = _BADGES[job.status]
+    return StatusBadge(icon, tone, str(label))
 
 
-def listed_pill(job: Job, now: datetime) -> Pill:
-    """In a list, where a running or paused job also says how far it is."""
-    shown = pill(job, now)
+def history_badge(job: Job, now: datetime) -> StatusBadge:
+    """The badge in the history, which includes the progress of a running or paused job."""
+    badge = status_badge(job, now)
     percent = {"percent": int(job.progress.percent)}
-    if job.status is Status.RUNNING and shown.icon == "play":
-        return Pill(shown.icon, shown.tone, _("Running, %(percent)s%%") % percent)
+    if job.status is Status.RUNNING and badge.icon == "play":
+        return StatusBadge(badge.icon, badge.tone, _("Running, %(percent)s%%") % percent)
     if job.status is Status.PAUSED:
-        return Pill(shown.icon, shown.tone, _("Paused at %(percent)s%%") % percent)
-    return shown
+        return StatusBadge(badge.icon, badge.tone, _("Paused at %(percent)s%%") % percent)
+    return badge
 
 
-def is_waiting(job: Job) -> bool:
+def is_limiter_waiting(job: Job) -> bool:
     return job.progress.limiter.state in _WAITING
 
 
-def activity_key(job: Job, now: datetime, policy: LeasePolicy) -> str:
-    """What of a job changes without a write of it, so that an ETag can tell."""
+def time_dependent_state(job: Job, now: datetime, policy: LeasePolicy) -> str:
+    """State that changes without a write to the job, as part of the ETag."""
     reason = crc32(job.progress.limiter.reason.encode()) if job.status is Status.PENDING else 0
     return f"{job.is_held(now):d}{job.is_stale(now, policy):d}{reason:x}"

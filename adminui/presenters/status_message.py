@@ -1,4 +1,4 @@
-"""One line, always: what a job is doing or why it waits, what happens next, and what there is to do."""
+"""The status message: what a job does or waits for, what happens next, and what the operator needs to do."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.status import is_waiting
-from adminui.presenters.wait_message import going_on, waiting
+from adminui.presenters.limiter_message import pace_message, waiting_message
+from adminui.presenters.status import is_limiter_waiting
 from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, LeasePolicy, LimiterState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusMessage:
     kind: str
-    """Changes when what is going on does, and not with the figures: then the line is read out."""
+    """Screen readers announce the message only if this changes."""
     icon: str
     tone: str
     lead: str
     rest: str
     until: datetime | None = None
-    """When it goes on, where it waits for that."""
+    """When the wait ends."""
 
 
 def status_message(
-    job: Job, now: datetime, newest_deed: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES
+    job: Job, now: datetime, last_audit_entry: AuditEntry | None = None, policy: LeasePolicy = STANDARD_LEASES
 ) -> StatusMessage:
-    """`newest_deed`: who did what last, of a paused job."""
+    """`last_audit_entry` names the operator who paused the job."""
     if job.is_stale(now, policy):
         return _stale(policy)
     if job.status is Status.PAUSED:
-        return _paused(job, now, newest_deed)
-    return _running(job, now) if job.status is Status.RUNNING else _OF_STATUS[job.status](job, now)
+        return _paused(job, now, last_audit_entry)
+    return _running(job, now) if job.status is Status.RUNNING else _MESSAGES[job.status](job, now)
 
 
-def resumed(job: Job, now: datetime) -> StatusMessage | None:
-    """The banner of a job that was taken up again; it stays until the job ends."""
+def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
+    """The banner of a resumed job, shown until the job ends."""
     if job.resumed_at is None or job.started_at is None or not job.status.is_active:
         return None
     lead = _("Resumed %(at)s, from the last stored item.") % {"at": formatting.at(job.resumed_at, now)}
@@ -48,7 +48,7 @@ def resumed(job: Job, now: datetime) -> StatusMessage | None:
             "count": job.resume_count,
             "at": formatting.at(job.resumed_at, now),
         }
-    rest = _("Originally started %(at)s. Items that were stored by then are not %(done)s again.") % {
+    rest = _("Originally started %(at)s. Stored items were kept and are not %(done)s again.") % {
         "at": formatting.at(job.started_at, now),
         "done": _(job.job_type.description.participle),
     }
@@ -59,8 +59,8 @@ def _running(job: Job, now: datetime) -> StatusMessage:
     if not job.is_held(now):
         return _orphaned(job, now)
     if job.job_type.description.calls_dashboard:
-        return _waiting(job) if is_waiting(job) else _fetching(job)
-    return _waiting_to_compute(job) if is_waiting(job) else _computing(job)
+        return _waiting(job) if is_limiter_waiting(job) else _fetching(job)
+    return _waiting_to_compute(job) if is_limiter_waiting(job) else _computing(job)
 
 
 def _pending(job: Job, _now: datetime) -> StatusMessage:
@@ -69,7 +69,7 @@ def _pending(job: Job, _now: datetime) -> StatusMessage:
     rest = f"{reason[:1].upper()}{formatting.sentence(reason)[1:]}"
     if job.started_at is not None:
         rest += " " + _("It then goes on from the last stored item.")
-    return StatusMessage(kind="pending", icon="clock", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="pending", icon="clock", tone="neutral", lead=lead, rest=rest)
 
 
 def _orphaned(job: Job, now: datetime) -> StatusMessage:
@@ -78,7 +78,7 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
         kind="orphaned",
         icon="clock",
         tone="warn",
-        lead=_("Its worker gave no sign of life since %(time)s.") % {"time": formatting.clock(expired)},
+        lead=_("Worker not heard from since %(time)s.") % {"time": formatting.clock(expired)},
         rest=_("The next worker goes on from the last stored item by itself; no stored item is lost."),
     )
 
@@ -86,21 +86,21 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
 def _stale(policy: LeasePolicy) -> StatusMessage:
     lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(policy.stale_after.total_seconds() // 60)}
     rest = _(
-        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started, and "
-        "takes this one's place."
+        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started and "
+        "replaces this one."
     )
     return StatusMessage(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
 
 
 def _waiting(job: Job) -> StatusMessage:
     limiter = job.progress.limiter
-    tone, lead, rest = waiting(job)
+    tone, lead, rest = waiting_message(job)
     kind = f"waiting-{limiter.waits_for or limiter.state}"
     return StatusMessage(kind=kind, icon="clock", tone=tone, lead=lead, rest=rest, until=limiter.waiting_until)
 
 
 def _waiting_to_compute(job: Job) -> StatusMessage:
-    """The dashboard is not asked: it waits for where results are computed, and somebody has to look after that."""
+    """Waiting for the compute backend. The reason says what the operator needs to do."""
     return StatusMessage(
         kind="waiting-to-compute",
         icon="clock",
@@ -116,13 +116,13 @@ def _fetching(job: Job) -> StatusMessage:
     if limiter.state is not LimiterState.RUNNING:
         lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
         return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
-    pace = going_on(job)
+    pace = pace_message(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
-    places = _lower(formatting.where(working))
+    places = _lowercase_first(formatting.where(working))
     if len(working) > 1:
         lead = _("Fetching %(number)s items at once,") % {"number": len(working)}
         rest = _("from %(places)s. %(pace)s") % {"places": places, "pace": pace}
-    elif working:  # of the one district there may be several
+    elif working:  # several items of one district
         lead, rest = _("Fetching from %(places)s.") % {"places": places}, pace
     else:
         lead, rest = _("Fetching the next items."), pace
@@ -132,14 +132,14 @@ def _fetching(job: Job) -> StatusMessage:
 def _computing(job: Job) -> StatusMessage:
     item = job.progress.current_item
     description = job.job_type.description
-    what = _lower(formatting.item(item)) if item else _(description.unit)
+    what = _lowercase_first(formatting.item(item)) if item else _(description.unit)
     lead = f"{_(description.gerund)} {what}."
     return StatusMessage(
         kind="computing", icon="play", tone="info", lead=lead, rest=_("No requests are sent to the dashboard.")
     )
 
 
-def _coming_to_rest(job: Job, _now: datetime) -> StatusMessage:
+def _stopping(job: Job, _now: datetime) -> StatusMessage:
     progress = job.progress
     left = progress.total_items - progress.settled_items
     if job.status is Status.CANCELLING:
@@ -153,13 +153,13 @@ def _coming_to_rest(job: Job, _now: datetime) -> StatusMessage:
     return StatusMessage(
         kind=str(job.status),
         icon="clock",
-        tone="mute",
+        tone="neutral",
         lead=_("Finishing the items in flight, then it stops."),
-        rest=rest % {"stored": formatting.kept(progress.processed), "left": formatting.number(left)},
+        rest=rest % {"stored": formatting.stored_items(progress.processed), "left": formatting.number(left)},
     )
 
 
-def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> StatusMessage:
+def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
     nothing = _("Nothing is %(done)s until someone resumes it.") % {"done": _(job.job_type.description.participle)}
     goes_on = ngettext(
@@ -168,33 +168,35 @@ def _paused(job: Job, now: datetime, newest_deed: AuditEntry | None) -> StatusMe
         left,
     )
     lead = _("Paused.")
-    if newest_deed is not None and newest_deed.action is AuditAction.PAUSED:
-        by = {"at": formatting.at(newest_deed.at, now), "operator": newest_deed.actor.operator}
-        lead = _("Paused %(at)s by %(operator)s.") % by
+    if last_audit_entry is not None and last_audit_entry.action is AuditAction.PAUSED:
+        values = {"at": formatting.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
+        lead = _("Paused %(at)s by %(operator)s.") % values
     rest = f"{nothing} {goes_on % {'left': formatting.number(left)}}"
-    return StatusMessage(kind="paused", icon="pause", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="paused", icon="pause", tone="neutral", lead=lead, rest=rest)
 
 
 def _completed(job: Job, now: datetime) -> StatusMessage:
     progress, time = job.progress, formatting.at(job.ended_at or now, now)
     if not progress.failed:
         lead = _("Completed %(time)s.") % {"time": time}
-        return StatusMessage(kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item is settled."))
+        return StatusMessage(
+            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was stored or skipped.")
+        )
     lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
-    rest = _("Everything else is in place.")
-    may_help = sum(group.items for group in progress.failures if group.is_retryable)
-    if may_help:
+    rest = _("All other items are done.")
+    retryable = sum(group.items for group in progress.failures if group.is_retryable)
+    if retryable:
         rest += " " + ngettext(
             "%(number)s can be retried: that is a new job of exactly that item, under the limits of the next job.",
             "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
-            may_help,
-        ) % {"number": formatting.number(may_help)}
-    if hopeless := progress.failed - may_help:
-        rest += " " + _hopeless(hopeless, may_help)
+            retryable,
+        ) % {"number": formatting.number(retryable)}
+    if not_retryable := progress.failed - retryable:
+        rest += " " + _not_retryable_text(not_retryable, retryable)
     return StatusMessage(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
 
 
-def _hopeless(items: int, others: int) -> str:
+def _not_retryable_text(items: int, others: int) -> str:
     if not others:
         return _("A retry would fail the same way.")
     words = ngettext("The other one would fail the same way.", "The other %(number)s would fail the same way.", items)
@@ -211,22 +213,22 @@ def _cancelled(job: Job, now: datetime) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
     lead = _("Cancelled %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
     rest = ngettext(
-        "What was stored stays; %(items)s was left undone. Start the same range again to go on there.",
-        "What was stored stays; %(items)s were left undone. Start the same range again to go on there.",
+        "Stored items are kept; %(items)s was left undone. Start the same range again to continue.",
+        "Stored items are kept; %(items)s were left undone. Start the same range again to continue.",
         left,
     ) % {"items": formatting.items(left)}
-    return StatusMessage(kind="cancelled", icon="stop", tone="mute", lead=lead, rest=rest)
+    return StatusMessage(kind="cancelled", icon="stop", tone="neutral", lead=lead, rest=rest)
 
 
-_OF_STATUS: dict[Status, Callable[[Job, datetime], StatusMessage]] = {
+_MESSAGES: dict[Status, Callable[[Job, datetime], StatusMessage]] = {
     Status.PENDING: _pending,
-    Status.PAUSING: _coming_to_rest,
-    Status.CANCELLING: _coming_to_rest,
+    Status.PAUSING: _stopping,
+    Status.CANCELLING: _stopping,
     Status.COMPLETED: _completed,
     Status.FAILED: _failed,
     Status.CANCELLED: _cancelled,
 }
 
 
-def _lower(text: str) -> str:
+def _lowercase_first(text: str) -> str:
     return text[:1].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""A table as a value: one template shows every table that is only read, in columns or as cards where it is narrow."""
+"""Read-only tables as values. `table.html` renders them; narrow screens show the rows of a `bf-table` as cards."""
 
 from __future__ import annotations
 
@@ -8,44 +8,52 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """What a click on a heading does."""
+    """The link of a column heading that sorts the table."""
 
     query: str
     direction: str
-    """`ascending` or `descending` as the table is sorted now; nothing where it is not by this column."""
-    words: str
+    """`ascending` or `descending` if the table is sorted by this column, otherwise empty."""
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     label: str
     kind: str = "text"
-    """`name` names the row; a `number` ends at the right; `lead` and `wide` take a line of their own on a card."""
+    """CSS class without its prefix.
+
+    `name` is the row heading, `number` is aligned to the end. On a card, `lead`, `wide` and `long` take a full line;
+    `long` also wraps at any width.
+    """
     sort: Sort | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     text: str
-    beside: str = ""
-    """Small, in the same line."""
+    inline_note: str = ""
+    """Small text on the same line."""
     note: str = ""
-    """Small, in a line of its own."""
+    """Small text on its own line."""
     excerpt: str = ""
-    """Text of several lines that is shown on demand."""
+    """Text of several lines, shown on demand."""
     code: str = ""
     tone: str = ""
     icon: str = ""
     href: str = ""
-    """Of a cell that names its row."""
+    link_label: str = ""
+    """Accessible name of the link, if its text is not unique on the page."""
     is_strong: bool = False
+    is_empty: bool = False
+    """The text stands for a missing value; cards leave the cell out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     cells: Sequence[Cell]
     kind: str = ""
-    """`live` is the one that is looked at, `total` the sum; a `division` has each `area` of it below."""
+    """CSS class without its prefix: `current`, `total`, `division` or `area`."""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,14 @@ class Table:
 
     @property
     def lines(self) -> Iterator[tuple[Row, Iterable[tuple[Column, Cell]]]]:
-        """Each row, with its cells under their columns."""
+        """Each row with the pairs of column and cell."""
         return ((row, zip(self.columns, row.cells, strict=True)) for row in self.rows)
 
 
-def row(*cells: Cell | str, kind: str = "") -> Row:
-    """Of cells, and of texts that are nothing more."""
-    return Row([cell if isinstance(cell, Cell) else Cell(cell) for cell in cells], kind)
+def row(*cells: Cell | str, kind: str = "", row_id: str = "") -> Row:
+    """A string stands for a cell with that text."""
+    return Row([cell if isinstance(cell, Cell) else Cell(cell) for cell in cells], kind, row_id)
 
 
-def numbers(*labels: str) -> list[Column]:
+def number_columns(*labels: str) -> list[Column]:
     return [Column(label, "number") for label in labels]

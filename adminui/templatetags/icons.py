@@ -1,4 +1,4 @@
-"""Icons of the sprite that each page of the section holds."""
+"""Icons of icon_sprite.html."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """`{% icon "check" %}`; who hears the page hears the words beside it."""
+    """`{% icon "check" %}`. Screen readers skip the icon and read its label."""
     return format_html('<svg aria-hidden="true"><use href="#bfi-{}" /></svg>', name)

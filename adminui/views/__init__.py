@@ -1,1 +1,1 @@
-"""Each view reads the request, calls the service, and shows what a presenter makes of it."""
+"""Views parse the request, call the service and render the values of a presenter."""

@@ -1,4 +1,4 @@
-"""From the form to a plan, from the plan to a job; and the limits of the next one."""
+"""Preview and start a job; change the limits of the next job."""
 
 from __future__ import annotations
 
@@ -8,104 +8,106 @@ from django.utils.translation import gettext as _
 
 from adminui import responses
 from adminui.forms import LimitsForm, StartForm
-from adminui.permissions import SET_LIMITS, START, Rights
+from adminui.permissions import CHANGE_LIMITS, START, Permissions
 from adminui.presenters import preview as preview_presenter
-from adminui.presenters import start as start_presenter
-from adminui.presenters.limits import limits as limits_of
+from adminui.presenters import start_panel as start_presenter
+from adminui.presenters.limits_panel import limits_panel
 from backfill.domain import JobRequest
 from backfill.errors import InvalidRequest, JobConflict, PlanChanged
 
 
 @responses.action_view(START)
 def preview(request: HttpRequest) -> HttpResponse:
-    """What would run, in the dialog from which it is started."""
+    """Show the plan in the dialog that starts it."""
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _wrong(request, form)
+        return _invalid_form(request, form)
     try:
-        made = responses.the_service().preview(form.request())
+        planned = responses.get_service().preview(form.request())
     except InvalidRequest as exc:
-        form.take(exc)
-        return _wrong(request, form)
-    return _dialog(request, form.request(), preview_presenter.plan(made))
+        form.add_domain_errors(exc)
+        return _invalid_form(request, form)
+    return _dialog(request, form.request(), preview_presenter.plan(planned))
 
 
 @responses.action_view(START)
 def start(request: HttpRequest) -> HttpResponse:
-    """Exactly the plan that the dialog shows; where it is no longer that, what changed."""
+    """Start the previewed plan. If the plan has changed, show the changes instead."""
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _wrong(request, form)
-    service, wanted = responses.the_service(), form.request()
+        return _invalid_form(request, form)
+    service, wanted = responses.get_service(), form.request()
     try:
         service.start(wanted, by=responses.actor(request))
     except InvalidRequest as exc:
-        form.take(exc)
-        return _wrong(request, form)
+        form.add_domain_errors(exc)
+        return _invalid_form(request, form)
     except PlanChanged as exc:
         changed = exc.details or {}
         return _dialog(request, wanted, preview_presenter.plan(service.preview(wanted), changed), status=409)
     except JobConflict as exc:
-        context = {"title": _("Backfill"), "sentence": exc.message}
-        return responses.dialog(request, "admin/backfill/dialog_busy.html", context, status=409)
-    return responses.done(request, _("The job was started. It begins by itself within a second or two."), focus="now")
+        context = {"title": _("Backfill"), "message": exc.message}
+        return responses.render_dialog(request, "admin/backfill/dialog_conflict.html", context, status=409)
+    return responses.action_done(request, _("Job created; it starts as soon as a worker is free."), focus_status=True)
 
 
 def _dialog(
     request: HttpRequest, wanted: JobRequest, plan: preview_presenter.Plan, *, status: int = 200
 ) -> HttpResponse:
     context = {"title": _("Backfill"), "plan": plan, "wanted": wanted}
-    return responses.dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
+    return responses.render_dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
 
 
-def _wrong(request: HttpRequest, form: StartForm) -> HttpResponse:
-    """The form again, with a sentence beside each field that is wrong."""
-    service, at = responses.the_service(), responses.now()
-    rights = Rights.of(request.user)
+def _invalid_form(request: HttpRequest, form: StartForm) -> HttpResponse:
+    """Show the form with its errors."""
+    service, at = responses.get_service(), responses.now()
+    permissions = Permissions.of(request.user)
     context = {
         "title": _("Backfill"),
-        "rights": rights,
-        "start": start_presenter.start(
+        "permissions": permissions,
+        "start": start_presenter.start_panel(
             form,
             {},
             handlers=list(service.handlers),
             known=service.history.districts(),
-            limits=limits_of(service.rate_limits(), at),
+            limits=limits_panel(service.rate_limits(), at),
             active=None,
-            rights=rights,
+            permissions=permissions,
             now=at,
         ),
     }
     if not responses.is_htmx(request):
-        return responses.page(request, "admin/backfill/start_page.html", context, status=422)
-    response = responses.part(request, "admin/backfill/start_form.html", context, status=422)
+        return responses.render_page(request, "admin/backfill/start_page.html", context, status=422)
+    response = responses.render_fragment(request, "admin/backfill/start_form.html", context, status=422)
     response["HX-Retarget"], response["HX-Reswap"] = "#bf-start-form", "outerHTML"
     return response
 
 
-@responses.action_view(SET_LIMITS)
+@responses.action_view(CHANGE_LIMITS)
 def limits(request: HttpRequest) -> HttpResponse:
-    """For the next job."""
+    """Change the limits of the next job."""
     form = LimitsForm(request.POST)
-    service, at = responses.the_service(), responses.now()
-    said = ""
+    service, at = responses.get_service(), responses.now()
+    message = ""
     if form.is_valid():
         try:
             service.change_rate_limits(form.changes(service.rate_limits().limits), by=responses.actor(request))
         except InvalidRequest as exc:
-            form.take(exc)
+            form.add_domain_errors(exc)
         else:
-            said = _("Saved. The next job keeps to these limits.")
-    if said and not responses.is_htmx(request):
-        return responses.done(request, said)
+            message = _("Saved. These limits apply to the next job.")
+    if message and not responses.is_htmx(request):
+        return responses.action_done(request, message)
     stored = service.rate_limits()
     context = {
         "title": _("Backfill"),
-        "rights": Rights.of(request.user),
-        "limits": limits_of(stored, at, form if form.errors else None),
-        "said": said,
+        "permissions": Permissions.of(request.user),
+        "limits": limits_panel(stored, at, form if form.errors else None),
+        "message": message,
         "back": reverse("admin:backfill"),
     }
     if not responses.is_htmx(request):
-        return responses.page(request, "admin/backfill/limits_page.html", context, status=422)
-    return responses.part(request, "admin/backfill/limits.html", context, status=422 if form.errors else 200)
+        return responses.render_page(request, "admin/backfill/limits_page.html", context, status=422)
+    return responses.render_fragment(
+        request, "admin/backfill/limits_form.html", context, status=422 if form.errors else 200
+    )

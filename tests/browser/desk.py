@@ -97,8 +97,8 @@ class Desk:
             self.troubles.append(f"{page.url}: {text}")
 
 
-def pill(page: Page) -> Locator:
-    return page.locator("#bf-job-status .bf-pill").first
+def status_badge(page: Page) -> Locator:
+    return page.locator("#bf-job-status .bf-status-badge").first
 
 
 def fill_form(page: Page, first: str, last: str, cadence: str = "month-ends") -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, faults, is_wider_than_the_window, pill, preview
+from tests.browser.desk import Desk, faults, is_wider_than_the_window, preview, status_badge
 
 STORED = ("2020-07-01", "2020-08-31")
 
@@ -52,7 +52,7 @@ def in_the_form(page: Page) -> tuple[str, str, list[str]]:
 def test_a_rectangle_that_is_dragged_becomes_range_and_districts_of_the_form(desk: Desk) -> None:
     page = opened(desk)
     page.mouse.move(*place_of(page, 2, "Jul 2024"))
-    expect(page.locator("#bf-map-cell")).to_have_text("District 2, Jul 2024: nothing is stored.")
+    expect(page.locator("#bf-map-cell")).to_have_text("District 2, Jul 2024: nothing stored.")
     page.mouse.down()
     page.mouse.move(*place_of(page, 3, "Jun 2025"), steps=5)
     page.mouse.up()
@@ -68,11 +68,11 @@ def test_a_rectangle_that_is_dragged_becomes_range_and_districts_of_the_form(des
 def test_keys_read_select_clear_and_use_without_a_pointer(desk: Desk) -> None:
     page = opened(desk)
     page.locator("#bf-map").focus()
-    said = page.locator("#bf-map-said")
+    said = page.locator("#bf-map-live-region")
     page.keyboard.press("ArrowRight")
     expect(said).to_have_text(re.compile(r"^District 1, "))
     page.keyboard.press("Home")
-    expect(said).to_have_text("District 1, Jul 2008: nothing is stored.")
+    expect(said).to_have_text("District 1, Jul 2008: nothing stored.")
     page.keyboard.press("ArrowDown")
     for _ in range(2):
         page.keyboard.press("Shift+ArrowRight")
@@ -80,7 +80,7 @@ def test_keys_read_select_clear_and_use_without_a_pointer(desk: Desk) -> None:
     expect(said).to_have_text(re.compile(r"^Selected: Districts 2 to 3, Jul 2008 to Sep 2008\."))
     page.keyboard.press("Escape")
     expect(page.locator("#bf-selection")).to_be_hidden()
-    expect(said).to_have_text("Nothing is selected.")
+    expect(said).to_have_text("Selection cleared.")
 
     page.keyboard.press("Enter")
     expect(said).to_have_text(re.compile(r"^Selected: District 3, Sep 2008\."))
@@ -120,7 +120,7 @@ def test_the_largest_gap_is_shown_and_used(desk: Desk) -> None:
 def test_the_summary_alone_cannot_be_asked_for(desk: Desk) -> None:
     page = opened(desk)
     page.mouse.click(*place_of(page, 0, "Jul 2012"))
-    expect(page.locator("#bf-selection-text")).to_contain_text("The summary is collected with every job")
+    expect(page.locator("#bf-selection-text")).to_contain_text("Every job collects the summary")
     expect(page.locator("#bf-selection-use")).to_be_hidden()
 
 
@@ -138,13 +138,13 @@ def test_the_map_learns_of_what_a_job_has_stored_while_it_is_looked_at(desk: Des
     page = opened(desk)
     cell = place_of(page, 3, "Aug 2025")
     page.mouse.move(*cell)
-    expect(page.locator("#bf-map-cell")).to_have_text("District 3, Aug 2025: nothing is stored.")
+    expect(page.locator("#bf-map-cell")).to_have_text("District 3, Aug 2025: nothing stored.")
     with page.expect_response(lambda answer: answer.url.endswith("/coverage/map/") and answer.status == 200):
         page.fill("#bf-from", "2025-08-01")
         page.fill("#bf-to", "2025-08-31")
         preview(page).get_by_role("button", name="Start backfill").click()
         expect(page.locator("#bf-job-status")).to_contain_text("31 Aug 2025", timeout=20_000)
-        expect(pill(page)).to_have_text("Nothing is running", timeout=30_000)
+        expect(status_badge(page)).to_have_text("Nothing is running", timeout=30_000)
     page.mouse.move(0, 0)
     page.mouse.move(*place_of(page, 3, "Aug 2025"))
     expect(page.locator("#bf-map-cell")).to_have_text(
@@ -157,7 +157,7 @@ def test_one_who_may_only_look_reads_the_map_and_is_offered_no_form(desk: Desk) 
     page.mouse.click(*place_of(page, 1, "Jul 2012"))
     expect(page.locator("#bf-selection-text")).to_contain_text("District 1, Jul 2012")
     expect(page.locator("#bf-selection-use")).to_be_hidden()
-    expect(page.locator("#bf-gaps [data-do=use]").first).to_be_hidden()
+    expect(page.locator("#bf-gaps [data-action=use]").first).to_be_hidden()
 
 
 def test_on_a_phone_the_map_scrolls_in_its_card_while_the_numbers_stand_and_two_taps_select(desk: Desk) -> None:
@@ -174,7 +174,7 @@ def test_on_a_phone_the_map_scrolls_in_its_card_while_the_numbers_stand_and_two_
     assert box is not None
     page.touchscreen.tap(box["x"] + 60, box["y"] + 60)
     expect(page.locator("#bf-selection-text")).to_contain_text("1 district month")
-    expect(page.locator("#bf-map-cell")).to_contain_text("Tap another cell to select as far as there.")
+    expect(page.locator("#bf-map-cell")).to_contain_text("Tap another cell to extend the selection to it.")
     page.touchscreen.tap(box["x"] + 160, box["y"] + 80)
     expect(page.locator("#bf-selection-text")).to_contain_text("district months")
     expect(page.locator("#bf-map-cell")).not_to_contain_text("Tap another cell")
@@ -186,7 +186,7 @@ def test_on_a_phone_the_map_scrolls_in_its_card_while_the_numbers_stand_and_two_
 @pytest.mark.parametrize("width", [1280, 375])
 def test_axe_finds_nothing_in_map_and_table(desk: Desk, scheme: str, width: int) -> None:
     page = opened(desk, color_scheme=scheme, viewport={"width": width, "height": 900})
-    page.locator("#bf-gaps [data-do=show]").first.click()
+    page.locator("#bf-gaps [data-action=show]").first.click()
     assert faults(page) == []
     page.get_by_role("link", name="Show as a table").click()
     expect(page.get_by_role("heading", name="Months")).to_be_visible()

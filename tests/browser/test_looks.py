@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.desk import SECTION, Desk, faults, fill_form, is_wider_than_the_window, pill, preview
+from tests.browser.desk import SECTION, Desk, faults, fill_form, is_wider_than_the_window, preview, status_badge
 
 WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 375, "height": 800}
@@ -27,7 +27,7 @@ def test_axe_finds_nothing_and_nothing_passes_the_edge(desk: Desk, scheme: str, 
     desk.client.set_limits(maxRequestsPerMinute=400, maxDelayMs=200)
     job = desk.client.start("2023-07-01", "2023-12-31", cadence="month-ends", skipExisting=False)
     page.goto(SECTION)
-    expect(pill(page)).to_contain_text("Running", timeout=20_000)
+    expect(status_badge(page)).to_contain_text("Running", timeout=20_000)
     page.locator("#bf-districts > summary").click()
     page.locator("#bf-districts-all").click()
     expect(page.locator("#bf-cause-HTML_PAGE")).to_be_visible(timeout=30_000)

@@ -50,7 +50,7 @@ def test_the_charts_are_drawn_and_read_together_under_the_pointer(desk: Desk) ->
     page = opened(desk)
     charts = page.locator(".bf-chart")
     expect(charts.locator("canvas")).to_have_count(4)
-    readings = page.locator(".bf-chart-read")
+    readings = page.locator(".bf-chart-value")
     expect(readings.first).to_contain_text("30 Jun 2022")
     page.locator(".u-over").first.scroll_into_view_if_needed()
     page.locator(".u-over").first.hover(position={"x": 3, "y": 40})
@@ -65,7 +65,7 @@ def test_the_charts_are_drawn_and_read_together_under_the_pointer(desk: Desk) ->
 
 def test_the_points_of_the_charts_are_a_table_too(desk: Desk) -> None:
     page = opened(desk)
-    page.get_by_role("heading", name="The points as a table").click()
+    page.get_by_role("heading", name="Points as a table").click()
     points = desk.client.get("/api/analytics/series/01?programYear=2021-2022")["points"]
     rows = page.locator("#trend tbody tr")
     expect(rows).to_have_count(len(points))
@@ -103,7 +103,7 @@ def test_the_world_is_sorted_by_a_heading_and_leads_to_a_district(desk: Desk) ->
 
 def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_prepared(desk: Desk) -> None:
     page = opened(desk, f"{RESULTS}01/2019-06-30/")
-    expect(page.get_by_role("heading", name="There is no result yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No result yet")).to_be_visible()
     page.get_by_role("link", name="Prepare the data collection").click()
     expect(page.locator("[name=job_type][value=data-collection]")).to_be_checked()
     expect(page.locator("#bf-from")).to_have_value("2019-06-30")

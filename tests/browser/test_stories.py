@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.acceptance.harness import free_port, kill_group
-from tests.browser.desk import SECTION, Desk, fill_form, pill, preview
+from tests.browser.desk import SECTION, Desk, fill_form, preview, status_badge
 
 YEAR = ("2020-07-01", "2021-06-30")
 MONTH = ("2020-07-01", "2020-07-31")
@@ -29,11 +29,11 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     dialog = preview(page)
     dialog.get_by_role("button", name="Start backfill").click()
     expect(dialog).to_be_hidden()
-    expect(page.locator("#bf-said")).to_contain_text("The job was started")
-    expect(page.locator("#bf-now-title")).to_be_focused()
-    expect(pill(page)).to_have_text("Running")
+    expect(page.locator("#bf-toast")).to_contain_text("Job created; it starts as soon as a worker is free.")
+    expect(page.locator("#bf-job-status-title")).to_be_focused()
+    expect(status_badge(page)).to_have_text("Running")
     expect(page.locator("#bf-start")).not_to_have_attribute("open", "")
-    expect(page.locator("#bf-clock")).to_contain_text("Updates each second")
+    expect(page.locator("#bf-poll-status")).to_contain_text("Updates every second")
     expect(page.locator("#bf-status-message")).to_contain_text("Fetching")
     expect(page).to_have_title(re.compile(r"^[1-9]\d?% · "), timeout=20_000)
 
@@ -41,8 +41,8 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     page.locator("#bf-districts-all").click()
     expect(page.locator(".bf-district-list li")).to_have_count(6)
     expect(page.locator("#bf-district-all")).to_contain_text("of 12")
-    counts = page.locator(".bf-figures").inner_text()
-    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    counts = page.locator(".bf-progress-figures").inner_text()
+    expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)
     expect(page.locator("#bf-districts")).to_have_attribute("open", "")
     expect(page.locator("#bf-districts-all")).to_have_attribute("aria-pressed", "true")
 
@@ -60,17 +60,17 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
     page = desk.open()
     fill_form(page, "2021-07-01", "2021-08-31")
     preview(page).get_by_role("button", name="Start backfill").click()
-    expect(pill(page)).to_have_text("Completed, 2 failed", timeout=40_000)
+    expect(status_badge(page)).to_have_text("Completed, 2 failed", timeout=40_000)
     cause = page.locator("#bf-cause-HTML_PAGE")
     expect(cause).to_contain_text("The report page was broken")
     expect(cause).to_contain_text("District 3")
 
     desk.dashboard.forget()
     cause.get_by_role("button", name="Retry this group").click()
-    expect(page.locator("#bf-said")).to_contain_text("A new job of 2 items was started.")
-    expect(pill(page)).to_have_text("Nothing is running", timeout=20_000)
+    expect(page.locator("#bf-toast")).to_contain_text("Job created with 2 items.")
+    expect(status_badge(page)).to_have_text("Nothing is running", timeout=20_000)
     expect(page.locator("#bf-job-status")).to_contain_text("Completed")
-    expect(page.locator("#bf-announced")).to_contain_text("Nothing is running Last job: Data collection")
+    expect(page.locator("#bf-live-region")).to_contain_text("Nothing is running Last job: Data collection")
     expect(page.locator("#bf-history tbody tr").first).to_contain_text("Retry of job")
 
 
@@ -90,14 +90,14 @@ def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_wa
         desk.client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] > 2, 20, "items are stored")
 
         kill_group(desk.client.process)
-        expect(page.locator("#bf-clock")).to_contain_text("No answer since")
+        expect(page.locator("#bf-poll-status")).to_contain_text("No response since")
         page.locator("#bf-pause").click()
-        expect(page.locator("#bf-notices")).to_contain_text("The server did not answer as it should.")
+        expect(page.locator("#bf-alerts")).to_contain_text("Unexpected response from the server.")
         desk.troubles.clear()  # the console is told of it too
         desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
-        expect(page.locator("#bf-clock")).to_contain_text("Updates each second", timeout=20_000)
+        expect(page.locator("#bf-poll-status")).to_contain_text("Updates every second", timeout=20_000)
         expect(page.locator("#bf-resumed")).to_contain_text("Resumed", timeout=40_000)
-        expect(pill(page)).to_have_text("Running, resumed")
+        expect(status_badge(page)).to_have_text("Running, resumed")
         assert desk.troubles == []
         page.context.close()
 
@@ -111,23 +111,23 @@ def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk:
     expect(page.locator("#bf-limit-max_requests_per_minute")).to_be_focused()
     page.fill("#bf-limit-max_requests_per_minute", "240")
     page.click("#bf-save-limits")
-    expect(page.locator("#bf-limits")).to_contain_text("Saved. The next job keeps to these limits.")
+    expect(page.locator("#bf-limits")).to_contain_text("Saved. These limits apply to the next job.")
 
     fill_form(page, *YEAR)
     page.uncheck("[name=skip_existing]")
     dialog = preview(page)
     expect(dialog).to_contain_text("240 requests a minute")
     dialog.get_by_role("button", name="Start backfill").click()
-    expect(page.locator(".bf-limits-line")).to_contain_text("240 requests a minute")
+    expect(page.locator(".bf-job-limits")).to_contain_text("240 requests a minute")
 
-    page.locator("#bf-lower").click()
+    page.locator("#bf-lower-limits").click()
     page.fill("#bf-lower-max_requests_per_minute", "500")
-    page.click("#bf-confirm-lower")
-    expect(page.locator("#bf-notices")).to_contain_text("can only be lowered")
-    page.locator("#bf-lower").click()
+    page.click("#bf-confirm-lower-limits")
+    expect(page.locator("#bf-alerts")).to_contain_text("can only be lowered")
+    page.locator("#bf-lower-limits").click()
     page.fill("#bf-lower-max_requests_per_minute", "60")
-    page.click("#bf-confirm-lower")
-    expect(page.locator(".bf-limits-line")).to_contain_text("60 requests a minute")
+    page.click("#bf-confirm-lower-limits")
+    expect(page.locator(".bf-job-limits")).to_contain_text("60 requests a minute")
 
 
 def test_a_plan_that_changed_says_so_and_starts_nothing(desk: Desk) -> None:
@@ -140,7 +140,7 @@ def test_a_plan_that_changed_says_so_and_starts_nothing(desk: Desk) -> None:
     expect(dialog).to_contain_text("The plan changed since you previewed it, so nothing was started.")
     expect(dialog.locator(".bf-changes")).to_contain_text("0 now")
     dialog.get_by_role("button", name="Start the new plan").click()
-    expect(pill(page)).to_have_text("Nothing is running", timeout=20_000)
+    expect(status_badge(page)).to_have_text("Nothing is running", timeout=20_000)
     expect(page.locator("#bf-job-status")).to_contain_text("Completed")
 
 
@@ -149,10 +149,10 @@ def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
     desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
     page = desk.open()
     page.locator("#bf-pause").click()
-    expect(pill(page)).to_have_text("Paused", timeout=25_000)
+    expect(status_badge(page)).to_have_text("Paused", timeout=25_000)
     expect(page.locator("#bf-status-message")).to_contain_text("until someone resumes it")
     page.locator("#bf-resume").click()
-    expect(pill(page)).to_contain_text("Running", timeout=20_000)
+    expect(status_badge(page)).to_contain_text("Running", timeout=20_000)
 
 
 def test_start_is_refused_beside_a_job_with_the_reason_while_preview_works(desk: Desk) -> None:
@@ -171,7 +171,7 @@ def test_start_is_refused_beside_a_job_with_the_reason_while_preview_works(desk:
     page.keyboard.press("Escape")
     desk.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
     expect(start).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
-    expect(page.locator("#bf-start-help")).to_contain_text("Both show what would run first.")
+    expect(page.locator("#bf-start-help")).to_contain_text("Both first show what would run.")
 
 
 def test_districts_are_found_by_typing_and_only_those_ticked_are_chosen(desk: Desk) -> None:
@@ -180,14 +180,14 @@ def test_districts_are_found_by_typing_and_only_those_ticked_are_chosen(desk: De
     preview(page)  # now the calendar is known
     page.goto(SECTION)
     page.locator("#bf-districts-text").press_sequentially("3")
-    box = page.locator("#bf-boxes").get_by_label("3", exact=True)
+    box = page.locator("#bf-district-checkboxes").get_by_label("3", exact=True)
     box.click()
     expect(box).to_be_checked()
     expect(page.locator("#bf-districts-text")).to_have_value("")
-    expect(page.locator("#bf-picked")).to_have_text("3")
+    expect(page.locator("#bf-chosen-districts")).to_have_text("3")
     page.locator("#bf-districts-text").press_sequentially("1-2")
     page.locator("#bf-from").focus()
-    expect(page.locator("#bf-chosen")).to_have_text("3 chosen")
+    expect(page.locator("#bf-district-count")).to_have_text("3 chosen")
 
 
 def test_a_choice_of_districts_is_kept_whatever_answer_is_on_its_way(desk: Desk) -> None:
@@ -195,7 +195,7 @@ def test_a_choice_of_districts_is_kept_whatever_answer_is_on_its_way(desk: Desk)
     desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
     page = desk.open()
     page.locator("#bf-districts > summary").click()
-    counts = page.locator(".bf-figures").inner_text()
+    counts = page.locator(".bf-progress-figures").inner_text()
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -205,7 +205,7 @@ def test_a_choice_of_districts_is_kept_whatever_answer_is_on_its_way(desk: Desk)
     page.wait_for_event("request", lambda request: "/backfill/now/" in request.url)
     page.locator("#bf-districts-all").click()
     held[0].continue_()
-    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)
     expect(page.locator(".bf-district-list li")).to_have_count(6)
     expect(page.locator("#bf-districts-all")).to_have_attribute("aria-pressed", "true")
 
@@ -216,7 +216,7 @@ def test_who_was_signed_out_meanwhile_is_told_so_and_keeps_what_was_filled_in(de
     fill_form(page, *YEAR)
     page.context.clear_cookies(name=cookie)
     page.click("#bf-preview-button")
-    expect(page.locator("#bf-notices")).to_contain_text("you were signed out, or signed in anew")
+    expect(page.locator("#bf-alerts")).to_contain_text("Your session has changed")
     expect(page.locator("#bf-dialog")).to_be_hidden()
     expect(page.locator("#bf-from")).to_have_value(YEAR[0])
 
@@ -228,13 +228,13 @@ def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) ->
     job = desk.client.start(*MONTH, cadence="month-ends", skipExisting=False)
     page.reload()
     row = page.locator(f"#bf-row-{job['jobId']}")
-    expect(row).to_have_class(re.compile("bf-live"))
+    expect(row).to_have_class(re.compile("bf-current"))
     expect(row).to_contain_text("Completed", timeout=30_000)
-    expect(row).not_to_have_class(re.compile("bf-live"))
+    expect(row).not_to_have_class(re.compile("bf-current"))
 
     page.select_option("#bf-filter-status", "failed")
     page.click("#bf-filter")
-    expect(page.locator("#bf-history")).to_contain_text("No such job")
+    expect(page.locator("#bf-history")).to_contain_text("No matching jobs")
     assert "status=failed" in page.url
     page.reload()
     expect(page.locator("#bf-filter-status")).to_have_value("failed")
@@ -244,8 +244,8 @@ def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) ->
     row.get_by_role("link").click()
     expect(page.locator("h1").last).to_contain_text("Data collection")
     expect(page.locator("#items tbody tr")).to_have_count(6)
-    expect(page.locator("#trail")).to_contain_text("Started the job")
-    expect(page.locator("#trail")).to_contain_text("API")
+    expect(page.locator("#audit-log")).to_contain_text("Started the job")
+    expect(page.locator("#audit-log")).to_contain_text("API")
 
 
 def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
@@ -258,7 +258,7 @@ def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
     page.locator("#bf-districts-text").focus()
     keys.type("1-2")
     keys.press("Enter")
-    expect(page.locator("#bf-chosen")).to_contain_text(re.compile("2 chosen|all"))
+    expect(page.locator("#bf-district-count")).to_contain_text(re.compile("2 chosen|all"))
     page.locator("#bf-start-button").focus()
     keys.press("Enter")
     dialog = page.locator("#bf-dialog")
@@ -271,11 +271,11 @@ def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
     while not page.locator("#bf-confirm").evaluate("(button) => button === document.activeElement"):
         keys.press("Tab")
     keys.press("Enter")
-    expect(pill(page)).to_contain_text("Running", timeout=20_000)
+    expect(status_badge(page)).to_contain_text("Running", timeout=20_000)
 
     page.locator("#bf-pause").focus()
-    counts = page.locator(".bf-figures").inner_text()
-    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    counts = page.locator(".bf-progress-figures").inner_text()
+    expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)
     expect(page.locator("#bf-pause")).to_be_focused()  # what is swapped meanwhile takes no focus
     page.locator("#bf-cancel").focus()
     keys.press("Enter")
@@ -289,11 +289,11 @@ def test_two_tabs_show_the_same_job_and_what_is_done_in_one_is_seen_in_the_other
     first = desk.open()
     second = first.context.new_page()
     second.goto(SECTION)
-    expect(pill(second)).to_be_visible()
+    expect(status_badge(second)).to_be_visible()
     fill_form(first, *YEAR)
     first.uncheck("[name=skip_existing]")
     preview(first).get_by_role("button", name="Start backfill").click()
-    expect(pill(second)).to_have_text("Running", timeout=20_000)
+    expect(status_badge(second)).to_have_text("Running", timeout=20_000)
     second.locator("#bf-cancel").click()
     second.locator("#bf-confirm-cancel").click()
     expect(first.locator("#bf-job-status")).to_contain_text("Cancelled at", timeout=20_000)
@@ -303,10 +303,10 @@ def test_who_may_only_look_sees_everything_and_whom_to_ask_for_what(desk: Desk) 
     desk.client.set_limits(maxRequestsPerMinute=240)
     desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
     page = desk.open(user="looker")
-    expect(pill(page)).to_have_text("Running", timeout=20_000)
+    expect(status_badge(page)).to_have_text("Running", timeout=20_000)
     expect(page.locator("#bf-cancel, #bf-pause, #bf-start-form, #bf-save-limits")).to_have_count(0)
     page.locator("#bf-start > summary").click()
     expect(page.locator("#bf-start")).to_contain_text("“Can add backfill job”, “Can change backfill job”")
     expect(page.locator("#bf-limits")).to_contain_text("240")
-    counts = page.locator(".bf-figures").inner_text()
-    expect(page.locator(".bf-figures")).not_to_have_text(counts)
+    counts = page.locator(".bf-progress-figures").inner_text()
+    expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)

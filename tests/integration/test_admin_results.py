@@ -148,12 +148,12 @@ def test_the_newest_results_are_found_without_a_date(computed: BackfillService, 
     [
         (
             "91/2024-02-29/",
-            "Nothing is collected of this date. A data-collection job does that",
+            "No data of this date is stored. Run a data-collection job",
             "job=data-collection&from=2024-02-29&to=2024-02-29&cadence=daily&district=91",
         ),
         (
             "91/2024-03-31/",
-            "An analytics-generation job makes them of what is stored.",
+            "An analytics-generation job computes them from stored snapshots.",
             "job=analytics-generation&from=2024-03-31&to=2024-03-31&district=91",
         ),
         ("92/", "There are no analytics of district 92", "job=analytics-generation&district=92"),
@@ -169,7 +169,7 @@ def test_the_newest_results_are_found_without_a_date(computed: BackfillService, 
         ),
         (
             "world/?year=2022-2023",
-            "No date of 2022-2023 has a ranking",
+            "2022-2023 has no ranking",
             "job=analytics-generation&from=2022-07-01&to=2023-06-30",
         ),
     ],
@@ -189,7 +189,7 @@ def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_a_click_away(
 def test_before_any_result_the_first_job_is_named(computing: BackfillService, operator: Client) -> None:
     answer = operator.get(f"{HERE}/", follow=True)
     assert answer.status_code == 404
-    assert "No date has a ranking yet. An analytics-generation job makes one" in answer.content.decode()
+    assert "There is no ranking yet. An analytics-generation job computes one" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["91/2024-02-30/", "xyz/", "0/", "91/yesterday/", "99999/", "92/?year=0000-0001"])

@@ -169,7 +169,7 @@ def test_a_preview_starts_nothing_and_its_dialog_starts_exactly_that_plan(
     assert plan is not None
     response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": plan[1]}, headers=HTMX)
     assert response.status_code == 204
-    assert "bf-done" in response["HX-Trigger"]
+    assert "bf-action-done" in response["HX-Trigger"]
     job = served.active()
     assert job is not None
     assert job.created_by == "alice"
@@ -253,7 +253,7 @@ def test_without_a_script_every_step_is_a_page(served: BackfillService, operator
     assert job is not None
     assert "Cancel this job?" in text_of(operator.get(f"{SECTION}jobs/{job.id}/cancel/"))
     assert operator.post(f"{SECTION}jobs/{job.id}/cancel/")["Location"] == SECTION
-    assert "The job is cancelled." in text_of(operator.get(SECTION))
+    assert "Job cancelled." in text_of(operator.get(SECTION))
     assert operator.post(f"{SECTION}jobs/{job.id}/pause/")["Location"] == SECTION  # refused, and said there
     assert "only a pending or running job can be paused" in text_of(operator.get(SECTION))
 
@@ -266,7 +266,7 @@ def test_nothing_is_asked_of_a_job_that_has_ended_meanwhile(
     job = run_to_the_end(served)
     response = operator.get(f"{SECTION}jobs/{job.id}/{path}", headers=HTMX)
     assert response.status_code == 409
-    assert response["HX-Retarget"] == "#bf-notices"
+    assert response["HX-Retarget"] == "#bf-alerts"
     assert "has ended (completed)" in text_of(response)
 
 
@@ -330,7 +330,7 @@ def test_a_page_beyond_the_last_shows_the_last(served: BackfillService, operator
     assert "1 to 1 of 1" in text_of(operator.get(f"{SECTION}?page=9"))
     assert "1 to 1 of 1" in text_of(operator.get(f"{SECTION}history/?page=9", headers=HTMX))
     assert "1 to 6 of 6" in text_of(operator.get(f"{SECTION}jobs/{job.id}/?page=9"))
-    assert "No such job" in text_of(operator.get(f"{SECTION}?status=failed&page=9"))
+    assert "No matching jobs" in text_of(operator.get(f"{SECTION}?status=failed&page=9"))
 
 
 def test_a_paused_job_says_who_paused_it(served: BackfillService, operator: Client) -> None:
@@ -362,7 +362,7 @@ def test_a_jobs_page_has_its_items_and_who_did_what(served: BackfillService, ope
     assert "1 to 2 of 2" in page
     assert "Started the job" in page
     assert "command line" in page
-    assert "No such item" in text_of(operator.get(f"{SECTION}jobs/{job.id}/?outcome=skipped"))
+    assert "No matching items" in text_of(operator.get(f"{SECTION}jobs/{job.id}/?outcome=skipped"))
 
 
 def test_a_job_that_there_is_not_is_said_so(operator: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ PACKAGES = ("adminui", "backfill", "backfill_site", "sample_dashboard")
 REPLACED_MODULES = {
     "agenda": "work_queue",
     "blobs": "chunked_blobs",
+    "chooser": "result_selector",
     "bodies": "request_serializers",
     "cluster": "compute.dask",
     "composition": "registry",
@@ -27,6 +29,7 @@ REPLACED_MODULES = {
     "following": "watch",
     "notice": "webhook_event",
     "refusals": "exceptions",
+    "paging": "pagination",
     "registers": "monthly_index",
     "salvage": "corrupt_records",
     "shapes": "serializers",
@@ -40,6 +43,7 @@ REPLACED_MODULES = {
     "verbs": "commands",
     "verifying": "precondition_checks",
     "vitals": "monitoring",
+    "wait_message": "limiter_message",
     "waiting": "limiter_status",
     "wording": "formatting",
     "work": "job_types",
@@ -52,23 +56,89 @@ REPLACED_TEMPLATES = {
     "sideways.html": "scroll_table.html",
     "bar.html": "section_header.html",
     "curve.html": "sparkline.html",
+    "buttons.html": "job_buttons.html",
+    "chooser.html": "result_selector.html",
+    "dialog_busy.html": "dialog_conflict.html",
+    "dialog_lower.html": "dialog_lower_limits.html",
+    "ended.html": "ended_job_card.html",
+    "errors.html": "field_errors.html",
+    "history_row.html": "table_row.html",
+    "icons.html": "icon_sprite.html",
+    "live.html": "status_update.html",
+    "no_results.html": "missing_result.html",
+    "notice.html": "alert.html",
+    "page.html": "overview.html",
+    "pages.html": "pagination.html",
+    "pill.html": "status_badge.html",
+    "summary.html": "details_summary.html",
+    "world.html": "world_ranking.html",
 }
+REPLACED_STYLES = {
+    "bf-asked": "bf-parameters",
+    "bf-chooser": "bf-result-selector",
+    "bf-done": "bf-action-done",
+    "bf-jumps": "bf-page-nav",
+    "bf-live": "bf-current",
+    "bf-mark": "bf-icon-label",
+    "bf-nothing": "bf-empty-cell",
+    "bf-notice": "bf-alert",
+    "bf-part": "bf-segment",
+    "bf-pill": "bf-status-badge",
+    "bf-quiet": "bf-secondary",
+    "bf-said": "bf-toast",
+    "bf-what": "bf-job-heading",
+}
+"""Classes, ids and events of the admin. Custom properties such as --bf-done are not meant."""
+REPLACED_TEXTS = (
+    "Start, watch and look back",
+    "nothing is published",
+    "everything is stored",
+    "Nothing is fetched until you confirm",
+    "may take a minute",
+    "becomes an item",
+    "do everything again",
+    "Open while paused",
+    "in this minute",
+    "none being sent",
+    "Displaced it",
+    "taken up again",
+    "To stop for a while only",
+    "sign of life",
+    "stored before",
+    "within a second or two",
+    "as it was when the month had closed",
+    "anew",
+    "beside",
+    "nobody",
+    "whoever",
+    "is told",
+    "made out",
+    "not to be had",
+)
+"""Texts and phrases that the admin replaced by plain technical English."""
 REPLACED_CLASSES = {
     "Agenda": "WorkQueue",
     "Chance": "a random number generator",
     "Companion": "an extension",
     "Courier": "WebhookDispatcher",
+    "Chooser": "ResultSelector",
     "Course": "ThroughputHistory",
     "Deed": "AuditAction",
     "Deeds": "AuditLog",
     "Door": "Channel",
     "Elsewhere": "a compute backend",
     "Experience": "PastRun",
+    "Fact": "Detail",
     "Flag": "StrictBooleanField",
     "Flight": "CrashIsolation",
     "Here": "LocalCompute",
+    "Listing": "JobHistory",
     "Notice": "WebhookEvent",
     "Notices": "WebhookEvents",
+    "Paging": "Pagination",
+    "Pill": "StatusBadge",
+    "Rights": "Permissions",
+    "RulesForm": "DomainForm",
     "Shape": "a serializer",
     "Situation": "LimiterStatus",
     "Tally": "ProgressCounter",
@@ -80,6 +150,7 @@ REPLACED_CLASSES = {
     "Vitals": "ServiceStatus",
     "Whole": "StrictIntegerField",
     "Word": "StrictChoiceField",
+    "Words": "LimiterMessage",
 }
 REPLACED_FUNCTIONS = {
     "_is_careful": "_isolate_items",
@@ -92,13 +163,18 @@ REPLACED_FUNCTIONS = {
     "basis_of": "input_digest",
     "beside": "extension",
     "chance": "rng",
+    "chooser": "result_selector",
     "conflict_with": "JobConflict",
+    "figure": "format_number",
     "folded": "normalise_column",
+    "going_on": "pace_message",
     "nudge": "wake",
+    "pill": "status_badge",
     "of_items": "estimate_items",
     "of_requests": "estimate_requests",
     "situation": "limiter_status",
     "stranded": "on_store_outage",
+    "the_service": "get_service",
     "told": "a verb that says what happens",
 }
 
@@ -106,6 +182,14 @@ REPLACED_FUNCTIONS = {
 def source_files() -> list[Path]:
     files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     return sorted(path for path in files if "migrations" not in path.parts)
+
+
+def interface_files() -> list[Path]:
+    """The sources of the admin: Python, templates, scripts and style sheets."""
+    files = [path for folder in ("adminui", "templates") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return sorted(
+        path for path in files if path.suffix in {".py", ".html", ".js", ".css"} and "vendor" not in path.parts
+    )
 
 
 def definitions(path: Path) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -123,6 +207,15 @@ def test_no_module_or_package_has_a_replaced_name() -> None:
 def test_no_template_has_a_replaced_name() -> None:
     names = {path.name for path in (ROOT / "templates").rglob("*.html")}
     assert names.isdisjoint(REPLACED_TEMPLATES)
+
+
+@pytest.mark.parametrize("path", interface_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_style_or_text_of_the_admin_is_a_replaced_one(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    styles = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_STYLES))})(?![\w-])"
+    phrases = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_TEXTS))})(?![\w-])"
+    assert re.findall(styles, text) == []
+    assert re.findall(phrases, text, re.IGNORECASE) == []
 
 
 @pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(ROOT)))

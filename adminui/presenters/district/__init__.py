@@ -1,4 +1,4 @@
-"""The page of a district on a date: its stored result, part by part, in words. Figures are those of the result."""
+"""The page of a district on a date: its stored result as tables and texts."""
 
 from adminui.presenters.district.page import District, district
 

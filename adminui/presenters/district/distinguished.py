@@ -1,4 +1,4 @@
-"""How many clubs have reached which level, and which are nearest to their next one."""
+"""Distinguished levels: clubs at each level and clubs closest to the next one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import figures, formatting
-from adminui.presenters.figures import UNKNOWN, figure, percent
+from adminui.presenters import formatting, number_format
+from adminui.presenters.number_format import UNKNOWN, format_number, format_percent
 from adminui.presenters.result import Json
-from adminui.presenters.tables import Cell, Column, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Table, number_columns, row
 
 NEAREST = 10
-"""Clubs that are named before all of them are."""
+"""Number of clubs listed before the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +28,34 @@ class Distinguished:
 
 
 def distinguished(value: Json, names: Mapping[str, str]) -> Distinguished:
-    """`names`: of clubs, by their number."""
+    """`names` are club names by club number."""
     ahead = [line for line in value["toGo"] or () if line["level"] is not None]
     ahead.sort(key=lambda line: (line.get("planMissing", False), line["goals"] + line["members"], line["clubNumber"]))
     return Distinguished(
         levels=_levels(value["reported"], value["qualifying"]),
-        percent=percent(value["percentOfBase"]),
-        nearest=_to_go(_("Nearest to the next level"), ahead[:NEAREST], names),
+        percent=format_percent(value["percentOfBase"]),
+        nearest=_to_go(_("Closest to the next level"), ahead[:NEAREST], names),
         others=_to_go(_("The other clubs"), ahead[NEAREST:], names),
         at_top=sum(line["level"] is None and line["goals"] == 0 for line in value["toGo"] or ()),
-        note=_("What qualifies is not known: the report has no Club Success Plan.")
+        note=_("Qualifying clubs are unknown: the report has no Club Success Plan.")
         if value["qualifying"] is None
         else "",
     )
 
 
 def _levels(reported: Json, qualifying: Json | None) -> Table:
-    """The level that not every year has is left out where no club is at it."""
-    kept = [name for name in figures.LEVELS if reported[name] or (qualifying or {}).get(name) or name != "smedley"]
+    """The Smedley level, which not every year has, is left out if no club has reached it."""
+    kept = [
+        name for name in number_format.LEVELS if reported[name] or (qualifying or {}).get(name) or name != "smedley"
+    ]
     return Table(
         _("Levels"),
-        [Column(_("Level"), "name"), *numbers(_("Reported"), _("Qualifying"))],
+        [Column(_("Level"), "name"), *number_columns(_("Reported"), _("Qualifying"))],
         [
             row(
-                _("Together") if name == "total" else figures.level(name),
-                figure(reported[name]),
-                UNKNOWN if qualifying is None else figure(qualifying[name]),
+                _("Total") if name == "total" else number_format.level_label(name),
+                format_number(reported[name]),
+                UNKNOWN if qualifying is None else format_number(qualifying[name]),
                 kind="total" if name == "total" else "",
             )
             for name in [*kept, "total"]
@@ -67,8 +69,8 @@ def _to_go(caption: str, lines: Sequence[Json], names: Mapping[str, str]) -> Tab
         [Column(_("Club"), "lead"), Column(_("Next level")), Column(_("Missing"))],
         [
             row(
-                Cell(names.get(line["clubNumber"], ""), beside=line["clubNumber"]),
-                figures.level(line["level"]),
+                Cell(names.get(line["clubNumber"], ""), inline_note=line["clubNumber"]),
+                number_format.level_label(line["level"]),
                 _missing(line),
             )
             for line in lines

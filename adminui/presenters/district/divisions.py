@@ -1,4 +1,4 @@
-"""The divisions of a district, each with its areas below it."""
+"""The divisions of a district, each followed by its areas."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.presenters import formatting
-from adminui.presenters.figures import UNKNOWN, figure
+from adminui.presenters.number_format import UNKNOWN, format_number
 from adminui.presenters.result import Json
-from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
 
 _UNALIGNED = ("0D", "0A")
 
@@ -20,16 +20,16 @@ def table(divisions: Sequence[Json], areas: Sequence[Json]) -> Table:
         _("Divisions and areas"),
         [
             Column(_("Unit"), "name"),
-            *numbers(_("Rank"), _("Clubs"), _("Paid of base"), _("Members"), _("Goals"), _("Distinguished")),
+            *number_columns(_("Rank"), _("Clubs"), _("Paid of base"), _("Members"), _("Goals"), _("Distinguished")),
             Column(_("Level")),
-            Column(_("To the next")),
+            Column(_("To next level")),
         ],
         [unit for division in divisions for unit in _with_areas(division, areas)],
     )
 
 
 def _with_areas(division: Json, areas: Sequence[Json]) -> list[Row]:
-    rank = figure(division["rank"])
+    rank = format_number(division["rank"])
     return [
         _unit(division, _name_of(division["id"], _("Division %(id)s")), rank=rank, kind="division"),
         *(
@@ -48,11 +48,11 @@ def _unit(line: Json, name: str, *, rank: str = "", kind: str = "area") -> Row:
     return row(
         name,
         rank,
-        figure(line["clubs"]),
-        f"{figure(line['paid'])} / {figure(line['base'])}",
-        figure(line["members"]),
-        figure(line["goals"]),
-        figure(line["distinguished"]),
+        format_number(line["clubs"]),
+        f"{format_number(line['paid'])} / {format_number(line['base'])}",
+        format_number(line["members"]),
+        format_number(line["goals"]),
+        format_number(line["distinguished"]),
         Cell(line["reported"] or UNKNOWN, note=_earned(line["reported"], line["qualifying"])),
         _gap(line["gap"]),
         kind=kind,
@@ -60,7 +60,7 @@ def _unit(line: Json, name: str, *, rank: str = "", kind: str = "area") -> Row:
 
 
 def _earned(reported: str | None, qualifying: str | None) -> str:
-    """What its numbers earn, where the dashboard reports another level."""
+    """The level that the figures earn, if the dashboard reports another one."""
     return _("earned: %(level)s") % {"level": qualifying} if qualifying and qualifying != reported else ""
 
 

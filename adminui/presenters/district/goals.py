@@ -1,4 +1,4 @@
-"""The ten goals of a club, and how many clubs have met each."""
+"""The ten club goals and the number of clubs that met each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from adminui.presenters.figures import figure, percent
+from adminui.presenters.number_format import format_number, format_percent
 from adminui.presenters.result import Json
 
 GOALS: tuple[str | Promise, ...] = (
@@ -32,7 +32,7 @@ class Goal:
     achieved: str
     percent: str
     width: float
-    """Of its bar, in per cent."""
+    """Width of the bar in percent."""
 
 
 def goals(lines: Sequence[Json] | None) -> list[Goal] | None:
@@ -41,4 +41,4 @@ def goals(lines: Sequence[Json] | None) -> list[Goal] | None:
 
 def _goal(line: Json) -> Goal:
     number, share = line["goal"], line["percent"]
-    return Goal(number, str(GOALS[number - 1]), figure(line["achieved"]), percent(share, 1), share or 0)
+    return Goal(number, str(GOALS[number - 1]), format_number(line["achieved"]), format_percent(share, 1), share or 0)

@@ -1,4 +1,4 @@
-"""The open clubs by their health, each with the reasons of the result."""
+"""Open clubs by health category, with the reasons."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import figures
-from adminui.presenters.figures import figure, signed
+from adminui.presenters import number_format
+from adminui.presenters.number_format import format_number, format_signed
 from adminui.presenters.result import Json
-from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
 
 CATEGORIES: dict[str, tuple[str | Promise, str, str]] = {
     "interventionRequired": (gettext_lazy("Intervention required"), "bad", "cross"),
     "vulnerable": (gettext_lazy("Vulnerable"), "warn", "warn"),
     "thriving": (gettext_lazy("Thriving"), "ok", "check"),
 }
-"""Label, tone and icon; what needs somebody first."""
+"""Label, tone and icon; the most urgent category first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Category:
     icon: str
     count: int
     x: float
-    """Where its part of the bar begins, in per cent."""
+    """Start of the segment in the bar, in percent."""
     width: float
     clubs: Table
 
@@ -38,11 +38,11 @@ class Category:
 class Health:
     categories: list[Category]
     unassessed: Table
-    """Clubs of which too little is known."""
+    """Clubs without enough data."""
 
 
 def health(value: Json) -> Health:
-    shares = figures.shares([value[name] for name in CATEGORIES])
+    shares = number_format.bar_segments([value[name] for name in CATEGORIES])
     return Health(
         categories=[
             Category(str(label), tone, icon, value[name], x, width, _clubs(str(label), value["clubs"], name))
@@ -58,8 +58,8 @@ def _clubs(caption: str, lines: Iterable[Json], category: str | None) -> Table:
         [
             Column(_("Club"), "lead"),
             Column(_("Area")),
-            *numbers(_("Members"), _("Growth"), _("Goals")),
-            Column(_("StatusMessage"), "wide"),
+            *number_columns(_("Members"), _("Growth"), _("Goals")),
+            Column(_("Reason"), "wide"),
         ],
         [_club(line) for line in lines if line["category"] == category],
     )
@@ -67,10 +67,10 @@ def _clubs(caption: str, lines: Iterable[Json], category: str | None) -> Table:
 
 def _club(line: Json) -> Row:
     return row(
-        Cell(line["clubName"], beside=line["clubNumber"]),
+        Cell(line["clubName"], inline_note=line["clubNumber"]),
         "/".join(part for part in (line["division"], line["area"]) if part),
-        figure(line["members"]),
-        signed(line["netGrowth"]),
-        figure(line["goals"]),
+        format_number(line["members"]),
+        format_signed(line["netGrowth"]),
+        format_number(line["goals"]),
         " ".join(line["reasons"]),
     )

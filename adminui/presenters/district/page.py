@@ -1,4 +1,4 @@
-"""The page as a whole, and the tiles at its top."""
+"""The page of a district and its tiles."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import figures, formatting
+from adminui.presenters import formatting, number_format
 from adminui.presenters.district import divisions, quality, standing
 from adminui.presenters.district.distinguished import Distinguished, distinguished
 from adminui.presenters.district.goals import Goal, goals
 from adminui.presenters.district.health import Health, health
 from adminui.presenters.district.quality import Quality
 from adminui.presenters.district.standing import Comparability, Ranking, Targets
-from adminui.presenters.figures import figure, percent, signed, signed_percent
-from adminui.presenters.result import Json, Tile, about
+from adminui.presenters.number_format import format_number, format_percent, format_signed, format_signed_percent
+from adminui.presenters.result import Json, Tile, describe_result
 from adminui.presenters.tables import Table
 
 
@@ -31,20 +31,20 @@ class District:
     targets: Targets | None
     """None before program year 2012-2013."""
     comparisons: Table | None
-    """None where the year before is not known."""
+    """None if the year before is unknown."""
     comparability: Comparability | None
     ranking: Ranking | None
-    """None where the district has no line in the summary of the date."""
+    """None if the summary of the date has no row of the district."""
     suspended: list[str]
     quality: Quality
 
 
 def district(result: Json) -> District:
-    """Of a district's result as it is stored."""
+    """`result` is the stored JSON of a district."""
     names = {line["clubNumber"]: line["clubName"] for line in result["health"]["clubs"]}
     return District(
         name=_("District %(name)s") % {"name": formatting.one_district(result["districtId"])},
-        about=about(result),
+        about=describe_result(result),
         tiles=_tiles(result),
         distinguished=distinguished(result["distinguished"], names),
         goals=goals(result["goals"]),
@@ -64,39 +64,39 @@ def _tiles(result: Json) -> list[Tile]:
     return [
         Tile(
             _("Members"),
-            figure(membership["total"]),
-            [_base(membership), _("%(average)s a club") % {"average": figure(membership["averagePerClub"], 1)}],
-            figures.tone(membership["netGrowth"]),
-            signed(membership["netGrowth"]),
+            format_number(membership["total"]),
+            [_base(membership), _("%(average)s a club") % {"average": format_number(membership["averagePerClub"], 1)}],
+            number_format.growth_tone(membership["netGrowth"]),
+            format_signed(membership["netGrowth"]),
         ),
         Tile(
             _("Payments"),
-            figure(payments["total"]),
+            format_number(payments["total"]),
             [
                 _base(payments),
                 _("%(new)s new, %(october)s October, %(april)s April")
-                % {name: figure(payments[name]) for name in ("new", "october", "april")},
+                % {name: format_number(payments[name]) for name in ("new", "october", "april")},
             ],
-            figures.tone(payments["growth"]),
-            signed_percent(payments["growthPercent"]),
+            number_format.growth_tone(payments["growth"]),
+            format_signed_percent(payments["growthPercent"]),
         ),
         Tile(
             _("Paid clubs"),
-            figure(clubs["paid"]),
+            format_number(clubs["paid"]),
             [_base(clubs), _statuses(clubs)],
-            figures.tone(clubs["netGrowth"]),
-            signed(clubs["netGrowth"]),
+            number_format.growth_tone(clubs["netGrowth"]),
+            format_signed(clubs["netGrowth"]),
         ),
         Tile(
             _("Distinguished clubs"),
-            figure(result["distinguished"]["reported"]["total"]),
-            [_("%(percent)s of the base") % {"percent": percent(result["distinguished"]["percentOfBase"])}],
+            format_number(result["distinguished"]["reported"]["total"]),
+            [_("%(percent)s of the base") % {"percent": format_percent(result["distinguished"]["percentOfBase"])}],
         ),
     ]
 
 
 def _base(part: Json) -> str:
-    return _("base %(base)s") % {"base": figure(part["base"])}
+    return _("base %(base)s") % {"base": format_number(part["base"])}
 
 
 def _statuses(clubs: Json) -> str:
@@ -108,4 +108,4 @@ def _statuses(clubs: Json) -> str:
         (_("%(n)s suspended"), clubs["suspended"]),
         (_("%(n)s chartered"), clubs["chartered"]),
     ]
-    return ", ".join(text % {"n": figure(count)} for text, count in parts if count)
+    return ", ".join(text % {"n": format_number(count)} for text, count in parts if count)

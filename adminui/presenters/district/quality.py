@@ -1,4 +1,4 @@
-"""What does not add up in the reports that a result was made of."""
+"""Quality notes: inconsistencies in the reports of a result."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import figures, formatting
-from adminui.presenters.figures import figure
+from adminui.presenters import formatting, number_format
+from adminui.presenters.number_format import format_number
 from adminui.presenters.result import Json
-from adminui.presenters.tables import Cell, Column, Row, Table, numbers, row
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    sentence: str
-    """What the eye should meet first: whether the figures add up."""
+    summary: str
+    """Summary of the notes."""
     notes: Table
 
 
 def quality(notes: Sequence[Json], names: Mapping[str, str]) -> Quality:
-    """`names`: of clubs, by their number."""
-    columns = [Column(_("What"), "wide"), Column(_("Club")), *numbers(_("Expected"), _("Found"))]
-    return Quality(_sentence(notes), Table(_("Quality notes"), columns, [_note(note, names) for note in notes]))
+    """`names` are club names by club number."""
+    columns = [Column(_("Note"), "wide"), Column(_("Club")), *number_columns(_("Expected"), _("Found"))]
+    return Quality(_summary(notes), Table(_("Quality notes"), columns, [_note(note, names) for note in notes]))
 
 
-def _sentence(notes: Sequence[Json]) -> str:
+def _summary(notes: Sequence[Json]) -> str:
     if not notes:
         return _("All sums agree with the district summary.")
     count = len(notes)
-    text = ngettext("%(n)s thing does not add up", "%(n)s things do not add up", count) % {"n": figure(count)}
+    text = ngettext("%(n)s inconsistency", "%(n)s inconsistencies", count) % {"n": format_number(count)}
     kinds = Counter(note["code"] for note in notes)
-    named = [f"{figures.note_kind(code)} ({figure(times)})" for code, times in kinds.most_common(3)]
+    named = [
+        f"{number_format.quality_note_label(code)} ({format_number(times)})" for code, times in kinds.most_common(3)
+    ]
     return f"{text}: {formatting.listed(named)}."
 
 
 def _note(note: Json, names: Mapping[str, str]) -> Row:
     number = note["clubNumber"]
     return row(
-        Cell(note["message"], note=figures.note_kind(note["code"])),
+        Cell(note["message"], note=number_format.quality_note_label(note["code"])),
         f"{names[number]} ({number})" if number in names else number or "",
         _formatted(note["expected"]),
         _formatted(note["found"]),
@@ -51,4 +53,4 @@ def _note(note: Json, names: Mapping[str, str]) -> Row:
 def _formatted(value: int | str | None) -> str:
     if value is None:
         return ""
-    return figure(value) if isinstance(value, int) else f"“{value}”"
+    return format_number(value) if isinstance(value, int) else f"“{value}”"

@@ -1,4 +1,4 @@
-// The coverage map: pointer and keys read a cell and select a part of the map, for the start form.
+// The coverage map: reading and selecting cells by pointer and keyboard, and using a selection in the start form.
 (() => {
   "use strict";
 
@@ -8,18 +8,18 @@
   };
 
   const element = (id) => document.getElementById(id);
-  const plural = (words, n) => words[n === 1 ? 0 : 1].replace("{n}", n.toLocaleString("en"));
-  const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_all, name) => values[name]);
+  const plural = (forms, n) => forms[n === 1 ? 0 : 1].replace("{n}", n.toLocaleString("en"));
+  const format = (text, values) => text.replace(/\{(\w+)\}/g, (_all, name) => values[name]);
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
   let map = null;
   let etag = "";
-  let picture = null;
+  let canvasMap = null;
   let cursor = null;  // {row, month}
   let anchor = null;
   let selection = null;  // {rows, runs, first, last}: rows by number and in runs, months first to last
 
-  // What there is.
+  // Cells.
 
   const state = (row, month) => map.cells[row][month];
   const isMissing = (letter) => letter !== letter.toLowerCase();
@@ -32,7 +32,7 @@
     return Array.from({ length: high - low + 1 }, (_row, n) => low + n);
   };
 
-  const runsOf = (rows) => {
+  const consecutiveRuns = (rows) => {
     const runs = [];
     for (const row of rows) {
       if (runs.length && row === runs.at(-1).at(-1) + 1) runs.at(-1).push(row);
@@ -42,38 +42,38 @@
   };
 
   const draw = () => {
-    picture = window.bfMapPicture(map);
-    drawTop();
+    canvasMap = window.bfCoverageCanvas(map);
+    drawOverlay();
   };
 
-  const drawTop = () => picture.drawTop(selection, cursor);
+  const drawOverlay = () => canvasMap.drawOverlay(selection, cursor);
 
   // Reading a cell.
 
-  const told = ({ row, month }) => {
-    const words = map.words;
+  const describe = ({ row, month }) => {
+    const texts = map.texts;
     const letter = state(row, month);
-    const said = [words[letter]];
+    const parts = [texts[letter]];
     const stored = count(map.stored[row], month);
     const computed = count(map.computed[row], month);
-    if (stored) said.push(plural(words.dates, stored));
-    if (computed) said.push(filled(words.computed, { n: computed }));
-    return filled(words.cell, { district: map.names[row], month: map.months[month], state: said.join(", ") });
+    if (stored) parts.push(plural(texts.dates, stored));
+    if (computed) parts.push(format(texts.computed, { n: computed }));
+    return format(texts.cell, { district: map.names[row], month: map.months[month], state: parts.join(", ") });
   };
 
-  const read = (cell, isAloud) => {
-    element("bf-map-cell").textContent = told(cell);
-    if (isAloud) element("bf-map-said").textContent = told(cell);
+  const readCell = (cell, isAnnounced) => {
+    element("bf-map-cell").textContent = describe(cell);
+    if (isAnnounced) element("bf-map-live-region").textContent = describe(cell);
   };
 
   // Selecting.
 
   const select = (next) => {
-    selection = next && { ...next, runs: runsOf(next.rows) };
+    selection = next && { ...next, runs: consecutiveRuns(next.rows) };
     const place = element("bf-selection");
     place.hidden = !next;
-    if (next) element("bf-selection-text").replaceChildren(...selectionWords());
-    drawTop();
+    if (next) element("bf-selection-text").replaceChildren(...describeSelection());
+    drawOverlay();
   };
 
   const selectBetween = (one, other) => select({
@@ -82,9 +82,9 @@
     last: Math.max(one.month, other.month),
   });
 
-  const selectionWords = () => {
+  const describeSelection = () => {
     const { rows, first, last } = selection;
-    const words = map.words;
+    const texts = map.texts;
     const counts = { all: 0, missing: 0, stored: 0, unpublished: 0 };
     for (const row of rows) {
       for (let month = first; month <= last; month += 1) {
@@ -95,24 +95,24 @@
         if (letter === "u") counts.unpublished += 1;
       }
     }
-    const months = first === last ? map.months[first] : filled(words.span, { first: map.months[first], last: map.months[last] });
+    const months = first === last ? map.months[first] : format(texts.span, { first: map.months[first], last: map.months[last] });
     const strong = document.createElement("strong");
-    strong.textContent = selection.title || filled(words.selected, { districts: named(rows), months });
+    strong.textContent = selection.title || format(texts.selected, { districts: describeRows(rows), months });
     const parts = ["missing", "stored", "unpublished"].filter((name) => counts[name]);
-    const details = parts.map((name) => filled(words[name], { n: counts[name].toLocaleString("en") })).join(", ");
-    const text = [strong, ` ${plural(words.cells, counts.all)}${details ? `: ${details}` : ""}.`];
-    if (!districts().length && !isEverything()) text.push(` ${words.onlySummary}`);
+    const details = parts.map((name) => format(texts[name], { n: counts[name].toLocaleString("en") })).join(", ");
+    const text = [strong, ` ${plural(texts.cells, counts.all)}${details ? `: ${details}` : ""}.`];
+    if (!districts().length && !isEverything()) text.push(` ${texts.onlySummary}`);
     element("bf-selection-use").hidden = !canUse();
     return text;
   };
 
   const shortName = (row) => map.districts[row].replace(/^0+(?=.)/, "");
 
-  const named = (rows) => {
+  const describeRows = (rows) => {
     const isSummary = (row) => map.districts[row] === "all";
-    const plain = runsOf(rows.filter((row) => !isSummary(row))).map((run) => (run.length === 1
+    const plain = consecutiveRuns(rows.filter((row) => !isSummary(row))).map((run) => (run.length === 1
       ? map.names[run[0]]
-      : filled(map.words.districts, { first: shortName(run[0]), last: shortName(run.at(-1)) })));
+      : format(map.texts.districts, { first: shortName(run[0]), last: shortName(run.at(-1)) })));
     return [...rows.filter(isSummary).map((row) => map.names[row]), ...plain].join(", ");
   };
 
@@ -145,7 +145,7 @@
       cadence: selection.isGap ? "month-ends" : "",
     };
     document.body.dispatchEvent(new CustomEvent("bf-use-range", { detail }));
-    element("bf-map-said").textContent = map.words.used;
+    element("bf-map-live-region").textContent = map.texts.used;
   };
 
   // Gaps.
@@ -153,35 +153,35 @@
   const rowsOf = (ids) => ids.map((id) => map.districts.indexOf(id));
 
   const showGaps = () => {
-    element("bf-gaps-part").hidden = !map.gaps.length;
+    element("bf-gaps-section").hidden = !map.gaps.length;
     element("bf-gaps-more").hidden = !map.moreGaps;
     element("bf-gaps").replaceChildren(...map.gaps.map((gap) => {
       const item = element("bf-gap").content.cloneNode(true);
       item.querySelector("strong").textContent = gap.title;
-      item.querySelector(".bf-quiet").textContent = gap.text;
+      item.querySelector(".bf-secondary").textContent = gap.text;
       for (const button of item.querySelectorAll("button")) {
         button.setAttribute("aria-label", `${button.textContent}: ${gap.title}`);
-        if (button.dataset.do === "use") button.hidden = !hasForm();
+        if (button.dataset.action === "use") button.hidden = !hasForm();
         button.addEventListener("click", () => {
           const { first, last, title } = gap;
           cursor = null;
           select({ rows: rowsOf(gap.districts), first, last, isGap: true, title: `${title}.` });
-          if (button.dataset.do === "use") use();
-          else show({ row: selection.rows[0], month: first });
+          if (button.dataset.action === "use") use();
+          else scrollTo({ row: selection.rows[0], month: first });
         });
       }
       return item;
     }));
   };
 
-  const show = ({ row, month }) => {
+  const scrollTo = ({ row, month }) => {
     const scroll = element("bf-map-scroll");
-    const left = picture.x(month);
-    if (left < scroll.scrollLeft || left + picture.cellWidth > scroll.scrollLeft + scroll.clientWidth) {
+    const left = canvasMap.x(month);
+    if (left < scroll.scrollLeft || left + canvasMap.cellWidth > scroll.scrollLeft + scroll.clientWidth) {
       scroll.scrollLeft = left - scroll.clientWidth / 3;
     }
     const box = element("bf-map").getBoundingClientRect();
-    const middle = box.top + picture.y(row);
+    const middle = box.top + canvasMap.y(row);
     if (middle < 0 || middle > window.innerHeight) window.scrollBy(0, middle - window.innerHeight / 3);
   };
 
@@ -191,45 +191,45 @@
 
   const onPointerDown = (event) => {
     if (event.button !== 0 || isTouch(event)) return;
-    const cell = picture.cellAt(event);
+    const cell = canvasMap.cellAt(event);
     if (!cell.isInside) return;
     if (!event.shiftKey || !anchor) anchor = cell;
     cursor = cell;
     element("bf-map").setPointerCapture(event.pointerId);
     element("bf-map").focus({ preventScroll: true });
     selectBetween(anchor, cell);
-    read(cell, false);
+    readCell(cell, false);
   };
 
   const onPointerMove = (event) => {
     if (isTouch(event)) return;
-    const cell = picture.cellAt(event);
+    const cell = canvasMap.cellAt(event);
     const isDragging = element("bf-map").hasPointerCapture(event.pointerId);
     if (!cell.isInside && !isDragging) return;
-    read(cell, false);
+    readCell(cell, false);
     cursor = cell;
     if (isDragging) selectBetween(anchor, cell);
-    else drawTop();
+    else drawOverlay();
   };
 
-  // A finger scrolls the map; what ends where it began is a tap. The second of two taps selects as far as there.
+  // On touch screens a drag scrolls the map and a tap selects. The second tap extends the selection to its cell.
   const onPointerUp = (event) => {
-    const cell = picture.cellAt(event);
+    const cell = canvasMap.cellAt(event);
     if (!isTouch(event) || !cell.isInside) return;
     const isSecond = anchor && selection?.rows.length === 1 && selection.first === selection.last;
     if (!isSecond) anchor = cell;
     cursor = cell;
     element("bf-map").focus({ preventScroll: true });
     selectBetween(anchor, cell);
-    read(cell, true);
-    if (!isSecond) element("bf-map-cell").append(` ${map.words.tapAgain}`);
+    readCell(cell, true);
+    if (!isSecond) element("bf-map-cell").append(` ${map.texts.tapAgain}`);
   };
 
   const onKey = (event) => {
     if (event.key === "Escape" && selection) {
       anchor = null;
       select(null);
-      element("bf-map-said").textContent = map.words.cleared;
+      element("bf-map-live-region").textContent = map.texts.cleared;
       return;
     }
     if (event.key === "Enter" || event.key === " ") {
@@ -237,7 +237,7 @@
       if (!cursor) return;
       anchor = cursor;
       selectBetween(anchor, cursor);
-      element("bf-map-said").textContent = element("bf-selection-text").textContent;
+      element("bf-map-live-region").textContent = element("bf-selection-text").textContent;
       return;
     }
     const move = MOVES[event.key];
@@ -251,10 +251,10 @@
       month: clamp(before.month + move[1], 0, map.months.length - 1),
     } : before;
     if (anchor) selectBetween(anchor, cursor);
-    else drawTop();
-    show(cursor);
-    read(cursor, true);
-    if (anchor) element("bf-map-said").textContent = element("bf-selection-text").textContent;
+    else drawOverlay();
+    scrollTo(cursor);
+    readCell(cursor, true);
+    if (anchor) element("bf-map-live-region").textContent = element("bf-selection-text").textContent;
   };
 
   const startingCell = () => {
@@ -264,29 +264,29 @@
 
   // Loading.
 
-  const take = (answer) => {
+  const update = (response) => {
     const isFirst = !map;
-    element("bf-coverage-waiting").hidden = true;
-    element("bf-coverage-empty").hidden = !answer.isEmpty;
-    element("bf-coverage-body").hidden = Boolean(answer.isEmpty);
-    element("bf-coverage-summary").textContent = answer.summary || "";
-    if (answer.isEmpty) return;
-    const isSame = map && map.districts.join() === answer.districts.join() && map.months.length === answer.months.length;
-    map = answer;
+    element("bf-coverage-loading").hidden = true;
+    element("bf-coverage-empty").hidden = !response.isEmpty;
+    element("bf-coverage-body").hidden = Boolean(response.isEmpty);
+    element("bf-coverage-summary").textContent = response.summary || "";
+    if (response.isEmpty) return;
+    const isSame = map && map.districts.join() === response.districts.join() && map.months.length === response.months.length;
+    map = response;
     if (!isSame) {
       cursor = anchor = null;
-      forget();
+      dropSelection();
     }
     element("bf-coverage-size").textContent = map.size;
     draw();
     if (selection) select(selection);
-    if (cursor) read(cursor, false);
+    if (cursor) readCell(cursor, false);
     showGaps();
-    if (isFirst) element("bf-map-scroll").scrollLeft = picture.wide;
+    if (isFirst) element("bf-map-scroll").scrollLeft = canvasMap.width;
     element("bf-coverage").dataset.state = "ready";
   };
 
-  const forget = () => {
+  const dropSelection = () => {
     selection = null;
     element("bf-selection").hidden = true;
   };
@@ -301,10 +301,10 @@
       if (response.status === 304) return;
       if (!response.ok) throw new Error(response.status);
       etag = response.headers.get("ETag") || "";
-      take(await response.json());
+      update(await response.json());
     } catch {
-      if (map) return;  // what is shown stays
-      element("bf-coverage-said").textContent = place.dataset.failed;
+      if (map) return;  // keep the current map
+      element("bf-coverage-message").textContent = place.dataset.errorText;
       place.dataset.state = "failed";
     }
   };
@@ -315,9 +315,9 @@
     canvas.addEventListener("pointerdown", onPointerDown);
     canvas.addEventListener("pointermove", onPointerMove);
     canvas.addEventListener("pointerup", onPointerUp);
-    canvas.addEventListener("pointerleave", () => { if (map && document.activeElement !== canvas) { cursor = null; drawTop(); } });
+    canvas.addEventListener("pointerleave", () => { if (map && document.activeElement !== canvas) { cursor = null; drawOverlay(); } });
     canvas.addEventListener("keydown", onKey);
-    canvas.addEventListener("blur", () => { cursor = null; if (map) drawTop(); });
+    canvas.addEventListener("blur", () => { cursor = null; if (map) drawOverlay(); });
     element("bf-selection-use").addEventListener("click", use);
     element("bf-selection-clear").addEventListener("click", () => {
       anchor = null;
@@ -333,7 +333,7 @@
       if (now && now !== width) redraw();
       width = now;
     }).observe(element("bf-coverage"));
-    document.body.addEventListener("bf-history", load);  // a job ended or began
+    document.body.addEventListener("bf-history", load);  // a job started or ended
     load();
   });
 })();

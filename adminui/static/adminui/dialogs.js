@@ -1,15 +1,15 @@
-// The page's one dialog, and what is said when an action is done.
+// The dialog of the page, alerts, and the toast after an action.
 (() => {
   "use strict";
 
-  let cameFrom = null;
+  let openedFrom = null;
 
   const dialog = () => document.getElementById("bf-dialog");
 
   const open = () => {
     const box = dialog();
     if (box.open || !box.firstElementChild) return;
-    cameFrom = document.activeElement;
+    openedFrom = document.activeElement;
     box.showModal();
     const first = box.querySelector("[autofocus]") || box.querySelector("h2");
     if (first) first.focus();
@@ -20,16 +20,16 @@
     if (box.open) box.close();
   };
 
-  const say = (sentence) => {
-    const line = document.getElementById("bf-said");
-    line.textContent = sentence;
-    clearTimeout(say.timer);
-    say.timer = setTimeout(() => { line.textContent = ""; }, 8000);
+  const showToast = (message) => {
+    const line = document.getElementById("bf-toast");
+    line.textContent = message;
+    clearTimeout(showToast.timer);
+    showToast.timer = setTimeout(() => { line.textContent = ""; }, 8000);
   };
 
-  const notice = (id) => {
+  const showAlert = (id) => {
     close();
-    const place = document.getElementById("bf-notices");
+    const place = document.getElementById("bf-alerts");
     place.replaceChildren(document.getElementById(id).content.cloneNode(true));
     place.scrollIntoView({ block: "nearest" });
   };
@@ -44,11 +44,11 @@
     if (!box) return;
     box.addEventListener("close", () => {
       box.replaceChildren();
-      if (cameFrom) {
-        cameFrom.focus();
-        if (document.activeElement !== cameFrom) focusOn("bf-now-title");  // it is no more, or out of sight by now
+      if (openedFrom) {
+        openedFrom.focus();
+        if (document.activeElement !== openedFrom) focusOn("bf-job-status-title");  // the element was removed or hidden
       }
-      cameFrom = null;
+      openedFrom = null;
     });
     box.addEventListener("click", (event) => {
       const link = event.target.closest("[data-close]");
@@ -61,42 +61,42 @@
     document.body.addEventListener("htmx:afterSwap", (event) => {
       if (event.detail.target.id === "bf-dialog") {
         open();
-        const wrong = box.querySelector("[aria-invalid=true]");
-        if (wrong) wrong.focus();
+        const invalidField = box.querySelector("[aria-invalid=true]");
+        if (invalidField) invalidField.focus();
         else if (!box.contains(document.activeElement)) box.querySelector("[autofocus], h2").focus();
       }
-      if (event.detail.target.id === "bf-notices") {
+      if (event.detail.target.id === "bf-alerts") {
         close();
-        document.getElementById("bf-notices").scrollIntoView({ block: "nearest" });
+        document.getElementById("bf-alerts").scrollIntoView({ block: "nearest" });
       }
       if (event.detail.target.id === "bf-start-form") {
         close();
-        const wrong = document.querySelector("#bf-start-form [aria-invalid=true]");
-        if (wrong) wrong.focus();
+        const invalidField = document.querySelector("#bf-start-form [aria-invalid=true]");
+        if (invalidField) invalidField.focus();
       }
     });
 
-    // Where a part was asked for and a whole page came: the sign-in, a refused token, or an error of a server before ours.
+    // A page instead of a fragment: the login page, a rejected CSRF token, or an error of a proxy.
     document.body.addEventListener("htmx:beforeSwap", (event) => {
       if (!/^\s*<(!doctype|html)/i.test(event.detail.serverResponse)) return;
       event.detail.shouldSwap = false;
-      notice(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-unreached");
+      showAlert(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-server-unreachable");
     });
-    document.body.addEventListener("htmx:sendError", () => notice("bf-unreached"));
+    document.body.addEventListener("htmx:sendError", () => showAlert("bf-server-unreachable"));
 
     document.body.addEventListener("htmx:beforeRequest", (event) => {
-      if (event.detail.requestConfig.verb === "post") document.getElementById("bf-notices").replaceChildren();
+      if (event.detail.requestConfig.verb === "post") document.getElementById("bf-alerts").replaceChildren();
     });
 
-    document.body.addEventListener("bf-done", (event) => {
-      const { sentence, focus } = event.detail;
-      if (focus) cameFrom = null;
+    document.body.addEventListener("bf-action-done", (event) => {
+      const { message, focusStatus } = event.detail;
+      if (focusStatus) openedFrom = null;
       close();
-      say(sentence);
-      if (focus) focusOn("bf-now-title");
+      showToast(message);
+      if (focusStatus) focusOn("bf-job-status-title");
     });
 
-    // A link that acts as a button answers to the space bar as well.
+    // The space bar activates a link with the role of a button.
     document.body.addEventListener("keydown", (event) => {
       if (event.key === " " && event.target.matches("a[role=button]")) {
         event.preventDefault();

@@ -1,4 +1,4 @@
-// The trend of a district: a chart for each figure, on one axis of time, read together.
+// The trend charts of a district: one chart for each figure, with a shared time axis and cursor.
 (() => {
   "use strict";
 
@@ -7,21 +7,21 @@
   const day = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", {
     day: "numeric", month: "short", year: "numeric", timeZone: "UTC",
   });
-  const shown = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en"));
+  const formatValue = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en"));
   const token = (name) => getComputedStyle(document.querySelector(".bf")).getPropertyValue(name).trim();
 
   let data = null;
   let from = 0;
   let charts = [];
 
-  // What is counted anew in each program year is no fall at its turn: the line is broken there.
+  // Figures that restart in each program year have a gap at its start instead of a falling line.
   const columns = (name) => {
     const days = [];
     const values = [];
     data.days.forEach((moment, n) => {
       if (moment < from) return;
-      const isTurn = days.length && data.years[n] !== data.years[n - 1];
-      if (isTurn && data.startsAnew.includes(name)) {
+      const isYearStart = days.length && data.years[n] !== data.years[n - 1];
+      if (isYearStart && data.resetEachYear.includes(name)) {
         days.push(moment - 1);
         values.push(null);
       }
@@ -31,15 +31,15 @@
     return [days, values];
   };
 
-  const readout = (figure) => figure.querySelector(".bf-chart-read");
+  const valueElement = (figure) => figure.querySelector(".bf-chart-value");
 
-  const tell = (figure, value, moment) => {
-    const place = readout(figure);
-    place.querySelector("strong").textContent = moment === null ? place.dataset.value : shown(value);
+  const showValue = (figure, value, moment) => {
+    const place = valueElement(figure);
+    place.querySelector("strong").textContent = moment === null ? place.dataset.value : formatValue(value);
     place.querySelector("span").textContent = moment === null ? place.dataset.day : day(moment);
   };
 
-  const yearTurns = (chart) => {
+  const drawYearStarts = (chart) => {
     const { ctx, bbox } = chart;
     ctx.save();
     ctx.strokeStyle = token("--border-color");
@@ -57,7 +57,7 @@
     ctx.restore();
   };
 
-  const currentDay = (chart, name) => {
+  const drawCurrentDay = (chart, name) => {
     const n = data.days.indexOf(data.current);
     const value = data.lines[name][n];
     if (n < 0 || value === null) return;
@@ -74,18 +74,18 @@
     ctx.restore();
   };
 
-  const range = (_chart, low, high) => {
+  const paddedRange = (_chart, low, high) => {
     if (low === null || high === null) return [0, 1];
-    const room = Math.max((high - low) * 0.12, 1);
-    return [Math.max(0, low - room), high + room];
+    const padding = Math.max((high - low) * 0.12, 1);
+    return [Math.max(0, low - padding), high + padding];
   };
 
-  const make = (figure) => {
+  const createChart = (figure) => {
     const { name } = figure.dataset;
-    const place = figure.querySelector(".bf-chart-place");
+    const place = figure.querySelector(".bf-chart-canvas");
     const values = columns(name);
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const axis = { stroke: token("--bf-quiet"), font, ticks: { show: false } };
+    const axis = { stroke: token("--bf-secondary"), font, ticks: { show: false } };
     const chart = new uPlot({
       width: place.clientWidth,
       height: HEIGHT,
@@ -97,28 +97,28 @@
         y: false,
         points: { size: 8, fill: token("--bf-done"), stroke: token("--body-bg") },
       },
-      scales: { x: { time: true, range: (_chart, low, high) => [Math.min(from, low), Math.max(high, low + 86400)] }, y: { range } },
+      scales: { x: { time: true, range: (_chart, low, high) => [Math.min(from, low), Math.max(high, low + 86400)] }, y: { range: paddedRange } },
       axes: [
         { ...axis, grid: { show: false }, space: 64 },
-        { ...axis, grid: { stroke: token("--hairline-color"), width: 1 }, size: 52, values: (_chart, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? shown(tick) : "")) },
+        { ...axis, grid: { stroke: token("--hairline-color"), width: 1 }, size: 52, values: (_chart, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? formatValue(tick) : "")) },
       ],
       series: [
         {},
         {
           stroke: token("--bf-done"),
-          fill: data.startsAnew.includes(name) ? token("--bf-info-bg") : undefined,  // else its axis does not begin at zero
+          fill: data.resetEachYear.includes(name) ? token("--bf-info-bg") : undefined,  // the axis of the others does not start at zero
           width: 2,
           spanGaps: false,
           points: { show: values[0].length < 80, size: 4, fill: token("--bf-done") },
         },
       ],
       hooks: {
-        drawClear: [yearTurns],
-        draw: [(drawing) => currentDay(drawing, name)],
+        drawClear: [drawYearStarts],
+        draw: [(drawing) => drawCurrentDay(drawing, name)],
         setCursor: [(at) => {
           const n = at.cursor.idx;
-          if (n === null || n === undefined) tell(figure, null, null);
-          else if (values[1][n] !== null) tell(figure, values[1][n], values[0][n]);
+          if (n === null || n === undefined) showValue(figure, null, null);
+          else if (values[1][n] !== null) showValue(figure, values[1][n], values[0][n]);
         }],
       },
     }, values, place);
@@ -127,20 +127,20 @@
 
   const draw = () => {
     for (const { chart } of charts) chart.destroy();
-    charts = [...document.querySelectorAll(".bf-chart")].map(make);
+    charts = [...document.querySelectorAll(".bf-chart")].map(createChart);
   };
 
-  const showSpans = () => {
-    const place = document.getElementById("bf-spans");
-    place.hidden = data.spans.length < 2;
-    data.spans.forEach((span) => {
+  const showPeriods = () => {
+    const place = document.getElementById("bf-chart-periods");
+    place.hidden = data.periods.length < 2;
+    data.periods.forEach((period) => {
       const chip = document.createElement("button");
       chip.type = "button";
       chip.className = "bf-chip";
-      chip.textContent = span.label;
-      chip.setAttribute("aria-pressed", span.from === from);
+      chip.textContent = period.label;
+      chip.setAttribute("aria-pressed", period.from === from);
       chip.addEventListener("click", () => {
-        from = span.from;
+        from = period.from;
         for (const each of place.children) each.setAttribute("aria-pressed", each === chip);
         draw();
       });
@@ -152,8 +152,8 @@
     const source = document.getElementById("bf-trend-data");
     if (!source) return;
     data = JSON.parse(source.textContent);
-    from = data.spans[Math.min(1, data.spans.length - 1)].from;
-    showSpans();
+    from = data.periods[Math.min(1, data.periods.length - 1)].from;
+    showPeriods();
     draw();
     const place = document.getElementById("bf-charts");
     place.dataset.state = "ready";

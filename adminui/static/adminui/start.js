@@ -1,14 +1,16 @@
-// The start form: presets, what depends on the job type, and the choice of districts.
+// The start form: presets, parts that depend on the job type, and the district picker.
 (() => {
   "use strict";
 
   const form = () => document.getElementById("bf-start-form");
+  let messageTimer = null;
+
   const boxes = () => [...form().querySelectorAll("input[name=district]")];
   const text = () => form().querySelector("#bf-districts-text");
 
   // Presets.
 
-  const fill = ({ from, to, cadence }) => {
+  const applyPreset = ({ from, to, cadence }) => {
     const fields = form().elements;
     fields.start_date.value = from;
     fields.end_date.value = to;
@@ -25,16 +27,16 @@
     }
   };
 
-  // What depends on the job type.
+  // Job type.
 
-  const showType = () => {
+  const showJobTypeParts = () => {
     const type = form().elements.job_type.value;
     for (const part of form().querySelectorAll("[data-job-type]")) part.hidden = part.dataset.jobType !== type;
   };
 
   // Districts.
 
-  const idsIn = (words) => {
+  const parseDistricts = (words) => {
     const known = boxes().map((box) => box.value);
     const normal = (word) => (/^\d+$/.test(word) ? word.replace(/^0+/, "").padStart(2, "0") : word.toUpperCase());
     const found = [];
@@ -49,7 +51,7 @@
     return found;
   };
 
-  const runs = (ids) => {
+  const consecutiveRuns = (ids) => {
     const groups = [];
     for (const id of ids) {
       const last = groups.at(-1)?.at(-1);
@@ -60,20 +62,20 @@
     return groups.flatMap((group) => (group.length > 2 ? [group] : group.map((id) => [id])));
   };
 
-  const plain = (id) => id.replace(/^0+(?=.)/, "");
+  const withoutZeros = (id) => id.replace(/^0+(?=.)/, "");
 
-  const showPicked = () => {
-    const picker = form().querySelector("#bf-picker");
-    const place = form().querySelector("#bf-picked");
+  const showChosenDistricts = () => {
+    const picker = form().querySelector("#bf-district-picker");
+    const place = form().querySelector("#bf-chosen-districts");
     const chosen = boxes().filter((box) => box.checked).map((box) => box.value);
-    const { all, some } = form().querySelector("#bf-chosen").dataset;
-    form().querySelector("#bf-chosen").textContent = chosen.length ? `${chosen.length} ${some}` : all;
+    const { all, some } = form().querySelector("#bf-district-count").dataset;
+    form().querySelector("#bf-district-count").textContent = chosen.length ? `${chosen.length} ${some}` : all;
     place.replaceChildren(
-      ...runs(chosen).map((group) => {
-        const name = group.length > 1 ? `${plain(group[0])} ${picker.dataset.to} ${plain(group.at(-1))}` : plain(group[0]);
+      ...consecutiveRuns(chosen).map((group) => {
+        const name = group.length > 1 ? `${withoutZeros(group[0])} ${picker.dataset.to} ${withoutZeros(group.at(-1))}` : withoutZeros(group[0]);
         const chip = document.createElement("button");
         chip.type = "button";
-        chip.className = "bf-picked-chip";
+        chip.className = "bf-chosen-chip";
         chip.dataset.ids = group.join(" ");
         chip.setAttribute("aria-label", `${picker.dataset.remove} ${name}`);
         chip.append(name);
@@ -88,21 +90,21 @@
     );
   };
 
-  const tick = (ids, isOn = true) => {
+  const setChecked = (ids, isOn = true) => {
     for (const box of boxes()) if (ids.includes(box.value)) box.checked = isOn;
-    showPicked();
+    showChosenDistricts();
   };
 
-  const isSearch = (words) => Boolean(words) && !/[-–,;\s]/.test(words);  // else it is a list, or a range
+  const isSearch = (words) => Boolean(words) && !/[-–,;\s]/.test(words);  // otherwise a list or a range
 
   const search = () => {
     const words = text().value.trim().toUpperCase();
     for (const box of boxes()) {
-      box.closest("label").hidden = isSearch(words) && !plain(box.value).startsWith(words.replace(/^0+/, ""));
+      box.closest("label").hidden = isSearch(words) && !withoutZeros(box.value).startsWith(words.replace(/^0+/, ""));
     }
   };
 
-  // A box is ticked: what was typed had been there to find it.
+  // Checking a box ends the search that found it.
   const endSearch = (box) => {
     if (!isSearch(text().value.trim())) return;
     text().value = "";
@@ -110,10 +112,10 @@
     box.scrollIntoView({ block: "nearest" });
   };
 
-  const takeText = () => {
-    const ids = text().value.trim() && boxes().length ? idsIn(text().value) : null;
+  const applyText = () => {
+    const ids = text().value.trim() && boxes().length ? parseDistricts(text().value) : null;
     if (!ids) return false;
-    tick(ids);
+    setChecked(ids);
     text().value = "";
     search();
     return true;
@@ -125,22 +127,22 @@
     fields.end_date.value = to;
     if (cadence) fields.cadence.value = cadence;
     for (const box of boxes()) box.checked = districts.includes(box.value);
-    showPicked();
+    showChosenDistricts();
     markPreset();
     const details = document.getElementById("bf-start");
     if (details) details.open = true;
     fields.start_date.focus();
   };
 
-  const ready = () => {
+  const initialise = () => {
     if (!form()) return;
-    showType();
+    showJobTypeParts();
     markPreset();
-    showPicked();
+    showChosenDistricts();
   };
 
   document.addEventListener("DOMContentLoaded", () => {
-    ready();
+    initialise();
     const page = document.body;
 
     page.addEventListener("click", (event) => {
@@ -148,38 +150,38 @@
       const preset = event.target.closest("[id^=bf-preset-]");
       if (preset) {
         event.preventDefault();
-        fill(preset.dataset);
+        applyPreset(preset.dataset);
       }
-      const chip = event.target.closest(".bf-picked-chip");
+      const chip = event.target.closest(".bf-chosen-chip");
       if (chip) {
-        tick(chip.dataset.ids.split(" "), false);
+        setChecked(chip.dataset.ids.split(" "), false);
         text().focus();
       }
-      if (event.target.id === "bf-choose-all") tick(boxes().map((box) => box.value));
-      if (event.target.id === "bf-choose-none") tick(boxes().map((box) => box.value), false);
+      if (event.target.id === "bf-choose-all") setChecked(boxes().map((box) => box.value));
+      if (event.target.id === "bf-choose-none") setChecked(boxes().map((box) => box.value), false);
     });
 
     page.addEventListener("change", (event) => {
       if (!form()?.contains(event.target)) return;
       const { name } = event.target;
-      if (name === "job_type") showType();
+      if (name === "job_type") showJobTypeParts();
       if (name === "district") {
         endSearch(event.target);
-        showPicked();
+        showChosenDistricts();
       }
       if (["start_date", "end_date", "cadence"].includes(name)) markPreset();
     });
 
-    // What was typed is taken when the picker is left, and not on the way to a box that it finds.
+    // Apply the text when the focus leaves the picker, not when it moves to a check box.
     page.addEventListener("focusout", (event) => {
-      const picker = event.target.closest("#bf-picker");
-      if (picker && !picker.contains(event.relatedTarget)) takeText();
+      const picker = event.target.closest("#bf-district-picker");
+      if (picker && !picker.contains(event.relatedTarget)) applyText();
     });
 
-    // A button that cannot be used keeps its place; Enter in a field still leads to the preview.
+    // A disabled button does nothing; Enter in a field still opens the preview.
     page.addEventListener("submit", (event) => {
-      const isRefused = event.submitter?.getAttribute("aria-disabled") === "true" && document.activeElement === event.submitter;
-      if (!isRefused) return;
+      const isDisabled = event.submitter?.getAttribute("aria-disabled") === "true" && document.activeElement === event.submitter;
+      if (!isDisabled) return;
       event.preventDefault();
       event.stopImmediatePropagation();
     }, { capture: true });
@@ -188,28 +190,28 @@
       if (event.target.id === "bf-districts-text") search();
       if (event.target.closest("#bf-limits") && event.target.name) {
         const place = document.querySelector("#bf-limits .bf-unsaved");
-        if (place) place.textContent = place.dataset.words;
+        if (place) place.textContent = place.dataset.text;
       }
     });
 
     page.addEventListener("keydown", (event) => {
       if (event.target.id === "bf-districts-text" && event.key === "Enter" && text().value.trim()) {
-        if (takeText()) event.preventDefault();
+        if (applyText()) event.preventDefault();
       }
     });
 
     page.addEventListener("htmx:beforeRequest", (event) => {
       if (event.detail.elt.id === "bf-start-form") {
-        const busy = form().querySelector(".bf-busy");
-        useRange.timer = setTimeout(() => { busy.textContent = busy.dataset.words; }, 700);
+        const message = form().querySelector(".bf-pending-message");
+        messageTimer = setTimeout(() => { message.textContent = message.dataset.text; }, 700);
       }
     });
     page.addEventListener("htmx:afterRequest", (event) => {
-      clearTimeout(useRange.timer);
-      if (event.detail.elt.id === "bf-start-form" && form()) form().querySelector(".bf-busy").textContent = "";
+      clearTimeout(messageTimer);
+      if (event.detail.elt.id === "bf-start-form" && form()) form().querySelector(".bf-pending-message").textContent = "";
     });
     page.addEventListener("htmx:afterSwap", (event) => {
-      if (event.detail.target.id === "bf-start-form") ready();
+      if (event.detail.target.id === "bf-start-form") initialise();
       if (event.detail.target.id === "bf-limits") {
         (document.querySelector("#bf-limits [aria-invalid=true]") || document.getElementById("bf-save-limits")).focus();
       }

@@ -52,7 +52,7 @@ def a_coverage() -> Coverage:
 
 def test_a_row_is_a_district_and_a_letter_a_month() -> None:
     """Upper case says that the close of the month is missing, or was stored before the month had closed."""
-    sent = coverage_map.as_json(a_coverage(), date(2024, 3, 20))
+    sent = coverage_map.map_json(a_coverage(), date(2024, 3, 20))
     assert sent["districts"] == [SUMMARY, "01", "02", "03", "F"]
     assert sent["cells"] == ["ffn", "afn", "fNn", "uSn", "ffn"]
     assert sent["stored"] == ["110", "210", "100", "010", "110"]
@@ -64,12 +64,12 @@ def test_a_row_is_a_district_and_a_letter_a_month() -> None:
 
 
 def test_every_letter_has_words() -> None:
-    assert {*"nNsSfaAu"} <= coverage_map.words().keys()
+    assert {*"nNsSfaAu"} <= coverage_map.map_texts().keys()
 
 
 def test_a_whole_month_of_days_fits_into_its_digit() -> None:
     days = [stored(date(2024, 1, day), ["01"], analysed=["01"]) for day in range(1, 32)]
-    sent = coverage_map.as_json(coverage([calendar(JANUARY, "01")], days, last=JANUARY), TODAY)
+    sent = coverage_map.map_json(coverage([calendar(JANUARY, "01")], days, last=JANUARY), TODAY)
     assert [int(row, 32) for row in sent["stored"]] == [0, 31]
     assert [int(row, 32) for row in sent["computed"]] == [0, 31]
 
@@ -79,7 +79,7 @@ def test_eighteen_years_of_a_hundred_and_thirty_districts_are_sent_in_a_hundred_
 
     districts = [f"{n:02d}" for n in range(1, 129)] + ["F", "U"]
     calendars = [calendar(end, *districts) for end in (JANUARY, FEBRUARY, MARCH)]
-    sent = coverage_map.as_json(coverage(calendars, []), TODAY)
+    sent = coverage_map.map_json(coverage(calendars, []), TODAY)
     rows = sum(len(row) for name in ("cells", "stored", "computed") for row in sent[name])
     frame = len(json.dumps({**sent, "cells": [], "stored": [], "computed": []}))
     assert rows / 3 * 221 + frame < 100_000
@@ -94,7 +94,7 @@ def test_the_summary_counts_what_is_stored_of_what_is_published() -> None:
 
 
 def test_a_gap_is_named_by_its_districts_and_months_and_fills_the_start_form_with_exactly_them() -> None:
-    gap = presenter.gap_line(a_coverage().gaps[0], a_coverage())
+    gap = presenter.gap_row(a_coverage().gaps[0], a_coverage())
     assert (gap.title, gap.text) == ("Districts 2 and 3, Feb 2024", "2 closes are missing")
     assert parse_qs(gap.query) == {
         "from": ["2024-02-01"],
@@ -109,7 +109,7 @@ def test_a_gap_of_all_that_was_published_names_no_district() -> None:
     calendars = [calendar(JANUARY, "01", "02"), calendar(FEBRUARY, "01", "02"), calendar(MARCH, "01", "02", "03")]
     everything = ["01", "02", "03", SUMMARY]
     found = coverage(calendars, [stored(MARCH, everything, everything)])
-    (gap,) = presenter.gap_lines(found)
+    (gap,) = presenter.gap_rows(found)
     assert gap.title == "All districts, Jan 2024 to Feb 2024"
     assert gap.text == "6 closes are missing"
     assert "district" not in parse_qs(gap.query)
@@ -117,7 +117,7 @@ def test_a_gap_of_all_that_was_published_names_no_district() -> None:
 
 def test_a_missing_summary_is_fetched_by_a_job_over_all_districts_since_those_are_skipped() -> None:
     found = coverage([calendar(JANUARY, "01")], [stored(JANUARY, ["01"], ["01"])], last=JANUARY)
-    (gap,) = presenter.gap_lines(found)
+    (gap,) = presenter.gap_rows(found)
     assert gap.title == "The summary of all districts, Jan 2024"
     assert "district" not in parse_qs(gap.query)
 
@@ -128,7 +128,7 @@ def test_beside_the_map_stand_the_three_largest_gaps_with_their_place_on_it() ->
     whole = ["01", "02", "03", SUMMARY]
     kept = [whole[1:], [SUMMARY, "01"], whole[:1], whole[2:]]  # each month misses others
     days = [stored(end, names, names) for end, names in zip(ends, kept, strict=True)]
-    sent = coverage_map.as_json(coverage(calendars, days, last=APRIL, today=date(2024, 9, 1)), date(2024, 9, 1))
+    sent = coverage_map.map_json(coverage(calendars, days, last=APRIL, today=date(2024, 9, 1)), date(2024, 9, 1))
     assert [(gap["first"], gap["last"]) for gap in sent["gaps"]] == [(2, 2), (1, 1), (3, 3)]
     assert sent["gaps"][0]["districts"] == [SUMMARY, "02", "03"]
     assert sent["moreGaps"] is True
@@ -138,7 +138,7 @@ def test_beside_the_map_stand_the_three_largest_gaps_with_their_place_on_it() ->
 
 
 def test_the_table_says_of_each_month_what_the_map_shows() -> None:
-    (year,) = presenter.years(a_coverage())
+    (year,) = presenter.year_tables(a_coverage())
     assert (year.name, year.missing) == ("2023-2024", 2)
     march, february, january = year.months
     assert (january.published, january.stored, january.analysed, january.missing) == ("4", "4", "1", "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adminui.presenters import district as presenter
-from adminui.presenters.figures import UNKNOWN
+from adminui.presenters.number_format import UNKNOWN
 from adminui.presenters.tables import Cell, Table
 from tests.unit.analytics.builders import SUMMARY, AClub, a_world, result_of, some_clubs, unit_cells
 
@@ -57,7 +57,7 @@ def test_what_the_reports_do_not_say_is_a_dash_and_no_zero() -> None:
     assert district.tiles[1].change == UNKNOWN
     assert district.targets is not None
     assert texts(district.targets.table)[0] == ["Paid clubs", *[UNKNOWN] * 6]
-    assert district.targets.level == "Whether the district has a level is not known."
+    assert district.targets.level == "It is unknown whether the district has a level."
     assert district.ranking is None
     assert district.comparisons is None
 
@@ -68,7 +68,7 @@ def test_levels_stand_as_they_are_reported_beside_what_the_numbers_earn() -> Non
         ["Distinguished", "0", "1"],
         ["Select Distinguished", "0", "0"],
         ["President's Distinguished", "1", "1"],
-        ["Together", "1", "2"],
+        ["Total", "1", "2"],
     ]
     assert [row.kind for row in levels.rows] == ["", "", "", "total"]
 
@@ -190,13 +190,21 @@ REACHED = {
     ("cells", "tone", "sentence"),
     [
         ({}, "ok", "The district is President's Distinguished."),
-        ({"Training": "N"}, "mute", "The district has no level yet: not met are Training."),
-        ({"DSP": "N", "Training": "N"}, "mute", "The district has no level yet: not met are DSP and Training."),
-        ({"Paid Clubs": "99"}, "mute", "The district has no level yet: not every target of the first one is reached."),
+        ({"Training": "N"}, "neutral", "The district has no level yet. Conditions not met: Training."),
+        (
+            {"DSP": "N", "Training": "N"},
+            "neutral",
+            "The district has no level yet. Conditions not met: DSP and Training.",
+        ),
+        (
+            {"Paid Clubs": "99"},
+            "neutral",
+            "The district has no level yet: it has not reached every target of the first level.",
+        ),
         (
             {"DSP": "?"},
-            "mute",
-            "Whether the district has a level is not known: the summary does not say whether DSP is met.",
+            "neutral",
+            "It is unknown whether the district has a level: the summary has no value for DSP.",
         ),
     ],
 )
@@ -213,7 +221,7 @@ def test_each_condition_says_whether_it_is_met() -> None:
     assert found is not None
     assert [(one.name, one.text, one.tone) for one in found.conditions] == [
         ("DSP", "not met", "bad"),
-        ("Training", "not known", "warn"),
+        ("Training", "unknown", "warn"),
     ]
 
 
@@ -226,7 +234,7 @@ def test_a_result_of_older_rules_is_still_shown_and_says_so() -> None:
         del result["yearOverYear"][name]
     district = presenter.district(result)
     assert district.targets is not None
-    assert district.targets.level == "Computed by older rules; an analytics-generation job computes it again."
+    assert district.targets.level == "Computed with older rules; an analytics-generation job computes it again."
     assert district.comparability is None
 
 
@@ -261,11 +269,11 @@ def test_the_place_in_the_world_is_that_of_the_world_result() -> None:
 
 def test_notes_on_quality_are_all_told_with_the_club_they_are_about() -> None:
     quality = shown(AClub(number="8", name="Off", members="20", goals="6"), year=2023).quality
-    assert quality.sentence == "1 thing does not add up: goals that differ (1)."
+    assert quality.summary == "1 inconsistency: goals that differ (1)."
     (note,) = texts(quality.notes)
     assert note[1:] == ["Off (8)", "6", "0"]
     assert "Goals Met says 6" in note[0]
 
 
 def test_figures_that_reconcile_are_said_to() -> None:
-    assert shown(AClub()).quality.sentence == "All sums agree with the district summary."
+    assert shown(AClub()).quality.summary == "All sums agree with the district summary."

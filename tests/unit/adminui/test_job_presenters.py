@@ -7,17 +7,18 @@ from datetime import date, timedelta
 
 import pytest
 
-from adminui.forms import districts_in
-from adminui.permissions import Rights
+from adminui.forms import parse_districts
+from adminui.permissions import Permissions
 from adminui.presenters import formatting
-from adminui.presenters.causes import CAUSES, cause_of
-from adminui.presenters.job_card import etag_of, job_card, line
-from adminui.presenters.job_details import Fact, facts
+from adminui.presenters.failure_causes import CAUSES, cause_of
+from adminui.presenters.job_card import etag_of, job_card, last_job_card
+from adminui.presenters.job_details import Detail, job_details
+from adminui.presenters.job_history import job_table
 from adminui.presenters.progress_bar import progress_bar
 from adminui.presenters.sparkline import sparkline
-from adminui.presenters.start import busy, presets
-from adminui.presenters.status import pill
-from adminui.presenters.status_message import resumed, status_message
+from adminui.presenters.start_panel import presets, start_blocked
+from adminui.presenters.status import status_badge
+from adminui.presenters.status_message import resumed_message, status_message
 from backfill import errors
 from backfill.domain import (
     STANDARD_LEASES,
@@ -37,7 +38,7 @@ from backfill.domain import (
 from backfill.errors import DashboardError
 from tests.factories import NOW, JobFactory
 
-ALL = Rights(can_start=True, can_steer=True, can_set_limits=True)
+ALL = Permissions(can_start=True, can_change=True, can_change_limits=True)
 HELD = Lease(owner="here", expires_at=NOW + STANDARD_LEASES.duration)
 
 
@@ -68,13 +69,13 @@ def limited(state: LimiterState, reason: str, seconds: int | None, waits_for: Wa
     ],
 )
 def test_the_status_is_said_in_words(job: Job, words: str) -> None:
-    assert pill(job, NOW).words == words
+    assert status_badge(job, NOW).label == words
 
 
 def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
     for status in Status:
         job = JobFactory.build(status=status, ended_at=NOW)
-        assert pill(job, NOW).words
+        assert status_badge(job, NOW).label
         line = status_message(job, NOW)
         assert line.lead.endswith((".", ","))
         assert line.rest.endswith(".")
@@ -177,17 +178,17 @@ def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> No
 
 def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
     silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
-    assert "no sign of life since 09:26:53" in status_message(silent, NOW).lead
+    assert "Worker not heard from since 09:26:53" in status_message(silent, NOW).lead
     assert status_message(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
 
 
 @pytest.mark.parametrize(
     ("status", "processed", "sentence"),
     [
-        (Status.CANCELLING, 5, "The 5 items stored so far stay; 1 will be left undone."),
-        (Status.CANCELLING, 1, "The 1 item stored so far stays; 5 will be left undone."),
-        (Status.PAUSING, 5, "The 5 items stored so far stay; the other one is done once someone resumes it."),
-        (Status.PAUSING, 0, "Nothing is stored so far; the other 6 are done once someone resumes it."),
+        (Status.CANCELLING, 5, "The 5 items stored so far are kept; 1 will be left undone."),
+        (Status.CANCELLING, 1, "The 1 item stored so far is kept; 5 will be left undone."),
+        (Status.PAUSING, 5, "The 5 items stored so far are kept; the other one is done once someone resumes it."),
+        (Status.PAUSING, 0, "No items are stored so far; the other 6 are done once someone resumes it."),
         (Status.PAUSED, 5, "It then goes on with the one item that is left."),
         (Status.PAUSED, 2, "It then goes on with the 4 items that are left."),
     ],
@@ -208,10 +209,10 @@ def test_a_pace_is_plural_but_for_one(pace: float, words: str) -> None:
 def test_a_job_that_computes_is_never_said_to_fetch() -> None:
     told = {"job_type": JobType.ANALYTICS_GENERATION, "started_at": NOW, "resumed_at": NOW, "resume_count": 2}
     paused = JobFactory.build(status=Status.PAUSED, **told)
-    banner = resumed(paused, NOW)
+    banner = resumed_message(paused, NOW)
     assert banner is not None
     assert banner.lead == "Resumed 2 times, most recently at 09:26, from the last stored item."
-    assert banner.rest.endswith("are not computed again.")
+    assert banner.rest.endswith("were kept and are not computed again.")
     assert status_message(paused, NOW).rest.startswith("Nothing is computed until")
 
 
@@ -221,7 +222,7 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
         ([(5, True), (1, False)], "under the limits of the next job. The other one would fail the same way."),
         ([(1, True), (5, False)], "under the limits of the next job. The other 5 would fail the same way."),
         ([(6, True)], "under the limits of the next job."),
-        ([(6, False)], "Everything else is in place. A retry would fail the same way."),
+        ([(6, False)], "All other items are done. A retry would fail the same way."),
     ],
 )
 def test_an_ended_job_says_which_of_its_failures_a_retry_may_help(
@@ -238,20 +239,22 @@ def test_an_ended_job_says_which_of_its_failures_a_retry_may_help(
 
 def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_starting() -> None:
     minutes = tuple((NOW + timedelta(minutes=n), 20) for n in range(3))
-    shown = facts(JobFactory.build(status=Status.PAUSED, progress=Progress(total_items=6, minutes=minutes)), NOW)
+    shown = job_details(JobFactory.build(status=Status.PAUSED, progress=Progress(total_items=6, minutes=minutes)), NOW)
     assert [(fact.label, fact.value, fact.note) for fact in shown[:2]] == [
         ("Pace", "20 items a minute", "before it was paused"),
-        ("Expected end", "Open while paused", "a paused job keeps new ones from starting"),
+        ("Expected end", "Unknown while paused", "a paused job blocks new jobs"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("waited", "words"), [({}, "None"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in all")]
+    ("waited", "words"), [({}, "none"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in total")]
 )
 def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, float], words: str) -> None:
     progress = Progress(total_items=6, processed=6, limiter=LimiterReport(waited=waited))
     job = JobFactory.build(status=Status.COMPLETED, started_at=NOW, ended_at=NOW, resume_count=2, progress=progress)
-    assert [fact for fact in facts(job, NOW) if fact.label == "Waits"] == [Fact("Waits", words, "resumed 2 times")]
+    assert [fact for fact in job_details(job, NOW) if fact.label == "Time lost to errors"] == [
+        Detail("Time lost to errors", words, "resumed 2 times")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +263,7 @@ def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, 
 def test_a_job_that_comes_to_rest_is_not_said_to_take_hours(status: Status, words: str) -> None:
     progress = Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))
     shown = job_card(JobFactory.build(status=status, lease=HELD, progress=progress), ALL, NOW)
-    assert (shown.left, shown.left_range) == ("", words)
+    assert (shown.time_left, shown.time_left_range) == ("", words)
 
 
 def test_one_district_is_not_taken_for_one_item() -> None:
@@ -283,17 +286,42 @@ def test_one_district_is_not_taken_for_one_item() -> None:
     ],
 )
 def test_why_nothing_can_be_started_is_said_beside_the_button(job: Job | None, sentence: str) -> None:
-    assert busy(job, ALL, NOW) == sentence
+    assert start_blocked(job, ALL, NOW) == sentence
 
 
 def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
     progress = Progress(total_items=100_000, processed=50_000, failed=1, skipped={"stored": 100})
-    parts = progress_bar(a_running_job(progress)).parts
+    parts = progress_bar(a_running_job(progress)).segments
     assert [(part.tone, part.start, part.width) for part in parts] == [
         ("done", "0%", "50%"),
         ("skip", "50%", "0.5%"),
         ("fail", "50.5%", "0.5%"),
     ]
+
+
+def test_skipped_items_are_counted_by_their_reason() -> None:
+    progress = Progress(total_items=300, skipped={"stored": 82, "not-published": 14})
+    assert [part.label for part in progress_bar(a_running_job(progress)).legend] == [
+        "14 not published, 82 already stored",
+        "204 to do",
+    ]
+
+
+def test_requests_of_an_idle_limiter_are_counted_for_this_minute() -> None:
+    limiter = LimiterReport(state=LimiterState.IDLE, reason="No requests.")
+    job = a_running_job(Progress(total_items=6, limiter=limiter))
+    requests = [detail.note for detail in job_details(job, NOW) if detail.label == "Requests"]
+    assert requests == ["0 of 60 this minute; idle"]
+
+
+def test_a_row_of_the_history_has_a_cell_for_each_column_and_the_id_that_polling_replaces() -> None:
+    job = a_running_job(Progress(total_items=6, processed=2))
+    table = job_table([job], NOW)
+    (line,) = table.rows
+    assert len(line.cells) == len(table.columns)
+    assert (line.id, line.kind) == (f"bf-row-{job.id}", "current")
+    assert line.cells[1].href == f"/admin/backfill/jobs/{job.id}/"
+    assert [(cell.text, cell.is_empty) for cell in line.cells[5:7]] == [("2 of 6", False), ("None", True)]
 
 
 def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
@@ -307,7 +335,7 @@ def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
 
 def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner() -> None:
     job = a_running_job()
-    nobody = Rights(can_start=False, can_steer=False, can_set_limits=False)
+    nobody = Permissions(can_start=False, can_change=False, can_change_limits=False)
     etags = {
         etag_of(job, ALL, NOW),
         etag_of(replace(job, revision=1), ALL, NOW),
@@ -321,11 +349,15 @@ def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner()
 
 def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_its_card() -> None:
     ended = {"started_at": NOW, "ended_at": NOW + timedelta(minutes=9)}
-    done = line(JobFactory.build(status=Status.COMPLETED, **ended), ALL, NOW + timedelta(hours=1))
-    assert (done.status, done.pill.words, done.last_note) == ("idle", "Nothing is running", "at 09:35, after 9 min")
+    done = last_job_card(JobFactory.build(status=Status.COMPLETED, **ended), ALL, NOW + timedelta(hours=1))
+    assert (done.status, done.badge.label, done.last_job_note) == (
+        "idle",
+        "Nothing is running",
+        "at 09:35, after 9 min",
+    )
     some_failed = Progress(total_items=6, processed=4, failed=2)
-    left = line(JobFactory.build(status=Status.COMPLETED, progress=some_failed, **ended), ALL, NOW)
-    assert (left.status, left.pill.words) == ("completed", "Completed, 2 failed")
+    left = last_job_card(JobFactory.build(status=Status.COMPLETED, progress=some_failed, **ended), ALL, NOW)
+    assert (left.status, left.badge.label) == ("completed", "Completed, 2 failed")
     assert (left.heading, left.title[:10]) == ("Now: nothing is running", "Last job: ")
 
 
@@ -354,7 +386,7 @@ def test_every_error_of_the_dashboard_has_words_and_says_whether_a_retry_helps()
     assert set(leaves) - set(CAUSES) == of_no_item
     for code in set(leaves) & set(CAUSES):
         assert str(CAUSES[code].advice).startswith("Retry") == leaves[code].is_retryable, code
-    assert cause_of("SOME_NEW_CODE", is_retryable=True).words == "Some new code"
+    assert cause_of("SOME_NEW_CODE", is_retryable=True).label == "Some new code"
 
 
 @pytest.mark.parametrize(
@@ -381,7 +413,7 @@ def test_districts_in_a_row_are_one_range() -> None:
     ],
 )
 def test_districts_are_read_as_people_write_them(text: str, ids: list[str]) -> None:
-    assert districts_in(text) == ids
+    assert parse_districts(text) == ids
 
 
 def test_presets_are_of_today() -> None:

@@ -1,0 +1,117 @@
+"""The history: a filtered page of jobs, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from adminui.presenters import formatting
+from adminui.presenters.choices import Choice, choices
+from adminui.presenters.failure_causes import cause_of
+from adminui.presenters.pagination import Pagination, paginate
+from adminui.presenters.status import history_badge
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
+from backfill.domain import Job, JobFilter, Status
+
+PAGE_SIZE = 10
+
+STATUSES: dict[Status, str | Promise] = {
+    Status.PENDING: gettext_lazy("Waiting for a worker"),
+    Status.RUNNING: gettext_lazy("Running"),
+    Status.PAUSING: gettext_lazy("Pausing"),
+    Status.PAUSED: gettext_lazy("Paused"),
+    Status.CANCELLING: gettext_lazy("Cancelling"),
+    Status.COMPLETED: gettext_lazy("Completed"),
+    Status.FAILED: gettext_lazy("Failed"),
+    Status.CANCELLED: gettext_lazy("Cancelled"),
+}
+
+_MAX_CAUSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class JobHistory:
+    table: Table
+    statuses: list[Choice]
+    types: list[Choice]
+    is_filtered: bool
+    pages: Pagination
+
+
+def job_table(jobs: Sequence[Job], now: datetime) -> Table:
+    columns = [
+        Column(_("Outcome"), "lead"),
+        Column(_("Job"), "lead"),
+        Column(_("Range"), "wide"),
+        Column(_("Started")),
+        *number_columns(_("Duration"), _("Items")),
+        Column(_("Errors"), "long"),
+        Column(_("By"), "long"),
+    ]
+    return Table(_("Jobs, newest first"), columns, [_job_row(job, now) for job in jobs])
+
+
+def _job_row(job: Job, now: datetime) -> Row:
+    badge, duration = history_badge(job, now), formatting.duration(job, now)
+    job_type, dates, errors = formatting.job_type(job.job_type), formatting.dates(job.config), _errors(job)
+    return row(
+        Cell(badge.label, icon=badge.icon, tone=badge.tone),
+        Cell(
+            job_type,
+            note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
+            href=reverse("admin:backfill_job", args=[job.id]),
+            link_label=f"{job_type}, {dates}",
+        ),
+        dates,
+        formatting.when(job.started_at or job.created_at, now),
+        formatting.length(duration) if duration is not None else "\N{EN DASH}",
+        _items(job),
+        Cell(errors or _("None"), is_empty=not errors),
+        job.created_by,
+        kind="current" if job.status.is_active else "",
+        row_id=f"bf-row-{job.id}",
+    )
+
+
+def _items(job: Job) -> str:
+    settled, total = job.progress.settled_items, formatting.number(job.progress.total_items)
+    if settled == job.progress.total_items:
+        return total
+    return _("%(settled)s of %(total)s") % {"settled": formatting.number(settled), "total": total}
+
+
+def _errors(job: Job) -> str:
+    groups = job.progress.failures
+    if not groups:
+        return job.error
+    named = [
+        _with_count(cause_of(g.code, is_retryable=g.is_retryable).short_label, g.items) for g in groups[:_MAX_CAUSES]
+    ]
+    others = sum(group.items for group in groups[_MAX_CAUSES:])
+    if others:
+        named.append(_with_count(_("other"), others))
+    text = ", ".join(named)
+    return text[:1].upper() + text[1:]
+
+
+def _with_count(name: str | Promise, items: int) -> str:
+    return f"{name} ({formatting.number(items)})"
+
+
+def job_history(jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now: datetime) -> JobHistory:
+    status = next(iter(wanted.statuses), None)
+    job_type = next(iter(wanted.job_types), None)
+    filters = {"status": status or "", "type": job_type or ""}
+    return JobHistory(
+        table=job_table(jobs, now),
+        statuses=choices(STATUSES, status),
+        types=choices(formatting.JOB_TYPES, job_type),
+        is_filtered=bool(status or job_type),
+        pages=paginate(number, PAGE_SIZE, rows=len(jobs), total=total, filters=filters),
+    )

@@ -1,0 +1,139 @@
+"""The page of a job: its parameters, items and audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from adminui.presenters import formatting
+from adminui.presenters.choices import Choice, choices
+from adminui.presenters.failure_causes import cause_of
+from adminui.presenters.job_details import Detail
+from adminui.presenters.pagination import Pagination, paginate
+from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
+from backfill.domain import AuditAction, AuditEntry, Channel, Job, Outcome, OutcomeFilter, OutcomeKind
+
+ITEMS_PER_PAGE = 50
+
+_OUTCOMES: dict[OutcomeKind, tuple[str | Promise, str, str]] = {
+    OutcomeKind.PROCESSED: (gettext_lazy("Stored"), "check", "ok"),
+    OutcomeKind.FAILED: (gettext_lazy("Failed"), "warn", "bad"),
+    OutcomeKind.SKIPPED: (gettext_lazy("Skipped"), "ring", "neutral"),
+}
+
+_ACTIONS: dict[AuditAction, str | Promise] = {
+    AuditAction.STARTED: gettext_lazy("Started the job"),
+    AuditAction.RETRIED: gettext_lazy("Retried failed items with this job"),
+    AuditAction.DISPLACED: gettext_lazy("Replaced the stalled job"),
+    AuditAction.CANCELLED: gettext_lazy("Cancelled the job"),
+    AuditAction.PAUSED: gettext_lazy("Paused the job"),
+    AuditAction.RESUMED: gettext_lazy("Resumed the job"),
+    AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
+    AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
+}
+
+_CHANNELS: dict[Channel, str | Promise] = {
+    Channel.API: gettext_lazy("API"),
+    Channel.ADMIN: gettext_lazy("admin"),
+    Channel.CLI: gettext_lazy("command line"),
+}
+
+_ACTIONS_WITH_CHANGES = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANGED_LIMITS})
+"""Actions whose changed values are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemList:
+    table: Table
+    outcomes: list[Choice]
+    district: str
+    is_filtered: bool
+    pages: Pagination
+
+
+def job_parameters(job: Job, now: datetime) -> list[Detail]:
+    """The parameters with which the job was started."""
+    config = job.config
+    facts = [
+        Detail(_("Job"), str(job.id)),
+        Detail(_("Range"), f"{formatting.dates(config)}, {str(formatting.CADENCES[config.cadence]).lower()}"),
+        Detail(_("Districts"), formatting.districts(config.target_districts) or _("all districts of the calendar")),
+        Detail(_("Stored items"), _("skipped") if config.skip_existing else _("fetched again")),
+        Detail(_("Limits"), ", ".join(formatting.limits(config.rate_limits))),
+        Detail(_("Requested"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
+    ]
+    if job.resumed_at:
+        facts.append(Detail(_("Last resumed"), formatting.when(job.resumed_at, now)))
+    if job.cancelled_at:
+        facts.append(Detail(_("Cancellation requested"), formatting.when(job.cancelled_at, now)))
+    return facts
+
+
+def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number: int, now: datetime) -> ItemList:
+    filters = {"outcome": str(wanted.kind or ""), "district": wanted.district or ""}
+    columns = [
+        Column(_("Outcome"), "lead"),
+        Column(_("Date")),
+        Column(_("District")),
+        Column(_("Reason"), "wide"),
+        *number_columns(_("Attempts")),
+        Column(_("Settled")),
+    ]
+    return ItemList(
+        table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),
+        outcomes=choices({kind: label for kind, (label, _icon, _tone) in _OUTCOMES.items()}, wanted.kind),
+        district=wanted.district or "",
+        is_filtered=wanted != OutcomeFilter(),
+        pages=paginate(number, ITEMS_PER_PAGE, rows=len(outcomes), total=total, filters=filters),
+    )
+
+
+def _item(outcome: Outcome, now: datetime) -> Row:
+    label, icon, tone = _OUTCOMES[outcome.kind]
+    return row(
+        Cell(str(label), icon=icon, tone=tone),
+        formatting.day(outcome.item.date),
+        formatting.where([outcome.item.district]),
+        _reason(outcome),
+        formatting.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
+        formatting.when(outcome.at, now),
+    )
+
+
+def _reason(outcome: Outcome) -> Cell:
+    if outcome.kind is OutcomeKind.FAILED:
+        cause = cause_of(outcome.reason, is_retryable=outcome.is_retryable)
+        return Cell(str(cause.label), code=outcome.reason, note=outcome.message, excerpt=outcome.excerpt)
+    return Cell(str(formatting.SKIPS.get(outcome.reason, outcome.reason)), note=outcome.message)
+
+
+def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
+    """The audit log of the job, newest first."""
+    return Table(
+        _("Audit log of this job"),
+        [Column(_("When"), "lead"), Column(_("Operator")), Column(_("Action"), "wide"), Column(_("Channel"))],
+        [
+            row(
+                formatting.when(entry.at, now),
+                entry.actor.operator,
+                Cell(
+                    str(_ACTIONS[entry.action]), note=_changes(entry) if entry.action in _ACTIONS_WITH_CHANGES else ""
+                ),
+                str(_CHANNELS[entry.actor.channel]),
+            )
+            for entry in entries
+        ],
+    )
+
+
+def _changes(entry: AuditEntry) -> str:
+    changes_text = [
+        _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": after}
+        for name, (before, after) in entry.changes.items()
+    ]
+    return "; ".join(changes_text)

@@ -1,0 +1,72 @@
+"""Messages about the rate limiter: why a collection job waits and what sets its pace."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.utils.translation import gettext as _
+
+from adminui.presenters import formatting
+from backfill.domain import Job, LimiterReport, WaitReason
+
+
+class LimiterMessage(NamedTuple):
+    tone: str
+    lead: str
+    rest: str
+
+
+def waiting_message(job: Job) -> LimiterMessage:
+    limiter = job.progress.limiter
+    time = {"time": formatting.clock(limiter.waiting_until)} if limiter.waiting_until else {}
+    plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
+    if limiter.waits_for in (
+        WaitReason.DOWN,
+        WaitReason.LOCAL,
+        WaitReason.ROBOTS,
+    ):  # the reason includes what happens next
+        return LimiterMessage("warn", plain, formatting.sentence(limiter.reason))
+    if not time:
+        return _limiter_message(limiter, plain)
+    match limiter.waits_for:
+        case WaitReason.PACE:
+            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
+            return LimiterMessage("neutral", lead, _("It goes on by itself."))
+        case WaitReason.SLOWED | WaitReason.CRAWL_DELAY:
+            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _pace(job)}
+            is_crawling = limiter.waits_for is WaitReason.CRAWL_DELAY
+            slowed = _("The dashboard's robots.txt asks for this pace.") if is_crawling else _slowed(job)
+            return LimiterMessage("neutral", lead, _("%(slowed)s It goes on by itself.") % {"slowed": slowed})
+        case WaitReason.OUTSIDE_HOURS:
+            lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
+            return LimiterMessage(
+                "neutral", lead, _("It is asked only within the allowed hours. The job goes on by itself.")
+            )
+    return _limiter_message(limiter, plain)
+
+
+def pace_message(job: Job) -> str:
+    """What sets the pace of a collection job."""
+    if job.progress.limiter.waits_for is WaitReason.SLOWED:
+        return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
+    if job.progress.limiter.waits_for is WaitReason.CRAWL_DELAY:
+        return _("The dashboard answers, at %(pace)s, the pace that its robots.txt asks for.") % {"pace": _pace(job)}
+    return _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {"limit": _limit(job)}
+
+
+def _limiter_message(limiter: LimiterReport, lead: str) -> LimiterMessage:
+    rest = _("%(reason)s It tries again by itself. No item is lost and there is nothing to do.")
+    return LimiterMessage("warn", lead, rest % {"reason": formatting.sentence(limiter.reason)})
+
+
+def _slowed(job: Job) -> str:
+    words = _("It asked for fewer requests than the limit of %(limit)s; a tenth of that comes back each minute.")
+    return words % {"limit": _limit(job)}
+
+
+def _pace(job: Job) -> str:
+    return formatting.requests_a_minute(job.progress.limiter.pace or 0)
+
+
+def _limit(job: Job) -> str:
+    return formatting.requests_a_minute(job.config.rate_limits.most_a_minute)

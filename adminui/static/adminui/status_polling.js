@@ -1,0 +1,158 @@
+// Polls the job card: every second while a job is active, every 5 seconds in a hidden tab, not at all without a job.
+(() => {
+  "use strict";
+
+  const SECOND = 1000;
+  const INTERVALS = { visible: SECOND, hidden: 5 * SECOND, failing: 2 * SECOND };
+
+  let timer = null;
+  let lastResponse = null;
+  let isFailing = false;
+  let isPolling = false;
+  let pollAgain = false;
+  let announcedKind = "";
+  let title = "";
+  let heldFocus = null;
+  let districts = "";  // "all", or empty for the notable ones
+
+  const card = () => document.getElementById("bf-job-status");
+  const isActive = () => card().dataset.active === "yes";
+  const utc = (moment) => moment.toISOString().slice(11, 19);
+  const otherTabs = "BroadcastChannel" in window ? new BroadcastChannel("backfill") : null;
+
+  const showPollStatus = () => {
+    const clock = document.getElementById("bf-poll-status");
+    if (!clock || !lastResponse) return;
+    const texts = clock.dataset;
+    if (isFailing) clock.textContent = `${texts.errorText} ${utc(lastResponse)}, ${texts.retryText}`;
+    else if (isActive()) clock.textContent = `${texts.activeText} · ${utc(lastResponse)}`;
+    else clock.textContent = `${texts.idleText} ${utc(lastResponse)}`;
+    clock.classList.toggle("bf-poll-failed", isFailing);
+  };
+
+  const statusLine = () => card().querySelector("#bf-status-message") || card().querySelector(".bf-badge-line");
+  const kindOf = (line) => line.dataset.kind || `${card().dataset.status} ${card().dataset.job}`;
+
+  const announce = () => {
+    const line = statusLine();
+    const kind = kindOf(line);
+    if (kind !== announcedKind) {
+      document.getElementById("bf-live-region").textContent = line.textContent.replace(/\s+/g, " ").trim();
+    }
+    announcedKind = kind;
+  };
+
+  const updateTitle = () => {
+    const { percent } = card().dataset;
+    document.title = percent ? `${percent} · ${title}` : title;
+  };
+
+  const updateCountdowns = () => {
+    for (const place of document.querySelectorAll("[data-until]")) {
+      const seconds = Math.round((new Date(place.dataset.until) - Date.now()) / SECOND);
+      const text = seconds > 0 && seconds < 3600 ? `(${seconds} s)` : "";
+      if (place.textContent !== text) place.textContent = text;
+    }
+  };
+
+  const schedule = () => {
+    clearTimeout(timer);
+    timer = null;
+    if (!isActive() && !isFailing) return;
+    const wait = isFailing ? INTERVALS.failing : document.hidden ? INTERVALS.hidden : INTERVALS.visible;
+    timer = setTimeout(poll, wait);
+  };
+
+  const poll = async () => {
+    pollAgain = isPolling;  // the current response may be older than the last action
+    if (isPolling) return;
+    isPolling = true;
+    clearTimeout(timer);
+    const { poll: url, etag } = card().dataset;
+    const address = districts ? `${url}?districts=${districts}` : url;
+    try {
+      const response = await fetch(address, {
+        headers: { "HX-Request": "true", "If-None-Match": etag },
+        cache: "no-store",
+        signal: AbortSignal.timeout(10 * SECOND),
+      });
+      if (response.redirected || response.status === 403) {
+        location.reload();  // logged out or permission revoked: the page shows the reason
+        return;
+      }
+      if (response.status !== 304 && !response.ok) throw new Error(response.status);
+      isFailing = false;
+      lastResponse = new Date();
+      if (response.status === 200) update(await response.text());
+    } catch {
+      isFailing = true;
+    } finally {
+      isPolling = false;
+      showPollStatus();
+      if (pollAgain) poll();
+      else schedule();
+    }
+  };
+
+  const update = (html) => {
+    const before = { active: isActive(), job: card().dataset.job };
+    heldFocus = card().contains(document.activeElement) ? document.activeElement : null;
+    const fragment = document.createElement("template");
+    fragment.innerHTML = html;
+    const row = fragment.content.querySelector("template")?.content.firstElementChild;
+    for (const part of [...fragment.content.children, row]) {
+      const shown = part && part.id && document.getElementById(part.id);
+      if (shown) Idiomorph.morph(shown, part, { morphStyle: "outerHTML" });
+    }
+    htmx.process(card());
+    afterUpdate(before);
+  };
+
+  const afterUpdate = (before) => {
+    announce();
+    updateTitle();
+    updateCountdowns();
+    if (heldFocus && !heldFocus.isConnected) document.getElementById("bf-job-status-title").focus();
+    heldFocus = null;
+    const isOtherJob = before.job !== card().dataset.job;
+    if (before.active !== isActive() || isOtherJob) {
+      document.body.dispatchEvent(new CustomEvent("bf-history"));
+      const start = document.getElementById("bf-start");
+      if (start && !start.contains(document.activeElement)) start.open = !isActive();
+    }
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!card()) return;
+    title = document.title;
+    districts = card().dataset.districts;
+    lastResponse = new Date();
+    announcedKind = kindOf(statusLine());
+    // Updates keep details elements as the user left them.
+    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+    showPollStatus();
+    updateTitle();
+    updateCountdowns();
+    setInterval(updateCountdowns, SECOND);
+    schedule();
+
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
+    window.addEventListener("focus", () => poll());
+    otherTabs?.addEventListener("message", () => poll());
+    document.body.addEventListener("bf-action-done", () => {
+      otherTabs?.postMessage("done");
+      poll();
+    });
+
+    document.body.addEventListener("htmx:afterRequest", (event) => {
+      if (event.detail.xhr.status === 409) poll();  // a conflict: the page is out of date
+    });
+
+    document.body.addEventListener("click", (event) => {
+      const chip = event.target.closest(".bf-districts [data-districts]");
+      if (!chip) return;
+      districts = chip.dataset.districts;
+      poll();
+    });
+  });
+})();
