@@ -196,7 +196,7 @@ def test_a_worker_is_missing_after_three_heartbeats_of_the_policy() -> None:
 def test_the_pages_say_that_a_job_is_stale_by_the_policy() -> None:
     job, later = a_running_job(progressed_at=NOW), NOW + timedelta(minutes=2)
     policy = LeasePolicy(stale_after=timedelta(minutes=2))
-    rights = Permissions(can_start=True, can_steer=True, can_set_limits=True)
+    rights = Permissions(can_start=True, can_change=True, can_change_limits=True)
     assert status_message(job, later, policy=policy).lead == "No progress for 2 minutes."
     assert status_message(job, later).kind != "stale"
     assert start_blocked(job, rights, later) != ""
