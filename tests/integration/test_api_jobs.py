@@ -566,7 +566,7 @@ def test_an_analytics_job_takes_no_dates(api: CheckedClient, served: BackfillSer
     """R4.2, R4.5"""
     handlers = {JobType.DATA_COLLECTION: FakeWork(), JobType.ANALYTICS_GENERATION: FakeWork()}
     seen: list[JobConfig] = []
-    object.__setattr__(served, "works", handlers)
+    object.__setattr__(served, "handlers", handlers)
 
     def plan(config: JobConfig, now: datetime) -> Plan:
         seen.append(config)
