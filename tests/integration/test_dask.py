@@ -161,7 +161,7 @@ def test_a_cluster_gives_the_bytes_that_threads_give(
     assert (type(there[-1]), str(there[-1])) == (type(here[-1]), str(here[-1]))
     (fault,) = dask.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
     assert isinstance(fault, AttributeError | TypeError)
-    assert "computing.py" in str(fault.__notes__)
+    assert "tasks.py" in str(fault.__notes__)
     assert dask.concurrency == 2
     assert limiter.report().state is LimiterState.IDLE
 
