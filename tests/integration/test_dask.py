@@ -253,7 +253,7 @@ def test_a_scheduler_that_is_frozen_is_told_from_one_that_works(
     dask, limiter = cluster_of(doomed)
     assert dask.compute(sources())[0] == compute(sources())[0]
     monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", 0.5)
-    monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.3)
+    monkeypatch.setattr(cluster_module, "_STATUS_INTERVAL", 0.3)
     monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE)
     doomed.freeze()
     wait_for_hold(dask, limiter, "does not answer")
@@ -266,7 +266,7 @@ def test_a_scheduler_without_workers_is_said_to_have_none(
     cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster_module, "_LOOK_AFTER", 0.1)
+    monkeypatch.setattr(cluster_module, "_STATUS_INTERVAL", 0.1)
     monkeypatch.setattr(cluster_module, "_WORKERS_TIMEOUT", 0.3)
     monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", PATIENCE)  # until the scheduler is up
     monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE / 4)
@@ -283,8 +283,8 @@ def test_workers_of_another_version_of_the_rules_are_not_used(
     monkeypatch.setattr(cluster_module, "SCHEMA_VERSION", 1_000)
     monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE / 4)
     dask, limiter = cluster_of(running)
-    said = wait_for_hold(dask, limiter, "by version")
-    assert "anew, from the same version." in said
+    said = wait_for_hold(dask, limiter, "has schema version")
+    assert "with the same version." in said
 
 
 def _die(*_: object) -> Any:
