@@ -1,4 +1,4 @@
-"""What is promised of a job holds where it lives in Firestore; killing and racing are shown beside the databases."""
+"""The guarantees of a job in Firestore. Kills and races are tested together with the databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dashboard sees of a job: its own log is the judge."""
+"""The requests of a job, checked in the dashboard's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A receiver is told of the end of a job, whatever happens between, and a bad receiver costs the job nothing."""
+"""The end of a job is delivered to the receiver after any disturbance; a faulty receiver does not affect the job."""
 
 from __future__ import annotations
 
