@@ -120,17 +120,17 @@ def test_what_was_read_once_costs_a_register_a_month_and_one_read_a_thousand_doc
     assert known(charged) == expected
     assert charges.reads["snapshots"] >= len(snapshots)
     assert charges.writes == {"registers": len(MONTHS)}
-    charges.forget()
+    charges.reset()
     assert known(charged) == expected
     assert charges.reads["snapshots"] == 2 + 2 * years  # where it begins and ends; stamps and number of each year
     assert charges.reads["registers"] == 21  # the months from the first to the last
     assert not charges.writes
 
     replaced = newer(snapshots[DAYS[2], "F"])
-    charges.forget()
+    charges.reset()
     assert charged.snapshots.put(replaced)
     assert charges.writes == {"snapshots": 1}, "A writer pays nothing for registers."
-    charges.forget()
+    charges.reset()
     assert known(charged) == facts_of({**snapshots, (DAYS[2], "F"): replaced})
     months_of_2023 = 12
     assert charges.reads["snapshots"] == 2 + 2 * years + 2 * months_of_2023 + 2 * len(DISTRICTS)
