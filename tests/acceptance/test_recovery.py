@@ -117,7 +117,7 @@ def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    """R10.1: `manage.py backfill work` beside a server without a worker."""
+    """R10.1: `manage.py backfill work` together with a server without a worker."""
     site = new_site(sample, BACKFILL_WORKER="off")
     client = site.serve()
     worker = site.spawn(sys.executable, "manage.py", "backfill", "work")
