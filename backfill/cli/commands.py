@@ -204,7 +204,7 @@ class Commands:
             self._console.json(CancelledJobSerializer.render(cancelled))
         else:
             job = cancelled.job
-            remaining = "; items in flight are finished first" if job.status.is_active else ""
+            remaining = "; items in flight finish or are aborted within 5 s" if job.status.is_active else ""
             self._console.say(
                 f"Job {job.id} is {job.status}{remaining}. It was {cancelled.previous_status}, with "
                 f"{job.progress.settled_items:,} of {job.progress.total_items:,} items settled."

@@ -38,7 +38,7 @@ def add_arguments(parser: CommandParser) -> None:
     items.add_argument("--outcome", help="processed, failed or skipped")
     items.add_argument("--excerpts", action="store_true", help="print the beginning of each rejected report")
     for name, description in (
-        ("cancel", "Cancel a job. Items in flight are finished; no new item starts."),
+        ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s."),
         ("pause", "Pause a job."),
         ("resume", "Resume a paused job."),
     ):

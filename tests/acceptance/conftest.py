@@ -1,4 +1,4 @@
-"""What the acceptance tests stand on: dashboards and sites made of real processes."""
+"""Fixtures of the acceptance tests: dashboards and sites made of real processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POSTGRES = os.environ.get("BACKFILL_TEST_POSTGRES_URL", "postgres://root@127.0.0
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder wait for processes of their own most of the time."""
+    """Mark all tests of this folder, which mostly wait for their processes."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.acceptance)
@@ -38,7 +38,7 @@ def sample_dashboard() -> Iterator[Dashboard]:
 
 @pytest.fixture
 def sample(sample_dashboard: Dashboard) -> Dashboard:
-    """The sample dashboard with an empty log and without faults. The servers that asked it before are gone."""
+    """The sample dashboard with an empty log and without faults."""
     sample_dashboard.forget()
     return sample_dashboard
 
@@ -63,7 +63,7 @@ def peer() -> Iterator[Dashboard]:
 
 @pytest.fixture
 def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Makes a site over SQLite, or over another database where its address is given."""
+    """Return a function that creates a site over SQLite, or over the database with the given URL."""
     sites: list[Site] = []
 
     def make(dashboard: Dashboard, database_url: str = "", **env: str) -> Site:
@@ -96,14 +96,14 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database of each kind, which the site creates."""
+    """The URL of a database of each kind, which the site creates."""
     with _database(request.param, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def firestore_port() -> int:
-    """The port of the emulator that the tests share."""
+    """The port of the shared emulator."""
     try:
         return shared_port()
     except EmulatorMissing as exc:
@@ -112,13 +112,13 @@ def firestore_port() -> int:
 
 @pytest.fixture
 def firestore(firestore_port: int) -> dict[str, str]:
-    """The environment of a site that keeps its jobs in a project of its own; users and tokens stay in its database."""
+    """The environment of a site with its own Firestore project for jobs; users and tokens are in its database."""
     return environment(f"127.0.0.1:{firestore_port}", project=new_project())
 
 
 @dataclass(frozen=True)
 class OwnFirestore:
-    """An emulator and the only way to it, which can be shut."""
+    """An emulator and a proxy to it, which can be closed."""
 
     emulator: Emulator
     gate: Gate
@@ -130,7 +130,7 @@ class OwnFirestore:
 
 @pytest.fixture
 def own_firestore(tmp_path: Path) -> Iterator[OwnFirestore]:
-    """An emulator that the test may stop."""
+    """An emulator that the test can stop."""
     emulator = Emulator(tmp_path)
     try:
         emulator.start()

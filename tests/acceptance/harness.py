@@ -1,4 +1,4 @@
-"""Real processes for the acceptance tests: dashboards, servers, and a client that speaks the API."""
+"""Real processes for the acceptance tests: dashboards, servers, and a client of the API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FAST = {"maxRequestsPerMinute": 6000, "minDelayMs": 0, "maxConcurrent": 3}
 
 
 def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
-    """What `look` returns once it is true; an assertion names `what` when the deadline passes."""
+    """Return the first true value of `look`; the AssertionError after the deadline contains `what`."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         found = look()
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 class Dashboard:
-    """A dashboard in a process of its own: ours, or the stand-in of the shared folder."""
+    """A dashboard in its own process: the sample dashboard, or the stand-in of the shared folder."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._process = subprocess.Popen(
@@ -64,7 +64,7 @@ class Dashboard:
         self._command = list(command)
 
     def restart(self, *options: str) -> None:
-        """Start it again on the same port, with other options after those that it had. Its log begins again."""
+        """Restart it on the same port with additional options and an empty log."""
         self.stop()
         port = self.url.rpartition(":")[2]
         Dashboard.__init__(self, [*self._command, "--port", port, *options])
@@ -97,7 +97,7 @@ class Dashboard:
 
 @dataclass
 class Site:
-    """A database, an operator, and whatever processes a test starts over them."""
+    """A database, an operator, and the processes that a test starts."""
 
     folder: Path
     database_url: str
@@ -130,12 +130,12 @@ class Site:
         )
 
     def prepare(self) -> None:
-        """Create the database, with an operator whose token the clients of the site send."""
+        """Create the database and an operator, whose token the clients of the site send."""
         template_site.create(self.env["DATABASE_URL"])
         self.token = template_site.TOKEN
 
     def spawn(self, *command: str) -> subprocess.Popen[bytes]:
-        """A process group of its own, so that all of it can be killed at once. Its output goes to a file."""
+        """Start a process group, which can be killed as a whole. Its output goes to a file."""
         with (self.folder / f"process-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
@@ -144,7 +144,7 @@ class Site:
         return process
 
     def serve(self, *options: str, workers: int = 1, application: str = "backfill_site.wsgi") -> Client:
-        """A gunicorn server; returns once it answers."""
+        """Start a gunicorn server and wait until it answers."""
         port = free_port()
         process = self.spawn(
             sys.executable,
@@ -179,7 +179,7 @@ class Site:
 
 
 def kill_group(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
-    """Signal a whole process group; a SIGKILL is waited for."""
+    """Send a signal to a process group; after SIGKILL, wait for its end."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:
@@ -190,7 +190,7 @@ def kill_group(process: subprocess.Popen[bytes], number: signal.Signals = signal
 
 @dataclass
 class Client:
-    """A program that uses the API of one server."""
+    """A client of the API of one server."""
 
     url: str
     token: str
@@ -265,7 +265,7 @@ def starts_of(entries: Sequence[Json]) -> list[float]:
 
 
 def most_in_a_minute(entries: Sequence[Json]) -> int:
-    """The most requests that any 60 seconds saw."""
+    """Return the maximum number of requests in any 60 seconds."""
     times = starts_of(entries)
     most = first = 0
     for last, time_of_last in enumerate(times):

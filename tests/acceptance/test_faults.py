@@ -1,4 +1,4 @@
-"""Faults of the way to the dashboard, injected by a real server into a job of real processes."""
+"""Network faults between a job of real processes and the dashboard."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_certificate_that_cannot_be_verified_is_502_for_a_preview(good: Respon
 
 
 class RemoteCompute(Dashboard):
-    """An address at which nothing is started."""
+    """Return the URL of a port without a server."""
 
     def __init__(self, url: str) -> None:
         self.url = url

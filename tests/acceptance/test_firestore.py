@@ -1,4 +1,4 @@
-"""What is promised of a job holds where it lives in Firestore; killing and racing are shown beside the databases."""
+"""The guarantees of a job in Firestore. Kills and races are tested together with the databases."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_job_begins_at_once_where_it_is_started_and_soon_where_no_worker_was_t
     new_site: Callable[..., Site],
     firestore: dict[str, str],
 ) -> None:
-    """R1.4: an idle worker looks every five seconds, but nobody who starts a job over a server waits for that."""
+    """R1.4: an idle worker polls every five seconds, but a job that a server starts does not wait for that."""
     site = new_site(sample, **firestore)
     client = site.serve()
     client.set_limits()

@@ -1,4 +1,4 @@
-"""A job that is held: by an outage, a dashboard that asks for less, its operator, the hours, or an item that kills."""
+"""A job that is held up by an outage, throttling, its operator, the allowed hours, or an item that kills workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def is_down(job: Json) -> bool:
 
 
 def assert_whole(client: Client, job: Json) -> None:
-    """Nothing failed, and each item was settled once and at its first attempt."""
+    """Assert that no item failed and that each was settled once, at its first attempt."""
     assert (job["status"], job["progress"]["failedItems"]) == ("completed", 0)
     items = client.items(job["jobId"])
     assert len({item["itemId"] for item in items}) == len(items) == job["progress"]["totalItems"]

@@ -1,4 +1,4 @@
-"""The job store goes away and comes back: a clear answer meanwhile, and a job that goes on."""
+"""An outage of the job store: clear responses meanwhile, and a job that continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told by a server of several workers, through a kill and a trouble of the dashboard."""
+"""The Prometheus metrics of a server with several workers, during a kill and faults of the dashboard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROCESSED: Sample = (
 
 
 def scraped(client: Client) -> dict[Sample, float]:
-    """Over a connection of its own, so that any of the workers may take it."""
+    """Use a new connection, so that any of the workers may answer."""
     response = requests.get(f"{client.url}/metrics", timeout=10)
     assert response.status_code == 200, response.text
     return {

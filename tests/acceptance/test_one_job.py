@@ -1,4 +1,4 @@
-"""At most one job in the world, however many servers there are."""
+"""At most one active job with any number of servers."""
 
 from __future__ import annotations
 

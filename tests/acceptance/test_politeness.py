@@ -1,4 +1,4 @@
-"""What the dashboard sees of a job: its own log is the judge."""
+"""The requests of a job, checked in the dashboard's log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_retry_after_holds_the_whole_source_and_costs_no_attempt(
     status: str,
     form: str,
 ) -> None:
-    """R12.4: the reason to wait is told, and nothing is asked meanwhile."""
+    """R12.4: the job shows the reason for the wait, and no request is sent until its end."""
     client = new_site(sample).serve()
     after = "4" if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=8), usegmt=True)
     sample.play({"kind": status, "times": 1, "retry_after": after, "match": "clubperformance"})

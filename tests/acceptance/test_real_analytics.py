@@ -1,4 +1,4 @@
-"""From the real dashboard's figures to results and back out, through real processes."""
+"""Analytics and export of real reports through real processes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_ten_years_of_closes_are_collected_computed_read_and_exported(
 
 
 def check_june_closes(results: dict[date, Json]) -> None:
-    """At a year's end the clubs' numbers earn the levels that the dashboard reports, all of them."""
+    """At the end of a year, the computed levels of all clubs are those that the dashboard reports."""
     junes = {day: result["distinguished"] for day, result in results.items() if day.month == 6}
     assert len(junes) == 10
     for day, distinguished in junes.items():
@@ -99,7 +99,7 @@ def test_after_kill_9_the_computing_goes_on_and_every_result_counts_once(
 def test_on_every_core_the_results_are_the_same_and_no_process_is_left_behind(
     real_world: Dashboard, new_site: Callable[..., Site]
 ) -> None:
-    """The process that runs the job is killed alone: what it had started ends by itself, and the job goes on."""
+    """Only the process that runs the job is killed: its child processes end, and the job continues."""
     site = new_site(real_world, BACKFILL_EXECUTOR="processes", **SHORT_LEASE)
     client = site.serve("--preload", workers=2)
     client.set_limits()
@@ -120,7 +120,7 @@ def test_on_every_core_the_results_are_the_same_and_no_process_is_left_behind(
 
 
 def computing_below(root: int) -> dict[int, int]:
-    """The processes that compute for a server, each with the process that started it."""
+    """Return the compute processes of a server and their parents."""
     workers = children_of(root)
     return {
         pid: worker

@@ -1,4 +1,4 @@
-"""The real closes of district 91, collected through real processes."""
+"""The real closings of district 91, collected through real processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job goes on by itself, after a kill, a clean stop, and in every kind of serving process."""
+"""A job continues after a kill and a clean stop, in each kind of server process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LIMITS = {"maxRequestsPerMinute": 900, "maxConcurrent": 3}
 
 
 def started(client: Client, settled: int = 12) -> Json:
-    """A job that has settled some of its items."""
+    """Start a job and wait until some of its items are settled."""
     client.set_limits(**LIMITS)
     job = client.start(*RANGE, cadence="month-ends")
     return client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= settled, 30, "items settle")
 
 
 def assert_whole(client: Client, dashboard: Dashboard, job: Json, *, kills: int) -> None:
-    """Every item settled once, and no more fetched twice than were in flight at the kills."""
+    """Assert that each item was settled once and that only items in flight at the kills were fetched twice."""
     items = client.items(job["jobId"])
     assert len(items) == job["progress"]["totalItems"]
     assert max(Counter(item["itemId"] for item in items).values()) == 1
@@ -117,7 +117,7 @@ def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    """R10.1: `manage.py backfill work` beside a server without a worker."""
+    """R10.1: `manage.py backfill work` together with a server without a worker."""
     site = new_site(sample, BACKFILL_WORKER="off")
     client = site.serve()
     worker = site.spawn(sys.executable, "manage.py", "backfill", "work")

@@ -16,7 +16,7 @@ BEFORE, AFTER = {"01", "02", "03", "F", "U"}, {"03", "201", "202", "F", "U"}
 
 @pytest.fixture(params=["error", "other"])
 def reformed(request: pytest.FixtureRequest) -> Iterator[Dashboard]:
-    """The stand-in; the parameter is what it answers for a district that a program year does not have."""
+    """The stand-in; the parameter selects its response for an unknown district."""
     if not PEER.exists():
         pytest.skip("The stand-in dashboard is not here (../shared/dashboard is no part of the project).")
     options = ("--reformed", "2026", "--today", "2026-11-15", "--districts", "5", "--clubs", "8")
@@ -49,7 +49,7 @@ def districts_of(items: list[Json]) -> dict[str, set[str]]:
 
 
 def collect(site: Site) -> tuple[Client, dict[str, set[str]]]:
-    """The processed districts of each date of the range."""
+    """Return the processed districts of each date of the range."""
     client = site.serve()
     client.set_limits()
     job = client.ended(client.start(*MONTH_ENDS, cadence="month-ends")["jobId"], within=180)

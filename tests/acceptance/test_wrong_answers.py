@@ -1,4 +1,4 @@
-"""Reports that are not the requested ones, for a moment, for long, and because a program year moves to the archive."""
+"""Reports that differ from the requested ones: briefly, permanently, and during the archiving of a program year."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {
     "03": ("wrong_as_of", "WRONG_AS_OF"),
     "04": ("wrong_district", "WRONG_DISTRICT"),
 }
-"""The districts that get wrong answers: the fault, and the code of the error."""
+"""The districts with wrong responses: the fault and the code of the error."""
 
 LIMITS = {"maxRequestsPerMinute": 1800, "maxConcurrent": 3, "maxDelayMs": 300}
 
@@ -78,7 +78,7 @@ def test_wrong_answers_that_persist_fail_their_items_after_the_calendar_was_read
 
 @pytest.fixture(params=["peer", "sample"])
 def moving(request: pytest.FixtureRequest) -> Iterator[tuple[Dashboard, str, str]]:
-    """A dashboard, and the day before and after its program year 2026-2027 moves to the archive."""
+    """A dashboard, and the days before and after the archiving of its program year 2026-2027."""
     size = ("--districts", "5", "--clubs", "8")
     if request.param == "sample":
         before, after = "2027-07-24", "2027-08-12"
@@ -93,7 +93,7 @@ def moving(request: pytest.FixtureRequest) -> Iterator[tuple[Dashboard, str, str
 
 
 def serve_on(site: Site, day: str, folder: Path) -> Client:
-    """A server whose clock shows noon of a day."""
+    """Start a server whose clock shows noon of a day."""
     noon = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC).replace(hour=12)
     clock = folder / "clock"
     clock.write_text(str((noon - datetime.now(UTC)).total_seconds()))

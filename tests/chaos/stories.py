@@ -38,11 +38,11 @@ STORIES: list[Story] = []
 def story(
     name: str, *, on: type[Place] = Place, weight: int = 2, needs_disk: bool = False
 ) -> Callable[[Telling], Telling]:
-    def told(tell: Telling) -> Telling:
+    def register(tell: Telling) -> Telling:
         STORIES.append(Story(name, tell, on, weight, needs_disk))
         return tell
 
-    return told
+    return register
 
 
 def named(name: str) -> Story:

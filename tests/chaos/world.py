@@ -312,9 +312,9 @@ class World:
     def sigterm(self) -> None:
         runner = self.runner()
         token = self.job().token
-        with ThreadPoolExecutor(1) as beside:  # the next runner may be there before the last one's process is gone
+        with ThreadPoolExecutor(1) as pool:  # the next runner may start before the last process has ended
             since = time.monotonic()
-            ended = beside.submit(self.kill, runner, signal.SIGTERM)
+            ended = pool.submit(self.kill, runner, signal.SIGTERM)
             self.record.after_stop.append(self.taken_over(token, since, CLEAN_STOP_WORST))
             ended.result()
 

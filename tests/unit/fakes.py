@@ -590,6 +590,9 @@ class ScriptedDashboard(DashboardClient):
         self.home: tuple[str, ...] | Exception = ("01", "02", "F")
         self.homes_asked = 0
 
+    def scope(self) -> ScriptedDashboard:
+        return self
+
     def report(self, request: ReportRequest) -> Report:
         self.asked.append(request)
         told = self.answers[request.report, request.district]

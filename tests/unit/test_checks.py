@@ -33,7 +33,7 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
         ),
         ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is no web address"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
-        ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "no base64"),
+        ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "not valid base64"),
         ({"BACKFILL_AUDIT_DAYS": 29}, "backfill.E010", "less than BACKFILL_RETENTION_DAYS"),
         ({"ALLOWED_HOSTS": ["localhost", "https://a.org"]}, "backfill.E013", "has 'https://a.org', which is no name"),
         ({"ALLOWED_HOSTS": ["[::1]", ".a.org", "*", "a.org:8000"]}, "backfill.E013", "has 'a.org:8000', which"),

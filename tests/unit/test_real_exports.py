@@ -286,7 +286,7 @@ def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClien
         (edition_of(date(2023, 3, 31), date(2023, 1, 1)), NoRows, "no rows"),
         (edition_of(date(2010, 3, 31), date(2010, 4, 8)), HtmlPage, "error page"),
         (edition_of(date(2026, 9, 30), date(2026, 10, 1)), ServerError, "500"),
-        (edition_of(date(2023, 3, 31), date(2023, 4, 1), is_archived=False), WrongAsOf, "not as of 4/1/2023"),
+        (edition_of(date(2023, 3, 31), date(2023, 4, 1), is_archived=False), WrongAsOf, "instead of 4/1/2023"),
     ]
     district = synthetic.calendar_page(date(2023, 3, 31), district="F", is_archived=True).districts[0]
     for edition, expected, sentence in cases:
