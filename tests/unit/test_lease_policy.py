@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
-from adminui.permissions import Rights
+from adminui.permissions import Permissions
 from adminui.presenters.job_card import etag_of
-from adminui.presenters.start import busy
+from adminui.presenters.start_panel import start_blocked
 from adminui.presenters.status_message import status_message
 from backfill.bootstrap import backfill_service
 from backfill.domain import (
@@ -196,11 +196,11 @@ def test_a_worker_is_missing_after_three_heartbeats_of_the_policy() -> None:
 def test_the_pages_say_that_a_job_is_stale_by_the_policy() -> None:
     job, later = a_running_job(progressed_at=NOW), NOW + timedelta(minutes=2)
     policy = LeasePolicy(stale_after=timedelta(minutes=2))
-    rights = Rights(can_start=True, can_steer=True, can_set_limits=True)
+    rights = Permissions(can_start=True, can_change=True, can_change_limits=True)
     assert status_message(job, later, policy=policy).lead == "No progress for 2 minutes."
     assert status_message(job, later).kind != "stale"
-    assert busy(job, rights, later) != ""
-    assert busy(job, rights, later, policy) == ""
+    assert start_blocked(job, rights, later) != ""
+    assert start_blocked(job, rights, later, policy) == ""
     assert etag_of(job, rights, later, policy=policy) != etag_of(job, rights, later)
 
 
