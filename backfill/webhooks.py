@@ -21,10 +21,8 @@ from urllib3.exceptions import HTTPError
 from backfill.dashboard.network import Route, reason
 from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
-from backfill.engine.worker import Worker, WorkerExtension
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.serializers import values
-from backfill.service.commands import BackfillService
 from backfill.storage import JobStorage
 
 logger = logging.getLogger(__name__)
@@ -42,22 +40,6 @@ _BASE64_MARK = "whsec_"
 
 _GONE = 410
 """By this a receiver says that it never wants to hear of it again."""
-
-
-def receiver() -> tuple[str, bytes] | None:
-    """Address and key, as the settings say; None where nobody is told. ValueError with a sentence without a key."""
-    from django.conf import settings
-
-    url = settings.BACKFILL_WEBHOOK_URL
-    return (url, key_of(settings.BACKFILL_WEBHOOK_SECRET)) if url else None
-
-
-def new_worker(service: BackfillService) -> Worker:
-    """A worker, with a courier beside it where the settings name a receiver."""
-    told = receiver()
-    if told is None:
-        return service.new_worker()
-    return service.new_worker(extension=WebhookDispatcher(service.storage.jobs, *told, clock=service.worker_clock))
 
 
 def key_of(secret: str) -> bytes:
@@ -92,7 +74,7 @@ def body_of(job: Job, event: WebhookEvent) -> bytes:
     return json.dumps(shape).encode()
 
 
-class WebhookDispatcher(WorkerExtension):
+class WebhookDispatcher:
     """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
 
     def __init__(self, jobs: JobStorage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:

@@ -93,6 +93,7 @@ def _recorded(
     service: BackfillService, address: str, limits: RateLimits, mood: Mood
 ) -> tuple[Preview, float, list[Told]]:
     """What a preview said, what the job took, and what was told meanwhile."""
+    from backfill.bootstrap import new_worker
     from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType
 
     year = datetime.now(UTC).year
@@ -108,7 +109,7 @@ def _recorded(
     player = threading.Thread(target=_play, args=(address, mood, ended), daemon=True)
     player.start()
     job = service.start(request, by=Actor("bench", Channel.CLI)).job
-    worker = service.new_worker()
+    worker = new_worker(service)
     began = time.monotonic()
     worker.start()
     looks: list[tuple[float, Estimate]] = []

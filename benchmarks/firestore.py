@@ -132,7 +132,7 @@ def _documents() -> None:
             began = time.perf_counter()
             job = service.start(request, by=Actor("bench", Channel.CLI)).job
             storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
-            worker, watching = service.new_worker(), _storage([]).jobs
+            worker, watching = services.new_worker(service), _storage([]).jobs
             worker.start()
             page, poll = _reads_of_the_admin()
             while watching.active() is not None:

@@ -68,5 +68,5 @@ def job_card(request: HttpRequest, found: Job, rights: Rights) -> JobCard:
         responses.now(),
         shows_all=shows_all,
         newest_deed=next(iter(audit_log), None),
-        policy=service.lease_policy,
+        policy=service.config.lease_policy,
     )

@@ -45,10 +45,10 @@ def index(request: HttpRequest) -> HttpResponse:
                 active=active,
                 rights=rights,
                 now=at,
-                policy=service.lease_policy,
+                policy=service.config.lease_policy,
             ),
             "history": history_presenter.listing(jobs, total, wanted, number, at),
-            "retention_days": service.retention.days,
+            "retention_days": service.config.retention.days,
         },
     )
 
@@ -59,7 +59,7 @@ def now(request: HttpRequest) -> HttpResponse:
     service, rights = responses.the_service(), Rights.of(request.user)
     job = service.active() or _newest_of_all()
     shows_all = query_parameters.shows_all_districts(request.GET)
-    etag = card_presenter.etag_of(job, rights, responses.now(), shows_all=shows_all, policy=service.lease_policy)
+    etag = card_presenter.etag_of(job, rights, responses.now(), shows_all=shows_all, policy=service.config.lease_policy)
     if responses.is_known(request, etag):
         return responses.unchanged(etag)
     return live(request, _card(request, job, rights), rights)
@@ -74,7 +74,7 @@ def live(request: HttpRequest, job_card: card_presenter.JobCard, rights: Rights)
         "poll_url": reverse("admin:backfill_now"),
         "row": history_presenter.row(job_card.job, responses.now()) if job_card.job else None,
         "note": start_presenter.note(active, rights),
-        "busy": start_presenter.busy(active, rights, responses.now(), responses.the_service().lease_policy),
+        "busy": start_presenter.busy(active, rights, responses.now(), responses.the_service().config.lease_policy),
     }
     response = responses.part(request, "admin/backfill/live.html", context)
     response["ETag"] = job_card.etag
@@ -89,7 +89,7 @@ def history(request: HttpRequest) -> HttpResponse:
         return index(request)
     number, jobs, total = _page_of_jobs(wanted, number)
     found = history_presenter.listing(jobs, total, wanted, number, responses.now())
-    context: Mapping[str, Any] = {"history": found, "retention_days": responses.the_service().retention.days}
+    context: Mapping[str, Any] = {"history": found, "retention_days": responses.the_service().config.retention.days}
     response = responses.part(request, "admin/backfill/history.html", context)
     response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
     return response
@@ -102,7 +102,7 @@ def _card(request: HttpRequest, job: Job | None, rights: Rights) -> card_present
         job = responses.the_service().job(job.id)  # with its districts, which a list leaves out
     if job.status.is_active:
         return job_views.job_card(request, job, rights)
-    shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.the_service().lease_policy
+    shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.the_service().config.lease_policy
     return card_presenter.line(job, rights, responses.now(), shows_all=shows_all, policy=policy)
 
 

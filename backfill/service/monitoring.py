@@ -1,4 +1,4 @@
-"""What those who watch over the service ask: how much was done, what goes on, whether a worker is there."""
+"""The status of the service for monitoring: job counters, the active job, the worker heartbeat."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from backfill.storage import JobStorage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
-    """As the store has it, so that every process of every server says the same."""
+    """Read from the store, so that every process reports the same."""
 
     at: datetime
     counters: JobCounters
-    """Of all jobs there ever were, the active one included: no figure of it ever falls."""
+    """Of all jobs ever, including the active one: no figure ever falls."""
     active: Job | None
     worker_seen_at: datetime | None
     lease_renewed_at: datetime | None
-    """Of the active job, where it has one."""
+    """Of the active job; None without a lease."""
 
 
 def service_status(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> ServiceStatus:
-    """Read without a lock: where a job ended or began between the reads, they are done anew."""
+    """Read without a lock: the reads are repeated if a job starts or ends between them."""
     active = jobs.active()
     while True:
         counters = jobs.counters()
@@ -40,9 +40,9 @@ def service_status(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> Serv
 
 
 def worker_seen_at(jobs: JobStorage, active: Job | None, policy: LeasePolicy) -> datetime | None:
-    """When a worker last gave a sign of life: a report while it was idle, a renewed lease while it was not."""
-    signs = [jobs.worker_seen_at(), _lease_renewed_at(active, policy)]
-    return max((sign for sign in signs if sign is not None), default=None)
+    """Return when a worker last reported (while idle) or renewed its lease (while running a job)."""
+    times = [jobs.worker_seen_at(), _lease_renewed_at(active, policy)]
+    return max((time for time in times if time is not None), default=None)
 
 
 def _lease_renewed_at(job: Job | None, policy: LeasePolicy) -> datetime | None:

@@ -44,7 +44,9 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.domain.clock import Clock
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.errors import InvalidJobState, JobConflict, LeaseLost, StorageUnavailable
 from backfill.storage import JobStorage, SnapshotStorage, Storage
 from tests.contract.backends import Backend
@@ -110,7 +112,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.jobs = cast("JobStorage", Line(self.storage.jobs, self))
         self.snapshots = cast("SnapshotStorage", Line(self.storage.snapshots, self))
-        self.manager = JobManager(self.jobs, Clock(monotonic=self.clock))
+        self.manager = JobManager(self.jobs, RuntimeConfig(clock=Clock(monotonic=self.clock)))
 
     @property
     def owner(self) -> str:
@@ -133,7 +135,7 @@ class Worker:
     def dies(self) -> None:
         self.ends_run()
         self.births += 1
-        self.manager = JobManager(self.jobs, Clock(monotonic=self.clock))
+        self.manager = JobManager(self.jobs, RuntimeConfig(clock=Clock(monotonic=self.clock)))
 
 
 Ledger = Mapping[WorkItem, Outcome]
@@ -455,7 +457,7 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every worker is gone; a new one, under a good clock, brings the job to its end as soon as it may claim it."""
-        manager = JobManager(self.storage.jobs, Clock(monotonic=lambda: self.elapsed))
+        manager = JobManager(self.storage.jobs, RuntimeConfig(clock=Clock(monotonic=lambda: self.elapsed)))
         if (job := self.active()) is None:
             return
         if job.status in {Status.PAUSED, Status.PAUSING}:

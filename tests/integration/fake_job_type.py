@@ -77,7 +77,7 @@ def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
 
 
 def fake_service(storage: Storage, work: JobTypeHandler) -> BackfillService:
-    return BackfillService(storage=storage, handlers={JobType.DATA_COLLECTION: work}, retention=timedelta(days=30))
+    return BackfillService(storage, {JobType.DATA_COLLECTION: work})
 
 
 def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> Job:

@@ -15,7 +15,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from backfill.domain import Actor, Channel, JobRequest, JobType, Status
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
 from backfill.service.commands import BackfillService
 from tests.factories import CalendarMonthFactory, JobFactory, PlanFactory

@@ -17,6 +17,8 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from backfill.domain import JobFilter, OutcomeFilter, Status
+from backfill.domain.clock import Clock
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import StorageUnavailable
 from backfill.serializers import values
 from backfill.service.commands import BackfillService
@@ -324,9 +326,7 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
     run_to_the_end(service)
     assert said("prune") == "0 jobs that ended more than 30 days ago were removed.\n"
     later = datetime.now(UTC) + timedelta(days=31)
-    aged = BackfillService(
-        storage=service.storage, handlers=service.handlers, retention=service.retention, now=lambda: later
-    )
+    aged = BackfillService(service.storage, service.handlers, RuntimeConfig(clock=Clock(now=lambda: later)))
     monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: aged)
     assert said("prune") == "1 job that ended more than 30 days ago was removed.\n"
 

@@ -287,7 +287,7 @@ def test_a_store_that_goes_away_is_said_and_waited_for(
         connection.execute("ALTER TABLE away RENAME TO backfill_backfilljob")
     rest, _ = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0
-    assert "The job store answers again." in rest
+    assert "The job store responds again." in rest
     assert "60 processed" in rest
 
 

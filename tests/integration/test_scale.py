@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 from backfill.domain import SUMMARY, JobConfig, Progress, Status
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.rate_limit import Limiter
@@ -20,11 +21,11 @@ def test_two_hundred_thousand_items_that_are_all_skipped_run_through_in_flat_mem
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     progress = Progress(total_items=plan.total_items)
     storage.jobs.put_in(a_job(created_at=now, progressed_at=now, config=config, progress=progress), plan)
-    claim = JobManager(storage.jobs, clock).claim("runner", now)
+    claim = JobManager(storage.jobs, RuntimeConfig(clock=clock)).claim("runner", now)
     assert claim is not None
     execution = FakeExecution(skips=lambda day: skipped(day.items()))
     limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
-    runner = Runner(claim, execution, limiter, stop=clock.event(), disconnect=storage.jobs.disconnect, clock=clock)
+    runner = Runner(claim, execution, limiter, stop=clock.event(), disconnect=storage.jobs.disconnect)
     tracemalloc.start()
     try:
         runner.run()

@@ -21,7 +21,9 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.rate_limit import Limiter
 from tests.unit.fakes import (
@@ -167,7 +169,7 @@ class Deadly:
 
     def run_once(self) -> None:
         clock.sleep((self.now - clock.now()).total_seconds())
-        claim = JobManager(self.storage.jobs, clock).claim("runner", self.now)
+        claim = JobManager(self.storage.jobs, RuntimeConfig(clock=clock)).claim("runner", self.now)
         assert claim is not None
         dead = clock.event()
 
@@ -179,7 +181,7 @@ class Deadly:
             return an_outcome(item, at=self.now)
 
         limiter = Limiter(FAST, self.storage.jobs.update_schedule, clock=clock)
-        runner = Runner(claim, FakeExecution(do), limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
+        runner = Runner(claim, FakeExecution(do), limiter, stop=clock.event(), disconnect=lambda: None)
         runner._take_results = self._dying(runner._take_results, dead, claim)  # type: ignore[method-assign]
         try:
             runner.run()
@@ -218,7 +220,7 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
     progress = Progress(total_items=90)
     job = a_job(created_at=now, progressed_at=now, config=config, progress=progress).claimed("dead", now - LEASE)
     storage.jobs.put_in(job, plan)
-    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", now)
+    claim = JobManager(storage.jobs, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", now)
     assert claim is not None
     unrecorded: list[str] = []
     began = clock.monotonic()
@@ -231,7 +233,7 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
 
     execution = FakeExecution(do)
     limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
-    runner = Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
+    runner = Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None)
     thread = clock.thread(runner.run, "runner")
     thread.start()
     assert clock.eventually(lambda: clock.monotonic() - began > 0.9)
@@ -256,7 +258,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         at_work = tuple(item.key for item in suspects)
         job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
-    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", now)
+    claim = JobManager(storage.jobs, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", now)
     assert claim is not None
     beside: dict[WorkItem, int] = {}
 
@@ -267,7 +269,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
 
     execution = FakeExecution(do)
     limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
-    Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
+    Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None).run()
     assert {beside[item] for item in suspects} == {1}
     assert execution.most_in_flight == 3
     assert storage.jobs.rows[job.id].status is Status.COMPLETED

@@ -6,12 +6,13 @@ import gzip
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from backfill.bootstrap import new_worker
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import (
     Actor,
@@ -54,12 +55,9 @@ class Collecting:
         self.service = BackfillService(
             storage=self.storage,
             handlers=job_type_handlers(self.storage, client, executor="threads", now=utc_now, robots=robots),
-            retention=timedelta(days=30),
-            now=utc_now,
-            wake=lambda: None,
         )
         self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Channel.CLI))
-        self.worker = self.service.new_worker()
+        self.worker = new_worker(self.service)
 
     def begin(self) -> None:
         self.id = self.service.start(REQUEST, by=Actor("ann", Channel.CLI)).job.id

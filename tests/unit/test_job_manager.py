@@ -22,7 +22,9 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.domain.clock import Clock
-from backfill.engine.job_manager import SEGMENT_SIZE, Claim, JobManager
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.claim import SEGMENT_SIZE, Claim
+from backfill.engine.job_manager import JobManager
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from tests.unit.fakes import NOW, FakeStorage, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
 
@@ -81,7 +83,7 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
     stored(storage, plan)
     first = JobManager(storage.jobs).claim("ahead", ahead)
     assert first is not None
-    manager = JobManager(storage.jobs, Clock(monotonic=clock))
+    manager = JobManager(storage.jobs, RuntimeConfig(clock=Clock(monotonic=clock)))
     for seconds in range(0, 40, 5):
         first.record((), IDLE, ahead + timedelta(seconds=seconds))
         assert manager.claim("next", NOW) is None
@@ -99,7 +101,7 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
 def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     storage, plan, clock = FakeStorage(), a_plan(), Seconds()
     claim = claimed(storage, plan)
-    manager = JobManager(storage.jobs, Clock(monotonic=clock))
+    manager = JobManager(storage.jobs, RuntimeConfig(clock=Clock(monotonic=clock)))
     assert manager.claim("next", NOW) is None
     clock.seconds += LEASE.total_seconds()
     found = storage.jobs.active()
@@ -125,7 +127,7 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
             yield segment
 
     monkeypatch.setattr(storage.jobs, "segments", read_slowly)
-    claim = JobManager(storage.jobs, Clock(monotonic=clock)).claim("reader", NOW)
+    claim = JobManager(storage.jobs, RuntimeConfig(clock=Clock(monotonic=clock))).claim("reader", NOW)
     assert claim is not None
     assert (claim.job.token, claim.job.progress.processed) == (job.token + 1, 5)
     assert claim.job.is_held(NOW + timedelta(seconds=30) + LEASE - timedelta(seconds=1))

@@ -24,6 +24,7 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
@@ -71,11 +72,11 @@ class Run:
                 ),
                 plan,
             )
-        claim = JobManager(jobs, clock).claim("runner", now)
+        claim = JobManager(jobs, RuntimeConfig(clock=clock)).claim("runner", now)
         assert claim is not None
         self.claim, self.stop, self.errors = claim, clock.event(), list[BaseException]()
         self.limiter = Limiter(limits, lambda change: jobs.update_schedule(change, fence=claim.fence), clock=clock)
-        self.runner = Runner(claim, execution, self.limiter, stop=self.stop, clock=clock, disconnect=jobs.disconnect)
+        self.runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=jobs.disconnect)
         self._thread = clock.thread(self._run, "runner")
 
     def _run(self) -> None:
@@ -340,7 +341,7 @@ def test_while_the_store_is_away_no_item_begins_and_afterwards_nothing_is_lost_o
     assert [at for at, _ in run.execution.started if at > up]
     messages = [record.getMessage() for record in caplog.records]
     assert sum("waits: The job store does not answer" in message for message in messages) == 1
-    assert sum("answers again; the job goes on" in message for message in messages) == 1
+    assert sum("responds again; the job continues" in message for message in messages) == 1
 
 
 def test_a_store_that_is_away_at_the_very_end_only_delays_the_end() -> None:
@@ -418,7 +419,7 @@ def test_a_runner_that_was_replaced_ends_quietly_and_writes_nothing_more(caplog:
     assert run.ended(5) == job
     assert run.ledger == ledger
     assert run.execution.started[-1][0] - theirs < 1.5
-    assert "touching nothing" in caplog.text
+    assert "ends without a further write" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 

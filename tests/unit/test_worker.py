@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from unittest.mock import Mock
 
 import pytest
-from django.apps import apps
-from pytest_django import Settings
 
 from backfill.domain import (
     STANDARD_LEASES,
@@ -27,8 +23,9 @@ from backfill.domain import (
     WebhookEvent,
     WorkItem,
 )
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine import worker as worker_module
-from backfill.engine.worker import Worker, WorkerExtension
+from backfill.engine.worker import Dispatcher, Worker
 from backfill.errors import CorruptRecord
 from backfill.job_types.base import JobTypeHandler
 from tests.unit.fakes import (
@@ -40,7 +37,6 @@ from tests.unit.fakes import (
     a_job,
     a_plan,
     an_outcome,
-    eventually,
 )
 from tests.unit.virtual_clock import VirtualClock
 
@@ -71,7 +67,7 @@ def worker_of(
     execution: FakeExecution | None = None,
     *,
     retention: timedelta = timedelta(days=30),
-    extension: WorkerExtension | None = None,
+    dispatcher: Dispatcher | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> Worker:
     execution = execution or FakeExecution()
@@ -81,9 +77,8 @@ def worker_of(
         storage,
         handlers,
         prune=lambda: storage.jobs.delete_finished(clock.now() - retention),
-        clock=clock,
-        extension=extension,
-        lease_policy=policy,
+        config=RuntimeConfig(clock=clock, lease_policy=policy),
+        dispatcher=dispatcher,
     )
 
 
@@ -219,7 +214,7 @@ def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest
         assert clock.eventually(lambda: "The worker waits" in caplog.text)
         storage.store.is_down = False
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert clock.eventually(lambda: "The job store answers again." in caplog.text)
+        assert clock.eventually(lambda: "The job store responds again." in caplog.text)
     assert caplog.text.count("The worker waits: The job store does not answer") == 1
 
 
@@ -227,7 +222,7 @@ def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: py
     storage = FakeStorage()
     storage.store.broken_by = ZeroDivisionError("by nought")
     with working(worker_of(storage)):
-        assert clock.eventually(lambda: "an error that it does not know" in caplog.text)
+        assert clock.eventually(lambda: "Unexpected error in the worker" in caplog.text)
         job = stored(storage)
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     assert "ZeroDivisionError: by nought" in caplog.text
@@ -251,7 +246,7 @@ def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence()
     with working(worker_of(storage)):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     after = storage.jobs.rows[job.id]
-    assert after.error == "This version of the service cannot do analytics-generation jobs."
+    assert after.error == "This version of the service cannot run analytics-generation jobs."
     assert after.ended_at is not None
 
 
@@ -268,7 +263,7 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     with working(worker_of(storage, FakeExecution(skips=skips))):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
-    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs go on." in caplog.messages
+    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs continue." in caplog.messages
 
 
 def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
@@ -315,41 +310,21 @@ def test_an_active_job_is_never_removed_however_old() -> None:
     assert set(storage.jobs.rows) == {paused.id}
 
 
-def test_a_process_has_one_worker_and_a_forked_one_gets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_here", None)
+def test_a_process_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_process_worker", None)
     storage, made = FakeStorage(), list[Worker]()
 
     def new_worker() -> Worker:
         made.append(worker_of(storage))
         return made[-1]
 
-    worker_module.wake_here()  # there is none yet, and that is no error
-    worker_module.start_here(new_worker)
-    worker_module.start_here(new_worker)
-    assert len(made) == 1
-    worker_module.restart_after_fork(new_worker)
-    assert len(made) == 2
-    worker_module.wake_here()
-    assert made[1]._thread is not None
-    for worker in made:
-        worker.stop()
-
-
-def test_the_worker_of_a_server_begins_once_all_applications_are_ready(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
-    """Else Django warns in the server's log that the database is asked too early."""
-    are_ready, begun = threading.Event(), list[bool]()
-    settings.BACKFILL_WORKER = "auto"
-    monkeypatch.setattr(worker_module, "_here", None)
-    monkeypatch.setattr("django.apps.apps.ready_event", are_ready)
-    monkeypatch.setattr("backfill.apps._callers", lambda: iter(["django.core.wsgi"]))
-    monkeypatch.setattr("backfill.apps.signal.signal", lambda *_: None)
-    monkeypatch.setattr("backfill.webhooks.new_worker", lambda _: Mock(start=lambda: begun.append(are_ready.is_set())))
-    apps.get_app_config("backfill").ready()
-    are_ready.set()
-    assert eventually(lambda: begun)
-    assert begun == [True]
+    worker_module.wake_process_worker()  # without a worker this does nothing
+    worker_module.start_process_worker(new_worker)
+    worker_module.start_process_worker(new_worker)
+    (worker,) = made
+    worker_module.wake_process_worker()
+    assert worker._thread is not None
+    worker.stop()
 
 
 def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
@@ -366,8 +341,8 @@ def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
     assert storage.jobs.seen_at == clock.now()
 
 
-class Listener(WorkerExtension):
-    """Keeps what it is told."""
+class Listener:
+    """A dispatcher that keeps the calls."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -379,32 +354,32 @@ class Listener(WorkerExtension):
         self.heard.append("stop")
 
     def wake(self) -> None:
-        self.heard.append("nudge")
+        self.heard.append("wake")
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
-        self.heard.append(f"stranded: {event.sentence}" if event else "stranded no more")
+        self.heard.append(f"outage: {event.sentence}" if event else "outage over")
 
 
-def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
+def test_the_dispatcher_runs_with_the_worker_and_learns_of_outages_and_ended_jobs() -> None:
     storage, listener = FakeStorage(), Listener()
 
     def asks(item: WorkItem) -> Outcome:
-        assert clock.eventually(lambda: "stranded no more" in listener.heard)
+        assert clock.eventually(lambda: "outage over" in listener.heard)
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(asks)
     job = stored(storage)
-    with working(worker_of(storage, execution, extension=listener)):
+    with working(worker_of(storage, execution, dispatcher=listener)):
         assert clock.eventually(lambda: execution.items)
         storage.store.is_down = True
         assert clock.eventually(lambda: len(listener.heard) > 1)
         storage.store.is_down = False
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert clock.eventually(lambda: "nudge" in listener.heard)
+        assert clock.eventually(lambda: "wake" in listener.heard)
     assert listener.heard == [
         "start",
-        "stranded: The job store does not answer: it is told so.",
-        "stranded no more",
-        "nudge",
+        "outage: The job store does not answer: it is told so.",
+        "outage over",
+        "wake",
         "stop",
     ]

@@ -12,7 +12,7 @@ def test_a_worker_that_reported_lately_is_there() -> None:
     assert is_alive(NOW - STANDARD_LEASES.heartbeat, NOW)
     assert not is_alive(NOW - 3 * STANDARD_LEASES.heartbeat, NOW)
     assert not is_alive(None, NOW)
-    assert "one is there" in waiting_for_worker(NOW - STANDARD_LEASES.heartbeat, NOW)
+    assert "one is running" in waiting_for_worker(NOW - STANDARD_LEASES.heartbeat, NOW)
 
 
 def test_where_none_is_there_it_says_since_when() -> None:

@@ -112,15 +112,12 @@ class Command(BaseCommand):
 
     @staticmethod
     def _run(options: dict[str, Any]) -> int:
-        from backfill import (
-            bootstrap,
-            webhooks,  # with what they import, help would be slow
-        )
+        from backfill import bootstrap  # with what it imports, help would be slow
         from backfill.cli.commands import Commands
 
         try:
             backfill_service = bootstrap.backfill_service()
-            webhooks.receiver()  # a worker needs it, and is started after the job is
+            bootstrap.webhook_dispatcher(backfill_service)  # a worker needs it, and starts after the job is stored
         except ValueError as exc:  # a setting is none that there is
             raise CommandError(str(exc)) from exc
         return Commands(backfill_service, options).run(options["verb"])
