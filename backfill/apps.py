@@ -14,8 +14,6 @@ from types import ModuleType
 from django.apps import AppConfig, apps
 from django.conf import settings
 
-from backfill.domain.worker_heartbeat import START_A_WORKER
-
 logger = logging.getLogger(__name__)
 
 STARTS_AFTER_FORK = "BACKFILL_WORKER_STARTS_AFTER_FORK"
@@ -75,7 +73,9 @@ def _uwsgi() -> ModuleType | None:
 def _start_worker_in_uwsgi(uwsgi: ModuleType) -> None:
     """uWSGI runs no threads of Python without --enable-threads, and loads the application before it forks."""
     if not {"enable-threads", "threads"} & set(uwsgi.opt):
-        logger.warning("uWSGI runs without --enable-threads, so no worker runs in its processes. %s", START_A_WORKER)
+        logger.warning(
+            "uWSGI runs without --enable-threads, so it runs no worker. Set it, or run: manage.py backfill work"
+        )
         return
     if uwsgi.worker_id():  # with --lazy-apps the fork is over
         start_worker()

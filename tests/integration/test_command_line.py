@@ -343,7 +343,7 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
         (["start", *RANGE, "--cadence", "hourly"], "--cadence must be one of daily"),
         (["start", *RANGE, "--operator", "x" * 151], "--operator must be one line of at most 150"),
         (["rate-limit", "--max-concurrent", "2", "--operator", "\udcff"], "--operator must be one line"),
-        (["start", *RANGE, "--plan-id", "x"], "--plan-id is none that a preview gave"),
+        (["start", *RANGE, "--plan-id", "x"], "--plan-id is not that of a preview"),
         (["start", "--type", "analytics-generation"], "analytics-generation is not offered"),
         (["status", "12"], "'12' is no job id."),
         (["items", str(uuid4())], "There is no job"),
