@@ -52,7 +52,7 @@ def check_worker(databases: Sequence[str] | None = None, **_: Any) -> list[Check
     try:
         service = backfill_service()
         active = service.active()
-        message = service.missing_worker() if active and active.status is Status.PENDING else ""
+        message = service.missing_worker(service.worker_seen_at()) if active and active.status is Status.PENDING else ""
     except (StorageUnavailable, ValueError):
         return []  # before the first migration, or an invalid setting, which check_settings reports
     if not message or active is None:

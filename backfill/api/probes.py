@@ -34,8 +34,9 @@ class Readiness(OpenView):
     @schema.readiness
     def get(self, request: Request) -> Response:
         self.service.ping()
-        seen_at = values.instant(self.service.worker_seen_at())
-        return Response({**_OK, "workerSeenAt": seen_at}, headers=_FRESH)
+        seen_at = self.service.worker_seen_at()
+        message = self.service.missing_worker(seen_at)
+        return Response({**_OK, "workerSeenAt": values.instant(seen_at), "message": message}, headers=_FRESH)
 
 
 class AnyMethod(OpenView):

@@ -351,3 +351,4 @@ class Ready(Health):
         allow_null=True,
         help_text="When a worker last gave a sign of life; each does so twice a minute.",
     )
+    message = CharField(allow_blank=True, help_text="Says that no worker is running and how to start one, else empty.")

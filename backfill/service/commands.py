@@ -275,9 +275,9 @@ class BackfillService:
         """Return when a worker last reported; None if none ever did."""
         return worker_seen_at(self.storage.jobs, self.storage.jobs.active(), self.config.lease_policy)
 
-    def missing_worker(self) -> str:
-        """Return that no worker is running and how to start one; empty if a worker is running."""
-        return missing_worker(self.worker_seen_at(), self.now(), self.config.lease_policy)
+    def missing_worker(self, seen_at: datetime | None) -> str:
+        """Return that no worker is running and how to start one; empty if one reported at `seen_at` and is running."""
+        return missing_worker(seen_at, self.now(), self.config.lease_policy)
 
     def ping(self) -> None:
         """Raise StorageUnavailable if the job store does not respond."""

@@ -122,7 +122,7 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
         jobs.update(job.id, lambda job: job.cancel_requested(NOW))
         return before
 
-    monkeypatch.setattr(type(jobs), "totals", ends_meanwhile)
+    monkeypatch.setattr(type(jobs), "counters", ends_meanwhile)
     found = served.service_status()
     assert (found.active, found.counters.items["data-collection processed"]) == (None, 4)
 
@@ -136,12 +136,17 @@ def test_a_service_without_its_store_has_no_figures(served: BackfillService, mon
 
 
 def test_readiness_says_when_a_worker_was_last_there(served: BackfillService) -> None:
-    assert CheckedClient().get("/readyz").json()["workerSeenAt"] is None
+    none = CheckedClient().get("/readyz").json()
+    assert none["workerSeenAt"] is None
+    assert none["message"].startswith("No worker is running; none has ever reported.")
+    assert "manage.py backfill work" in none["message"]
     served.storage.jobs.report_worker(NOW)
     assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-14T09:26:53.589793Z"
     job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
     served.storage.jobs.update(job.id, lambda job: replace(job.claimed("host-1", NOW + timedelta(days=1))))
     assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-15T09:26:53.589793Z"
+    served.storage.jobs.report_worker(served.now())
+    assert CheckedClient().get("/readyz").json()["message"] == ""
 
 
 def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
@@ -153,4 +158,4 @@ def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
     assert api.get(here, headers={"If-None-Match": first["ETag"]}).status_code == 304
     served.storage.jobs.report_worker(served.now())
     second = api.get(here, headers={"If-None-Match": first["ETag"]})
-    assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is there")
+    assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is running")
