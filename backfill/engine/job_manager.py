@@ -27,7 +27,7 @@ from backfill.domain import (
 )
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord
-from backfill.storage import Fence, JobStorage
+from backfill.storage import Fence, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Claim:
 
     def __init__(
         self,
-        jobs: JobStorage,
+        storage: Storage,
         job: Job,
         plan: Plan,
         settled: SettledItems,
@@ -53,7 +53,7 @@ class Claim:
         self.job, self.plan, self.settled = job, plan, settled
         self._hours = hours if plan.requests else None
         self.fence = Fence(job.id, job.token)
-        self._jobs, self._progress_counter = jobs, progress_counter
+        self._storage, self._progress_counter = storage, progress_counter
         self._open: list[Outcome] = []
         self._number = job.segments
         self._unwritten = 0
@@ -61,7 +61,7 @@ class Claim:
     @property
     def record_after(self) -> float:
         """Seconds between two records at least."""
-        return self._jobs.record_after
+        return self._storage.jobs.record_after
 
     @property
     def unwritten(self) -> int:
@@ -93,13 +93,13 @@ class Claim:
             or (limiter.requests_made > self.job.progress.limiter.requests_made)
         )
         count = self._number + 1 if segment else self._number
-        self.job = self._jobs.update(
+        self.job = self._storage.jobs.update(
             self.job.id,
             lambda job: job.recorded(
                 self.fence.token, progress, count, now, moves=moves, at_work=at_work, policy=self.policy
             ),
             segment=segment,
-        )
+        ).after
         self._unwritten = 0
         if len(self._open) >= SEGMENT_SIZE:
             self._open, self._number = [], self._number + 1
@@ -115,7 +115,7 @@ class Claim:
 
     def look(self) -> Job:
         """The job as stored, without a write; LeaseLost where another runner holds it."""
-        job = self._jobs.get(self.job.id)
+        job = self._storage.jobs.get(self.job.id)
         if job is not None:
             job.check_fence(self.fence.token)
             self.job = job
@@ -134,7 +134,7 @@ class Claim:
         return self._end(lambda job: job.broken(self.fence.token, sentence, now))
 
     def _end(self, change: Callable[[Job], Job]) -> Job:
-        self.job = self._jobs.update(self.job.id, change)
+        self.job = self._storage.jobs.update(self.job.id, change).after
         return self.job
 
 
@@ -143,14 +143,14 @@ class JobManager:
 
     def __init__(
         self,
-        jobs: JobStorage,
+        storage: Storage,
         clock: Clock = SYSTEM_CLOCK,
         *,
         hours: AllowedHours | None = None,
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> None:
         """`hours` outside which no job asks the dashboard; None is any."""
-        self._jobs, self._clock, self._hours, self._policy = jobs, clock.monotonic, hours, policy
+        self._storage, self._clock, self._hours, self._policy = storage, clock.monotonic, hours, policy
         self._watched: tuple[Lease | None, float] = None, 0.0
         self._found_one = False
 
@@ -160,23 +160,25 @@ class JobManager:
         Counters, the set of settled items and the list of errors are rebuilt from the ledger at every claim. Raises
         LeaseLost where another worker was quicker.
         """
-        found = self._jobs.active()
+        found = self._storage.jobs.active()
         self._found_one = found is not None
         dead = self._dead_lease(found)
         if found is None or not found.can_be_claimed(now, dead=dead):
             return None
-        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now, dead=dead, policy=self._policy))
+        job = self._storage.jobs.update(
+            found.id, lambda job: job.claimed(owner, now, dead=dead, policy=self._policy)
+        ).after
         try:
             return self._opened(job, now)
         except CorruptRecord as exc:
             sentence = exc.message
-            self._jobs.update(job.id, lambda held: held.broken(job.token, sentence, now))
+            self._storage.jobs.update(job.id, lambda held: held.broken(job.token, sentence, now))
             raise
 
     @property
     def look_after(self) -> float:
         """Seconds to leave before the next look at least: none while there is a job that may need a runner soon."""
-        return 0.0 if self._found_one else self._jobs.look_after
+        return 0.0 if self._found_one else self._storage.jobs.look_after
 
     def lease_left(self, now: datetime) -> timedelta | None:
         """How long the lease that the last look found still holds; None where there was none, or it does no more."""
@@ -195,10 +197,10 @@ class JobManager:
         return lease if self._clock() - self._watched[1] >= self._policy.duration.total_seconds() else None
 
     def _opened(self, job: Job, now: datetime) -> Claim:
-        plan = self._jobs.plan(job.id)
+        plan = self._storage.jobs.plan(job.id)
         settled, progress_counter = SettledItems(plan), ProgressCounter(plan)
         number, looked = 0, self._clock()
-        for segment in self._jobs.segments(job.id):
+        for segment in self._storage.ledger.segments(job.id):
             progress_counter.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
             passed = self._clock() - looked
@@ -208,18 +210,18 @@ class JobManager:
         limiter = job.progress.limiter.at_rest(goes_on=True)
         throughput, left = job.progress.throughput.begun(now), job.progress.left
         progress = replace(progress_counter.progress((), limiter, now), throughput=throughput, left=left)
-        job = self._jobs.update(
+        job = self._storage.jobs.update(
             job.id,
             lambda held: held.recorded(job.token, progress, number, now, moves=False, policy=self._policy),
-        )
-        claim = Claim(self._jobs, job, plan, settled, progress_counter, hours=self._hours, policy=self._policy)
+        ).after
+        claim = Claim(self._storage, job, plan, settled, progress_counter, hours=self._hours, policy=self._policy)
         claim.note(_quarantined(WorkItem.of(key), now) for key in job.crash_isolation.quarantined)
         if claim.unwritten:
             claim.record((), limiter, now)
         return claim
 
     def _renew(self, job: Job, now: datetime) -> None:
-        self._jobs.update(job.id, lambda held: held.renewed(job.token, now, self._policy))
+        self._storage.jobs.update(job.id, lambda held: held.renewed(job.token, now, self._policy))
 
 
 def _quarantined(item: WorkItem, now: datetime) -> Outcome:

@@ -72,7 +72,7 @@ class Worker:
         self._storage, self._handlers, self._prune, self._hours = storage, handlers, prune, hours
         self._clock, self._now = clock, clock.now
         self._policy = lease_policy
-        self._manager = JobManager(storage.jobs, clock, hours=hours, policy=lease_policy)
+        self._manager = JobManager(storage, clock, hours=hours, policy=lease_policy)
         self._extension = extension or WorkerExtension()
         self._stop, self._wake_event = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
@@ -128,7 +128,7 @@ class Worker:
                 if not found:
                     self._wake_event.wait(self._pause())
                 self._wake_event.clear()
-        self._storage.jobs.disconnect()
+        self._storage.control.disconnect()
 
     def _pause(self) -> float:
         """Seconds until the next look: sooner where a lease that is not renewed ends sooner, later where no job is."""
@@ -153,14 +153,14 @@ class Worker:
         return True
 
     def _run(self, claim: Claim) -> None:
-        job, jobs = claim.job, self._storage.jobs
+        job, control = claim.job, self._storage.control
         work = self._handlers.get(job.job_type)
         if work is None:
             claim.fail(f"This version of the service cannot do {job.job_type} jobs.", self._now())
             return
         limiter = Limiter(
             job.config.rate_limits,
-            lambda change: jobs.update_schedule(change, fence=claim.fence),
+            lambda change: control.update_schedule(change, fence=claim.fence),
             before=job.progress.limiter,
             hours=self._hours,
             clock=self._clock,
@@ -171,7 +171,7 @@ class Worker:
             limiter,
             stop=self._stop,
             clock=self._clock,
-            disconnect=jobs.disconnect,
+            disconnect=control.disconnect,
             on_store_outage=self._extension.on_store_outage,
         )
         try:
@@ -184,7 +184,7 @@ class Worker:
         """Say now and then that a worker is there. While it runs a job, the lease says so."""
         now = self._now()
         if self._last_report is None or now - self._last_report >= self._policy.heartbeat:
-            self._storage.jobs.report_worker(now)
+            self._storage.control.report_worker(now)
             self._last_report = now
 
     def _prune_daily(self) -> None:

@@ -1,4 +1,4 @@
-"""What operators do: each change with its entry in the audit trail, in one transaction, and its line in the log."""
+"""Audited changes: each is stored with its audit entry in one transaction, and logged."""
 
 from __future__ import annotations
 
@@ -20,75 +20,66 @@ from backfill.domain import (
     job_changes,
     limit_changes,
 )
-from backfill.storage import JobStorage
+from backfill.storage import Change, Creation, Storage
 
 logger = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Those of one operator, through one door. Raises what the storage does."""
+    """The changes of one operator through one channel. Methods raise the errors of the storage."""
 
-    def __init__(self, jobs: JobStorage, by: Actor, now: Callable[[], datetime], policy: LeasePolicy) -> None:
-        self._jobs, self._by, self._now, self._policy = jobs, by, now, policy
+    def __init__(self, storage: Storage, by: Actor, now: Callable[[], datetime], policy: LeasePolicy) -> None:
+        self._storage, self._by, self._now, self._policy = storage, by, now, policy
 
-    def start(self, job: Job, plan: Plan) -> Job:
-        """Store a pending job; a stale one gives way to it."""
-        entries: list[AuditEntry] = []
+    def start(self, job: Job, plan: Plan) -> Creation:
+        """Store a pending job; a stale active job is displaced."""
 
         def audit(displaced: Job | None) -> list[AuditEntry]:
             action = AuditAction.RETRIED if job.retry_of else AuditAction.STARTED
-            entries[:] = [self._entry(action, job.id, job_changes(None, job))]
+            entries = [self._entry(action, job.id, job_changes(None, job))]
             if displaced is not None:
                 entries.append(self._entry(AuditAction.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))}))
             return entries
 
-        created = self._jobs.create(
+        created = self._storage.jobs.create(
             job, plan, displace=lambda active: active.displaced(job.created_at, self._policy), audit=audit
         )
-        _log(*entries)
+        _log(*created.audit_entries)
         return created
 
-    def change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job]) -> Job:
-        """Change a job; what changes nothing leaves no trace."""
-        entries: list[AuditEntry] = []
+    def change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job]) -> Change[Job]:
+        """Change a job; a change without effect is neither stored nor audited."""
+        changed = self._storage.jobs.update(
+            job_id, change, audit=lambda before, after: self._entry(action, job_id, job_changes(before, after))
+        )
+        _log(changed.audit_entry)
+        return changed
 
-        def changed(job: Job) -> Job:
-            after = change(job)
-            return job if after == job else after
+    def change_limits(self, changes: Mapping[str, float]) -> Change[StoredLimits]:
+        """Change any subset of the limits of the next job; a change without effect is neither stored nor audited."""
 
-        def audit(before: Job, after: Job) -> AuditEntry:
-            entries[:] = [self._entry(action, job_id, job_changes(before, after))]
-            return entries[0]
-
-        job = self._jobs.update(job_id, changed, audit=audit)
-        _log(*entries)
-        return job
-
-    def change_limits(self, changes: Mapping[str, float]) -> StoredLimits:
-        """Change any subset of the limits of the next job; what changes nothing leaves no trace."""
-        entries: list[AuditEntry] = []
-
-        def changed(stored: StoredLimits) -> StoredLimits:
+        def change(stored: StoredLimits) -> StoredLimits:
             limits = stored.limits.changed(changes)
             if limits == stored.limits:
                 return stored
             return StoredLimits(limits=limits, updated_at=self._now(), updated_by=self._by.operator)
 
-        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
-            entries[:] = [self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))]
-            return entries[0]
-
-        stored = self._jobs.save_rate_limits(changed, audit=audit)
-        _log(*entries)
-        return stored
+        changed = self._storage.control.update_rate_limits(
+            change,
+            audit=lambda before, after: self._entry(
+                AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits)
+            ),
+        )
+        _log(changed.audit_entry)
+        return changed
 
     def _entry(self, action: AuditAction, job_id: UUID | None, changes: Changes) -> AuditEntry:
         return AuditEntry(id=uuid4(), at=self._now(), actor=self._by, action=action, job_id=job_id, changes=changes)
 
 
-def _log(*entries: AuditEntry) -> None:
-    """Once they are written. Who sits at a terminal is told what came of it by the command itself."""
-    for entry in entries:
+def _log(*entries: AuditEntry | None) -> None:
+    """Log stored entries; at DEBUG level for the CLI, which prints the outcome itself."""
+    for entry in filter(None, entries):
         actor = entry.actor
         logger.log(
             logging.DEBUG if actor.channel is Channel.CLI else logging.INFO,

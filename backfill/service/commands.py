@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -43,7 +43,7 @@ from backfill.service.audit_log import AuditLog
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
-from backfill.storage import Page, Storage
+from backfill.storage import Change, Page, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ class BackfillService:
     @property
     def history(self) -> HistoryQueries:
         """What was collected and computed."""
-        return HistoryQueries(self.storage.snapshots)
+        return HistoryQueries(self.storage)
 
     # Planning and starting.
 
     @property
     def _planner(self) -> Planner:
-        return Planner(self.storage.jobs, self.handlers, self.hours, self.now)
+        return Planner(self.storage, self.handlers, self.hours, self.now)
 
     def preview(self, request: JobRequest) -> Preview:
         """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
@@ -165,7 +165,7 @@ class BackfillService:
             idempotency=identity,
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
-        created = self._audit_log(by).start(job, preview.plan)
+        created = self._audit_log(by).start(job, preview.plan).job
         self.wake()
         return Started(self._with_worker_status(created), is_new=True)
 
@@ -199,7 +199,7 @@ class BackfillService:
     def _with_worker_status(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
             return job
-        seen_at = self.storage.jobs.worker_seen_at()
+        seen_at = self.storage.control.worker_seen_at()
         return job.waiting(waiting_for_worker(seen_at, self.now(), self.lease_policy))
 
     def is_stale(self, job: Job) -> bool:
@@ -215,26 +215,20 @@ class BackfillService:
 
     def items(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
         self.job(job_id)
-        return self.storage.jobs.outcomes(job_id, wanted, limit=limit, offset=offset)
+        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
 
     # Steering.
 
     def cancel(self, job_id: UUID, *, by: Actor) -> Cancelled:
         """Raises JobNotFound, InvalidJobState once ended."""
-        previous: list[Status] = []
-
-        def change(job: Job) -> Job:
-            previous[:] = [job.status]
-            return job.cancel_requested(self.now())
-
-        job = self._changed(job_id, change, AuditAction.CANCELLED, by)
-        return Cancelled(job, previous[-1])
+        changed = self._changed(job_id, lambda job: job.cancel_requested(self.now()), AuditAction.CANCELLED, by)
+        return Cancelled(changed.after, changed.before.status)
 
     def pause(self, job_id: UUID, *, by: Actor) -> Job:
-        return self._changed(job_id, lambda job: job.pause_requested(self.now()), AuditAction.PAUSED, by)
+        return self._changed(job_id, lambda job: job.pause_requested(self.now()), AuditAction.PAUSED, by).after
 
     def resume(self, job_id: UUID, *, by: Actor) -> Job:
-        return self._changed(job_id, lambda job: job.resume_requested(self.now()), AuditAction.RESUMED, by)
+        return self._changed(job_id, lambda job: job.resume_requested(self.now()), AuditAction.RESUMED, by).after
 
     def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor) -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
@@ -242,22 +236,22 @@ class BackfillService:
         def change(job: Job) -> Job:
             return job.limits_lowered(job.config.rate_limits.changed(changes))
 
-        return self._changed(job_id, change, AuditAction.LOWERED_LIMITS, by)
+        return self._changed(job_id, change, AuditAction.LOWERED_LIMITS, by).after
 
-    def _changed(self, job_id: UUID, change: Callable[[Job], Job], action: AuditAction, by: Actor) -> Job:
+    def _changed(self, job_id: UUID, change: Callable[[Job], Job], action: AuditAction, by: Actor) -> Change[Job]:
         self.job(job_id)
-        job = self._audit_log(by).change(job_id, action, change)
+        changed = self._audit_log(by).change(job_id, action, change)
         self.wake()
-        return self._with_worker_status(job)
+        return replace(changed, after=self._with_worker_status(changed.after))
 
     def _audit_log(self, by: Actor) -> AuditLog:
-        return AuditLog(self.storage.jobs, by, self.now, self.lease_policy)
+        return AuditLog(self.storage, by, self.now, self.lease_policy)
 
     # The audit trail.
 
     def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
         """Who did what, newest first; of one job also after it was removed. JobNotFound where there never was one."""
-        found = self.storage.jobs.audit(job_id, limit=limit, offset=offset)
+        found = self.storage.audit.page(job_id, limit=limit, offset=offset)
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
@@ -265,28 +259,28 @@ class BackfillService:
     # Limits, housekeeping.
 
     def rate_limits(self) -> StoredLimits:
-        return self.storage.jobs.rate_limits()
+        return self.storage.control.rate_limits()
 
     def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
         """Any subset of the limits, for the next job. Raises InvalidRequest."""
-        return self._audit_log(by).change_limits(changes)
+        return self._audit_log(by).change_limits(changes).after
 
     def prune(self) -> int:
         """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
-        self.storage.jobs.delete_audit(self.now() - self.audit_retention)
+        self.storage.audit.delete_before(self.now() - self.audit_retention)
         return self.storage.jobs.delete_finished(self.now() - self.retention)
 
     def service_status(self) -> ServiceStatus:
         """For those who watch over the service."""
-        return service_status(self.storage.jobs, self.now(), self.lease_policy)
+        return service_status(self.storage, self.now(), self.lease_policy)
 
     def worker_seen_at(self) -> datetime | None:
         """When a worker last gave a sign of life; None where none ever did."""
-        return worker_seen_at(self.storage.jobs, self.storage.jobs.active(), self.lease_policy)
+        return worker_seen_at(self.storage, self.storage.jobs.active(), self.lease_policy)
 
     def ping(self) -> None:
         """Raise StorageUnavailable where the job store does not answer."""
-        self.storage.jobs.ping()
+        self.storage.control.ping()
 
     @property
     def worker_clock(self) -> Clock:

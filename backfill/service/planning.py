@@ -26,7 +26,7 @@ from backfill.domain import (
 )
 from backfill.errors import InvalidJobState, InvalidJobType, InvalidRequest, NothingToRetry, PlanChanged
 from backfill.job_types.base import JobTypeHandler
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 _FIGURES = ("totalItems", "skippedItems", "estimatedRequests")
@@ -62,7 +62,7 @@ class Preview:
 class Planner:
     """Asks the stores, and the dashboard for calendars that are not stored yet."""
 
-    jobs: JobStorage
+    storage: Storage
     handlers: Mapping[JobType, JobTypeHandler]
     hours: AllowedHours | None
     now: Callable[[], datetime]
@@ -78,7 +78,7 @@ class Planner:
     def preview(self, request: JobRequest) -> Preview:
         """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
         work, now = self.work(request.job_type), self.now()
-        config = request.config(self.jobs.rate_limits().limits, now.date())
+        config = request.config(self.storage.control.rate_limits().limits, now.date())
         return self._preview_of(config, request.job_type, work.plan(config, now))
 
     def confirmed(self, request: JobRequest) -> Preview:
@@ -123,7 +123,7 @@ class Planner:
             start_date=min(dates),
             end_date=max(dates),
             target_districts=(),
-            rate_limits=self.jobs.rate_limits().limits,
+            rate_limits=self.storage.control.rate_limits().limits,
         )
         # Planned anew: what was an open month may be closed by now, or live in the archive.
         plan = self.work(job.job_type).plan(config, self.now()).only(items)
@@ -138,7 +138,7 @@ class Planner:
             PastRun(
                 throughput=job.progress.throughput, limits=job.config.rate_limits, latency=job.progress.limiter.latency
             )
-            for job in self.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
+            for job in self.storage.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
         ]
         if plan.requests:
             duration = estimate_requests(plan.requests, config.rate_limits, past).within(self.hours, self.now())
@@ -150,7 +150,7 @@ class Planner:
         failures: list[Outcome] = []
         failed = OutcomeFilter(kind=OutcomeKind.FAILED)
         while True:
-            page = self.jobs.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
+            page = self.storage.ledger.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
             failures += page.rows
             if len(failures) >= page.total or not page.rows:
                 return failures
