@@ -23,7 +23,7 @@ from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.serializers import values
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def body_of(job: Job, event: WebhookEvent) -> bytes:
 class WebhookDispatcher:
     """Delivers what is due, in a thread of its own; any number of them, in any process, share the work."""
 
-    def __init__(self, jobs: JobStorage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._jobs, self._url, self._key, self._now = jobs, url, key, clock.now
+    def __init__(self, storage: Storage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._storage, self._url, self._key, self._now = storage, url, key, clock.now
         self._clock = clock
         self._stop, self._wake = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
@@ -118,7 +118,7 @@ class WebhookDispatcher:
                 break
             self._wake.wait(_LOOK_EVERY)
             self._wake.clear()
-        self._jobs.disconnect()
+        self._storage.control.disconnect()
 
     def deliver_unstored(self) -> None:
         if (unstored := self._unstored) is None:
@@ -131,9 +131,9 @@ class WebhookDispatcher:
             self._unstored = (job, after)
 
     def deliver_due(self) -> None:
-        for job_id in self._jobs.with_webhook_event_due(self._now()):
+        for job_id in self._storage.jobs.with_webhook_event_due(self._now()):
             try:
-                job = self._jobs.get(job_id)
+                job = self._storage.jobs.get(job_id)
             except CorruptRecord as exc:
                 self._note_unreadable(job_id, exc)
                 continue
@@ -168,7 +168,7 @@ class WebhookDispatcher:
             return job.with_webhook_events(after) if was_there else job
 
         try:
-            job = self._jobs.update(job_id, change)
+            job = self._storage.jobs.update(job_id, change).after
         except JobNotFound:
             return None  # it was removed meanwhile
         return job if was_there else None

@@ -183,15 +183,15 @@ def _reads_of_the_admin() -> tuple[int, int]:
 def _years_of_facts() -> None:
     """What a plan is made from: the facts of 130 districts on every day of a year, as it is known of results."""
     charges = Charges()
-    storage = _storage([charges]).snapshots
+    storage = _storage([charges]).results
     days = [date(2023, 1, 1) + timedelta(days=n) for n in range(365)]
     for day in days:
-        storage.put_results([_result(day, f"{district:03d}") for district in range(130)])
+        storage.put([_result(day, f"{district:03d}") for district in range(130)])
     stored = 130 * len(days)
     for when, limit in (("first", ""), ("then", "at most 1 a hundred")):
         charges.forget()
         began = time.perf_counter()
-        found = sum(1 for _ in storage.result_facts(days[0], days[-1]))
+        found = sum(1 for _ in storage.metadata(days[0], days[-1]))
         seconds = time.perf_counter() - began
         if found != stored:
             raise AssertionError(f"{found:,} facts were told of {stored:,} results.")

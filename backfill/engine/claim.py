@@ -23,7 +23,7 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.domain.runtime_config import RuntimeConfig
-from backfill.storage import Fence, JobStorage
+from backfill.storage import Fence, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Claim:
 
     def __init__(
         self,
-        jobs: JobStorage,
+        storage: Storage,
         job: Job,
         plan: Plan,
         settled: SettledItems,
@@ -49,37 +49,37 @@ class Claim:
     ) -> None:
         self.job, self.plan, self.settled, self.config = job, plan, settled, config
         self.fence = Fence(job.id, job.token)
-        self._jobs, self._progress_counter = jobs, progress_counter
+        self._storage, self._progress_counter = storage, progress_counter
         self._open: list[Outcome] = []
         self._number = job.segments
         self._unwritten = 0
 
     @classmethod
-    def open(cls, jobs: JobStorage, job: Job, now: datetime, config: RuntimeConfig) -> Claim:
+    def open(cls, storage: Storage, job: Job, now: datetime, config: RuntimeConfig) -> Claim:
         """Return the claim of a job that was just claimed.
 
         Counters, the set of settled items and the list of errors are rebuilt from the ledger. Suspect items that died
         too often are settled as failed. Raises CorruptRecord if the plan or the ledger is unreadable.
         """
         monotonic, policy = config.clock.monotonic, config.lease_policy
-        plan = jobs.plan(job.id)
+        plan = storage.jobs.plan(job.id)
         settled, progress_counter = SettledItems(plan), ProgressCounter(plan)
         number, renewed_at = 0, monotonic()
-        for segment in jobs.segments(job.id):
+        for segment in storage.ledger.segments(job.id):
             progress_counter.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
             number = segment.number + 1
             passed = monotonic() - renewed_at
             if passed >= policy.renew_after.total_seconds():  # reading a long ledger may take longer than a lease
                 renewed_at += passed
                 now += timedelta(seconds=passed)
-                _renew(jobs, job, now, policy)
+                _renew(storage, job, now, policy)
         limiter = job.progress.limiter.at_rest(goes_on=True)
         throughput, left = job.progress.throughput.begun(now), job.progress.left
         progress = replace(progress_counter.progress((), limiter, now), throughput=throughput, left=left)
-        job = jobs.update(
+        job = storage.jobs.update(
             job.id, lambda held: held.recorded(job.token, progress, number, now, moves=False, policy=policy)
-        )
-        claim = cls(jobs, job, plan, settled, progress_counter, config=config)
+        ).after
+        claim = cls(storage, job, plan, settled, progress_counter, config=config)
         claim.note(_quarantined(WorkItem.of(key), now) for key in job.crash_isolation.quarantined)
         if claim.unwritten:
             claim.record((), limiter, now)
@@ -88,7 +88,7 @@ class Claim:
     @property
     def record_after(self) -> float:
         """The least number of seconds between two records."""
-        return self._jobs.record_after
+        return self._storage.jobs.record_after
 
     @property
     def unwritten(self) -> int:
@@ -121,13 +121,13 @@ class Claim:
         )
         count = self._number + 1 if segment else self._number
         policy = self.config.lease_policy
-        self.job = self._jobs.update(
+        self.job = self._storage.jobs.update(
             self.job.id,
             lambda job: job.recorded(
                 self.fence.token, progress, count, now, moves=moves, at_work=at_work, policy=policy
             ),
             segment=segment,
-        )
+        ).after
         self._unwritten = 0
         if len(self._open) >= SEGMENT_SIZE:
             self._open, self._number = [], self._number + 1
@@ -144,7 +144,7 @@ class Claim:
 
     def look(self) -> Job:
         """Return the stored job without a write. Raises LeaseLost if another runner has claimed it."""
-        job = self._jobs.get(self.job.id)
+        job = self._storage.jobs.get(self.job.id)
         if job is not None:
             job.check_fence(self.fence.token)
             self.job = job
@@ -163,12 +163,12 @@ class Claim:
         return self._end(lambda job: job.broken(self.fence.token, message, now))
 
     def _end(self, change: Callable[[Job], Job]) -> Job:
-        self.job = self._jobs.update(self.job.id, change)
+        self.job = self._storage.jobs.update(self.job.id, change).after
         return self.job
 
 
-def _renew(jobs: JobStorage, job: Job, now: datetime, policy: LeasePolicy) -> None:
-    jobs.update(job.id, lambda held: held.renewed(job.token, now, policy))
+def _renew(storage: Storage, job: Job, now: datetime, policy: LeasePolicy) -> None:
+    storage.jobs.update(job.id, lambda held: held.renewed(job.token, now, policy))
 
 
 def _quarantined(item: WorkItem, now: datetime) -> Outcome:

@@ -8,12 +8,12 @@ from backfill.domain import Job, Lease
 from backfill.domain.runtime_config import DEFAULT_CONFIG, RuntimeConfig
 from backfill.engine.claim import Claim
 from backfill.errors import CorruptRecord
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 
 class JobManager:
-    def __init__(self, jobs: JobStorage, config: RuntimeConfig = DEFAULT_CONFIG) -> None:
-        self._jobs, self._config = jobs, config
+    def __init__(self, storage: Storage, config: RuntimeConfig = DEFAULT_CONFIG) -> None:
+        self._storage, self._config = storage, config
         self._monotonic, self._policy = config.clock.monotonic, config.lease_policy
         self._watched: tuple[Lease | None, float] = None, 0.0
         self._found_job = False
@@ -24,23 +24,25 @@ class JobManager:
         Raises LeaseLost if another worker claims it first, and CorruptRecord, after failing the job, if its plan or
         ledger is unreadable.
         """
-        found = self._jobs.active()
+        found = self._storage.jobs.active()
         self._found_job = found is not None
         dead = self._dead_lease(found)
         if found is None or not found.can_be_claimed(now, dead=dead):
             return None
-        job = self._jobs.update(found.id, lambda job: job.claimed(owner, now, dead=dead, policy=self._policy))
+        job = self._storage.jobs.update(
+            found.id, lambda job: job.claimed(owner, now, dead=dead, policy=self._policy)
+        ).after
         try:
-            return Claim.open(self._jobs, job, now, self._config)
+            return Claim.open(self._storage, job, now, self._config)
         except CorruptRecord as exc:
             message = exc.message
-            self._jobs.update(job.id, lambda held: held.broken(job.token, message, now))
+            self._storage.jobs.update(job.id, lambda held: held.broken(job.token, message, now))
             raise
 
     @property
     def look_after(self) -> float:
         """The least number of seconds before the next look: 0 while there is a job that may need a runner soon."""
-        return 0.0 if self._found_job else self._jobs.look_after
+        return 0.0 if self._found_job else self._storage.jobs.look_after
 
     def lease_left(self, now: datetime) -> timedelta | None:
         """Return how long the lease that the last look found is valid; None if there is no valid lease."""

@@ -66,7 +66,7 @@ class Worker:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._storage, self._handlers, self._prune, self._config = storage, handlers, prune, config
         self._clock, self._now, self._policy = config.clock, config.clock.now, config.lease_policy
-        self._manager = JobManager(storage.jobs, config)
+        self._manager = JobManager(storage, config)
         self._dispatcher = dispatcher
         self._stop, self._wake_event = self._clock.event(), self._clock.event()
         self._thread: threading.Thread | None = None
@@ -124,7 +124,7 @@ class Worker:
                 if not found:
                     self._wake_event.wait(self._pause())
                 self._wake_event.clear()
-        self._storage.jobs.disconnect()
+        self._storage.control.disconnect()
 
     def _pause(self) -> float:
         """Return the seconds until the next look: fewer if a lease ends sooner, more while no job is active."""
@@ -150,14 +150,14 @@ class Worker:
         return True
 
     def _run(self, claim: Claim) -> None:
-        job, jobs = claim.job, self._storage.jobs
+        job, control = claim.job, self._storage.control
         handler = self._handlers.get(job.job_type)
         if handler is None:
             claim.fail(f"This version of the service cannot run {job.job_type} jobs.", self._now())
             return
         limiter = Limiter(
             job.config.rate_limits,
-            lambda change: jobs.update_schedule(change, fence=claim.fence),
+            lambda change: control.update_schedule(change, fence=claim.fence),
             before=job.progress.limiter,
             hours=self._config.allowed_hours,
             clock=self._clock,
@@ -167,7 +167,7 @@ class Worker:
             handler.execute(job, claim.fence, limiter),
             limiter,
             stop=self._stop,
-            disconnect=jobs.disconnect,
+            disconnect=control.disconnect,
             on_store_outage=self._dispatcher.on_store_outage if self._dispatcher else lambda *_: None,
         )
         try:
@@ -180,7 +180,7 @@ class Worker:
         """Store the heartbeat of an idle worker. While the worker runs a job, it renews the lease instead."""
         now = self._now()
         if self._last_report is None or now - self._last_report >= self._policy.heartbeat:
-            self._storage.jobs.report_worker(now)
+            self._storage.control.report_worker(now)
             self._last_report = now
 
     def _prune_daily(self) -> None:

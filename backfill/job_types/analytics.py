@@ -40,7 +40,7 @@ from backfill.job_types.compute.base import ComputeBackend
 from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, WorldContext, world_of
 from backfill.job_types.related_snapshots import Dates, LastOfMonth, OpenClubs, dates_of, hold_dates, year_before
 from backfill.rate_limit import Limiter
-from backfill.storage import Fence, SnapshotStorage
+from backfill.storage import Fence, Storage
 
 _LONGEST_CLOSING = timedelta(days=45)
 """A month's figures carry dates up to this long after its end: June closes in the last days of July."""
@@ -152,17 +152,17 @@ class AnalyticsHandler(JobTypeHandler):
 
     def __init__(
         self,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         new_compute_backend: Callable[[Limiter], ComputeBackend],
         *,
         now: Callable[[], datetime],
     ) -> None:
-        self._snapshots, self._new_compute_backend, self._now = snapshots, new_compute_backend, now
+        self._storage, self._new_compute_backend, self._now = storage, new_compute_backend, now
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
         first, last = config.start_date or FIRST_DAY, config.end_date or now.date()
-        facts = self._snapshots.facts(max(first, FIRST_DAY) - _A_YEAR_BEFORE, last)
-        plan = analytics_plan(config, first, last, facts, self._snapshots.result_facts(first, last))
+        facts = self._storage.snapshots.metadata(max(first, FIRST_DAY) - _A_YEAR_BEFORE, last)
+        plan = analytics_plan(config, first, last, facts, self._storage.results.metadata(first, last))
         unknown = [district for district in config.target_districts if district not in plan.district_totals]
         if unknown:
             raise InvalidRequest(
@@ -175,7 +175,7 @@ class AnalyticsHandler(JobTypeHandler):
         return plan
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
-        return AnalyticsExecution(job, fence, self._snapshots, self._new_compute_backend(limiter), now=self._now)
+        return AnalyticsExecution(job, fence, self._storage, self._new_compute_backend(limiter), now=self._now)
 
 
 class AnalyticsExecution(Execution):
@@ -185,14 +185,14 @@ class AnalyticsExecution(Execution):
         self,
         job: Job,
         fence: Fence,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         compute_backend: ComputeBackend,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._job, self._fence, self._now = job, fence, now
-        self._snapshots, self._compute_backend = snapshots, compute_backend
-        self._open_clubs = OpenClubs(snapshots)
+        self._storage, self._compute_backend = storage, compute_backend
+        self._open_clubs = OpenClubs(storage.snapshots)
         # A few days are in work at a time; no snapshot changes meanwhile, since no other job runs.
         self._facts_of = lru_cache(maxsize=4)(self._read_facts)
         self._world_of = lru_cache(maxsize=4)(self._read_world)
@@ -216,7 +216,7 @@ class AnalyticsExecution(Execution):
             item = WorkItem(day.date, district)
             if facts.results[district].job_id == self._job.id:
                 with suppress(CorruptRecord):  # then it is computed anew
-                    stored = self._snapshots.result(day.date, district)
+                    stored = self._storage.results.get(day.date, district)
                     quality = stored.quality if stored else {}
                     outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=quality))
             elif self._job.config.skip_existing:
@@ -226,7 +226,7 @@ class AnalyticsExecution(Execution):
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         points = self._points_before(day.date, items)
         clubs = self._open_clubs.read(points)
-        stored = self._snapshots.get_several(day.date, [item.district for item in items])
+        stored = self._storage.snapshots.get_several(day.date, [item.district for item in items])
         dates = Dates.SEEN if hold_dates(stored, stored.__getitem__) else self._dates_of(day.date)
         found = [self._source(item, stored, points, clubs, dates) for item in items]
         sources = [source for source in found if isinstance(source, ComputeInput)]
@@ -234,7 +234,7 @@ class AnalyticsExecution(Execution):
         ends = [next(computed) if isinstance(one, ComputeInput) else one for one in found]
         settled = list(zip(items, ends, strict=True))
         results = [self._result(item, end, dates) for item, end in settled if isinstance(end, ComputeOutput)]
-        self._snapshots.put_results(results, fence=self._fence)
+        self._storage.results.put(results, fence=self._fence)
         for result, end in zip(results, (end for end in ends if isinstance(end, ComputeOutput)), strict=True):
             self._open_clubs.remember(result.date, result.district, end.clubs)
         return [self._outcome(item, end) for item, end in settled]
@@ -244,7 +244,7 @@ class AnalyticsExecution(Execution):
         facts = self._facts_of(day)
         own = [facts.snapshots[item.district] for item in items if item.district in facts.snapshots]
         before = {(last.date, last.district): last for last in map(facts.previous.before, own) if last is not None}
-        points = self._snapshots.points(list(before))
+        points = self._storage.results.points(list(before))
         return {
             key: point
             for key, point in points.items()
@@ -281,7 +281,7 @@ class AnalyticsExecution(Execution):
         )
 
     def _snapshot(self, day: date, district: str) -> Snapshot:
-        snapshot = self._snapshots.get(day, district)
+        snapshot = self._storage.snapshots.get(day, district)
         if snapshot is None:
             raise SnapshotNotFound(f"The snapshot {day}/{district} is not stored any more; collect it anew.")
         return snapshot
@@ -314,14 +314,14 @@ class AnalyticsExecution(Execution):
     # What is read once for all items of a date.
 
     def _read_facts(self, day: date) -> DayFacts:
-        snapshots = {facts.district: facts for facts in self._snapshots.facts(day, day)}
-        results = {facts.district: facts for facts in self._snapshots.result_facts(day, day)}
+        snapshots = {facts.district: facts for facts in self._storage.snapshots.metadata(day, day)}
+        results = {facts.district: facts for facts in self._storage.results.metadata(day, day)}
         months = {year_before(facts.data_month) for facts in snapshots.values()}
         previous = LastOfMonth(facts for month in sorted(months) for facts in self._last_of_month(month))
         return DayFacts(snapshots, results, previous)
 
     def _read_month(self, month_end: date) -> Sequence[SnapshotFacts]:
-        stored = self._snapshots.facts(month_end.replace(day=1), month_end + _LONGEST_CLOSING)
+        stored = self._storage.snapshots.metadata(month_end.replace(day=1), month_end + _LONGEST_CLOSING)
         return [facts for facts in stored if facts.data_month == month_end]
 
     def _read_dates(self, day: date) -> Dates:

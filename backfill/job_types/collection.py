@@ -53,7 +53,7 @@ from backfill.job_types.request_count import count_requests, covered_items
 from backfill.job_types.robots import Robots
 from backfill.job_types.shared_reports import SharedReports
 from backfill.rate_limit import Limiter
-from backfill.storage import Fence, SnapshotStorage
+from backfill.storage import Fence, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -123,14 +123,14 @@ class CollectionHandler(JobTypeHandler):
     def __init__(
         self,
         client: DashboardClient,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         calendars: Calendars,
         *,
         now: Callable[[], datetime],
         robots: Robots | None = None,
     ) -> None:
         """`robots` is None where robots.txt is ignored."""
-        self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
+        self._client, self._storage, self._calendars, self._now = client, storage, calendars, now
         self._robots = robots
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
@@ -151,7 +151,7 @@ class CollectionHandler(JobTypeHandler):
             raise InvalidRequest({"targetDistricts": [sentence]})
         # A close before the range may have the reports of a date in it.
         stored_from = first.replace(day=1) - timedelta(days=1) if config.cadence is Cadence.DAILY else first
-        return collection_plan(config, first, last, months, self._snapshots.keys(stored_from, last))
+        return collection_plan(config, first, last, months, self._storage.snapshots.editions(stored_from, last))
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
         editions = Editions(self._calendars, limiter, self._now)
@@ -161,7 +161,7 @@ class CollectionHandler(JobTypeHandler):
             limiter,
             editions,
             client=self._client,
-            snapshots=self._snapshots,
+            storage=self._storage,
             now=self._now,
             robots=self._robots,
         )
@@ -184,14 +184,14 @@ class CollectionExecution(Execution):
         editions: Editions,
         *,
         client: DashboardClient,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         now: Callable[[], datetime],
         robots: Robots | None,
     ) -> None:
         self._robots = robots
         self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
-        self._client, self._snapshots, self._now = client, snapshots, now
-        self._shared = SharedReports(job, snapshots)
+        self._client, self._storage, self._now = client, storage, now
+        self._shared = SharedReports(job, storage)
         self._known: ReportRequest | None = None
 
     def concurrency(self, limits: RateLimits) -> int:
@@ -200,7 +200,7 @@ class CollectionExecution(Execution):
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
         """What is stored already. What this very job stored, before it was killed, counts as processed by it."""
         outcomes = []
-        for held in self._snapshots.keys(day.date, day.date):
+        for held in self._storage.snapshots.editions(day.date, day.date):
             if day.edition is None or not held.covers(day.edition):
                 continue
             is_mine = held.job_id == self._job.id
@@ -314,7 +314,9 @@ class CollectionExecution(Execution):
     def _ask_for_known(self, day: PlannedDay, edition: Edition) -> None:
         """Ask for what was answered before: the last report, one that is stored of this day, else its calendar page."""
         if self._known is None:
-            stored = (held.districts for held in self._snapshots.keys(day.date, day.date) if held.covers(edition))
+            stored = (
+                held.districts for held in self._storage.snapshots.editions(day.date, day.date) if held.covers(edition)
+            )
             for district in sorted(frozenset().union(*stored).intersection(day.districts), key=district_order):
                 self._known = ReportRequest(report=reports_of(district)[0], district=district, edition=edition)
         if self._known is None:
@@ -325,7 +327,7 @@ class CollectionExecution(Execution):
 
     def _existing_district(self, day: PlannedDay, edition: Edition) -> str:
         """A district of the edition's program year: one of the planned day, otherwise one of the stored calendar."""
-        months = self._snapshots.calendar(edition.month_end, edition.month_end)
+        months = self._storage.calendars.months(edition.month_end, edition.month_end)
         known = (*day.districts, *(district for month in months for district in month.districts))
         return next((district for district in known if district != SUMMARY), "F")
 
@@ -354,7 +356,7 @@ class CollectionExecution(Execution):
         )
         while True:
             try:
-                self._snapshots.put(snapshot, fence=self._fence)
+                self._storage.snapshots.put(snapshot, fence=self._fence)
             except StorageUnavailable as exc:
                 # What was fetched is not thrown away: it is stored when the store is back.
                 self._limiter.back_off(failures=1, reason=exc.message)

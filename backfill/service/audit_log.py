@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from backfill.domain import (
@@ -16,31 +16,15 @@ from backfill.domain import (
     Changes,
     Channel,
     Job,
-    Plan,
     StoredLimits,
     job_changes,
     limit_changes,
 )
-from backfill.storage import JobStorage
+from backfill.storage import Change, Creation
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
-    """A stored change: the values before and after it, and its audit entry, if it changed anything."""
-
-    before: T
-    after: T
-    audit_entry: AuditEntry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Creation:
-    job: Job
-    audit_entries: Sequence[AuditEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,56 +87,3 @@ def _log(entry: AuditEntry) -> None:
             "changes": dict(entry.changes),
         },
     )
-
-
-# What the storage port is going to return itself.
-
-
-def update_job(
-    jobs: JobStorage, job_id: UUID, change: Callable[[Job], Job], audit: Callable[[Job, Job], AuditEntry]
-) -> Change[Job]:
-    stored: list[Change[Job]] = []
-
-    def changed(job: Job) -> Job:
-        after = change(job)
-        return job if after == job else after
-
-    def audited(before: Job, after: Job) -> AuditEntry:
-        entry = audit(before, after)
-        stored[:] = [Change(before, after, entry)]
-        return entry
-
-    job = jobs.update(job_id, changed, audit=audited)
-    return stored[0] if stored else Change(job, job)
-
-
-def update_limits(
-    jobs: JobStorage,
-    change: Callable[[StoredLimits], StoredLimits],
-    audit: Callable[[StoredLimits, StoredLimits], AuditEntry],
-) -> Change[StoredLimits]:
-    stored: list[Change[StoredLimits]] = []
-
-    def audited(before: StoredLimits, after: StoredLimits) -> AuditEntry:
-        entry = audit(before, after)
-        stored[:] = [Change(before, after, entry)]
-        return entry
-
-    limits = jobs.save_rate_limits(change, audit=audited)
-    return stored[0] if stored else Change(limits, limits)
-
-
-def create_job(
-    jobs: JobStorage,
-    job: Job,
-    plan: Plan,
-    displace: Callable[[Job], Job | None],
-    audit: Callable[[Job | None], Sequence[AuditEntry]],
-) -> Creation:
-    entries: list[AuditEntry] = []
-
-    def audited(displaced: Job | None) -> Sequence[AuditEntry]:
-        entries[:] = audit(displaced)
-        return entries
-
-    return Creation(jobs.create(job, plan, displace=displace, audit=audited), entries)

@@ -35,11 +35,11 @@ from backfill.errors import (
     PlanChanged,
 )
 from backfill.job_types.base import JobTypeHandler
-from backfill.service.audit_log import AuditLog, Change, create_job, update_job, update_limits
+from backfill.service.audit_log import AuditLog
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
-from backfill.storage import Page, Storage
+from backfill.storage import Change, Page, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ class BackfillService:
     @property
     def history(self) -> HistoryQueries:
         """Queries of snapshots, results and coverage."""
-        return HistoryQueries(self.storage.snapshots)
+        return HistoryQueries(self.storage)
 
     # Previewing and starting.
 
     @property
     def _planner(self) -> Planner:
-        return Planner(self.storage.jobs, self.handlers, self.config)
+        return Planner(self.storage, self.handlers, self.config)
 
     def preview(self, request: JobRequest) -> Preview:
         """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
@@ -150,12 +150,11 @@ class BackfillService:
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
         audit_log = AuditLog(by, now)
-        creation = create_job(
-            self.storage.jobs,
+        creation = self.storage.jobs.create(
             job,
             preview.plan,
-            lambda active: active.displaced(now, self.config.lease_policy),
-            audit_log.job_created(job),
+            displace=lambda active: active.displaced(now, self.config.lease_policy),
+            audit=audit_log.job_created(job),
         )
         created = audit_log.record_creation(creation)
         self.wake()
@@ -186,7 +185,7 @@ class BackfillService:
     def _with_worker_status(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
             return job
-        seen_at = self.storage.jobs.worker_seen_at()
+        seen_at = self.storage.control.worker_seen_at()
         return job.waiting(waiting_for_worker(seen_at, self.now(), self.config.lease_policy))
 
     def is_stale(self, job: Job) -> bool:
@@ -202,7 +201,7 @@ class BackfillService:
 
     def items(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
         self.job(job_id)
-        return self.storage.jobs.outcomes(job_id, wanted, limit=limit, offset=offset)
+        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
 
     # Changing an active job.
 
@@ -232,7 +231,7 @@ class BackfillService:
     def _change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job], by: Actor) -> Change[Job]:
         self.job(job_id)
         audit_log = AuditLog(by, self.now())
-        changed = update_job(self.storage.jobs, job_id, change, audit_log.job_changed(action))
+        changed = self.storage.jobs.update(job_id, change, audit=audit_log.job_changed(action))
         self.wake()
         return audit_log.record(changed)
 
@@ -240,7 +239,7 @@ class BackfillService:
 
     def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
         """Return entries, newest first, also of a job that was removed. Raises JobNotFound for an unknown job."""
-        found = self.storage.jobs.audit(job_id, limit=limit, offset=offset)
+        found = self.storage.audit.page(job_id, limit=limit, offset=offset)
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
@@ -248,7 +247,7 @@ class BackfillService:
     # Rate limits, pruning, monitoring.
 
     def rate_limits(self) -> StoredLimits:
-        return self.storage.jobs.rate_limits()
+        return self.storage.control.rate_limits()
 
     def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
         """Change any subset of the limits of the next job. Raises InvalidRequest."""
@@ -260,20 +259,20 @@ class BackfillService:
                 return stored
             return StoredLimits(limits=limits, updated_at=audit_log.at, updated_by=by.operator)
 
-        update = update_limits(self.storage.jobs, changed, audit_log.limits_changed)
+        update = self.storage.control.update_rate_limits(changed, audit=audit_log.limits_changed)
         return audit_log.record(update).after
 
     def prune(self) -> int:
         """Remove expired jobs and audit entries, and return the number of jobs."""
-        self.storage.jobs.delete_audit(self.now() - self.config.audit_retention)
+        self.storage.audit.delete_before(self.now() - self.config.audit_retention)
         return self.storage.jobs.delete_finished(self.now() - self.config.retention)
 
     def service_status(self) -> ServiceStatus:
-        return service_status(self.storage.jobs, self.now(), self.config.lease_policy)
+        return service_status(self.storage, self.now(), self.config.lease_policy)
 
     def worker_seen_at(self) -> datetime | None:
         """Return when a worker last reported; None if none ever did."""
-        return worker_seen_at(self.storage.jobs, self.storage.jobs.active(), self.config.lease_policy)
+        return worker_seen_at(self.storage, self.storage.jobs.active(), self.config.lease_policy)
 
     def missing_worker(self, seen_at: datetime | None) -> str:
         """Return that no worker is running and how to start one; empty if one reported at `seen_at` and is running."""
@@ -281,7 +280,7 @@ class BackfillService:
 
     def ping(self) -> None:
         """Raise StorageUnavailable if the job store does not respond."""
-        self.storage.jobs.ping()
+        self.storage.control.ping()
 
 
 def _idempotency_key(by: Actor, key: str, fingerprint: str) -> IdempotencyKey | None:

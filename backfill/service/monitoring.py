@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfill.domain import Job, JobCounters, LeasePolicy
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,26 +22,26 @@ class ServiceStatus:
     """Of the active job; None without a lease."""
 
 
-def service_status(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> ServiceStatus:
+def service_status(storage: Storage, now: datetime, policy: LeasePolicy) -> ServiceStatus:
     """Read without a lock: the reads are repeated if a job starts or ends between them."""
-    active = jobs.active()
+    active = storage.jobs.active()
     while True:
-        counters = jobs.counters()
-        before, active = active, jobs.active()
+        counters = storage.control.counters()
+        before, active = active, storage.jobs.active()
         if (before.id if before else None) == (active.id if active else None):
             break
     return ServiceStatus(
         at=now,
         counters=counters.plus(active) if active else counters,
         active=active,
-        worker_seen_at=worker_seen_at(jobs, active, policy),
+        worker_seen_at=worker_seen_at(storage, active, policy),
         lease_renewed_at=_lease_renewed_at(active, policy),
     )
 
 
-def worker_seen_at(jobs: JobStorage, active: Job | None, policy: LeasePolicy) -> datetime | None:
+def worker_seen_at(storage: Storage, active: Job | None, policy: LeasePolicy) -> datetime | None:
     """Return when a worker last reported (while idle) or renewed its lease (while running a job)."""
-    times = [jobs.worker_seen_at(), _lease_renewed_at(active, policy)]
+    times = [storage.control.worker_seen_at(), _lease_renewed_at(active, policy)]
     return max((time for time in times if time is not None), default=None)
 
 

@@ -26,7 +26,7 @@ from backfill.domain import (
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import InvalidJobState, InvalidJobType, InvalidRequest, NothingToRetry, PlanChanged
 from backfill.job_types.base import JobTypeHandler
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 _FIGURES = ("totalItems", "skippedItems", "estimatedRequests")
@@ -62,7 +62,7 @@ class Preview:
 class Planner:
     """Reads the stores, and requests calendars that are not stored yet from the dashboard."""
 
-    jobs: JobStorage
+    storage: Storage
     handlers: Mapping[JobType, JobTypeHandler]
     config: RuntimeConfig
 
@@ -81,7 +81,7 @@ class Planner:
     def preview(self, request: JobRequest) -> Preview:
         """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
         handler, now = self._handler(request.job_type), self.config.clock.now()
-        config = request.config(self.jobs.rate_limits().limits, now.date())
+        config = request.config(self.storage.control.rate_limits().limits, now.date())
         return self._with_estimate(config, request.job_type, handler.plan(config, now))
 
     def confirmed(self, request: JobRequest) -> Preview:
@@ -126,7 +126,7 @@ class Planner:
             start_date=min(dates),
             end_date=max(dates),
             target_districts=(),
-            rate_limits=self.jobs.rate_limits().limits,
+            rate_limits=self.storage.control.rate_limits().limits,
         )
         # Not the plan of the ended job: an open month may be closed or archived since.
         plan = self._handler(job.job_type).plan(config, self.config.clock.now()).only(items)
@@ -141,7 +141,7 @@ class Planner:
             PastRun(
                 throughput=job.progress.throughput, limits=job.config.rate_limits, latency=job.progress.limiter.latency
             )
-            for job in self.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
+            for job in self.storage.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
         ]
         if plan.requests:
             estimate = estimate_requests(plan.requests, config.rate_limits, past)
@@ -154,7 +154,7 @@ class Planner:
         failures: list[Outcome] = []
         failed = OutcomeFilter(kind=OutcomeKind.FAILED)
         while True:
-            page = self.jobs.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
+            page = self.storage.ledger.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
             failures += page.rows
             if len(failures) >= page.total or not page.rows:
                 return failures

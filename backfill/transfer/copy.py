@@ -79,30 +79,30 @@ class _Copying:
 
     def _limits(self) -> Copied:
         progress_counter = Copied("rate limits")
-        mine, theirs = self.origin.jobs.rate_limits(), self.target.jobs.rate_limits()
+        mine, theirs = self.origin.control.rate_limits(), self.target.control.rate_limits()
         if mine.updated_at is None:
             return progress_counter
         if theirs.updated_at is not None and theirs.updated_at >= mine.updated_at:
             progress_counter.there = 1
             return progress_counter
         with self._leaving_out(progress_counter):
-            self.target.jobs.save_rate_limits(lambda _: mine)
-            _check(self.target.jobs.rate_limits() == mine, "The rate limits")
+            self.target.control.update_rate_limits(lambda _: mine)
+            _check(self.target.control.rate_limits() == mine, "The rate limits")
             progress_counter.copied = 1
         return progress_counter
 
     def _calendar(self) -> Copied:
         progress_counter = Copied("calendar months")
         everything = date.min, date.max
-        theirs = {month.month_end: month for month in self.target.snapshots.calendar(*everything)}
-        for mine in self.origin.snapshots.calendar(*everything):
+        theirs = {month.month_end: month for month in self.target.calendars.months(*everything)}
+        for mine in self.origin.calendars.months(*everything):
             there = theirs.get(mine.month_end)
             if there is not None and there.fetched_at >= mine.fetched_at:
                 progress_counter.there += 1
                 continue
             with self._leaving_out(progress_counter):
-                self.target.snapshots.save_calendar(mine)
-                stored = self.target.snapshots.calendar(mine.month_end, mine.month_end)
+                self.target.calendars.save(mine)
+                stored = self.target.calendars.months(mine.month_end, mine.month_end)
                 _check(stored == [mine], f"The calendar of {mine.month_end:%Y-%m}")
                 progress_counter.copied += 1
         return progress_counter
@@ -128,8 +128,8 @@ class _Copying:
         progress_counter = Copied("snapshots")
         mine, theirs = self.origin.snapshots, self.target.snapshots
         for month in self._months(progress_counter):
-            there = {(facts.date, facts.district): facts for facts in theirs.facts(*month)}
-            for facts in mine.facts(*month):
+            there = {(facts.date, facts.district): facts for facts in theirs.metadata(*month)}
+            for facts in mine.metadata(*month):
                 if there.get((facts.date, facts.district)) == facts:
                     progress_counter.there += 1
                     continue
@@ -146,20 +146,20 @@ class _Copying:
     def _results(self) -> Copied:
         """Of a date whose snapshot is another there, the result there stays: it rests on that."""
         progress_counter = Copied("results")
-        mine, theirs = self.origin.snapshots, self.target.snapshots
+        mine, theirs, snapshots = self.origin.results, self.target.results, self.target.snapshots
         for month in self._months(progress_counter):
-            bases = {(facts.date, facts.district): facts.content_hash for facts in theirs.facts(*month)}
-            there = {(facts.date, facts.district): facts for facts in theirs.result_facts(*month)}
-            for facts in mine.result_facts(*month):
+            bases = {(facts.date, facts.district): facts.content_hash for facts in snapshots.metadata(*month)}
+            there = {(facts.date, facts.district): facts for facts in theirs.metadata(*month)}
+            for facts in mine.metadata(*month):
                 key = facts.date, facts.district
                 stored = there.get(key)
                 if stored == facts or (stored is not None and bases.get(key) != facts.source_hash):
                     progress_counter.there += 1
                     continue
                 with self._leaving_out(progress_counter):
-                    result = mine.result(*key)
-                    theirs.put_results([result] if result else [])
-                    _check(theirs.result(*key) == result, f"Result {facts.date}/{facts.district}")
+                    result = mine.get(*key)
+                    theirs.put([result] if result else [])
+                    _check(theirs.get(*key) == result, f"Result {facts.date}/{facts.district}")
                     progress_counter.copied += 1
         return progress_counter
 
@@ -201,13 +201,13 @@ class _Copying:
         _check(theirs.plan(job_id) == plan, f"The plan of job {job_id}")
         if self._is_ledger_whole(job_id):
             return is_new
-        for segment in mine.segments(job_id):
+        for segment in self.origin.ledger.segments(job_id):
             theirs.update(job_id, lambda held: held, segment=segment)
         _check(self._is_ledger_whole(job_id), f"The ledger of job {job_id}")
         return True
 
     def _is_ledger_whole(self, job_id: UUID) -> bool:
-        pairs = zip_longest(self.origin.jobs.segments(job_id), self.target.jobs.segments(job_id))
+        pairs = zip_longest(self.origin.ledger.segments(job_id), self.target.ledger.segments(job_id))
         return all(mine == theirs for mine, theirs in pairs)
 
     def _audit(self) -> Copied:
@@ -220,7 +220,7 @@ class _Copying:
             else:
                 missing.append(entry)
         for start in range(0, len(missing), _PAGE):
-            self.target.jobs.add_audit(missing[start : start + _PAGE])
+            self.target.audit.add(missing[start : start + _PAGE])
         theirs = {entry.id: entry for entry in _trail(self.target)} if missing else theirs
         for entry in missing:
             with self._leaving_out(progress_counter):
@@ -232,7 +232,7 @@ class _Copying:
 def _trail(storage: Storage) -> Iterable[AuditEntry]:
     offset = 0
     while True:
-        page = storage.jobs.audit(None, limit=_PAGE, offset=offset)
+        page = storage.audit.page(None, limit=_PAGE, offset=offset)
         yield from page.rows
         offset += len(page.rows)
         if not page.rows or offset >= page.total:

@@ -197,7 +197,7 @@ def test_status_shows_the_active_job_and_why_it_does_what_it_does(service: Backf
     assert f"Job {job['jobId']} (data-collection) is pending" in text
     assert "0.0 %, 0 of 6 items: 0 processed, 0 skipped, 0 failed" in text
     assert "Waiting for a worker; none has ever reported." in text
-    service.storage.jobs.report_worker(datetime(2024, 3, 14, 9, 26, tzinfo=UTC))
+    service.storage.control.report_worker(datetime(2024, 3, 14, 9, 26, tzinfo=UTC))
     assert "none has reported since 09:26 UTC on 14 Mar 2024." in said("status")
     assert "0 made, 0 this minute; idle" in text
     assert without_metadata(told("status")) == values.job(service.job(UUID(job["jobId"])))

@@ -16,12 +16,12 @@ def found() -> list[str]:
 
 def test_a_pending_job_without_a_worker_is_reported_with_the_command_that_starts_one(served: BackfillService) -> None:
     assert found() == []
-    job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     (message,) = found()
     assert message.startswith(f"Job {job.id} is pending. No worker is running")
     assert "manage.py backfill work" in message
     assert [each for each in run_checks() if each.id == "backfill.W004"] == [], "Other checks read no database."
-    served.storage.jobs.report_worker(served.now())
+    served.storage.control.report_worker(served.now())
     assert found() == []
 
 

@@ -33,7 +33,8 @@ from backfill.service.commands import BackfillService
 from sample_dashboard.server import Answer
 from sample_dashboard.world import SampleWorld
 from tests.fault_server import CERTIFICATE, FaultServer, Respond, sample_dashboard
-from tests.unit.fakes import FAST, FakeStorage, eventually, utc_now
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import FAST, eventually, utc_now
 
 GOOD = sample_dashboard(SampleWorld(date(2026, 11, 1), districts=3, clubs=5))
 REQUEST = JobRequest(
@@ -50,7 +51,7 @@ class Collecting:
     """A job that a worker of this process runs."""
 
     def __init__(self, server: FaultServer, client: DashboardClient, *, ignores_robots: bool) -> None:
-        self.server, self.storage = server, FakeStorage()
+        self.server, self.storage = server, MemoryStorage()
         robots = None if ignores_robots else Robots(client, now=utc_now)
         self.service = BackfillService(
             storage=self.storage,

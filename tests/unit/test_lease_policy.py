@@ -34,13 +34,14 @@ from backfill.engine.runner import Runner
 from backfill.errors import JobConflict
 from backfill.rate_limit import Limiter
 from backfill.service.commands import BackfillService
+from backfill.storage import Change
+from tests.memory_storage import MemoryStorage
 from tests.short_lease_settings import BACKFILL_LEASE_POLICY as SHORT
 from tests.unit.fakes import (
     FAST,
     NOW,
     FakeClock,
     FakeExecution,
-    FakeStorage,
     FakeWork,
     a_job,
     a_plan,
@@ -54,7 +55,7 @@ QUICKLY_STALE = replace(SHORT, stale_after=10 * SECOND)
 PLAN = a_plan()
 
 
-def a_service(storage: FakeStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
+def a_service(storage: MemoryStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
     return BackfillService(
         storage=storage,
         handlers={JobType.DATA_COLLECTION: FakeWork(PLAN)},
@@ -113,16 +114,16 @@ def test_a_job_is_stale_and_displaced_after_the_time_of_the_policy() -> None:
 
 
 def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
-    storage, seconds = FakeStorage(), [100.0]
+    storage, seconds = MemoryStorage(), [100.0]
     storage.jobs.put_in(a_job(progress=Progress(total_items=PLAN.total_items)), PLAN)
-    claim = JobManager(storage.jobs, RuntimeConfig(lease_policy=SHORT)).claim("runner", NOW + timedelta(hours=1))
+    claim = JobManager(storage, RuntimeConfig(lease_policy=SHORT)).claim("runner", NOW + timedelta(hours=1))
     assert claim is not None
     assert claim.job.lease is not None
     assert claim.job.lease.expires_at == NOW + timedelta(hours=1) + 3 * SECOND
     recorded = claim.record((), LimiterReport(), NOW + timedelta(hours=1) + SECOND)
     assert recorded.lease is not None
     assert recorded.lease.expires_at == NOW + timedelta(hours=1) + 4 * SECOND
-    watching = JobManager(storage.jobs, RuntimeConfig(clock=Clock(monotonic=lambda: seconds[0]), lease_policy=SHORT))
+    watching = JobManager(storage, RuntimeConfig(clock=Clock(monotonic=lambda: seconds[0]), lease_policy=SHORT))
     assert watching.claim("next", NOW) is None, "By its own clock the lease ends in an hour."
     seconds[0] += 2.9
     assert watching.claim("next", NOW) is None
@@ -133,21 +134,21 @@ def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
 
 
 def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
-    storage, clock = FakeStorage(), VirtualClock.at()
+    storage, clock = MemoryStorage(), VirtualClock.at()
     policy = LeasePolicy(duration=SECOND, renew_after=0.4 * SECOND, poll_interval=0.1 * SECOND)
     storage.jobs.put_in(a_job(progress=Progress(total_items=1)), a_plan(1, ("01",)))
-    claim = JobManager(storage.jobs, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", clock.now())
+    claim = JobManager(storage, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", clock.now())
     assert claim is not None
     enough = clock.event()
     renewals: list[Job] = []
     update = storage.jobs.update
 
-    def counted(*args: object, **options: object) -> Job:
-        job = update(*args, **options)  # type: ignore[arg-type]
-        renewals.append(job)
+    def counted(*args: object, **options: object) -> Change[Job]:
+        changed = update(*args, **options)  # type: ignore[arg-type]
+        renewals.append(changed.after)
         if len(renewals) >= 3:
             enough.set()
-        return job
+        return changed
 
     storage.jobs.update = counted  # type: ignore[method-assign]
 
@@ -156,13 +157,13 @@ def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
         return an_outcome(item, at=clock.now())
 
     execution, in_time = FakeExecution(do), list[bool]()
-    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
+    limiter = Limiter(FAST, storage.control.update_schedule, clock=clock)
     Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None).run()
     assert in_time == [True]
 
 
 def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worker() -> None:
-    storage, clock = FakeStorage(), FakeClock()
+    storage, clock = MemoryStorage(), FakeClock()
     service = a_service(storage, QUICKLY_STALE, clock)
     request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=PLAN.days[0].date, end_date=PLAN.days[-1].date)
     ann = Actor("ann", Channel.API)

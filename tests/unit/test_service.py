@@ -50,11 +50,11 @@ from backfill.errors import (
     StorageUnavailable,
 )
 from backfill.service.commands import BackfillService
+from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import (
     DAY,
     NOW,
     FakeClock,
-    FakeStorage,
     FakeWork,
     a_job,
     a_plan,
@@ -76,7 +76,7 @@ class Service(BackfillService):
 
     def __init__(self) -> None:
         self.clock, self.nudges = FakeClock(), list[int]()
-        self.work, self.memory = FakeWork(PLAN), FakeStorage()
+        self.work, self.memory = FakeWork(PLAN), MemoryStorage()
         super().__init__(
             storage=self.memory,
             handlers={JobType.DATA_COLLECTION: self.work},

@@ -28,16 +28,8 @@ from backfill.engine import worker as worker_module
 from backfill.engine.worker import Dispatcher, Worker
 from backfill.errors import CorruptRecord
 from backfill.job_types.base import JobTypeHandler
-from tests.unit.fakes import (
-    FAST,
-    FakeExecution,
-    FakeJobs,
-    FakeStorage,
-    FakeWork,
-    a_job,
-    a_plan,
-    an_outcome,
-)
+from tests.memory_storage import MemoryJobs, MemoryStorage
+from tests.unit.fakes import FAST, FakeExecution, FakeWork, a_job, a_plan, an_outcome
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -55,7 +47,7 @@ SLOW = LeasePolicy(poll_interval=timedelta(seconds=14))
 """The longest poll interval that the lease allows."""
 
 
-def stored(storage: FakeStorage, **fields: object) -> Job:
+def stored(storage: MemoryStorage, **fields: object) -> Job:
     now = clock.now()
     return storage.jobs.put_in(
         a_job(created_at=now, progressed_at=now, progress=Progress(total_items=PLAN.total_items), **fields), PLAN
@@ -63,7 +55,7 @@ def stored(storage: FakeStorage, **fields: object) -> Job:
 
 
 def worker_of(
-    storage: FakeStorage,
+    storage: MemoryStorage,
     execution: FakeExecution | None = None,
     *,
     retention: timedelta = timedelta(days=30),
@@ -93,13 +85,13 @@ def working(*workers: Worker) -> Iterator[None]:
             worker.stop()
 
 
-def status_of(storage: FakeStorage, job: Job) -> Status:
+def status_of(storage: MemoryStorage, job: Job) -> Status:
     return storage.jobs.rows[job.id].status
 
 
 def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
     """R1.4, R10.1"""
-    storage, execution = FakeStorage(), FakeExecution()
+    storage, execution = MemoryStorage(), FakeExecution()
     with working(worker_of(storage, execution)):
         first = stored(storage)
         assert clock.eventually(lambda: status_of(storage, first) is Status.COMPLETED)
@@ -109,7 +101,7 @@ def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
 
 
 def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     worker = worker_of(storage, policy=SLOW)
     with working(worker):
         assert clock.eventually(lambda: worker._last_prune is not None)
@@ -121,14 +113,14 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
 def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(FakeJobs, "look_after", 60.0)
-    storage, looks, active = FakeStorage(), list[datetime](), FakeJobs.active
+    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    storage, looks, active = MemoryStorage(), list[datetime](), MemoryJobs.active
 
-    def look(jobs: FakeJobs) -> Job | None:
+    def look(jobs: MemoryJobs) -> Job | None:
         looks.append(clock.now())
         return active(jobs)
 
-    monkeypatch.setattr(FakeJobs, "active", look)
+    monkeypatch.setattr(MemoryJobs, "active", look)
     worker = worker_of(storage)
     with working(worker):
         assert clock.eventually(lambda: looks)
@@ -140,8 +132,8 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
 
 def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """R10.1: a lease that is given back is taken up within two seconds, whatever a look costs."""
-    monkeypatch.setattr(FakeJobs, "look_after", 60.0)
-    storage = FakeStorage()
+    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    storage = MemoryStorage()
     job = stored(storage)
     held = storage.jobs.rows[job.id] = job.claimed("another", clock.now())
     with working(worker_of(storage)):
@@ -152,7 +144,7 @@ def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: p
 
 def test_of_two_workers_one_claims_a_job() -> None:
     """R3.1"""
-    storage, gate = FakeStorage(), FakeExecution()
+    storage, gate = MemoryStorage(), FakeExecution()
     workers = [worker_of(storage, gate) for _ in range(3)]
     assert len({worker.owner for worker in workers}) == 3
     with working(*workers):
@@ -165,7 +157,7 @@ def test_of_two_workers_one_claims_a_job() -> None:
 
 def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -> None:
     """R10.1, R10.4"""
-    storage, now = FakeStorage(), clock.now()
+    storage, now = MemoryStorage(), clock.now()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", now - timedelta(seconds=14.5))
     with working(worker_of(storage)):
@@ -179,7 +171,7 @@ def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -
 
 def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later() -> None:
     """R10.1: the campaign's median of resumes was a pause too long."""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", clock.now() - timedelta(seconds=14.5))
     with working(worker_of(storage, policy=SLOW)):
@@ -193,7 +185,7 @@ def test_a_worker_that_stops_gives_the_lease_back() -> None:
         assert clock.eventually(worker._stop.is_set)
         return an_outcome(item)
 
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     worker = worker_of(storage, FakeExecution(asks))
     with working(worker):
@@ -207,7 +199,7 @@ def test_a_worker_that_stops_gives_the_lease_back() -> None:
 
 def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backfill.engine.worker")
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     storage.store.is_down = True
     with working(worker_of(storage)):
@@ -219,7 +211,7 @@ def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest
 
 
 def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     storage.store.broken_by = ZeroDivisionError("by nought")
     with working(worker_of(storage)):
         assert clock.eventually(lambda: "Unexpected error in the worker" in caplog.text)
@@ -229,7 +221,7 @@ def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: py
 
 
 def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     broken = stored(storage)
     storage.jobs.plans[broken.id] = b"no plan"
     with working(worker_of(storage)):
@@ -241,7 +233,7 @@ def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.L
 
 def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence() -> None:
     """R2.4"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage, job_type=JobType.ANALYTICS_GENERATION)
     with working(worker_of(storage)):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
@@ -258,7 +250,7 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     def skips(day: PlannedDay) -> list[Outcome]:
         raise CorruptRecord(f"What is stored of {day.date} cannot be read.")
 
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     with working(worker_of(storage, FakeExecution(skips=skips))):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
@@ -268,7 +260,7 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
 
 def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
     """R12.3, R12.4"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = replace(
         job,
@@ -283,7 +275,7 @@ def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
 
 def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() -> None:
     """R1.7"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
 
     def ended(days_ago: float) -> Job:
         at = clock.now() - timedelta(days=days_ago)
@@ -304,7 +296,7 @@ def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() 
 
 def test_an_active_job_is_never_removed_however_old() -> None:
     """R1.7"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     paused = storage.jobs.put_in(a_job(status=Status.PAUSED, created_at=clock.now() - timedelta(days=400)))
     worker_of(storage)._work_once()
     assert set(storage.jobs.rows) == {paused.id}
@@ -312,7 +304,7 @@ def test_an_active_job_is_never_removed_however_old() -> None:
 
 def test_a_process_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "_process_worker", None)
-    storage, made = FakeStorage(), list[Worker]()
+    storage, made = MemoryStorage(), list[Worker]()
 
     def new_worker() -> Worker:
         made.append(worker_of(storage))
@@ -328,17 +320,17 @@ def test_a_process_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     worker = worker_of(storage)
     worker._work_once()
-    first = storage.jobs.seen_at
+    first = storage.control.seen_at
     assert first == clock.now()
     clock.sleep(29)
     worker._work_once()
-    assert storage.jobs.seen_at == first
+    assert storage.control.seen_at == first
     clock.sleep(1)
     worker._work_once()
-    assert storage.jobs.seen_at == clock.now()
+    assert storage.control.seen_at == clock.now()
 
 
 class Listener:
@@ -361,7 +353,7 @@ class Listener:
 
 
 def test_the_dispatcher_runs_with_the_worker_and_learns_of_outages_and_ended_jobs() -> None:
-    storage, listener = FakeStorage(), Listener()
+    storage, listener = MemoryStorage(), Listener()
 
     def asks(item: WorkItem) -> Outcome:
         assert clock.eventually(lambda: "outage over" in listener.heard)
@@ -378,7 +370,7 @@ def test_the_dispatcher_runs_with_the_worker_and_learns_of_outages_and_ended_job
         assert clock.eventually(lambda: "wake" in listener.heard)
     assert listener.heard == [
         "start",
-        "outage: The job store does not answer: it is told so.",
+        "outage: The job store does not answer: it is down.",
         "outage over",
         "wake",
         "stop",
