@@ -26,7 +26,7 @@ def started(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Started:
     monkeypatch.delenv(backfill_apps.STARTS_AFTER_FORK, raising=False)
     monkeypatch.setattr(worker_module, "_process_worker", None)
     monkeypatch.setattr(backfill_apps, "_serves", False)
-    monkeypatch.setattr(backfill_apps.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("backfill.apps.signal.signal", lambda *_: None)
     worker = Mock(start=lambda: starts.append(apps.ready_event.is_set()))
     monkeypatch.setattr("backfill.bootstrap.new_worker", lambda _: worker)
     return starts
