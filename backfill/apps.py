@@ -1,32 +1,94 @@
-"""The application, and the hook by which a serving process resumes the job."""
+"""The Django application, and the start of the worker in serving processes."""
 
 from __future__ import annotations
 
-import inspect
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from types import FrameType
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 
 from django.apps import AppConfig, apps
 from django.conf import settings
 
+logger = logging.getLogger(__name__)
 
-def _callers() -> Iterator[str]:
-    """The modules on the call stack, innermost first."""
-    frame: FrameType | None = inspect.currentframe()
-    while frame is not None:
-        yield str(frame.f_globals.get("__name__", ""))
-        frame = frame.f_back
+STARTS_AFTER_FORK = "BACKFILL_WORKER_STARTS_AFTER_FORK"
+"""The environment variable by which gunicorn.conf.py takes over the start of the worker."""
+
+_serves = False
 
 
-def _is_runserver() -> bool:
-    """Whether this is the process of runserver that serves, and not the reloader that watches it."""
-    if len(sys.argv) < 2 or sys.argv[1] != "runserver":
-        return False
-    return os.environ.get("RUN_MAIN") == "true" or "--noreload" in sys.argv
+def declare_serving() -> None:
+    """Declare that this process serves requests. `wsgi.py` and `asgi.py` call it before they load the application."""
+    global _serves  # noqa: PLW0603 - a property of the process
+    _serves = True
+    if apps.ready:  # runserver sets Django up before it imports wsgi.py
+        _start_worker_of_server()
+
+
+def start_worker() -> None:
+    """Start the worker of this process, unless BACKFILL_WORKER is off or it runs already."""
+    if settings.BACKFILL_WORKER == "off":
+        return
+    # After apps are loaded, and so that commands that start no worker do not import the engine.
+    from backfill.bootstrap import backfill_service, new_worker
+    from backfill.engine.worker import start_process_worker
+
+    worker = new_worker(backfill_service())  # here, so that an invalid setting stops the start
+    if apps.ready:
+        start_process_worker(lambda: worker)
+        return
+
+    def start_when_ready() -> None:
+        apps.ready_event.wait()  # before that, Django warns about database queries
+        start_process_worker(lambda: worker)
+
+    threading.Thread(target=start_when_ready, name="backfill-start", daemon=True).start()
+
+
+def _start_worker_of_server() -> None:
+    """Start the worker here, or after the fork if the server forks after it has loaded the application."""
+    if settings.BACKFILL_WORKER == "off" or os.environ.get(STARTS_AFTER_FORK):
+        return
+    if (uwsgi := _uwsgi()) is not None:
+        _start_worker_in_uwsgi(uwsgi)
+        return
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # exit handlers run: the worker returns its lease
+    start_worker()
+
+
+def _uwsgi() -> ModuleType | None:
+    """Return the module that exists only in processes of uWSGI."""
+    try:
+        return import_module("uwsgi")
+    except ImportError:
+        return None
+
+
+def _start_worker_in_uwsgi(uwsgi: ModuleType) -> None:
+    """uWSGI runs no threads of Python without --enable-threads, and loads the application before it forks."""
+    if not {"enable-threads", "threads"} & set(uwsgi.opt):
+        logger.warning(
+            "uWSGI runs without --enable-threads, so it runs no worker. Set it, or run: manage.py backfill work"
+        )
+        return
+    if uwsgi.worker_id():  # with --lazy-apps the fork is over
+        start_worker()
+        return
+    earlier: Callable[[], None] | None = getattr(uwsgi, "post_fork_hook", None)
+
+    def start_after_fork() -> None:
+        if earlier is not None:
+            earlier()
+        if uwsgi.worker_id():  # not in mules and spoolers
+            start_worker()
+
+    uwsgi.post_fork_hook = start_after_fork  # type: ignore[attr-defined]
 
 
 class BackfillConfig(AppConfig):
@@ -35,40 +97,8 @@ class BackfillConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Start the worker thread where this process serves. The database is asked nothing here.
-
-        A process serves where the application is loaded for WSGI or ASGI, or by runserver; no other command, shell or
-        test does. Under `gunicorn --preload` the application is loaded in the arbiter, which only forks: there each
-        child starts its own, since threads do not come along. Gunicorn tells nobody where it loads the application,
-        but the call stack does.
-        """
+        """Start the worker if this process serves. Makes no database query."""
         from backfill import checks  # noqa: F401 - registers the system checks
 
-        if settings.BACKFILL_WORKER == "off":
-            return
-        callers = set(_callers())
-        is_loaded_to_serve = bool(callers & {"django.core.wsgi", "django.core.asgi"})
-        if not is_loaded_to_serve and not _is_runserver():
-            return
-        from backfill.bootstrap import backfill_service
-        from backfill.engine.worker import Worker, restart_after_fork, start_here
-        from backfill.webhooks import new_worker
-
-        def worker_here() -> Worker:
-            return new_worker(backfill_service())
-
-        in_gunicorn = any(name.startswith("gunicorn.") for name in callers)
-        in_gunicorn_worker = any(name.startswith("gunicorn.workers.") for name in callers)
-        if in_gunicorn and not in_gunicorn_worker:
-            os.register_at_fork(after_in_child=lambda: restart_after_fork(worker_here))
-            return
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            # As a Ctrl-C does: the exit handlers run, and the worker gives its lease back.
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        worker = worker_here()  # at once, so that a setting that is wrong stops the start
-
-        def begin() -> None:
-            apps.ready_event.wait()  # until then, Django warns of whoever asks the database
-            start_here(lambda: worker)
-
-        threading.Thread(target=begin, name="backfill-begin", daemon=True).start()
+        if _serves:
+            _start_worker_of_server()

@@ -1,33 +1,58 @@
-"""The composition root: it builds the service from the settings."""
+"""The composition root: settings → service, worker and webhook dispatcher."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from functools import cache
 
+from django.conf import settings
+
+from backfill.dashboard.client import DashboardClient
 from backfill.domain import AllowedHours
-from backfill.domain.clock import utc_now
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.worker import Worker, wake_process_worker
+from backfill.job_types.collection.robots import Robots
+from backfill.job_types.registry import job_type_handlers
 from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
+from backfill.webhooks import WebhookDispatcher, key_of
+
+
+def runtime_config() -> RuntimeConfig:
+    """Raises ValueError if the allowed hours or their time zone are invalid."""
+    return RuntimeConfig(
+        allowed_hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),
+        lease_policy=settings.BACKFILL_LEASE_POLICY,
+        retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
+        audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
+    )
 
 
 @cache
 def backfill_service() -> BackfillService:
-    """The service as the settings say, one a process."""
-    from django.conf import settings
+    """Return the service of this process. Raises ValueError, with a message for the operator, for invalid settings."""
+    config, storage = runtime_config(), open_storage(settings.BACKFILL_STORAGE)
+    client, now = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT), config.clock.now
+    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=now)
+    handlers = job_type_handlers(storage, client, executor=settings.BACKFILL_EXECUTOR, now=now, robots=robots)
+    return BackfillService(storage, handlers, config, wake=wake_process_worker)
 
-    from backfill.dashboard.client import DashboardClient
-    from backfill.job_types.collection.robots import Robots
-    from backfill.job_types.registry import job_type_handlers
 
-    storage = open_storage(settings.BACKFILL_STORAGE)
-    client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
-    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=utc_now)
-    return BackfillService(
-        storage=storage,
-        handlers=job_type_handlers(storage, client, executor=settings.BACKFILL_EXECUTOR, now=utc_now, robots=robots),
-        retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),
-        audit_retention=timedelta(days=settings.BACKFILL_AUDIT_DAYS),
-        hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),
-        lease_policy=settings.BACKFILL_LEASE_POLICY,
+def webhook_dispatcher(service: BackfillService) -> WebhookDispatcher | None:
+    """Return None if no receiver is configured. Raises ValueError if the secret is missing or invalid."""
+    url = settings.BACKFILL_WEBHOOK_URL
+    if not url:
+        return None
+    key = key_of(settings.BACKFILL_WEBHOOK_SECRET)
+    return WebhookDispatcher(service.storage, url, key, clock=service.config.clock)
+
+
+def new_worker(service: BackfillService) -> Worker:
+    """Return a worker, not started yet, that runs the jobs of the service and delivers its webhook events."""
+    return Worker(
+        service.storage,
+        service.handlers,
+        prune=service.prune,
+        config=service.config,
+        dispatcher=webhook_dispatcher(service),
     )

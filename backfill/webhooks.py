@@ -21,11 +21,9 @@ from urllib3.exceptions import HTTPError
 from backfill.dashboard.network import Route, reason
 from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
-from backfill.engine.worker import Worker, WorkerExtension
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.serializers.webhooks import WebhookMessage, WebhookMessageSerializer
-from backfill.service.commands import BackfillService
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +39,6 @@ _BASE64_PREFIX = "whsec_"
 
 _GONE = 410
 """The receiver does not want this event any more."""
-
-
-def receiver() -> tuple[str, bytes] | None:
-    """Return URL and key from the settings, or None without a receiver. Raises ValueError for an invalid secret."""
-    from django.conf import settings
-
-    url = settings.BACKFILL_WEBHOOK_URL
-    return (url, key_of(settings.BACKFILL_WEBHOOK_SECRET)) if url else None
-
-
-def new_worker(service: BackfillService) -> Worker:
-    """Return a worker, with a WebhookDispatcher if the settings name a receiver."""
-    configured = receiver()
-    if configured is None:
-        return service.new_worker()
-    dispatcher = WebhookDispatcher(service.storage.jobs, *configured, clock=service.worker_clock)
-    return service.new_worker(extension=dispatcher)
 
 
 def key_of(secret: str) -> bytes:
@@ -85,11 +66,11 @@ def message_body(job: Job, event: WebhookEvent) -> bytes:
     return json.dumps(WebhookMessageSerializer.render(WebhookMessage(job, event))).encode()
 
 
-class WebhookDispatcher(WorkerExtension):
+class WebhookDispatcher:
     """Delivers due events in its own thread. Dispatchers of any number of processes share the events."""
 
-    def __init__(self, jobs: JobStorage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._jobs, self._url, self._key, self._now = jobs, url, key, clock.now
+    def __init__(self, storage: Storage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._storage, self._url, self._key, self._now = storage, url, key, clock.now
         self._clock = clock
         self._stop, self._wake = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
@@ -129,7 +110,7 @@ class WebhookDispatcher(WorkerExtension):
                 break
             self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
-        self._jobs.disconnect()
+        self._storage.control.disconnect()
 
     def deliver_unstored(self) -> None:
         if (unstored := self._unstored) is None:
@@ -142,9 +123,9 @@ class WebhookDispatcher(WorkerExtension):
             self._unstored = (job, after)
 
     def deliver_due(self) -> None:
-        for job_id in self._jobs.with_webhook_event_due(self._now()):
+        for job_id in self._storage.jobs.with_webhook_event_due(self._now()):
             try:
-                job = self._jobs.get(job_id)
+                job = self._storage.jobs.get(job_id)
             except CorruptRecord as exc:
                 self._note_unreadable(job_id, exc)
                 continue
@@ -180,7 +161,7 @@ class WebhookDispatcher(WorkerExtension):
             return job.with_webhook_events(after) if is_unchanged else job
 
         try:
-            job = self._jobs.update(job_id, change)
+            job = self._storage.jobs.update(job_id, change).after
         except JobNotFound:
             return None  # the job was removed
         return job if is_unchanged else None

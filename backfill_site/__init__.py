@@ -1,1 +1,1 @@
-"""The Django site: settings, addresses, and the door for WSGI servers."""
+"""The Django site: settings, URLs, the WSGI and ASGI applications."""

@@ -1,11 +1,10 @@
-"""Settings, all from the environment or a `.env` beside manage.py. docs/configuration.md lists them.
+"""Django's settings. The table in backfill/settings_table.py declares those that operators set.
 
-What is no value of a setting stops the start with a sentence, where system checks would come too late to name it:
-serving processes run none of them.
+They are read from the environment, or from a `.env` next to manage.py. Invalid values of most types stop the start,
+since serving processes run no system checks.
 """
 
 import os
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from backfill.domain import LeasePolicy
+from backfill.settings_table import read_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-_ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
-_MOST_DAYS = 36_500
 
 _ENV_FILE = os.environ.get("BACKFILL_ENV_FILE", str(BASE_DIR / ".env"))
 if "BACKFILL_ENV_FILE" in os.environ and not Path(_ENV_FILE).exists():
@@ -25,61 +23,36 @@ if "BACKFILL_ENV_FILE" in os.environ and not Path(_ENV_FILE).exists():
 environ.Env.read_env(_ENV_FILE)
 
 
-def _text(name: str, default: str = "") -> str:
-    """As it is written: Env.str would take a text that begins with $ for the name of another variable."""
-    return os.environ.get(name, default)
+try:
+    _values = read_settings(os.environ)
+except ValueError as exc:
+    raise ImproperlyConfigured(str(exc)) from None
+globals().update({name: value for name, value in _values.items() if name.startswith("BACKFILL_")})
 
-
-def _one_of(name: str, default: str, choices: Collection[str]) -> str:
-    value = _text(name, default)
-    if value not in choices:
-        raise ImproperlyConfigured(f"{name} is {value!r}; set it to one of: {', '.join(choices)}.")
-    return value
-
-
-def _is_on(name: str) -> bool:
-    """Refused is a slip like `ture`: taken for false, it would turn off what was meant to be on."""
-    value = _text(name).strip().lower()
-    if value not in _ON | _OFF:
-        raise ImproperlyConfigured(f"{name} is {value!r}; set it to true or false.")
-    return value in _ON
-
-
-def _days(name: str, default: int) -> int:
-    value = _text(name, str(default))
-    if not (value.isdecimal() and 1 <= int(value) <= _MOST_DAYS):
-        raise ImproperlyConfigured(f"{name} is {value!r}; set it to a number of days from 1 to {_MOST_DAYS}.")
-    return int(value)
-
-
-def _names(name: str, default: str = "") -> list[str]:
-    return [value.strip() for value in _text(name, default).split(",") if value.strip()]
-
-
-DEBUG = _is_on("DJANGO_DEBUG")
+DEBUG = _values["DJANGO_DEBUG"]
 _DEVELOPMENT_KEY = "for-development-only-" + "0" * 40
-SECRET_KEY = _text("DJANGO_SECRET_KEY") or (_DEVELOPMENT_KEY if DEBUG else "")
+SECRET_KEY = _values["DJANGO_SECRET_KEY"] or (_DEVELOPMENT_KEY if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DJANGO_SECRET_KEY is not set. Set it to a long random text, or set DJANGO_DEBUG=true on your own machine."
     )
-ALLOWED_HOSTS = _names("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = _names("DJANGO_CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = _values["DJANGO_ALLOWED_HOSTS"]
+CSRF_TRUSTED_ORIGINS = _values["DJANGO_CSRF_TRUSTED_ORIGINS"]
 
-_HTTPS = _is_on("DJANGO_HTTPS")
+_HTTPS = _values["DJANGO_HTTPS"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside the network, without TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ("/api/docs",),  # that page's own script is inline
+    "EXCLUDE_URL_PREFIXES": ("/api/docs",),  # that page has an inline script
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],  # the admin's own style sheets hold icons
+        "img-src": ["'self'", "data:"],  # icons in the style sheets of Django's admin
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
         "form-action": ["'self'"],
@@ -136,13 +109,13 @@ TEMPLATES = [
 
 
 def _database(url: str) -> dict[str, Any]:
-    """The default database; a relative SQLite path is one beside manage.py."""
+    """Return the default database. A relative SQLite path is relative to manage.py."""
     database: dict[str, Any] = {}
     if url.partition("://")[0] in {"sqlite", "postgres", "postgresql"}:
-        with suppress(ValueError):  # of a port that is no number
+        with suppress(ValueError):  # a port that is not a number
             database = environ.Env.db_url_config(url)
     if database.get("NAME", "") in {"", ":memory:"}:
-        # Not quoted, since it may hold a password.
+        # The message does not contain the value, which may contain a password.
         raise ImproperlyConfigured(
             "DATABASE_URL names no database; write it like sqlite:///FOLDER/FILE or postgres://USER:PASSWORD@HOST/NAME."
         )
@@ -151,9 +124,9 @@ def _database(url: str) -> dict[str, Any]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
-            raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be made: {exc.strerror}.") from exc
+            raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
         database["NAME"] = str(path)
-        # IMMEDIATE: a transaction that reads before it writes waits for its turn, where it else would fail at once.
+        # IMMEDIATE: a transaction that reads before it writes waits for its turn instead of failing at once.
         # WAL: readers and the writer do not wait for each other. NORMAL keeps the order of commits through a kill.
         database["OPTIONS"] = {
             "timeout": 20,
@@ -161,11 +134,11 @@ def _database(url: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
-        # A process that freezes within a transaction (a paused machine, a lost network) would keep its locks for as
-        # long; its session is ended instead. What it writes when it is back is refused, as from any lost runner.
+        # A process that freezes within a transaction (a paused machine, a lost network) would keep its locks, so
+        # PostgreSQL ends its session. The fencing token rejects its later writes.
         timeouts = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s"
-        # A server whose machine or network is gone says nothing any more. It is given up in seconds; the system would
-        # send again for a quarter of an hour, and wait for two hours where it had nothing to send.
+        # Detects an unreachable server in seconds. By default the system retransmits for 15 minutes, and waits for two
+        # hours if it has nothing to send.
         silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3}
         database["OPTIONS"] = {"options": timeouts, **silence, **database.get("OPTIONS", {})}
         database["CONN_MAX_AGE"] = 60
@@ -173,7 +146,7 @@ def _database(url: str) -> dict[str, Any]:
     return database
 
 
-DATABASES = {"default": _database(_text("DATABASE_URL", "sqlite:///var/backfill.sqlite3"))}
+DATABASES = {"default": _database(_values["DATABASE_URL"])}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -198,7 +171,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True  # one process, no build step: the files of the packages are served where they lie
+WHITENOISE_USE_FINDERS = True  # files are served from the packages: no collectstatic
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
@@ -223,9 +196,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "COMPONENT_SPLIT_PATCH": False,  # PUT and PATCH take the same
+    "COMPONENT_SPLIT_PATCH": False,  # PUT and PATCH take the same body
     "CAMELIZE_NAMES": True,
-    "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # those are for who reads the code
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # docstrings are for readers of the code
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "JobType": "backfill.domain.JobType",
@@ -235,26 +208,9 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-BACKFILL_STORAGE = _text("BACKFILL_STORAGE", "orm")
-BACKFILL_FIRESTORE_PREFIX = _text("BACKFILL_FIRESTORE_PREFIX", "backfill")
-BACKFILL_FIRESTORE_DATABASE = _text("BACKFILL_FIRESTORE_DATABASE", "(default)")
-BACKFILL_DASHBOARD_URL = _text("BACKFILL_DASHBOARD_URL", "https://dashboards.toastmasters.org")
-BACKFILL_CONTACT = _text("BACKFILL_CONTACT")
-BACKFILL_IGNORE_ROBOTS = _is_on("BACKFILL_IGNORE_ROBOTS")
-BACKFILL_ALLOWED_HOURS = _text("BACKFILL_ALLOWED_HOURS")
-BACKFILL_TIME_ZONE = _text("BACKFILL_TIME_ZONE", "UTC")
-BACKFILL_WORKER = _one_of("BACKFILL_WORKER", "auto", ("auto", "off"))
-BACKFILL_EXECUTOR = _text("BACKFILL_EXECUTOR", "threads")
-BACKFILL_RETENTION_DAYS = _days("BACKFILL_RETENTION_DAYS", 30)
-BACKFILL_WEBHOOK_URL = _text("BACKFILL_WEBHOOK_URL")
-BACKFILL_WEBHOOK_SECRET = _text("BACKFILL_WEBHOOK_SECRET")
-BACKFILL_AUDIT_DAYS = _days("BACKFILL_AUDIT_DAYS", 365)
-
 BACKFILL_LEASE_POLICY = LeasePolicy()
-"""No setting of the environment: every process of an installation must use the same one. Tests use a short policy."""
+"""Not in the environment: all processes of an installation must use the same policy. Tests use a short one."""
 
-_LOG_LEVEL = _one_of("BACKFILL_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
-_LOG_FORMAT = _one_of("BACKFILL_LOG_FORMAT", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -268,10 +224,10 @@ LOGGING = {
             "timestamp": True,
         },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _LOG_FORMAT}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _values["BACKFILL_LOG_FORMAT"]}},
     "loggers": {
-        "backfill": {"handlers": ["console"], "level": _LOG_LEVEL},
-        # Without debug, Django would tell of its errors by mail only.
+        "backfill": {"handlers": ["console"], "level": _values["BACKFILL_LOG_LEVEL"]},
+        # Without this, Django reports errors by mail only if DEBUG is off.
         "django": {"handlers": ["console"], "level": "INFO" if DEBUG else "ERROR"},
     },
 }

@@ -20,7 +20,7 @@ from benchmarks.harness import delete_rows, environment, print_figure, run_job, 
 if TYPE_CHECKING:
     from backfill.domain import JobRequest
     from backfill.service.commands import BackfillService
-    from backfill.storage import JobStorage
+    from backfill.storage import Storage
 
 
 def bare_loop(service: BackfillService, request: JobRequest) -> tuple[int, float]:
@@ -119,7 +119,7 @@ def share_of_the_rate() -> None:
         dashboard.wait()
 
 
-def million_items(jobs: JobStorage, target: str) -> None:
+def million_items(storage: Storage, target: str) -> None:
     import itertools
     import resource
 
@@ -157,8 +157,8 @@ def million_items(jobs: JobStorage, target: str) -> None:
         config=JobConfig(start_date=days[0].date, end_date=days[-1].date),
         progress=Progress(total_items=plan.total_items),
     )
-    jobs.create(job, plan, displace=lambda active: active.displaced(now + timedelta(days=1)))
-    claim = JobManager(jobs).claim("bench", now)
+    storage.jobs.create(job, plan, displace=lambda active: active.displaced(now + timedelta(days=1)))
+    claim = JobManager(storage).claim("bench", now)
     assert claim is not None
     items = (item for day in days for item in day.items())
     while batch := list(itertools.islice(items, 500)):
@@ -166,14 +166,14 @@ def million_items(jobs: JobStorage, target: str) -> None:
         claim.record((), LimiterReport(), now)
     claim.release(now)
     del claim
-    seconds = timed(lambda: JobManager(jobs).claim("bench-2", now))
+    seconds = timed(lambda: JobManager(storage).claim("bench-2", now))
     print_figure("resume of a ledger of 1,000,050 outcomes", f"{seconds:.2f} s", target)
     print_figure(
         "peak memory of this process",
         f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
         "at most 300 MB",
     )
-    jobs.update(job.id, lambda stored: stored.cancel_requested(now + timedelta(days=1)))
+    storage.jobs.update(job.id, lambda stored: stored.cancel_requested(now + timedelta(days=1)))
 
 
 def ten_years() -> None:
@@ -184,7 +184,7 @@ def ten_years() -> None:
     first, last = date(2013, 7, 1), date(2023, 6, 30)
     for end in month_ends(date(2013, 6, 30), last):  # June is still closing in July
         begin = end.replace(day=1)
-        service.storage.snapshots.save_calendar(
+        service.storage.calendars.save(
             CalendarMonth(
                 month_end=end,
                 districts=tuple(f"{n:02d}" for n in range(1, 131)),
@@ -207,7 +207,7 @@ def main() -> None:
         section(service_for("http://127.0.0.1:9"))
         delete_rows("BackfillJob")
         coverage_map()
-        million_items(service_for("http://127.0.0.1:9").storage.jobs, "at most 5 s")
+        million_items(service_for("http://127.0.0.1:9").storage, "at most 5 s")
         engine_and_bare_loop()
         share_of_the_rate()
         analytics()

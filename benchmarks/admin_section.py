@@ -106,7 +106,7 @@ def running_job(service: BackfillService) -> Callable[[], object]:
         cadence=Cadence.MONTH_ENDS,
     )
     service.start(request, by=Actor("bench", Channel.CLI))
-    claim = JobManager(service.storage.jobs).claim("bench", datetime.now(UTC))
+    claim = JobManager(service.storage).claim("bench", datetime.now(UTC))
     assert claim is not None
     items = (item for day in claim.plan.days for item in day.items())
     limiter = LimiterReport(state=LimiterState.RUNNING, requests_made=100)

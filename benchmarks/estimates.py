@@ -94,6 +94,7 @@ def _recorded(
     service: BackfillService, address: str, limits: RateLimits, scenario: Scenario
 ) -> tuple[Preview, float, list[Sample]]:
     """Run a job. Returns its preview, its duration in seconds, and samples of its estimates."""
+    from backfill.bootstrap import new_worker
     from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType
 
     year = datetime.now(UTC).year
@@ -109,7 +110,7 @@ def _recorded(
     player = threading.Thread(target=_play, args=(address, scenario, ended), daemon=True)
     player.start()
     job = service.start(request, by=Actor("bench", Channel.CLI)).job
-    worker = service.new_worker()
+    worker = new_worker(service)
     began = time.monotonic()
     worker.start()
     estimates: list[tuple[float, Estimate]] = []

@@ -133,7 +133,7 @@ def _documents() -> None:
             began = time.perf_counter()
             job = service.start(request, by=Actor("bench", Channel.CLI)).job
             storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
-            worker, watching = service.new_worker(), _storage([]).jobs
+            worker, watching = services.new_worker(service), _storage([]).jobs
             worker.start()
             page, poll = _reads_of_the_admin()
             while watching.active() is not None:
@@ -184,15 +184,15 @@ def _reads_of_the_admin() -> tuple[int, int]:
 def _years_of_facts() -> None:
     """Read what a plan needs: the facts of the results of 130 districts on each day of a year."""
     charges = Charges()
-    storage = _storage([charges]).snapshots
+    storage = _storage([charges]).results
     days = [date(2023, 1, 1) + timedelta(days=n) for n in range(365)]
     for day in days:
-        storage.put_results([_result(day, f"{district:03d}") for district in range(130)])
+        storage.put([_result(day, f"{district:03d}") for district in range(130)])
     stored = 130 * len(days)
     for when, limit in (("first", ""), ("then", "at most 1 per 100")):
         charges.reset()
         began = time.perf_counter()
-        found = sum(1 for _ in storage.result_facts(days[0], days[-1]))
+        found = sum(1 for _ in storage.metadata(days[0], days[-1]))
         seconds = time.perf_counter() - began
         if found != stored:
             raise AssertionError(f"Found {found:,} facts of {stored:,} results.")

@@ -80,11 +80,12 @@ def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -
     """Run a job in this process. `limits` may exceed the bounds of the service."""
     from dataclasses import replace
 
+    from backfill.bootstrap import new_worker
     from backfill.domain import Actor, Channel
 
     job = service.start(request, by=Actor("bench", Channel.CLI)).job
     service.storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
-    worker = service.new_worker()
+    worker = new_worker(service)
     worker.start()
     while service.job(job.id).status.is_active:
         time.sleep(0.1)

@@ -68,5 +68,5 @@ def job_card(request: HttpRequest, found: Job, permissions: Permissions) -> JobC
         responses.now(),
         shows_all=shows_all,
         last_audit_entry=next(iter(audit_log), None),
-        policy=service.lease_policy,
+        policy=service.config.lease_policy,
     )

@@ -45,10 +45,10 @@ def overview(request: HttpRequest) -> HttpResponse:
                 active=active,
                 permissions=permissions,
                 now=now,
-                policy=service.lease_policy,
+                policy=service.config.lease_policy,
             ),
             "history": history_presenter.job_history(jobs, total, wanted, number, now),
-            "retention_days": service.retention.days,
+            "retention_days": service.config.retention.days,
         },
     )
 
@@ -59,7 +59,9 @@ def job_status(request: HttpRequest) -> HttpResponse:
     service, permissions = responses.get_service(), Permissions.of(request.user)
     job = service.active() or _newest_job()
     shows_all = query_parameters.shows_all_districts(request.GET)
-    etag = card_presenter.etag_of(job, permissions, responses.now(), shows_all=shows_all, policy=service.lease_policy)
+    etag = card_presenter.etag_of(
+        job, permissions, responses.now(), shows_all=shows_all, policy=service.config.lease_policy
+    )
     if responses.etag_matches(request, etag):
         return responses.not_modified(etag)
     return _status_update(request, _card(request, job, permissions), permissions)
@@ -75,7 +77,7 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
         "job_table": history_presenter.job_table([job_card.job] if job_card.job else [], responses.now()),
         "note": start_presenter.note(active, permissions),
         "blocked": start_presenter.start_blocked(
-            active, permissions, responses.now(), responses.get_service().lease_policy
+            active, permissions, responses.now(), responses.get_service().config.lease_policy
         ),
     }
     response = responses.render_fragment(request, "admin/backfill/status_update.html", context)
@@ -91,7 +93,7 @@ def history(request: HttpRequest) -> HttpResponse:
         return overview(request)
     number, jobs, total = _page_of_jobs(wanted, number)
     found = history_presenter.job_history(jobs, total, wanted, number, responses.now())
-    context: Mapping[str, Any] = {"history": found, "retention_days": responses.get_service().retention.days}
+    context: Mapping[str, Any] = {"history": found, "retention_days": responses.get_service().config.retention.days}
     response = responses.render_fragment(request, "admin/backfill/history.html", context)
     response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
     return response
@@ -104,7 +106,7 @@ def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> ca
         job = responses.get_service().job(job.id)  # lists omit the districts
     if job.status.is_active:
         return job_views.job_card(request, job, permissions)
-    shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.get_service().lease_policy
+    shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.get_service().config.lease_policy
     return card_presenter.last_job_card(job, permissions, responses.now(), shows_all=shows_all, policy=policy)
 
 

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from backfill.api import schema
 from backfill.api.base import NO_STORE, OpenView
-from backfill.serializers.probes import HealthSerializer, ReadinessSerializer
+from backfill.serializers.probes import HealthSerializer, ReadinessSerializer, WorkerReport
 
 
 class Health(OpenView):
@@ -21,4 +21,6 @@ class Readiness(OpenView):
     @schema.readiness
     def get(self, request: Request) -> Response:
         self.service.ping()
-        return Response(ReadinessSerializer.render(self.service.worker_seen_at()), headers=NO_STORE)
+        seen_at = self.service.worker_seen_at()
+        report = WorkerReport(seen_at, self.service.missing_worker(seen_at))
+        return Response(ReadinessSerializer.render(report), headers=NO_STORE)

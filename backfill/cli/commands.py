@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError
 
-from backfill import webhooks
+from backfill import bootstrap
 from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
 from backfill.cli.coverage_table import coverage_view
@@ -241,7 +241,7 @@ class Commands:
 
     def work(self) -> int:
         with StopSignals() as stop:
-            worker = webhooks.new_worker(self._service)
+            worker = bootstrap.new_worker(self._service)
             worker.start()
             self._console.note("The worker runs. Ctrl-C or SIGTERM stops it; another worker can continue its job.")
             stop.wait()
@@ -251,7 +251,7 @@ class Commands:
 
     def prune(self) -> int:
         removed = self._service.prune()
-        days = self._service.retention.days
+        days = self._service.config.retention.days
         self._console.say(
             f"{formatting.count(removed, 'job')} that ended more than {days} days ago "
             f"{'was' if removed == 1 else 'were'} removed."

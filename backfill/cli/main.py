@@ -38,12 +38,12 @@ def run(options: Mapping[str, Any]) -> int:
 
 def _run(command: str, options: Mapping[str, Any]) -> int:
     # Imported here to keep --help fast.
-    from backfill import bootstrap, webhooks
+    from backfill import bootstrap
     from backfill.cli.commands import Commands
 
     try:
         service = bootstrap.backfill_service()
-        webhooks.receiver()  # reports invalid settings before a job is started
+        bootstrap.webhook_dispatcher(service)  # reports invalid settings before a job is started
     except ValueError as exc:
         raise CommandError(str(exc)) from exc
     return Commands(service, options).run(command)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from backfill import webhooks
+from backfill import bootstrap
 from backfill.cli.formatting import COMMAND
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.progress_bar import ProgressDisplay, progress_display
@@ -44,7 +44,7 @@ def follow(service: BackfillService, console: ConsoleOutput, job: Job, *, is_ver
     if not job.status.is_active:
         return job
     with StopSignals() as stop, _quiet(is_verbose):
-        worker = webhooks.new_worker(service)
+        worker = bootstrap.new_worker(service)
         worker.start()
         try:
             with progress_display(console.progress) as display:

@@ -27,7 +27,7 @@ from backfill.domain.job import (
 from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
-from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, waiting_for_worker
+from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, missing_worker, waiting_for_worker
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
     Outcome,
@@ -162,6 +162,7 @@ __all__ = [
     "job_changes",
     "kinds_in",
     "limit_changes",
+    "missing_worker",
     "month_end_of",
     "month_ends",
     "normalise_column",

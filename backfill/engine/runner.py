@@ -1,4 +1,4 @@
-"""Runs one claimed job: hands out items, stores what comes back, and keeps the lease."""
+"""Runs one claimed job: starts items, stores their outcomes and renews the lease."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from backfill.domain import (
     WorkItem,
     hold_event,
 )
-from backfill.domain.clock import SYSTEM_CLOCK, Clock
-from backfill.engine.job_manager import Claim
+from backfill.engine.claim import Claim
 from backfill.engine.work_queue import Bundle, WorkQueue
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
 from backfill.job_types.base import Execution, unexpected
@@ -27,19 +26,19 @@ from backfill.rate_limit import Limiter
 logger = logging.getLogger(__name__)
 
 _RETRY_STORE = 1.0
-"""Seconds between two attempts to end a job where the store does not answer."""
+"""Seconds between two attempts to end a job while the store does not respond."""
 
 _LOOK_AFTER = 0.4
-"""Seconds between two looks at what the operator wishes."""
+"""Seconds between two reads of the job for requests of the operator."""
 
 _STOP_WITHIN = 1.0
-"""Seconds that a clean stop waits for requests in flight; what is left undone is done by the next runner."""
+"""Seconds that a clean stop waits for requests in flight; the next runner processes the remaining items."""
 
 _ABORT_AFTER = 3.0
 """Seconds after a cancel or pause until items in flight are aborted."""
 
 _UNWRITTEN_LIMIT = 20_000
-"""Outcomes that may wait to be written; no more are made until they are."""
+"""Outcomes that may wait to be written; no item starts while there are more."""
 
 _DRAINING = frozenset({Status.CANCELLING, Status.PAUSING})
 
@@ -47,7 +46,7 @@ _Result = tuple[Bundle, Sequence[Outcome] | BaseException]
 
 
 class Runner:
-    """One run of one claimed job, in the thread that calls `run` and a thread for each bundle in flight."""
+    """One run of one claimed job, in the thread that calls `run` and one thread for each bundle in flight."""
 
     def __init__(
         self,
@@ -58,17 +57,17 @@ class Runner:
         stop: threading.Event,
         disconnect: Callable[[], None],
         on_store_outage: Callable[[Job, WebhookEvent | None], None] = lambda *_: None,
-        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`stop` is set by the process that ends; `disconnect` lets a thread's connection to the store go.
+        """`stop` is set when the process ends; `disconnect` closes the store connection of the calling thread.
 
         `on_store_outage` is called with the webhook event to send if the outage lasts, since the event cannot be
-        stored meanwhile, and with None when the store answers again.
+        stored meanwhile, and with None when the store responds again.
         """
         self._claim, self._execution, self._limiter = claim, execution, limiter
         self._stop, self._disconnect, self._on_store_outage = stop, disconnect, on_store_outage
+        clock = claim.config.clock
         self._clock, self._now, self._monotonic = clock, clock.now, clock.monotonic
-        self._policy = claim.policy
+        self._policy = claim.config.lease_policy
         self._work_queue = WorkQueue(claim, execution)
         self._limits = claim.job.config.rate_limits
         self._tasks: queue.SimpleQueue[Bundle | None] = clock.queue()
@@ -82,28 +81,33 @@ class Runner:
         self._suspect_items = {WorkItem.of(key) for key in claim.job.crash_isolation.nearly_quarantined}
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
-        self._facts = {"job": str(claim.job.id), "token": claim.job.token}
+        self._fields = {"job": str(claim.job.id), "token": claim.job.token}
         """Fields of every log line."""
 
     def run(self) -> None:
-        """Until the job is ended, released or lost. Returns quietly in each case."""
+        """Run until the job ends, is released, or another runner has claimed it."""
         job = self._claim.job
         logger.info(
             "Job %s: runner starts (token %d, %s).",
             job.id,
             job.token,
             job.status,
-            extra={**self._facts, "status": str(job.status), "resumes": job.resume_count, "takeovers": job.takeovers},
+            extra={
+                **self._fields,
+                "status": str(job.status),
+                "resumes": job.resume_count,
+                "takeovers": job.takeovers,
+            },
         )
         try:
             if self._work():
                 ended = self._retry_until_stored(self._finish)
                 if ended is not None:
-                    logger.info("Job %s: %s.", job.id, ended.status, extra={**self._facts, **_counts(ended)})
+                    logger.info("Job %s: %s.", job.id, ended.status, extra={**self._fields, **_counts(ended)})
             else:
                 self._release()
         except LeaseLost as exc:
-            logger.info("Job %s: this runner ends, touching nothing. %s", job.id, exc.message, extra=self._facts)
+            logger.info("Job %s: this runner ends without a further write. %s", job.id, exc.message, extra=self._fields)
         finally:
             self._limiter.stop()
             for _ in range(self._threads):
@@ -113,15 +117,15 @@ class Runner:
                 self._on_store_outage(job, None)
 
     def _work(self) -> bool:
-        """Whether the job came to its end; False where the process stops."""
+        """Return whether the job is done; False if the process stops."""
         while not self._stop.is_set():
-            self._keep_record()
+            self._record_or_look()
             status = self._claim.job.status
             self._limiter.drain(on=status in _DRAINING)
             self._abort_overdue(status)
             if status not in _DRAINING:
-                self._keep_limits()
-                self._hand_out()
+                self._apply_lowered_limits()
+                self._start_items()
             is_done = not self._in_flight and (status in _DRAINING or self._work_queue.is_empty)
             if is_done and self._is_storing and not self._claim.unwritten:
                 return True
@@ -136,19 +140,19 @@ class Runner:
         elif self._in_flight and self._monotonic() - self._draining_since >= _ABORT_AFTER:
             self._execution.abort()  # at each iteration: an item may just have sent its next request
 
-    # Handing out and taking back.
+    # Items.
 
-    def _keep_limits(self) -> None:
+    def _apply_lowered_limits(self) -> None:
         """An operator may lower the limits of a running job."""
         limits = self._claim.job.config.rate_limits
         if limits != self._limits:
             self._limits = limits
             self._limiter.lower(limits)
 
-    def _hand_out(self) -> None:
+    def _start_items(self) -> None:
         isolate_items = self._isolate_items()
         limit = 1 if isolate_items else self._execution.concurrency(self._limits)
-        until = self._monotonic() + _LOOK_AFTER  # days that need no work may be many
+        until = self._monotonic() + _LOOK_AFTER  # many days may need no work
         while (
             self._is_storing
             and len(self._in_flight) < limit
@@ -159,11 +163,11 @@ class Runner:
             try:
                 bundle = self._work_queue.next()
             except StorageUnavailable as exc:
-                self._not_storing(exc)
+                self._pause_for_outage(exc)
                 return
             if bundle is None:
                 continue
-            if isolate_items and not (bundle := self._recorded_first(bundle)):
+            if isolate_items and not (bundle := self._record_first(bundle)):
                 return
             self._in_flight.append(bundle)
             self._tasks.put(bundle)
@@ -172,39 +176,39 @@ class Runner:
                 self._clock.thread(self._do_items, f"backfill-item-{self._threads}").start()
 
     def _isolate_items(self) -> bool:
-        """Whether an item that kills the process may be next: it is to be seen alone.
+        """Return whether items run one at a time, because the next one may kill the process.
 
-        Items that the dead runner had begun without a record lie within a second of work from the end of the ledger;
+        Items that the dead runner started without a record follow the end of the ledger within a second of work;
         `careful_for` is long enough to pass them.
         """
         self._suspect_items = {item for item in self._suspect_items if item not in self._claim.settled}
         return bool(self._suspect_items) or self._monotonic() < self._isolate_until
 
-    def _recorded_first(self, bundle: Bundle) -> Bundle | None:
-        """The first item of a bundle, on record as being at work; None where the store does not answer."""
+    def _record_first(self, bundle: Bundle) -> Bundle | None:
+        """Record the first item of a bundle as in flight and return it; None if the store does not respond."""
         day, (first, *rest) = bundle
         if rest:
             self._work_queue.put_back((day, tuple(rest)))
-        alone = (day, (first,))
+        single = (day, (first,))
         if not self._record([first]):
-            self._work_queue.put_back(alone)
+            self._work_queue.put_back(single)
             return None
-        return alone
+        return single
 
     def _do_items(self) -> None:
-        """The life of an item thread."""
+        """Process bundles until the runner ends; the target of an item thread."""
         try:
             while (bundle := self._tasks.get()) is not None:
                 try:
                     result: Sequence[Outcome] | BaseException = self._execution.process(*bundle)
-                except BaseException as exc:  # noqa: BLE001 - handed to the runner's thread, which decides
+                except BaseException as exc:  # noqa: BLE001 - the runner's thread handles it
                     result = exc
                 self._results.put((bundle, result))
         finally:
             self._disconnect()
 
     def _take_results(self) -> None:
-        """Wait for one result, at most until something is due; then take all that are there."""
+        """Wait for one result, at most until the next record or look; then take all results that have arrived."""
         can_go_on = self._is_storing and not self._in_flight and not self._work_queue.is_empty
         is_full = self._claim.unwritten >= _UNWRITTEN_LIMIT or self._claim.job.status in _DRAINING
         try:
@@ -238,14 +242,14 @@ class Runner:
                     outcome.reason,
                     outcome.message,
                     extra={
-                        **self._facts,
+                        **self._fields,
                         "item": outcome.item.key,
                         "code": outcome.reason,
                         "attempts": outcome.attempts,
                     },
                 )
 
-    # Keeping the store and the lease.
+    # Store and lease.
 
     def _idle_seconds(self) -> float:
         last = max(self._last_look, self._last_record)
@@ -254,8 +258,8 @@ class Runner:
     def _is_due(self, seconds: float) -> bool:
         return self._monotonic() - self._last_record >= seconds
 
-    def _keep_record(self) -> None:
-        """Store what there is to store, else look at what the operator wishes."""
+    def _record_or_look(self) -> None:
+        """Record progress if that is due, else read the job for requests of the operator."""
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
         is_renewal_due = self._is_due(self._policy.renew_after.total_seconds())
@@ -266,7 +270,7 @@ class Runner:
             self._try_storing(self._claim.look)
 
     def _record(self, begins: Sequence[WorkItem] = ()) -> bool:
-        """Store what there is; `begins` is about to be at work."""
+        """Store progress and outcomes; `begins` are the items that start next. Return whether they are stored."""
         report, is_holding = self._limiter.report(), self._limiter.is_holding
         self._last_record = self._monotonic()
         items = [*(item for _, items in self._in_flight for item in items), *begins]
@@ -279,40 +283,42 @@ class Runner:
         try:
             write()
         except StorageUnavailable as exc:
-            self._not_storing(exc)
+            self._pause_for_outage(exc)
             return False
         if not self._is_storing:
-            logger.info("Job %s: the job store answers again; the job goes on.", self._claim.job.id, extra=self._facts)
+            logger.info(
+                "Job %s: the job store responds again; the job continues.", self._claim.job.id, extra=self._fields
+            )
             self._is_storing = True
             self._on_store_outage(self._claim.job, None)
         return True
 
-    def _not_storing(self, exc: StorageUnavailable) -> None:
-        """No new item begins until the store answers: an item counts only once it is stored."""
+    def _pause_for_outage(self, exc: StorageUnavailable) -> None:
+        """Start no item until the store responds, since an item counts only when its outcome is stored."""
         if self._is_storing:
             logger.warning(
-                "Job %s waits: %s It is tried again every second.",
+                "Job %s waits: %s The write is repeated every second.",
                 self._claim.job.id,
                 exc.message,
-                extra={**self._facts, "code": exc.code},
+                extra={**self._fields, "code": exc.code},
             )
             self._on_store_outage(self._claim.job, hold_event(exc.message, self._now()))
         self._is_storing = False
 
     def _retry_until_stored(self, write: Callable[[], Job]) -> Job | None:
-        """The job after a write that is tried until it succeeds; None where the process stops before."""
+        """Repeat a write until it succeeds and return the job; None if the process stops before."""
         while not self._try_storing(write):
             if self._stop.wait(_RETRY_STORE):
                 return None
         return self._claim.job
 
     def _finish(self) -> Job:
-        # First the turn, which only the holder of the lease may give back: else whoever is next waits for it.
+        # Before the job ends, since only the holder of the lease may return its reservation.
         self._limiter.give_back()
         return self._claim.finish(self._now())
 
     def _release(self) -> None:
-        """A clean stop: what is done is recorded, and the lease is given back at once."""
+        """Stop cleanly: record outcomes and return the lease."""
         self._limiter.stop()
         deadline = self._monotonic() + _STOP_WITHIN
         while self._in_flight and (left := deadline - self._monotonic()) > 0:
@@ -330,14 +336,14 @@ class Runner:
                 "Job %s could not be released and waits for its lease to expire. %s",
                 self._claim.job.id,
                 exc.message,
-                extra={**self._facts, "code": exc.code},
+                extra={**self._fields, "code": exc.code},
             )
         else:
-            logger.info("Job %s: released (%s).", job.id, job.status, extra={**self._facts, **_counts(job)})
+            logger.info("Job %s: released (%s).", job.id, job.status, extra={**self._fields, **_counts(job)})
 
 
 def _counts(job: Job) -> dict[str, object]:
-    """What a log line says of how far a job is."""
+    """Return the log fields that describe the progress of a job."""
     progress = job.progress
     return {
         "status": str(job.status),

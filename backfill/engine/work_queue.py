@@ -1,15 +1,15 @@
-"""What is left to do of a claimed job."""
+"""The items of a claimed job that have no outcome yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from backfill.domain import PlannedDay, WorkItem
-from backfill.engine.job_manager import Claim
+from backfill.engine.claim import Claim
 from backfill.job_types.base import Execution
 
 Bundle = tuple[PlannedDay, tuple[WorkItem, ...]]
-"""Items of one day that are done together."""
+"""Items of one day that are processed together."""
 
 
 def _batched(items: Sequence[WorkItem], size: int) -> Iterator[Sequence[WorkItem]]:
@@ -17,31 +17,31 @@ def _batched(items: Sequence[WorkItem], size: int) -> Iterator[Sequence[WorkItem
 
 
 class WorkQueue:
-    """In plan order, a day at a time: memory does not grow with the number of items."""
+    """Bundles in plan order. It holds one day at a time, so memory does not grow with the number of items."""
 
     def __init__(self, claim: Claim, execution: Execution) -> None:
         self._claim, self._execution = claim, execution
         self._next_day = 0
-        self._of_day: list[Bundle] = []
+        self._bundles_of_day: list[Bundle] = []
 
     @property
     def is_empty(self) -> bool:
-        return not self._of_day and self._next_day >= len(self._claim.plan.days)
+        return not self._bundles_of_day and self._next_day >= len(self._claim.plan.days)
 
     def next(self) -> Bundle | None:
-        """The next items; None where a day needed no work, so that the caller can look up before the next.
+        """Return the next bundle, or None if a day needs no work, so that the caller can check the job in between.
 
-        After StorageUnavailable it is asked again and has lost nothing.
+        Loses nothing when it raises StorageUnavailable: the next call continues with the same day.
         """
-        if not self._of_day:
+        if not self._bundles_of_day:
             day = self._claim.plan.days[self._next_day]
             if any(item not in self._claim.settled for item in day.items()):
                 self._claim.note(self._execution.skips(day))
             left = [item for item in day.items() if item not in self._claim.settled]
-            self._of_day = [(day, tuple(items)) for items in _batched(left, self._execution.bundle_size)]
-            self._of_day.reverse()
+            self._bundles_of_day = [(day, tuple(items)) for items in _batched(left, self._execution.bundle_size)]
+            self._bundles_of_day.reverse()
             self._next_day += 1
-        return self._of_day.pop() if self._of_day else None
+        return self._bundles_of_day.pop() if self._bundles_of_day else None
 
     def put_back(self, bundle: Bundle) -> None:
-        self._of_day.append(bundle)
+        self._bundles_of_day.append(bundle)

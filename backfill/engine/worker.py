@@ -1,4 +1,4 @@
-"""The thread that finds work and survives everything."""
+"""The worker: a thread that looks for jobs and runs them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from backfill.domain import STANDARD_LEASES, AllowedHours, Job, JobType, LeasePolicy, WebhookEvent
-from backfill.domain.clock import SYSTEM_CLOCK, Clock
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.domain import Job, JobType, WebhookEvent
+from backfill.domain.runtime_config import DEFAULT_CONFIG, RuntimeConfig
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
 from backfill.job_types.base import JobTypeHandler
@@ -22,36 +24,34 @@ from backfill.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-_AFTER_END = 0.02
-"""Seconds after the end of a lease at which it is looked whether its runner is dead."""
+_AFTER_LEASE_END = 0.02
+"""Seconds after the end of another runner's lease at which the worker looks again."""
 
-_AFTER_TROUBLE = 5.0
-"""Seconds until the next look after one that failed."""
+_AFTER_ERROR = 5.0
+"""Seconds from a failed look to the next one."""
 
 _PRUNE_EVERY = timedelta(days=1)
 
 _STOP_WITHIN = 5.0
-"""Seconds that a process which ends waits for its worker to give the lease back."""
+"""Seconds that an ending process waits for its worker to return the lease."""
 
 
-class WorkerExtension:
-    """What lives and ends with a worker, in a thread of its own; this one does nothing."""
+class Dispatcher(Protocol):
+    """Delivers webhook events in its own thread while the worker runs."""
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self) -> None: ...
 
-    def stop(self) -> None:
-        """End."""
+    def stop(self) -> None: ...
 
     def wake(self) -> None:
-        """A job may have ended."""
+        """Look for webhook events: a job may have ended."""
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
-        """The job is held up because the store is away; None: it is back."""
+        """Deliver an event that cannot be stored; None if the store responds again."""
 
 
 class Worker:
-    """Claims the job that needs a runner, runs it, and looks for the next."""
+    """Claims the job that needs a runner, runs it, and looks for the next one."""
 
     def __init__(
         self,
@@ -59,120 +59,116 @@ class Worker:
         handlers: Mapping[JobType, JobTypeHandler],
         *,
         prune: Callable[[], int],
-        hours: AllowedHours | None = None,
-        lease_policy: LeasePolicy = STANDARD_LEASES,
-        clock: Clock = SYSTEM_CLOCK,
-        extension: WorkerExtension | None = None,
+        config: RuntimeConfig = DEFAULT_CONFIG,
+        dispatcher: Dispatcher | None = None,
     ) -> None:
-        """`prune` removes what is kept no longer, and says how many jobs that were.
-
-        `hours` outside which no job asks the dashboard; None is any.
-        """
+        """`prune` removes expired jobs and returns their number."""
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._storage, self._handlers, self._prune, self._hours = storage, handlers, prune, hours
-        self._clock, self._now = clock, clock.now
-        self._policy = lease_policy
-        self._manager = JobManager(storage.jobs, clock, hours=hours, policy=lease_policy)
-        self._extension = extension or WorkerExtension()
-        self._stop, self._wake_event = clock.event(), clock.event()
+        self._storage, self._handlers, self._prune, self._config = storage, handlers, prune, config
+        self._clock, self._now, self._policy = config.clock, config.clock.now, config.lease_policy
+        self._manager = JobManager(storage, config)
+        self._dispatcher = dispatcher
+        self._stop, self._wake_event = self._clock.event(), self._clock.event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
         self._last_report: datetime | None = None
 
     def start(self) -> None:
-        """JobTypeHandler in a thread of its own, which ends with the process."""
+        """Run `work` in a daemon thread, and `stop` when the process exits."""
         self._thread = self._clock.thread(self.work, "backfill-worker")
         self._thread.start()
-        self._extension.start()
+        if self._dispatcher:
+            self._dispatcher.start()
         atexit.register(self.stop)
 
     def stop(self, within: float = _STOP_WITHIN) -> None:
-        """Give the lease back and end."""
+        """Return the lease and end the thread."""
         self._stop.set()
         self._wake_event.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(within)
-        self._extension.stop()
+        if self._dispatcher:
+            self._dispatcher.stop()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Look for a job now."""
         self._wake_event.set()
 
     def work(self) -> None:
-        """Until `stop`."""
-        facts = {"worker": self.owner}
-        logger.info("Worker %s is looking for jobs.", self.owner, extra=facts)
-        trouble = ""
+        """Look for jobs and run them until `stop` is called."""
+        fields = {"worker": self.owner}
+        logger.info("Worker %s is looking for jobs.", self.owner, extra=fields)
+        outage = ""
         while not self._stop.is_set():
             try:
                 found = self._work_once()
             except StorageUnavailable as exc:
-                if exc.message != trouble:
+                if exc.message != outage:
                     logger.warning(
-                        "The worker waits: %s It is tried again every %g s.",
+                        "The worker waits: %s It tries again every %g s.",
                         exc.message,
-                        _AFTER_TROUBLE,
-                        extra={**facts, "code": exc.code},
+                        _AFTER_ERROR,
+                        extra={**fields, "code": exc.code},
                     )
-                trouble = exc.message
-                self._stop.wait(_AFTER_TROUBLE)
+                outage = exc.message
+                self._stop.wait(_AFTER_ERROR)
             except CorruptRecord as exc:
-                logger.error("%s Its job is failed; other jobs go on.", exc.message)  # noqa: TRY400 - it says it all
+                logger.error("%s Its job is failed; other jobs continue.", exc.message)  # noqa: TRY400 - not a bug
             except Exception:
-                logger.exception("The worker met an error that it does not know; it goes on.", extra=facts)
-                self._stop.wait(_AFTER_TROUBLE)
+                logger.exception("Unexpected error in the worker; it continues.", extra=fields)
+                self._stop.wait(_AFTER_ERROR)
             else:
-                if trouble:
-                    logger.info("The job store answers again.", extra=facts)
-                    trouble = ""
+                if outage:
+                    logger.info("The job store responds again.", extra=fields)
+                    outage = ""
                 if not found:
                     self._wake_event.wait(self._pause())
                 self._wake_event.clear()
-        self._storage.jobs.disconnect()
+        self._storage.control.disconnect()
 
     def _pause(self) -> float:
-        """Seconds until the next look: sooner where a lease that is not renewed ends sooner, later where no job is."""
+        """Return the seconds until the next look: fewer if a lease ends sooner, more while no job is active."""
         poll = self._policy.poll_interval.total_seconds()
         left = self._manager.lease_left(self._now())
         if left is not None:
-            return min(left.total_seconds() + _AFTER_END, poll)
+            return min(left.total_seconds() + _AFTER_LEASE_END, poll)
         return max(poll, self._manager.look_after)
 
     def _work_once(self) -> bool:
-        """Whether there was a job."""
+        """Run the job that needs a runner; return whether there was one."""
         self._report()
         self._prune_daily()
         try:
             claim = self._manager.claim(self.owner, self._now())
         except LeaseLost:
-            return False  # another worker was quicker
+            return False  # another worker claimed the job first
         if claim is None:
             return False
         self._run(claim)
-        self._extension.wake()
+        if self._dispatcher:
+            self._dispatcher.wake()
         return True
 
     def _run(self, claim: Claim) -> None:
-        job, jobs = claim.job, self._storage.jobs
-        work = self._handlers.get(job.job_type)
-        if work is None:
-            claim.fail(f"This version of the service cannot do {job.job_type} jobs.", self._now())
+        job, control = claim.job, self._storage.control
+        handler = self._handlers.get(job.job_type)
+        if handler is None:
+            claim.fail(f"This version of the service cannot run {job.job_type} jobs.", self._now())
             return
         limiter = Limiter(
             job.config.rate_limits,
-            lambda change: jobs.update_schedule(change, fence=claim.fence),
+            lambda change: control.update_schedule(change, fence=claim.fence),
             before=job.progress.limiter,
-            hours=self._hours,
+            hours=self._config.allowed_hours,
             clock=self._clock,
         )
         runner = Runner(
             claim,
-            work.execute(job, claim.fence, limiter),
+            handler.execute(job, claim.fence, limiter),
             limiter,
             stop=self._stop,
-            clock=self._clock,
-            disconnect=jobs.disconnect,
-            on_store_outage=self._extension.on_store_outage,
+            disconnect=control.disconnect,
+            on_store_outage=self._dispatcher.on_store_outage if self._dispatcher else lambda *_: None,
         )
         try:
             runner.run()
@@ -181,10 +177,10 @@ class Worker:
             raise
 
     def _report(self) -> None:
-        """Say now and then that a worker is there. While it runs a job, the lease says so."""
+        """Store the heartbeat of an idle worker. While the worker runs a job, it renews the lease instead."""
         now = self._now()
         if self._last_report is None or now - self._last_report >= self._policy.heartbeat:
-            self._storage.jobs.report_worker(now)
+            self._storage.control.report_worker(now)
             self._last_report = now
 
     def _prune_daily(self) -> None:
@@ -193,31 +189,21 @@ class Worker:
             removed = self._prune()
             self._last_prune = now
             if removed:
-                logger.info(
-                    "%d ended jobs were older than the retention and were removed.", removed, extra={"jobs": removed}
-                )
+                logger.info("Removed %d jobs older than the retention.", removed, extra={"jobs": removed})
 
 
-_here: Worker | None = None
-"""The worker of this process, where it has one."""
+_process_worker: Worker | None = None
 
 
-def start_here(new_worker: Callable[[], Worker]) -> None:
-    """Start this process's worker, once."""
-    global _here  # noqa: PLW0603 - one a process is the point
-    if _here is None:
-        _here = new_worker()
-        _here.start()
+def start_process_worker(new_worker: Callable[[], Worker]) -> None:
+    """Start the worker of this process, if it has none yet."""
+    global _process_worker  # noqa: PLW0603 - one worker per process
+    if _process_worker is None:
+        _process_worker = new_worker()
+        _process_worker.start()
 
 
-def restart_after_fork(new_worker: Callable[[], Worker]) -> None:
-    """In a forked child: threads did not come along, so it gets a worker of its own."""
-    global _here  # noqa: PLW0603
-    _here = None
-    start_here(new_worker)
-
-
-def wake_here() -> None:
-    """Tell this process's worker, if there is one, that there may be something to do."""
-    if _here is not None:
-        _here.wake()
+def wake_process_worker() -> None:
+    """Wake the worker of this process, if it has one."""
+    if _process_worker is not None:
+        _process_worker.wake()

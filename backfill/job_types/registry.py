@@ -34,10 +34,10 @@ def job_type_handlers(
     """
 
     def preview_limiter() -> Limiter:
-        return Limiter(storage.jobs.rate_limits().limits, storage.jobs.update_schedule, max_wait=_MAX_WAIT)
+        return Limiter(storage.control.rate_limits().limits, storage.control.update_schedule, max_wait=_MAX_WAIT)
 
-    calendars = Calendars(client, storage.snapshots, preview_limiter, robots)
+    calendars = Calendars(client, storage.calendars, preview_limiter, robots)
     return {
-        JobType.DATA_COLLECTION: CollectionHandler(client, storage.snapshots, calendars, now=now, robots=robots),
-        JobType.ANALYTICS_GENERATION: AnalyticsHandler(storage.snapshots, compute_backend_factory(executor), now=now),
+        JobType.DATA_COLLECTION: CollectionHandler(client, storage, calendars, now=now, robots=robots),
+        JobType.ANALYTICS_GENERATION: AnalyticsHandler(storage, compute_backend_factory(executor), now=now),
     }

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
-from rest_framework.fields import ChoiceField
+from rest_framework.fields import CharField, ChoiceField
 
 from backfill.serializers.base import InstantField, ValueSerializer
 
@@ -17,13 +18,19 @@ class HealthSerializer(ValueSerializer):
         return "ok"
 
 
-class ReadinessSerializer(HealthSerializer):
-    """Renders the time of the last worker heartbeat."""
+class WorkerReport(NamedTuple):
+    seen_at: datetime | None
+    """The last worker heartbeat."""
+    message: str
 
+
+class ReadinessSerializer(HealthSerializer):
     workerSeenAt = InstantField(
         allow_null=True,
         help_text="When a worker last sent a heartbeat; each worker sends one every 30 seconds.",
     )
 
-    def get_workerSeenAt(self, seen_at: datetime | None) -> datetime | None:
-        return seen_at
+    message = CharField(allow_blank=True, help_text="Says that no worker is running and how to start one, else empty.")
+
+    def get_workerSeenAt(self, report: WorkerReport) -> datetime | None:
+        return report.seen_at

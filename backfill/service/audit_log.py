@@ -1,10 +1,12 @@
-"""What operators do: each change with its entry in the audit trail, in one transaction, and its line in the log."""
+"""The audit log: entries are stored in the transaction of the change, then written to the process log."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from backfill.domain import (
@@ -14,94 +16,74 @@ from backfill.domain import (
     Changes,
     Channel,
     Job,
-    LeasePolicy,
-    Plan,
     StoredLimits,
     job_changes,
     limit_changes,
 )
-from backfill.storage import JobStorage
+from backfill.storage import Change, Creation
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
 class AuditLog:
-    """Those of one operator, through one door. Raises what the storage does."""
+    """Builds the entries of one operation of one operator, and logs them once they are stored."""
 
-    def __init__(self, jobs: JobStorage, by: Actor, now: Callable[[], datetime], policy: LeasePolicy) -> None:
-        self._jobs, self._by, self._now, self._policy = jobs, by, now, policy
+    actor: Actor
+    at: datetime
 
-    def start(self, job: Job, plan: Plan) -> Job:
-        """Store a pending job; a stale one gives way to it."""
-        entries: list[AuditEntry] = []
+    def job_created(self, job: Job) -> Callable[[Job | None], Sequence[AuditEntry]]:
+        """Return what builds the entries of a new job, given the job that it displaces."""
 
-        def audit(displaced: Job | None) -> list[AuditEntry]:
+        def entries(displaced: Job | None) -> Sequence[AuditEntry]:
             action = AuditAction.RETRIED if job.retry_of else AuditAction.STARTED
-            entries[:] = [self._entry(action, job.id, job_changes(None, job))]
-            if displaced is not None:
-                entries.append(self._entry(AuditAction.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))}))
-            return entries
+            created = [self._entry(action, job.id, job_changes(None, job))]
+            if displaced is None:
+                return created
+            return [*created, self._entry(AuditAction.DISPLACED, displaced.id, {"displacedBy": (None, str(job.id))})]
 
-        created = self._jobs.create(
-            job, plan, displace=lambda active: active.displaced(job.created_at, self._policy), audit=audit
-        )
-        _log(*entries)
-        return created
+        return entries
 
-    def change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job]) -> Job:
-        """Change a job; what changes nothing leaves no trace."""
-        entries: list[AuditEntry] = []
+    def job_changed(self, action: AuditAction) -> Callable[[Job, Job], AuditEntry]:
+        """Return what builds the entry of a changed job, given the job before and after."""
+        return lambda before, after: self._entry(action, after.id, job_changes(before, after))
 
-        def changed(job: Job) -> Job:
-            after = change(job)
-            return job if after == job else after
-
-        def audit(before: Job, after: Job) -> AuditEntry:
-            entries[:] = [self._entry(action, job_id, job_changes(before, after))]
-            return entries[0]
-
-        job = self._jobs.update(job_id, changed, audit=audit)
-        _log(*entries)
-        return job
-
-    def change_limits(self, changes: Mapping[str, float]) -> StoredLimits:
-        """Change any subset of the limits of the next job; what changes nothing leaves no trace."""
-        entries: list[AuditEntry] = []
-
-        def changed(stored: StoredLimits) -> StoredLimits:
-            limits = stored.limits.changed(changes)
-            if limits == stored.limits:
-                return stored
-            return StoredLimits(limits=limits, updated_at=self._now(), updated_by=self._by.operator)
-
-        def audit(before: StoredLimits, after: StoredLimits) -> AuditEntry:
-            entries[:] = [self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))]
-            return entries[0]
-
-        stored = self._jobs.save_rate_limits(changed, audit=audit)
-        _log(*entries)
-        return stored
+    def limits_changed(self, before: StoredLimits, after: StoredLimits) -> AuditEntry:
+        return self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))
 
     def _entry(self, action: AuditAction, job_id: UUID | None, changes: Changes) -> AuditEntry:
-        return AuditEntry(id=uuid4(), at=self._now(), actor=self._by, action=action, job_id=job_id, changes=changes)
+        return AuditEntry(id=uuid4(), at=self.at, actor=self.actor, action=action, job_id=job_id, changes=changes)
+
+    def record(self, change: Change[T]) -> Change[T]:
+        """Log the entry of a stored change, if it has one, and return the change."""
+        if change.audit_entry is not None:
+            _log(change.audit_entry)
+        return change
+
+    def record_creation(self, creation: Creation) -> Job:
+        """Log the entries of a stored job and return the job."""
+        for entry in creation.audit_entries:
+            _log(entry)
+        return creation.job
 
 
-def _log(*entries: AuditEntry) -> None:
-    """Once they are written. Who sits at a terminal is told what came of it by the command itself."""
-    for entry in entries:
-        actor = entry.actor
-        logger.log(
-            logging.DEBUG if actor.channel is Channel.CLI else logging.INFO,
-            "%s: %s by %s (%s).",
-            f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
-            entry.action,
-            actor.operator,
-            actor.channel,
-            extra={
-                "job": str(entry.job_id) if entry.job_id else None,
-                "action": str(entry.action),
-                "operator": actor.operator,
-                "channel": str(actor.channel),
-                "changes": dict(entry.changes),
-            },
-        )
+def _log(entry: AuditEntry) -> None:
+    """Log at DEBUG for the command line, which prints the result itself."""
+    actor = entry.actor
+    logger.log(
+        logging.DEBUG if actor.channel is Channel.CLI else logging.INFO,
+        "%s: %s by %s (%s).",
+        f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
+        entry.action,
+        actor.operator,
+        actor.channel,
+        extra={
+            "job": str(entry.job_id) if entry.job_id else None,
+            "action": str(entry.action),
+            "operator": actor.operator,
+            "channel": str(actor.channel),
+            "changes": dict(entry.changes),
+        },
+    )

@@ -1,17 +1,15 @@
-"""The operator's verbs. Every door calls these and renders what they return; none of them runs a job."""
+"""The commands of operators, and the queries of jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from backfill.domain import (
     IDEMPOTENCY_WINDOW,
-    STANDARD_LEASES,
     Actor,
-    AllowedHours,
     AuditAction,
     AuditEntry,
     IdempotencyKey,
@@ -19,18 +17,16 @@ from backfill.domain import (
     JobFilter,
     JobRequest,
     JobType,
-    LeasePolicy,
     Outcome,
     OutcomeFilter,
     Progress,
-    RateLimits,
     Status,
     StoredLimits,
+    missing_worker,
     parsed_district,
     waiting_for_worker,
 )
-from backfill.domain.clock import Clock, utc_now
-from backfill.engine.worker import Worker, WorkerExtension, wake_here
+from backfill.domain.runtime_config import DEFAULT_CONFIG, RuntimeConfig
 from backfill.errors import (
     IdempotencyKeyReused,
     JobConflict,
@@ -42,12 +38,12 @@ from backfill.service.audit_log import AuditLog
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
-from backfill.storage import Page, Storage
+from backfill.storage import Change, Page, Storage
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A job, and whether this very call created it (False: an earlier one with the same Idempotency-Key did)."""
+    """A job, and whether this call created it; else an earlier call with the same Idempotency-Key did."""
 
     job: Job
     is_new: bool
@@ -61,41 +57,40 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class BackfillService:
+    """The operations of the service. Entry points call them and render what they return; none of them runs a job."""
+
     storage: Storage
     handlers: Mapping[JobType, JobTypeHandler]
-    retention: timedelta
-    audit_retention: timedelta = timedelta(days=365)
-    hours: AllowedHours | None = None
-    """Outside which no job asks the dashboard; None is any."""
-    lease_policy: LeasePolicy = STANDARD_LEASES
-    now: Callable[[], datetime] = utc_now
-    wake: Callable[[], None] = field(default=wake_here)
+    config: RuntimeConfig = DEFAULT_CONFIG
+    wake: Callable[[], None] = lambda: None
+    """Wakes the worker of this process, if it has one."""
+
+    def now(self) -> datetime:
+        return self.config.clock.now()
 
     @property
     def history(self) -> HistoryQueries:
-        """What was collected and computed."""
-        return HistoryQueries(self.storage.snapshots)
+        """Queries of snapshots, results and coverage."""
+        return HistoryQueries(self.storage)
 
-    # Planning and starting.
+    # Previewing and starting.
 
     @property
     def _planner(self) -> Planner:
-        return Planner(self.storage.jobs, self.handlers, self.hours, self.now)
+        return Planner(self.storage, self.handlers, self.config)
 
     def preview(self, request: JobRequest) -> Preview:
-        """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
+        """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
         return self._planner.preview(request)
 
     def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
-        """Store a pending job, and tell the worker.
+        """Store a pending job and wake the worker.
 
-        Raises what `preview` does, and JobConflict, PlanChanged, IdempotencyKeyReused.
+        Raises what `preview` raises, and JobConflict, PlanChanged, IdempotencyKeyReused.
         """
-        planner = self._planner
-        planner.work(request.job_type)  # what is wrong is said before what is busy
-        request.config(RateLimits(), self.now().date())
-        identity = self._identity(by, idempotency_key, request.fingerprint())
-        return self._created(identity, lambda: planner.confirmed(request), by=by)
+        self._planner.validate(request)
+        key = _idempotency_key(by, idempotency_key, request.fingerprint())
+        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request), key, by)
 
     def retry(
         self,
@@ -106,52 +101,41 @@ class BackfillService:
         districts: Collection[str] = (),
         idempotency_key: str = "",
     ) -> Started:
-        """A new job of exactly the failed items of an ended one, or of those with the given codes or districts.
+        """Start a job of the failed items of an ended job, or of those with the given codes or districts.
 
-        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable.
+        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable, IdempotencyKeyReused.
         """
         job = self.job(job_id)
         districts = {parsed_district(district, "districts") for district in districts}
         fingerprint = JobRequest(job_type=job.job_type, target_districts=tuple(sorted(districts))).fingerprint(
             str(job_id), *sorted(codes)
         )
-        identity = self._identity(by, idempotency_key, fingerprint)
-        return self._created(identity, lambda: self._planner.retry(job, codes, districts), by=by, retry_of=job_id)
+        key = _idempotency_key(by, idempotency_key, fingerprint)
+        return self._find_idempotent(key) or self._create(
+            lambda: self._planner.retry(job, codes, districts), key, by, retry_of=job_id
+        )
 
-    def _identity(self, by: Actor, key: str, fingerprint: str) -> IdempotencyKey | None:
-        if not key:
-            return None
-        # A key is its operator's own.
-        scoped = JobRequest(job_type=JobType.DATA_COLLECTION).fingerprint(by.operator, key)
-        return IdempotencyKey(key=scoped, fingerprint=fingerprint)
-
-    def _created(
-        self,
-        identity: IdempotencyKey | None,
-        plan: Callable[[], Preview],
-        *,
-        by: Actor,
-        retry_of: UUID | None = None,
+    def _create(
+        self, plan: Callable[[], Preview], key: IdempotencyKey | None, by: Actor, *, retry_of: UUID | None = None
     ) -> Started:
+        """Admit, plan and record a job, unless an equal request does so first."""
         try:
-            return self._find_idempotent(identity) or self._plan_and_create(identity, plan, by=by, retry_of=retry_of)
-        except (JobConflict, PlanChanged):  # an equal request may have been quicker
-            if (existing := self._find_idempotent(identity)) is not None:
+            self._admit()
+            preview = plan()
+            return self._find_idempotent(key) or self._record(preview, key, by, retry_of)  # planning can take minutes
+        except (JobConflict, PlanChanged):
+            if (existing := self._find_idempotent(key)) is not None:
                 return existing
             raise
 
-    def _plan_and_create(
-        self,
-        identity: IdempotencyKey | None,
-        plan: Callable[[], Preview],
-        *,
-        by: Actor,
-        retry_of: UUID | None,
-    ) -> Started:
-        self._refuse_if_busy()  # before the dashboard is asked for anything
-        preview = plan()
-        if (existing := self._find_idempotent(identity)) is not None:  # planning can take minutes
-            return existing
+    def _admit(self) -> None:
+        """Raise JobConflict if another job is active and not stale, before planning sends requests."""
+        active = self.storage.jobs.active()
+        if active is not None and not self.is_stale(active):
+            raise active.conflict()
+
+    def _record(self, preview: Preview, key: IdempotencyKey | None, by: Actor, retry_of: UUID | None) -> Started:
+        """Store the job with its audit entry; it displaces a stale one."""
         now = self.now()
         job = Job(
             id=uuid4(),
@@ -161,35 +145,37 @@ class BackfillService:
             created_by=by.operator,
             progressed_at=now,
             retry_of=retry_of,
-            idempotency=identity,
+            idempotency=key,
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
-        created = self._audit_log(by).start(job, preview.plan)
+        audit_log = AuditLog(by, now)
+        creation = self.storage.jobs.create(
+            job,
+            preview.plan,
+            displace=lambda active: active.displaced(now, self.config.lease_policy),
+            audit=audit_log.job_created(job),
+        )
+        created = audit_log.record_creation(creation)
         self.wake()
         return Started(self._with_worker_status(created), is_new=True)
 
-    def _find_idempotent(self, identity: IdempotencyKey | None) -> Started | None:
-        """What an earlier request with that key has started."""
-        if identity is None:
+    def _find_idempotent(self, key: IdempotencyKey | None) -> Started | None:
+        """Return the job of an earlier request with the key. Raises IdempotencyKeyReused if that request differs."""
+        if key is None:
             return None
-        job = self.storage.jobs.by_idempotency_key(identity.key, self.now() - IDEMPOTENCY_WINDOW)
+        job = self.storage.jobs.by_idempotency_key(key.key, self.now() - IDEMPOTENCY_WINDOW)
         if job is None:
             return None
-        if job.idempotency != identity:
+        if job.idempotency != key:
             raise IdempotencyKeyReused(
                 f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key."
             )
         return Started(job, is_new=False)
 
-    def _refuse_if_busy(self) -> None:
-        active = self.storage.jobs.active()
-        if active is not None and not self.is_stale(active):
-            raise active.conflict()
-
-    # Watching.
+    # Jobs.
 
     def job(self, job_id: UUID) -> Job:
-        """A pending one says as its limiter's reason whether a worker is there."""
+        """Return a job; the limiter status of a pending one says whether a worker is running. Raises JobNotFound."""
         job = self.storage.jobs.get(job_id)
         if job is None:
             raise JobNotFound(f"There is no job {job_id}. List the jobs to find the one you mean.")
@@ -198,12 +184,12 @@ class BackfillService:
     def _with_worker_status(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
             return job
-        seen_at = self.storage.jobs.worker_seen_at()
-        return job.waiting(waiting_for_worker(seen_at, self.now(), self.lease_policy))
+        seen_at = self.storage.control.worker_seen_at()
+        return job.waiting(waiting_for_worker(seen_at, self.now(), self.config.lease_policy))
 
     def is_stale(self, job: Job) -> bool:
-        """Whether a new job would displace it."""
-        return job.is_stale(self.now(), self.lease_policy)
+        """Return whether a new job would displace it."""
+        return job.is_stale(self.now(), self.config.lease_policy)
 
     def active(self) -> Job | None:
         active = self.storage.jobs.active()
@@ -214,91 +200,91 @@ class BackfillService:
 
     def items(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
         self.job(job_id)
-        return self.storage.jobs.outcomes(job_id, wanted, limit=limit, offset=offset)
+        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
 
-    # Steering.
+    # Changing an active job.
 
     def cancel(self, job_id: UUID, *, by: Actor) -> Cancelled:
-        """Raises JobNotFound, InvalidJobState once ended."""
-        previous: list[Status] = []
-
-        def change(job: Job) -> Job:
-            previous[:] = [job.status]
-            return job.cancel_requested(self.now())
-
-        job = self._changed(job_id, change, AuditAction.CANCELLED, by)
-        return Cancelled(job, previous[-1])
+        """Raises JobNotFound, and InvalidJobState if the job has ended."""
+        change = self._change(job_id, AuditAction.CANCELLED, lambda job: job.cancel_requested(self.now()), by)
+        return Cancelled(self._with_worker_status(change.after), change.before.status)
 
     def pause(self, job_id: UUID, *, by: Actor) -> Job:
-        return self._changed(job_id, lambda job: job.pause_requested(self.now()), AuditAction.PAUSED, by)
+        """Raises JobNotFound, InvalidJobState."""
+        change = self._change(job_id, AuditAction.PAUSED, lambda job: job.pause_requested(self.now()), by)
+        return self._with_worker_status(change.after)
 
     def resume(self, job_id: UUID, *, by: Actor) -> Job:
-        return self._changed(job_id, lambda job: job.resume_requested(self.now()), AuditAction.RESUMED, by)
+        """Raises JobNotFound, InvalidJobState."""
+        change = self._change(job_id, AuditAction.RESUMED, lambda job: job.resume_requested(self.now()), by)
+        return self._with_worker_status(change.after)
 
     def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor) -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
 
-        def change(job: Job) -> Job:
+        def lowered(job: Job) -> Job:
             return job.limits_lowered(job.config.rate_limits.changed(changes))
 
-        return self._changed(job_id, change, AuditAction.LOWERED_LIMITS, by)
+        return self._with_worker_status(self._change(job_id, AuditAction.LOWERED_LIMITS, lowered, by).after)
 
-    def _changed(self, job_id: UUID, change: Callable[[Job], Job], action: AuditAction, by: Actor) -> Job:
+    def _change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job], by: Actor) -> Change[Job]:
         self.job(job_id)
-        job = self._audit_log(by).change(job_id, action, change)
+        audit_log = AuditLog(by, self.now())
+        changed = self.storage.jobs.update(job_id, change, audit=audit_log.job_changed(action))
         self.wake()
-        return self._with_worker_status(job)
+        return audit_log.record(changed)
 
-    def _audit_log(self, by: Actor) -> AuditLog:
-        return AuditLog(self.storage.jobs, by, self.now, self.lease_policy)
-
-    # The audit trail.
+    # Audit log.
 
     def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
-        """Who did what, newest first; of one job also after it was removed. JobNotFound where there never was one."""
-        found = self.storage.jobs.audit(job_id, limit=limit, offset=offset)
+        """Return entries, newest first, also of a job that was removed. Raises JobNotFound for an unknown job."""
+        found = self.storage.audit.page(job_id, limit=limit, offset=offset)
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
 
-    # Limits, housekeeping.
+    # Rate limits, pruning, monitoring.
 
     def rate_limits(self) -> StoredLimits:
-        return self.storage.jobs.rate_limits()
+        return self.storage.control.rate_limits()
 
     def change_rate_limits(self, changes: Mapping[str, float], *, by: Actor) -> StoredLimits:
-        """Any subset of the limits, for the next job. Raises InvalidRequest."""
-        return self._audit_log(by).change_limits(changes)
+        """Change any subset of the limits of the next job. Raises InvalidRequest."""
+        audit_log = AuditLog(by, self.now())
+
+        def changed(stored: StoredLimits) -> StoredLimits:
+            limits = stored.limits.changed(changes)
+            if limits == stored.limits:
+                return stored
+            return StoredLimits(limits=limits, updated_at=audit_log.at, updated_by=by.operator)
+
+        update = self.storage.control.update_rate_limits(changed, audit=audit_log.limits_changed)
+        return audit_log.record(update).after
 
     def prune(self) -> int:
-        """Remove jobs that ended longer ago than the retention, and how many; and old entries of the audit trail."""
-        self.storage.jobs.delete_audit(self.now() - self.audit_retention)
-        return self.storage.jobs.delete_finished(self.now() - self.retention)
+        """Remove expired jobs and audit entries, and return the number of jobs."""
+        self.storage.audit.delete_before(self.now() - self.config.audit_retention)
+        return self.storage.jobs.delete_finished(self.now() - self.config.retention)
 
     def service_status(self) -> ServiceStatus:
-        """For those who watch over the service."""
-        return service_status(self.storage.jobs, self.now(), self.lease_policy)
+        return service_status(self.storage, self.now(), self.config.lease_policy)
 
     def worker_seen_at(self) -> datetime | None:
-        """When a worker last gave a sign of life; None where none ever did."""
-        return worker_seen_at(self.storage.jobs, self.storage.jobs.active(), self.lease_policy)
+        """Return when a worker last reported; None if none ever did."""
+        return worker_seen_at(self.storage, self.storage.jobs.active(), self.config.lease_policy)
+
+    def missing_worker(self, seen_at: datetime | None) -> str:
+        """Return that no worker is running and how to start one; empty if one reported at `seen_at` and is running."""
+        return missing_worker(seen_at, self.now(), self.config.lease_policy)
 
     def ping(self) -> None:
-        """Raise StorageUnavailable where the job store does not answer."""
-        self.storage.jobs.ping()
+        """Raise StorageUnavailable if the job store does not respond."""
+        self.storage.control.ping()
 
-    @property
-    def worker_clock(self) -> Clock:
-        """What its worker waits with, by the time of day that the service goes by."""
-        return Clock(now=self.now)
 
-    def new_worker(self, *, extension: WorkerExtension | None = None) -> Worker:
-        return Worker(
-            self.storage,
-            self.handlers,
-            prune=self.prune,
-            hours=self.hours,
-            lease_policy=self.lease_policy,
-            clock=self.worker_clock,
-            extension=extension,
-        )
+def _idempotency_key(by: Actor, key: str, fingerprint: str) -> IdempotencyKey | None:
+    """Operators do not share keys."""
+    if not key:
+        return None
+    scoped = JobRequest(job_type=JobType.DATA_COLLECTION).fingerprint(by.operator, key)
+    return IdempotencyKey(key=scoped, fingerprint=fingerprint)

@@ -1,4 +1,4 @@
-"""What those who watch over the service ask: how much was done, what goes on, whether a worker is there."""
+"""The status of the service for monitoring: job counters, the active job, the worker heartbeat."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backfill.domain import Job, JobCounters, LeasePolicy
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
-    """As the store has it, so that every process of every server says the same."""
+    """Read from the store, so that every process reports the same."""
 
     at: datetime
     counters: JobCounters
-    """Of all jobs there ever were, the active one included: no figure of it ever falls."""
+    """Of all jobs ever, including the active one: no figure ever falls."""
     active: Job | None
     worker_seen_at: datetime | None
     lease_renewed_at: datetime | None
-    """Of the active job, where it has one."""
+    """Of the active job; None without a lease."""
 
 
-def service_status(jobs: JobStorage, now: datetime, policy: LeasePolicy) -> ServiceStatus:
-    """Read without a lock: where a job ended or began between the reads, they are done anew."""
-    active = jobs.active()
+def service_status(storage: Storage, now: datetime, policy: LeasePolicy) -> ServiceStatus:
+    """Read without a lock: the reads are repeated if a job starts or ends between them."""
+    active = storage.jobs.active()
     while True:
-        counters = jobs.counters()
-        before, active = active, jobs.active()
+        counters = storage.control.counters()
+        before, active = active, storage.jobs.active()
         if (before.id if before else None) == (active.id if active else None):
             break
     return ServiceStatus(
         at=now,
         counters=counters.plus(active) if active else counters,
         active=active,
-        worker_seen_at=worker_seen_at(jobs, active, policy),
+        worker_seen_at=worker_seen_at(storage, active, policy),
         lease_renewed_at=_lease_renewed_at(active, policy),
     )
 
 
-def worker_seen_at(jobs: JobStorage, active: Job | None, policy: LeasePolicy) -> datetime | None:
-    """When a worker last gave a sign of life: a report while it was idle, a renewed lease while it was not."""
-    signs = [jobs.worker_seen_at(), _lease_renewed_at(active, policy)]
-    return max((sign for sign in signs if sign is not None), default=None)
+def worker_seen_at(storage: Storage, active: Job | None, policy: LeasePolicy) -> datetime | None:
+    """Return when a worker last reported (while idle) or renewed its lease (while running a job)."""
+    times = [storage.control.worker_seen_at(), _lease_renewed_at(active, policy)]
+    return max((time for time in times if time is not None), default=None)
 
 
 def _lease_renewed_at(job: Job | None, policy: LeasePolicy) -> datetime | None:

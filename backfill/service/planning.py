@@ -1,15 +1,13 @@
-"""What a job would do, made out before there is one."""
+"""Plans jobs: previews, confirmed plans and retries."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from uuid import UUID
 
 from backfill.domain import (
-    AllowedHours,
     Estimate,
     Job,
     JobConfig,
@@ -21,26 +19,28 @@ from backfill.domain import (
     OutcomeKind,
     PastRun,
     Plan,
+    RateLimits,
     estimate_items,
     estimate_requests,
 )
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import InvalidJobState, InvalidJobType, InvalidRequest, NothingToRetry, PlanChanged
 from backfill.job_types.base import JobTypeHandler
-from backfill.storage import JobStorage
+from backfill.storage import Storage
 
 _PLAN_ID = re.compile(r"plan-(\d+)-(\d+)-(\d+)-([0-9a-f]{16})")
 _FIGURES = ("totalItems", "skippedItems", "estimatedRequests")
-"""What the numbers of a plan id are."""
+"""The meaning of the numbers in a plan id."""
 
 _JOBS_REMEMBERED = 5
-"""Of a kind, from which a preview tells how long the next will take."""
+"""Recent jobs used for duration estimates."""
 
 _RETRY_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A plan that was made and not executed."""
+    """A plan that is not stored yet."""
 
     config: JobConfig
     job_type: JobType
@@ -49,46 +49,49 @@ class Preview:
 
     @property
     def plan_id(self) -> str:
-        """Names the plan, and carries the figures of which a start with it can say that they changed."""
+        """Identifies the plan, and contains its figures, so that PlanChanged can name those that changed."""
         return f"plan-{'-'.join(map(str, self.figures))}-{self.plan.digest}"
 
     @property
     def figures(self) -> tuple[int, int, int]:
-        """Items, those of them that will be skipped, and requests."""
+        """Items, items that will be skipped, and requests."""
         return self.plan.total_items, self.plan.skipped_items, self.plan.requests
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Asks the stores, and the dashboard for calendars that are not stored yet."""
+    """Reads the stores, and requests calendars that are not stored yet from the dashboard."""
 
-    jobs: JobStorage
+    storage: Storage
     handlers: Mapping[JobType, JobTypeHandler]
-    hours: AllowedHours | None
-    now: Callable[[], datetime]
+    config: RuntimeConfig
 
-    def work(self, job_type: JobType) -> JobTypeHandler:
-        """Raises InvalidJobType where there is none of that type."""
-        work = self.handlers.get(job_type)
-        if work is None:
+    def validate(self, request: JobRequest) -> None:
+        """Check what needs no plan. Raises InvalidRequest and its subclasses."""
+        self._handler(request.job_type)
+        request.config(RateLimits(), self.config.clock.now().date())
+
+    def _handler(self, job_type: JobType) -> JobTypeHandler:
+        handler = self.handlers.get(job_type)
+        if handler is None:
             existing = " or ".join(self.handlers)
             raise InvalidJobType({"jobType": [f"{job_type} is not offered by this version; use {existing}."]})
-        return work
+        return handler
 
     def preview(self, request: JobRequest) -> Preview:
-        """What a start would do. Raises InvalidRequest (and its kinds), DashboardUnavailable."""
-        work, now = self.work(request.job_type), self.now()
-        config = request.config(self.jobs.rate_limits().limits, now.date())
-        return self._preview_of(config, request.job_type, work.plan(config, now))
+        """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
+        handler, now = self._handler(request.job_type), self.config.clock.now()
+        config = request.config(self.storage.control.rate_limits().limits, now.date())
+        return self._with_estimate(config, request.job_type, handler.plan(config, now))
 
     def confirmed(self, request: JobRequest) -> Preview:
-        """The preview that the request names by its plan id, or PlanChanged where that is out of date."""
+        """Return the preview of the request. Raises what `preview` raises, and PlanChanged if its plan id differs."""
         preview = self.preview(request)
         if not request.plan_id or request.plan_id == preview.plan_id:
             return preview
         before = _PLAN_ID.fullmatch(request.plan_id)
         if before is None:
-            raise InvalidRequest({"planId": ["planId is none that a preview gave; preview again and use its planId."]})
+            raise InvalidRequest({"planId": ["planId is not that of a preview; preview again and use its planId."]})
         raise PlanChanged(
             "The plan has changed since the preview, so nothing was started. Look at what changed, and start with "
             "the new planId.",
@@ -100,7 +103,7 @@ class Planner:
         )
 
     def retry(self, job: Job, codes: Collection[str], districts: Collection[str]) -> Preview:
-        """Of the failed items of an ended job, or of those with the given codes or districts.
+        """Return the preview of the failed items of an ended job, or of those with the given codes or districts.
 
         Raises InvalidJobState, NothingToRetry, DashboardUnavailable.
         """
@@ -113,35 +116,36 @@ class Planner:
         ]
         if not items:
             kind = " of that kind" if codes or districts else ""
-            rest = ""
+            unsettled = ""
             if job.progress.settled_items < job.progress.total_items:
-                rest = " A new job over its dates does what it did not come to, and skips what is stored."
-            raise NothingToRetry(f"Job {job.id} has no failed item{kind}; there is nothing to retry.{rest}")
+                unsettled = " A new job over its dates processes its unsettled items and skips stored ones."
+            raise NothingToRetry(f"Job {job.id} has no failed item{kind}; there is nothing to retry.{unsettled}")
         dates = [item.date for item in items]
         config = replace(
             job.config,
             start_date=min(dates),
             end_date=max(dates),
             target_districts=(),
-            rate_limits=self.jobs.rate_limits().limits,
+            rate_limits=self.storage.control.rate_limits().limits,
         )
-        # Planned anew: what was an open month may be closed by now, or live in the archive.
-        plan = self.work(job.job_type).plan_items(config, self.now(), items)
+        # Not the plan of the ended job: an open month may be closed or archived since.
+        plan = self._handler(job.job_type).plan_items(config, self.config.clock.now(), items)
         if not plan.days:
-            raise NothingToRetry(f"The dashboard publishes nothing any more for the failed items of job {job.id}.")
-        return self._preview_of(replace(config, target_districts=job.config.target_districts), job.job_type, plan)
+            raise NothingToRetry(f"The dashboard no longer publishes the failed items of job {job.id}.")
+        return self._with_estimate(replace(config, target_districts=job.config.target_districts), job.job_type, plan)
 
-    def _preview_of(self, config: JobConfig, job_type: JobType, plan: Plan) -> Preview:
-        """With how long it will take, as the last jobs of its kind went."""
+    def _with_estimate(self, config: JobConfig, job_type: JobType, plan: Plan) -> Preview:
+        """Return the preview of a plan, with its duration estimated from recent jobs of the type."""
         wanted = JobFilter(job_types=frozenset({job_type}))
         past = [
             PastRun(
                 throughput=job.progress.throughput, limits=job.config.rate_limits, latency=job.progress.limiter.latency
             )
-            for job in self.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
+            for job in self.storage.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
         ]
         if plan.requests:
-            duration = estimate_requests(plan.requests, config.rate_limits, past).within(self.hours, self.now())
+            estimate = estimate_requests(plan.requests, config.rate_limits, past)
+            duration = estimate.within(self.config.allowed_hours, self.config.clock.now())
         else:
             duration = estimate_items(plan.total_items - plan.skipped_items, past)
         return Preview(config=config, job_type=job_type, plan=plan, duration=duration)
@@ -150,7 +154,7 @@ class Planner:
         failures: list[Outcome] = []
         failed = OutcomeFilter(kind=OutcomeKind.FAILED)
         while True:
-            page = self.jobs.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
+            page = self.storage.ledger.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
             failures += page.rows
             if len(failures) >= page.total or not page.rows:
                 return failures

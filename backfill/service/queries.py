@@ -28,7 +28,7 @@ from backfill.domain import (
     month_end_of,
 )
 from backfill.errors import AnalyticsNotFound, InvalidDateRange, SnapshotNotFound
-from backfill.storage import Page, SnapshotStorage
+from backfill.storage import Page, Storage
 
 LONGEST_COVERAGE = timedelta(days=1100)
 """Of days; of months there may be as many as there are."""
@@ -80,13 +80,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQueries:
-    snapshots: SnapshotStorage
+    storage: Storage
 
     # Snapshots.
 
     def snapshot(self, day: date, district: str) -> Snapshot:
         """With the exact bytes of its reports."""
-        snapshot = self.snapshots.get(day, district)
+        snapshot = self.storage.snapshots.get(day, district)
         if snapshot is None:
             raise SnapshotNotFound(
                 f"Nothing is stored for {district} on {day}. A data-collection job over that date "
@@ -100,29 +100,29 @@ class HistoryQueries:
         return rows_as_objects(snapshot.reports[name].content)
 
     def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
-        return self.snapshots.page(wanted, limit=limit, offset=offset)
+        return self.storage.snapshots.page(wanted, limit=limit, offset=offset)
 
     def facts(self, wanted: Selection) -> Iterator[SnapshotFacts]:
         """Without the reports, by date and district."""
-        return (facts for facts in self.snapshots.facts(*wanted.ends) if wanted.holds(facts.district))
+        return (facts for facts in self.storage.snapshots.metadata(*wanted.ends) if wanted.holds(facts.district))
 
     # Results.
 
     def result_facts(self, wanted: Selection) -> Iterator[ResultFacts]:
         """Without the figures, by date and district."""
-        return (facts for facts in self.snapshots.result_facts(*wanted.ends) if wanted.holds(facts.district))
+        return (facts for facts in self.storage.results.metadata(*wanted.ends) if wanted.holds(facts.district))
 
     def result(self, day: date, district: str) -> Result:
         """Of a district, or of the world (`all`). Raises AnalyticsNotFound, which says how to get there."""
-        result = self.snapshots.result(day, district)
+        result = self.storage.results.get(day, district)
         if result is None:
             raise self._no_result(day, district)
         return result
 
     def series(self, district: str, year: ProgramYear | None = None) -> Series:
         """Oldest first; of the newest program year with results where none is named. Raises AnalyticsNotFound."""
-        wanted = year or next(self.snapshots.years(district), None)
-        points = self.snapshots.series(district, wanted) if wanted else []
+        wanted = year or next(self.storage.results.years(district), None)
+        points = self.storage.results.series(district, wanted) if wanted else []
         if wanted is None or not points:
             of_year = f" of {wanted}" if wanted else ""
             raise AnalyticsNotFound(
@@ -133,16 +133,18 @@ class HistoryQueries:
 
     def years(self, district: str) -> Iterator[ProgramYear]:
         """The program years with results of a district, or of the world (`all`), newest first."""
-        return self.snapshots.years(district)
+        return self.storage.results.years(district)
 
     def result_dates(self, district: str, year: ProgramYear) -> list[date]:
         """The dates of a program year for which a district, or the world, has a result of the stored snapshot."""
         first = date(year.start, 7, 1)
-        return [day.date for day in self.snapshots.days(first, year.close) if district in day.analysed]
+        return [day.date for day in self.storage.snapshots.days(first, year.close) if district in day.analysed]
 
     def _no_result(self, day: date, district: str) -> AnalyticsNotFound:
         name = "the world" if district == SUMMARY else f"district {district}"
-        stored = next((facts for facts in self.snapshots.facts(day, day) if facts.district == district), None)
+        stored = next(
+            (facts for facts in self.storage.snapshots.metadata(day, day) if facts.district == district), None
+        )
         first = "" if stored else "its snapshot is not collected yet: first a data-collection job over that date, then "
         return AnalyticsNotFound(
             f"There are no analytics of {name} on {day}; {first}an analytics-generation job makes them: "
@@ -153,7 +155,7 @@ class HistoryQueries:
 
     def districts(self) -> list[str]:
         """Every district that the calendar knows as far as it is stored, in order; none before the first plan."""
-        months = self.snapshots.calendar(FIRST_DAY, date.max)
+        months = self.storage.calendars.months(FIRST_DAY, date.max)
         return sorted({district for month in months for district in month.districts}, key=district_order)
 
     def days(self, first: date | None, last: date | None, today: date) -> Iterator[CoveredDay]:
@@ -168,14 +170,14 @@ class HistoryQueries:
             raise InvalidDateRange(
                 {"from": [f"At most {LONGEST_COVERAGE.days:,} days are answered at once; ask for the rest separately."]}
             )
-        calendar = self.snapshots.calendar(begin.replace(day=1) - timedelta(days=1), month_end_of(end))
-        return covered_days(begin, end, calendar, self.snapshots.days(begin, end))
+        calendar = self.storage.calendars.months(begin.replace(day=1) - timedelta(days=1), month_end_of(end))
+        return covered_days(begin, end, calendar, self.storage.snapshots.days(begin, end))
 
     def coverage(self, first: date | None, last: date | None, today: date, districts: Collection[str] = ()) -> Coverage:
         """Whole months, as far as anything is stored where no range is given; of all districts where none is named."""
-        begin, end = _range(first, last, today, usual=self.snapshots.span() or (today, today))
+        begin, end = _range(first, last, today, usual=self.storage.snapshots.span() or (today, today))
         begin, end = begin.replace(day=1), month_end_of(end)
-        calendar, stored = self.snapshots.calendar(begin, end), self.snapshots.days(begin, end)
+        calendar, stored = self.storage.calendars.months(begin, end), self.storage.snapshots.days(begin, end)
         months = covered_months(begin, end, calendar, stored, today=today, districts=districts)
         return Coverage(begin, end, months, gaps(months))
 

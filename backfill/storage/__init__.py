@@ -1,21 +1,49 @@
-"""Where jobs and snapshots live. The adapter is picked by name, and only the one that is picked is imported."""
+"""Storage of jobs, snapshots and results. The adapter is selected by name; only the selected one is imported."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
 
-from backfill.storage.ports import Fence, JobStorage, Page, SnapshotStorage, Storage
+from backfill.storage.ports import (
+    AuditStorage,
+    CalendarStorage,
+    Change,
+    ControlStorage,
+    Creation,
+    Fence,
+    JobStorage,
+    LedgerStorage,
+    Page,
+    ResultStorage,
+    SnapshotStorage,
+    Storage,
+)
 
 ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
-"""Name of the setting BACKFILL_STORAGE to the module whose `open_storage()` makes the storage."""
+"""Values of the setting BACKFILL_STORAGE and the modules whose `open_storage()` returns the storage."""
 
-__all__ = ["ADAPTERS", "Fence", "JobStorage", "Page", "SnapshotStorage", "Storage", "open_storage"]
+__all__ = [
+    "ADAPTERS",
+    "AuditStorage",
+    "CalendarStorage",
+    "Change",
+    "ControlStorage",
+    "Creation",
+    "Fence",
+    "JobStorage",
+    "LedgerStorage",
+    "Page",
+    "ResultStorage",
+    "SnapshotStorage",
+    "Storage",
+    "open_storage",
+]
 
 
 @cache
 def open_storage(name: str) -> Storage:
-    """The storage of that name, one a process. ValueError where there is no such adapter."""
+    """Return the process's storage of that name. Raises ValueError for an unknown name."""
     try:
         module = import_module(ADAPTERS[name])
     except KeyError:

@@ -79,30 +79,30 @@ class _Copier:
 
     def _limits(self) -> CopyResult:
         counts = CopyResult("rate limits")
-        limits, present = self.source.jobs.rate_limits(), self.target.jobs.rate_limits()
+        limits, present = self.source.control.rate_limits(), self.target.control.rate_limits()
         if limits.updated_at is None:
             return counts
         if present.updated_at is not None and present.updated_at >= limits.updated_at:
             counts.present = 1
             return counts
         with self._skipping_corrupt(counts):
-            self.target.jobs.save_rate_limits(lambda _: limits)
-            _check(self.target.jobs.rate_limits() == limits, "The rate limits")
+            self.target.control.update_rate_limits(lambda _: limits)
+            _check(self.target.control.rate_limits() == limits, "The rate limits")
             counts.copied = 1
         return counts
 
     def _calendar(self) -> CopyResult:
         counts = CopyResult("calendar months")
         everything = date.min, date.max
-        fetched = {month.month_end: month.fetched_at for month in self.target.snapshots.calendar(*everything)}
-        for month in self.source.snapshots.calendar(*everything):
+        fetched = {month.month_end: month.fetched_at for month in self.target.calendars.months(*everything)}
+        for month in self.source.calendars.months(*everything):
             present = fetched.get(month.month_end)
             if present is not None and present >= month.fetched_at:
                 counts.present += 1
                 continue
             with self._skipping_corrupt(counts):
-                self.target.snapshots.save_calendar(month)
-                stored = self.target.snapshots.calendar(month.month_end, month.month_end)
+                self.target.calendars.save(month)
+                stored = self.target.calendars.months(month.month_end, month.month_end)
                 _check(stored == [month], f"The calendar of {month.month_end:%Y-%m}")
                 counts.copied += 1
         return counts
@@ -123,8 +123,8 @@ class _Copier:
         counts = CopyResult("snapshots")
         source, target = self.source.snapshots, self.target.snapshots
         for month in self._months(counts):
-            present = {(facts.date, facts.district): facts for facts in target.facts(*month)}
-            for facts in source.facts(*month):
+            present = {(facts.date, facts.district): facts for facts in target.metadata(*month)}
+            for facts in source.metadata(*month):
                 if present.get((facts.date, facts.district)) == facts:
                     counts.present += 1
                     continue
@@ -141,20 +141,22 @@ class _Copier:
     def _results(self) -> CopyResult:
         """Keep a result of the target whose snapshot differs from that of the source: it depends on that snapshot."""
         counts = CopyResult("results")
-        source, target = self.source.snapshots, self.target.snapshots
+        source, target = self.source.results, self.target.results
         for month in self._months(counts):
-            snapshot_hashes = {(facts.date, facts.district): facts.content_hash for facts in target.facts(*month)}
-            present = {(facts.date, facts.district): facts for facts in target.result_facts(*month)}
-            for facts in source.result_facts(*month):
+            snapshot_hashes = {
+                (facts.date, facts.district): facts.content_hash for facts in self.target.snapshots.metadata(*month)
+            }
+            present = {(facts.date, facts.district): facts for facts in target.metadata(*month)}
+            for facts in source.metadata(*month):
                 key = facts.date, facts.district
                 stored = present.get(key)
                 if stored == facts or (stored is not None and snapshot_hashes.get(key) != facts.source_hash):
                     counts.present += 1
                     continue
                 with self._skipping_corrupt(counts):
-                    result = source.result(*key)
-                    target.put_results([result] if result else [])
-                    _check(target.result(*key) == result, f"Result {facts.date}/{facts.district}")
+                    result = source.get(*key)
+                    target.put([result] if result else [])
+                    _check(target.get(*key) == result, f"Result {facts.date}/{facts.district}")
                     counts.copied += 1
         return counts
 
@@ -194,13 +196,13 @@ class _Copier:
         _check(target.plan(job_id) == plan, f"The plan of job {job_id}")
         if self._is_ledger_complete(job_id):
             return is_new
-        for segment in source.segments(job_id):
+        for segment in self.source.ledger.segments(job_id):
             target.update(job_id, lambda job: job, segment=segment)
         _check(self._is_ledger_complete(job_id), f"The ledger of job {job_id}")
         return True
 
     def _is_ledger_complete(self, job_id: UUID) -> bool:
-        pairs = zip_longest(self.source.jobs.segments(job_id), self.target.jobs.segments(job_id))
+        pairs = zip_longest(self.source.ledger.segments(job_id), self.target.ledger.segments(job_id))
         return all(segment == stored for segment, stored in pairs)
 
     def _audit(self) -> CopyResult:
@@ -213,7 +215,7 @@ class _Copier:
             else:
                 missing.append(entry)
         for start in range(0, len(missing), _PAGE):
-            self.target.jobs.add_audit(missing[start : start + _PAGE])
+            self.target.audit.add(missing[start : start + _PAGE])
         present = {entry.id: entry for entry in _audit_entries(self.target)} if missing else present
         for entry in missing:
             with self._skipping_corrupt(counts):
@@ -225,7 +227,7 @@ class _Copier:
 def _audit_entries(storage: Storage) -> Iterable[AuditEntry]:
     offset = 0
     while True:
-        page = storage.jobs.audit(None, limit=_PAGE, offset=offset)
+        page = storage.audit.page(None, limit=_PAGE, offset=offset)
         yield from page.rows
         offset += len(page.rows)
         if not page.rows or offset >= page.total:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually, kill_group
+from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually, free_port, kill_group
 
 RANGE = ("2024-07-01", "2025-06-30")
 LIMITS = {"maxRequestsPerMinute": 900, "maxConcurrent": 3}
@@ -96,6 +98,54 @@ def test_the_worker_starts_in_gunicorn_however_it_loads_the_application(
     client = site.serve(*options)
     job_id = client.get("/api/admin/backfill/jobs")["jobs"][0]["jobId"]
     assert client.ended(job_id, 20)["status"] == "completed"
+    workers = int(options[-1].rpartition("=")[2])
+    eventually(lambda: site.logs().count("is looking for jobs") == workers, 20, "each process has one worker")
+
+
+@pytest.mark.alone
+def test_a_preloaded_gunicorn_releases_the_lease_on_sigterm(sample: Dashboard, new_site: Callable[..., Site]) -> None:
+    """R10.1: the worker runs in the child, which stops cleanly."""
+    site = new_site(sample)
+    client = site.serve("--preload")
+    before = started(client)
+    kill_group(client.process, signal.SIGTERM)
+    eventually(lambda: client.process.poll() is not None, 10, "the server ends")
+    assert f"Job {before['jobId']}: released (pending)." in site.logs()
+
+
+UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(UWSGI is None, reason="uWSGI is not installed")
+@pytest.mark.parametrize("options", [["--enable-threads"], ["--enable-threads", "--lazy-apps"], []], ids=" ".join)
+def test_under_uwsgi_the_worker_runs_or_is_reported_missing(
+    sample: Dashboard, new_site: Callable[..., Site], options: list[str]
+) -> None:
+    """uWSGI runs no threads of Python without --enable-threads."""
+    site = new_site(sample)
+    site.manage("backfill", "rate-limit", "--max-requests-per-minute", "6000", "--min-delay-ms", "0")
+    site.manage("backfill", "start", "--from", "2025-05-01", "--to", "2025-05-31", "--cadence", "month-ends")
+    port = free_port()
+    process = site.spawn(
+        str(UWSGI),
+        f"--http-socket=127.0.0.1:{port}",
+        "--module=backfill_site.wsgi",
+        f"--virtualenv={sys.prefix}",
+        "--master",
+        "--processes=2",
+        *options,
+    )
+    client = Client(f"http://127.0.0.1:{port}", site.token, process)
+    client.wait_until_up()
+    job_id = client.get("/api/admin/backfill/jobs")["jobs"][0]["jobId"]
+    if options:
+        assert client.ended(job_id, 30)["status"] == "completed"
+        return
+    command = "manage.py backfill work"
+    assert command in client.get("/readyz")["message"]
+    assert command in client.job(job_id)["rateLimiter"]["reason"]
+    assert command in site.manage("check", "--database", "default").stderr
+    assert command in site.logs()
 
 
 @pytest.mark.parametrize("options", [[], ["--noreload"]], ids=["with the reloader", "without the reloader"])

@@ -333,7 +333,7 @@ class World:
         self.record.fenced += 1
 
         def look() -> bool:
-            return "touching nothing" in server.log.read_text(errors="replace")[log_before:]
+            return "ends without a further write" in server.log.read_text(errors="replace")[log_before:]
 
         self.soon(look, 15, "the runner that was fenced off ends")
         self.record.refused += 1

@@ -25,6 +25,7 @@ from psycopg import sql
 from backfill.errors import StorageUnavailable
 from backfill.storage import Storage, open_storage
 from tests.firestore_emulator import EmulatorMissing, Gate, environment, new_project, shared_port
+from tests.memory_storage import MemoryStorage
 
 DAMAGE = b"\x78\x9c damaged"
 """What looks like packed bytes and is not."""
@@ -168,6 +169,51 @@ class PostgresBackend(OrmBackend):
         )
 
 
+@dataclass(frozen=True)
+class MemoryBackend(Backend):
+    """The adapter of the unit tests. Other processes cannot open its store."""
+
+    storage: MemoryStorage
+
+    @contextmanager
+    def opened(self) -> Iterator[Storage]:
+        yield self.storage
+
+    def prepare(self) -> None:
+        """Do nothing: an empty store is ready."""
+
+    def clear(self) -> None:
+        self.storage.clear()
+
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        self.storage.store.is_down = True
+        try:
+            yield
+        finally:
+            self.storage.store.is_down = False
+
+    def damage_plan(self, job_id: UUID) -> None:
+        self.storage.jobs.plans[job_id] = DAMAGE
+
+    def damage_job(self, job_id: UUID) -> None:
+        self.storage.jobs.damage(job_id)
+
+    def damage_segment(self, job_id: UUID, number: int) -> None:
+        self.storage.ledger.rows[job_id][number] = DAMAGE
+
+    def damage_snapshot(self, day: date, district: str) -> None:
+        self.storage.snapshots.damaged.add((day, district))
+
+    def damage_result(self, day: date, district: str) -> None:
+        self.storage.results.damaged.add((day, district))
+
+
+@contextmanager
+def _memory(_folder: Path) -> Iterator[Backend]:
+    yield MemoryBackend(MemoryStorage())
+
+
 def _as_the_project_opens(url: str) -> dict[str, Any]:
     from backfill_site.settings import _database
 
@@ -253,7 +299,7 @@ class FirestoreBackend(Backend):
         deadline = time.monotonic() + 60
         while True:
             try:
-                return _firestore_storage(self.prefix, self.max_wait).jobs.ping()
+                return _firestore_storage(self.prefix, self.max_wait).control.ping()
             except StorageUnavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -307,10 +353,14 @@ def _firestore(_folder: Path) -> Iterator[Backend]:
 
 
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
+    "memory": _memory,
     "sqlite": _sqlite,
     "postgresql": _postgresql,
     "firestore": _firestore,
 }
 """Name to what makes a store in a folder, and takes it away again."""
+
+SHARED_BACKENDS = ("sqlite", "postgresql", "firestore")
+"""The adapters whose store several processes can open."""
 
 ORM_BACKENDS = ("sqlite", "postgresql")

@@ -35,7 +35,7 @@ def _race(backend: Backend, act: Callable[[Storage, Meet, int], T], number: int)
     barrier = _start[0]
     try:
         with backend.patient().opened() as storage:
-            storage.jobs.ping()
+            storage.control.ping()
             barrier.wait(_MAX_WAIT)
             return act(storage, lambda: barrier.wait(_MAX_WAIT), number)
     except BaseException:

@@ -30,11 +30,11 @@ FULL_ENTRY = AuditEntryFactory.build(
 def created(storage: Storage, *entries: AuditEntry, job: Job | None = None) -> Job:
     return storage.jobs.create(
         job or JobFactory.build(), PlanFactory.build(), displace=lambda _: None, audit=lambda _: entries
-    )
+    ).job
 
 
 def trail(storage: Storage, job_id: UUID | None = None) -> list[AuditEntry]:
-    return list(storage.jobs.audit(job_id, limit=100, offset=0).rows)
+    return list(storage.audit.page(job_id, limit=100, offset=0).rows)
 
 
 def test_an_entry_is_read_as_it_was_written(storage: Storage) -> None:
@@ -113,9 +113,9 @@ def test_where_no_entry_can_be_made_nothing_changes(storage: Storage) -> None:
     with pytest.raises(InvalidJobState):
         storage.jobs.update(job.id, lambda job: replace(job, status=Status.PAUSED), audit=audit)
     with pytest.raises(InvalidJobState):
-        storage.jobs.save_rate_limits(lambda limits: replace(limits, updated_by="somebody"), audit=audit)
+        storage.control.update_rate_limits(lambda limits: replace(limits, updated_by="somebody"), audit=audit)
     assert (trail(storage), storage.jobs.get(job.id)) == ([], job)
-    assert storage.jobs.rate_limits() == StoredLimits()
+    assert storage.control.rate_limits() == StoredLimits()
 
 
 def test_a_change_of_the_stored_limits_has_its_entry(storage: Storage) -> None:
@@ -126,9 +126,9 @@ def test_a_change_of_the_stored_limits_has_its_entry(storage: Storage) -> None:
         seen.append((before.updated_by, after.updated_by))
         return entry
 
-    storage.jobs.save_rate_limits(lambda limits: replace(limits, updated_by="somebody"), audit=audit)
+    storage.control.update_rate_limits(lambda limits: replace(limits, updated_by="somebody"), audit=audit)
     assert (trail(storage), seen[-1]) == ([entry], ("", "somebody"))
-    storage.jobs.save_rate_limits(lambda limits: limits, audit=lambda *_: AuditEntryFactory.build())
+    storage.control.update_rate_limits(lambda limits: limits, audit=lambda *_: AuditEntryFactory.build())
     assert trail(storage) == [entry]
 
 
@@ -140,18 +140,18 @@ def test_the_trail_comes_newest_first_in_pages_and_by_job(storage: Storage) -> N
     created(storage, *entries)
     newest_first = entries[::-1]
     assert trail(storage) == newest_first
-    page = storage.jobs.audit(None, limit=4, offset=3)
+    page = storage.audit.page(None, limit=4, offset=3)
     assert (list(page.rows), page.total) == (newest_first[3:7], 9)
-    page = storage.jobs.audit(mine, limit=2, offset=1)
+    page = storage.audit.page(mine, limit=2, offset=1)
     assert (list(page.rows), page.total) == ([entries[3], entries[0]], 3)
-    assert storage.jobs.audit(uuid4(), limit=5, offset=0).total == 0
-    assert list(storage.jobs.audit(None, limit=5, offset=9).rows) == []
+    assert storage.audit.page(uuid4(), limit=5, offset=0).total == 0
+    assert list(storage.audit.page(None, limit=5, offset=9).rows) == []
 
 
 def test_entries_of_one_moment_keep_one_order_over_pages(storage: Storage) -> None:
     entries = AuditEntryFactory.build_batch(7)
     created(storage, *entries)
-    paged = [storage.jobs.audit(None, limit=1, offset=n).rows[0] for n in range(7)]
+    paged = [storage.audit.page(None, limit=1, offset=n).rows[0] for n in range(7)]
     assert paged == trail(storage)
     assert {entry.id for entry in paged} == {entry.id for entry in entries}
 
@@ -162,8 +162,8 @@ def test_entries_of_another_store_are_added_once_and_as_they_are(storage: Storag
         AuditEntryFactory.build(job_id=job_id, at=NOW + timedelta(n)) for n, job_id in enumerate((None, uuid4()))
     ]
     created(storage, entries[0])
-    storage.jobs.add_audit(entries)
-    storage.jobs.add_audit(entries)
+    storage.audit.add(entries)
+    storage.audit.add(entries)
     assert trail(storage) == entries[::-1]
 
 
@@ -173,18 +173,18 @@ def test_the_trail_outlives_the_job_and_goes_by_its_own_age(storage: Storage) ->
     created(storage, old, young, job=job)
     assert storage.jobs.delete_finished(NOW + timedelta(days=1)) == 1
     assert trail(storage, job.id) == [young, old]
-    assert storage.jobs.delete_audit(NOW + timedelta(microseconds=1)) == 1
+    assert storage.audit.delete_before(NOW + timedelta(microseconds=1)) == 1
     assert trail(storage, job.id) == [young]
-    assert storage.jobs.delete_audit(young.at) == 0
+    assert storage.audit.delete_before(young.at) == 0
 
 
 def test_the_latest_sign_of_a_worker_counts(storage: Storage) -> None:
-    assert storage.jobs.worker_seen_at() is None
-    storage.jobs.report_worker(NOW)
-    storage.jobs.report_worker(NOW - timedelta(seconds=1))
-    assert storage.jobs.worker_seen_at() == NOW
-    storage.jobs.report_worker(NOW + timedelta(microseconds=1))
-    assert storage.jobs.worker_seen_at() == NOW + timedelta(microseconds=1)
+    assert storage.control.worker_seen_at() is None
+    storage.control.report_worker(NOW)
+    storage.control.report_worker(NOW - timedelta(seconds=1))
+    assert storage.control.worker_seen_at() == NOW
+    storage.control.report_worker(NOW + timedelta(microseconds=1))
+    assert storage.control.worker_seen_at() == NOW + timedelta(microseconds=1)
 
 
 def test_workers_that_report_at_once_do_not_hinder_each_other(storage: Storage) -> None:
@@ -192,11 +192,11 @@ def test_workers_that_report_at_once_do_not_hinder_each_other(storage: Storage) 
 
     def report(seconds: int) -> None:
         try:
-            storage.jobs.report_worker(NOW + timedelta(seconds=seconds))
+            storage.control.report_worker(NOW + timedelta(seconds=seconds))
         except Exception as exc:  # noqa: BLE001 - told below, by the thread that tests
             trouble.append(exc)
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     threads = [Thread(target=report, args=(seconds,)) for seconds in range(4)]
     for thread in threads:
@@ -204,4 +204,4 @@ def test_workers_that_report_at_once_do_not_hinder_each_other(storage: Storage) 
     for thread in threads:
         thread.join()
     assert trouble == []
-    assert storage.jobs.worker_seen_at() == NOW + timedelta(seconds=3)
+    assert storage.control.worker_seen_at() == NOW + timedelta(seconds=3)

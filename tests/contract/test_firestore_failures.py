@@ -158,42 +158,48 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
     job = met(lambda: created(storage))
     assert storage.jobs.active() == job
     changed = met(
-        lambda: storage.jobs.update(
-            job.id,
-            lambda held: replace(held, resume_count=held.resume_count + 1),
-            audit=lambda _before, after: AuditEntryFactory.build(job_id=after.id),
+        lambda: (
+            storage.jobs.update(
+                job.id,
+                lambda held: replace(held, resume_count=held.resume_count + 1),
+                audit=lambda _before, after: AuditEntryFactory.build(job_id=after.id),
+            ).after
         )
     )
     assert changed == storage.jobs.get(job.id)
     assert (changed.resume_count, changed.revision) == (1, job.revision + 1)
-    assert storage.jobs.audit(job.id, limit=10, offset=0).total == 1
+    assert storage.audit.page(job.id, limit=10, offset=0).total == 1
 
     def raise_delay(stored: StoredLimits) -> StoredLimits:
         return replace(stored, limits=replace(stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1))
 
-    met(lambda: storage.jobs.save_rate_limits(raise_delay, audit=lambda _b, _a: AuditEntryFactory.build(job_id=None)))
-    assert storage.jobs.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 1
-    assert storage.jobs.audit(None, limit=10, offset=0).total == 2
+    met(
+        lambda: storage.control.update_rate_limits(
+            raise_delay, audit=lambda _b, _a: AuditEntryFactory.build(job_id=None)
+        )
+    )
+    assert storage.control.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 1
+    assert storage.audit.page(None, limit=10, offset=0).total == 2
 
     met(
-        lambda: storage.jobs.update_schedule(
+        lambda: storage.control.update_schedule(
             lambda schedule: replace(schedule, reserved_until=(schedule.reserved_until or NOW) + timedelta(seconds=1))
         )
     )
-    assert storage.jobs.update_schedule(lambda schedule: schedule).reserved_until == NOW + timedelta(seconds=1)
+    assert storage.control.update_schedule(lambda schedule: schedule).reserved_until == NOW + timedelta(seconds=1)
 
-    claimed = storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW))
+    claimed = storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW)).after
     fence = Fence(job.id, claimed.token)
     snapshot, result = SnapshotFactory.build(), ResultFactory.build()
     assert storage.snapshots.put(replace(snapshot, district="02"), fence=fence)  # the server is known from here on
     assert met(lambda: storage.snapshots.put(snapshot, fence=fence)) is True
     assert storage.snapshots.get(snapshot.date, snapshot.district) == snapshot
-    met(lambda: storage.snapshots.put_results([result], fence=fence))
-    assert storage.snapshots.result(result.date, result.district) == result
+    met(lambda: storage.results.put([result], fence=fence))
+    assert storage.results.get(result.date, result.district) == result
 
-    ended = met(lambda: storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW + timedelta(hours=1))))
+    ended = met(lambda: storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW + timedelta(hours=1))).after)
     assert ended.status is Status.CANCELLED
-    assert storage.jobs.counters().jobs == {f"{job.job_type} cancelled": 1}
+    assert storage.control.counters().jobs == {f"{job.job_type} cancelled": 1}
     assert storage.jobs.active() is None
     assert met(lambda: storage.jobs.delete_finished(NOW + timedelta(days=1))) == 1
     assert storage.jobs.page(JobFilter(), limit=10, offset=0).total == 0
@@ -220,35 +226,43 @@ def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
     assert storage.jobs.active() == stale
     later = NOW + timedelta(minutes=11)
     job = met(
-        lambda: belated.jobs.create(
-            JobFactory.build(created_at=later),
-            PlanFactory.build(),
-            displace=lambda active: active.displaced(later),
-            audit=lambda _displaced: [AuditEntryFactory.build()],
+        lambda: (
+            belated.jobs.create(
+                JobFactory.build(created_at=later),
+                PlanFactory.build(),
+                displace=lambda active: active.displaced(later),
+                audit=lambda _displaced: [AuditEntryFactory.build()],
+            ).job
         )
     )
     assert storage.jobs.active() == job
-    assert storage.jobs.counters().jobs == {f"{job.job_type} failed": 1}
-    assert storage.jobs.audit(None, limit=10, offset=0).total == 1
-    claimed = met(lambda: belated.jobs.update(job.id, lambda held: held.claimed("runner", later)))
+    assert storage.control.counters().jobs == {f"{job.job_type} failed": 1}
+    assert storage.audit.page(None, limit=10, offset=0).total == 1
+    claimed = met(lambda: belated.jobs.update(job.id, lambda held: held.claimed("runner", later)).after)
     assert storage.jobs.get(job.id) == claimed
     snapshot, fence = SnapshotFactory.build(), Fence(job.id, claimed.token)
     belated.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)  # the server is known from here on
     assert met(lambda: belated.snapshots.put(snapshot, fence=fence)) is True
     assert storage.snapshots.get(snapshot.date, snapshot.district) == snapshot
-    met(lambda: belated.jobs.save_rate_limits(lambda stored: replace(stored, updated_by=f"{stored.updated_by}again")))
-    assert storage.jobs.rate_limits().updated_by == "again"
+    met(
+        lambda: belated.control.update_rate_limits(
+            lambda stored: replace(stored, updated_by=f"{stored.updated_by}again")
+        )
+    )
+    assert storage.control.rate_limits().updated_by == "again"
     second = timedelta(seconds=1)
     met(
-        lambda: belated.jobs.update_schedule(
+        lambda: belated.control.update_schedule(
             lambda schedule: replace(schedule, reserved_until=(schedule.reserved_until or NOW) + second), fence=fence
         )
     )
-    assert storage.jobs.update_schedule(lambda schedule: schedule).reserved_until == NOW + second
-    ended = met(lambda: belated.jobs.update(job.id, lambda held: held.cancel_requested(later + timedelta(hours=1))))
+    assert storage.control.update_schedule(lambda schedule: schedule).reserved_until == NOW + second
+    ended = met(
+        lambda: belated.jobs.update(job.id, lambda held: held.cancel_requested(later + timedelta(hours=1))).after
+    )
     assert storage.jobs.get(job.id) == ended
     assert storage.jobs.active() is None
-    assert storage.jobs.counters().jobs == {f"{job.job_type} failed": 1, f"{job.job_type} cancelled": 1}
+    assert storage.control.counters().jobs == {f"{job.job_type} failed": 1, f"{job.job_type} cancelled": 1}
 
 
 @pytest.mark.parametrize("code", REFUSALS, ids=lambda code: code.name)
@@ -276,7 +290,7 @@ def test_executor_errorout_end_is_told_within_the_limit_and_doubles_nothing(
     monkeypatch.setattr(database, "_CONTENTION_LIMIT", PATIENCE)
     trouble, storage = troubled
     job = created(storage)
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     item = next(item for day in PlanFactory.build().days for item in day.items())
     claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
@@ -299,7 +313,7 @@ def test_executor_errorout_end_is_told_within_the_limit_and_doubles_nothing(
 
     trouble.choose = lambda _name: None
     claim.record((), LimiterReport(), NOW)
-    assert [outcome.item for segment in storage.jobs.segments(job.id) for outcome in segment.outcomes] == [item]
+    assert [outcome.item for segment in storage.ledger.segments(job.id) for outcome in segment.outcomes] == [item]
     stored = storage.jobs.get(job.id)
     assert stored is not None
     assert stored.progress.processed == 1
@@ -329,7 +343,7 @@ def test_a_job_that_meets_trouble_at_every_fourth_call_settles_each_item_once(
 
     trouble.choose = choose
     job = patiently(lambda: created(storage))
-    claim = patiently(lambda: JobManager(storage.jobs).claim("runner", NOW))
+    claim = patiently(lambda: JobManager(storage).claim("runner", NOW))
     items = [item for day in PlanFactory.build().days for item in day.items()]
     for item in items:
         claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
@@ -341,8 +355,8 @@ def test_a_job_that_meets_trouble_at_every_fourth_call_settles_each_item_once(
     ended = storage.jobs.get(job.id)
     assert ended is not None
     assert (ended.status, ended.progress.processed) == (Status.COMPLETED, len(items))
-    outcomes = [outcome.item for segment in storage.jobs.segments(job.id) for outcome in segment.outcomes]
+    outcomes = [outcome.item for segment in storage.ledger.segments(job.id) for outcome in segment.outcomes]
     assert outcomes == items
-    assert storage.jobs.counters().jobs == {f"{job.job_type} completed": 1}
+    assert storage.control.counters().jobs == {f"{job.job_type} completed": 1}
     with pytest.raises(LeaseLost):
         storage.snapshots.put(SnapshotFactory.build(date=DAY), fence=Fence(job.id, ended.token))

@@ -108,9 +108,9 @@ def test_every_query_has_its_index_and_every_index_its_query(recorder: tuple[Rec
     assert job is not None
     for first, last, district in product((None, DAY), (None, DAY), ("", SUMMARY)):
         storage.snapshots.page(SnapshotFilter(first=first, last=last, district=district), limit=1, offset=0)
-    assert len(list(storage.snapshots.facts(date.min, date.max))) == 1
-    assert len(list(storage.snapshots.result_facts(date.min, date.max))) == 1
-    storage.jobs.audit(job.id, limit=1, offset=0)
+    assert len(list(storage.snapshots.metadata(date.min, date.max))) == 1
+    assert len(list(storage.results.metadata(date.min, date.max))) == 1
+    storage.audit.page(job.id, limit=1, offset=0)
     storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW))
     storage.jobs.delete_finished(NOW + timedelta(days=1))
 

@@ -98,7 +98,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def known(storage: Storage) -> list[Any]:
-    return list(storage.snapshots.facts(*EVERYTHING))
+    return list(storage.snapshots.metadata(*EVERYTHING))
 
 
 def newer(snapshot: Snapshot) -> Snapshot:

@@ -66,7 +66,7 @@ def opened(storage: Storage, backend: FirestoreBackend) -> Open:
 
 def claimed(storage: Storage) -> Fence:
     job = created(storage)
-    return Fence(job.id, storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW)).token)
+    return Fence(job.id, storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW)).after.token)
 
 
 SERVERS = {"verifies": 1, "refuses": 2, "overlooks": 2, "takes any version": 2}
@@ -74,7 +74,7 @@ SERVERS = {"verifies": 1, "refuses": 2, "overlooks": 2, "takes any version": 2}
 
 WRITES: dict[str, Callable[[Storage, Fence], object]] = {
     "snapshot": lambda storage, fence: storage.snapshots.put(SnapshotFactory.build(), fence=fence),
-    "result": lambda storage, fence: storage.snapshots.put_results([ResultFactory.build()], fence=fence),
+    "result": lambda storage, fence: storage.results.put([ResultFactory.build()], fence=fence),
 }
 
 
@@ -118,7 +118,9 @@ def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_i
         try:
             assert arrived.wait(10)
             began = time.monotonic()
-            taken = storage.jobs.update(fence.job_id, lambda held: held.claimed("the next", NOW + timedelta(minutes=1)))
+            taken = storage.jobs.update(
+                fence.job_id, lambda held: held.claimed("the next", NOW + timedelta(minutes=1))
+            ).after
             assert time.monotonic() - began < 1
         finally:
             thawed.set()
@@ -127,7 +129,7 @@ def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_i
     assert taken.token == fence.token + 1
     snapshot, result = SnapshotFactory.build(), ResultFactory.build()
     assert storage.snapshots.get(snapshot.date, snapshot.district) is None
-    assert storage.snapshots.result(result.date, result.district) is None
+    assert storage.results.get(result.date, result.district) is None
     assert commits.sent
 
 

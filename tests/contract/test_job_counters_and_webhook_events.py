@@ -40,7 +40,7 @@ ONCE = JobCounters(
 
 
 def created(storage: Storage, job: Job | None = None) -> Job:
-    return storage.jobs.create(job or JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    return storage.jobs.create(job or JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
 
 
 def a_job() -> Job:
@@ -54,27 +54,27 @@ def a_notice(seconds: float, event: WebhookEventType = WebhookEventType.ENDED) -
 def test_nothing_is_counted_before_a_job_has_ended(storage: Storage) -> None:
     job = created(storage, a_job())
     storage.jobs.update(job.id, lambda job: replace(job, status=Status.PAUSED))
-    assert storage.jobs.counters() == JobCounters()
+    assert storage.control.counters() == JobCounters()
 
 
 def test_a_job_is_counted_once_when_it_ends_and_outlives_its_removal(storage: Storage) -> None:
     for rounds in (1, 2):
         job = created(storage, a_job())
-        ended = storage.jobs.update(job.id, partial(Job.cancel_requested, now=NOW))
-        assert storage.jobs.counters().jobs == {"data-collection cancelled": rounds}
+        ended = storage.jobs.update(job.id, partial(Job.cancel_requested, now=NOW)).after
+        assert storage.control.counters().jobs == {"data-collection cancelled": rounds}
         storage.jobs.update(job.id, lambda job: replace(job, error="Looked at again."))
-        assert storage.jobs.counters().answers == {"200": 8 * rounds, "503": rounds}
+        assert storage.control.counters().answers == {"200": 8 * rounds, "503": rounds}
         if rounds == 1:
-            assert storage.jobs.counters() == JobCounters().plus(ended) == ONCE
+            assert storage.control.counters() == JobCounters().plus(ended) == ONCE
         storage.jobs.delete_finished(NOW + timedelta(days=1))
-    assert storage.jobs.counters().takeover_seconds == 2 * 16.25
+    assert storage.control.counters().takeover_seconds == 2 * 16.25
 
 
 def test_a_job_that_is_displaced_is_counted(storage: Storage) -> None:
     created(storage, a_job())
     later = NOW + timedelta(hours=1)
     storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=partial(Job.displaced, now=later))
-    assert storage.jobs.counters() == replace(ONCE, jobs={"data-collection failed": 1})
+    assert storage.control.counters() == replace(ONCE, jobs={"data-collection failed": 1})
 
 
 def test_an_end_that_does_not_come_to_be_is_not_counted(storage: Storage) -> None:
@@ -85,7 +85,7 @@ def test_an_end_that_does_not_come_to_be_is_not_counted(storage: Storage) -> Non
 
     with pytest.raises(InvalidJobState):
         storage.jobs.update(job.id, partial(Job.cancel_requested, now=NOW), audit=refused)  # type: ignore[arg-type]
-    assert storage.jobs.counters() == JobCounters()
+    assert storage.control.counters() == JobCounters()
 
 
 def test_jobs_whose_notice_is_due_are_found_the_longest_due_first(storage: Storage) -> None:

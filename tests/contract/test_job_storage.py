@@ -46,7 +46,16 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.errors import CorruptRecord, InvalidJobState, JobConflict, JobNotFound, StorageUnavailable
-from backfill.storage import JobStorage, SnapshotStorage, Storage
+from backfill.storage import (
+    AuditStorage,
+    CalendarStorage,
+    ControlStorage,
+    JobStorage,
+    LedgerStorage,
+    ResultStorage,
+    SnapshotStorage,
+    Storage,
+)
 from tests.contract.backends import Backend
 from tests.factories import (
     DAY,
@@ -151,7 +160,7 @@ def no_room(active: Job) -> None:
 
 
 def created(storage: Storage, job: Job | None = None, plan: Plan | None = None) -> Job:
-    return storage.jobs.create(job or JobFactory.build(), plan or PlanFactory.build(), displace=no_room)
+    return storage.jobs.create(job or JobFactory.build(), plan or PlanFactory.build(), displace=no_room).job
 
 
 def moved(job: Job, **changes: object) -> Callable[[Job], Job]:
@@ -191,7 +200,7 @@ def test_texts_that_a_database_cannot_hold_do_not_stop_a_job(storage: Storage) -
         districts={"01": DistrictProgress(total=1, last_error="came as \x00\x00")},
         errors=(replace(FULL_PROGRESS.errors[0], message="begins with `\x00PNG`"),),
     )
-    stored = storage.jobs.update(job.id, moved(job, progress=progress, error="broke on \x00"))
+    stored = storage.jobs.update(job.id, moved(job, progress=progress, error="broke on \x00")).after
     for text in (stored.error, stored.progress.errors[0].message, stored.progress.districts["01"].last_error):
         assert text.startswith(("broke on ", "begins with `", "came as "))
 
@@ -255,7 +264,7 @@ def test_a_stale_job_is_displaced_and_the_new_one_stored_in_one(storage: Storage
     """R3.4"""
     later = NOW + timedelta(minutes=11)
     stale = created(storage, JobFactory.build(status=Status.RUNNING, progress=FULL_PROGRESS, token=4))
-    new = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda job: job.displaced(later))
+    new = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda job: job.displaced(later)).job
     displaced = storage.jobs.get(stale.id)
     assert displaced is not None
     assert (displaced.status, displaced.ended_at, displaced.token) == (Status.FAILED, later, 5)
@@ -309,7 +318,7 @@ def test_threads_that_create_at_once_make_one_job(storage: Storage) -> None:
         except JobConflict as exc:
             return named_job(exc)
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         named = set(pool.map(attempt, jobs))
@@ -325,11 +334,11 @@ def test_threads_that_create_at_once_make_one_job(storage: Storage) -> None:
 def test_an_update_stores_the_change_counts_it_and_returns_what_is_stored(storage: Storage) -> None:
     """R1.1"""
     job = created(storage)
-    stored = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    stored = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
     assert stored.revision == job.revision + 1
     assert stored == replace(job.claimed("host-1", NOW), revision=stored.revision)
     assert storage.jobs.get(job.id) == stored
-    again = storage.jobs.update(job.id, lambda held: held.recorded(held.token, FULL_PROGRESS, 1, NOW, moves=True))
+    again = storage.jobs.update(job.id, lambda held: held.recorded(held.token, FULL_PROGRESS, 1, NOW, moves=True)).after
     assert again.revision == job.revision + 2
     assert again.progress == FULL_PROGRESS
     assert storage.jobs.get(job.id) == again
@@ -337,7 +346,7 @@ def test_an_update_stores_the_change_counts_it_and_returns_what_is_stored(storag
 
 def test_every_field_can_be_updated_but_those_that_a_job_is_known_by(storage: Storage) -> None:
     job = created(storage)
-    after = storage.jobs.update(job.id, lambda _: replace(FULL_JOB, id=job.id))
+    after = storage.jobs.update(job.id, lambda _: replace(FULL_JOB, id=job.id)).after
     assert after == replace(FULL_JOB, id=job.id, revision=after.revision)
     assert storage.jobs.get(job.id) == after
 
@@ -354,14 +363,14 @@ def test_where_the_change_raises_neither_job_nor_segment_is_written(storage: Sto
         with pytest.raises(InvalidJobState):
             storage.jobs.update(job.id, refused, segment=Segment(number, tuple(OutcomeFactory.build_batch(3))))
     assert storage.jobs.get(job.id) == before
-    assert list(storage.jobs.segments(job.id)) == [first]
+    assert list(storage.ledger.segments(job.id)) == [first]
 
 
 def test_an_update_of_an_unknown_job_is_refused_and_its_segment_not_kept(storage: Storage) -> None:
     unknown = uuid4()
     with pytest.raises(JobNotFound, match=str(unknown)):
         storage.jobs.update(unknown, lambda job: job, segment=Segment(0, (OutcomeFactory.build(),)))
-    assert list(storage.jobs.segments(unknown)) == []
+    assert list(storage.ledger.segments(unknown)) == []
 
 
 def test_updates_of_many_threads_are_all_kept(storage: Storage) -> None:
@@ -372,7 +381,7 @@ def test_updates_of_many_threads_are_all_kept(storage: Storage) -> None:
             for _round in range(10):
                 storage.jobs.update(job.id, lambda job: replace(job, resume_count=job.resume_count + 1))
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(4)))
@@ -396,7 +405,7 @@ def interleaved(storage: Storage, first: Callable[[Waiting], object], second: Ca
         try:
             write(wait)
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with ThreadPoolExecutor(2) as pool:
         for running in [pool.submit(run, first), pool.submit(run, second)]:
@@ -468,7 +477,7 @@ def test_segments_come_back_whole_and_in_order(storage: Storage) -> None:
     segments = [Segment(n, (outcome,)) for n, outcome in enumerate(outcomes)] + [Segment(3, tuple(outcomes))]
     for segment in (segments[2], segments[0], segments[3], segments[1]):
         storage.jobs.update(job.id, moved(job, segments=4), segment=segment)
-    assert list(storage.jobs.segments(job.id)) == segments
+    assert list(storage.ledger.segments(job.id)) == segments
 
 
 def test_a_full_segment_of_refused_reports_keeps_all_their_excerpts(storage: Storage) -> None:
@@ -482,8 +491,8 @@ def test_a_full_segment_of_refused_reports_keeps_all_their_excerpts(storage: Sto
     job = created(storage)
     for count in (499, 500):
         storage.jobs.update(job.id, moved(job, segments=1), segment=Segment(0, outcomes[:count]))
-    assert list(storage.jobs.segments(job.id)) == [Segment(0, outcomes)]
-    (last,) = storage.jobs.outcomes(job.id, OutcomeFilter(), limit=10, offset=499).rows
+    assert list(storage.ledger.segments(job.id)) == [Segment(0, outcomes)]
+    (last,) = storage.ledger.outcomes(job.id, OutcomeFilter(), limit=10, offset=499).rows
     assert last.excerpt == outcomes[-1].excerpt
 
 
@@ -491,7 +500,7 @@ def test_more_than_a_screenful_of_segments_keeps_its_order(storage: Storage) -> 
     job = created(storage)
     for number in range(45):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
-    assert [segment.number for segment in storage.jobs.segments(job.id)] == list(range(45))
+    assert [segment.number for segment in storage.ledger.segments(job.id)] == list(range(45))
 
 
 def test_a_segment_that_is_written_again_is_replaced(storage: Storage) -> None:
@@ -500,8 +509,8 @@ def test_a_segment_that_is_written_again_is_replaced(storage: Storage) -> None:
     outcomes = tuple(OutcomeFactory.build_batch(5))
     for count in (1, 3, 3, 5):
         storage.jobs.update(job.id, moved(job, segments=1), segment=Segment(0, outcomes[:count]))
-    assert list(storage.jobs.segments(job.id)) == [Segment(0, outcomes)]
-    assert storage.jobs.outcomes(job.id, OutcomeFilter(), limit=10, offset=0).total == 5
+    assert list(storage.ledger.segments(job.id)) == [Segment(0, outcomes)]
+    assert storage.ledger.outcomes(job.id, OutcomeFilter(), limit=10, offset=0).total == 5
 
 
 def test_segments_are_read_one_at_a_time(storage: Storage, backend: Backend) -> None:
@@ -510,7 +519,7 @@ def test_segments_are_read_one_at_a_time(storage: Storage, backend: Backend) -> 
     for number in range(3):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
     backend.damage_segment(job.id, 2)
-    reading = storage.jobs.segments(job.id)
+    reading = storage.ledger.segments(job.id)
     assert [next(reading).number, next(reading).number] == [0, 1]
     with pytest.raises(CorruptRecord, match=f"segment 2 of job {job.id}"):
         next(reading)
@@ -520,28 +529,28 @@ def test_segments_may_be_left_half_read(storage: Storage) -> None:
     job = created(storage)
     for number in range(30):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
-    reading = storage.jobs.segments(job.id)
+    reading = storage.ledger.segments(job.id)
     next(reading)
     del reading
-    assert storage.jobs.update(job.id, moved(job, segments=30)).segments == 30
+    assert storage.jobs.update(job.id, moved(job, segments=30)).after.segments == 30
 
 
 def test_a_job_can_be_written_while_its_segments_are_read_whoever_else_writes(storage: Storage) -> None:
     """R10.1: who goes on with a job renews its lease while the ledger is read."""
 
     def another_writes() -> None:
-        storage.jobs.report_worker(NOW)
-        storage.jobs.disconnect()
+        storage.control.report_worker(NOW)
+        storage.control.disconnect()
 
     job, read = created(storage), []
     for number in range(30):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
-    for segment in storage.jobs.segments(job.id):
+    for segment in storage.ledger.segments(job.id):
         read.append(segment.number)
         if segment.number in {5, 25}:
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(another_writes).result()
-            assert storage.jobs.update(job.id, moved(job, segments=segment.number)).segments == segment.number
+            assert storage.jobs.update(job.id, moved(job, segments=segment.number)).after.segments == segment.number
     assert read == list(range(30))
 
 
@@ -563,7 +572,7 @@ def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
         matching = [outcome for outcome in outcomes if wanted.matches(outcome)]
         for offset in (0, 1, 4, 5, 6, 11, 24, 25, 40):
             for limit in (1, 3, 6, 50):
-                page = storage.jobs.outcomes(job.id, wanted, limit=limit, offset=offset)
+                page = storage.ledger.outcomes(job.id, wanted, limit=limit, offset=offset)
                 assert (list(page.rows), page.total) == (matching[offset : offset + limit], len(matching)), (
                     wanted,
                     limit,
@@ -598,9 +607,9 @@ def test_the_ledger_of_another_job_is_not_shown(storage: Storage) -> None:
     first = created(storage)
     storage.jobs.update(first.id, lambda job: job.cancel_requested(NOW), segment=Segment(0, (OutcomeFactory.build(),)))
     second = created(storage)
-    assert list(storage.jobs.segments(second.id)) == []
-    assert storage.jobs.outcomes(second.id, OutcomeFilter(), limit=5, offset=0).total == 0
-    assert storage.jobs.outcomes(uuid4(), OutcomeFilter(), limit=5, offset=0).total == 0
+    assert list(storage.ledger.segments(second.id)) == []
+    assert storage.ledger.outcomes(second.id, OutcomeFilter(), limit=5, offset=0).total == 0
+    assert storage.ledger.outcomes(uuid4(), OutcomeFilter(), limit=5, offset=0).total == 0
 
 
 @pytest.mark.parametrize("wanted", [OutcomeFilter(), OutcomeFilter(district="01")], ids=["all", "district"])
@@ -609,7 +618,7 @@ def test_a_page_over_an_unreadable_segment_names_it(storage: Storage, backend: B
     storage.jobs.update(job.id, lambda job: job, segment=Segment(7, (OutcomeFactory.build(),)))
     backend.damage_segment(job.id, 7)
     with pytest.raises(CorruptRecord, match=f"segment 7 of job {job.id}"):
-        storage.jobs.outcomes(job.id, wanted, limit=5, offset=0)
+        storage.ledger.outcomes(job.id, wanted, limit=5, offset=0)
 
 
 def test_an_unreadable_plan_is_named(storage: Storage, backend: Backend) -> None:
@@ -739,12 +748,12 @@ def test_only_jobs_that_ended_before_the_limit_are_removed_with_plan_and_ledger(
     assert storage.jobs.delete_finished(NOW) == 3
     for job in old:
         assert storage.jobs.get(job.id) is None
-        assert list(storage.jobs.segments(job.id)) == []
+        assert list(storage.ledger.segments(job.id)) == []
         with pytest.raises(JobNotFound):
             storage.jobs.plan(job.id)
     for job in kept:
         assert storage.jobs.get(job.id) == job
-        assert len(list(storage.jobs.segments(job.id))) == 1
+        assert len(list(storage.ledger.segments(job.id))) == 1
         assert storage.jobs.plan(job.id) == PlanFactory.build()
     assert storage.jobs.delete_finished(NOW) == 0
 
@@ -779,20 +788,23 @@ GENTLE = StoredLimits(
 
 def test_rate_limits_are_the_defaults_until_somebody_sets_them(storage: Storage) -> None:
     """R12.5"""
-    assert storage.jobs.rate_limits() == StoredLimits()
-    assert storage.jobs.save_rate_limits(lambda _: GENTLE) == GENTLE
-    assert storage.jobs.rate_limits() == GENTLE
-    assert storage.jobs.save_rate_limits(lambda limits: replace(limits, updated_by="another")).limits == GENTLE.limits
-    assert storage.jobs.rate_limits() == replace(GENTLE, updated_by="another")
+    assert storage.control.rate_limits() == StoredLimits()
+    assert storage.control.update_rate_limits(lambda _: GENTLE).after == GENTLE
+    assert storage.control.rate_limits() == GENTLE
+    assert (
+        storage.control.update_rate_limits(lambda limits: replace(limits, updated_by="another")).after.limits
+        == GENTLE.limits
+    )
+    assert storage.control.rate_limits() == replace(GENTLE, updated_by="another")
 
 
 def test_rate_limits_are_stored_apart_from_jobs(storage: Storage) -> None:
     """R12.5: a job carries its copy, and takes nothing with it when it goes."""
     job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
-    storage.jobs.save_rate_limits(lambda _: GENTLE)
+    storage.control.update_rate_limits(lambda _: GENTLE)
     assert storage.jobs.get(job.id) == job
     storage.jobs.delete_finished(NOW + timedelta(days=1))
-    assert storage.jobs.rate_limits() == GENTLE
+    assert storage.control.rate_limits() == GENTLE
 
 
 def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> None:
@@ -803,10 +815,10 @@ def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> Non
 
     for before in (StoredLimits(), GENTLE):
         if before != StoredLimits():
-            storage.jobs.save_rate_limits(lambda _: GENTLE)
+            storage.control.update_rate_limits(lambda _: GENTLE)
         with pytest.raises(Exception, match="maxConcurrent"):
-            storage.jobs.save_rate_limits(refused)
-        assert storage.jobs.rate_limits() == before
+            storage.control.update_rate_limits(refused)
+        assert storage.control.rate_limits() == before
 
 
 def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
@@ -817,61 +829,78 @@ def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
             wait()
             return replace(stored, limits=replace(stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1))
 
-        storage.jobs.save_rate_limits(change)
+        storage.control.update_rate_limits(change)
 
     for rounds in (1, 2):
         interleaved(storage, raise_delay, raise_delay)
-        assert storage.jobs.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 2 * rounds
+        assert storage.control.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 2 * rounds
 
 
 # Trouble
 
 CALLS: dict[str, Callable[[Storage], object]] = {
     "jobs.create": created,
-    "jobs.update": lambda storage: storage.jobs.update(uuid4(), lambda job: job),
+    "jobs.update": lambda storage: storage.jobs.update(uuid4(), lambda job: job).after,
     "jobs.get": lambda storage: storage.jobs.get(uuid4()),
     "jobs.active": lambda storage: storage.jobs.active(),
     "jobs.by_idempotency_key": lambda storage: storage.jobs.by_idempotency_key("a", NOW),
     "jobs.page": lambda storage: storage.jobs.page(JobFilter(), limit=1, offset=0),
     "jobs.plan": lambda storage: storage.jobs.plan(uuid4()),
-    "jobs.segments": lambda storage: list(storage.jobs.segments(uuid4())),
-    "jobs.outcomes": lambda storage: storage.jobs.outcomes(uuid4(), OutcomeFilter(), limit=1, offset=0),
+    "ledger.segments": lambda storage: list(storage.ledger.segments(uuid4())),
+    "ledger.outcomes": lambda storage: storage.ledger.outcomes(uuid4(), OutcomeFilter(), limit=1, offset=0),
     "jobs.delete_finished": lambda storage: storage.jobs.delete_finished(NOW),
-    "jobs.with_notice_due": lambda storage: storage.jobs.with_webhook_event_due(NOW),
-    "jobs.totals": lambda storage: storage.jobs.counters(),
-    "jobs.rate_limits": lambda storage: storage.jobs.rate_limits(),
-    "jobs.save_rate_limits": lambda storage: storage.jobs.save_rate_limits(lambda limits: limits),
-    "jobs.audit": lambda storage: storage.jobs.audit(None, limit=1, offset=0),
-    "jobs.add_audit": lambda storage: storage.jobs.add_audit([AuditEntryFactory.build()]),
-    "jobs.delete_audit": lambda storage: storage.jobs.delete_audit(NOW),
-    "jobs.report_worker": lambda storage: storage.jobs.report_worker(NOW),
-    "jobs.worker_seen_at": lambda storage: storage.jobs.worker_seen_at(),
-    "jobs.update_timeline": lambda storage: storage.jobs.update_schedule(lambda schedule: schedule),
-    "jobs.ping": lambda storage: storage.jobs.ping(),
+    "jobs.with_webhook_event_due": lambda storage: storage.jobs.with_webhook_event_due(NOW),
+    "control.counters": lambda storage: storage.control.counters(),
+    "control.rate_limits": lambda storage: storage.control.rate_limits(),
+    "control.update_rate_limits": lambda storage: storage.control.update_rate_limits(lambda limits: limits),
+    "audit.page": lambda storage: storage.audit.page(None, limit=1, offset=0),
+    "audit.add": lambda storage: storage.audit.add([AuditEntryFactory.build()]),
+    "audit.delete_before": lambda storage: storage.audit.delete_before(NOW),
+    "control.report_worker": lambda storage: storage.control.report_worker(NOW),
+    "control.worker_seen_at": lambda storage: storage.control.worker_seen_at(),
+    "control.update_schedule": lambda storage: storage.control.update_schedule(lambda schedule: schedule),
+    "control.ping": lambda storage: storage.control.ping(),
     "snapshots.put": lambda storage: storage.snapshots.put(SnapshotFactory.build()),
     "snapshots.get": lambda storage: storage.snapshots.get(DAY, "01"),
     "snapshots.get_several": lambda storage: storage.snapshots.get_several(DAY, ["01", "02"]),
     "snapshots.page": lambda storage: storage.snapshots.page(SnapshotFilter(), limit=1, offset=0),
-    "snapshots.keys": lambda storage: list(storage.snapshots.keys(DAY, DAY)),
-    "snapshots.calendar": lambda storage: storage.snapshots.calendar(DAY, DAY),
-    "snapshots.save_calendar": lambda storage: storage.snapshots.save_calendar(CalendarMonthFactory.build()),
-    "snapshots.facts": lambda storage: list(storage.snapshots.facts(DAY, DAY)),
+    "snapshots.editions": lambda storage: list(storage.snapshots.editions(DAY, DAY)),
+    "calendars.months": lambda storage: storage.calendars.months(DAY, DAY),
+    "calendars.save": lambda storage: storage.calendars.save(CalendarMonthFactory.build()),
+    "snapshots.metadata": lambda storage: list(storage.snapshots.metadata(DAY, DAY)),
     "snapshots.days": lambda storage: list(storage.snapshots.days(DAY, DAY)),
     "snapshots.span": lambda storage: storage.snapshots.span(),
-    "snapshots.put_results": lambda storage: storage.snapshots.put_results([ResultFactory.build()]),
-    "snapshots.result": lambda storage: storage.snapshots.result(DAY, "01"),
-    "snapshots.result_facts": lambda storage: list(storage.snapshots.result_facts(DAY, DAY)),
-    "snapshots.points": lambda storage: storage.snapshots.points([(DAY, "01")]),
-    "snapshots.series": lambda storage: storage.snapshots.series("01", ProgramYear.of(DAY)),
-    "snapshots.years": lambda storage: list(storage.snapshots.years("01")),
+    "results.put": lambda storage: storage.results.put([ResultFactory.build()]),
+    "results.get": lambda storage: storage.results.get(DAY, "01"),
+    "results.metadata": lambda storage: list(storage.results.metadata(DAY, DAY)),
+    "results.points": lambda storage: storage.results.points([(DAY, "01")]),
+    "results.series": lambda storage: storage.results.series("01", ProgramYear.of(DAY)),
+    "results.years": lambda storage: list(storage.results.years("01")),
 }
 
+PORTS = (
+    JobStorage,
+    LedgerStorage,
+    AuditStorage,
+    ControlStorage,
+    SnapshotStorage,
+    ResultStorage,
+    CalendarStorage,
+)
+"""In the order of the fields of Storage."""
 
-def test_every_call_of_both_ports_is_tried_out_of_reach() -> None:
-    ports = {f"jobs.{name}" for name in JobStorage.__abstractmethods__} | {
-        f"snapshots.{name}" for name in SnapshotStorage.__abstractmethods__
+
+def test_every_call_of_every_port_is_tried_out_of_reach() -> None:
+    ports = {
+        f"{field.name}.{name}"
+        for field, port in zip(fields(Storage), PORTS, strict=True)
+        for name in port.__abstractmethods__
     }
-    assert set(CALLS) == ports - {"jobs.disconnect"}
+    assert set(CALLS) == ports - {"control.disconnect"}
+
+
+def test_no_port_has_more_than_nine_methods() -> None:
+    assert all(len(port.__abstractmethods__) <= 9 for port in PORTS)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
@@ -881,14 +910,14 @@ def test_a_store_out_of_reach_is_one_error_and_works_again_afterwards(
     call: Callable[[Storage], object],
 ) -> None:
     """R1.1: every driver error leaves as StorageUnavailable, chained, and no broken connection is used twice."""
-    storage.jobs.ping()
+    storage.control.ping()
     with backend.out_of_reach():
         for _ in range(2):
             with pytest.raises(StorageUnavailable) as trouble:
                 call(storage)
             assert trouble.value.__cause__ is not None
             assert trouble.value.is_retryable
-    storage.jobs.ping()
+    storage.control.ping()
     assert storage.jobs.active() is None
     job = created(storage)
     assert storage.jobs.active() == job
@@ -896,12 +925,12 @@ def test_a_store_out_of_reach_is_one_error_and_works_again_afterwards(
 
 def test_a_thread_may_disconnect_and_go_on(storage: Storage) -> None:
     job = created(storage)
-    storage.jobs.disconnect()
+    storage.control.disconnect()
     assert storage.jobs.get(job.id) == job
-    storage.jobs.disconnect()
-    storage.jobs.disconnect()
+    storage.control.disconnect()
+    storage.control.disconnect()
 
 
 def test_a_ping_of_a_store_that_answers_says_nothing_and_changes_nothing(storage: Storage) -> None:
-    storage.jobs.ping()
-    assert storage.jobs.rate_limits() == StoredLimits()
+    storage.control.ping()
+    assert storage.control.rate_limits() == StoredLimits()

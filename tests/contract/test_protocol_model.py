@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -44,9 +44,11 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.domain.clock import Clock
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.errors import InvalidJobState, JobConflict, LeaseLost, StorageUnavailable
-from backfill.storage import JobStorage, SnapshotStorage, Storage
+from backfill.storage import Storage
 from tests.contract.backends import Backend
 from tests.factories import NOW, JobFactory, PlanFactory, ProgressFactory, SnapshotFactory
 
@@ -108,9 +110,9 @@ class Worker:
     _calls: int = 0
 
     def __post_init__(self) -> None:
-        self.jobs = cast("JobStorage", Line(self.storage.jobs, self))
-        self.snapshots = cast("SnapshotStorage", Line(self.storage.snapshots, self))
-        self.manager = JobManager(self.jobs, Clock(monotonic=self.clock))
+        lines = {port.name: cast("Any", Line(getattr(self.storage, port.name), self)) for port in fields(Storage)}
+        self.remote = Storage(**lines)
+        self.manager = JobManager(self.remote, RuntimeConfig(clock=Clock(monotonic=self.clock)))
 
     @property
     def owner(self) -> str:
@@ -133,7 +135,7 @@ class Worker:
     def dies(self) -> None:
         self.ends_run()
         self.births += 1
-        self.manager = JobManager(self.jobs, Clock(monotonic=self.clock))
+        self.manager = JobManager(self.remote, RuntimeConfig(clock=Clock(monotonic=self.clock)))
 
 
 Ledger = Mapping[WorkItem, Outcome]
@@ -214,7 +216,7 @@ class Protocol(RuleBasedStateMachine):
         now = self.now + self.operator_is_ahead
         job = self.active() or self.storage.jobs.page(JobFilter(), limit=1, offset=0).rows[0]
         try:
-            after = self.storage.jobs.update(job.id, lambda job: getattr(job, verb)(now))
+            after = self.storage.jobs.update(job.id, lambda job: getattr(job, verb)(now)).after
         except InvalidJobState:
             assert verb != "cancel_requested" or not job.status.is_active
         else:
@@ -313,7 +315,7 @@ class Protocol(RuleBasedStateMachine):
         if kind is OutcomeKind.PROCESSED:
             with self.acting(worker, trouble) as claim:
                 snapshot = SnapshotFactory.build(date=item.date, district=item.district, job_id=claim.fence.job_id)
-                worker.snapshots.put(snapshot, fence=claim.fence)
+                worker.remote.snapshots.put(snapshot, fence=claim.fence)
                 self.noted(worker, Outcome(item, kind, now, attempts=1))
         else:
             self.noted(worker, Outcome(item, kind, now, REASONS[kind], attempts=1))
@@ -356,7 +358,7 @@ class Protocol(RuleBasedStateMachine):
             return schedule.reserved(timedelta(seconds=2), self.now_of(worker))[0]
 
         with self.acting(worker, trouble) as claim:
-            worker.jobs.update_schedule(reserve, fence=claim.fence)
+            worker.remote.control.update_schedule(reserve, fence=claim.fence)
 
     @precondition(runs)
     @rule(number=WORKERS, trouble=TROUBLE)
@@ -399,7 +401,7 @@ class Protocol(RuleBasedStateMachine):
     def read(self, job_id: UUID) -> Seen:
         job = self.storage.jobs.get(job_id)
         assert job is not None
-        return Seen(job, tuple(self.storage.jobs.segments(job_id)))
+        return Seen(job, tuple(self.storage.ledger.segments(job_id)))
 
     def everything(self) -> dict[UUID, Seen]:
         page = self.storage.jobs.page(JobFilter(), limit=100, offset=0)
@@ -446,7 +448,7 @@ class Protocol(RuleBasedStateMachine):
         assert (job.ended_at is not None) == (job.status not in ACTIVE)
         stored = {
             WorkItem(edition.date, district)
-            for edition in self.storage.snapshots.keys(ITEMS[0].date, ITEMS[-1].date)
+            for edition in self.storage.snapshots.editions(ITEMS[0].date, ITEMS[-1].date)
             for district in edition.districts
         }
         assert {outcome.item for outcome in outcomes if outcome.kind is OutcomeKind.PROCESSED} <= stored
@@ -455,11 +457,11 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every worker is gone; a new one, under a good clock, brings the job to its end as soon as it may claim it."""
-        manager = JobManager(self.storage.jobs, Clock(monotonic=lambda: self.elapsed))
+        manager = JobManager(self.storage, RuntimeConfig(clock=Clock(monotonic=lambda: self.elapsed)))
         if (job := self.active()) is None:
             return
         if job.status in {Status.PAUSED, Status.PAUSING}:
-            job = self.storage.jobs.update(job.id, lambda job: job.resume_requested(self.now))
+            job = self.storage.jobs.update(job.id, lambda job: job.resume_requested(self.now)).after
             self.the_store_keeps_its_promises()
         claim = manager.claim("the last", self.now)
         if claim is None:

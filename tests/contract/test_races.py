@@ -67,7 +67,7 @@ def claim_in_rounds(storage: Storage, meet: Meet, number: int) -> list[int]:
     for n in range(ROUNDS):
         meet()
         try:
-            claim = JobManager(storage.jobs).claim(f"racer-{number}", NOW + timedelta(minutes=n))
+            claim = JobManager(storage).claim(f"racer-{number}", NOW + timedelta(minutes=n))
             tokens.append(claim.job.token if claim else 0)
         except LeaseLost:
             tokens.append(0)
@@ -109,7 +109,7 @@ def reserve_often(storage: Storage, meet: Meet, number: int) -> list[Reservation
         return after
 
     for _ in range(20):
-        storage.jobs.update_schedule(change)
+        storage.control.update_schedule(change)
         reservations.append(tried[-1])  # what was stored is what the change said last
     return reservations
 
@@ -147,7 +147,7 @@ def test_of_eight_processes_that_claim_a_job_at_once_exactly_one_holds_it(
     racers: Racers,
 ) -> None:
     """R3.1, R3.3: again at every takeover, under a token that only grows."""
-    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     rounds = list(zip(*racers.race(backend, claim_in_rounds), strict=True))
     assert [sum(token > 0 for token in tokens) for tokens in rounds] == [1] * ROUNDS
     assert [max(tokens) for tokens in rounds] == list(range(1, ROUNDS + 1))
@@ -162,7 +162,7 @@ def test_two_processes_update_one_job_two_hundred_times_each_and_nothing_is_lost
     racers: Racers,
 ) -> None:
     """R1.1, R3.3: none fails, and each is counted."""
-    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     assert sum(racers.race(backend, update_by_two)) == 400
     after = storage.jobs.get(job.id)
     assert after is not None
@@ -175,14 +175,14 @@ def test_eight_processes_update_one_job_with_segments_and_nothing_is_lost(
     racers: Racers,
 ) -> None:
     """R1.1, R1.5"""
-    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     racers.race(backend, update_often)
     after = storage.jobs.get(job.id)
     assert after is not None
     assert (after.revision, after.resume_count) == (RACERS * UPDATES, RACERS * UPDATES)
-    segments = list(storage.jobs.segments(job.id))
+    segments = list(storage.ledger.segments(job.id))
     assert [segment.number for segment in segments] == list(range(RACERS * UPDATES))
-    outcomes = storage.jobs.outcomes(job.id, OutcomeFilter(kind=OutcomeKind.SKIPPED), limit=1, offset=0)
+    outcomes = storage.ledger.outcomes(job.id, OutcomeFilter(kind=OutcomeKind.SKIPPED), limit=1, offset=0)
     assert outcomes.total == sum(len(segment.outcomes) for segment in segments)
 
 
@@ -190,7 +190,7 @@ def test_of_eight_snapshots_put_at_once_the_newest_stays(storage: Storage, backe
     """R1.1: whoever comes last."""
     rounds = zip(*racers.race(backend, put_in_rounds), strict=True)
     assert all(any(stored) for stored in rounds)
-    editions = list(storage.snapshots.keys(DAY, DAY))
+    editions = list(storage.snapshots.editions(DAY, DAY))
     assert {edition.as_of for edition in editions} == {CLOSE + timedelta(days=RACERS - 1)}
     assert sum(len(edition.districts) for edition in editions) == ROUNDS
 

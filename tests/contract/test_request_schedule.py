@@ -26,17 +26,17 @@ def reserve(storage: Storage, length: timedelta = SECOND, fence: Fence | None = 
         reservations.append(reservation)
         return after
 
-    storage.jobs.update_schedule(change, fence=fence)
+    storage.control.update_schedule(change, fence=fence)
     return reservations[-1]
 
 
 def claimed(storage: Storage) -> Job:
-    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
-    return storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
+    return storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
 
 
 def now_stored(storage: Storage) -> RequestSchedule:
-    return storage.jobs.update_schedule(lambda schedule: schedule)
+    return storage.control.update_schedule(lambda schedule: schedule)
 
 
 def test_a_new_timeline_is_free(storage: Storage) -> None:
@@ -52,9 +52,9 @@ def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) ->
         held_at=NOW - timedelta(microseconds=1),
         hold_reason="Retry \u00e9",
     )
-    assert storage.jobs.update_schedule(lambda _: schedule) == schedule
+    assert storage.control.update_schedule(lambda _: schedule) == schedule
     assert now_stored(storage) == schedule
-    assert storage.jobs.update_schedule(lambda _: RequestSchedule()) == RequestSchedule()
+    assert storage.control.update_schedule(lambda _: RequestSchedule()) == RequestSchedule()
     assert now_stored(storage) == RequestSchedule()
 
 
@@ -65,7 +65,7 @@ def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> Non
         try:
             return [reserve(storage, timedelta(milliseconds=10 + thread)) for _ in range(15)]
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with ThreadPoolExecutor(4) as pool:
         reservations = sorted(
@@ -87,7 +87,7 @@ def test_whoever_has_lost_the_job_reserves_nothing(storage: Storage) -> None:
     job = claimed(storage)
     old = Fence(job.id, job.token)
     later = NOW + timedelta(minutes=1)
-    taken = storage.jobs.update(job.id, lambda job: job.claimed("host-2", later))
+    taken = storage.jobs.update(job.id, lambda job: job.claimed("host-2", later)).after
     for fence in (old, Fence(job.id, taken.token + 1), Fence(uuid4(), taken.token)):
         with pytest.raises(LeaseLost, match=str(fence.job_id)):
             reserve(storage, fence=fence)
@@ -116,28 +116,28 @@ def test_a_displaced_job_reserves_nothing(storage: Storage) -> None:
 
 def test_a_hold_is_seen_by_who_reserves_next(storage: Storage) -> None:
     until = NOW + timedelta(minutes=3)
-    storage.jobs.update_schedule(lambda schedule: schedule.held(until, "It asked to wait.", NOW))
-    storage.jobs.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "A shorter one.", NOW))
+    storage.control.update_schedule(lambda schedule: schedule.held(until, "It asked to wait.", NOW))
+    storage.control.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "A shorter one.", NOW))
     assert now_stored(storage) == RequestSchedule(held_until=until, held_at=NOW, hold_reason="It asked to wait.")
     assert reserve(storage) == Reservation(starts_at=until, ends_at=until + SECOND)
 
 
 def test_a_reason_that_quotes_a_nul_is_stored(storage: Storage) -> None:
-    storage.jobs.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "It said \x00.", NOW))
+    storage.control.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "It said \x00.", NOW))
     assert now_stored(storage).hold_reason.startswith("It said ")
 
 
 def test_what_is_left_of_a_turn_can_be_given_back(storage: Storage) -> None:
     reservation = reserve(storage, 10 * SECOND)
     free = NOW + 2 * SECOND
-    storage.jobs.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, free))
+    storage.control.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, free))
     assert reserve(storage).starts_at == free
 
 
 def test_a_turn_behind_which_another_stands_stays_reserved(storage: Storage) -> None:
     reservation = reserve(storage, 10 * SECOND)
     behind = reserve(storage)
-    storage.jobs.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, NOW + SECOND))
+    storage.control.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, NOW + SECOND))
     assert now_stored(storage).reserved_until == behind.ends_at
 
 
@@ -148,5 +148,5 @@ def test_where_the_change_raises_the_timeline_stays(storage: Storage) -> None:
     reserve(storage)
     before = now_stored(storage)
     with pytest.raises(LeaseLost, match=r"No\."):
-        storage.jobs.update_schedule(refused)
+        storage.control.update_schedule(refused)
     assert now_stored(storage) == before == replace(RequestSchedule(), reserved_until=NOW + SECOND)

@@ -18,7 +18,7 @@ YEAR = ProgramYear.of(DAY)
 
 
 def put(storage: Storage, *results: Result) -> None:
-    storage.snapshots.put_results(results)
+    storage.results.put(results)
 
 
 def results_of(keys: Iterable[tuple[date, str]]) -> list[Result]:
@@ -43,17 +43,17 @@ def test_the_facts_of_snapshots_are_in_the_order_of_dates_and_districts(storage:
     for snapshot in [*reversed(kept), SnapshotFactory.build(date=DAY - timedelta(days=1))]:
         storage.snapshots.put(snapshot)
     in_order = sorted(kept, key=lambda snapshot: (snapshot.date, snapshot.district))
-    assert list(storage.snapshots.facts(DAY, NEXT)) == [
+    assert list(storage.snapshots.metadata(DAY, NEXT)) == [
         SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash) for s in in_order
     ]
-    assert list(storage.snapshots.facts(NEXT + timedelta(days=1), NEXT + timedelta(days=9))) == []
+    assert list(storage.snapshots.metadata(NEXT + timedelta(days=1), NEXT + timedelta(days=9))) == []
 
 
 def test_facts_follow_a_snapshot_that_is_superseded(storage: Storage) -> None:
     storage.snapshots.put(SnapshotFactory.build(as_of=CLOSE - timedelta(days=1), is_final=False))
     newer = SnapshotFactory.build()
     storage.snapshots.put(newer)
-    (facts,) = storage.snapshots.facts(DAY, DAY)
+    (facts,) = storage.snapshots.metadata(DAY, DAY)
     assert (facts.as_of, facts.is_final, facts.content_hash) == (CLOSE, True, newer.content_hash)
 
 
@@ -94,8 +94,8 @@ def test_a_result_comes_back_as_it_was(storage: Storage, district: str) -> None:
     """R1.1, R2.3"""
     result = ResultFactory.build(district=district)
     put(storage, result)
-    assert storage.snapshots.result(DAY, district) == result
-    assert storage.snapshots.result(NEXT, district) is None
+    assert storage.results.get(DAY, district) == result
+    assert storage.results.get(NEXT, district) is None
 
 
 def test_a_result_takes_the_place_of_the_one_before(storage: Storage) -> None:
@@ -103,31 +103,31 @@ def test_a_result_takes_the_place_of_the_one_before(storage: Storage) -> None:
     put(storage, before, ResultFactory.build(district="02"))
     put(storage, after)
     put(storage, after)
-    assert storage.snapshots.result(DAY, "01") == after
-    assert len(list(storage.snapshots.result_facts(DAY, DAY))) == 2
+    assert storage.results.get(DAY, "01") == after
+    assert len(list(storage.results.metadata(DAY, DAY))) == 2
 
 
 def test_no_results_at_all_may_be_stored(storage: Storage) -> None:
     put(storage)
-    assert list(storage.snapshots.result_facts(DAY, DAY)) == []
+    assert list(storage.results.metadata(DAY, DAY)) == []
 
 
 def test_a_runner_whose_claim_was_lost_stores_no_result(storage: Storage) -> None:
     """R3.3"""
-    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
-    held = storage.jobs.update(job.id, lambda job: job.claimed("one", NOW))
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
+    held = storage.jobs.update(job.id, lambda job: job.claimed("one", NOW)).after
     results = results_of([(DAY, "01"), (DAY, "02")])
-    storage.snapshots.put_results(results[:1], fence=Fence(job.id, held.token))
+    storage.results.put(results[:1], fence=Fence(job.id, held.token))
     with pytest.raises(LeaseLost):
-        storage.snapshots.put_results(results, fence=Fence(job.id, held.token - 1))
-    assert [facts.district for facts in storage.snapshots.result_facts(DAY, DAY)] == ["01"]
+        storage.results.put(results, fence=Fence(job.id, held.token - 1))
+    assert [facts.district for facts in storage.results.metadata(DAY, DAY)] == ["01"]
 
 
 def test_the_facts_of_results_are_in_the_order_of_dates_and_districts(storage: Storage) -> None:
     results = results_of([(NEXT, "01"), (DAY, "F"), (DAY, SUMMARY), (DAY, "02"), (DAY - timedelta(days=1), "01")])
     put(storage, *results)
     in_order = sorted(results[:4], key=lambda result: (result.date, result.district))
-    assert list(storage.snapshots.result_facts(DAY, NEXT)) == [
+    assert list(storage.results.metadata(DAY, NEXT)) == [
         ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id) for r in in_order
     ]
 
@@ -136,39 +136,39 @@ def test_points_are_found_by_date_and_district_together(storage: Storage) -> Non
     kept = results_of([(DAY, "01"), (NEXT, "02"), (DAY, "02"), (DAY, SUMMARY)])
     put(storage, *kept)
     asked = [(DAY, "01"), (NEXT, "02"), (NEXT, "01"), (DAY, "77"), (DAY, SUMMARY)]
-    assert dict(storage.snapshots.points(asked)) == {(DAY, "01"): point_of(kept[0]), (NEXT, "02"): point_of(kept[1])}
-    assert dict(storage.snapshots.points([])) == {}
+    assert dict(storage.results.points(asked)) == {(DAY, "01"): point_of(kept[0]), (NEXT, "02"): point_of(kept[1])}
+    assert dict(storage.results.points([])) == {}
 
 
 def test_points_of_many_keys_are_found(storage: Storage) -> None:
     keys = [(DAY + timedelta(days=n), f"{district:02d}") for n in range(5) for district in range(1, 61)]
     put(storage, *results_of(keys))
-    assert set(storage.snapshots.points(keys)) == set(keys)
+    assert set(storage.results.points(keys)) == set(keys)
 
 
 def test_a_series_is_of_one_district_and_one_program_year_oldest_first(storage: Storage) -> None:
     results = results_of([(NEXT, "01"), (DAY, "01"), (DAY, "02"), (date(2024, 7, 31), "01"), (date(2023, 6, 30), "01")])
     early_july = ResultFactory.build(date=date(2024, 7, 4), program_year=YEAR)
     put(storage, *results, early_july)
-    assert storage.snapshots.series("01", YEAR) == [point_of(results[1]), point_of(results[0]), point_of(early_july)]
-    assert storage.snapshots.series("77", YEAR) == []
+    assert storage.results.series("01", YEAR) == [point_of(results[1]), point_of(results[0]), point_of(early_july)]
+    assert storage.results.series("77", YEAR) == []
 
 
 def test_the_years_of_a_district_are_those_of_its_results_newest_first_and_each_once(storage: Storage) -> None:
     july = date(2022, 7, 31)
     put(storage, *results_of([(date(2019, 6, 30), "01"), (DAY, "01"), (july, "01"), (date(2022, 8, 31), "01")]))
     put(storage, *results_of([(july, "02"), (DAY, SUMMARY)]))
-    assert list(storage.snapshots.years("01")) == [YEAR, ProgramYear(2022), ProgramYear(2018)]
-    assert list(storage.snapshots.years("02")) == [ProgramYear(2022)]
-    assert list(storage.snapshots.years(SUMMARY)) == [YEAR]
-    assert next(storage.snapshots.years("77"), None) is None
+    assert list(storage.results.years("01")) == [YEAR, ProgramYear(2022), ProgramYear(2018)]
+    assert list(storage.results.years("02")) == [ProgramYear(2022)]
+    assert list(storage.results.years(SUMMARY)) == [YEAR]
+    assert next(storage.results.years("77"), None) is None
 
 
 def test_an_unreadable_result_is_named_and_does_not_hide_the_others(storage: Storage, backend: Backend) -> None:
     put(storage, *results_of([(DAY, "01"), (DAY, "02")]))
     backend.damage_result(DAY, "01")
     with pytest.raises(CorruptRecord, match=f"result {DAY}/01"):
-        storage.snapshots.result(DAY, "01")
-    assert len(list(storage.snapshots.result_facts(DAY, DAY))) == 2
+        storage.results.get(DAY, "01")
+    assert len(list(storage.results.metadata(DAY, DAY))) == 2
     put(storage, ResultFactory.build())
-    assert storage.snapshots.result(DAY, "01") is not None
+    assert storage.results.get(DAY, "01") is not None

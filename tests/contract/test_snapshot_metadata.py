@@ -32,7 +32,7 @@ def stored_everywhere(storage: Storage) -> tuple[Stored, ComputeOutput]:
     }
     for snapshot in snapshots.values():
         assert storage.snapshots.put(snapshot)
-    storage.snapshots.put_results([*results.values()])
+    storage.results.put([*results.values()])
     return snapshots, results
 
 
@@ -48,15 +48,15 @@ def assert_known(storage: Storage, snapshots: Stored, results: ComputeOutput) ->
     """Each list that there is says what was stored, over everything and over a part of it, once and again."""
     parts = [EVERYTHING, (DAYS[1], DAYS[3]), (DAYS[2], DAYS[-1] - timedelta(days=1)), (DAYS[0], DAYS[0])]
     for first, last in [*parts, *parts]:
-        assert list(storage.snapshots.facts(first, last)) == facts_of(snapshots, first, last)
-        assert list(storage.snapshots.result_facts(first, last)) == [
+        assert list(storage.snapshots.metadata(first, last)) == facts_of(snapshots, first, last)
+        assert list(storage.results.metadata(first, last)) == [
             ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
             for (day, _), r in sorted(results.items())
             if first <= day <= last
         ]
         told = {
             (edition.date, district, edition.as_of, edition.is_final, edition.job_id)
-            for edition in storage.snapshots.keys(first, last)
+            for edition in storage.snapshots.editions(first, last)
             for district in edition.districts
         }
         assert told == {
@@ -93,7 +93,7 @@ def test_the_facts_of_years_follow_whatever_is_stored_and_stored_anew(storage: S
     assert_known(storage, snapshots, results)
     again = ResultFactory.build(date=DAYS[3], district="01", source_hash="of nothing stored", input_digest="d" * 32)
     alone = [ResultFactory.build(date=day, district="01") for day in (date(2022, 11, 29), date(2023, 1, 15))]
-    storage.snapshots.put_results([again, *alone])
+    storage.results.put([again, *alone])
     results.update({(result.date, result.district): result for result in [again, *alone]})
     assert_known(storage, snapshots, results)
 

@@ -140,7 +140,7 @@ def test_of_snapshots_put_at_once_the_newest_stays(storage: Storage) -> None:
             for as_of in days[start::4]:
                 storage.snapshots.put(open_month(as_of, str(as_of)))
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, range(4)))
@@ -154,13 +154,13 @@ def test_of_snapshots_put_at_once_the_newest_stays(storage: Storage) -> None:
 
 def test_a_snapshot_is_stored_under_a_claim_that_holds_and_refused_under_one_that_is_lost(storage: Storage) -> None:
     """R3.3: who has lost the job writes nothing, neither a new snapshot nor one that would supersede."""
-    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     with pytest.raises(LeaseLost):
         storage.snapshots.put(SnapshotFactory.build(), fence=Fence(job.id, job.token))  # nobody has claimed it
-    first = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    first = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
     stored = open_month(BEFORE)
     assert storage.snapshots.put(stored, fence=Fence(job.id, first.token))
-    second = storage.jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(minutes=1)))
+    second = storage.jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(minutes=1))).after
     for fence in (Fence(job.id, first.token), Fence(uuid4(), second.token)):
         for snapshot in (open_month(CLOSE), SnapshotFactory.build(district="02")):
             with pytest.raises(LeaseLost, match=str(fence.job_id)):
@@ -225,7 +225,7 @@ def test_keys_are_grouped_by_edition_and_job_and_in_date_order(storage: Storage)
             districts=frozenset(districts),
         )
 
-    keys = list(storage.snapshots.keys(days[2], days[0]))
+    keys = list(storage.snapshots.editions(days[2], days[0]))
     assert all(before.date <= after.date for before, after in pairwise(keys))
     assert set(keys) == {
         edition(days[2], two, "01"),
@@ -236,13 +236,13 @@ def test_keys_are_grouped_by_edition_and_job_and_in_date_order(storage: Storage)
         edition(days[0], one, "03", as_of=BEFORE),
     }
     assert len(keys) == 6
-    assert list(storage.snapshots.keys(DAY + timedelta(days=1), DAY + timedelta(days=9))) == []
+    assert list(storage.snapshots.editions(DAY + timedelta(days=1), DAY + timedelta(days=9))) == []
 
 
 def test_keys_show_the_job_that_stored_what_is_there_now(storage: Storage) -> None:
     first, second = open_month(BEFORE), open_month(CLOSE)
     put_all(storage, [first, second])
-    assert [(key.job_id, key.as_of) for key in storage.snapshots.keys(DAY, DAY)] == [(second.job_id, CLOSE)]
+    assert [(key.job_id, key.as_of) for key in storage.snapshots.editions(DAY, DAY)] == [(second.job_id, CLOSE)]
 
 
 def test_several_snapshots_of_a_date_come_at_once_without_those_that_cannot_be_read(
@@ -270,7 +270,7 @@ def test_an_unreadable_snapshot_is_named_and_still_listed(storage: Storage, back
         described(damaged),
         described(whole),
     ]
-    assert sum(len(key.districts) for key in storage.snapshots.keys(DAY, DAY)) == 2
+    assert sum(len(key.districts) for key in storage.snapshots.editions(DAY, DAY)) == 2
     again = replace(damaged, fetched_at=LATER)
     assert storage.snapshots.put(again)
     assert storage.snapshots.get(DAY, "01") == again
@@ -288,29 +288,29 @@ def test_a_calendar_month_comes_back_as_it_was(storage: Storage) -> None:
         CalendarMonthFactory.build(month_end=date(2023, 6, 30), is_archived=True, has_blank_close=True),
     ]
     for month in months:
-        storage.snapshots.save_calendar(month)
+        storage.calendars.save(month)
     for month in months:
-        assert storage.snapshots.calendar(month.month_end, month.month_end) == [month]
+        assert storage.calendars.months(month.month_end, month.month_end) == [month]
 
 
 def test_a_calendar_is_oldest_first_and_of_the_months_that_end_in_the_range(storage: Storage) -> None:
     ends = month_ends(date(2023, 11, 1), date(2024, 4, 1))
     months = [CalendarMonthFactory.build(month_end=end) for end in ends]
     for month in reversed(months):
-        storage.snapshots.save_calendar(month)
-    assert storage.snapshots.calendar(ends[0], ends[-1]) == months
-    assert storage.snapshots.calendar(ends[1], ends[3]) == months[1:4]
-    assert storage.snapshots.calendar(ends[1] + timedelta(days=1), ends[3] - timedelta(days=1)) == months[2:3]
-    assert storage.snapshots.calendar(date(2000, 1, 1), date(2000, 12, 31)) == []
+        storage.calendars.save(month)
+    assert storage.calendars.months(ends[0], ends[-1]) == months
+    assert storage.calendars.months(ends[1], ends[3]) == months[1:4]
+    assert storage.calendars.months(ends[1] + timedelta(days=1), ends[3] - timedelta(days=1)) == months[2:3]
+    assert storage.calendars.months(date(2000, 1, 1), date(2000, 12, 31)) == []
 
 
 def test_a_calendar_month_that_is_saved_again_is_replaced(storage: Storage) -> None:
     month: CalendarMonth = CalendarMonthFactory.build(is_closed=False)
     closed = replace(month, is_closed=True, as_of_days=(*month.as_of_days, AFTER), districts=("01",), fetched_at=LATER)
-    storage.snapshots.save_calendar(month)
-    storage.snapshots.save_calendar(closed)
-    storage.snapshots.save_calendar(closed)
-    assert storage.snapshots.calendar(DAY, DAY) == [closed]
+    storage.calendars.save(month)
+    storage.calendars.save(closed)
+    storage.calendars.save(closed)
+    assert storage.calendars.months(DAY, DAY) == [closed]
 
 
 def test_a_report_of_many_megabytes_comes_back(storage: Storage) -> None:

@@ -77,13 +77,13 @@ def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
 
 
 def fake_service(storage: Storage, work: JobTypeHandler) -> BackfillService:
-    return BackfillService(storage=storage, handlers={JobType.DATA_COLLECTION: work}, retention=timedelta(days=30))
+    return BackfillService(storage, {JobType.DATA_COLLECTION: work})
 
 
 def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> Job:
     """The active job, settled at once in the calling thread."""
     now = datetime.now(UTC)
-    claim = JobManager(service.storage.jobs).claim("test", now)
+    claim = JobManager(service.storage).claim("test", now)
     assert claim is not None
     claim.note(
         [outcome_of(item, is_failed=item.district in failing) for day in claim.plan.days for item in day.items()]

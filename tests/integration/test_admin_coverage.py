@@ -22,7 +22,7 @@ def stored(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> Backfill
     """January 2024 is whole but for district 02, and today is in March."""
     monkeypatch.setattr(responses, "now", lambda: NOW)
     snapshots = served.storage.snapshots
-    snapshots.save_calendar(CalendarMonthFactory.build(districts=("02", "91")))
+    served.storage.calendars.save(CalendarMonthFactory.build(districts=("02", "91")))
     snapshots.put(a_district())
     snapshots.put(a_summary())
     return served

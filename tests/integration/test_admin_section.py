@@ -15,7 +15,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from backfill.domain import Actor, Channel, JobRequest, JobType, Status
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
 from backfill.service.commands import BackfillService
 from tests.factories import CalendarMonthFactory, JobFactory, PlanFactory
@@ -67,7 +68,7 @@ def started(service: BackfillService, first: str = "2024-01-30", last: str = "20
 
 
 def claimed(service: BackfillService) -> Claim:
-    claim = JobManager(service.storage.jobs).claim("test", datetime.now(UTC))
+    claim = JobManager(service.storage).claim("test", datetime.now(UTC))
     assert claim is not None
     return claim
 
@@ -217,7 +218,7 @@ def test_districts_are_taken_from_boxes_and_from_ranges(served: BackfillService,
 
 
 def test_an_address_fills_the_form(served: BackfillService, operator: Client) -> None:
-    served.storage.snapshots.save_calendar(CalendarMonthFactory.build(districts=DISTRICTS))
+    served.storage.calendars.save(CalendarMonthFactory.build(districts=DISTRICTS))
     page = text_of(operator.get(f"{SECTION}?from=2010-07-01&to=2011-06-30&district=1-2&skip=0"))
     assert 'value="2010-07-01"' in page
     assert 'value="2011-06-30"' in page
@@ -403,7 +404,7 @@ def long_history(served: BackfillService) -> BackfillService:
     for year in range(2014, 2024):
         for month in range(1, 12):
             end = date(year, month + 1, 1) - timedelta(days=1)
-            served.storage.snapshots.save_calendar(CalendarMonthFactory.build(month_end=end))
+            served.storage.calendars.save(CalendarMonthFactory.build(month_end=end))
     started(served)
     recorded(claimed(served), failing="01")
     return served

@@ -29,15 +29,15 @@ A_YEAR_AGO = date(2023, 1, 31)
 
 
 def analytics_work(storage: Storage) -> AnalyticsHandler:
-    return AnalyticsHandler(storage.snapshots, lambda _: LocalCompute(), now=lambda: datetime.now(UTC))
+    return AnalyticsHandler(storage, lambda _: LocalCompute(), now=lambda: datetime.now(UTC))
 
 
 def compute_everything(service: BackfillService) -> None:
     """The active job's items, done at once in the calling thread."""
-    now, jobs = datetime.now(UTC), service.storage.jobs
-    claim = JobManager(jobs).claim("test", now)
+    now, storage = datetime.now(UTC), service.storage
+    claim = JobManager(storage).claim("test", now)
     assert claim is not None
-    limiter = Limiter(claim.job.config.rate_limits, jobs.update_schedule)
+    limiter = Limiter(claim.job.config.rate_limits, storage.control.update_schedule)
     execution = service.handlers[claim.job.job_type].execute(claim.job, claim.fence, limiter)
     for day in claim.plan.days:
         claim.note(execution.skips(day))
@@ -95,7 +95,7 @@ def test_analytics_are_previewed_started_and_read(api: CheckedClient, stored: Ba
 def test_a_result_is_answered_byte_for_byte_as_it_was_stored(api: CheckedClient, computed: BackfillService) -> None:
     """R2.3"""
     answer = api.get(f"{HERE}/2024-01-31/91")
-    stored = computed.storage.snapshots.result(DAY, "91")
+    stored = computed.storage.results.get(DAY, "91")
     assert stored is not None
     assert answer.content == stored.body
     found = answer.json()
@@ -180,7 +180,7 @@ def test_reading_takes_the_permission_to_view(computed: BackfillService, client_
 def test_failed_items_of_analytics_are_retried_alone(api: CheckedClient, stored: BackfillService) -> None:
     """A new job of exactly the failed ones, planned over what is stored now."""
     job = api.post(START, {"jobType": "analytics-generation"}, format="json").json()
-    claim = JobManager(stored.storage.jobs).claim("test", datetime.now(UTC))
+    claim = JobManager(stored.storage).claim("test", datetime.now(UTC))
     assert claim is not None
     from tests.integration.fake_job_type import outcome_of
 
@@ -204,7 +204,7 @@ def test_failed_items_of_analytics_are_retried_alone(api: CheckedClient, stored:
 @pytest.fixture
 def calendar(computed: BackfillService) -> None:
     for end in (date(2023, 12, 31), DAY):
-        computed.storage.snapshots.save_calendar(
+        computed.storage.calendars.save(
             CalendarMonthFactory.build(month_end=end, districts=("91", "F"), as_of_days=(date(2024, 1, 30), DAY))
         )
 
@@ -253,7 +253,7 @@ def test_a_coverage_that_cannot_be_is_refused(api: CheckedClient, query: str, co
 
 def test_results_are_no_larger_than_they_should_be(computed: BackfillService) -> None:
     """A result holds no series, so that it does not grow through the year."""
-    found = computed.storage.snapshots.result(DAY, "91")
+    found = computed.storage.results.get(DAY, "91")
     assert found is not None
     assert set(json.loads(found.body)["point"]) == {
         "date",

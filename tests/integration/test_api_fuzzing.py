@@ -6,7 +6,7 @@ accepted, invalid ones and those without a token are refused.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -44,7 +44,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 def served(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     """The service that the API calls, with both job types over a fake work."""
     work = FakeWork()
-    service = BackfillService(open_storage("orm"), dict.fromkeys(JobType, work), timedelta(days=30))
+    service = BackfillService(open_storage("orm"), dict.fromkeys(JobType, work))
     monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     return service
 

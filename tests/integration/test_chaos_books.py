@@ -149,7 +149,7 @@ def damage(backend: Backend, storage: Storage) -> Damage:
     new = JobFactory.build(progress=ProgressFactory.build(total_items=PLAN.total_items))
     storage.jobs.create(new, PLAN, displace=lambda _: None)
     for half, day in enumerate(PLAN.days):
-        claim = JobManager(storage.jobs).claim(f"runner-{half}", NOW)
+        claim = JobManager(storage).claim(f"runner-{half}", NOW)
         assert claim is not None
         for item in day.items():
             storage.snapshots.put(SnapshotFactory.build(date=item.date, district=item.district), fence=claim.fence)

@@ -17,6 +17,8 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from backfill.domain import JobFilter, OutcomeFilter, Status
+from backfill.domain.clock import Clock
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import StorageUnavailable
 from backfill.serializers.items import ItemSerializer
 from backfill.serializers.jobs import JobSerializer, ListedJobSerializer
@@ -197,7 +199,7 @@ def test_status_shows_the_active_job_and_why_it_does_what_it_does(service: Backf
     assert f"Job {job['jobId']} (data-collection) is pending" in text
     assert "0.0 %, 0 of 6 items: 0 processed, 0 skipped, 0 failed" in text
     assert "Waiting for a worker; none has ever reported." in text
-    service.storage.jobs.report_worker(datetime(2024, 3, 14, 9, 26, tzinfo=UTC))
+    service.storage.control.report_worker(datetime(2024, 3, 14, 9, 26, tzinfo=UTC))
     assert "none has reported since 09:26 UTC on 14 Mar 2024." in said("status")
     assert "0 made, 0 this minute; idle" in text
     assert without_metadata(told("status")) == without_metadata(JobSerializer.render(service.job(UUID(job["jobId"]))))
@@ -327,9 +329,7 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
     run_to_the_end(service)
     assert said("prune") == "0 jobs that ended more than 30 days ago were removed.\n"
     later = datetime.now(UTC) + timedelta(days=31)
-    aged = BackfillService(
-        storage=service.storage, handlers=service.handlers, retention=service.retention, now=lambda: later
-    )
+    aged = BackfillService(service.storage, service.handlers, RuntimeConfig(clock=Clock(now=lambda: later)))
     monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: aged)
     assert said("prune") == "1 job that ended more than 30 days ago was removed.\n"
 
@@ -346,7 +346,7 @@ def test_prune_removes_what_ended_long_ago(service: BackfillService, monkeypatch
         (["start", *RANGE, "--cadence", "hourly"], "--cadence must be one of daily"),
         (["start", *RANGE, "--operator", "x" * 151], "--operator must be one line of at most 150"),
         (["rate-limit", "--max-concurrent", "2", "--operator", "\udcff"], "--operator must be one line"),
-        (["start", *RANGE, "--plan-id", "x"], "--plan-id is none that a preview gave"),
+        (["start", *RANGE, "--plan-id", "x"], "--plan-id is not that of a preview"),
         (["start", "--type", "analytics-generation"], "analytics-generation is not offered"),
         (["status", "12"], "'12' is not a job id."),
         (["items", str(uuid4())], "There is no job"),

@@ -30,7 +30,7 @@ def service(db: None, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
     for snapshot in (a_district(), a_district(district="F"), a_summary()):
         storage.snapshots.put(snapshot)
     for end in (date(2023, 12, 31), DAY):
-        storage.snapshots.save_calendar(CalendarMonthFactory.build(month_end=end, districts=("02", "91", "F")))
+        storage.calendars.save(CalendarMonthFactory.build(month_end=end, districts=("02", "91", "F")))
     return service
 
 

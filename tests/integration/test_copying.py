@@ -52,7 +52,7 @@ def ended_job(storage: Storage, **fields: Any) -> None:
     )
     items = [item for day in plan.days for item in day.items()]
     for share in (items[:2], items[2:]):
-        claim = JobManager(storage.jobs).claim("runner", NOW)
+        claim = JobManager(storage).claim("runner", NOW)
         assert claim is not None
         claim.note(Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1) for item in share)
         claim.record((), LimiterReport(), NOW)
@@ -65,19 +65,17 @@ def ended_job(storage: Storage, **fields: Any) -> None:
 def filled(storage: Storage) -> None:
     for n in range(2):
         ended_job(storage, created_at=NOW + timedelta(seconds=n))
-    storage.jobs.save_rate_limits(
+    storage.control.update_rate_limits(
         lambda _: StoredLimits(limits=RateLimits(max_concurrent=5), updated_at=NOW, updated_by="alice"),
         audit=lambda _before, _after: AuditEntryFactory.build(job_id=None),
     )
-    storage.snapshots.save_calendar(CalendarMonthFactory.build())
-    storage.snapshots.save_calendar(CalendarMonthFactory.build(month_end=date(2024, 2, 29)))
+    storage.calendars.save(CalendarMonthFactory.build())
+    storage.calendars.save(CalendarMonthFactory.build(month_end=date(2024, 2, 29)))
     for district in ("all", "01", "F"):
         for day in (date(2023, 6, 30), DAY):
             snapshot = SnapshotFactory.build(date=day, district=district)
             storage.snapshots.put(snapshot)
-            storage.snapshots.put_results(
-                [ResultFactory.build(date=day, district=district, source_hash=snapshot.content_hash)]
-            )
+            storage.results.put([ResultFactory.build(date=day, district=district, source_hash=snapshot.content_hash)])
 
 
 def content(storage: Storage) -> dict[str, Any]:
@@ -87,12 +85,12 @@ def content(storage: Storage) -> dict[str, Any]:
     return {
         "jobs": [jobs.get(job_id) for job_id in ids],
         "plans": [jobs.plan(job_id) for job_id in ids],
-        "ledgers": [list(jobs.segments(job_id)) for job_id in ids],
-        "audit": {entry.id: entry for entry in jobs.audit(None, limit=100, offset=0).rows},
-        "limits": jobs.rate_limits(),
-        "calendar": snapshots.calendar(*EVERYTHING),
-        "snapshots": [snapshots.get(facts.date, facts.district) for facts in snapshots.facts(*EVERYTHING)],
-        "results": [snapshots.result(facts.date, facts.district) for facts in snapshots.result_facts(*EVERYTHING)],
+        "ledgers": [list(storage.ledger.segments(job_id)) for job_id in ids],
+        "audit": {entry.id: entry for entry in storage.audit.page(None, limit=100, offset=0).rows},
+        "limits": storage.control.rate_limits(),
+        "calendar": storage.calendars.months(*EVERYTHING),
+        "snapshots": [snapshots.get(facts.date, facts.district) for facts in snapshots.metadata(*EVERYTHING)],
+        "results": [storage.results.get(facts.date, facts.district) for facts in storage.results.metadata(*EVERYTHING)],
     }
 
 
@@ -145,13 +143,13 @@ def test_what_was_interrupted_is_finished_by_the_next_call(
 
     with monkeypatch.context() as away:
         for port, name in (
-            (target.jobs, "save_rate_limits"),
+            (target.control, "update_rate_limits"),
             (target.jobs, "create"),
             (target.jobs, "update"),
-            (target.jobs, "add_audit"),
+            (target.audit, "add"),
             (target.snapshots, "put"),
-            (target.snapshots, "put_results"),
-            (target.snapshots, "save_calendar"),
+            (target.results, "put"),
+            (target.calendars, "save"),
         ):
             away.setattr(type(port), name, failing(getattr(type(port), name)))
         out = io.StringIO()
@@ -176,13 +174,13 @@ def test_what_is_newer_there_stays_with_what_was_computed_of_it(stores: dict[str
     newer = SnapshotFactory.build(fetched_at=NOW + timedelta(days=1), reports=reports_for("01", "newer"))
     result = ResultFactory.build(source_hash=newer.content_hash)
     stores["firestore"].snapshots.put(newer)
-    stores["firestore"].snapshots.put_results([result])
+    stores["firestore"].results.put([result])
     code, said, _ = copy("orm", "firestore")
     assert code == 0
     assert "snapshots: 5 copied, 1 already present" in said
     assert "results: 5 copied, 1 already present" in said
     assert stores["firestore"].snapshots.get(DAY, "01") == newer
-    assert stores["firestore"].snapshots.result(DAY, "01") == result
+    assert stores["firestore"].results.get(DAY, "01") == result
 
 
 def test_what_is_damaged_is_named_and_the_rest_is_copied(stores: dict[str, Storage]) -> None:

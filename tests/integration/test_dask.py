@@ -34,8 +34,9 @@ from backfill.job_types.compute.local import LocalCompute
 from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, compute
 from backfill.rate_limit import Limiter
 from tests.dask_cluster import DaskCluster
+from tests.memory_storage import MemoryStorage
 from tests.unit.analytics.builders import some_clubs
-from tests.unit.fakes import DAY, FAST, FakeStorage, a_job, all_items, eventually, utc_now
+from tests.unit.fakes import DAY, FAST, a_job, all_items, eventually, utc_now
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 pytest.importorskip("distributed", reason="The extra dask is not installed; make setup does it.")
@@ -63,8 +64,8 @@ def doomed(tmp_path: Path) -> Iterator[DaskCluster]:
     dask.kill()
 
 
-def a_limiter(storage: FakeStorage | None = None) -> Limiter:
-    return Limiter(FAST, (storage or FakeStorage()).jobs.update_schedule)
+def a_limiter(storage: MemoryStorage | None = None) -> Limiter:
+    return Limiter(FAST, (storage or MemoryStorage()).control.update_schedule)
 
 
 @pytest.fixture
@@ -93,16 +94,16 @@ class Computing:
     """An analytics job in a thread, over a store in memory."""
 
     def __init__(self, executor: str, days: int = 2) -> None:
-        self.storage = FakeStorage()
+        self.storage = MemoryStorage()
         self.snapshots = self.storage.snapshots
         for day in (DAY + timedelta(days=n) for n in range(days)):
             for snapshot in (a_summary(day), *(a_district(day, name) for name in DISTRICTS)):
                 self.snapshots.rows[day, snapshot.district] = snapshot
-        work = AnalyticsHandler(self.snapshots, compute_backend_factory(executor), now=utc_now)
+        work = AnalyticsHandler(self.storage, compute_backend_factory(executor), now=utc_now)
         config = JobConfig(start_date=None, end_date=None)
         self.plan = work.plan(config, utc_now())
-        now, jobs = utc_now(), self.storage.jobs
-        jobs.put_in(
+        now, control = utc_now(), self.storage.control
+        self.storage.jobs.put_in(
             a_job(
                 job_type=JobType.ANALYTICS_GENERATION,
                 created_at=now,
@@ -112,13 +113,13 @@ class Computing:
             ),
             self.plan,
         )
-        claim = JobManager(jobs).claim("runner", now)
+        claim = JobManager(self.storage).claim("runner", now)
         assert claim is not None
         self._id = claim.job.id
-        self.limiter = Limiter(FAST, lambda change: jobs.update_schedule(change, fence=claim.fence))
+        self.limiter = Limiter(FAST, lambda change: control.update_schedule(change, fence=claim.fence))
         execution = work.execute(claim.job, claim.fence, self.limiter)
         self.stop = threading.Event()
-        runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=jobs.disconnect)
+        runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=control.disconnect)
         self._thread = threading.Thread(target=runner.run, daemon=True)
 
     def begun(self) -> Computing:
@@ -140,13 +141,13 @@ class Computing:
     def check_whole(self) -> None:
         """Every item processed, in the ledger once, and with the bytes that threads compute."""
         assert self.job.status is Status.COMPLETED
-        ledger = self.storage.jobs.ledger(self._id)
+        ledger = self.storage.ledger.of(self._id)
         assert Counter(outcome.item for outcome in ledger) == Counter(all_items(self.plan))
         assert {str(outcome.kind) for outcome in ledger} == {"processed"}
         here = Computing("threads").begun()
         assert here.ended().status is Status.COMPLETED
-        bodies = {key: result.body for key, result in self.snapshots.results.items()}
-        assert bodies == {key: result.body for key, result in here.snapshots.results.items()}
+        bodies = {key: result.body for key, result in self.storage.results.rows.items()}
+        assert bodies == {key: result.body for key, result in here.storage.results.rows.items()}
         assert len(bodies) == self.plan.total_items
 
 
@@ -176,15 +177,15 @@ def test_a_cluster_that_is_killed_in_the_middle_costs_no_item_and_doubles_none(d
     """R10.3: it is killed while a bundle is on its way; the job holds and says why, and goes on when it is back."""
     computing = Computing(doomed.address)
     doomed.start()
-    put_results, kills = computing.snapshots.put_results, list[int]()
+    put_results, kills = computing.storage.results.put, list[int]()
 
     def put_and_kill(results: Any, **options: Any) -> None:
         put_results(results, **options)
         if not kills:
-            kills.append(len(computing.snapshots.results))
+            kills.append(len(computing.storage.results.rows))
             doomed.kill()
 
-    computing.snapshots.put_results = put_and_kill  # type: ignore[method-assign]
+    computing.storage.results.put = put_and_kill  # type: ignore[method-assign]
     computing.begun()
     assert eventually(lambda: kills, PATIENCE)
     # It may have been held before, too: on a busy machine the scheduler is up later than the job begins.

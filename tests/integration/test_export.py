@@ -23,8 +23,9 @@ from backfill.transfer.export import ExportDataset, ExportFormat, export
 from backfill.transfer.export.result_columns import COLUMNS, flatten_result
 from tests.integration.test_command_line import refused, said
 from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures
+from tests.memory_storage import MemoryStorage
 from tests.unit.analytics.builders import AClub, some_clubs
-from tests.unit.fakes import DAY, FakeStorage
+from tests.unit.fakes import DAY
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 CLUBS = ("--what", "snapshots", "--format")
@@ -100,7 +101,7 @@ def test_a_snapshot_that_cannot_be_read_is_named_and_the_rest_is_taken(service: 
 
 def test_results_as_json_lines_are_the_stored_bytes(computed: BackfillService) -> None:  # noqa: F811
     lines = said("export", "--format", "jsonl").splitlines()
-    stored = [computed.storage.snapshots.result(DAY, district) for district in ("91", "F")]
+    stored = [computed.storage.results.get(DAY, district) for district in ("91", "F")]
     assert [line.encode() for line in lines] == [result.body for result in stored if result]
 
 
@@ -114,7 +115,7 @@ def test_results_as_csv_have_the_figures_under_dotted_names(computed: BackfillSe
 
 def test_every_figure_of_a_result_is_in_a_column(computed: BackfillService) -> None:  # noqa: F811
     """So that a new figure is not forgotten: what is left out are lists, and what says a column again."""
-    result = computed.storage.snapshots.result(DAY, "91")
+    result = computed.storage.results.get(DAY, "91")
     assert result is not None
     body = json.loads(result.body)
 
@@ -233,7 +234,7 @@ class _Counted(io.RawIOBase):
 
 @pytest.mark.parametrize("kind", list(ExportFormat))
 def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     clubs = some_clubs(60)
     for number in range(1, 121):
         storage.snapshots.put(a_district(district=f"{number:02d}", clubs=clubs))
@@ -244,7 +245,7 @@ def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
     tracemalloc.start()
     try:
         count = export(
-            HistoryQueries(storage.snapshots),
+            HistoryQueries(storage),
             ExportDataset.SNAPSHOTS,
             kind,
             Selection(),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from backfill.bootstrap import new_worker
 from backfill.domain import Actor, Channel
 from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
@@ -81,7 +82,7 @@ def test_every_line_of_a_run_names_its_job(
 ) -> None:
     with caplog.at_level(logging.INFO, "backfill"):
         job = started(api)
-        assert fake_service(served.storage, FakeWork(["F"])).new_worker()._work_once()
+        assert new_worker(fake_service(served.storage, FakeWork(["F"])))._work_once()
     records = [
         record for record in caplog.records if record.name in {"backfill.service.audit_log", "backfill.engine.runner"}
     ]

@@ -70,12 +70,12 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
     )
     jobs = served.storage.jobs
     seen: list[Samples] = [scraped()]
-    job = jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     seen.append(scraped())
-    held = jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    held = jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
     jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, moves=True))
     seen.append(scraped())
-    taken = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16)))
+    taken = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16))).after
     seen.append(scraped())
     jobs.update(job.id, lambda job: job.broken(taken.token, "Its plan cannot be read.", NOW))
     seen.append(scraped())
@@ -95,7 +95,7 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
 
 def test_a_running_job_shows_its_ages_and_how_far_it_is(served: BackfillService) -> None:
     job = JobFactory.build(created_at=served.now() - timedelta(minutes=5))
-    job = served.storage.jobs.create(job, PlanFactory.build(), displace=lambda _: None)
+    job = served.storage.jobs.create(job, PlanFactory.build(), displace=lambda _: None).job
     served.storage.jobs.update(job.id, lambda job: job.claimed("host-1", served.now() - timedelta(seconds=3)))
     samples = scraped()
     assert samples["backfill_job_age_seconds"] == pytest.approx(300, abs=30)
@@ -113,8 +113,9 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
     jobs = served.storage.jobs
     job = jobs.create(
         JobFactory.build(progress=Progress(total_items=6, processed=4)), PlanFactory.build(), displace=lambda _: None
-    )
-    read = jobs.counters
+    ).job
+    control = served.storage.control
+    read = control.counters
 
     def ends_meanwhile(_: object) -> JobCounters:
         monkeypatch.undo()
@@ -122,7 +123,7 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
         jobs.update(job.id, lambda job: job.cancel_requested(NOW))
         return before
 
-    monkeypatch.setattr(type(jobs), "counters", ends_meanwhile)
+    monkeypatch.setattr(type(control), "counters", ends_meanwhile)
     found = served.service_status()
     assert (found.active, found.counters.items["data-collection processed"]) == (None, 4)
 
@@ -136,12 +137,17 @@ def test_a_service_without_its_store_has_no_figures(served: BackfillService, mon
 
 
 def test_readiness_says_when_a_worker_was_last_there(served: BackfillService) -> None:
-    assert CheckedClient().get("/readyz").json()["workerSeenAt"] is None
-    served.storage.jobs.report_worker(NOW)
+    none = CheckedClient().get("/readyz").json()
+    assert none["workerSeenAt"] is None
+    assert none["message"].startswith("No worker is running; none has ever reported.")
+    assert "manage.py backfill work" in none["message"]
+    served.storage.control.report_worker(NOW)
     assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-14T09:26:53.589793Z"
-    job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     served.storage.jobs.update(job.id, lambda job: replace(job.claimed("host-1", NOW + timedelta(days=1))))
     assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-15T09:26:53.589793Z"
+    served.storage.control.report_worker(served.now())
+    assert CheckedClient().get("/readyz").json()["message"] == ""
 
 
 def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
@@ -151,6 +157,6 @@ def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
     first = api.get(here)
     assert first.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; none has ever reported.")
     assert api.get(here, headers={"If-None-Match": first["ETag"]}).status_code == 304
-    served.storage.jobs.report_worker(served.now())
+    served.storage.control.report_worker(served.now())
     second = api.get(here, headers={"If-None-Match": first["ETag"]})
     assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is running")

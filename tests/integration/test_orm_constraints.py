@@ -43,7 +43,7 @@ on_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True
 
 
 def created(storage: Storage, job: Job | None = None) -> Job:
-    return storage.jobs.create(job or JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    return storage.jobs.create(job or JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
 
 
 # Constraints: they hold whatever the code above them does
@@ -82,7 +82,7 @@ def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
         try:
             created(storage, first)
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     def overtaken(jobs: OrmJobStorage, displace: Any) -> Any:
         monkeypatch.setattr(OrmJobStorage, "_make_room", make_room)
@@ -168,7 +168,7 @@ def test_lists_read_neither_plans_nor_details_nor_reports(storage: Storage) -> N
         storage.jobs.page(JobFilter(), limit=5, offset=0)
         storage.jobs.active()
         storage.snapshots.page(SnapshotFilter(), limit=5, offset=0)
-        list(storage.snapshots.keys(DAY, DAY))
+        list(storage.snapshots.editions(DAY, DAY))
     assert statements
     for column in ("plan", "detail", "content"):
         assert not [statement for statement in statements if f'"{column}"' in statement]
@@ -187,7 +187,7 @@ def test_a_page_of_the_ledger_unpacks_the_segments_that_it_shows(storage: Storag
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, tuple(outcomes)))
     for wanted, offset in ((OutcomeFilter(), 52), (OutcomeFilter(kind=OutcomeKind.FAILED), 2)):
         with asked() as statements:
-            page = storage.jobs.outcomes(job.id, wanted, limit=5, offset=offset)
+            page = storage.ledger.outcomes(job.id, wanted, limit=5, offset=offset)
         assert len(page.rows) == 5
         assert len([statement for statement in statements if '"outcomes"' in statement]) == 1
 
@@ -198,7 +198,7 @@ def test_a_page_over_many_segments_is_asked_for_at_once(storage: Storage) -> Non
     for number in range(12):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, tuple(OutcomeFactory.build_batch(2))))
     with asked() as statements:
-        page = storage.jobs.outcomes(job.id, OutcomeFilter(), limit=20, offset=3)
+        page = storage.ledger.outcomes(job.id, OutcomeFilter(), limit=20, offset=3)
     assert len(page.rows) == 20
     assert len([statement for statement in statements if '"outcomes"' in statement]) == 1
 
@@ -206,7 +206,7 @@ def test_a_page_over_many_segments_is_asked_for_at_once(storage: Storage) -> Non
 @on_sqlite
 def test_what_is_stored_of_a_range_is_answered_from_the_index_alone(storage: Storage) -> None:
     with asked() as statements:
-        list(storage.snapshots.keys(DAY, DAY))
+        list(storage.snapshots.editions(DAY, DAY))
     (statement,) = statements
     assert "COVERING INDEX backfill_snapshot_keys" in steps_of(statement)
     assert "TEMP B-TREE" not in steps_of(statement)
@@ -259,15 +259,15 @@ def test_who_meets_a_segment_that_cannot_be_read_can_write_though_another_wrote_
 
     def another_writes() -> None:
         try:
-            storage.jobs.report_worker(NOW)
+            storage.control.report_worker(NOW)
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with pytest.raises(CorruptRecord) as met:  # the exception is held, and with it what it came from
-        list(storage.jobs.segments(job.id))
+        list(storage.ledger.segments(job.id))
     with ThreadPoolExecutor(1) as pool:
         pool.submit(another_writes).result(10)
-    after = storage.jobs.update(job.id, lambda job: replace(job, error=met.value.message))
+    after = storage.jobs.update(job.id, lambda job: replace(job, error=met.value.message)).after
     assert "segment 0" in after.error
 
 
@@ -333,14 +333,14 @@ def test_a_file_that_another_program_holds_locked_is_unavailable_until_it_is_let
             other.execute("BEGIN IMMEDIATE")
             assert impatient.jobs.get(job.id) == job  # readers do not wait
             for write in (
-                impatient.jobs.ping,
-                lambda: impatient.jobs.update(job.id, lambda job: job),
+                impatient.control.ping,
+                lambda: impatient.jobs.update(job.id, lambda job: job).after,
                 lambda: impatient.snapshots.put(SnapshotFactory.build()),
             ):
                 with pytest.raises(StorageUnavailable, match="locked"):
                     write()
             other.execute("ROLLBACK")
-        impatient.jobs.ping()
+        impatient.control.ping()
         assert impatient.snapshots.put(SnapshotFactory.build())
 
 
@@ -354,9 +354,9 @@ def test_a_file_that_may_only_be_read_is_read_and_unavailable_for_writing(
     with read_only.opened() as stored:
         assert stored.jobs.get(job.id) == job
         for write in (
-            stored.jobs.ping,
-            lambda: stored.jobs.update(job.id, lambda job: job.cancel_requested(NOW)),
-            lambda: stored.jobs.save_rate_limits(lambda limits: limits),
+            stored.control.ping,
+            lambda: stored.jobs.update(job.id, lambda job: job.cancel_requested(NOW)).after,
+            lambda: stored.control.update_rate_limits(lambda limits: limits),
         ):
             with pytest.raises(StorageUnavailable, match="readonly"):
                 write()
@@ -375,7 +375,11 @@ def test_a_file_without_tables_or_that_is_no_database_is_unavailable(
     for name, sentence in said.items():
         other = replace(backend, database={**backend.database, "NAME": str(tmp_path / name)})
         with other.opened() as stored:
-            for ask in (stored.jobs.ping, stored.jobs.active, lambda: stored.jobs.update(uuid4(), lambda job: job)):
+            for ask in (
+                stored.control.ping,
+                stored.jobs.active,
+                lambda: stored.jobs.update(uuid4(), lambda job: job).after,
+            ):
                 with pytest.raises(StorageUnavailable, match=sentence):
                     ask()
 
@@ -392,7 +396,7 @@ def test_a_file_that_was_broken_in_the_middle_says_so(storage: Storage, backend:
     copy.write_bytes(content)
     broken = replace(backend, database={**backend.database, "NAME": str(copy)})
     with broken.opened() as stored, pytest.raises((StorageUnavailable, CorruptRecord)):
-        list(stored.jobs.segments(job.id))
+        list(stored.ledger.segments(job.id))
 
 
 # How PostgreSQL fails
@@ -413,9 +417,9 @@ def test_a_connection_that_was_ended_is_one_error_and_the_next_call_has_a_new_on
     job = created(storage)
     for ask in (
         lambda: storage.jobs.get(job.id),
-        lambda: storage.jobs.update(job.id, lambda job: job),
+        lambda: storage.jobs.update(job.id, lambda job: job).after,
         lambda: storage.snapshots.put(SnapshotFactory.build()),
-        storage.jobs.ping,
+        storage.control.ping,
     ):
         backend.end_connections(server)
         with pytest.raises(StorageUnavailable):
@@ -437,7 +441,7 @@ def test_a_connection_that_ends_in_the_middle_of_a_change_leaves_everything_as_i
     with pytest.raises(StorageUnavailable):
         storage.jobs.update(job.id, interrupted, segment=Segment(0, (OutcomeFactory.build(),)))
     assert storage.jobs.get(job.id) == job
-    assert list(storage.jobs.segments(job.id)) == []
+    assert list(storage.ledger.segments(job.id)) == []
 
 
 @on_postgresql
@@ -449,12 +453,12 @@ def test_a_connection_that_ends_while_a_ledger_is_read_is_one_error(
     job = created(storage)
     for number in range(45):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
-    reading = storage.jobs.segments(job.id)
+    reading = storage.ledger.segments(job.id)
     next(reading)
     backend.end_connections(server)
     with pytest.raises(StorageUnavailable):
         list(reading)
-    assert len(list(storage.jobs.segments(job.id))) == 45
+    assert len(list(storage.ledger.segments(job.id))) == 45
 
 
 @on_postgresql
@@ -468,15 +472,18 @@ def test_a_server_that_only_reads_is_noticed_by_a_ping(
     name = sql.Identifier(backend.database["NAME"])
     server.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
     try:
-        storage.jobs.disconnect()
+        storage.control.disconnect()
         assert storage.jobs.get(job.id) == job
-        for write in (storage.jobs.ping, lambda: storage.jobs.update(job.id, lambda job: job.cancel_requested(NOW))):
+        for write in (
+            storage.control.ping,
+            lambda: storage.jobs.update(job.id, lambda job: job.cancel_requested(NOW)).after,
+        ):
             with pytest.raises(StorageUnavailable, match="read-only"):
                 write()
     finally:
         server.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
-        storage.jobs.disconnect()
-    storage.jobs.ping()
+        storage.control.disconnect()
+    storage.control.ping()
 
 
 @on_both
@@ -487,14 +494,14 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(storage: Storage, backen
     from backfill.storage.orm.database import check_fence, transacting
 
     job = created(storage)
-    held = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW))
+    held = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
     later = NOW.replace(hour=12)
 
     def take_over() -> int:
         try:
-            return storage.jobs.update(job.id, lambda job: job.claimed("host-2", later)).token
+            return storage.jobs.update(job.id, lambda job: job.claimed("host-2", later)).after.token
         finally:
-            storage.jobs.disconnect()
+            storage.control.disconnect()
 
     with ThreadPoolExecutor(1) as pool:
         with transacting():
@@ -538,7 +545,7 @@ def test_a_process_that_freezes_within_a_transaction_holds_nobody_up_for_long(st
         assert is_inside.wait(10)
         began = time.monotonic()
         try:
-            claimed = storage.jobs.update(job.id, lambda job: job.claimed("runner", NOW))
+            claimed = storage.jobs.update(job.id, lambda job: job.claimed("runner", NOW)).after
         finally:
             is_over.set()
         assert time.monotonic() - began < 15

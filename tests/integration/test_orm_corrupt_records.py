@@ -29,7 +29,7 @@ damaged_in_each_way = pytest.mark.parametrize("damage", list(DAMAGES.values()), 
 
 
 def created(storage: Storage) -> Job:
-    return storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None)
+    return storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
 
 
 def damaged(storage: Storage, damage: dict[str, Any]) -> Job:
@@ -45,21 +45,21 @@ def test_the_next_worker_that_looks_fails_it_with_a_sentence_that_names_it(
     storage: Storage, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     job = damaged(storage, damage)
-    assert JobManager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage).claim("runner", NOW) is None
     (row,) = storage.jobs.page(JobFilter(statuses=frozenset({Status.FAILED})), limit=9, offset=0).rows
     assert (row.id, row.status) == (job.id, Status.FAILED)
     assert row.error.startswith(f"Job {job.id} cannot be read, since it is damaged or of another version")
     assert row.ended_at is not None
     assert row.error in caplog.text
     caplog.clear()
-    assert JobManager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage).claim("runner", NOW) is None
     assert caplog.records == []  # it is said once
 
 
 @damaged_in_each_way
 def test_another_job_is_created_and_runs(storage: Storage, damage: dict[str, Any]) -> None:
     broken, job = damaged(storage, damage), created(storage)
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     assert claim.job.id == job.id
     assert {row.id for row in storage.jobs.page(JobFilter(), limit=9, offset=0).rows} == {broken.id, job.id}
@@ -79,7 +79,7 @@ def test_a_runner_whose_job_became_unreadable_ends_quietly(storage: Storage, bac
     from backfill.models import BackfillJob
 
     job = created(storage)
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     BackfillJob.objects.filter(pk=job.id).update(config={})
     with pytest.raises(LeaseLost):

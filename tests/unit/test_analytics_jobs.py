@@ -33,8 +33,9 @@ from backfill.job_types.analytics.handler import AnalyticsHandler
 from backfill.job_types.analytics.related_snapshots import LastOfMonth, year_before
 from backfill.job_types.compute.local import LocalCompute
 from backfill.storage import Fence
+from tests.memory_storage import MemorySnapshots, MemoryStorage
 from tests.unit.analytics.builders import AClub, some_clubs
-from tests.unit.fakes import DAY, NOW, FakeClock, FakeSnapshots, FakeStorage, RecordingLimiter, a_report, a_running_job
+from tests.unit.fakes import DAY, NOW, FakeClock, RecordingLimiter, a_report, a_running_job
 from tests.unit.stored_snapshots import BROKEN, a_district, a_summary, broken
 
 NEXT = DAY + timedelta(days=1)
@@ -45,9 +46,9 @@ class Generating:
     """A store with snapshots, and a job over it that is run bundle by bundle."""
 
     def __init__(self, *snapshots: Snapshot) -> None:
-        self.storage, self.clock = FakeStorage(), FakeClock()
+        self.storage, self.clock = MemoryStorage(), FakeClock()
         self.put(*snapshots)
-        self.work = AnalyticsHandler(self.storage.snapshots, lambda _: LocalCompute(), now=self.clock)
+        self.work = AnalyticsHandler(self.storage, lambda _: LocalCompute(), now=self.clock)
 
     def put(self, *snapshots: Snapshot) -> None:
         for snapshot in snapshots:
@@ -77,7 +78,7 @@ class Generating:
         return {outcome.item.key: outcome for outcome in outcomes}
 
     def result(self, day: date = DAY, district: str = "91") -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self.storage.snapshots.results[day, district].body)
+        body: dict[str, Any] = json.loads(self.storage.results.rows[day, district].body)
         return body
 
 
@@ -143,7 +144,7 @@ def test_a_district_and_the_world_are_computed_and_stored() -> None:
     assert result["sourceHash"] == it.storage.snapshots.rows[DAY, "91"].content_hash
     world = it.result(district=SUMMARY)
     assert result["rankings"] == world["districts"]["91"]
-    stored = it.storage.snapshots.results[DAY, "91"]
+    stored = it.storage.results.rows[DAY, "91"]
     assert stored.point == result["point"]
     assert (stored.schema_version, stored.computed_at, str(stored.program_year)) == (SCHEMA_VERSION, NOW, "2023-2024")
 
@@ -154,8 +155,8 @@ def test_the_same_snapshots_give_the_same_bytes() -> None:
     second.clock.forward(days=3)
     first.run()
     second.run()
-    assert {key: r.body for key, r in first.storage.snapshots.results.items()} == {
-        key: r.body for key, r in second.storage.snapshots.results.items()
+    assert {key: r.body for key, r in first.storage.results.rows.items()} == {
+        key: r.body for key, r in second.storage.results.rows.items()
     }
 
 
@@ -164,7 +165,7 @@ def test_notes_on_quality_are_counted_in_the_outcome_and_listed_in_the_result() 
     outcome = it.run()["2024-01-31/91"]
     assert outcome.quality == {"SUMMARY_MISSING": 1}
     assert [note["code"] for note in it.result()["quality"]] == ["SUMMARY_MISSING"]
-    assert it.storage.snapshots.results[DAY, "91"].quality == {"SUMMARY_MISSING": 1}
+    assert it.storage.results.rows[DAY, "91"].quality == {"SUMMARY_MISSING": 1}
 
 
 # The year before.
@@ -183,7 +184,7 @@ def test_the_comparison_needs_no_result_of_the_year_before() -> None:
     """A job over a range that begins later computes it from the snapshot."""
     it = Generating(a_district(A_YEAR_AGO, clubs=some_clubs(4, members="15")), a_district())
     it.run(plan=it.plan(first=DAY))
-    assert (A_YEAR_AGO, "91") not in it.storage.snapshots.results
+    assert (A_YEAR_AGO, "91") not in it.storage.results.rows
     assert it.result()["yearOverYear"]["members"]["previous"] == 60
 
 
@@ -191,8 +192,8 @@ def test_the_comparison_needs_no_result_of_the_year_before() -> None:
 def test_an_outdated_result_of_the_year_before_is_not_believed(wrong: dict[str, Any]) -> None:
     it = Generating(a_district(A_YEAR_AGO, clubs=some_clubs(4, members="15")), a_district())
     it.run(plan=it.plan(last=A_YEAR_AGO))
-    stored = it.storage.snapshots.results[A_YEAR_AGO, "91"]
-    it.storage.snapshots.put_results([replace(stored, point={**(stored.point or {}), "members": 999}, **wrong)])
+    stored = it.storage.results.rows[A_YEAR_AGO, "91"]
+    it.storage.results.put([replace(stored, point={**(stored.point or {}), "members": 999}, **wrong)])
     it.run(plan=it.plan(first=DAY))
     assert it.result()["yearOverYear"]["members"]["previous"] == 60
 
@@ -212,7 +213,7 @@ def test_the_clubs_that_joined_and_left_are_those_of_both_snapshots(anew: bool) 
     assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (False, 2, 1)
     alone = Generating(a_district(A_YEAR_AGO, clubs=before), a_district(clubs=clubs))
     alone.run(plan=alone.plan(first=DAY))
-    assert alone.storage.snapshots.results[DAY, "91"].body == it.storage.snapshots.results[DAY, "91"].body
+    assert alone.storage.results.rows[DAY, "91"].body == it.storage.results.rows[DAY, "91"].body
 
 
 def test_no_club_of_the_year_before_is_remembered_longer_than_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,14 +277,14 @@ def test_the_last_of_a_month_is_its_close_else_its_newest_as_of() -> None:
     late = a_district(date(2023, 2, 7), data_month=A_YEAR_AGO, as_of=date(2023, 2, 7), is_final=False)
     close = a_district(A_YEAR_AGO, as_of=date(2023, 2, 6))
     it = Generating(early, late)
-    own = next(it.storage.snapshots.facts(early.date, early.date))
+    own = next(it.storage.snapshots.metadata(early.date, early.date))
     asks = replace(a_district(), data_month=DAY)
     asked = own._replace(date=asks.date, data_month=DAY)
-    last = LastOfMonth(it.storage.snapshots.facts(date(2023, 1, 1), date(2023, 3, 1))).before(asked)
+    last = LastOfMonth(it.storage.snapshots.metadata(date(2023, 1, 1), date(2023, 3, 1))).before(asked)
     assert last is not None
     assert last.date == late.date
     it.put(close)
-    last = LastOfMonth(it.storage.snapshots.facts(date(2023, 1, 1), date(2023, 3, 1))).before(asked)
+    last = LastOfMonth(it.storage.snapshots.metadata(date(2023, 1, 1), date(2023, 3, 1))).before(asked)
     assert last is not None
     assert last.date == A_YEAR_AGO
 
@@ -366,7 +367,7 @@ def test_what_this_job_stored_before_it_was_killed_counts_as_processed_by_it() -
     it.run(job)
     again = it.run(job)
     assert set(kinds(again).values()) == {"processed"}
-    assert again["2024-01-31/91"].quality == it.storage.snapshots.results[DAY, "91"].quality
+    assert again["2024-01-31/91"].quality == it.storage.results.rows[DAY, "91"].quality
 
 
 def test_what_this_job_stored_and_nobody_can_read_is_computed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,8 +378,8 @@ def test_what_this_job_stored_and_nobody_can_read_is_computed_anew(monkeypatch: 
     def damaged(_: object, day: date, district: str) -> Result | None:
         raise CorruptRecord(f"The result {day}/{district} cannot be read: damaged.")
 
-    monkeypatch.setattr(FakeSnapshots, "result", damaged)
-    it.storage.snapshots.results = {key: replace(r, body=b"?") for key, r in it.storage.snapshots.results.items()}
+    monkeypatch.setattr(MemorySnapshots, "result", damaged)
+    it.storage.results.rows = {key: replace(r, body=b"?") for key, r in it.storage.results.rows.items()}
     assert kinds(it.run(job)) == kinds(before)
     assert it.result()["districtId"] == "91"
 
@@ -398,7 +399,7 @@ def test_a_broken_snapshot_fails_its_item_with_the_reason_and_the_job_goes_on() 
     failure = only_failure(outcomes)
     assert (failure.item.key, failure.reason, failure.is_retryable) == ("2024-01-31/91", "MALFORMED_ROW", False)
     assert "clubperformance of snapshot 2024-01-31/91 has 1 cells in row 1, and 2 in its header" in failure.message
-    assert len(it.storage.snapshots.results) == 3
+    assert len(it.storage.results.rows) == 3
 
 
 def test_a_broken_snapshot_of_the_year_before_fails_no_item_but_its_own() -> None:
@@ -458,7 +459,7 @@ def test_a_fault_of_the_program_fails_its_item_alone(
     failure = only_failure(it.run())
     assert (failure.reason, failure.is_retryable) == ("UNEXPECTED_ERROR", True)
     assert "Traceback" in caplog.text
-    assert len(it.storage.snapshots.results) == 1
+    assert len(it.storage.results.rows) == 1
 
 
 def test_a_store_that_does_not_answer_leaves_the_bundle_undone() -> None:
@@ -470,7 +471,7 @@ def test_a_store_that_does_not_answer_leaves_the_bundle_undone() -> None:
     with pytest.raises(StorageUnavailable):
         execution.process(plan.days[0], list(plan.days[0].items()))
     it.storage.store.is_down = False
-    assert it.storage.snapshots.results == {}
+    assert it.storage.results.rows == {}
 
 
 def test_a_runner_that_was_fenced_off_stores_nothing() -> None:
@@ -479,7 +480,7 @@ def test_a_runner_that_was_fenced_off_stores_nothing() -> None:
     execution = it.work.execute(job, Fence(job.id, job.token - 1), RecordingLimiter(it.storage))
     with pytest.raises(LeaseLost):
         execution.process(plan.days[0], list(plan.days[0].items()))
-    assert it.storage.snapshots.results == {}
+    assert it.storage.results.rows == {}
 
 
 def test_the_limits_of_the_dashboard_do_not_slow_what_asks_it_nothing() -> None:
@@ -496,4 +497,4 @@ def bundles(count: int) -> Sequence[Snapshot]:
 
 def test_more_districts_than_a_bundle_holds_are_all_computed() -> None:
     it = Generating(*bundles(40), a_summary())
-    assert len(it.run()) == len(it.storage.snapshots.results) == 41
+    assert len(it.run()) == len(it.storage.results.rows) == 41

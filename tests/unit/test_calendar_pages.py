@@ -11,7 +11,8 @@ from backfill.dashboard.calendar_page import CalendarPage
 from backfill.domain import ProgramYear
 from backfill.errors import DashboardUnavailable, HtmlPage, ServerError, Throttled, TimedOut, UnexpectedStatus
 from backfill.job_types.collection.calendar_pages import MAX_CANDIDATES, CalendarPages
-from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_page
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import RecordingLimiter, ScriptedDashboard, a_page
 
 OCTOBER, JUNE = date(2026, 10, 31), date(2026, 6, 30)
 LIVE, CLOSED = ProgramYear(2026), ProgramYear(2025)
@@ -51,7 +52,7 @@ class Searching:
         likely: Sequence[str] = (),
     ) -> None:
         self.dashboard = dashboard
-        self.limiter = RecordingLimiter(FakeStorage(), max_wait=5)
+        self.limiter = RecordingLimiter(MemoryStorage(), max_wait=5)
         self.pages = CalendarPages(dashboard, self.limiter, known or {}, likely)
 
     def page(self, end: date, *, is_archived: bool = False) -> CalendarPage | None:

@@ -18,7 +18,8 @@ from backfill.errors import (
     UnexpectedStatus,
 )
 from backfill.job_types.collection.calendars import MAX_AGE, Calendars
-from tests.unit.fakes import FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
 
 NOW = datetime(2024, 3, 14, 9, 0, tzinfo=UTC)
 JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -29,9 +30,9 @@ class Asking:
     """Calendars over a scripted dashboard, and the limiters that were made for it."""
 
     def __init__(self) -> None:
-        self.storage, self.dashboard = FakeStorage(), ScriptedDashboard()
+        self.storage, self.dashboard = MemoryStorage(), ScriptedDashboard()
         self.limiters: list[RecordingLimiter] = []
-        self.calendars = Calendars(self.dashboard, self.storage.snapshots, self._new_limiter)
+        self.calendars = Calendars(self.dashboard, self.storage.calendars, self._new_limiter)
 
     def _new_limiter(self) -> RecordingLimiter:
         self.limiters.append(RecordingLimiter(self.storage, max_wait=5))
@@ -45,7 +46,7 @@ class Asking:
 def test_a_stored_page_of_a_closed_month_is_never_asked_for_again() -> None:
     it = Asking()
     stored = a_month(JANUARY, date(2024, 2, 9), fetched_at=NOW - timedelta(days=900))
-    it.storage.snapshots.save_calendar(stored)
+    it.storage.calendars.save(stored)
     assert it.calendars.months(month_ends(JANUARY, JANUARY), NOW) == [stored]
     assert (it.dashboard.asked_pages, it.limiters) == ([], [])
 
@@ -53,11 +54,11 @@ def test_a_stored_page_of_a_closed_month_is_never_asked_for_again() -> None:
 def test_a_stored_page_of_an_open_month_is_asked_for_again_after_a_while() -> None:
     it = Asking().publishes(MARCH, date(2024, 3, 12), date(2024, 3, 13))
     young = a_month(MARCH, date(2024, 3, 12), is_closed=False, fetched_at=NOW - MAX_AGE + timedelta(seconds=1))
-    it.storage.snapshots.save_calendar(young)
+    it.storage.calendars.save(young)
     assert it.calendars.months(month_ends(MARCH, MARCH), NOW) == [young]
     (month,) = it.calendars.months(month_ends(MARCH, MARCH), NOW + timedelta(seconds=1))
     assert month.as_of_days == (date(2024, 3, 12), date(2024, 3, 13))
-    assert it.storage.snapshots.months[MARCH] == month
+    assert it.storage.calendars.rows[MARCH] == month
     assert it.dashboard.asked_pages == [(MARCH, False)]
 
 
@@ -73,9 +74,9 @@ def test_the_months_of_a_range_come_oldest_first_each_asked_for_once_and_stored(
     assert [month.month_end for month in months] == [JANUARY, FEBRUARY, MARCH]
     assert [month.is_closed for month in months] == [True, True, False]
     assert it.dashboard.asked_pages == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
-    assert list(it.storage.snapshots.months.values()) == months
+    assert list(it.storage.calendars.rows.values()) == months
     assert (it.limiters[0].report().requests_made, it.dashboard.homes_asked) == (4, 1)
-    assert it.storage.jobs.schedule.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)  # the turn is given back
+    assert it.storage.control.schedule.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)  # the turn is given back
 
 
 def test_a_closed_year_is_asked_for_under_its_name() -> None:
@@ -98,7 +99,7 @@ def test_months_that_a_page_of_their_year_does_not_name_are_not_asked_for() -> N
     assert it.dashboard.asked_pages == [
         (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))
     ]
-    assert len(it.storage.snapshots.months) == 12
+    assert len(it.storage.calendars.rows) == 12
 
 
 def test_a_year_that_no_page_lists_has_no_days_and_is_asked_for_again_later() -> None:
@@ -121,7 +122,7 @@ def test_an_error_page_in_place_of_a_year_that_is_listed_is_trouble_and_no_year_
     it.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
     with pytest.raises(DashboardUnavailable, match="The calendar of January 2023 cannot be read: It"):
         it.calendars.months(month_ends(end, end), NOW)
-    assert it.storage.snapshots.months == {}
+    assert it.storage.calendars.rows == {}
     it.dashboard.pages[end, True] = [HtmlPage("It leads to the error page."), a_page(end, date(2023, 2, 8))]
     (month,) = it.calendars.months(month_ends(end, end), NOW)
     assert month.as_of_days == (date(2023, 2, 8),)
@@ -192,7 +193,7 @@ def test_a_calendar_that_cannot_be_had_says_what_to_do_and_keeps_what_was_there(
     it.dashboard.pages[FEBRUARY, False] = [error]
     with pytest.raises(DashboardUnavailable, match="The calendar of February 2024 cannot be read: It"):
         it.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
-    assert set(it.storage.snapshots.months) == {JANUARY}
+    assert set(it.storage.calendars.rows) == {JANUARY}
     it.publishes(FEBRUARY, date(2024, 3, 8))
     it.dashboard.asked_pages.clear()
     it.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
@@ -250,7 +251,7 @@ def test_a_month_between_those_that_are_wanted_costs_no_page() -> None:
 
 def test_a_stored_page_of_the_year_gives_the_district_of_the_next_request() -> None:
     it = Asking().publishes(FEBRUARY, date(2024, 3, 8))
-    it.storage.snapshots.save_calendar(a_month(JANUARY, date(2024, 2, 9), districts=("77",), fetched_at=NOW))
+    it.storage.calendars.save(a_month(JANUARY, date(2024, 2, 9), districts=("77",), fetched_at=NOW))
     it.calendars.months([FEBRUARY], NOW)
     assert (it.dashboard.asked_districts, it.dashboard.homes_asked) == (["77"], 0)
 
@@ -270,8 +271,8 @@ def test_a_month_that_was_stored_with_a_day_after_its_close_is_requested_again()
     """Earlier versions took the newest day of July 2022 for its close; it is the first one of August."""
     july, august = date(2022, 7, 31), date(2022, 8, 31)
     it = Asking().publishes(july, date(2022, 8, 9), date(2022, 8, 10), is_archived=True, close=date(2022, 8, 9))
-    it.storage.snapshots.save_calendar(a_month(july, date(2022, 8, 9), date(2022, 8, 10), is_archived=True))
-    it.storage.snapshots.save_calendar(a_month(august, date(2022, 8, 10), date(2022, 9, 7), is_archived=True))
+    it.storage.calendars.save(a_month(july, date(2022, 8, 9), date(2022, 8, 10), is_archived=True))
+    it.storage.calendars.save(a_month(august, date(2022, 8, 10), date(2022, 9, 7), is_archived=True))
     for _ in range(2):
         (month,) = it.calendars.months([july], NOW)
         assert month.as_of_days == (date(2022, 8, 9),)

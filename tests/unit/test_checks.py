@@ -8,7 +8,7 @@ import pytest
 from django.core.checks import WARNING, CheckMessage
 from pytest_django import Settings
 
-from backfill.checks import check_firestore, check_robots, check_settings, check_webhook
+from backfill.checks import check_deployment, check_settings
 
 GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
 
@@ -16,7 +16,7 @@ GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_
 def found(settings: Settings, **changes: Any) -> list[CheckMessage]:
     for name, value in changes.items():
         setattr(settings, name, value)
-    return [*check_settings(), *check_webhook(), *check_firestore()]
+    return check_settings()
 
 
 def test_good_settings_are_not_complained_of(settings: Settings) -> None:
@@ -29,15 +29,19 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
         (
             {**GOOD, "BACKFILL_WEBHOOK_URL": "hooks.example.org"},
             "backfill.E008",
-            "'hooks.example.org', which is no web",
+            "'hooks.example.org', which is not a web",
         ),
-        ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is no web address"),
+        ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is not a web address"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "not valid base64"),
         ({"BACKFILL_AUDIT_DAYS": 29}, "backfill.E010", "less than BACKFILL_RETENTION_DAYS"),
-        ({"ALLOWED_HOSTS": ["localhost", "https://a.org"]}, "backfill.E013", "has 'https://a.org', which is no name"),
+        (
+            {"ALLOWED_HOSTS": ["localhost", "https://a.org"]},
+            "backfill.E013",
+            "has 'https://a.org', which is not a host",
+        ),
         ({"ALLOWED_HOSTS": ["[::1]", ".a.org", "*", "a.org:8000"]}, "backfill.E013", "has 'a.org:8000', which"),
-        ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is no web address"),
+        ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is not a web address"),
         ({"BACKFILL_EXECUTOR": "tcp://host"}, "backfill.E006", "BACKFILL_EXECUTOR is 'tcp://host'; it must be one of"),
         ({"BACKFILL_STORAGE": "firestore"}, "backfill.E011", "no Google Cloud project is named"),
         ({"BACKFILL_STORAGE": "mongo"}, "backfill.E002", "BACKFILL_STORAGE is 'mongo'"),
@@ -72,9 +76,9 @@ def test_firestore_needs_a_project_or_an_emulator_and_a_name_for_its_collections
         assert message.id == "backfill.E015"
 
 
-def test_ignoring_robots_txt_is_told_before_a_deployment(settings: Settings) -> None:
-    settings.BACKFILL_IGNORE_ROBOTS = False
-    assert check_robots() == []
+def test_a_deployment_check_warns_if_robots_txt_is_ignored(settings: Settings) -> None:
+    settings.BACKFILL_CONTACT, settings.BACKFILL_IGNORE_ROBOTS = "me@example.org", False
+    assert check_deployment() == []
     settings.BACKFILL_IGNORE_ROBOTS = True
-    (found,) = check_robots()
+    (found,) = check_deployment()
     assert (found.id, found.level) == ("backfill.W003", WARNING)

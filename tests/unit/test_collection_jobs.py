@@ -44,11 +44,11 @@ from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
 from backfill.rate_limit import ATTEMPTS
 from backfill.storage import Fence
+from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import (
     DAY,
     NOW,
     FakeClock,
-    FakeStorage,
     RecordingLimiter,
     ScriptedDashboard,
     a_month,
@@ -74,15 +74,15 @@ class Collecting:
         cadence: Cadence = Cadence.DAILY,
         clock: Clock | None = None,
     ) -> None:
-        self.storage, self.dashboard, self.clock = FakeStorage(), dashboard or ScriptedDashboard(), FakeClock()
+        self.storage, self.dashboard, self.clock = MemoryStorage(), dashboard or ScriptedDashboard(), FakeClock()
         job = a_running_job(lease=Lease(owner="runner", expires_at=NOW + timedelta(days=1)))
         self.job: Job = self.storage.jobs.put_in(
             replace(job, config=replace(job.config, skip_existing=skip_existing, cadence=cadence))
         )
         self.time = VirtualClock.at()
         self.limiter = limiter(self.storage, clock=clock or self.time)
-        calendars = Calendars(self.dashboard, self.storage.snapshots, lambda: self.limiter)
-        self.work = CollectionHandler(self.dashboard, self.storage.snapshots, calendars, now=self.clock)
+        calendars = Calendars(self.dashboard, self.storage.calendars, lambda: self.limiter)
+        self.work = CollectionHandler(self.dashboard, self.storage, calendars, now=self.clock)
         self.execution: Execution = self.work.execute(self.job, Fence(self.job.id, 1), self.limiter)
         self.day = PlannedDay(DAY, (SUMMARY, "01", "02"), an_edition())
 
@@ -217,7 +217,7 @@ def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
 ) -> None:
     """No district exists in every program year."""
     it = Collecting(limiter=Probing)
-    it.storage.snapshots.save_calendar(a_month(DAY, date(2024, 2, 9), districts=stored))
+    it.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=stored))
     it.day = PlannedDay(DAY, planned, an_edition())
     assert it.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
     assert (it.dashboard.asked_pages, it.dashboard.asked_districts) == ([(DAY, False)], [district])

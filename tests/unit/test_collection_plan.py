@@ -30,7 +30,8 @@ from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
 from backfill.job_types.collection.plan import collection_plan, planned_dates
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
-from tests.unit.fakes import NOW, FakeStorage, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import NOW, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
 
 DECEMBER = a_month(date(2023, 12, 31), date(2024, 1, 5))
 JANUARY = a_month(date(2024, 1, 31), date(2024, 1, 30), date(2024, 2, 9))
@@ -243,16 +244,16 @@ def test_a_date_that_was_stored_by_several_jobs_is_counted_once_a_district() -> 
 # The whole of it.
 
 
-def collection(storage: FakeStorage) -> tuple[CollectionHandler, ScriptedDashboard]:
+def collection(storage: MemoryStorage) -> tuple[CollectionHandler, ScriptedDashboard]:
     dashboard = ScriptedDashboard()
-    calendars = Calendars(dashboard, storage.snapshots, lambda: RecordingLimiter(storage))
-    return CollectionHandler(dashboard, storage.snapshots, calendars, now=lambda: NOW), dashboard
+    calendars = Calendars(dashboard, storage.calendars, lambda: RecordingLimiter(storage))
+    return CollectionHandler(dashboard, storage, calendars, now=lambda: NOW), dashboard
 
 
 def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:
-    storage = FakeStorage()
-    storage.snapshots.save_calendar(DECEMBER)
-    storage.snapshots.save_calendar(JANUARY)
+    storage = MemoryStorage()
+    storage.calendars.save(DECEMBER)
+    storage.calendars.save(JANUARY)
     storage.snapshots.put(a_snapshot(date(2024, 1, 31), "01"))
     work, dashboard = collection(storage)
     plan = work.plan(JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31)), NOW)
@@ -261,9 +262,9 @@ def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:
 
 
 def test_a_district_that_the_dashboard_never_had_is_refused_by_name() -> None:
-    storage = FakeStorage()
-    storage.snapshots.save_calendar(DECEMBER)
-    storage.snapshots.save_calendar(JANUARY)
+    storage = MemoryStorage()
+    storage.calendars.save(DECEMBER)
+    storage.calendars.save(JANUARY)
     work, _ = collection(storage)
     config = JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31), target_districts=("01", "77", "78"))
     with pytest.raises(InvalidRequest, match=r"no district 77, 78 between 2024-01-30 and 2024-01-31") as refused:
@@ -272,9 +273,9 @@ def test_a_district_that_the_dashboard_never_had_is_refused_by_name() -> None:
 
 
 def test_a_district_of_one_of_the_years_is_known() -> None:
-    storage = FakeStorage()
-    storage.snapshots.save_calendar(a_month(date(2023, 6, 30), date(2023, 7, 20), districts=("01", "51")))
-    storage.snapshots.save_calendar(a_month(date(2023, 7, 31), date(2023, 8, 9), districts=("01",)))
+    storage = MemoryStorage()
+    storage.calendars.save(a_month(date(2023, 6, 30), date(2023, 7, 20), districts=("01", "51")))
+    storage.calendars.save(a_month(date(2023, 7, 31), date(2023, 8, 9), districts=("01",)))
     work, _ = collection(storage)
     plan = work.plan(
         JobConfig(
@@ -289,7 +290,7 @@ def test_a_district_of_one_of_the_years_is_known() -> None:
 
 
 def test_where_no_date_is_planned_the_dashboard_is_not_asked() -> None:
-    work, dashboard = collection(FakeStorage())
+    work, dashboard = collection(MemoryStorage())
     config = JobConfig(start_date=date(2024, 1, 1), end_date=date(2024, 1, 30), cadence=Cadence.MONTH_ENDS)
     plan = work.plan(config, NOW)
     assert plan == Plan(())
@@ -298,7 +299,7 @@ def test_where_no_date_is_planned_the_dashboard_is_not_asked() -> None:
 
 def test_a_collection_without_dates_is_refused() -> None:
     """R4.1"""
-    work, _ = collection(FakeStorage())
+    work, _ = collection(MemoryStorage())
     with pytest.raises(InvalidRequest, match="are required"):
         work.plan(JobConfig(start_date=None, end_date=None), NOW)
 

@@ -22,7 +22,8 @@ from backfill.domain import (
 from backfill.errors import InvalidDateRange
 from backfill.serializers.coverage import filling_command
 from backfill.service.queries import LONGEST_COVERAGE, HistoryQueries
-from tests.unit.fakes import DAY, FakeStorage, a_month
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import DAY, a_month
 from tests.unit.stored_snapshots import a_district, a_summary
 
 TODAY = date(2024, 4, 20)
@@ -156,10 +157,10 @@ def test_a_gap_names_the_command_that_fills_it() -> None:
 
 
 def history() -> HistoryQueries:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     for snapshot in (a_district(), a_summary(), a_district(date(2023, 11, 30))):
         storage.snapshots.rows[snapshot.date, snapshot.district] = snapshot
-    return HistoryQueries(storage.snapshots)
+    return HistoryQueries(storage)
 
 
 def test_coverage_reaches_as_far_as_anything_is_stored() -> None:
@@ -171,7 +172,7 @@ def test_coverage_reaches_as_far_as_anything_is_stored() -> None:
 
 
 def test_coverage_of_an_empty_store_is_that_of_this_month() -> None:
-    coverage = HistoryQueries(FakeStorage().snapshots).coverage(None, None, TODAY)
+    coverage = HistoryQueries(MemoryStorage()).coverage(None, None, TODAY)
     assert (coverage.first, coverage.last, coverage.gaps) == (date(2024, 4, 1), date(2024, 4, 30), [])
 
 

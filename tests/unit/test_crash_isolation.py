@@ -21,20 +21,13 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
-from backfill.engine.job_manager import Claim, JobManager
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.claim import Claim
+from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.rate_limit import Limiter
-from tests.unit.fakes import (
-    DAY,
-    FAST,
-    NOW,
-    FakeExecution,
-    FakeStorage,
-    a_job,
-    a_plan,
-    all_items,
-    an_outcome,
-)
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import DAY, FAST, NOW, FakeExecution, a_job, a_plan, all_items, an_outcome
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -115,18 +108,18 @@ def test_a_job_that_kills_its_runner_at_each_start_becomes_stale_in_the_end() ->
 
 
 def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes_on() -> None:
-    storage, plan = FakeStorage(), a_plan(1, ("01", "02"))
+    storage, plan = MemoryStorage(), a_plan(1, ("01", "02"))
     job = a_job(progress=Progress(total_items=2), created_at=NOW)
     storage.jobs.put_in(job, plan)
     now = NOW
     for _ in range(3):
-        claim = JobManager(storage.jobs).claim("runner", now)
+        claim = JobManager(storage).claim("runner", now)
         assert claim is not None
         claim.record([WorkItem(DAY, "01")], IDLE, now)
         now += LEASE
-    claim = JobManager(storage.jobs).claim("runner", now)
+    claim = JobManager(storage).claim("runner", now)
     assert claim is not None
-    (outcome,) = storage.jobs.ledger(job.id)
+    (outcome,) = storage.ledger.of(job.id)
     assert (outcome.item, outcome.kind, outcome.reason) == (WorkItem(DAY, "01"), OutcomeKind.FAILED, "QUARANTINED")
     assert outcome.message.startswith("The process died 3 times in a row while it worked on this item")
     assert storage.jobs.rows[job.id].progress.failed == 1
@@ -136,9 +129,9 @@ def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes
 
 
 def test_what_only_waits_is_not_at_work() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     storage.jobs.put_in(a_job(), a_plan())
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     item = all_items(claim.plan)[0]
     assert claim.record([item], IDLE, NOW).crash_isolation.items == (item.key,)
@@ -156,7 +149,7 @@ class Deadly:
     """Runs a job again and again, each time until it ends or the item kills its runner within milliseconds."""
 
     def __init__(self, killer: str, *, items: int) -> None:
-        self.storage, self.plan = FakeStorage(), a_plan(1, tuple(f"{n:02d}" for n in range(1, items + 1)))
+        self.storage, self.plan = MemoryStorage(), a_plan(1, tuple(f"{n:02d}" for n in range(1, items + 1)))
         self.killer, self.deaths, self.in_flight_at_death = WorkItem(DAY, killer), 0, list[tuple[str, ...]]()
         self.now = clock.now()
         config = JobConfig(start_date=DAY, end_date=DAY, rate_limits=FAST)
@@ -167,7 +160,7 @@ class Deadly:
 
     def run_once(self) -> None:
         clock.sleep((self.now - clock.now()).total_seconds())
-        claim = JobManager(self.storage.jobs, clock).claim("runner", self.now)
+        claim = JobManager(self.storage, RuntimeConfig(clock=clock)).claim("runner", self.now)
         assert claim is not None
         dead = clock.event()
 
@@ -178,8 +171,8 @@ class Deadly:
                 raise Killed
             return an_outcome(item, at=self.now)
 
-        limiter = Limiter(FAST, self.storage.jobs.update_schedule, clock=clock)
-        runner = Runner(claim, FakeExecution(do), limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
+        limiter = Limiter(FAST, self.storage.control.update_schedule, clock=clock)
+        runner = Runner(claim, FakeExecution(do), limiter, stop=clock.event(), disconnect=lambda: None)
         runner._take_results = self._dying(runner._take_results, dead, claim)  # type: ignore[method-assign]
         try:
             runner.run()
@@ -213,12 +206,12 @@ def test_an_item_that_kills_within_milliseconds_is_seen_alone_from_the_second_de
 
 def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() -> None:
     policy = LeasePolicy(careful_for=timedelta(seconds=1))
-    storage, plan, now = FakeStorage(), a_plan(30, ("01", "02", "F")), clock.now()
+    storage, plan, now = MemoryStorage(), a_plan(30, ("01", "02", "F")), clock.now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     progress = Progress(total_items=90)
     job = a_job(created_at=now, progressed_at=now, config=config, progress=progress).claimed("dead", now - LEASE)
     storage.jobs.put_in(job, plan)
-    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", now)
+    claim = JobManager(storage, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", now)
     assert claim is not None
     unrecorded: list[str] = []
     began = clock.monotonic()
@@ -230,8 +223,8 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
-    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
-    runner = Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None)
+    limiter = Limiter(FAST, storage.control.update_schedule, clock=clock)
+    runner = Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None)
     thread = clock.thread(runner.run, "runner")
     thread.start()
     assert clock.eventually(lambda: clock.monotonic() - began > 0.9)
@@ -247,7 +240,7 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
 def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_take() -> None:
     """At a request a minute an item takes three: all that were in flight would be set aside with the one that kills."""
     policy = LeasePolicy(careful_for=timedelta(seconds=0.01))
-    storage, plan, now = FakeStorage(), a_plan(4, ("01", "02", "F")), clock.now()
+    storage, plan, now = MemoryStorage(), a_plan(4, ("01", "02", "F")), clock.now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
     stored = a_job(created_at=now, progressed_at=now, config=config, progress=Progress(total_items=12))
     job, suspects = stored, set(all_items(plan)[:3])
@@ -256,7 +249,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         at_work = tuple(item.key for item in suspects)
         job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
-    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", now)
+    claim = JobManager(storage, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", now)
     assert claim is not None
     beside: dict[WorkItem, int] = {}
 
@@ -266,8 +259,8 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
-    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
-    Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
+    limiter = Limiter(FAST, storage.control.update_schedule, clock=clock)
+    Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None).run()
     assert {beside[item] for item in suspects} == {1}
     assert execution.most_in_flight == 3
     assert storage.jobs.rows[job.id].status is Status.COMPLETED

@@ -33,7 +33,8 @@ from backfill.domain.snapshot import reports_of
 from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
 from backfill.job_types.collection.plan import narrowed
-from tests.unit.fakes import DAY, NOW, FakeStorage, a_job, a_plan, all_items, an_outcome
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import DAY, NOW, a_job, a_plan, all_items, an_outcome
 
 ASKING = LimiterReport(requests_made=1)
 LIMITS = RateLimits(min_delay_ms=0)
@@ -167,9 +168,9 @@ def test_what_takes_longer_than_a_century_is_told_as_a_century(hours: AllowedHou
 
 def test_time_in_which_the_store_is_away_is_measured_when_it_is_back() -> None:
     """Not at each record that failed, with all that was waited since the last one that did not."""
-    storage, plan = FakeStorage(), replace(a_plan(4, ("01", "F")), requests=24)
+    storage, plan = MemoryStorage(), replace(a_plan(4, ("01", "F")), requests=24)
     storage.jobs.put_in(a_job(progress=Progress(total_items=8)), plan)
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     outside = replace(ASKING, waited={WaitReason.OUTSIDE_HOURS: 60.0})
     storage.store.is_down = True
@@ -245,12 +246,12 @@ def test_a_plan_of_no_requests_stays_one_when_it_is_narrowed() -> None:
 
 def run_of(plan: Plan, each: Callable[[WorkItem], tuple[OutcomeKind, str]]) -> Progress:
     """An item a second."""
-    storage, now = FakeStorage(), NOW
+    storage, now = MemoryStorage(), NOW
     storage.jobs.put_in(
         a_job(config=JobConfig(start_date=DAY, end_date=DAY, rate_limits=LIMITS), progress=Progress(total_items=9)),
         plan,
     )
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     for item in all_items(plan):
         now += timedelta(seconds=1)
@@ -280,12 +281,12 @@ def test_where_no_requests_are_made_items_are_counted() -> None:
 
 
 def test_the_course_goes_on_over_runners_and_the_end_has_nothing_left() -> None:
-    storage, plan = FakeStorage(), a_plan(30, ("01", "F"))
+    storage, plan = MemoryStorage(), a_plan(30, ("01", "F"))
     storage.jobs.put_in(a_job(progress=Progress(total_items=60)), plan)
     now = NOW
     items = iter(all_items(plan))
     for _ in range(2):
-        claim = JobManager(storage.jobs).claim("runner", now)
+        claim = JobManager(storage).claim("runner", now)
         assert claim is not None
         for _ in range(20):
             now += timedelta(seconds=2)

@@ -23,8 +23,9 @@ from backfill.job_types.compute.local import LocalCompute
 from backfill.job_types.compute.processes import ProcessCompute
 from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, Results, compute
 from backfill.rate_limit import Limiter
+from tests.memory_storage import MemoryStorage
 from tests.unit.analytics.builders import some_clubs
-from tests.unit.fakes import FAST, FakeStorage, eventually
+from tests.unit.fakes import FAST, eventually
 from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 
@@ -145,7 +146,7 @@ def test_a_fault_in_a_process_comes_with_its_traceback(
 
 
 def a_limiter() -> Limiter:
-    return Limiter(FAST, FakeStorage().jobs.update_schedule)
+    return Limiter(FAST, MemoryStorage().control.update_schedule)
 
 
 @pytest.mark.parametrize(

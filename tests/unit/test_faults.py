@@ -6,12 +6,13 @@ import gzip
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from backfill.bootstrap import new_worker
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import (
     Actor,
@@ -32,7 +33,8 @@ from backfill.service.commands import BackfillService
 from sample_dashboard.server import Answer
 from sample_dashboard.world import SampleWorld
 from tests.fault_server import CERTIFICATE, FaultServer, Respond, sample_dashboard
-from tests.unit.fakes import FAST, FakeStorage, eventually, utc_now
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import FAST, eventually, utc_now
 
 GOOD = sample_dashboard(SampleWorld(date(2026, 11, 1), districts=3, clubs=5))
 REQUEST = JobRequest(
@@ -49,17 +51,14 @@ class Collecting:
     """A job that a worker of this process runs."""
 
     def __init__(self, server: FaultServer, client: DashboardClient, *, ignores_robots: bool) -> None:
-        self.server, self.storage = server, FakeStorage()
+        self.server, self.storage = server, MemoryStorage()
         robots = None if ignores_robots else Robots(client, now=utc_now)
         self.service = BackfillService(
             storage=self.storage,
             handlers=job_type_handlers(self.storage, client, executor="threads", now=utc_now, robots=robots),
-            retention=timedelta(days=30),
-            now=utc_now,
-            wake=lambda: None,
         )
         self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Channel.CLI))
-        self.worker = self.service.new_worker()
+        self.worker = new_worker(self.service)
 
     def begin(self) -> None:
         self.id = self.service.start(REQUEST, by=Actor("ann", Channel.CLI)).job.id

@@ -22,9 +22,13 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.domain.clock import Clock
-from backfill.engine.job_manager import SEGMENT_SIZE, Claim, JobManager
+from backfill.domain.runtime_config import RuntimeConfig
+from backfill.engine.claim import SEGMENT_SIZE, Claim
+from backfill.engine.job_manager import JobManager
 from backfill.errors import CorruptRecord, LeaseLost, StorageUnavailable
-from tests.unit.fakes import NOW, FakeStorage, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
+from backfill.storage import Change
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import NOW, a_job, a_plan, a_running_job, all_items, an_outcome, skipped
 
 LEASE = STANDARD_LEASES.duration
 
@@ -32,21 +36,21 @@ IDLE = LimiterReport()
 LATER = NOW + timedelta(seconds=2)
 
 
-def stored(storage: FakeStorage, plan: Plan, **fields: object) -> Job:
+def stored(storage: MemoryStorage, plan: Plan, **fields: object) -> Job:
     return storage.jobs.put_in(a_job(progress=Progress(total_items=plan.total_items), **fields), plan)
 
 
-def claimed(storage: FakeStorage, plan: Plan) -> Claim:
+def claimed(storage: MemoryStorage, plan: Plan) -> Claim:
     stored(storage, plan)
-    claim = JobManager(storage.jobs).claim("runner", NOW)
+    claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     return claim
 
 
-def taken_over(storage: FakeStorage, job: Job) -> Claim:
+def taken_over(storage: MemoryStorage, job: Job) -> Claim:
     """By the next worker, once the lease has ended."""
     assert job.lease is not None
-    claim = JobManager(storage.jobs).claim("next", job.lease.expires_at)
+    claim = JobManager(storage).claim("next", job.lease.expires_at)
     assert claim is not None
     return claim
 
@@ -56,8 +60,8 @@ def taken_over(storage: FakeStorage, job: Job) -> Claim:
 
 def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds_it() -> None:
     """R3.1"""
-    storage = FakeStorage()
-    manager = JobManager(storage.jobs)
+    storage = MemoryStorage()
+    manager = JobManager(storage)
     assert manager.claim("runner", NOW) is None
     stored(storage, a_plan(), status=Status.COMPLETED, ended_at=NOW)
     assert manager.claim("runner", NOW) is None
@@ -76,12 +80,12 @@ class Seconds:
 
 def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewed_and_no_longer() -> None:
     """Found by the model of the protocol: the runner was killed, and the job stood still until that hour came."""
-    storage, plan, clock = FakeStorage(), a_plan(), Seconds()
+    storage, plan, clock = MemoryStorage(), a_plan(), Seconds()
     ahead = NOW + timedelta(hours=1)
     stored(storage, plan)
-    first = JobManager(storage.jobs).claim("ahead", ahead)
+    first = JobManager(storage).claim("ahead", ahead)
     assert first is not None
-    manager = JobManager(storage.jobs, Clock(monotonic=clock))
+    manager = JobManager(storage, RuntimeConfig(clock=Clock(monotonic=clock)))
     for seconds in range(0, 40, 5):
         first.record((), IDLE, ahead + timedelta(seconds=seconds))
         assert manager.claim("next", NOW) is None
@@ -97,9 +101,9 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
 
 
 def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    storage, plan, clock = FakeStorage(), a_plan(), Seconds()
+    storage, plan, clock = MemoryStorage(), a_plan(), Seconds()
     claim = claimed(storage, plan)
-    manager = JobManager(storage.jobs, Clock(monotonic=clock))
+    manager = JobManager(storage, RuntimeConfig(clock=Clock(monotonic=clock)))
     assert manager.claim("next", NOW) is None
     clock.seconds += LEASE.total_seconds()
     found = storage.jobs.active()
@@ -113,7 +117,7 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else two workers would take the job from each other for ever, each before the other has read it."""
-    storage, plan, clock = FakeStorage(), a_plan(), Seconds()
+    storage, plan, clock = MemoryStorage(), a_plan(), Seconds()
     job = claimed(storage, plan).release(NOW)
     segments = [Segment(n, (an_outcome(item),)) for n, item in enumerate(all_items(plan)[:5])]
 
@@ -121,25 +125,25 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
         for segment in segments:
             clock.seconds += 6
             now = NOW + timedelta(seconds=clock.seconds - 100)
-            assert JobManager(storage.jobs).claim("another", now) is None
+            assert JobManager(storage).claim("another", now) is None
             yield segment
 
-    monkeypatch.setattr(storage.jobs, "segments", read_slowly)
-    claim = JobManager(storage.jobs, Clock(monotonic=clock)).claim("reader", NOW)
+    monkeypatch.setattr(storage.ledger, "segments", read_slowly)
+    claim = JobManager(storage, RuntimeConfig(clock=Clock(monotonic=clock))).claim("reader", NOW)
     assert claim is not None
     assert (claim.job.token, claim.job.progress.processed) == (job.token + 1, 5)
     assert claim.job.is_held(NOW + timedelta(seconds=30) + LEASE - timedelta(seconds=1))
 
 
 def test_a_paused_job_is_left_alone() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     stored(storage, a_plan(), status=Status.PAUSED)
-    assert JobManager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage).claim("runner", NOW) is None
 
 
 def test_a_claim_starts_the_job_and_knows_its_plan() -> None:
     """R3.3"""
-    storage, plan = FakeStorage(), a_plan()
+    storage, plan = MemoryStorage(), a_plan()
     claim = claimed(storage, plan)
     job = storage.jobs.rows[claim.job.id]
     assert (job.status, job.token, claim.fence.token, job.started_at) == (Status.RUNNING, 1, 1, NOW)
@@ -150,13 +154,13 @@ def test_a_claim_starts_the_job_and_knows_its_plan() -> None:
 
 def test_who_was_slower_gets_lease_lost() -> None:
     """R3.1"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage, a_plan())
     stale_view = storage.jobs.active
     storage.jobs.active = lambda: job  # type: ignore[method-assign]
-    JobManager(storage.jobs).claim("quick", NOW)
+    JobManager(storage).claim("quick", NOW)
     with pytest.raises(LeaseLost, match="held by quick"):
-        JobManager(storage.jobs).claim("slow", NOW)
+        JobManager(storage).claim("slow", NOW)
     storage.jobs.active = stale_view  # type: ignore[method-assign]
 
 
@@ -165,7 +169,7 @@ def test_who_was_slower_gets_lease_lost() -> None:
 
 def test_what_is_recorded_is_stored_with_its_progress_and_renews_the_lease() -> None:
     """R1.3, R5.1, R10.2"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     one, two, *_ = all_items(claim.plan)
     claim.note([an_outcome(one, at=LATER)])
@@ -180,43 +184,43 @@ def test_what_is_recorded_is_stored_with_its_progress_and_renews_the_lease() -> 
     assert (progress.processed, progress.settled_items, progress.current_item) == (1, 1, two.key)
     assert (progress.last_item, progress.last_item_at) == (one.key, LATER)
     assert progress.districts["01"].status == "processing"
-    assert storage.jobs.ledger(job.id) == [an_outcome(one, at=LATER)]
+    assert storage.ledger.of(job.id) == [an_outcome(one, at=LATER)]
 
 
 def test_an_outcome_is_recorded_once_however_often_it_is_noted() -> None:
     """R10.3"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     item = all_items(claim.plan)[0]
     stranger = WorkItem(item.date, "99")
     claim.note([an_outcome(item), an_outcome(item, OutcomeKind.FAILED), an_outcome(stranger)])
     claim.note([an_outcome(item, OutcomeKind.SKIPPED)])
     job = claim.record((), IDLE, NOW)
-    assert storage.jobs.ledger(job.id) == [an_outcome(item)]
+    assert storage.ledger.of(job.id) == [an_outcome(item)]
     assert (job.progress.processed, job.progress.failed, job.progress.skipped_items) == (1, 0, 0)
 
 
 def test_a_segment_grows_until_it_is_full_and_then_the_next_one_begins() -> None:
     """R10.2"""
-    storage, plan = FakeStorage(), a_plan(300, (SUMMARY, "01", "F"))
+    storage, plan = MemoryStorage(), a_plan(300, (SUMMARY, "01", "F"))
     claim = claimed(storage, plan)
     items = all_items(plan)
     for start, count in ((0, 1), (1, SEGMENT_SIZE - 1), (SEGMENT_SIZE, 1), (SEGMENT_SIZE + 1, 2)):
         claim.note(an_outcome(item) for item in items[start : start + count])
         claim.record((), IDLE, NOW)
-    assert [(number, count) for _, number, count in storage.jobs.segment_writes] == [
+    assert [(number, count) for _, number, count in storage.ledger.writes] == [
         (0, 1),
         (0, SEGMENT_SIZE),
         (1, 1),
         (1, 3),
     ]
-    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[: SEGMENT_SIZE + 3]
+    assert [outcome.item for outcome in storage.ledger.of(claim.job.id)] == items[: SEGMENT_SIZE + 3]
     assert storage.jobs.rows[claim.job.id].segments == 2
 
 
 def test_a_record_that_failed_is_repeated_without_losing_or_doubling_anything() -> None:
     """R10.3"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     items = all_items(claim.plan)
     claim.note([an_outcome(items[0])])
@@ -227,18 +231,18 @@ def test_a_record_that_failed_is_repeated_without_losing_or_doubling_anything() 
     storage.store.is_down = False
     claim.note([an_outcome(items[1])])
     claim.record((), IDLE, NOW)
-    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[:2]
+    assert [outcome.item for outcome in storage.ledger.of(claim.job.id)] == items[:2]
 
 
 def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> None:
     """R10.3"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     item = all_items(claim.plan)[0]
     claim.note([an_outcome(item)])
     update = storage.jobs.update
 
-    def write_and_fail(*args: object, **options: object) -> Job:
+    def write_and_fail(*args: object, **options: object) -> Change[Job]:
         update(*args, **options)  # type: ignore[arg-type]
         raise StorageUnavailable("The answer was lost.")
 
@@ -247,7 +251,7 @@ def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> N
         claim.record((), IDLE, NOW)
     storage.jobs.update = update  # type: ignore[method-assign]
     claim.record((), IDLE, NOW)
-    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == [item]
+    assert [outcome.item for outcome in storage.ledger.of(claim.job.id)] == [item]
     again = taken_over(storage, storage.jobs.rows[claim.job.id])
     assert again.job.progress.processed == 1
 
@@ -262,14 +266,14 @@ def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> N
 )
 def test_a_job_moves_where_it_asks_something_or_waits_for_a_known_reason(report: LimiterReport, *, moves: bool) -> None:
     """R3.4"""
-    claim = claimed(FakeStorage(), a_plan())
+    claim = claimed(MemoryStorage(), a_plan())
     job = claim.record((), report, LATER)
     assert job.progressed_at == (LATER if moves else NOW)
 
 
 def test_a_record_and_a_look_bring_back_what_the_operator_wishes() -> None:
     """R7.2"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     storage.jobs.update(claim.job.id, lambda job: job.cancel_requested(NOW))
     assert claim.look().status is Status.CANCELLING
@@ -278,7 +282,7 @@ def test_a_record_and_a_look_bring_back_what_the_operator_wishes() -> None:
 
 
 def test_a_runner_that_was_replaced_can_write_nothing_and_sees_it_by_looking() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     claim.note([an_outcome(all_items(claim.plan)[0])])
     again = taken_over(storage, claim.job)
@@ -293,11 +297,11 @@ def test_a_runner_that_was_replaced_can_write_nothing_and_sees_it_by_looking() -
         with pytest.raises(LeaseLost):
             write()
     assert storage.jobs.rows[claim.job.id] == before == again.job
-    assert storage.jobs.ledger(claim.job.id) == []
+    assert storage.ledger.of(claim.job.id) == []
 
 
 def test_a_job_that_cannot_be_run_fails_with_a_sentence() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = claimed(storage, a_plan()).fail("It cannot be run.", LATER)
     assert (job.status, job.error, job.ended_at) == (Status.FAILED, "It cannot be run.", LATER)
 
@@ -307,7 +311,7 @@ def test_a_job_that_cannot_be_run_fails_with_a_sentence() -> None:
 
 def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -> None:
     """R10.1, R10.3: also where the stored counters had not kept up."""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     items = all_items(claim.plan)
     failure = an_outcome(items[1], OutcomeKind.FAILED, reason="TIMEOUT", message="It took too long.", is_retryable=True)
@@ -331,19 +335,19 @@ def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -
 
 
 def test_the_next_runner_writes_behind_the_ledger_that_it_found() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     items = all_items(claim.plan)
     claim.note([an_outcome(items[0])])
     again = taken_over(storage, claim.record((), IDLE, NOW))
     again.note([an_outcome(items[0]), an_outcome(items[1])])
     again.record((), IDLE, LATER)
-    assert [number for _, number, _ in storage.jobs.segment_writes] == [0, 1]
-    assert [outcome.item for outcome in storage.jobs.ledger(claim.job.id)] == items[:2]
+    assert [number for _, number, _ in storage.ledger.writes] == [0, 1]
+    assert [outcome.item for outcome in storage.ledger.of(claim.job.id)] == items[:2]
 
 
 def test_an_outcome_that_stands_twice_in_a_ledger_counts_once() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     item = all_items(claim.plan)[0]
     for number in (0, 1):
@@ -353,15 +357,15 @@ def test_an_outcome_that_stands_twice_in_a_ledger_counts_once() -> None:
 
 @pytest.mark.parametrize("what", ["plan", "segment"])
 def test_a_job_whose_plan_or_ledger_cannot_be_read_fails_and_names_it(what: str) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage, a_plan())
     if what == "plan":
         storage.jobs.plans[job.id] = b"no plan"
     else:
-        storage.jobs.ledgers[job.id][0] = b"no segment"
+        storage.ledger.rows[job.id][0] = b"no segment"
     with pytest.raises(CorruptRecord, match=what):
-        JobManager(storage.jobs).claim("runner", NOW)
+        JobManager(storage).claim("runner", NOW)
     failed = storage.jobs.rows[job.id]
     assert failed.status is Status.FAILED
     assert what in failed.error
-    assert JobManager(storage.jobs).claim("runner", NOW) is None
+    assert JobManager(storage).claim("runner", NOW) is None

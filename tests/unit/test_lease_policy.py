@@ -12,7 +12,7 @@ from adminui.permissions import Permissions
 from adminui.presenters.job_card import etag_of
 from adminui.presenters.start_panel import start_blocked
 from adminui.presenters.status_message import status_message
-from backfill.bootstrap import backfill_service
+from backfill.bootstrap import new_worker, runtime_config
 from backfill.domain import (
     Actor,
     Channel,
@@ -28,18 +28,20 @@ from backfill.domain import (
     is_alive,
 )
 from backfill.domain.clock import Clock
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.errors import JobConflict
 from backfill.rate_limit import Limiter
 from backfill.service.commands import BackfillService
+from backfill.storage import Change
+from tests.memory_storage import MemoryStorage
 from tests.short_lease_settings import BACKFILL_LEASE_POLICY as SHORT
 from tests.unit.fakes import (
     FAST,
     NOW,
     FakeClock,
     FakeExecution,
-    FakeStorage,
     FakeWork,
     a_job,
     a_plan,
@@ -53,14 +55,11 @@ QUICKLY_STALE = replace(SHORT, stale_after=10 * SECOND)
 PLAN = a_plan()
 
 
-def a_service(storage: FakeStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
+def a_service(storage: MemoryStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
     return BackfillService(
         storage=storage,
         handlers={JobType.DATA_COLLECTION: FakeWork(PLAN)},
-        retention=timedelta(days=30),
-        lease_policy=policy,
-        now=clock,
-        wake=lambda: None,
+        config=RuntimeConfig(lease_policy=policy, clock=Clock(now=clock)),
     )
 
 
@@ -115,16 +114,16 @@ def test_a_job_is_stale_and_displaced_after_the_time_of_the_policy() -> None:
 
 
 def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
-    storage, seconds = FakeStorage(), [100.0]
+    storage, seconds = MemoryStorage(), [100.0]
     storage.jobs.put_in(a_job(progress=Progress(total_items=PLAN.total_items)), PLAN)
-    claim = JobManager(storage.jobs, policy=SHORT).claim("runner", NOW + timedelta(hours=1))
+    claim = JobManager(storage, RuntimeConfig(lease_policy=SHORT)).claim("runner", NOW + timedelta(hours=1))
     assert claim is not None
     assert claim.job.lease is not None
     assert claim.job.lease.expires_at == NOW + timedelta(hours=1) + 3 * SECOND
     recorded = claim.record((), LimiterReport(), NOW + timedelta(hours=1) + SECOND)
     assert recorded.lease is not None
     assert recorded.lease.expires_at == NOW + timedelta(hours=1) + 4 * SECOND
-    watching = JobManager(storage.jobs, Clock(monotonic=lambda: seconds[0]), policy=SHORT)
+    watching = JobManager(storage, RuntimeConfig(clock=Clock(monotonic=lambda: seconds[0]), lease_policy=SHORT))
     assert watching.claim("next", NOW) is None, "By its own clock the lease ends in an hour."
     seconds[0] += 2.9
     assert watching.claim("next", NOW) is None
@@ -135,21 +134,21 @@ def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
 
 
 def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
-    storage, clock = FakeStorage(), VirtualClock.at()
+    storage, clock = MemoryStorage(), VirtualClock.at()
     policy = LeasePolicy(duration=SECOND, renew_after=0.4 * SECOND, poll_interval=0.1 * SECOND)
     storage.jobs.put_in(a_job(progress=Progress(total_items=1)), a_plan(1, ("01",)))
-    claim = JobManager(storage.jobs, clock, policy=policy).claim("runner", clock.now())
+    claim = JobManager(storage, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", clock.now())
     assert claim is not None
     enough = clock.event()
     renewals: list[Job] = []
     update = storage.jobs.update
 
-    def counted(*args: object, **options: object) -> Job:
-        job = update(*args, **options)  # type: ignore[arg-type]
-        renewals.append(job)
+    def counted(*args: object, **options: object) -> Change[Job]:
+        changed = update(*args, **options)  # type: ignore[arg-type]
+        renewals.append(changed.after)
         if len(renewals) >= 3:
             enough.set()
-        return job
+        return changed
 
     storage.jobs.update = counted  # type: ignore[method-assign]
 
@@ -158,13 +157,13 @@ def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
         return an_outcome(item, at=clock.now())
 
     execution, in_time = FakeExecution(do), list[bool]()
-    limiter = Limiter(FAST, storage.jobs.update_schedule, clock=clock)
-    Runner(claim, execution, limiter, stop=clock.event(), clock=clock, disconnect=lambda: None).run()
+    limiter = Limiter(FAST, storage.control.update_schedule, clock=clock)
+    Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None).run()
     assert in_time == [True]
 
 
 def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worker() -> None:
-    storage, clock = FakeStorage(), FakeClock()
+    storage, clock = MemoryStorage(), FakeClock()
     service = a_service(storage, QUICKLY_STALE, clock)
     request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=PLAN.days[0].date, end_date=PLAN.days[-1].date)
     ann = Actor("ann", Channel.API)
@@ -177,7 +176,7 @@ def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worke
     assert service.is_stale(first)
     second = service.start(request, by=ann).job
     assert storage.jobs.rows[first.id].status is Status.FAILED
-    worker = service.new_worker()
+    worker = new_worker(service)
     assert worker._manager.claim(worker.owner, clock()) is not None
     lease = storage.jobs.rows[second.id].lease
     assert lease is not None
@@ -205,6 +204,6 @@ def test_the_pages_say_that_a_job_is_stale_by_the_policy() -> None:
 
 
 def test_the_service_of_a_process_has_the_policy_of_the_settings(settings: Settings) -> None:
-    assert backfill_service.__wrapped__().lease_policy == LeasePolicy()
+    assert runtime_config().lease_policy == LeasePolicy()
     settings.BACKFILL_LEASE_POLICY = SHORT
-    assert backfill_service.__wrapped__().lease_policy == SHORT
+    assert runtime_config().lease_policy == SHORT

@@ -22,7 +22,8 @@ from backfill.errors import (
     StorageUnavailable,
 )
 from backfill.rate_limit import Limiter, reservations
-from tests.unit.fakes import FAST, FakeStorage, limits_of
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import FAST, limits_of
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -112,8 +113,8 @@ def in_thread(do: Callable[[], Any]) -> Iterator[list[BaseException | None]]:
         assert not thread.is_alive()
 
 
-def limiter_of(storage: FakeStorage, limits: RateLimits = FAST, **options: Any) -> Limiter:
-    return Limiter(limits, storage.jobs.update_schedule, clock=clock, **options)
+def limiter_of(storage: MemoryStorage, limits: RateLimits = FAST, **options: Any) -> Limiter:
+    return Limiter(limits, storage.control.update_schedule, clock=clock, **options)
 
 
 def ask(limiter: Limiter, *, is_first: bool = False) -> None:
@@ -126,7 +127,7 @@ def ask(limiter: Limiter, *, is_first: bool = False) -> None:
 
 def test_starts_are_an_interval_apart_and_the_allowed_pace_is_used() -> None:
     """R12.1: of the starts that the limit allows in two seconds at least 85 % are used, by three threads."""
-    starts, limiter = Starts(), limiter_of(FakeStorage())
+    starts, limiter = Starts(), limiter_of(MemoryStorage())
     starts.begin(limiter, until=for_seconds(2))
     starts.end()
     assert starts.errors == []
@@ -138,7 +139,7 @@ def test_starts_are_an_interval_apart_and_the_allowed_pace_is_used() -> None:
 @pytest.mark.parametrize("concurrent", [1, 2])
 def test_never_more_requests_are_in_flight_than_the_limit_allows(concurrent: int) -> None:
     """R12.1"""
-    starts, limiter = Starts(), limiter_of(FakeStorage(), FAST.changed({"max_concurrent": concurrent}))
+    starts, limiter = Starts(), limiter_of(MemoryStorage(), FAST.changed({"max_concurrent": concurrent}))
     starts.begin(limiter, 6, lasts=0.03, until=for_seconds(0.4))
     starts.end()
     assert starts.most_in_flight == concurrent
@@ -147,7 +148,7 @@ def test_never_more_requests_are_in_flight_than_the_limit_allows(concurrent: int
 def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """R12.1: as two servers, or a preview beside a job."""
     monkeypatch.setattr(reservations, "LENGTH", 0.2)  # so that turns change hands often
-    storage, starts = FakeStorage(), Starts()
+    storage, starts = MemoryStorage(), Starts()
     limits = FAST.changed({"max_requests_per_minute": 3000})
     one, other = limiter_of(storage, limits), limiter_of(storage, limits)
     starts.begin(one, 2, until=for_seconds(1.5))
@@ -159,15 +160,15 @@ def test_two_limiters_on_one_timeline_press_no_harder_than_one(monkeypatch: pyte
 
 def test_no_request_starts_so_late_in_a_turn_that_it_would_crowd_the_next_one() -> None:
     """R12.1: what is left of a turn is less than an interval, and another process has the time behind it."""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     limiter = limiter_of(storage, FAST)
     ask(limiter)
-    turn_ends = storage.jobs.schedule.free_at(clock.now()) - clock.now()
-    storage.jobs.schedule, theirs = storage.jobs.schedule.reserved(timedelta(seconds=2), clock.now())
+    turn_ends = storage.control.schedule.free_at(clock.now()) - clock.now()
+    storage.control.schedule, theirs = storage.control.schedule.reserved(timedelta(seconds=2), clock.now())
     clock.sleep(turn_ends.total_seconds() - INTERVAL / 2)
     with in_thread(lambda: ask(limiter)) as ended:
         clock.sleep(INTERVAL / 4)
-        assert storage.jobs.schedule.free_at(clock.now()) > theirs.ends_at  # it asked for another turn
+        assert storage.control.schedule.free_at(clock.now()) > theirs.ends_at  # it asked for another turn
         clock.sleep(1 + INTERVAL / 4)
         assert limiter.report().requests_made == 1
         clock.sleep((theirs.ends_at - clock.now()).total_seconds() - INTERVAL / 4)
@@ -178,27 +179,27 @@ def test_no_request_starts_so_late_in_a_turn_that_it_would_crowd_the_next_one() 
 
 
 def test_what_is_left_of_a_turn_is_given_back_so_that_the_next_need_not_wait() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     first = limiter_of(storage)
     ask(first)
-    reserved = storage.jobs.schedule.free_at(clock.now()) - clock.now()
+    reserved = storage.control.schedule.free_at(clock.now()) - clock.now()
     assert reserved > timedelta(seconds=1)
     first.give_back()
-    assert storage.jobs.schedule.free_at(clock.now()) - clock.now() <= timedelta(seconds=INTERVAL)
+    assert storage.control.schedule.free_at(clock.now()) - clock.now() <= timedelta(seconds=INTERVAL)
     began = clock.monotonic()
     ask(limiter_of(storage))
     assert clock.monotonic() - began < 0.5
-    before = storage.jobs.schedule
+    before = storage.control.schedule
     first.give_back()  # a second time there is nothing to give
-    assert storage.jobs.schedule == before
+    assert storage.control.schedule == before
 
 
 def test_the_store_is_asked_once_a_turn_and_not_once_a_request() -> None:
-    storage, calls = FakeStorage(), []
+    storage, calls = MemoryStorage(), []
 
     def update(change: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule:
         calls.append(change)
-        return storage.jobs.update_schedule(change)
+        return storage.control.update_schedule(change)
 
     starts, limiter = Starts(), Limiter(FAST, update, clock=clock)
     starts.begin(limiter, until=lambda: len(starts.at) >= 50)
@@ -208,7 +209,7 @@ def test_the_store_is_asked_once_a_turn_and_not_once_a_request() -> None:
 
 def test_lowered_limits_hold_from_the_next_start_on() -> None:
     """R12.3"""
-    starts, limiter = Starts(), limiter_of(FakeStorage())
+    starts, limiter = Starts(), limiter_of(MemoryStorage())
     starts.begin(limiter, lasts=0.02, until=for_seconds(1.2))
     assert clock.eventually(lambda: len(starts.at) >= 20)
     limiter.lower(FAST.changed({"max_requests_per_minute": 600, "max_concurrent": 1}))
@@ -224,7 +225,7 @@ def test_lowered_limits_hold_from_the_next_start_on() -> None:
 
 def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
     """R12.4"""
-    storage, starts = FakeStorage(), Starts()
+    storage, starts = MemoryStorage(), Starts()
     limiter = limiter_of(storage)
     starts.begin(limiter, until=for_seconds(1.2))
     assert clock.eventually(lambda: len(starts.at) >= 5)
@@ -236,7 +237,7 @@ def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
     assert (report.state, report.reason) == (LimiterState.BACKING_OFF, "The dashboard asked for it.")
     assert report.waiting_until is not None
     assert abs(report.waiting_until - until) < timedelta(seconds=0.05)
-    assert (storage.jobs.schedule.held_until, storage.jobs.schedule.hold_reason) == (
+    assert (storage.control.schedule.held_until, storage.control.schedule.hold_reason) == (
         until,
         "The dashboard asked for it.",
     )
@@ -247,15 +248,17 @@ def test_a_hold_stops_every_thread_and_is_stored_for_every_process() -> None:
 
 
 def test_a_stored_hold_is_kept_by_a_limiter_that_comes_later() -> None:
-    storage = FakeStorage()
-    storage.jobs.schedule = RequestSchedule().held(clock.now() + timedelta(seconds=0.3), "asked to wait", clock.now())
+    storage = MemoryStorage()
+    storage.control.schedule = RequestSchedule().held(
+        clock.now() + timedelta(seconds=0.3), "asked to wait", clock.now()
+    )
     began, limiter = clock.monotonic(), limiter_of(storage)
     ask(limiter)
     assert clock.monotonic() - began >= 0.29
 
 
 def test_one_that_backs_off_leaves_the_others_their_pace() -> None:
-    storage, starts = FakeStorage(), Starts()
+    storage, starts = MemoryStorage(), Starts()
     limiter = limiter_of(
         storage, RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=400, backoff_multiplier=10)
     )
@@ -275,7 +278,7 @@ def test_one_that_backs_off_leaves_the_others_their_pace() -> None:
 
 def test_a_stop_ends_every_wait() -> None:
     """R10.1"""
-    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=1))
+    limiter = limiter_of(MemoryStorage(), limits_of(max_requests_per_minute=1))
     ask(limiter)
     with in_thread(lambda: ask(limiter)) as pace, in_thread(lambda: limiter.back_off(9, "It failed.")) as failed:
         assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
@@ -288,7 +291,7 @@ def test_a_stop_ends_every_wait() -> None:
 
 def test_a_drain_begins_no_item_and_lets_those_that_have_begun_finish() -> None:
     """R7.2, R7.4"""
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     limiter.drain()
     with pytest.raises(Stopped):
         ask(limiter, is_first=True)
@@ -301,7 +304,7 @@ def test_a_drain_begins_no_item_and_lets_those_that_have_begun_finish() -> None:
 
 def test_a_drain_does_not_wait_for_a_hold() -> None:
     """R7.2"""
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     limiter.hold(clock.now() + timedelta(hours=1), "asked to wait")
     with in_thread(lambda: ask(limiter)) as ended:
         assert clock.eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
@@ -313,7 +316,7 @@ def test_a_drain_does_not_wait_for_a_hold() -> None:
 
 
 def test_executor_error_the_store_is_waited_out_and_told() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     storage.store.is_down = True
     limiter = limiter_of(storage)
     with in_thread(lambda: ask(limiter)) as ended:
@@ -329,7 +332,7 @@ def test_executor_error_the_store_is_waited_out_and_told() -> None:
 
 
 def test_a_hold_holds_here_though_the_store_does_not_answer() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     limiter = limiter_of(storage)
     storage.store.is_down = True
     limiter.hold(clock.now() + timedelta(seconds=0.2), "asked to wait")
@@ -341,7 +344,7 @@ def test_a_hold_holds_here_though_the_store_does_not_answer() -> None:
 
 def test_a_hold_that_could_not_be_stored_is_stored_while_it_holds_and_it_is_told_why() -> None:
     """R12.4: the store was away for a moment, and the dashboard asked for an hour."""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     limiter, until = limiter_of(storage), clock.now() + timedelta(hours=1)
     storage.store.is_down = True
     limiter.hold(until, "The dashboard asked for it.")
@@ -350,17 +353,17 @@ def test_a_hold_that_could_not_be_stored_is_stored_while_it_holds_and_it_is_told
         storage.store.is_down = False
         assert clock.eventually(lambda: limiter.report().waits_for is WaitReason.ASKED_TO_WAIT)
         assert limiter.report().reason == "The dashboard asked for it."
-        assert storage.jobs.schedule.held_until == until
+        assert storage.control.schedule.held_until == until
         limiter.stop()
     assert isinstance(ended[0], Stopped)
 
 
 def test_a_store_that_is_away_is_asked_once_a_second_however_many_wait() -> None:
-    storage, asked = FakeStorage(), list[float]()
+    storage, asked = MemoryStorage(), list[float]()
 
     def update(change: Callable[[RequestSchedule], RequestSchedule]) -> RequestSchedule:
         asked.append(clock.monotonic())
-        return storage.jobs.update_schedule(change)
+        return storage.control.update_schedule(change)
 
     starts, limiter = Starts(), Limiter(FAST, update, clock=clock)
     storage.store.is_down = True
@@ -387,7 +390,7 @@ def test_who_has_lost_the_lease_starts_nothing_more() -> None:
 
 
 def test_a_preview_does_not_wait_for_executor_error_the_store() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     storage.store.is_down = True
     with pytest.raises(StorageUnavailable):
         ask(limiter_of(storage, max_wait=1))
@@ -395,8 +398,8 @@ def test_a_preview_does_not_wait_for_executor_error_the_store() -> None:
 
 def test_a_preview_gives_up_at_once_where_the_dashboard_asked_for_a_longer_rest() -> None:
     """R11.2"""
-    storage = FakeStorage()
-    storage.jobs.schedule = RequestSchedule().held(clock.now() + timedelta(minutes=5), "asked to wait", clock.now())
+    storage = MemoryStorage()
+    storage.control.schedule = RequestSchedule().held(clock.now() + timedelta(minutes=5), "asked to wait", clock.now())
     with pytest.raises(
         DashboardUnavailable,
         match=r"No request may be sent to the dashboard until \d\d:\d\d:\d\d UTC \(asked to wait\)\. Nothing",
@@ -405,16 +408,16 @@ def test_a_preview_gives_up_at_once_where_the_dashboard_asked_for_a_longer_rest(
 
 
 def test_a_preview_gives_up_at_once_where_others_have_the_time_and_reserves_nothing() -> None:
-    storage = FakeStorage()
-    storage.jobs.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
-    before = storage.jobs.schedule
+    storage = MemoryStorage()
+    storage.control.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
+    before = storage.control.schedule
     with pytest.raises(DashboardUnavailable, match="Other processes are using the request rate"):
         ask(limiter_of(storage, max_wait=1))
-    assert storage.jobs.schedule == before
+    assert storage.control.schedule == before
 
 
 def test_a_preview_gives_up_once_it_is_held_for_longer_than_its_patience() -> None:
-    limiter = limiter_of(FakeStorage(), max_wait=1)
+    limiter = limiter_of(MemoryStorage(), max_wait=1)
     ask(limiter)
     limiter.hold(clock.now() + timedelta(minutes=1), "The dashboard asked for it.")
     with pytest.raises(DashboardUnavailable, match="The dashboard asked for it"):
@@ -426,7 +429,7 @@ def test_a_preview_gives_up_once_it_is_held_for_longer_than_its_patience() -> No
 
 def test_it_says_what_it_does_and_why_it_waits() -> None:
     """R5.5, R12.4"""
-    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6), before=LimiterReport(requests_made=40))
+    limiter = limiter_of(MemoryStorage(), limits_of(max_requests_per_minute=6), before=LimiterReport(requests_made=40))
     idle = limiter.report()
     assert (idle.state, idle.requests_made, idle.requests_this_minute) == (LimiterState.IDLE, 40, 0)
     assert (idle.reason, idle.waiting_until) == ("No requests are being made.", None)
@@ -448,7 +451,7 @@ def test_it_says_what_it_does_and_why_it_waits() -> None:
 
 
 def test_between_two_requests_it_is_running_and_some_seconds_after_the_last_it_is_idle() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     ask(limiter)
     clock.sleep(4.9)
     assert limiter.report().reason == "The dashboard responds; the rate is 6,000 requests a minute."
@@ -458,7 +461,7 @@ def test_between_two_requests_it_is_running_and_some_seconds_after_the_last_it_i
 
 def test_requests_of_more_than_a_minute_ago_are_not_counted_as_this_minute() -> None:
     """R12.4"""
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     ask(limiter)
     clock.sleep(59.9)
     assert limiter.report().requests_this_minute == 1
@@ -471,7 +474,7 @@ def test_requests_of_more_than_a_minute_ago_are_not_counted_as_this_minute() -> 
 
 
 def test_requests_are_counted_by_status_or_by_what_was_wrong_with_the_answer() -> None:
-    limiter = limiter_of(FakeStorage(), before=LimiterReport(requests_made=3, answers={"200": 2, "TIMEOUT": 1}))
+    limiter = limiter_of(MemoryStorage(), before=LimiterReport(requests_made=3, answers={"200": 2, "TIMEOUT": 1}))
     unavailable = ServerError("The dashboard answered 503.")
     unavailable.status = 503
     ask(limiter)
@@ -484,7 +487,7 @@ def test_requests_are_counted_by_status_or_by_what_was_wrong_with_the_answer() -
 
 
 def test_the_time_in_which_it_waits_is_counted_by_what_it_waits_for() -> None:
-    limiter = limiter_of(FakeStorage(), before=LimiterReport(waited={"asked-to-wait": 1.0}))
+    limiter = limiter_of(MemoryStorage(), before=LimiterReport(waited={"asked-to-wait": 1.0}))
     limiter.hold(clock.now() + timedelta(seconds=10), "The dashboard asked to wait.")
     for _ in range(24):
         limiter.report()

@@ -27,7 +27,8 @@ from backfill.errors import (
     WrongAsOf,
 )
 from backfill.rate_limit import ATTEMPTS, Limiter
-from tests.unit.fakes import FAST, NOW, FakeStorage, limits_of
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import FAST, NOW, limits_of
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -96,8 +97,8 @@ class ResponsePolicy:
                 raise ConnectionFailed("Connection refused.")
 
 
-def limiter_of(storage: FakeStorage, limits: RateLimits = LIMITS, **options: object) -> Limiter:
-    return Limiter(limits, storage.jobs.update_schedule, **{"clock": clock, **options})  # type: ignore[arg-type]
+def limiter_of(storage: MemoryStorage, limits: RateLimits = LIMITS, **options: object) -> Limiter:
+    return Limiter(limits, storage.control.update_schedule, **{"clock": clock, **options})  # type: ignore[arg-type]
 
 
 def refused(limiter: Limiter, error: Exception) -> None:
@@ -112,7 +113,7 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "backfill.rate_limit")
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     source = ResponsePolicy(limiter, "ABCDEF")
     source.is_down = True
     source.begin()
@@ -140,7 +141,7 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
 
 def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
     limits = RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=1600)
-    limiter = limiter_of(FakeStorage(), limits)
+    limiter = limiter_of(MemoryStorage(), limits)
     source = ResponsePolicy(limiter, "ABC", is_known_good=False)
     source.is_down = True
     source.begin()
@@ -155,7 +156,7 @@ def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
 
 
 def test_an_item_that_fails_while_others_succeed_is_given_up_after_five_attempts() -> None:
-    source = ResponsePolicy(limiter_of(FakeStorage()), "ABCDEFGH", broken="C")
+    source = ResponsePolicy(limiter_of(MemoryStorage()), "ABCDEFGH", broken="C")
     source.begin()
     source.join()
     assert source.ended.pop("C") == "GIVEN_UP after 5"
@@ -164,7 +165,7 @@ def test_an_item_that_fails_while_others_succeed_is_given_up_after_five_attempts
 
 @pytest.mark.parametrize("items", ["A", "ABC", "ABCDEFG"])
 def test_items_that_are_all_broken_are_given_up_where_something_known_is_still_answered(items: str) -> None:
-    source = ResponsePolicy(limiter_of(FakeStorage()), items, broken=items)
+    source = ResponsePolicy(limiter_of(MemoryStorage()), items, broken=items)
     source.begin()
     source.join()
     assert source.ended == dict.fromkeys(items, "GIVEN_UP after 5")
@@ -172,7 +173,7 @@ def test_items_that_are_all_broken_are_given_up_where_something_known_is_still_a
 
 
 def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     source = ResponsePolicy(limiter, "A")
     source.is_down = True
     source.begin()
@@ -184,7 +185,7 @@ def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
 
 def test_a_drain_ends_an_outage_at_once() -> None:
     """R7.2"""
-    limiter = limiter_of(FakeStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=60_000))
+    limiter = limiter_of(MemoryStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=60_000))
     source = ResponsePolicy(limiter, "ABCDE")
     source.is_down = True
     source.begin()
@@ -195,7 +196,7 @@ def test_a_drain_ends_an_outage_at_once() -> None:
 
 
 def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     for _ in range(9):
         with limiter.item("A"):
             with pytest.raises(WrongAsOf), limiter.request("A"):
@@ -205,7 +206,7 @@ def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
 
 
 def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_probes_alone() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     first = limiter_of(storage)
     first.hold(clock.now() + timedelta(seconds=0.3), "It is down.")
     began = clock.monotonic()
@@ -221,7 +222,7 @@ def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_pro
 
 
 def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_after_that() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     with limiter.item("A"), limiter.item("B"):
         for item in "ABABA":
             with suppress(ServerError), limiter.request(item):
@@ -237,7 +238,7 @@ def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_
 
 
 def test_what_is_refused_of_what_was_known_is_no_failure_of_the_item_that_waits() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     with limiter.item("A"), limiter.item("B"):
         for item in "ABABB":
             with suppress(ServerError), limiter.request(item):
@@ -250,7 +251,7 @@ def test_what_is_refused_of_what_was_known_is_no_failure_of_the_item_that_waits(
 
 
 def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_delay_is_none() -> None:
-    limiter = limiter_of(FakeStorage(), limits_of(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=0))
+    limiter = limiter_of(MemoryStorage(), limits_of(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=0))
     source = ResponsePolicy(limiter, "A", broken="A")
     with limiter.item("B"), limiter.request("B"):
         source.begin()
@@ -264,7 +265,7 @@ def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_
 
 @pytest.mark.parametrize("error", [Throttled("429"), Overloaded("503"), Throttled("429", retry_at=NOW)])
 def test_a_source_that_asks_for_fewer_requests_halves_the_pace_of_every_process(error: Exception) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     one, other = limiter_of(storage), limiter_of(storage)
     full = one.report().pace
     assert full is not None
@@ -278,7 +279,7 @@ def test_a_source_that_asks_for_fewer_requests_halves_the_pace_of_every_process(
 
 def test_where_nothing_is_answered_the_rate_is_not_what_is_wrong() -> None:
     """An outage of 503s halves the pace once, not at each probe."""
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     full = limiter.report().pace
     assert full is not None
     with limiter.item("A"), limiter.item("B"):
@@ -290,13 +291,13 @@ def test_where_nothing_is_answered_the_rate_is_not_what_is_wrong() -> None:
 
 
 def test_other_trouble_does_not_lower_the_pace() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     refused(limiter, ServerError("500"))
     assert limiter.report().pace == pytest.approx(60 / LIMITS.interval.total_seconds())
 
 
 def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_every_process() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     one, other = limiter_of(storage), limiter_of(storage)
     full = one.report().pace
     assert full is not None
@@ -329,7 +330,7 @@ def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_ever
     ],
 )
 def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_less: bool) -> None:
-    limiter = limiter_of(FakeStorage(), limits)
+    limiter = limiter_of(MemoryStorage(), limits)
     with suppress(Overloaded), limiter.request():
         if asked_for_less:
             raise Overloaded("503")
@@ -337,7 +338,7 @@ def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_l
 
 
 def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
-    limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=0))
+    limiter = limiter_of(MemoryStorage(), RateLimits(min_delay_ms=0))
     refused(limiter, Overloaded("503"))
     limiter.report()
     clock.sleep(60)
@@ -357,7 +358,7 @@ def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
 
 
 def test_the_starts_after_a_refusal_are_twice_as_far_apart() -> None:
-    limiter = limiter_of(FakeStorage(), FAST.changed({"max_requests_per_minute": 1200}))
+    limiter = limiter_of(MemoryStorage(), FAST.changed({"max_requests_per_minute": 1200}))
     refused(limiter, Overloaded("503"))
     for _ in range(6):
         with limiter.request():
@@ -368,12 +369,12 @@ def test_the_starts_after_a_refusal_are_twice_as_far_apart() -> None:
 
 def test_what_held_the_job_back_before_is_counted_on() -> None:
     before = LimiterReport(waited={WaitReason.DOWN: 12.0}, latency=0.5, requests_made=3)
-    report = limiter_of(FakeStorage(), before=before).report()
+    report = limiter_of(MemoryStorage(), before=before).report()
     assert (report.waited, report.latency, report.requests_made) == ({WaitReason.DOWN: 12.0}, 0.5, 3)
 
 
 def test_the_latency_is_measured() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     assert limiter.report().latency is None
     with limiter.request():
         clock.sleep(0.05)
@@ -387,7 +388,7 @@ def test_the_latency_is_measured() -> None:
 
 def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> None:
     clock.sleep((NOW.replace(hour=21, minute=30) - NOW).total_seconds())
-    limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    limiter = limiter_of(MemoryStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     source = ResponsePolicy(limiter, "AB")
     source.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
@@ -408,7 +409,7 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
     """Else it would say when it is asked again while it is not, and a job of which nothing moves would be displaced."""
     clock.sleep((NOW.replace(hour=23) - NOW).total_seconds())
     night = AllowedHours(time_of_day(22), time_of_day(6))
-    limiter = limiter_of(FakeStorage(), hours=night)
+    limiter = limiter_of(MemoryStorage(), hours=night)
     with limiter.item("A"), limiter.item("B"):
         for item in "ABABA":
             with suppress(ServerError), limiter.request(item):
@@ -430,7 +431,7 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
 
 def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
     """R7.2"""
-    limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    limiter = limiter_of(MemoryStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     source = ResponsePolicy(limiter, "AB")
     source.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
@@ -441,7 +442,7 @@ def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
 
 def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
     """As of a job that computes."""
-    limiter = limiter_of(FakeStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
+    limiter = limiter_of(MemoryStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     assert limiter.report().state is LimiterState.IDLE
     assert not limiter.is_holding
 
@@ -450,7 +451,7 @@ def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
 
 
 def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back() -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     limiter.hold_for(WaitReason.CLUSTER, "The cluster is away.", 0.05)
     report = limiter.report()
     assert (report.state, report.reason) == (LimiterState.BACKING_OFF, "The cluster is away.")
@@ -467,7 +468,7 @@ def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back(
 
 @pytest.mark.parametrize("end", [Limiter.drain, Limiter.stop])
 def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], None]) -> None:
-    limiter = limiter_of(FakeStorage())
+    limiter = limiter_of(MemoryStorage())
     began, ended = clock.monotonic(), list[float]()
 
     def wait() -> None:
@@ -489,7 +490,7 @@ def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], Non
 
 
 def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits() -> None:
-    limiter = limiter_of(FakeStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=200, max_delay_ms=400))
+    limiter = limiter_of(MemoryStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=200, max_delay_ms=400))
     began = clock.monotonic()
     with limiter.item("A"):
         with pytest.raises(LocalProblem), limiter.request("A"):
@@ -509,7 +510,7 @@ def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits
 
 
 def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_at_a_time_is_made() -> None:
-    limiter = limiter_of(FakeStorage(), replace(LIMITS, max_delay_ms=10))
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=10))
     is_mended, lock = threading.Event(), threading.Lock()
     attempts, together, failures = [0], [0, 0], dict[str, int]()
 
@@ -547,7 +548,7 @@ def test_a_local_problem_is_logged_once_for_a_job_and_not_at_all_for_a_preview(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "backfill.rate_limit")
-    job, preview = (limiter_of(FakeStorage(), replace(LIMITS, max_delay_ms=10), max_wait=p) for p in (None, 5))
+    job, preview = (limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=10), max_wait=p) for p in (None, 5))
     for limiter in (preview, job):
         for _ in range(3):
             refused(limiter, LocalProblem("DNS does not resolve it."))
@@ -557,7 +558,7 @@ def test_a_local_problem_is_logged_once_for_a_job_and_not_at_all_for_a_preview(
 
 
 def test_a_local_problem_ends_with_the_job_that_is_cancelled() -> None:
-    limiter = limiter_of(FakeStorage(), RateLimits(min_delay_ms=60_000, max_delay_ms=60_000))
+    limiter = limiter_of(MemoryStorage(), RateLimits(min_delay_ms=60_000, max_delay_ms=60_000))
     refused(limiter, LocalProblem("DNS does not resolve it."))
     limiter.drain()
     with pytest.raises(Stopped), limiter.request("A"):

@@ -17,8 +17,9 @@ from backfill.errors import DashboardError, LocalProblem
 from backfill.webhooks import WebhookDispatcher, key_of
 from sample_dashboard.server import Answer
 from tests.fault_server import CERTIFICATE, FaultServer
+from tests.memory_storage import MemoryStorage
 from tests.receiver import SECRET
-from tests.unit.fakes import FakeClock, FakeStorage, a_job
+from tests.unit.fakes import FakeClock, a_job
 from tests.unit.test_dashboard_client import CSV, REQUEST
 
 _VARIABLES = (
@@ -95,10 +96,10 @@ def test_credentials_of_netrc_are_not_sent_to_a_receiver_of_webhooks() -> None:
 
 
 def tell(url: str) -> None:
-    storage, clock = FakeStorage(), FakeClock()
+    storage, clock = MemoryStorage(), FakeClock()
     job = storage.jobs.put_in(a_job())
     storage.jobs.update(job.id, lambda job: job.cancel_requested(clock()))
-    WebhookDispatcher(storage.jobs, url, key_of(SECRET), clock=Clock(now=clock)).deliver_due()
+    WebhookDispatcher(storage, url, key_of(SECRET), clock=Clock(now=clock)).deliver_due()
 
 
 # CA bundles.

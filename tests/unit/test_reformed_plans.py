@@ -19,7 +19,8 @@ from backfill.domain import SUMMARY, Cadence, JobConfig, Plan
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
 from sample_dashboard import SampleServer, SampleWorld
-from tests.unit.fakes import FakeStorage, RecordingLimiter
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import RecordingLimiter
 
 PEER = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "dashboard_peer.py"
 TODAY, NOW = date(2026, 11, 15), datetime(2026, 11, 15, 12, tzinfo=UTC)
@@ -55,11 +56,11 @@ def serving(peer: ModuleType, unknown_id: UnknownId) -> Iterator[str]:
 
 
 def planned(url: str, first: date, last: date, *districts: str) -> Plan:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     config = JobConfig(start_date=first, end_date=last, cadence=Cadence.MONTH_ENDS, target_districts=districts)
     with closing(DashboardClient(url)) as client:
-        calendars = Calendars(client, storage.snapshots, lambda: RecordingLimiter(storage, max_wait=30))
-        return CollectionHandler(client, storage.snapshots, calendars, now=lambda: NOW).plan(config, NOW)
+        calendars = Calendars(client, storage.calendars, lambda: RecordingLimiter(storage, max_wait=30))
+        return CollectionHandler(client, storage, calendars, now=lambda: NOW).plan(config, NOW)
 
 
 def districts_of(plan: Plan) -> dict[date, tuple[str, ...]]:

@@ -24,7 +24,8 @@ from backfill.rate_limit import Limiter
 from sample_dashboard.pages import ERROR_PAGE
 from sample_dashboard.server import Answer
 from tests.fault_server import FaultServer
-from tests.unit.fakes import FakeClock, FakeStorage, eventually
+from tests.memory_storage import MemoryStorage
+from tests.unit.fakes import FakeClock, eventually
 
 EXPORT = "/2022-2023/export.aspx?type=CSV&report=clubperformance~91~1/31/2023~2/8/2023~2022-2023"
 CALENDAR = "/Club.aspx?id=01&month=1"
@@ -108,7 +109,7 @@ def dashboard(path: str = "") -> Iterator[Dashboard]:
 
 
 def limiter_of(limits: RateLimits = QUICK, clock: Clock = SYSTEM_CLOCK) -> Limiter:
-    return Limiter(limits, FakeStorage().jobs.update_schedule, clock=clock)
+    return Limiter(limits, MemoryStorage().control.update_schedule, clock=clock)
 
 
 @pytest.mark.parametrize("path", ["", "/mirror"])

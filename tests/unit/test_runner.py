@@ -24,15 +24,16 @@ from backfill.domain import (
     Status,
     WorkItem,
 )
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine.job_manager import JobManager
 from backfill.engine.runner import Runner
 from backfill.errors import LeaseLost, Stopped, StorageUnavailable
 from backfill.rate_limit import Limiter
+from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import (
     DAY,
     FAST,
     FakeExecution,
-    FakeStorage,
     a_job,
     a_plan,
     all_items,
@@ -58,11 +59,11 @@ class Run:
     """A job that was claimed, and its runner in a thread."""
 
     def __init__(
-        self, plan: Plan, execution: FakeExecution, *, storage: FakeStorage | None = None, limits: RateLimits = FAST
+        self, plan: Plan, execution: FakeExecution, *, storage: MemoryStorage | None = None, limits: RateLimits = FAST
     ) -> None:
-        self.storage, self.execution = storage or FakeStorage(), execution
-        self.storage.jobs.clock = execution.clock = clock
-        now, jobs = clock.now(), self.storage.jobs
+        self.storage, self.execution = storage or MemoryStorage(), execution
+        self.storage.ledger.clock = execution.clock = clock
+        now, jobs, control = clock.now(), self.storage.jobs, self.storage.control
         if jobs.active() is None:
             config = JobConfig(start_date=plan.days[0].date if plan.days else None, end_date=DAY, rate_limits=limits)
             jobs.put_in(
@@ -71,11 +72,11 @@ class Run:
                 ),
                 plan,
             )
-        claim = JobManager(jobs, clock).claim("runner", now)
+        claim = JobManager(self.storage, RuntimeConfig(clock=clock)).claim("runner", now)
         assert claim is not None
         self.claim, self.stop, self.errors = claim, clock.event(), list[BaseException]()
-        self.limiter = Limiter(limits, lambda change: jobs.update_schedule(change, fence=claim.fence), clock=clock)
-        self.runner = Runner(claim, execution, self.limiter, stop=self.stop, clock=clock, disconnect=jobs.disconnect)
+        self.limiter = Limiter(limits, lambda change: control.update_schedule(change, fence=claim.fence), clock=clock)
+        self.runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=control.disconnect)
         self._thread = clock.thread(self._run, "runner")
 
     def _run(self) -> None:
@@ -100,7 +101,7 @@ class Run:
 
     @property
     def ledger(self) -> list[Outcome]:
-        return self.storage.jobs.ledger(self.job.id)
+        return self.storage.ledger.of(self.job.id)
 
     def change(self, change: Callable[[Job], Job]) -> float:
         self.storage.jobs.update(self.job.id, change)
@@ -181,7 +182,7 @@ def test_the_turn_is_given_back_when_the_job_ends() -> None:
     run.begun()
     assert clock.eventually(lambda: run.limiter.report().requests_made == 1)
     assert run.ended().status is Status.COMPLETED
-    reserved_until = run.storage.jobs.schedule.reserved_until
+    reserved_until = run.storage.control.schedule.reserved_until
     assert reserved_until is not None
     (started_at,) = run.limiter._counts.starts
     ended_ago = timedelta(seconds=clock.monotonic() - started_at)
@@ -231,7 +232,7 @@ def test_after_a_kill_what_was_recorded_is_not_done_again() -> None:
     """R10.1, R10.3: the lease was never given back."""
     plan = a_plan(60, DISTRICTS)
     first = Run(plan, FakeExecution(lasting(0.02))).begun()
-    assert clock.eventually(lambda: first.storage.jobs.ledger(first.job.id))
+    assert clock.eventually(lambda: first.storage.ledger.of(first.job.id))
     with first.storage.store.lock:  # the runner is dead from here on: its lease runs out, and another takes over
         recorded = {outcome.item for outcome in first.ledger}
         now = clock.now()
@@ -322,7 +323,7 @@ def test_a_pause_that_is_taken_back_in_time_does_not_end_the_run() -> None:
 
 def test_an_orphan_that_was_to_be_cancelled_is_cancelled_without_beginning_anything() -> None:
     """R7.3"""
-    storage, now = FakeStorage(), clock.now()
+    storage, now = MemoryStorage(), clock.now()
     job = a_job(created_at=now, progressed_at=now).claimed("dead", now - timedelta(seconds=15))
     storage.jobs.put_in(job.cancel_requested(now - timedelta(seconds=14)))
     run = Run(a_plan(), FakeExecution(), storage=storage).begun()
@@ -367,7 +368,7 @@ def test_while_the_store_is_away_no_item_begins_and_afterwards_nothing_is_lost_o
     assert [at for at, _ in run.execution.started if at > up]
     messages = [record.getMessage() for record in caplog.records]
     assert sum("waits: The job store does not answer" in message for message in messages) == 1
-    assert sum("answers again; the job goes on" in message for message in messages) == 1
+    assert sum("responds again; the job continues" in message for message in messages) == 1
 
 
 def test_a_store_that_is_away_at_the_very_end_only_delays_the_end() -> None:
@@ -445,7 +446,7 @@ def test_a_runner_that_was_replaced_ends_quietly_and_writes_nothing_more(caplog:
     assert run.ended(5) == job
     assert run.ledger == ledger
     assert run.execution.started[-1][0] - theirs < 1.5
-    assert "touching nothing" in caplog.text
+    assert "ends without a further write" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
@@ -491,7 +492,7 @@ def test_progress_is_stored_within_moments_and_segments_at_most_once_a_second() 
     assert clock.monotonic() - began < 2.5
     assert clock.eventually(lambda: run.job.progress.current_item)
     run.ended()
-    writes = [at for at, _, _ in run.storage.jobs.segment_writes]
+    writes = [at for at, _, _ in run.storage.ledger.writes]
     assert len(writes) >= 3
     assert all(after - before >= 0.95 for before, after in pairwise(writes))  # the last one waits, too
 

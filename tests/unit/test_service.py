@@ -33,6 +33,8 @@ from backfill.domain import (
     WorkItem,
     parsed_job_type,
 )
+from backfill.domain.clock import Clock
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import (
     DashboardUnavailable,
     IdempotencyKeyReused,
@@ -48,11 +50,11 @@ from backfill.errors import (
     StorageUnavailable,
 )
 from backfill.service.commands import BackfillService
+from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import (
     DAY,
     NOW,
     FakeClock,
-    FakeStorage,
     FakeWork,
     a_job,
     a_plan,
@@ -74,12 +76,11 @@ class Service(BackfillService):
 
     def __init__(self) -> None:
         self.clock, self.nudges = FakeClock(), list[int]()
-        self.work, self.memory = FakeWork(PLAN), FakeStorage()
+        self.work, self.memory = FakeWork(PLAN), MemoryStorage()
         super().__init__(
             storage=self.memory,
             handlers={JobType.DATA_COLLECTION: self.work},
-            retention=timedelta(days=30),
-            now=self.clock,
+            config=RuntimeConfig(clock=Clock(now=self.clock)),
             wake=lambda: self.nudges.append(1),
         )
 
@@ -374,7 +375,7 @@ def test_a_plan_that_changed_since_the_preview_is_not_started_and_says_what_chan
 
 @pytest.mark.parametrize("plan_id", ["plan", "plan-1-2-3", "plan-6-1-11-" + "G" * 16, "plan-a-b-c-" + "0" * 16, "x"])
 def test_what_is_no_plan_id_is_refused(plan_id: str) -> None:
-    with pytest.raises(InvalidRequest, match="planId is none that a preview gave") as refused:
+    with pytest.raises(InvalidRequest, match="planId is not that of a preview") as refused:
         Service().begin(replace(REQUEST, plan_id=plan_id))
     assert set(refused.value.details or ()) == {"planId"}
 
@@ -541,7 +542,7 @@ def test_where_nothing_failed_there_is_nothing_to_retry(narrowed: dict[str, Any]
 def test_who_retries_what_was_never_begun_is_told_to_start_anew() -> None:
     service = Service()
     cancelled = service.ended(status=Status.CANCELLED, progress=Progress(total_items=6, processed=2))
-    with pytest.raises(NothingToRetry, match="A new job over its dates does what it did not come to"):
+    with pytest.raises(NothingToRetry, match="A new job over its dates processes its unsettled items"):
         service.retry(cancelled.id, by=ANN)
 
 
@@ -549,7 +550,7 @@ def test_failed_items_that_the_dashboard_no_longer_publishes_cannot_be_retried()
     service = Service()
     ended = service.ended(*FAILED)
     service.work.planned = Plan((PlannedDay(date(2024, 1, 1), ("01",)),))
-    with pytest.raises(NothingToRetry, match="publishes nothing any more"):
+    with pytest.raises(NothingToRetry, match="no longer publishes"):
         service.retry(ended.id, by=ANN)
 
 

@@ -12,10 +12,11 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from backfill.domain import STANDARD_LEASES
+from backfill.settings_table import SETTINGS
+from backfill_site.settings_page import PAGE, page_with_table
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ROOT / "backfill_site" / "settings.py"
-OF_GOOGLE = {"GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST"}
+SETTINGS_FILE = ROOT / "backfill_site" / "settings.py"
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read() -> dict[str, Any]:
-    return runpy.run_path(str(SETTINGS))
+    return runpy.run_path(str(SETTINGS_FILE))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def read() -> dict[str, Any]:
         ("DATABASE_URL", "mysql://me:secret@host/name", "DATABASE_URL names no database"),
         ("DATABASE_URL", "sqlite://", "DATABASE_URL names no database"),
         ("DATABASE_URL", "", "DATABASE_URL names no database"),
-        ("DATABASE_URL", f"sqlite:///{__file__}/jobs.sqlite3", f"DATABASE_URL: {__file__} cannot be made: "),
+        ("DATABASE_URL", f"sqlite:///{__file__}/jobs.sqlite3", f"DATABASE_URL: {__file__} cannot be created: "),
     ],
 )
 def test_what_is_no_value_stops_the_start_with_a_sentence(
@@ -92,10 +93,23 @@ def test_a_file_is_read_beside_the_environment_which_comes_first(
     assert (settings["BACKFILL_CONTACT"], settings["BACKFILL_TIME_ZONE"]) == ("shell@example.org", "Europe/Berlin")
 
 
-def test_the_readme_has_a_row_for_each_setting_and_for_no_other() -> None:
-    rows = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE))
-    assert rows - OF_GOOGLE == set(re.findall(r'"((?:DJANGO|BACKFILL|DATABASE)_[A-Z_]+)"', SETTINGS.read_text()))
-    assert set(re.findall(r"([A-Z_]+)=", (ROOT / ".env.example").read_text())) < rows
+def test_the_documentation_contains_the_table_of_settings() -> None:
+    """After a change of the table: python -m backfill_site.settings_page"""
+    page = PAGE.read_text()
+    assert page == page_with_table(page)
+    assert page.count("| `BACKFILL_STORAGE` |") == 1
+
+
+def test_the_example_file_names_settings_only() -> None:
+    named = set(re.findall(r"([A-Z_]+)=", (ROOT / ".env.example").read_text()))
+    assert named <= {setting.name for setting in SETTINGS}
+
+
+def test_each_setting_of_the_service_is_a_setting_of_django() -> None:
+    settings = read()
+    names = {setting.name for setting in SETTINGS if setting.name.startswith("BACKFILL_")}
+    assert {name for name in settings if name.startswith("BACKFILL_")} - {"BACKFILL_LEASE_POLICY"} == names
+    assert (settings["BACKFILL_RETENTION_DAYS"], settings["BACKFILL_IGNORE_ROBOTS"]) == (30, False)
 
 
 def test_a_postgresql_that_falls_silent_is_given_up_within_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,17 @@ from backfill.errors import CorruptRecord, ServerError, WrongAsOf
 from backfill.job_types.collection.plan import narrowed
 from backfill.storage import Fence
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
-from tests.unit.fakes import DAY, NOW, FakeSnapshots, a_month, a_page, a_report, a_snapshot, an_edition, eventually
+from tests.memory_storage import MemorySnapshots
+from tests.unit.fakes import (
+    DAY,
+    NOW,
+    a_month,
+    a_page,
+    a_report,
+    a_snapshot,
+    an_edition,
+    eventually,
+)
 from tests.unit.test_collection_jobs import CLUBS, Collecting
 from tests.unit.test_collection_plan import FEBRUARY, JANUARY, held, plan_of
 
@@ -50,7 +60,7 @@ class Sharing(Collecting):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(skip_existing=skip_existing, cadence=cadence, clock=clock)
-        self.storage.snapshots.save_calendar(a_month(DAY, BEFORE, CLOSE, is_closed=is_closed))
+        self.storage.calendars.save(a_month(DAY, BEFORE, CLOSE, is_closed=is_closed))
         self.close = PlannedDay(DAY, DISTRICTS, an_edition(is_final=is_closed))
         self.date = PlannedDay(CLOSE, DISTRICTS, an_edition(is_final=False))
         self.day_before = PlannedDay(BEFORE, DISTRICTS, an_edition(as_of=BEFORE, is_final=False))
@@ -166,7 +176,7 @@ def test_a_stored_close_that_cannot_be_read_is_requested(monkeypatch: pytest.Mon
     def get(*_: object) -> None:
         raise CorruptRecord("The snapshot cannot be read.")
 
-    monkeypatch.setattr(FakeSnapshots, "get", get)
+    monkeypatch.setattr(MemorySnapshots, "get", get)
     assert it.collect(it.date).attempts == 1
     assert len(it.asked) == 3
 
@@ -220,7 +230,7 @@ def test_the_two_are_not_at_work_at_once() -> None:
 
 def test_other_cadences_look_for_no_other_date(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Sharing(cadence=Cadence.MONTH_ENDS)
-    monkeypatch.setattr(FakeSnapshots, "get", None)
+    monkeypatch.setattr(MemorySnapshots, "get", None)
     assert it.collect(it.close).kind is OutcomeKind.PROCESSED
 
 

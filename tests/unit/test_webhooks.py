@@ -14,8 +14,9 @@ from backfill.domain import Job, WebhookEvent, WebhookEvents, WebhookEventType, 
 from backfill.errors import CorruptRecord
 from backfill.serializers.jobs import ListedJobSerializer
 from backfill.webhooks import WebhookDispatcher, key_of, signature
+from tests.memory_storage import MemoryStorage
 from tests.receiver import SECRET, Receiver
-from tests.unit.fakes import NOW, FakeStorage, a_job, a_running_job
+from tests.unit.fakes import NOW, a_job, a_running_job
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -38,15 +39,15 @@ class Post:
     """A store with a dispatcher over it."""
 
     def __init__(self, receiver: Receiver) -> None:
-        self.storage, self.clock = FakeStorage(), clock
+        self.storage, self.clock = MemoryStorage(), clock
         self.dispatcher = self.another(receiver)
 
     def another(self, receiver: Receiver) -> WebhookDispatcher:
-        return WebhookDispatcher(self.storage.jobs, receiver.url, key_of(SECRET), clock=self.clock)
+        return WebhookDispatcher(self.storage, receiver.url, key_of(SECRET), clock=self.clock)
 
     def ended(self) -> Job:
         job = self.storage.jobs.put_in(a_job())
-        return self.storage.jobs.update(job.id, lambda job: job.cancel_requested(self.clock.now()))
+        return self.storage.jobs.update(job.id, lambda job: job.cancel_requested(self.clock.now())).after
 
     def event(self, job: Job) -> WebhookEvent:
         event = self.storage.jobs.rows[job.id].webhook_events.ended
@@ -163,7 +164,7 @@ def test_a_receiver_that_is_not_there_costs_an_attempt_and_a_log_line_without_it
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = post.ended()
-    nobody = WebhookDispatcher(post.storage.jobs, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), clock=post.clock)
+    nobody = WebhookDispatcher(post.storage, "http://127.0.0.1:9/?key=of-ours", key_of(SECRET), clock=post.clock)
     with caplog.at_level(logging.WARNING):
         nobody.deliver_due()
     assert caplog.messages == [f"Job {job.id}: job.ended was not delivered: Connection refused."]

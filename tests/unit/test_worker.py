@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from unittest.mock import Mock
 
 import pytest
-from django.apps import apps
-from pytest_django import Settings
 
 from backfill.domain import (
     STANDARD_LEASES,
@@ -27,21 +23,13 @@ from backfill.domain import (
     WebhookEvent,
     WorkItem,
 )
+from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine import worker as worker_module
-from backfill.engine.worker import Worker, WorkerExtension
+from backfill.engine.worker import Dispatcher, Worker
 from backfill.errors import CorruptRecord
 from backfill.job_types.base import JobTypeHandler
-from tests.unit.fakes import (
-    FAST,
-    FakeExecution,
-    FakeJobs,
-    FakeStorage,
-    FakeWork,
-    a_job,
-    a_plan,
-    an_outcome,
-    eventually,
-)
+from tests.memory_storage import MemoryJobs, MemoryStorage
+from tests.unit.fakes import FAST, FakeExecution, FakeWork, a_job, a_plan, an_outcome
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -59,7 +47,7 @@ SLOW = LeasePolicy(poll_interval=timedelta(seconds=14))
 """The longest poll interval that the lease allows."""
 
 
-def stored(storage: FakeStorage, **fields: object) -> Job:
+def stored(storage: MemoryStorage, **fields: object) -> Job:
     now = clock.now()
     return storage.jobs.put_in(
         a_job(created_at=now, progressed_at=now, progress=Progress(total_items=PLAN.total_items), **fields), PLAN
@@ -67,11 +55,11 @@ def stored(storage: FakeStorage, **fields: object) -> Job:
 
 
 def worker_of(
-    storage: FakeStorage,
+    storage: MemoryStorage,
     execution: FakeExecution | None = None,
     *,
     retention: timedelta = timedelta(days=30),
-    extension: WorkerExtension | None = None,
+    dispatcher: Dispatcher | None = None,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> Worker:
     execution = execution or FakeExecution()
@@ -81,9 +69,8 @@ def worker_of(
         storage,
         handlers,
         prune=lambda: storage.jobs.delete_finished(clock.now() - retention),
-        clock=clock,
-        extension=extension,
-        lease_policy=policy,
+        config=RuntimeConfig(clock=clock, lease_policy=policy),
+        dispatcher=dispatcher,
     )
 
 
@@ -98,13 +85,13 @@ def working(*workers: Worker) -> Iterator[None]:
             worker.stop()
 
 
-def status_of(storage: FakeStorage, job: Job) -> Status:
+def status_of(storage: MemoryStorage, job: Job) -> Status:
     return storage.jobs.rows[job.id].status
 
 
 def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
     """R1.4, R10.1"""
-    storage, execution = FakeStorage(), FakeExecution()
+    storage, execution = MemoryStorage(), FakeExecution()
     with working(worker_of(storage, execution)):
         first = stored(storage)
         assert clock.eventually(lambda: status_of(storage, first) is Status.COMPLETED)
@@ -114,7 +101,7 @@ def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
 
 
 def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     worker = worker_of(storage, policy=SLOW)
     with working(worker):
         assert clock.eventually(lambda: worker._last_prune is not None)
@@ -126,14 +113,14 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
 def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(FakeJobs, "look_after", 60.0)
-    storage, looks, active = FakeStorage(), list[datetime](), FakeJobs.active
+    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    storage, looks, active = MemoryStorage(), list[datetime](), MemoryJobs.active
 
-    def look(jobs: FakeJobs) -> Job | None:
+    def look(jobs: MemoryJobs) -> Job | None:
         looks.append(clock.now())
         return active(jobs)
 
-    monkeypatch.setattr(FakeJobs, "active", look)
+    monkeypatch.setattr(MemoryJobs, "active", look)
     worker = worker_of(storage)
     with working(worker):
         assert clock.eventually(lambda: looks)
@@ -145,8 +132,8 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
 
 def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """R10.1: a lease that is given back is taken up within two seconds, whatever a look costs."""
-    monkeypatch.setattr(FakeJobs, "look_after", 60.0)
-    storage = FakeStorage()
+    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    storage = MemoryStorage()
     job = stored(storage)
     held = storage.jobs.rows[job.id] = job.claimed("another", clock.now())
     with working(worker_of(storage)):
@@ -157,7 +144,7 @@ def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: p
 
 def test_of_two_workers_one_claims_a_job() -> None:
     """R3.1"""
-    storage, gate = FakeStorage(), FakeExecution()
+    storage, gate = MemoryStorage(), FakeExecution()
     workers = [worker_of(storage, gate) for _ in range(3)]
     assert len({worker.owner for worker in workers}) == 3
     with working(*workers):
@@ -170,7 +157,7 @@ def test_of_two_workers_one_claims_a_job() -> None:
 
 def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -> None:
     """R10.1, R10.4"""
-    storage, now = FakeStorage(), clock.now()
+    storage, now = MemoryStorage(), clock.now()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", now - timedelta(seconds=14.5))
     with working(worker_of(storage)):
@@ -184,7 +171,7 @@ def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -
 
 def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later() -> None:
     """R10.1: the campaign's median of resumes was a pause too long."""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", clock.now() - timedelta(seconds=14.5))
     with working(worker_of(storage, policy=SLOW)):
@@ -198,7 +185,7 @@ def test_a_worker_that_stops_gives_the_lease_back() -> None:
         assert clock.eventually(worker._stop.is_set)
         return an_outcome(item)
 
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     worker = worker_of(storage, FakeExecution(asks))
     with working(worker):
@@ -212,29 +199,29 @@ def test_a_worker_that_stops_gives_the_lease_back() -> None:
 
 def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backfill.engine.worker")
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     storage.store.is_down = True
     with working(worker_of(storage)):
         assert clock.eventually(lambda: "The worker waits" in caplog.text)
         storage.store.is_down = False
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert clock.eventually(lambda: "The job store answers again." in caplog.text)
+        assert clock.eventually(lambda: "The job store responds again." in caplog.text)
     assert caplog.text.count("The worker waits: The job store does not answer") == 1
 
 
 def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     storage.store.broken_by = ZeroDivisionError("by nought")
     with working(worker_of(storage)):
-        assert clock.eventually(lambda: "an error that it does not know" in caplog.text)
+        assert clock.eventually(lambda: "Unexpected error in the worker" in caplog.text)
         job = stored(storage)
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
     assert "ZeroDivisionError: by nought" in caplog.text
 
 
 def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     broken = stored(storage)
     storage.jobs.plans[broken.id] = b"no plan"
     with working(worker_of(storage)):
@@ -246,12 +233,12 @@ def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.L
 
 def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence() -> None:
     """R2.4"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage, job_type=JobType.ANALYTICS_GENERATION)
     with working(worker_of(storage)):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     after = storage.jobs.rows[job.id]
-    assert after.error == "This version of the service cannot do analytics-generation jobs."
+    assert after.error == "This version of the service cannot run analytics-generation jobs."
     assert after.ended_at is not None
 
 
@@ -263,17 +250,17 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     def skips(day: PlannedDay) -> list[Outcome]:
         raise CorruptRecord(f"What is stored of {day.date} cannot be read.")
 
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     with working(worker_of(storage, FakeExecution(skips=skips))):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
-    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs go on." in caplog.messages
+    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs continue." in caplog.messages
 
 
 def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
     """R12.3, R12.4"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = replace(
         job,
@@ -288,7 +275,7 @@ def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
 
 def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() -> None:
     """R1.7"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
 
     def ended(days_ago: float) -> Job:
         at = clock.now() - timedelta(days=days_ago)
@@ -309,65 +296,45 @@ def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() 
 
 def test_an_active_job_is_never_removed_however_old() -> None:
     """R1.7"""
-    storage = FakeStorage()
+    storage = MemoryStorage()
     paused = storage.jobs.put_in(a_job(status=Status.PAUSED, created_at=clock.now() - timedelta(days=400)))
     worker_of(storage)._work_once()
     assert set(storage.jobs.rows) == {paused.id}
 
 
-def test_a_process_has_one_worker_and_a_forked_one_gets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_here", None)
-    storage, made = FakeStorage(), list[Worker]()
+def test_a_process_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_process_worker", None)
+    storage, made = MemoryStorage(), list[Worker]()
 
     def new_worker() -> Worker:
         made.append(worker_of(storage))
         return made[-1]
 
-    worker_module.wake_here()  # there is none yet, and that is no error
-    worker_module.start_here(new_worker)
-    worker_module.start_here(new_worker)
-    assert len(made) == 1
-    worker_module.restart_after_fork(new_worker)
-    assert len(made) == 2
-    worker_module.wake_here()
-    assert made[1]._thread is not None
-    for worker in made:
-        worker.stop()
-
-
-def test_the_worker_of_a_server_begins_once_all_applications_are_ready(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
-    """Else Django warns in the server's log that the database is asked too early."""
-    are_ready, begun = threading.Event(), list[bool]()
-    settings.BACKFILL_WORKER = "auto"
-    monkeypatch.setattr(worker_module, "_here", None)
-    monkeypatch.setattr("django.apps.apps.ready_event", are_ready)
-    monkeypatch.setattr("backfill.apps._callers", lambda: iter(["django.core.wsgi"]))
-    monkeypatch.setattr("backfill.apps.signal.signal", lambda *_: None)
-    monkeypatch.setattr("backfill.webhooks.new_worker", lambda _: Mock(start=lambda: begun.append(are_ready.is_set())))
-    apps.get_app_config("backfill").ready()
-    are_ready.set()
-    assert eventually(lambda: begun)
-    assert begun == [True]
+    worker_module.wake_process_worker()  # without a worker this does nothing
+    worker_module.start_process_worker(new_worker)
+    worker_module.start_process_worker(new_worker)
+    (worker,) = made
+    worker_module.wake_process_worker()
+    assert worker._thread is not None
+    worker.stop()
 
 
 def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
-    storage = FakeStorage()
+    storage = MemoryStorage()
     worker = worker_of(storage)
     worker._work_once()
-    first = storage.jobs.seen_at
+    first = storage.control.seen_at
     assert first == clock.now()
     clock.sleep(29)
     worker._work_once()
-    assert storage.jobs.seen_at == first
+    assert storage.control.seen_at == first
     clock.sleep(1)
     worker._work_once()
-    assert storage.jobs.seen_at == clock.now()
+    assert storage.control.seen_at == clock.now()
 
 
-class Listener(WorkerExtension):
-    """Keeps what it is told."""
+class Listener:
+    """A dispatcher that keeps the calls."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -379,32 +346,32 @@ class Listener(WorkerExtension):
         self.heard.append("stop")
 
     def wake(self) -> None:
-        self.heard.append("nudge")
+        self.heard.append("wake")
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
-        self.heard.append(f"stranded: {event.sentence}" if event else "stranded no more")
+        self.heard.append(f"outage: {event.sentence}" if event else "outage over")
 
 
-def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
-    storage, listener = FakeStorage(), Listener()
+def test_the_dispatcher_runs_with_the_worker_and_learns_of_outages_and_ended_jobs() -> None:
+    storage, listener = MemoryStorage(), Listener()
 
     def asks(item: WorkItem) -> Outcome:
-        assert clock.eventually(lambda: "stranded no more" in listener.heard)
+        assert clock.eventually(lambda: "outage over" in listener.heard)
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(asks)
     job = stored(storage)
-    with working(worker_of(storage, execution, extension=listener)):
+    with working(worker_of(storage, execution, dispatcher=listener)):
         assert clock.eventually(lambda: execution.items)
         storage.store.is_down = True
         assert clock.eventually(lambda: len(listener.heard) > 1)
         storage.store.is_down = False
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert clock.eventually(lambda: "nudge" in listener.heard)
+        assert clock.eventually(lambda: "wake" in listener.heard)
     assert listener.heard == [
         "start",
-        "stranded: The job store does not answer: it is told so.",
-        "stranded no more",
-        "nudge",
+        "outage: The job store does not answer: it is down.",
+        "outage over",
+        "wake",
         "stop",
     ]

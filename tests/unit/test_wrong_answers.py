@@ -89,11 +89,11 @@ def test_one_wrong_answer_is_retried_after_a_pause_and_costs_no_calendar_page(wr
 def test_after_two_wrong_answers_the_page_of_the_month_is_read_again_and_stored(wrong: WrongReport) -> None:
     it = Collecting().told(wrong, wrong, report=DISTRICT)
     it.dashboard.pages[DAY, False] = [a_page(DAY, CLOSE)]
-    it.storage.snapshots.save_calendar(a_month(DAY, CLOSE, fetched_at=NOW - timedelta(days=1)))
+    it.storage.calendars.save(a_month(DAY, CLOSE, fetched_at=NOW - timedelta(days=1)))
     assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
     assert it.asked == [CLUBS, DISTRICT, DISTRICT, DISTRICT, DIVISIONS]  # the same edition: nothing is fetched again
     assert it.dashboard.asked_pages == [(DAY, False)]
-    assert it.storage.snapshots.months[DAY].fetched_at == NOW
+    assert it.storage.calendars.rows[DAY].fetched_at == NOW
     assert it.limiter.report().requests_made == 6
 
 
@@ -142,7 +142,7 @@ def test_an_item_follows_its_edition_to_the_archive_and_mixes_no_editions() -> N
         (DIVISIONS, True),
     ]
     assert it.dashboard.asked_pages == [(DAY, False), (DAY, True)]
-    assert it.storage.snapshots.months[DAY].is_archived
+    assert it.storage.calendars.rows[DAY].is_archived
 
 
 def test_the_items_that_come_after_begin_with_the_new_edition() -> None:
@@ -162,10 +162,10 @@ def test_an_item_is_stored_under_the_as_of_day_of_its_new_edition_and_the_next_j
     assert (snapshot.as_of, snapshot.is_final) == (CLOSE, True)
     assert snapshot.reports[CLUBS].content == b"clubperformance~01~1/31/2024~2/9/2024~2023-2024"
     assert list(it.execution.skips(it.day)) == [Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)]
-    edition = it.storage.snapshots.months[DAY].edition(DAY)
+    edition = it.storage.calendars.rows[DAY].edition(DAY)
     assert edition is not None
     assert edition.is_archived
-    (held,) = it.storage.snapshots.keys(DAY, DAY)
+    (held,) = it.storage.snapshots.editions(DAY, DAY)
     assert held.covers(edition)
 
 

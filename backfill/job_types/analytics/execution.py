@@ -36,7 +36,7 @@ from backfill.job_types.analytics.related_snapshots import (
 from backfill.job_types.base import Execution, unexpected
 from backfill.job_types.compute.base import ComputeBackend
 from backfill.job_types.compute.tasks import ComputeInput, ComputeOutput, WorldContext, world_of
-from backfill.storage import Fence, SnapshotStorage
+from backfill.storage import Fence, Storage
 
 LONGEST_CLOSING = timedelta(days=45)
 """A month's figures have as-of dates up to this long after its end: June closes in the last days of July."""
@@ -51,14 +51,14 @@ class AnalyticsExecution(Execution):
         self,
         job: Job,
         fence: Fence,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         compute_backend: ComputeBackend,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._job, self._fence, self._now = job, fence, now
-        self._snapshots, self._compute_backend = snapshots, compute_backend
-        self._open_clubs = OpenClubs(snapshots)
+        self._storage, self._compute_backend = storage, compute_backend
+        self._open_clubs = OpenClubs(storage.snapshots)
         # Few days are in progress at a time. Snapshots do not change meanwhile, because only one job runs.
         self._facts_of = lru_cache(maxsize=4)(self._read_facts)
         self._world_of = lru_cache(maxsize=4)(self._read_world)
@@ -82,7 +82,7 @@ class AnalyticsExecution(Execution):
             item = WorkItem(day.date, district)
             if facts.results[district].job_id == self._job.id:
                 with suppress(CorruptRecord):  # it is computed again
-                    stored = self._snapshots.result(day.date, district)
+                    stored = self._storage.results.get(day.date, district)
                     quality = stored.quality if stored else {}
                     outcomes.append(Outcome(item, OutcomeKind.PROCESSED, self._now(), attempts=1, quality=quality))
             elif self._job.config.skip_existing:
@@ -92,7 +92,7 @@ class AnalyticsExecution(Execution):
     def process(self, day: PlannedDay, items: Sequence[WorkItem]) -> Sequence[Outcome]:
         points = self._points_before(day.date, items)
         clubs = self._open_clubs.read(points)
-        stored = self._snapshots.get_several(day.date, [item.district for item in items])
+        stored = self._storage.snapshots.get_several(day.date, [item.district for item in items])
         dates = Dates.SEEN if hold_dates(stored, stored.__getitem__) else self._dates_of(day.date)
         inputs = [self._input(item, stored, points, clubs, dates) for item in items]
         computed = iter(self._compute_backend.compute([one for one in inputs if isinstance(one, ComputeInput)]))
@@ -101,7 +101,7 @@ class AnalyticsExecution(Execution):
             (item, output) for item, output in zip(items, outputs, strict=True) if isinstance(output, ComputeOutput)
         ]
         results = [self._result(item, output, dates) for item, output in done]
-        self._snapshots.put_results(results, fence=self._fence)
+        self._storage.results.put(results, fence=self._fence)
         for item, output in done:
             self._open_clubs.remember(item.date, item.district, output.clubs)
         return [self._outcome(item, output) for item, output in zip(items, outputs, strict=True)]
@@ -111,7 +111,7 @@ class AnalyticsExecution(Execution):
         facts = self._facts_of(day)
         own = [facts.snapshots[item.district] for item in items if item.district in facts.snapshots]
         before = {(last.date, last.district): last for last in map(facts.previous.before, own) if last is not None}
-        points = self._snapshots.points(list(before))
+        points = self._storage.results.points(list(before))
         return {
             key: point
             for key, point in points.items()
@@ -148,7 +148,7 @@ class AnalyticsExecution(Execution):
         )
 
     def _snapshot(self, day: date, district: str) -> Snapshot:
-        snapshot = self._snapshots.get(day, district)
+        snapshot = self._storage.snapshots.get(day, district)
         if snapshot is None:
             raise SnapshotNotFound(f"The snapshot {day}/{district} is no longer stored; collect it again.")
         return snapshot
@@ -181,14 +181,14 @@ class AnalyticsExecution(Execution):
     # The following values are read once for all items of a date or month.
 
     def _read_facts(self, day: date) -> DayFacts:
-        snapshots = {facts.district: facts for facts in self._snapshots.facts(day, day)}
-        results = {facts.district: facts for facts in self._snapshots.result_facts(day, day)}
+        snapshots = {facts.district: facts for facts in self._storage.snapshots.metadata(day, day)}
+        results = {facts.district: facts for facts in self._storage.results.metadata(day, day)}
         months = {year_before(facts.data_month) for facts in snapshots.values()}
         previous = LastOfMonth(facts for month in sorted(months) for facts in self._last_of_month(month))
         return DayFacts(snapshots, results, previous)
 
     def _read_month(self, month_end: date) -> Sequence[SnapshotFacts]:
-        stored = self._snapshots.facts(month_end.replace(day=1), month_end + LONGEST_CLOSING)
+        stored = self._storage.snapshots.metadata(month_end.replace(day=1), month_end + LONGEST_CLOSING)
         return [facts for facts in stored if facts.data_month == month_end]
 
     def _read_dates(self, day: date) -> Dates:

@@ -13,7 +13,7 @@ from backfill.errors import DashboardUnavailable
 from backfill.job_types.collection.calendar_pages import CalendarPages
 from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
-from backfill.storage import SnapshotStorage
+from backfill.storage import CalendarStorage
 
 MAX_AGE = timedelta(minutes=10)
 """A page of an open month is requested again after this time."""
@@ -27,16 +27,16 @@ class Calendars:
     def __init__(
         self,
         client: DashboardClient,
-        snapshots: SnapshotStorage,
+        stored: CalendarStorage,
         new_limiter: Callable[[], Limiter],
         robots: Robots | None = None,
     ) -> None:
         """`robots` is None if robots.txt is ignored."""
-        self._client, self._snapshots, self._new_limiter, self._robots = client, snapshots, new_limiter, robots
+        self._client, self._stored, self._new_limiter, self._robots = client, stored, new_limiter, robots
 
     def using(self, client: DashboardClient) -> Calendars:
         """Return these calendars with another client."""
-        return Calendars(client, self._snapshots, self._new_limiter, self._robots)
+        return Calendars(client, self._stored, self._new_limiter, self._robots)
 
     def months(self, wanted: Sequence[date], now: datetime, *, likely: Sequence[str] = ()) -> list[CalendarMonth]:
         """The months that end on the given days, which are in order.
@@ -45,7 +45,7 @@ class Calendars:
         districts that may exist in those months. Raises DashboardUnavailable if a missing page cannot be read.
         """
         following = month_end_of(wanted[-1] + _DAY)
-        stored = {month.month_end: month for month in self._snapshots.calendar(wanted[0], following)}
+        stored = {month.month_end: month for month in self._stored.months(wanted[0], following)}
         current = {
             end: month
             for end, month in stored.items()
@@ -76,7 +76,7 @@ class Calendars:
                 f"The dashboard lists no day of {end:%B %Y}, neither as a month of the live program year nor in the "
                 "archive; the program year may be moving to the archive."
             )
-        self._snapshots.save_calendar(month)
+        self._stored.save(month)
         return month
 
     def _fetched(self, missing: list[date], now: datetime, likely: Sequence[str]) -> dict[date, CalendarMonth]:
@@ -90,7 +90,7 @@ class Calendars:
     def _known_districts(self, missing: list[date]) -> dict[ProgramYear, tuple[str, ...]]:
         """The stored districts of the program years of these months and of the adjacent years."""
         first, last = ProgramYear.of(missing[0]).start - 1, ProgramYear.of(missing[-1]).start + 1
-        months = self._snapshots.calendar(ProgramYear(first).month_end(7), ProgramYear(last).close)
+        months = self._stored.months(ProgramYear(first).month_end(7), ProgramYear(last).close)
         return {ProgramYear.of(month.month_end): month.districts for month in months if month.districts}
 
     def _read_pages(self, missing: list[date], pages: CalendarPages, now: datetime) -> dict[date, CalendarMonth]:
@@ -114,7 +114,7 @@ class Calendars:
                     if page
                     else _unpublished(other, is_archived=is_archived, now=now)
                 )
-                self._snapshots.save_calendar(month)
+                self._stored.save(month)
                 found[other] = month
         return found
 

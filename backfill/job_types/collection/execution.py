@@ -40,7 +40,7 @@ from backfill.job_types.collection.editions import Editions
 from backfill.job_types.collection.robots import Robots
 from backfill.job_types.collection.shared_reports import SharedReports
 from backfill.rate_limit import ATTEMPTS, Limiter
-from backfill.storage import Fence, SnapshotStorage
+from backfill.storage import Fence, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +70,14 @@ class CollectionExecution(Execution):
         editions: Editions,
         *,
         client: DashboardClient,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         now: Callable[[], datetime],
         robots: Robots | None,
     ) -> None:
         self._robots = robots
         self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
-        self._client, self._snapshots, self._now = client, snapshots, now
-        self._shared = SharedReports(job, snapshots)
+        self._client, self._storage, self._now = client, storage, now
+        self._shared = SharedReports(job, storage)
         self._last_request: ReportRequest | None = None
 
     def concurrency(self, limits: RateLimits) -> int:
@@ -86,7 +86,7 @@ class CollectionExecution(Execution):
     def skips(self, day: PlannedDay) -> Sequence[Outcome]:
         """Stored items. Those that this job stored before it was killed count as processed."""
         outcomes = []
-        for held in self._snapshots.keys(day.date, day.date):
+        for held in self._storage.snapshots.editions(day.date, day.date):
             if day.edition is None or not held.covers(day.edition):
                 continue
             is_own = held.job_id == self._job.id
@@ -203,7 +203,9 @@ class CollectionExecution(Execution):
     def _send_probe(self, day: PlannedDay, edition: Edition) -> None:
         """Request what was available before: the last report, a stored report of this day, or the calendar page."""
         if self._last_request is None:
-            stored = (held.districts for held in self._snapshots.keys(day.date, day.date) if held.covers(edition))
+            stored = (
+                held.districts for held in self._storage.snapshots.editions(day.date, day.date) if held.covers(edition)
+            )
             for district in sorted(frozenset().union(*stored).intersection(day.districts), key=district_order):
                 self._last_request = ReportRequest(report=reports_of(district)[0], district=district, edition=edition)
         if self._last_request is None:
@@ -214,7 +216,7 @@ class CollectionExecution(Execution):
 
     def _existing_district(self, day: PlannedDay, edition: Edition) -> str:
         """A district of the edition's program year: one of the planned day, otherwise one of the stored calendar."""
-        months = self._snapshots.calendar(edition.month_end, edition.month_end)
+        months = self._storage.calendars.months(edition.month_end, edition.month_end)
         known = (*day.districts, *(district for month in months for district in month.districts))
         return next((district for district in known if district != SUMMARY), "F")
 
@@ -243,7 +245,7 @@ class CollectionExecution(Execution):
         )
         while True:
             try:
-                self._snapshots.put(snapshot, fence=self._fence)
+                self._storage.snapshots.put(snapshot, fence=self._fence)
             except StorageUnavailable as exc:
                 # The fetched reports are kept and stored when the storage responds again.
                 self._limiter.back_off(failures=1, reason=exc.message)

@@ -15,7 +15,7 @@ from backfill.job_types.collection.execution import CollectionExecution
 from backfill.job_types.collection.plan import collection_plan, narrowed, planned_dates
 from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
-from backfill.storage import Fence, SnapshotStorage
+from backfill.storage import Fence, Storage
 
 
 class CollectionHandler(JobTypeHandler):
@@ -24,14 +24,14 @@ class CollectionHandler(JobTypeHandler):
     def __init__(
         self,
         client: DashboardClient,
-        snapshots: SnapshotStorage,
+        storage: Storage,
         calendars: Calendars,
         *,
         now: Callable[[], datetime],
         robots: Robots | None = None,
     ) -> None:
         """`robots` is None if robots.txt is ignored."""
-        self._client, self._snapshots, self._calendars, self._now = client, snapshots, calendars, now
+        self._client, self._storage, self._calendars, self._now = client, storage, calendars, now
         self._robots = robots
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
@@ -52,7 +52,7 @@ class CollectionHandler(JobTypeHandler):
             raise InvalidRequest({"targetDistricts": [message]})
         # A close before the range may have the same reports as a date in the range.
         stored_from = first.replace(day=1) - timedelta(days=1) if config.cadence is Cadence.DAILY else first
-        return collection_plan(config, first, last, months, self._snapshots.keys(stored_from, last))
+        return collection_plan(config, first, last, months, self._storage.snapshots.editions(stored_from, last))
 
     def plan_items(self, config: JobConfig, now: datetime, items: Iterable[WorkItem]) -> Plan:
         return narrowed(self.plan(config, now), items)
@@ -66,7 +66,7 @@ class CollectionHandler(JobTypeHandler):
             limiter,
             editions,
             client=client,
-            snapshots=self._snapshots,
+            storage=self._storage,
             now=self._now,
             robots=self._robots,
         )

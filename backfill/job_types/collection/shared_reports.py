@@ -13,7 +13,7 @@ from datetime import date
 
 from backfill.domain import Cadence, Edition, Job, Snapshot, WorkItem
 from backfill.errors import CorruptRecord
-from backfill.storage import SnapshotStorage
+from backfill.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ _Key = tuple[date, str]
 class SharedReports:
     """Finds the reports of an item in the snapshot of the other date. Thread-safe."""
 
-    def __init__(self, job: Job, snapshots: SnapshotStorage) -> None:
-        self._job, self._snapshots = job, snapshots
+    def __init__(self, job: Job, storage: Storage) -> None:
+        self._job, self._storage = job, storage
         self._changed = threading.Condition()
         self._in_progress: set[_Key] = set()
         self._fetched: dict[_Key, Edition] = {}
@@ -57,7 +57,7 @@ class SharedReports:
         may date from when the month was open and its figures changed under the same as-of date.
         """
         try:
-            snapshot = self._snapshots.get(other, item.district)
+            snapshot = self._storage.snapshots.get(other, item.district)
         except CorruptRecord as exc:
             logger.warning(
                 "Item %s is requested, because the stored reports are unreadable: %s",
@@ -91,7 +91,7 @@ class SharedReports:
         """The as-of date of the month's close according to the stored calendar."""
         key = edition.month_end, edition.is_archived
         if key not in self._closes:
-            months = self._snapshots.calendar(edition.month_end, edition.month_end)
+            months = self._storage.calendars.months(edition.month_end, edition.month_end)
             closes = [month.edition(month.month_end) for month in months]
             self._closes[key] = next((close.as_of for close in closes if close), None)
         return self._closes[key]

@@ -6,9 +6,14 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from backfill.storage.firestore.audit import FirestoreAuditStorage
+from backfill.storage.firestore.calendars import FirestoreCalendarStorage
 from backfill.storage.firestore.client import Connection
+from backfill.storage.firestore.control import FirestoreControlStorage
 from backfill.storage.firestore.database import PATIENCE, Database
 from backfill.storage.firestore.jobs import FirestoreJobStorage
+from backfill.storage.firestore.ledger import FirestoreLedgerStorage
+from backfill.storage.firestore.results import FirestoreResultStorage
 from backfill.storage.firestore.snapshots import FirestoreSnapshotStorage
 from backfill.storage.ports import Storage
 
@@ -30,4 +35,14 @@ def storage_over(connection: Connection, *, prefix: str, retention: timedelta, m
     `max_wait`: seconds for which a call that meets trouble is tried again.
     """
     database = Database(connection, prefix, max_wait=max_wait)
-    return Storage(FirestoreJobStorage(database, retention), FirestoreSnapshotStorage(database))
+    audit, ledger = FirestoreAuditStorage(database), FirestoreLedgerStorage(database, retention)
+    results = FirestoreResultStorage(database)
+    return Storage(
+        jobs=FirestoreJobStorage(database, retention, ledger, audit),
+        ledger=ledger,
+        audit=audit,
+        control=FirestoreControlStorage(database, audit),
+        snapshots=FirestoreSnapshotStorage(database, results),
+        results=results,
+        calendars=FirestoreCalendarStorage(database),
+    )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from backfill.domain import Actor, AuditAction, AuditEntry, Channel, IdempotencyKey, Job, JobType, Lease, Status
+from backfill.domain import IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore.database import Document, plain
 from backfill.storage.serialization import job_json, packing
@@ -127,35 +127,3 @@ def shown(document: Document, *, with_detail: bool = True) -> Job:
             revision=readable(lambda: int(body["revision"]), 0),
             error=exc.message,
         )
-
-
-def entry_to_document(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "at": entry.at,
-        "job_id": str(entry.job_id) if entry.job_id else None,
-        "body": packing.pack_json(
-            {
-                "at": entry.at.isoformat(),
-                "operator": packing.storable(entry.actor.operator),
-                "door": str(entry.actor.channel),
-                "deed": str(entry.action),
-                "changes": {name: list(pair) for name, pair in entry.changes.items()},
-            }
-        ),
-    }
-
-
-def entry_of(document: Document) -> AuditEntry:
-    value = document.to_dict() or {}
-    try:
-        body = packing.unpack_json(bytes(value["body"]), f"audit entry {document.id}")
-        return AuditEntry(
-            id=UUID(document.id),
-            at=datetime.fromisoformat(body["at"]),
-            actor=Actor(body["operator"], Channel(body["door"])),
-            action=AuditAction(body["deed"]),
-            job_id=UUID(value["job_id"]) if value["job_id"] else None,
-            changes={name: (was, becomes) for name, (was, becomes) in body["changes"].items()},
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise CorruptRecord(f"Audit entry {document.id} cannot be read: {exc!r}.") from exc

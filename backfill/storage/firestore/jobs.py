@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,34 +11,16 @@ from uuid import UUID
 from google.cloud.firestore import DocumentReference
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import (
-    AuditEntry,
-    Job,
-    JobCounters,
-    JobFilter,
-    Outcome,
-    OutcomeFilter,
-    Plan,
-    RequestSchedule,
-    Segment,
-    StoredLimits,
-)
+from backfill.domain import AuditEntry, Job, JobFilter, Plan, Segment
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.storage.firestore import chunked_blobs
+from backfill.storage.firestore.audit import FirestoreAuditStorage
 from backfill.storage.firestore.database import Attempt, Database, Document, Overtaken, Query, answering
-from backfill.storage.firestore.documents import (
-    LISTED,
-    entry_of,
-    entry_to_document,
-    job_of,
-    job_to_document,
-    kept_until,
-    shown,
-)
-from backfill.storage.firestore.ledger import Ledger
+from backfill.storage.firestore.documents import LISTED, job_of, job_to_document, kept_until, shown
+from backfill.storage.firestore.ledger import FirestoreLedgerStorage
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.state import State, claim_on
-from backfill.storage.ports import Fence, JobStorage, Page
+from backfill.storage.ports import Change, Creation, JobStorage, Page
 from backfill.storage.serialization import packing
 
 logger = logging.getLogger(__name__)
@@ -51,10 +33,15 @@ class FirestoreJobStorage(JobStorage):
     look_after = 5.0
     """A look is charged for, also one that finds nothing. Who creates a job nudges the worker of that process."""
 
-    def __init__(self, database: Database, retention: timedelta) -> None:
-        self._database, self._retention = database, retention
-        self._state = State(database, self._append)
-        self._ledger = Ledger(database, retention)
+    def __init__(
+        self,
+        database: Database,
+        retention: timedelta,
+        ledger: FirestoreLedgerStorage,
+        audit_log: FirestoreAuditStorage,
+    ) -> None:
+        self._database, self._retention, self._ledger, self._audit_log = database, retention, ledger, audit_log
+        self._state = State(database)
         self._pages = Pages(database)
 
     def _job(self, job_id: UUID) -> DocumentReference:
@@ -75,23 +62,25 @@ class FirestoreJobStorage(JobStorage):
         *,
         displace: Callable[[Job], Job | None],
         audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
-    ) -> Job:
+    ) -> Creation:
         packed = packing.pack_plan(plan)
+        sent: list[Creation] = []
 
-        def attempt(trying: Attempt) -> Job:
+        def attempt(trying: Attempt) -> Creation:
             if trying.number and self._database.read(self._job(job.id), ["status"]).exists:
-                if trying.may_be_done:
-                    return job
+                if trying.may_be_done and sent:
+                    return sent[-1]
                 raise StorageUnavailable(f"Job {job.id} is stored already, and was not stored again.")
             displaced = self._make_room(job, displace, trying)
-            if audit is not None:
-                self._append(audit(displaced), trying)
+            entries = tuple(audit(displaced)) if audit else ()
+            self._audit_log.append(entries, trying)
             trying.writes.create(self._job(job.id), job_to_document(job, self._retention))
             plan_at, expires_at = self._plan(job.id), kept_until(job.created_at, self._retention)
             body = chunked_blobs.fields_for(packed, trying, plan_at, expires_at=expires_at)
             trying.writes.set(plan_at, {"expires_at": expires_at, **body})
+            sent.append(Creation(job, displaced, entries))
             trying.commit()
-            return job
+            return sent[-1]
 
         with answering():
             return self._database.decide(attempt)
@@ -157,31 +146,35 @@ class FirestoreJobStorage(JobStorage):
         *,
         segment: Segment | None = None,
         audit: Callable[[Job, Job], AuditEntry] | None = None,
-    ) -> Job:
-        def attempt(trying: Attempt) -> Job:
+    ) -> Change[Job]:
+        sent: list[Change[Job]] = []
+
+        def attempt(trying: Attempt) -> Change[Job]:
             seen = trying.read(self._job(job_id))
             if not seen.exists:
                 raise JobNotFound(f"There is no job {job_id}.")
             before = shown(seen)
-            if trying.has_come_through(seen):
-                return before
+            if sent and trying.has_come_through(seen):
+                return replace(sent[-1], after=before)
             after = change(before)
             if segment is not None:
                 self._ledger.write(job_id, segment, trying)
-            if after is before:
+            if after == before:
                 if segment is not None:
                     trying.commit()
-                return before
-            if audit is not None:
-                self._append([audit(before, after)], trying)
+                return Change(before, before)
+            entry = audit(before, after) if audit else None
+            if entry is not None:
+                self._audit_log.append([entry], trying)
             stored = self._replace(seen, before, after, trying)
             if before.status.is_active:
                 if not after.status.is_active:
                     self._state.count(stored, trying)
                 if claim_on(before) != claim_on(after):
                     self._state.claim(after, trying)
+            sent.append(Change(before, stored, entry))
             trying.commit()
-            return stored
+            return sent[-1]
 
         with answering():
             return self._database.decide(attempt)
@@ -191,10 +184,6 @@ class FirestoreJobStorage(JobStorage):
         stored = replace(after, id=before.id, revision=before.revision + 1)
         trying.write(seen, trying.marked(seen, job_to_document(stored, self._retention)))
         return stored
-
-    def _append(self, entries: Iterable[AuditEntry], trying: Attempt) -> None:
-        for entry in entries:
-            trying.writes.set(self._database.document("audit", str(entry.id)), entry_to_document(entry))
 
     # Reading.
 
@@ -248,14 +237,6 @@ class FirestoreJobStorage(JobStorage):
             raise JobNotFound(f"There is no job {job_id}.")
         return packing.unpack_plan(packed, f"plan of job {job_id}")
 
-    def segments(self, job_id: UUID) -> Iterator[Segment]:
-        with answering():
-            yield from self._ledger.segments(job_id)
-
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
-        with answering():
-            return self._ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
-
     def with_webhook_event_due(self, now: datetime) -> list[UUID]:
         query = self._jobs().where(filter=FieldFilter("notice_due_at", "<=", now)).order_by("notice_due_at")
         with answering():
@@ -274,68 +255,3 @@ class FirestoreJobStorage(JobStorage):
                 self._database.remove([document.reference])
                 removed += 1
         return removed
-
-    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
-        query = self._database.collection("audit").order_by("at", direction="DESCENDING")
-        if job_id is not None:
-            query = query.where(filter=FieldFilter("job_id", "==", str(job_id)))
-        with answering():
-            rows, total = self._pages.page(
-                query, ("audit", job_id), limit=limit, offset=offset, fields=("at", "job_id", "body")
-            )
-        return Page([entry_of(row) for row in rows], total)
-
-    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
-        def attempt(trying: Attempt) -> None:
-            self._append(entries, trying)
-            trying.commit()
-
-        with answering():
-            self._database.decide(attempt)
-
-    def delete_audit(self, before: datetime) -> int:
-        query = self._database.collection("audit").where(filter=FieldFilter("at", "<", before)).order_by("at")
-        with answering():
-            old = [document.reference for document in self._database.rows(query.select(["at"]))]
-            self._database.remove(old)
-        return len(old)
-
-    # What there is one of.
-
-    def counters(self) -> JobCounters:
-        with answering():
-            return self._state.counters()
-
-    def rate_limits(self) -> StoredLimits:
-        with answering():
-            return self._state.limits()
-
-    def save_rate_limits(
-        self,
-        change: Callable[[StoredLimits], StoredLimits],
-        *,
-        audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
-    ) -> StoredLimits:
-        with answering():
-            return self._state.save_limits(change, audit)
-
-    def report_worker(self, at: datetime) -> None:
-        with answering():
-            self._state.report_worker(at)
-
-    def worker_seen_at(self) -> datetime | None:
-        with answering():
-            return self._state.worker_seen_at()
-
-    def update_schedule(
-        self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None
-    ) -> RequestSchedule:
-        with answering():
-            return self._state.update_schedule(change, fence)
-
-    def ping(self) -> None:
-        with answering():
-            self._state.ping()
-
-    def disconnect(self) -> None:
-        """The client is shared by all threads of a process."""

@@ -11,19 +11,17 @@ from google.cloud.firestore import CollectionReference, DocumentReference
 
 from backfill.domain import Outcome, OutcomeFilter, OutcomeKind, Segment, kinds_in
 from backfill.storage.firestore import chunked_blobs
-from backfill.storage.firestore.database import Attempt, Database, Document
+from backfill.storage.firestore.database import Attempt, Database, Document, answering
 from backfill.storage.firestore.documents import kept_until
 from backfill.storage.outcome_pages import page_of_outcomes
-from backfill.storage.ports import Page
+from backfill.storage.ports import LedgerStorage, Page
 from backfill.storage.serialization import packing
 
 _PAGE = 40
 """Segments that are read with one call: some 400 KB."""
 
 
-class Ledger:
-    """Of every job under a prefix."""
-
+class FirestoreLedgerStorage(LedgerStorage):
     def __init__(self, database: Database, retention: timedelta) -> None:
         self._database, self._retention = database, retention
 
@@ -45,8 +43,9 @@ class Ledger:
         trying.writes.set(reference, value)
 
     def segments(self, job_id: UUID) -> Iterator[Segment]:
-        for document in self._database.rows(self._all(job_id).order_by("number"), page=_PAGE):
-            yield self._segment(job_id, document)
+        with answering():
+            for document in self._database.rows(self._all(job_id).order_by("number"), page=_PAGE):
+                yield self._segment(job_id, document)
 
     def _segment(self, job_id: UUID, document: Document) -> Segment:
         number = int(document.get("number"))
@@ -55,11 +54,12 @@ class Ledger:
 
     def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
         counted = [str(kind) for kind in ([wanted.kind] if wanted.kind else OutcomeKind)]
-        counts = [
-            (document.reference, sum(document.get(kind) for kind in counted))
-            for document in self._database.rows(self._all(job_id).select(["number", *counted]).order_by("number"))
-        ]
-        return page_of_outcomes(counts, partial(self._some, job_id), wanted, limit=limit, offset=offset)
+        with answering():
+            counts = [
+                (document.reference, sum(document.get(kind) for kind in counted))
+                for document in self._database.rows(self._all(job_id).select(["number", *counted]).order_by("number"))
+            ]
+            return page_of_outcomes(counts, partial(self._some, job_id), wanted, limit=limit, offset=offset)
 
     def _some(self, job_id: UUID, references: Sequence[DocumentReference]) -> Iterator[Segment]:
         for start in range(0, len(references), _PAGE):

@@ -16,24 +16,22 @@ from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, answering
 from backfill.storage.firestore.monthly_index import MonthlyIndex, new_stamp
 from backfill.storage.firestore.state import check_fence
-from backfill.storage.ports import Fence, SnapshotStorage
+from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
 
-_FACTS = ("basis", "source_hash", "schema_version", "job_id")
+_METADATA = ("basis", "source_hash", "schema_version", "job_id")
 _POINT = ("day", "district", "about", "point")
 
 
-class FirestoreResults(SnapshotStorage):
-    """The part of the port that is about results."""
-
+class FirestoreResultStorage(ResultStorage):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._results = MonthlyIndex(database, "results", _FACTS)
+        self._results = MonthlyIndex(database, "results", _METADATA)
 
     def _result(self, day: date, district: str) -> DocumentReference:
         return self._database.document("results", f"{day}_{district}")
 
-    def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
+    def put(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
         def attempt(trying: Attempt) -> None:
             if fence is not None:
                 slot = trying.read(self._database.document("state", "slot"))
@@ -64,7 +62,7 @@ class FirestoreResults(SnapshotStorage):
             with answering():
                 self._database.decide(attempt)
 
-    def result(self, day: date, district: str) -> Result | None:
+    def get(self, day: date, district: str) -> Result | None:
         with answering():
             document = self._database.read(self._result(day, district))
             if not document.exists:
@@ -90,7 +88,7 @@ class FirestoreResults(SnapshotStorage):
         except (KeyError, TypeError, ValueError) as exc:
             raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
-    def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
         with answering():
             for day, district, about in self._results.facts(first, last):
                 yield ResultFacts(

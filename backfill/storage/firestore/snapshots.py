@@ -12,15 +12,15 @@ from uuid import UUID
 from google.cloud.firestore import DocumentReference
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
+from backfill.domain import Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, Query, answering
 from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.pages import Pages
-from backfill.storage.firestore.results import FirestoreResults
+from backfill.storage.firestore.results import FirestoreResultStorage
 from backfill.storage.firestore.state import check_fence
-from backfill.storage.ports import Fence, Page
+from backfill.storage.ports import Fence, Page, SnapshotStorage
 from backfill.storage.serialization import packing
 
 _DESCRIBED = ("day", "district", "about", chunked_blobs.PARTS)
@@ -41,9 +41,9 @@ def _about(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-class FirestoreSnapshotStorage(FirestoreResults):
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+class FirestoreSnapshotStorage(SnapshotStorage):
+    def __init__(self, database: Database, results: FirestoreResultStorage) -> None:
+        self._database, self._results = database, results
         self._pages = Pages(database)
         self._stored = MonthlyIndex(database, "snapshots", _FACTS)
 
@@ -141,7 +141,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
         with answering():
             yield from self._stored.facts(first, last)
 
-    def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
+    def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
         for day, rows in groupby(self._described(first, last), key=lambda facts: facts.day):
             editions: dict[tuple[str, bool, str], set[str]] = {}
             for _, district, about in rows:
@@ -156,7 +156,7 @@ class FirestoreSnapshotStorage(FirestoreResults):
                     districts=frozenset(districts),
                 )
 
-    def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
         for day, district, about in self._described(first, last):
             yield SnapshotFacts(
                 date.fromisoformat(day),
@@ -168,9 +168,9 @@ class FirestoreSnapshotStorage(FirestoreResults):
             )
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        results = groupby(self.result_facts(first, last), key=lambda facts: facts.date)
+        results = groupby(self._results.metadata(first, last), key=lambda facts: facts.date)
         ahead = next(results, None)
-        for day, group in groupby(self.facts(first, last), key=lambda facts: facts.date):
+        for day, group in groupby(self.metadata(first, last), key=lambda facts: facts.date):
             while ahead is not None and ahead[0] < day:
                 ahead = next(results, None)
             of_day = ahead[1] if ahead is not None and ahead[0] == day else ()
@@ -188,45 +188,3 @@ class FirestoreSnapshotStorage(FirestoreResults):
     def span(self) -> tuple[date, date] | None:
         with answering():
             return self._stored.span()
-
-    # The calendar.
-
-    def calendar(self, first: date, last: date) -> list[CalendarMonth]:
-        query = (
-            self._database.collection("calendar")
-            .where(filter=FieldFilter("month_end", ">=", first.isoformat()))
-            .where(filter=FieldFilter("month_end", "<=", last.isoformat()))
-            .order_by("month_end")
-        )
-        with answering():
-            values = [document.to_dict() or {} for document in self._database.rows(query)]
-        return [
-            CalendarMonth(
-                month_end=date.fromisoformat(value["month_end"]),
-                districts=tuple(value["districts"]),
-                as_of_days=tuple(date.fromisoformat(day) for day in value["as_of_days"]),
-                is_archived=value["is_archived"],
-                is_closed=value["is_closed"],
-                has_blank_close=value["has_blank_close"],
-                fetched_at=datetime.fromisoformat(value["fetched_at"]),
-            )
-            for value in values
-        ]
-
-    def save_calendar(self, month: CalendarMonth) -> None:
-        value = {
-            "month_end": month.month_end.isoformat(),
-            "districts": list(month.districts),
-            "as_of_days": [day.isoformat() for day in month.as_of_days],
-            "is_archived": month.is_archived,
-            "is_closed": month.is_closed,
-            "has_blank_close": month.has_blank_close,
-            "fetched_at": month.fetched_at.isoformat(),
-        }
-
-        def attempt(trying: Attempt) -> None:
-            trying.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
-            trying.commit()
-
-        with answering():
-            self._database.decide(attempt)

@@ -1,44 +1,26 @@
-"""Jobs, plans and ledgers in Django's database."""
+"""Jobs and plans in Django's database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, connection
-from django.db.models import F, QuerySet
+from django.db import IntegrityError
 
-from backfill.domain import (
-    ACTIVE,
-    ENDED,
-    AuditEntry,
-    Job,
-    JobFilter,
-    Outcome,
-    OutcomeFilter,
-    OutcomeKind,
-    Plan,
-    Segment,
-    kinds_in,
-)
+from backfill.domain import ACTIVE, ENDED, AuditEntry, Job, JobFilter, Plan, Segment
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
-from backfill.models import (
-    BackfillJob,
-    Checkpoint,
-    RateLimitConfig,
-)
+from backfill.models import BackfillJob
+from backfill.storage.orm import audit as audit_log
+from backfill.storage.orm.control import count_if_ended
 from backfill.storage.orm.database import answering, transacting
+from backfill.storage.orm.ledger import write_segment
 from backfill.storage.orm.rows import columns_of, job_of, set_aside, shown
-from backfill.storage.orm.state import OrmState
-from backfill.storage.outcome_pages import page_of_outcomes
-from backfill.storage.ports import Page
+from backfill.storage.ports import Change, Creation, JobStorage, Page
 from backfill.storage.serialization import packing
 
-_SEGMENTS_AT_ONCE = 20
 
-
-class OrmJobStorage(OrmState):
+class OrmJobStorage(JobStorage):
     def create(
         self,
         job: Job,
@@ -46,14 +28,14 @@ class OrmJobStorage(OrmState):
         *,
         displace: Callable[[Job], Job | None],
         audit: Callable[[Job | None], Sequence[AuditEntry]] | None = None,
-    ) -> Job:
-        def attempt() -> Job:
+    ) -> Creation:
+        def attempt() -> Creation:
             with transacting():
                 displaced = self._make_room(displace)
                 BackfillJob.objects.create(id=job.id, plan=packing.pack_plan(plan), **columns_of(job))
-                if audit is not None:
-                    self._append(audit(displaced))
-            return job
+                entries = tuple(audit(displaced)) if audit else ()
+                audit_log.append(entries)
+            return Creation(job, displaced, entries)
 
         try:
             return attempt()
@@ -61,9 +43,9 @@ class OrmJobStorage(OrmState):
             if not isinstance(exc.__cause__, IntegrityError):
                 raise
             winner = self.active()
-            if winner is not None:  # a concurrent create was first, and the constraint told us so
+            if winner is not None:  # a concurrent create was first; the constraint failed
                 raise winner.conflict() from exc
-        return attempt()  # the winner has ended since, so that there is room again
+        return attempt()  # the winner has ended since
 
     def _make_room(self, displace: Callable[[Job], Job | None]) -> Job | None:
         row = BackfillJob.objects.select_for_update().defer("plan").filter(status__in=ACTIVE).first()
@@ -77,7 +59,7 @@ class OrmJobStorage(OrmState):
         ended = displace(active)
         if ended is None:
             raise active.conflict()
-        self._count(active, ended)
+        count_if_ended(active, ended)
         return self._write(row, ended)
 
     def update(
@@ -87,7 +69,7 @@ class OrmJobStorage(OrmState):
         *,
         segment: Segment | None = None,
         audit: Callable[[Job, Job], AuditEntry] | None = None,
-    ) -> Job:
+    ) -> Change[Job]:
         with transacting():
             row = BackfillJob.objects.select_for_update().defer("plan").filter(pk=job_id).first()
             if row is None:
@@ -95,23 +77,14 @@ class OrmJobStorage(OrmState):
             before = shown(row)
             after = change(before)
             if segment is not None:
-                kinds = kinds_in(segment.outcomes)
-                Checkpoint.objects.update_or_create(
-                    job_id=job_id,
-                    number=segment.number,
-                    defaults={
-                        "processed": kinds[OutcomeKind.PROCESSED],
-                        "failed": kinds[OutcomeKind.FAILED],
-                        "skipped": kinds[OutcomeKind.SKIPPED],
-                        "outcomes": packing.pack_outcomes(segment.outcomes),
-                    },
-                )
-            if after is before:
-                return before
-            if audit is not None:
-                self._append([audit(before, after)])
-            self._count(before, after)
-            return self._write(row, after)
+                write_segment(job_id, segment)
+            if after == before:
+                return Change(before, before)
+            entry = audit(before, after) if audit else None
+            if entry is not None:
+                audit_log.append([entry])
+            count_if_ended(before, after)
+            return Change(before, self._write(row, after), entry)
 
     @staticmethod
     def _write(row: BackfillJob, job: Job) -> Job:
@@ -184,32 +157,6 @@ class OrmJobStorage(OrmState):
             raise JobNotFound(f"There is no job {job_id}.")
         return packing.unpack_plan(bytes(packed), f"plan of job {job_id}")
 
-    def segments(self, job_id: UUID) -> Iterator[Segment]:
-        return self._segments(Checkpoint.objects.filter(job_id=job_id))
-
-    @staticmethod
-    def _segments(rows: QuerySet[Checkpoint]) -> Iterator[Segment]:
-        """Some at a time: SQLite lets nobody write who has a query half read and was overtaken since."""
-        last = -1
-        while True:
-            with answering():
-                page = rows.filter(number__gt=last).order_by("number").values_list("job_id", "number", "outcomes")
-                found = list(page[:_SEGMENTS_AT_ONCE])
-            for job_id, number, packed in found:
-                yield packing.unpack_segment(number, bytes(packed), f"segment {number} of job {job_id}")
-                last = number
-            if len(found) < _SEGMENTS_AT_ONCE:
-                return
-
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
-        rows = Checkpoint.objects.filter(job_id=job_id)
-        counted = F(str(wanted.kind)) if wanted.kind else F("processed") + F("failed") + F("skipped")
-        with answering():
-            counts = list(rows.annotate(count=counted).order_by("number").values_list("number", "count"))
-        return page_of_outcomes(
-            counts, lambda numbers: self._segments(rows.filter(number__in=numbers)), wanted, limit=limit, offset=offset
-        )
-
     def delete_finished(self, before: datetime) -> int:
         with transacting():
             _, counts = BackfillJob.objects.only("id").filter(status__in=ENDED, ended_at__lt=before).delete()
@@ -219,11 +166,3 @@ class OrmJobStorage(OrmState):
         due = BackfillJob.objects.filter(notice_due_at__lte=now).order_by("notice_due_at")
         with answering():
             return list(due.values_list("id", flat=True))
-
-    def ping(self) -> None:
-        with answering():
-            BackfillJob.objects.exists()
-            RateLimitConfig.objects.filter(pk=0).update(updated_by="")  # no row: only so that a read-only store says so
-
-    def disconnect(self) -> None:
-        connection.close()

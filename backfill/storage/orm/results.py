@@ -9,7 +9,7 @@ from typing import Any
 from backfill.domain import Point, ProgramYear, Result, ResultFacts
 from backfill.models import StoredResult
 from backfill.storage.orm.database import answering, check_fence, transacting
-from backfill.storage.ports import Fence, SnapshotStorage
+from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
 
 _KEY = ("date", "district")
@@ -24,7 +24,7 @@ _VALUES = (
     "point",
     "body",
 )
-_FACTS = ("date", "district", "basis", "source_hash", "schema_version", "job_id")
+_METADATA = ("date", "district", "basis", "source_hash", "schema_version", "job_id")
 """The columns of ResultFacts, in its order."""
 
 _POINT = ("date", "district", "source_hash", "schema_version", "point")
@@ -46,10 +46,8 @@ def _row_of(result: Result) -> StoredResult:
     )
 
 
-class OrmResults(SnapshotStorage):
-    """The part of the port that is about results."""
-
-    def put_results(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
+class OrmResultStorage(ResultStorage):
+    def put(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
         rows = [_row_of(result) for result in results]
         with transacting():
             check_fence(fence)
@@ -57,7 +55,7 @@ class OrmResults(SnapshotStorage):
                 rows, update_conflicts=True, unique_fields=[*_KEY], update_fields=[*_VALUES]
             )
 
-    def result(self, day: date, district: str) -> Result | None:
+    def get(self, day: date, district: str) -> Result | None:
         with answering():
             row = StoredResult.objects.filter(date=day, district=district).first()
         if row is None:
@@ -76,8 +74,8 @@ class OrmResults(SnapshotStorage):
             body=packing.unpack_body(bytes(row.body), f"result {day}/{district}"),
         )
 
-    def result_facts(self, first: date, last: date) -> Iterator[ResultFacts]:
-        rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*_FACTS)
+    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
+        rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*_METADATA)
         with answering():
             yield from map(ResultFacts._make, rows.iterator(chunk_size=2000))
 

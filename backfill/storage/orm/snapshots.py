@@ -14,12 +14,11 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
 
-from backfill.domain import CalendarMonth, Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
+from backfill.domain import Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
-from backfill.models import StoredCalendarMonth, StoredResult, StoredSnapshot
+from backfill.models import StoredResult, StoredSnapshot
 from backfill.storage.orm.database import answering, check_fence, transacting
-from backfill.storage.orm.results import OrmResults
-from backfill.storage.ports import Fence, Page
+from backfill.storage.ports import Fence, Page, SnapshotStorage
 from backfill.storage.serialization import packing
 
 
@@ -71,7 +70,7 @@ def _analysed(snapshots: str, results: str) -> frozenset[str]:
     return frozenset(stamp.partition("/")[0] for stamp in current)
 
 
-class OrmSnapshotStorage(OrmResults):
+class OrmSnapshotStorage(SnapshotStorage):
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
         columns = {
             "data_month": snapshot.data_month,
@@ -121,7 +120,7 @@ class OrmSnapshotStorage(OrmResults):
         with answering():
             return Page([_snapshot_of(row, with_content=False) for row in rows[offset : offset + limit]], rows.count())
 
-    def keys(self, first: date, last: date) -> Iterator[StoredEdition]:
+    def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
         groups = (
             StoredSnapshot.objects.filter(date__gte=first, date__lte=last)
             .values_list("date", "as_of", "is_final", "job_id")
@@ -134,7 +133,7 @@ class OrmSnapshotStorage(OrmResults):
                     date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts.split(","))
                 )
 
-    def facts(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
         rows = (
             StoredSnapshot.objects.filter(date__range=(first, last))
             .order_by("date", "district")
@@ -166,33 +165,3 @@ class OrmSnapshotStorage(OrmResults):
         last = StoredSnapshot.objects.order_by("-date").values("date")[:1]
         with answering():
             return StoredSnapshot.objects.order_by("date").values_list("date", Subquery(last)).first()
-
-    def calendar(self, first: date, last: date) -> list[CalendarMonth]:
-        with answering():
-            rows = list(StoredCalendarMonth.objects.filter(month_end__range=(first, last)).order_by("month_end"))
-        return [
-            CalendarMonth(
-                month_end=row.month_end,
-                districts=tuple(row.districts),
-                as_of_days=tuple(date.fromisoformat(day) for day in row.as_of_days),
-                is_archived=row.is_archived,
-                is_closed=row.is_closed,
-                has_blank_close=row.has_blank_close,
-                fetched_at=row.fetched_at,
-            )
-            for row in rows
-        ]
-
-    def save_calendar(self, month: CalendarMonth) -> None:
-        with transacting():
-            StoredCalendarMonth.objects.update_or_create(
-                month_end=month.month_end,
-                defaults={
-                    "districts": list(month.districts),
-                    "as_of_days": [day.isoformat() for day in month.as_of_days],
-                    "is_archived": month.is_archived,
-                    "is_closed": month.is_closed,
-                    "has_blank_close": month.has_blank_close,
-                    "fetched_at": month.fetched_at,
-                },
-            )

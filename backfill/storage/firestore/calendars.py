@@ -1,0 +1,56 @@
+"""Calendar months in Firestore: a document each."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from backfill.domain import CalendarMonth
+from backfill.storage.firestore.database import Attempt, Database, answering
+from backfill.storage.ports import CalendarStorage
+
+
+class FirestoreCalendarStorage(CalendarStorage):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def months(self, first: date, last: date) -> list[CalendarMonth]:
+        query = (
+            self._database.collection("calendar")
+            .where(filter=FieldFilter("month_end", ">=", first.isoformat()))
+            .where(filter=FieldFilter("month_end", "<=", last.isoformat()))
+            .order_by("month_end")
+        )
+        with answering():
+            values = [document.to_dict() or {} for document in self._database.rows(query)]
+        return [
+            CalendarMonth(
+                month_end=date.fromisoformat(value["month_end"]),
+                districts=tuple(value["districts"]),
+                as_of_days=tuple(date.fromisoformat(day) for day in value["as_of_days"]),
+                is_archived=value["is_archived"],
+                is_closed=value["is_closed"],
+                has_blank_close=value["has_blank_close"],
+                fetched_at=datetime.fromisoformat(value["fetched_at"]),
+            )
+            for value in values
+        ]
+
+    def save(self, month: CalendarMonth) -> None:
+        value = {
+            "month_end": month.month_end.isoformat(),
+            "districts": list(month.districts),
+            "as_of_days": [day.isoformat() for day in month.as_of_days],
+            "is_archived": month.is_archived,
+            "is_closed": month.is_closed,
+            "has_blank_close": month.has_blank_close,
+            "fetched_at": month.fetched_at.isoformat(),
+        }
+
+        def attempt(trying: Attempt) -> None:
+            trying.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
+            trying.commit()
+
+        with answering():
+            self._database.decide(attempt)

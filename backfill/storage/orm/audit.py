@@ -1,0 +1,61 @@
+"""The audit log in Django's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from backfill.domain import Actor, AuditAction, AuditEntry, Channel
+from backfill.errors import CorruptRecord
+from backfill.models import AuditRecord
+from backfill.storage.orm.database import answering, transacting
+from backfill.storage.ports import AuditStorage, Page
+
+
+def append(entries: Iterable[AuditEntry]) -> None:
+    """Insert audit entries; call this inside the transaction of the audited change."""
+    AuditRecord.objects.bulk_create(
+        AuditRecord(
+            id=entry.id,
+            at=entry.at,
+            operator=entry.actor.operator,
+            door=str(entry.actor.channel),
+            deed=str(entry.action),
+            job_id=entry.job_id,
+            changes={name: list(pair) for name, pair in entry.changes.items()},
+        )
+        for entry in entries
+    )
+
+
+def _entry_of(row: AuditRecord) -> AuditEntry:
+    try:
+        return AuditEntry(
+            id=row.id,
+            at=row.at,
+            actor=Actor(row.operator, Channel(row.door)),
+            action=AuditAction(row.deed),
+            job_id=row.job_id,
+            changes={name: (before, after) for name, (before, after) in row.changes.items()},
+        )
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise CorruptRecord(f"Audit entry {row.id} cannot be read: {exc!r}.") from exc
+
+
+class OrmAuditStorage(AuditStorage):
+    def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+        rows = AuditRecord.objects.order_by("-at", "-id")
+        if job_id is not None:
+            rows = rows.filter(job_id=job_id)
+        with answering():
+            return Page([_entry_of(row) for row in rows[offset : offset + limit]], rows.count())
+
+    def add(self, entries: Sequence[AuditEntry]) -> None:
+        with transacting():
+            stored = set(AuditRecord.objects.filter(id__in=[e.id for e in entries]).values_list("id", flat=True))
+            append(entry for entry in entries if entry.id not in stored)
+
+    def delete_before(self, before: datetime) -> int:
+        with transacting():
+            return AuditRecord.objects.filter(at__lt=before).delete()[0]
