@@ -1,4 +1,4 @@
-"""Chromium, and a desk that all tests of this folder share; each begins with nothing running."""
+"""Fixtures for Chromium and a site that all tests share; each test starts without an active job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
-        message = "Chromium is not here: apt-get install chromium, or name one in BACKFILL_TEST_CHROMIUM."
+        message = "Chromium is not installed: run apt-get install chromium or set BACKFILL_TEST_CHROMIUM."
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
@@ -40,7 +40,7 @@ def shared_desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def desk(shared_desk: Desk) -> Iterator[Desk]:
-    """With nothing running; no page may have complained at the end."""
+    """A site without an active job. Fails if a page reported an error."""
     shared_desk.quiet()
     shared_desk.troubles.clear()
     yield shared_desk

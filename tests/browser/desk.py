@@ -1,4 +1,4 @@
-"""An operator's desk: a real server over the sample dashboard, and Chromium before it."""
+"""A real server with the sample dashboard, and pages in Chromium."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECTION = "/admin/backfill/"
 
 
 def chromium() -> str | None:
-    """Where it is; None where there is none."""
+    """Path of Chromium, or None if it is not installed."""
     return os.environ.get("BACKFILL_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -38,9 +38,9 @@ def launched(playwright: Playwright, path: str) -> Browser:
 
 @dataclass
 class Desk:
-    """One site with an `operator`, who may do everything, and a `looker`, who may only look.
+    """A site with two users: `operator` has all permissions, `looker` may only view.
 
-    Their passwords are their names.
+    Each password equals the user name.
     """
 
     browser: Browser
@@ -48,7 +48,7 @@ class Desk:
     dashboard: Dashboard
     client: Client
     troubles: list[str] = field(default_factory=list)
-    """What any page complained of: errors of scripts, and what the policy refused."""
+    """Script errors and violations of the content security policy on any page."""
     _states: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @classmethod
@@ -66,7 +66,7 @@ class Desk:
             dashboard.stop()
 
     def quiet(self) -> None:
-        """Nothing runs, nothing is played, and the limits are wide."""
+        """Cancel jobs, reset the dashboard and set wide limits."""
         active = self.client.get("/api/admin/backfill/jobs?status=pending,running,pausing,paused,cancelling")["jobs"]
         for job in active:
             self.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
@@ -75,7 +75,7 @@ class Desk:
         self.client.set_limits(maxDelayMs=200)
 
     def open(self, path: str = SECTION, *, user: str = "operator", address: str = "", **options: Any) -> Page:
-        """A page in a context of its own, signed in."""
+        """Open a page in a new context, with the user logged in."""
         base = address or self.client.url
         options = {"viewport": {"width": 1280, "height": 900}, **options}
         context = self.browser.new_context(base_url=base, storage_state=self._states.get((base, user)), **options)
@@ -108,7 +108,7 @@ def fill_form(page: Page, first: str, last: str, cadence: str = "month-ends") ->
 
 
 def preview(page: Page) -> Locator:
-    """The dialog that the form leads to."""
+    """Submit the form and return the dialog."""
     page.click("#bf-preview-button")
     dialog = page.locator("#bf-dialog")
     expect(dialog).to_be_visible(timeout=30_000)
@@ -116,7 +116,7 @@ def preview(page: Page) -> Locator:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds."""
+    """Violations found by axe."""
     page.evaluate("() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
     page.evaluate(AXE.read_text())
     found: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")

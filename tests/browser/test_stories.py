@@ -93,7 +93,7 @@ def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_wa
         expect(page.locator("#bf-poll-status")).to_contain_text("No response since")
         page.locator("#bf-pause").click()
         expect(page.locator("#bf-alerts")).to_contain_text("Unexpected response from the server.")
-        desk.troubles.clear()  # the console is told of it too
+        desk.troubles.clear()  # the console reports it as well
         desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
         expect(page.locator("#bf-poll-status")).to_contain_text("Updates every second", timeout=20_000)
         expect(page.locator("#bf-resumed")).to_contain_text("Resumed", timeout=40_000)

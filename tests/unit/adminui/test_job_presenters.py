@@ -207,8 +207,8 @@ def test_a_pace_is_plural_but_for_one(pace: float, words: str) -> None:
 
 
 def test_a_job_that_computes_is_never_said_to_fetch() -> None:
-    told = {"job_type": JobType.ANALYTICS_GENERATION, "started_at": NOW, "resumed_at": NOW, "resume_count": 2}
-    paused = JobFactory.build(status=Status.PAUSED, **told)
+    fields = {"job_type": JobType.ANALYTICS_GENERATION, "started_at": NOW, "resumed_at": NOW, "resume_count": 2}
+    paused = JobFactory.build(status=Status.PAUSED, **fields)
     banner = resumed_message(paused, NOW)
     assert banner is not None
     assert banner.lead == "Resumed 2 times, most recently at 09:26, from the last stored item."
@@ -335,11 +335,11 @@ def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
 
 def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner() -> None:
     job = a_running_job()
-    nobody = Permissions(can_start=False, can_change=False, can_change_limits=False)
+    no_permissions = Permissions(can_start=False, can_change=False, can_change_limits=False)
     etags = {
         etag_of(job, ALL, NOW),
         etag_of(replace(job, revision=1), ALL, NOW),
-        etag_of(job, nobody, NOW),
+        etag_of(job, no_permissions, NOW),
         etag_of(job, ALL, NOW + STANDARD_LEASES.duration),
         etag_of(job, ALL, NOW, shows_all=True),
         etag_of(None, ALL, NOW),

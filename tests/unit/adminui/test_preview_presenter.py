@@ -30,9 +30,9 @@ def test_a_plan_of_which_everything_is_done_takes_no_time(job_type: JobType, wor
 
 def test_a_plan_of_analytics_says_nothing_of_fetching_and_of_tries() -> None:
     shown = plan(preview_of(PlanFactory.build(), JobType.ANALYTICS_GENERATION))
-    told = " ".join([shown.lead, *(row.value for row in shown.rows)])
-    assert "fetched" not in told
-    assert "tried" not in told
+    texts = " ".join([shown.lead, *(row.value for row in shown.rows)])
+    assert "fetched" not in texts
+    assert "tried" not in texts
 
 
 def test_a_change_that_does_not_show_is_not_told() -> None:
