@@ -421,7 +421,7 @@ def test_who_interrupts_a_copy_is_told_that_it_can_be_called_again(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("backfill.cli.transfer.copy_storage", interrupted)
-    with pytest.raises(CommandError, match=r"^Interrupted\. It goes on when it is called again\.$") as caught:
+    with pytest.raises(CommandError, match=r"^Interrupted\. Run the command again to continue\.$") as caught:
         call_command("backfill", "copy", "--from", "orm", "--to", "firestore")
     assert caught.value.returncode == 130
 
