@@ -122,7 +122,7 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
         jobs.update(job.id, lambda job: job.cancel_requested(NOW))
         return before
 
-    monkeypatch.setattr(type(jobs), "counters", ends_meanwhile)
+    monkeypatch.setattr(type(jobs), "totals", ends_meanwhile)
     found = served.service_status()
     assert (found.active, found.counters.items["data-collection processed"]) == (None, 4)
 
