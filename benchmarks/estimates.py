@@ -138,13 +138,8 @@ def estimate_accuracy() -> None:
     samples: list[Sample] = []
     are_previews_in_range: list[bool] = []
     try:
-<<<<<<< HEAD
         for name, (pace, scenario) in SCENARIOS.items():
-            delete_rows("StoredSnapshot", "SourceTimeline")
-=======
-        for name, (pace, mood) in MOODS.items():
-            forget("StoredSnapshot", "StoredRequestSchedule")
->>>>>>> storage
+            delete_rows("StoredSnapshot", "StoredRequestSchedule")
             limits = RateLimits(max_requests_per_minute=pace, min_delay_ms=0, max_concurrent=3, max_delay_ms=2000)
             preview, took, of_run = _recorded(service, address, limits, scenario)
             samples += of_run

@@ -67,14 +67,14 @@ class ValueSerializer(serializers.Serializer[Any]):
         return {name: fields[name] for name in names}
 
     def to_representation(self, instance: Any) -> Json:
-        shape: Json = {}
+        rendered: Json = {}
         for name, get, represent, is_required in self._readers:
             value = get(instance)
             if value is not None:
-                shape[name] = represent(value)
+                rendered[name] = represent(value)
             elif is_required:
-                shape[name] = None
-        return shape
+                rendered[name] = None
+        return rendered
 
     @cached_property
     def _readers(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any], bool]]:
