@@ -22,15 +22,15 @@ class BackfillJob(models.Model):
     takeovers = models.PositiveIntegerField(default=0)
     takeover_seconds = models.FloatField(default=0)
     retry_of = models.UUIDField(null=True)
-    notices = models.JSONField(default=dict)
-    notice_due_at = models.DateTimeField(null=True)
+    webhook_events = models.JSONField(default=dict)
+    webhook_due_at = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True)
     token = models.PositiveBigIntegerField(default=0)
     progressed_at = models.DateTimeField()
     progress = models.JSONField()
     detail = models.JSONField()
-    flight = models.JSONField(default=dict)
+    crash_isolation = models.JSONField(default=dict)
     error = models.TextField(blank=True)
     segments = models.PositiveIntegerField(default=0)
     idempotency_key = models.CharField(max_length=64, blank=True)
@@ -50,7 +50,7 @@ class BackfillJob(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="backfill_job_newest"),
             models.Index(fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="backfill_job_key"),
-            models.Index(fields=["notice_due_at"], name="backfill_job_notice"),
+            models.Index(fields=["webhook_due_at"], name="backfill_job_webhook_due"),
         ]
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class RateLimitConfig(models.Model):
         return f"{self.max_requests_per_minute} requests a minute"
 
 
-class ServiceTotals(models.Model):
+class StoredJobCounters(models.Model):
     """What all jobs that ended came to; one row."""
 
     value = models.JSONField()
@@ -108,8 +108,8 @@ class AuditRecord(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     at = models.DateTimeField()
     operator = models.CharField(max_length=150)
-    door = models.CharField(max_length=16)
-    deed = models.CharField(max_length=32)
+    channel = models.CharField(max_length=16)
+    action = models.CharField(max_length=32)
     job_id = models.UUIDField(null=True)
     changes = models.JSONField()
 
@@ -122,10 +122,10 @@ class AuditRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.operator} {self.deed} {self.job_id or ''}".rstrip()
+        return f"{self.operator} {self.action} {self.job_id or ''}".rstrip()
 
 
-class WorkerSighting(models.Model):
+class WorkerHeartbeat(models.Model):
     """When a worker was last looking for jobs; one row."""
 
     at = models.DateTimeField()
@@ -134,7 +134,7 @@ class WorkerSighting(models.Model):
         return f"a worker looked for jobs at {self.at}"
 
 
-class SourceTimeline(models.Model):
+class StoredRequestSchedule(models.Model):
     """How far ahead the time of the dashboard is given out, and at which pace; one row."""
 
     reserved_until = models.DateTimeField(null=True)
@@ -188,7 +188,7 @@ class StoredResult(models.Model):
     program_year = models.PositiveSmallIntegerField()
     source_hash = models.CharField(max_length=64)
     schema_version = models.PositiveIntegerField()
-    basis = models.CharField(max_length=64)
+    input_digest = models.CharField(max_length=64)
     job_id = models.UUIDField()
     computed_at = models.DateTimeField()
     quality = models.JSONField()
@@ -201,7 +201,7 @@ class StoredResult(models.Model):
         indexes = [
             # Covers the question "what needs no computing", which must not touch the packed figures.
             models.Index(
-                fields=["date", "district", "basis", "source_hash", "schema_version", "job_id"],
+                fields=["date", "district", "input_digest", "source_hash", "schema_version", "job_id"],
                 name="backfill_result_facts",
             ),
             models.Index(fields=["district", "program_year", "date"], name="backfill_result_series"),

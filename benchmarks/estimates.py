@@ -138,7 +138,7 @@ def truth_of_the_time_left() -> None:
     foretold: list[bool] = []
     try:
         for name, (pace, mood) in MOODS.items():
-            forget("StoredSnapshot", "SourceTimeline")
+            forget("StoredSnapshot", "StoredRequestSchedule")
             limits = RateLimits(max_requests_per_minute=pace, min_delay_ms=0, max_concurrent=3, max_delay_ms=2000)
             preview, took, of_run = _recorded(service, address, limits, mood)
             told += of_run

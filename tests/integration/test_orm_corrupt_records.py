@@ -23,7 +23,7 @@ DAMAGES: dict[str, dict[str, Any]] = {
     "no config": {"config": []},
     "no progress": {"progress": {}},
     "a limiter in an unknown state": {"progress": {"limiter": {"state": "levitating", "waiting_until": None}}},
-    "a flight that is none": {"flight": 7},
+    "a crash isolation that is none": {"crash_isolation": 7},
 }
 damaged_in_each_way = pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
 

@@ -20,8 +20,8 @@ def append(entries: Iterable[AuditEntry]) -> None:
             id=entry.id,
             at=entry.at,
             operator=entry.actor.operator,
-            door=str(entry.actor.channel),
-            deed=str(entry.action),
+            channel=str(entry.actor.channel),
+            action=str(entry.action),
             job_id=entry.job_id,
             changes={name: list(pair) for name, pair in entry.changes.items()},
         )
@@ -34,8 +34,8 @@ def _entry_of(row: AuditRecord) -> AuditEntry:
         return AuditEntry(
             id=row.id,
             at=row.at,
-            actor=Actor(row.operator, Channel(row.door)),
-            action=AuditAction(row.deed),
+            actor=Actor(row.operator, Channel(row.channel)),
+            action=AuditAction(row.action),
             job_id=row.job_id,
             changes={name: (before, after) for name, (before, after) in row.changes.items()},
         )

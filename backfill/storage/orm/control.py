@@ -17,7 +17,7 @@ from backfill.domain import (
     RequestSchedule,
     StoredLimits,
 )
-from backfill.models import BackfillJob, RateLimitConfig, ServiceTotals, SourceTimeline, WorkerSighting
+from backfill.models import BackfillJob, RateLimitConfig, StoredJobCounters, StoredRequestSchedule, WorkerHeartbeat
 from backfill.storage.orm import audit as audit_log
 from backfill.storage.orm.database import answering, check_fence, transacting
 from backfill.storage.ports import Change, ControlStorage, Fence
@@ -30,7 +30,7 @@ _THE_ROW = 1
 def count_if_ended(before: Job, after: Job) -> None:
     """Add a job that ends with this change to the counters; call this inside the transaction of the change."""
     if before.status.is_active and not after.status.is_active:
-        row, _ = ServiceTotals.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"value": {}})
+        row, _ = StoredJobCounters.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"value": {}})
         row.value = job_json.counters_to_json(job_json.counters_from_json(row.value).plus(after))
         row.save()
 
@@ -77,7 +77,7 @@ class OrmControlStorage(ControlStorage):
     ) -> RequestSchedule:
         with transacting():
             check_fence(fence)
-            row, _ = SourceTimeline.objects.select_for_update().get_or_create(pk=_THE_ROW)
+            row, _ = StoredRequestSchedule.objects.select_for_update().get_or_create(pk=_THE_ROW)
             after = change(
                 RequestSchedule(
                     reserved_until=row.reserved_until,
@@ -95,18 +95,18 @@ class OrmControlStorage(ControlStorage):
 
     def report_worker(self, at: datetime) -> None:
         with transacting():
-            row, is_new = WorkerSighting.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"at": at})
+            row, is_new = WorkerHeartbeat.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"at": at})
             if not is_new and row.at < at:
                 row.at = at
                 row.save()
 
     def worker_seen_at(self) -> datetime | None:
         with answering():
-            return WorkerSighting.objects.filter(pk=_THE_ROW).values_list("at", flat=True).first()
+            return WorkerHeartbeat.objects.filter(pk=_THE_ROW).values_list("at", flat=True).first()
 
     def counters(self) -> JobCounters:
         with answering():
-            value = ServiceTotals.objects.filter(pk=_THE_ROW).values_list("value", flat=True).first()
+            value = StoredJobCounters.objects.filter(pk=_THE_ROW).values_list("value", flat=True).first()
         return job_json.counters_from_json(value or {})
 
     def ping(self) -> None:

@@ -163,6 +163,6 @@ class OrmJobStorage(JobStorage):
             return counts.get("backfill.BackfillJob", 0)
 
     def with_webhook_event_due(self, now: datetime) -> list[UUID]:
-        due = BackfillJob.objects.filter(notice_due_at__lte=now).order_by("notice_due_at")
+        due = BackfillJob.objects.filter(webhook_due_at__lte=now).order_by("webhook_due_at")
         with answering():
             return list(due.values_list("id", flat=True))

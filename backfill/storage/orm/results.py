@@ -17,14 +17,14 @@ _VALUES = (
     "program_year",
     "source_hash",
     "schema_version",
-    "basis",
+    "input_digest",
     "job_id",
     "computed_at",
     "quality",
     "point",
     "body",
 )
-_METADATA = ("date", "district", "basis", "source_hash", "schema_version", "job_id")
+_METADATA = ("date", "district", "input_digest", "source_hash", "schema_version", "job_id")
 """The columns of ResultFacts, in its order."""
 
 _POINT = ("date", "district", "source_hash", "schema_version", "point")
@@ -37,7 +37,7 @@ def _row_of(result: Result) -> StoredResult:
         program_year=result.program_year.start,
         source_hash=result.source_hash,
         schema_version=result.schema_version,
-        basis=result.input_digest,
+        input_digest=result.input_digest,
         job_id=result.job_id,
         computed_at=result.computed_at,
         quality=dict(result.quality),
@@ -66,7 +66,7 @@ class OrmResultStorage(ResultStorage):
             program_year=ProgramYear(row.program_year),
             source_hash=row.source_hash,
             schema_version=row.schema_version,
-            input_digest=row.basis,
+            input_digest=row.input_digest,
             job_id=row.job_id,
             computed_at=row.computed_at,
             quality=row.quality,
