@@ -88,7 +88,7 @@ def _store(days: Iterable[date]) -> None:
             snapshots,
         )
         cursor.executemany(
-            "INSERT INTO backfill_storedresult (date, district, program_year, source_hash, schema_version, input_digest,"
+            "INSERT INTO backfill_storedresult (date, district, program_year, source_hash, schema_version, input_digest,"  # noqa: E501
             " job_id, computed_at, quality, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             results,
         )
