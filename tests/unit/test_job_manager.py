@@ -126,7 +126,7 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
             assert JobManager(storage).claim("another", now) is None
             yield segment
 
-    monkeypatch.setattr(storage.jobs, "segments", read_slowly)
+    monkeypatch.setattr(storage.ledger, "segments", read_slowly)
     claim = JobManager(storage, Clock(monotonic=clock)).claim("reader", NOW)
     assert claim is not None
     assert (claim.job.token, claim.job.progress.processed) == (job.token + 1, 5)

@@ -323,7 +323,7 @@ def test_trouble_with_the_store_is_waited_out_and_told() -> None:
         assert clock.eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
         report = limiter.report()
         assert report.reason == (
-            "The job store does not answer: it is told so. It is tried again every second; nothing is lost."
+            "The job store does not answer: it is down. It is tried again every second; nothing is lost."
         )
         assert report.waiting_until is not None
         storage.store.is_down = False

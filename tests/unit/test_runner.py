@@ -297,7 +297,7 @@ def test_an_orphan_that_was_to_be_cancelled_is_cancelled_without_beginning_anyth
     """R7.3"""
     storage, now = MemoryStorage(), clock.now()
     job = a_job(created_at=now, progressed_at=now).claimed("dead", now - timedelta(seconds=15))
-    storage.jobs.put_in(job.cancel_requested(now - timedelta(seconds=14)))
+    storage.jobs.put_in(job.cancel_requested(now - timedelta(seconds=14)), a_plan())
     run = Run(a_plan(), FakeExecution(), storage=storage).begun()
     assert run.ended().status is Status.CANCELLED
     assert run.execution.items == []

@@ -394,7 +394,7 @@ def test_who_is_beside_a_worker_hears_what_is_worth_telling() -> None:
         assert clock.eventually(lambda: "nudge" in listener.heard)
     assert listener.heard == [
         "start",
-        "stranded: The job store does not answer: it is told so.",
+        "stranded: The job store does not answer: it is down.",
         "stranded no more",
         "nudge",
         "stop",
