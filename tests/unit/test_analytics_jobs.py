@@ -33,7 +33,7 @@ from backfill.job_types.analytics.handler import AnalyticsHandler
 from backfill.job_types.analytics.related_snapshots import LastOfMonth, year_before
 from backfill.job_types.compute.local import LocalCompute
 from backfill.storage import Fence
-from tests.memory_storage import MemorySnapshots, MemoryStorage
+from tests.memory_storage import MemoryResults, MemoryStorage
 from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, NOW, FakeClock, RecordingLimiter, a_report, a_running_job
 from tests.unit.stored_snapshots import BROKEN, a_district, a_summary, broken
@@ -378,7 +378,7 @@ def test_what_this_job_stored_and_nobody_can_read_is_computed_anew(monkeypatch: 
     def damaged(_: object, day: date, district: str) -> Result | None:
         raise CorruptRecord(f"The result {day}/{district} cannot be read: damaged.")
 
-    monkeypatch.setattr(MemorySnapshots, "result", damaged)
+    monkeypatch.setattr(MemoryResults, "get", damaged)
     it.storage.results.rows = {key: replace(r, body=b"?") for key, r in it.storage.results.rows.items()}
     assert kinds(it.run(job)) == kinds(before)
     assert it.result()["districtId"] == "91"

@@ -292,7 +292,7 @@ def test_what_was_fetched_is_stored_once_the_store_is_back() -> None:
     it.storage.store.is_down = False
     thread.join(5)
     assert outcomes == [Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)]
-    assert it.limiter.back_offs == [(1, "The job store does not answer: it is told so.")]
+    assert it.limiter.back_offs == [(1, "The job store does not answer: it is down.")]
     assert it.asked == [CLUBS, DISTRICT, DIVISIONS]
     assert it.storage.snapshots.puts == 1
 
