@@ -315,7 +315,7 @@ def test_a_drain_does_not_wait_for_a_hold() -> None:
 # The store.
 
 
-def test_executor_error_the_store_is_waited_out_and_told() -> None:
+def test_a_store_outage_is_waited_out_and_reported() -> None:
     storage = MemoryStorage()
     storage.store.is_down = True
     limiter = limiter_of(storage)
@@ -323,7 +323,7 @@ def test_executor_error_the_store_is_waited_out_and_told() -> None:
         assert clock.eventually(lambda: limiter.report().state is LimiterState.BACKING_OFF)
         report = limiter.report()
         assert report.reason == (
-            "The job store does not answer: it is told so. The service retries every second; no data is lost."
+            "The job store does not answer: it is down. The service retries every second; no data is lost."
         )
         assert report.waiting_until is not None
         storage.store.is_down = False
@@ -389,7 +389,7 @@ def test_who_has_lost_the_lease_starts_nothing_more() -> None:
 # Patience.
 
 
-def test_a_preview_does_not_wait_for_executor_error_the_store() -> None:
+def test_a_preview_does_not_wait_for_a_store_outage() -> None:
     storage = MemoryStorage()
     storage.store.is_down = True
     with pytest.raises(StorageUnavailable):

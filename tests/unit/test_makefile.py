@@ -32,7 +32,7 @@ def made(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_an_unsupported_python_is_named_and_no_environment_is_made(clone: Path, target: str) -> None:
     done = made(clone, target, f"PYTHON={clone / 'old-python'}")
     assert done.returncode
-    assert "Python 3.11 or newer is needed" in done.stderr
+    assert "Python 3.11 or newer is required" in done.stderr
     assert "Python 3.9.2" in done.stderr
     assert not (clone / ".venv").exists()
 

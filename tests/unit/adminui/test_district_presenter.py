@@ -272,7 +272,7 @@ def test_notes_on_quality_are_all_told_with_the_club_they_are_about() -> None:
     assert quality.summary == "1 inconsistency: goals that differ (1)."
     (note,) = texts(quality.notes)
     assert note[1:] == ["Off (8)", "6", "0"]
-    assert "Goals Met says 6" in note[0]
+    assert "Goals Met is 6" in note[0]
 
 
 def test_figures_that_reconcile_are_said_to() -> None:
