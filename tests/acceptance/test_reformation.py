@@ -77,7 +77,7 @@ def test_a_new_district_alone_is_previewed_over_an_empty_store(
     plan = preview(client, "2026-07-01", "2026-10-31", targetDistricts=["202"])
     assert plan["totalItems"] == 8  # four month-ends, each with its summary
     pages = [entry for entry in reformed.log() if not entry["report"]]
-    assert [entry["path"] for entry in pages] == ["/", *["/Club.aspx"] * 4]
+    assert [entry["path"] for entry in pages] == ["/robots.txt", "/", *["/Club.aspx"] * 4]
 
 
 def test_a_dissolved_district_alone_is_previewed_in_its_last_year_and_refused_in_the_next(

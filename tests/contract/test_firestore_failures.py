@@ -281,7 +281,7 @@ def test_reading_goes_on_after_a_refusal(troubled: tuple[Trouble, Storage], code
 
 
 @pytest.mark.parametrize("code", [*REFUSALS, None], ids=lambda code: code.name if code else "silent after a write")
-def test_executor_errorout_end_is_told_within_the_limit_and_doubles_nothing(
+def test_an_endless_failure_is_reported_within_the_limit_and_doubles_nothing(
     troubled: tuple[Trouble, Storage], code: grpc.StatusCode | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then the runner tries again, as in any outage: the same segment, under the same number."""

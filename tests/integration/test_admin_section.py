@@ -197,7 +197,7 @@ def test_a_start_beside_a_running_job_says_which_one_runs(served: BackfillServic
         ({"start_date": "2024-02-30"}, "Enter a valid date."),
         ({"start_date": "2025-01-01"}, "“From” (2025-01-01) must not be after “To” (2024-01-31)."),
         ({"end_date": "2999-01-01"}, "must be before today"),
-        ({"start_date": ""}, "“From” is needed"),
+        ({"start_date": ""}, "“From” is required"),
         ({"districts": "41-46, nonsense"}, "A district is a number like 91"),
         ({"districts": "46-41"}, "from the smaller number to the larger"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -298,7 +299,7 @@ def test_a_store_that_does_not_answer_is_said_to_be_so(
     def fail(*_: object, **__: object) -> None:
         raise StorageUnavailable("The job store does not answer: it is locked.")
 
-    for port in (type(served.storage.jobs), type(served.storage.snapshots)):
+    for port in (type(getattr(served.storage, field.name)) for field in fields(served.storage)):
         for name in [name for name in dir(port) if not name.startswith("_")]:
             monkeypatch.setattr(port, name, fail)
     bodies: dict[tuple[str, str], Any] = {
@@ -479,7 +480,7 @@ def test_a_service_without_its_store_is_alive_and_not_ready(
     def fail(_: object) -> None:
         raise StorageUnavailable("The job store does not answer: it is read-only.")
 
-    monkeypatch.setattr(type(served.storage.jobs), "ping", fail)
+    monkeypatch.setattr(type(served.storage.control), "ping", fail)
     assert CheckedClient().get("/healthz").status_code == 200
     response = CheckedClient().get("/readyz")
     assert "read-only" in refused(response, 503, "STORAGE_UNAVAILABLE")["message"]

@@ -162,6 +162,7 @@ def damage(backend: Backend, storage: Storage) -> Damage:
     return SqlDamage(ended, backend)
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
 def test_a_whole_job_gets_no_word(damage: Damage) -> None:
     found = damage.found()
     assert (found.settled, found.lost, found.doubled, found.wrong) == (PLAN.total_items, 0, 0, [])
@@ -175,6 +176,7 @@ class Told:
     doubled: int = 0
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
 @pytest.mark.parametrize(
     "told",
     [
