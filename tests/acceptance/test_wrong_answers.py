@@ -143,7 +143,7 @@ def test_a_close_and_its_as_of_date_are_requested_once(sample: Dashboard, new_si
     client = new_site(sample).serve()
     client.set_limits(maxRequestsPerMinute=3000)
     body = {"jobType": "data-collection", "startDate": "2025-01-31", "endDate": "2025-02-15"}
-    preview = client.ask("POST", "/api/admin/backfill/preview", body).json()
+    preview = client.ask("POST", "/api/admin/backfill/preview", body).json()["preview"]
     job = client.ended(client.start("2025-01-31", "2025-02-15")["jobId"])
     assert job["progress"]["processedItems"] == 16 * 7
     asked = Counter((entry["path"], entry["report"]) for entry in sample.exports())
