@@ -72,9 +72,10 @@ class CalendarPages:
             # The dashboard also returns its error page for a year that is not published.
             if is_archived and isinstance(exc, HtmlPage) and not self._is_published(end):
                 return None
+            districts = "" if isinstance(exc, LocalProblem) else f"Tried with district {', '.join(tried)}. "
             raise DashboardUnavailable(
-                f"The calendar of {end:%B %Y} cannot be read: {exc.message} "
-                f"Tried with district {', '.join(tried)}. Nothing was created; try again later."
+                f"The calendar of {end:%B %Y} cannot be read: {exc.message} {districts}"
+                "Nothing was created; try again later."
             ) from exc
 
     def _search(self, end: date, tried: list[str], *, is_archived: bool) -> CalendarPage | None:
