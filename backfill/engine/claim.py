@@ -143,6 +143,18 @@ class Claim:
         left = throughput.left_after(self.job.config.rate_limits, progress.limiter, now, hours)
         return replace(progress, throughput=throughput, left=left)
 
+    def counts(self) -> dict[str, object]:
+        """Return the status and the counters of the job as fields of a log record."""
+        progress = self.job.progress
+        return {
+            "status": str(self.job.status),
+            "total": progress.total_items,
+            "processed": progress.processed,
+            "failed": progress.failed,
+            "skipped": progress.skipped_items,
+            "requests": progress.limiter.requests_made,
+        }
+
     def look(self) -> Job:
         """Return the stored job without a write. Raises LeaseLost if another runner has claimed it."""
         job = self._storage.jobs.get(self.job.id)

@@ -103,7 +103,7 @@ class Runner:
             if self._work():
                 ended = self._retry_until_stored(self._finish)
                 if ended is not None:
-                    logger.info("Job %s: %s.", job.id, ended.status, extra={**self._fields, **_counts(ended)})
+                    logger.info("Job %s: %s.", job.id, ended.status, extra={**self._fields, **self._claim.counts()})
             else:
                 self._release()
         except LeaseLost as exc:
@@ -339,17 +339,4 @@ class Runner:
                 extra={**self._fields, "code": exc.code},
             )
         else:
-            logger.info("Job %s: released (%s).", job.id, job.status, extra={**self._fields, **_counts(job)})
-
-
-def _counts(job: Job) -> dict[str, object]:
-    """Return the log fields that describe the progress of a job."""
-    progress = job.progress
-    return {
-        "status": str(job.status),
-        "total": progress.total_items,
-        "processed": progress.processed,
-        "failed": progress.failed,
-        "skipped": progress.skipped_items,
-        "requests": progress.limiter.requests_made,
-    }
+            logger.info("Job %s: released (%s).", job.id, job.status, extra={**self._fields, **self._claim.counts()})
