@@ -81,6 +81,12 @@ class Edition:
     def program_year(self) -> ProgramYear:
         return ProgramYear.of(self.month_end)
 
+    @property
+    def key(self) -> str:
+        """Text that is equal only for equal editions, such as `2024-01-31/2024-02-09/100`."""
+        flags = f"{self.is_final:d}{self.is_archived:d}{self.asks_blank:d}"
+        return f"{self.month_end}/{self.as_of}/{flags}"
+
     def has_requests_of(self, other: Edition) -> bool:
         """Whether both are requested with the same report strings, which do not contain `is_final`."""
         return replace(self, is_final=other.is_final) == other

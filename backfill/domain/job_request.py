@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from hashlib import blake2b
 
 from backfill.domain.calendar import FIRST_DAY
+from backfill.domain.digest import stable_digest
 from backfill.domain.job import Cadence, JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.plan import SUMMARY, district_order, normalised_district
@@ -83,6 +82,16 @@ class JobRequest:
         if wrong:
             raise InvalidDateRange(wrong)
 
-    def fingerprint(self, *more: Iterable[str]) -> str:
+    def fingerprint(self) -> str:
         """A digest that is equal for equal requests only."""
-        return blake2b(repr((self, more)).encode(), digest_size=16).hexdigest()
+        return stable_digest(
+            {
+                "jobType": str(self.job_type),
+                "startDate": self.start_date and self.start_date.isoformat(),
+                "endDate": self.end_date and self.end_date.isoformat(),
+                "targetDistricts": self.target_districts,
+                "cadence": str(self.cadence),
+                "skipExisting": self.skip_existing,
+                "planId": self.plan_id,
+            }
+        )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from hashlib import blake2b
 from typing import NamedTuple
 
 from backfill.domain.calendar import Edition
+from backfill.domain.digest import stable_digest
 
 SUMMARY = "all"
 """The "district" of a date's district summary."""
@@ -110,12 +110,10 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """Hex digits that are equal only for plans that do the same."""
-        state = blake2b(digest_size=8)
         groups: dict[tuple[str, ...], int] = {}
-        for day in self.days:
-            if day.districts not in groups:
-                groups[day.districts] = len(groups)
-                state.update(repr(day.districts).encode())
-            state.update(f"{day.date}/{groups[day.districts]}/{day.edition}".encode())
-        state.update(repr(sorted((str(reason), count) for reason, count in self.skipped.items())).encode())
-        return state.hexdigest()
+        days = [
+            [day.date.isoformat(), groups.setdefault(day.districts, len(groups)), day.edition and day.edition.key]
+            for day in self.days
+        ]
+        skipped = sorted((str(reason), count) for reason, count in self.skipped.items())
+        return stable_digest({"districts": list(groups), "days": days, "skipped": skipped}, size=8)

@@ -26,6 +26,7 @@ from backfill.domain import (
     parsed_district,
     waiting_for_worker,
 )
+from backfill.domain.digest import stable_digest
 from backfill.domain.runtime_config import DEFAULT_CONFIG, RuntimeConfig
 from backfill.errors import (
     IdempotencyKeyReused,
@@ -107,10 +108,8 @@ class BackfillService:
         """
         job = self.job(job_id)
         districts = {parsed_district(district, "districts") for district in districts}
-        fingerprint = JobRequest(job_type=job.job_type, target_districts=tuple(sorted(districts))).fingerprint(
-            str(job_id), *sorted(codes)
-        )
-        key = _idempotency_key(by, idempotency_key, fingerprint)
+        retried = {"retryOf": str(job_id), "codes": sorted(codes), "districts": sorted(districts)}
+        key = _idempotency_key(by, idempotency_key, stable_digest(retried))
         return self._find_idempotent(key) or self._create(
             lambda: self._planner.retry(job, codes, districts), key, by, retry_of=job_id
         )
@@ -286,5 +285,4 @@ def _idempotency_key(by: Actor, key: str, fingerprint: str) -> IdempotencyKey | 
     """Operators do not share keys."""
     if not key:
         return None
-    scoped = JobRequest(job_type=JobType.DATA_COLLECTION).fingerprint(by.operator, key)
-    return IdempotencyKey(key=scoped, fingerprint=fingerprint)
+    return IdempotencyKey(key=stable_digest({"operator": by.operator, "key": key}), fingerprint=fingerprint)

@@ -123,3 +123,9 @@ def test_a_digest_differs_where_what_is_skipped_differs() -> None:
     reasons: list[dict[str, int]] = [{}, {SkipReason.STORED: 1}, {SkipReason.STORED: 2}, {SkipReason.UNCHANGED: 1}]
     plans = [replace(a_plan(), skipped=skipped) for skipped in reasons]
     assert len({plan.digest for plan in plans}) == 4
+
+
+def test_the_digest_of_a_plan_is_computed_from_named_fields_and_does_not_change_between_versions() -> None:
+    edition = an_edition(as_of=date(2024, 2, 9), is_final=True)
+    plan = Plan((PlannedDay(date(2024, 1, 31), ("all", "01"), edition),), skipped={"stored": 1})
+    assert plan.digest == "515f25fd292b3986"

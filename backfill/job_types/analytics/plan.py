@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from hashlib import blake2b
 from itertools import groupby
 from typing import TypeVar
 
@@ -25,6 +23,7 @@ from backfill.domain import (
     district_order,
     is_month_end,
 )
+from backfill.domain.digest import stable_digest
 from backfill.job_types.analytics.related_snapshots import LastOfMonth
 
 T = TypeVar("T", SnapshotFacts, ResultFacts)
@@ -32,7 +31,7 @@ T = TypeVar("T", SnapshotFacts, ResultFacts)
 
 def input_digest(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
     """A digest of the inputs of a result: its snapshot, the date's summary and the snapshot of the year before."""
-    return _digest(
+    return stable_digest(
         {
             "schemaVersion": SCHEMA_VERSION,
             "contentHash": own.content_hash,
@@ -44,11 +43,6 @@ def input_digest(own: SnapshotFacts, summary: SnapshotFacts | None, previous: Sn
             "previousHash": previous.content_hash if previous else None,
         }
     )
-
-
-def _digest(fields: Mapping[str, str | int | None]) -> str:
-    """A digest of named fields in the given order. Results store it, so the names and their order do not change."""
-    return blake2b(json.dumps(fields, separators=(",", ":")).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -68,12 +62,12 @@ class DayFacts:
 
     def input_digest_with_date(self, district: str) -> str:
         """The input digest of a result that depends on every district of the date: all charter dates are blank."""
-        return _digest({"inputDigest": self.input_digest(district), "districts": self._districts_digest})
+        return stable_digest({"inputDigest": self.input_digest(district), "districts": self._districts_digest})
 
     @cached_property
     def _districts_digest(self) -> str:
         names = sorted(self.snapshots.keys() - {SUMMARY})
-        return _digest({name: self.snapshots[name].content_hash for name in names})
+        return stable_digest({name: self.snapshots[name].content_hash for name in names})
 
     def is_done(self, district: str) -> bool:
         stored = self.results.get(district)
