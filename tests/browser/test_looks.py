@@ -49,7 +49,7 @@ def test_axe_finds_nothing_and_nothing_passes_the_edge(desk: Desk, scheme: str, 
 
 
 def test_what_a_job_waits_for_stays_within_the_window_however_long_its_words_are(desk: Desk) -> None:
-    desk.dashboard.play({"kind": "503", "times": -1})
+    desk.dashboard.play({"kind": "truncate", "match": "~", "times": -1})
     desk.client.set_limits(maxRequestsPerMinute=400, maxDelayMs=2000)
     desk.client.start("2023-07-01", "2023-12-31", cadence="month-ends", skipExisting=False)
     page = desk.open(viewport=NARROW)

@@ -485,7 +485,7 @@ def test_the_protocol_holds_whatever_happens_between_any_two_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R1.4, R3.1, R3.3, R7.2, R10.3"""
-    monkeypatch.setattr("backfill.engine.job_manager.SEGMENT_SIZE", 2)  # so that a few items make several segments
+    monkeypatch.setattr("backfill.engine.claim.SEGMENT_SIZE", 2)  # so that a few items make several segments
 
     class ProtocolHere(Protocol):
         pass
