@@ -50,8 +50,8 @@ def test_a_missing_database_is_a_503_with_a_sentence(sample: Dashboard, new_site
         answer = client.ask("GET", "/readyz")
         return answer.status_code == 503 and answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
 
-    eventually(refused, 30, "readyz says that the store does not answer")
+    eventually(refused, 30, "readyz says that the store does not respond")
     assert client.ask("GET", "/healthz").status_code == 200
     answer = client.ask("GET", "/api/admin/backfill/jobs")
     assert answer.status_code == 503
-    assert "does not answer" in answer.json()["error"]["message"]
+    assert "does not respond" in answer.json()["error"]["message"]
