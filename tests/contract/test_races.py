@@ -18,7 +18,10 @@ from tests.contract.backends import Backend
 from tests.contract.racers import Meet, Racers
 from tests.factories import CLOSE, DAY, NOW, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory, named_job
 
-pytestmark = pytest.mark.alone
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True),  # processes share them
+]
 
 ROUNDS = 20
 RACERS = 8
