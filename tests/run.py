@@ -1,7 +1,7 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
-The tests run in stages. The first stage runs two pytest runs at the same time: tests that compute, one for each core,
-and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage runs tests that
+The tests run in stages. The first stage runs two pytest runs at the same time: tests that compute, about one for each
+core, and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage runs tests that
 measure a pace or a delay (marker `paced`), three at a time. The last stage runs tests that provoke races (marker
 `alone`), one at a time. The runs share a template database and a Firestore emulator. `--cov` measures the coverage of
 the tests that compute; the other tests examine processes of their own, which are not measured.
@@ -47,7 +47,7 @@ class Run:
     options: tuple[str, ...]
 
 
-COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES), "--dist", "load"))
+COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES + 1), "--dist", "worksteal"))
 STAGES = (
     (
         COMPUTING,
