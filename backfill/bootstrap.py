@@ -32,7 +32,12 @@ def runtime_config() -> RuntimeConfig:
 def backfill_service() -> BackfillService:
     """Return the service of this process. Raises ValueError, with a message for the operator, for invalid settings."""
     config, storage = runtime_config(), open_storage(settings.BACKFILL_STORAGE)
-    client, now = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT), config.clock.now
+    now = config.clock.now
+    client = DashboardClient(
+        settings.BACKFILL_DASHBOARD_URL,
+        contact=settings.BACKFILL_CONTACT,
+        deadline=settings.BACKFILL_REQUEST_DEADLINE_SECONDS,
+    )
     robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=now)
     handlers = job_type_handlers(storage, client, executor=settings.BACKFILL_EXECUTOR, now=now, robots=robots)
     return BackfillService(storage, handlers, config, wake=wake_process_worker)

@@ -18,6 +18,7 @@ from backfill.storage import ADAPTERS
 
 _ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
 _MAX_DAYS = 36_500
+_MAX_SECONDS = 3600
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
 _HOST_AND_PORT = re.compile(rf"({_HOST.pattern}):\d{{1,5}}")
 _DATABASE_NAME = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
@@ -66,6 +67,12 @@ def days(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MAX_SECONDS):
+        raise ValueError(f"set it to a number of seconds from 1 to {_MAX_SECONDS:,}.")
+    return int(text)
+
+
 def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -88,6 +95,11 @@ def _is_web_address(url: str) -> bool:
     except ValueError:
         return False
     return address.scheme in {"http", "https"} and bool(address.hostname)
+
+
+def _shown(url: str) -> str:
+    """Return an address as it may appear in messages: without a user name and a password."""
+    return repr(re.sub(r"^([^/]*//)?.*@", r"\1", url, flags=re.DOTALL))
 
 
 def _hosts(settings: Any) -> str:
@@ -126,7 +138,7 @@ def _emulator(settings: Any) -> str:
 
 def _dashboard(settings: Any) -> str:
     url = settings.BACKFILL_DASHBOARD_URL
-    return "" if _is_web_address(url) else f"BACKFILL_DASHBOARD_URL is {url!r}, which is not a web address."
+    return "" if _is_web_address(url) else f"BACKFILL_DASHBOARD_URL is {_shown(url)}, which is not a web address."
 
 
 def _hours(settings: Any) -> str:
@@ -145,7 +157,8 @@ def _executor(settings: Any) -> str:
 
 def _webhook_url(settings: Any) -> str:
     url = settings.BACKFILL_WEBHOOK_URL
-    return "" if not url or _is_web_address(url) else f"BACKFILL_WEBHOOK_URL is {url!r}, which is not a web address."
+    # Without the address, which may contain a secret.
+    return "" if not url or _is_web_address(url) else "BACKFILL_WEBHOOK_URL is a text which is not a web address."
 
 
 def _webhook_secret(settings: Any) -> str:
@@ -251,6 +264,13 @@ SETTINGS = (
             "Set it to an e-mail address or a page; it is sent in the User-Agent.",
             is_deployment_warning=True,
         ),
+    ),
+    Setting(
+        "BACKFILL_REQUEST_DEADLINE_SECONDS",
+        "120",
+        "How long a complete request to the dashboard may take, from the connection to the last byte of the response. "
+        "1 to 3,600.",
+        seconds,
     ),
     Setting(
         "BACKFILL_IGNORE_ROBOTS",

@@ -26,11 +26,7 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("changes", "identity", "sentence"),
     [
-        (
-            {**GOOD, "BACKFILL_WEBHOOK_URL": "hooks.example.org"},
-            "backfill.E008",
-            "'hooks.example.org', which is not a web",
-        ),
+        ({**GOOD, "BACKFILL_WEBHOOK_URL": "hooks.example.org"}, "backfill.E008", "which is not a web address"),
         ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is not a web address"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
         ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "not valid base64"),
@@ -54,6 +50,15 @@ def test_a_bad_setting_is_named_with_what_to_do(
     assert message.id == identity
     assert sentence in message.msg
     assert message.hint
+
+
+@pytest.mark.parametrize(
+    "url", ["ann:sesame@host", "ftp://ann:sesame@host", "//ann:ses@me/sesame@[::1", "http://ann:sesame@"]
+)
+def test_a_check_does_not_show_the_password_of_an_address(settings: Settings, url: str) -> None:
+    messages = found(settings, **GOOD | {"BACKFILL_DASHBOARD_URL": url, "BACKFILL_WEBHOOK_URL": url})
+    assert {message.id for message in messages} == {"backfill.E004", "backfill.E008"}
+    assert not any("sesame" in message.msg or "ses@" in message.msg for message in messages)
 
 
 def test_firestore_needs_a_project_or_an_emulator_and_a_name_for_its_collections(
