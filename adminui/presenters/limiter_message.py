@@ -47,6 +47,8 @@ def waiting_message(job: Job) -> LimiterMessage:
 
 def pace_message(job: Job) -> str:
     """What sets the pace of a collection job."""
+    if job.progress.limiter.waits_for is WaitReason.RESPONSES:
+        return formatting.sentence(job.progress.limiter.reason)
     if job.progress.limiter.waits_for is WaitReason.SLOWED:
         return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
     if job.progress.limiter.waits_for is WaitReason.CRAWL_DELAY:

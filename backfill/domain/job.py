@@ -241,12 +241,12 @@ class Job:
         )
 
     def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
-        """A hold lasts from a back-off of the limiter until an item is settled or the allowed hours end."""
+        """A hold lasts from a back-off, or a wait for responses, until an item is settled or the allowed hours end."""
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
             return self.webhook_events.moving()
-        if limiter.state is LimiterState.BACKING_OFF:
+        if limiter.state is LimiterState.BACKING_OFF or limiter.waits_for is WaitReason.RESPONSES:
             return self.webhook_events.holding(limiter.reason, limiter.waiting_until, now)
         return self.webhook_events
 

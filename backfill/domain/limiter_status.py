@@ -22,6 +22,8 @@ class WaitReason(StrEnum):
     """The limits of the job; the next request starts in some seconds."""
     RETRY = "retry"
     """Failed items wait for their next attempt, and no other item can start."""
+    RESPONSES = "responses"
+    """Every request that may be sent is in flight, and its response takes long."""
     SLOWED = "slowed"
     """The rate is below the limit, because the dashboard asked for fewer requests."""
     CRAWL_DELAY = "crawl-delay"

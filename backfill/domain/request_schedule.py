@@ -116,3 +116,6 @@ class RequestSchedule:
     def slowed(self, asked_at: datetime, now: datetime) -> RequestSchedule:
         """With half the rate, because of the response to a request that started at `asked_at`."""
         return replace(self, pace=self.pace.slowed(asked_at, now))
+
+    def with_pace(self, pace: Pace) -> RequestSchedule:
+        return replace(self, pace=pace)

@@ -86,7 +86,7 @@ class Dashboard:
     """A dashboard whose robots.txt may change, and what a process knows of it."""
 
     def __init__(self, server: FaultServer, client: DashboardClient) -> None:
-        self.server, self.clock = server, FakeClock()
+        self.server, self.client, self.clock = server, client, FakeClock()
         self.robots = Robots(client, now=self.clock)
 
     def says(self, text: str | bytes, status: int = 200, **headers: str) -> None:
@@ -119,7 +119,7 @@ def test_it_is_read_at_the_root_of_the_host_once_a_day(path: str) -> None:
         limiter = limiter_of()
         for _ in range(5):
             it.robots.check(limiter, EXPORT)
-        it.robots.wait(limiter_of(), CALENDAR)
+        it.robots.wait(it.client, limiter_of(), CALENDAR)
         assert it.reads == 1
         it.clock.forward(hours=23, minutes=59)
         it.robots.check(limiter, EXPORT)
@@ -163,7 +163,7 @@ def test_a_job_waits_for_what_is_disallowed_and_goes_on_once_it_is_allowed() -> 
         it.says("User-agent: *\nDisallow: /")
         offset = 0.0
         limiter = limiter_of(clock=Clock(monotonic=lambda: time.monotonic() + offset))
-        thread = threading.Thread(target=it.robots.wait, args=(limiter, EXPORT), daemon=True)
+        thread = threading.Thread(target=it.robots.wait, args=(it.client, limiter, EXPORT), daemon=True)
         thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
         report = limiter.report()
@@ -189,7 +189,8 @@ def test_where_it_cannot_be_read_a_preview_says_so_and_a_job_waits(status: int) 
             it.robots.check(limiter_of(), EXPORT)
         limiter = limiter_of(replace(QUICK, min_delay_ms=50, max_delay_ms=100))
         it.robots = Robots(it.robots._client, now=limiter._now)
-        threads = [threading.Thread(target=it.robots.wait, args=(limiter, EXPORT), daemon=True) for _ in range(3)]
+        args = it.client, limiter, EXPORT
+        threads = [threading.Thread(target=it.robots.wait, args=args, daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.DOWN)
@@ -224,7 +225,8 @@ def test_a_local_problem_stays_one() -> None:
 def test_the_threads_of_a_job_read_it_once() -> None:
     with dashboard() as it:
         limiter = limiter_of()
-        threads = [threading.Thread(target=it.robots.wait, args=(limiter, EXPORT), daemon=True) for _ in range(8)]
+        args = it.client, limiter, EXPORT
+        threads = [threading.Thread(target=it.robots.wait, args=args, daemon=True) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -239,7 +241,7 @@ def test_a_job_that_is_cancelled_does_not_wait_for_robots_txt() -> None:
 
         def wait() -> None:
             with pytest.raises(Stopped):
-                it.robots.wait(limiter, EXPORT)
+                it.robots.wait(it.client, limiter, EXPORT)
             stopped.set()
 
         threading.Thread(target=wait, daemon=True).start()

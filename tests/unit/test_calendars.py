@@ -206,7 +206,9 @@ def test_a_throttling_dashboard_holds_everybody_and_is_asked_again() -> None:
     until = NOW + timedelta(seconds=2)
     it.dashboard.pages[JANUARY, False][:0] = [Throttled("Too many requests.", retry_at=until)]
     assert len(it.calendars.months(month_ends(JANUARY, JANUARY), NOW)) == 1
-    assert it.limiters[0].holds == [(until, "Too many requests.")]
+    assert it.limiters[0].holds == [
+        (until, f"Too many requests. No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC.")
+    ]
     assert it.limiters[0].back_offs == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -27,17 +27,23 @@ from backfill.domain import (
 from backfill.domain.clock import Clock
 from backfill.errors import (
     ConnectionFailed,
+    DashboardError,
+    DeadlineExceeded,
     HtmlPage,
     LeaseLost,
     LocalProblem,
+    MalformedRow,
     MissingColumn,
     NoRows,
     NotCsv,
+    NotSent,
     ServerError,
     Stopped,
     Throttled,
     TimedOut,
+    TooLarge,
     Truncated,
+    UnexpectedStatus,
 )
 from backfill.job_types.base import Execution
 from backfill.job_types.collection.calendars import Calendars
@@ -52,6 +58,7 @@ from tests.unit.fakes import (
     RecordingLimiter,
     ScriptedDashboard,
     a_month,
+    a_report,
     a_running_job,
     a_snapshot,
     an_edition,
@@ -158,24 +165,57 @@ def test_an_item_that_stays_in_trouble_fails_and_leaves_nothing_stored() -> None
     assert [failures for failures, _ in it.limiter.back_offs] == [1, 2, 3, 4]
 
 
-def test_what_asking_again_will_not_change_fails_at_once() -> None:
+@pytest.mark.parametrize(
+    "error", [NotCsv("neither"), UnexpectedStatus("403"), MalformedRow("two cells"), TooLarge("21 MB")]
+)
+def test_an_item_whose_report_stays_unusable_fails_after_five_attempts(error: DashboardError) -> None:
     """R5.4"""
-    it = Collecting().told(NotCsv("neither"), report=DISTRICT)
-    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NOT_CSV", "neither", 1, is_retryable=False)
-    assert it.asked == [CLUBS, DISTRICT]
-    assert (it.storage.snapshots.rows, it.limiter.back_offs) == ({}, [])
+    it = Collecting().told(*[error] * ATTEMPTS, report=DISTRICT)
+    assert it.do() == Outcome(
+        ITEM, OutcomeKind.FAILED, NOW, error.code, error.message, ATTEMPTS, is_retryable=error.is_retryable
+    )
+    assert it.asked == [CLUBS, *[DISTRICT] * (ATTEMPTS + 1)]  # the last one is a known report of another district
+    assert it.dashboard.asked[-1].district == "02"
+    assert it.storage.snapshots.rows == {}
+
+
+def test_a_request_that_cannot_be_sent_fails_its_item_at_once() -> None:
+    """R5.4"""
+    it = Collecting().told(NotSent("invalid"), report=DISTRICT)
+    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "DASHBOARD_ERROR", "invalid", 1, is_retryable=False)
+    assert (it.asked, it.limiter.back_offs) == ([CLUBS, DISTRICT], [])
+
+
+def test_an_item_whose_responses_reach_the_deadline_fails_after_three_attempts() -> None:
+    """R5.4"""
+    it = Collecting().told(*[DeadlineExceeded("Too slow.")] * 3, report=DISTRICT)
+    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "Too slow.", 3, is_retryable=True)
 
 
 # Throttling.
 
 
-def test_a_source_that_says_when_to_come_back_costs_no_attempt_and_holds_everybody() -> None:
+def paused(until: datetime) -> str:
+    return f"Too many requests. No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def test_a_requested_pause_costs_no_attempt_and_holds_every_request() -> None:
     """R12.4"""
     until = NOW + timedelta(minutes=2)
-    it = Collecting().told(*[Throttled("Too many requests.", retry_at=until)] * (ATTEMPTS + 3))
+    it = Collecting().told(*[Throttled("Too many requests.", retry_at=until)] * (ATTEMPTS - 1))
     assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
-    assert it.limiter.holds == [(until, "Too many requests.")] * (ATTEMPTS + 3)
+    assert it.limiter.holds == [(until, paused(until))] * (ATTEMPTS - 1)
     assert it.limiter.back_offs == []
+
+
+def test_an_item_that_always_gets_a_request_for_a_pause_fails_if_other_requests_succeed() -> None:
+    """R12.4"""
+    until = NOW + timedelta(minutes=2)
+    it = Collecting().told(*[Throttled("Too many requests.", retry_at=until)] * ATTEMPTS)
+    assert it.do() == Outcome(
+        ITEM, OutcomeKind.FAILED, NOW, "THROTTLED", "Too many requests.", ATTEMPTS, is_retryable=True
+    )
+    assert it.dashboard.asked[-1].district == "02"
 
 
 def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_costs_attempts() -> None:
@@ -189,7 +229,8 @@ def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_co
         True,
     )
     reasons = [reason for _, reason in it.limiter.holds]
-    assert reasons[:-1] == ["Too many requests."] * (ATTEMPTS - 1)
+    assert {reason.partition(" No request")[0] for reason in reasons[:-1]} == {"Too many requests."}
+    assert len(reasons) == ATTEMPTS
     assert "No usable response since" in reasons[-1]  # nobody else is asked for: something known decides
 
 
@@ -202,8 +243,8 @@ class Probing(RecordingLimiter):
     has_probed = False
 
     @contextmanager
-    def request(self, item: str = "", *, is_first: bool = False) -> Iterator[bool]:
-        with super().request(item, is_first=is_first) as asks_for_known:
+    def request(self, item: str = "", report: str = "", *, is_first: bool = False) -> Iterator[bool]:
+        with super().request(item, report, is_first=is_first) as asks_for_known:
             is_probe, self.has_probed = not self.has_probed, True
             yield is_probe or asks_for_known
 
@@ -212,7 +253,7 @@ class Probing(RecordingLimiter):
     ("planned", "stored", "district"),
     [((SUMMARY, "203", "F"), ("01",), "203"), ((SUMMARY,), ("201", "F"), "201"), ((SUMMARY,), (), "F")],
 )
-def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
+def test_a_probe_for_a_summary_requests_the_calendar_page_of_a_district_that_exists(
     planned: tuple[str, ...], stored: tuple[str, ...], district: str
 ) -> None:
     """No district exists in every program year."""
@@ -223,13 +264,67 @@ def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
     assert (it.dashboard.asked_pages, it.dashboard.asked_districts) == ([(DAY, False)], [district])
 
 
+@pytest.mark.parametrize(
+    ("planned", "snapshots", "probed"),
+    [(("01", "02", "03"), ("03",), "03"), (("01", "02"), (), "02"), (("01",), (), "F"), (("01",), ("01",), "F")],
+)
+def test_a_probe_for_a_district_requests_the_same_report_of_another_one(
+    planned: tuple[str, ...], snapshots: tuple[str, ...], probed: str
+) -> None:
+    it = Collecting(limiter=Probing)
+    it.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=("01", "F")))
+    for district in snapshots:
+        it.storage.snapshots.put(a_snapshot(district=district))
+    it.day = PlannedDay(DAY, planned, an_edition())
+    assert it.do().kind is OutcomeKind.PROCESSED
+    assert [(request.report, request.district) for request in it.dashboard.asked[:2]] == [
+        (CLUBS, probed),
+        (CLUBS, "01"),
+    ]
+
+
 # Empty reports.
 
 
-def test_a_report_that_stays_empty_is_believed_on_the_second_answer() -> None:
-    it = Collecting().told(NoRows("No rows."), NoRows("No rows."))
-    assert it.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 2)
-    assert it.asked == [CLUBS, CLUBS]
+def with_summary(it: Collecting, *districts: str, as_of: date = date(2024, 2, 9)) -> Collecting:
+    columns = '"REGION","DISTRICT","Paid Clubs"\r\n'
+    rows = "".join(f'"01","{district} ","3"\r\n' for district in districts)
+    content = f"{columns}{rows}Month of Jan, As of 02/09/2024\r\n".encode()
+    it.storage.snapshots.put(
+        a_snapshot(district=SUMMARY, as_of=as_of, reports={ReportName.SUMMARY: a_report(content, len(districts))})
+    )
+    return it
+
+
+@pytest.mark.parametrize("listed", [("02", "F"), ()])
+def test_a_report_without_rows_is_not_published_if_the_summary_lacks_its_district(listed: tuple[str, ...]) -> None:
+    it = with_summary(Collecting(), *listed).told(NoRows("No rows."))
+    assert it.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
+    assert it.asked == [CLUBS]
+    assert set(it.storage.snapshots.rows) == {(DAY, SUMMARY)}
+
+
+@pytest.mark.parametrize("listed", [("1", "02"), None])
+def test_a_report_without_rows_is_a_failure_if_the_summary_has_its_district_or_is_unknown(
+    listed: tuple[str, ...] | None,
+) -> None:
+    """R5.4"""
+    it = Collecting() if listed is None else with_summary(Collecting(), *listed)
+    it.told(*[NoRows("No rows.")] * ATTEMPTS)
+    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NO_ROWS", "No rows.", ATTEMPTS, is_retryable=True)
+
+
+def test_the_summary_of_another_edition_does_not_decide_whether_a_district_is_published() -> None:
+    it = with_summary(Collecting(), "02", as_of=date(2024, 2, 8)).told(*[NoRows("No rows.")] * ATTEMPTS)
+    assert it.do().kind is OutcomeKind.FAILED
+
+
+def test_a_date_whose_summary_stays_empty_is_not_published() -> None:
+    it = Collecting().told(NoRows("No rows."))
+    it.dashboard.answers[ReportName.SUMMARY, SUMMARY] += [NoRows("None."), NoRows("None.")]
+    summary = WorkItem(DAY, SUMMARY)
+    assert it.do(summary) == Outcome(summary, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "None.", 2)
+    assert it.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
     assert it.storage.snapshots.rows == {}
 
 

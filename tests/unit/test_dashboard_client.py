@@ -28,8 +28,10 @@ from backfill.domain import Edition, ProgramYear, ReportName
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
+    DeadlineExceeded,
     HtmlPage,
     NotCsv,
+    NotSent,
     Overloaded,
     ServerError,
     Throttled,
@@ -249,11 +251,17 @@ def test_trouble_of_the_server_may_pass(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 403, 404, 410])
-def test_a_status_that_the_protocol_does_not_know_is_refused(status: int) -> None:
+def test_a_status_that_the_protocol_does_not_define_is_unexpected(status: int) -> None:
     error = report_answered_with(status=status)
-    assert (type(error), error.is_retryable) == (UnexpectedStatus, False)
+    assert (type(error), error.is_retryable, error.status) == (UnexpectedStatus, True, status)
     assert f'"{status} ' in error.message
     assert "BACKFILL_DASHBOARD_URL" in error.message
+
+
+@pytest.mark.parametrize("status", [408, 421, 425])
+def test_a_status_that_concerns_the_connection_is_transient(status: int) -> None:
+    error = report_answered_with(status=status)
+    assert (type(error), error.is_retryable, error.status) == (TransientDashboardError, True, status)
 
 
 @pytest.mark.parametrize("location", ["/error.aspx", "/Error.aspx?aspxerrorpath=/x", f"{BASE}/error.aspx"])
@@ -277,12 +285,12 @@ def test_a_redirect_to_elsewhere_is_never_followed_but_named(location: str) -> N
         (429, "120", timedelta(seconds=120)),
         (503, "120", timedelta(seconds=120)),
         (429, " 1.5 ", timedelta(seconds=1.5)),
-        (429, "0", timedelta()),
-        (429, "-7", timedelta()),
+        (429, "0", None),
+        (429, "-7", None),
         (429, "9" * 400, timedelta(days=1)),
         (429, "Sun, 01 Nov 2026 12:00:30 GMT", timedelta(seconds=30)),
         (429, "Sun, 01 Nov 2026 12:00:30 -0000", timedelta(seconds=30)),
-        (429, "Sat, 31 Oct 2026 12:00:00 GMT", timedelta()),
+        (429, "Sat, 31 Oct 2026 12:00:00 GMT", None),
         (429, "Sun, 01 Nov 9999 12:00:00 GMT", timedelta(days=1)),
         (429, "nan", None),
         (429, "soon", None),
@@ -364,7 +372,8 @@ def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> Non
         (requests.exceptions.ChunkedEncodingError(IncompleteRead(b"", 10)), Truncated, True),
         (requests.exceptions.SSLError("certificate verify failed"), ConnectionFailed, True),
         (requests.exceptions.ProxyError(), ConnectionFailed, True),
-        (requests.exceptions.InvalidHeader("no header"), DashboardError, False),
+        (requests.exceptions.InvalidHeader("two lengths"), ConnectionFailed, True),
+        (requests.exceptions.UnrewindableBodyError(), NotSent, False),
     ],
 )
 def test_every_error_of_the_http_library_becomes_one_of_ours(
@@ -584,7 +593,7 @@ def test_a_body_that_trickles_for_ever_is_timed_out() -> None:
 
     began = time.monotonic()
     error = failure_of(trickle, read_timeout=5, deadline=0.3)
-    assert type(error) is TimedOut
+    assert type(error) is DeadlineExceeded
     assert "too slowly" in error.message
     assert time.monotonic() - began < 5
 

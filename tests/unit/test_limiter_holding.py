@@ -260,6 +260,66 @@ def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_
     assert source.ended == {"A": "GIVEN_UP after 5"}
 
 
+# Long responses.
+
+
+def test_a_wait_for_long_responses_is_reported_with_its_duration() -> None:
+    limiter = limiter_of(MemoryStorage())
+    ends = clock.event()
+
+    def request() -> None:
+        with limiter.request():
+            ends.wait()
+
+    threads = [clock.thread(request, f"item-{number}") for number in range(4)]
+    for thread in threads:
+        thread.start()
+    clock.sleep(4)
+    assert limiter.report().reason == "The dashboard responds; the rate is 6,000 requests a minute."
+    clock.sleep(36)
+    report = limiter.report()
+    assert report.reason == "Waiting for 3 responses, the oldest for 40 s."
+    assert (report.state, report.waits_for, limiter.is_holding) == (LimiterState.RUNNING, WaitReason.RESPONSES, False)
+    ends.set()
+    for thread in threads:
+        thread.join()
+    assert limiter.report().waits_for is None
+
+
+def test_a_long_response_is_not_reported_while_other_requests_can_start() -> None:
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, min_delay_ms=3000, max_delay_ms=3000))
+    ends = clock.event()
+
+    def request() -> None:
+        with limiter.request():
+            ends.wait()
+
+    threads = [clock.thread(request, f"item-{number}") for number in range(3)]
+    for thread in threads:
+        thread.start()
+    clock.sleep(5.5)  # two requests are in flight, and the third starts at 6 s
+    assert limiter.report().waits_for is not WaitReason.RESPONSES
+    clock.sleep(1)
+    assert limiter.report().reason.startswith("Waiting for 3 responses, the oldest for ")
+    ends.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_long_probe_of_an_outage_is_reported_instead_of_the_time_of_the_next_one() -> None:
+    limiter = limiter_of(MemoryStorage())
+    with limiter.item("A"), limiter.item("B"):
+        for item in "ABABA":
+            with suppress(ServerError), limiter.request(item):
+                raise ServerError("It answered 500.")
+        assert "The next request is sent at " in limiter.report().reason
+        with limiter.request("A"):
+            clock.sleep(30)
+            report = limiter.report()
+    assert report.waits_for is WaitReason.DOWN
+    assert "It answered 500. Waiting for 1 response for 30 s. This does not count" in report.reason
+
+
 # The rate.
 
 
@@ -288,6 +348,29 @@ def test_where_nothing_is_answered_the_rate_is_not_what_is_wrong() -> None:
                 raise Overloaded("503")
     assert limiter.report().down_since is not None
     assert limiter.report().pace == pytest.approx(full / 2, rel=0.05)
+
+
+def test_an_item_that_alone_is_throttled_until_it_fails_does_not_keep_the_rate_reduced() -> None:
+    """The rate of all processes is restored, unless another response halved it since."""
+    storage = MemoryStorage()
+    limiter, other = limiter_of(storage), limiter_of(storage)
+    full = limiter.report().pace
+    assert full is not None
+    for is_halved_since in (False, True):
+        with limiter.item("A"), limiter.item("B"):
+            for _ in range(ATTEMPTS):
+                with suppress(Throttled), limiter.request("A"):
+                    raise Throttled("429")
+                with limiter.request("B"):
+                    pass
+            with pytest.raises(GivenUp), limiter.request("A"):
+                pass
+            assert limiter.report().pace == pytest.approx(full / 2, rel=0.1)
+            if is_halved_since:
+                refused(limiter, Throttled("429"))
+        with other.request():
+            pass
+        assert other.report().pace == pytest.approx(full / 4 if is_halved_since else full, rel=0.1)
 
 
 def test_other_trouble_does_not_lower_the_pace() -> None:

@@ -120,6 +120,7 @@ def crash_isolation_from_json(value: Mapping[str, Any]) -> CrashIsolation:
 def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
     """The counts, which every list shows, and the detail, which only a job's own page does."""
     limiter = progress.limiter
+    waits_for_responses = limiter.waits_for is WaitReason.RESPONSES
     counts = {
         "total": progress.total_items,
         "expectedSkips": progress.expected_skips,
@@ -135,8 +136,10 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
             "waiting_until": _text(limiter.waiting_until),
             "down_since": _text(limiter.down_since),
             "reason": storable(limiter.reason),
-            "waits_for": str(limiter.waits_for) if limiter.waits_for else None,
+            "waits_for": str(limiter.waits_for) if limiter.waits_for and not waits_for_responses else None,
         },
+        # A field of its own: version 0.1 cannot read a job with an unknown reason.
+        "waitsForResponses": waits_for_responses,
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
         "course": {**asdict(progress.throughput), "measured_at": _text(progress.throughput.measured_at)},
@@ -167,7 +170,7 @@ def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
 
 
 def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
-    waits_for = counts["limiter"].get("waits_for")
+    waits_for = WaitReason.RESPONSES if counts.get("waitsForResponses") else counts["limiter"].get("waits_for")
     limiter = {
         **counts["limiter"],
         "state": LimiterState(counts["limiter"]["state"]),
