@@ -19,7 +19,7 @@ from adminui.presenters.status import IDLE, NO_JOB, StatusBadge, status_badge, t
 from adminui.presenters.status_message import StatusMessage, resumed_message, status_message
 from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
-_VERSION = 3
+_VERSION = 4
 """Part of the ETag. Increase it if the card shows something else for the same job."""
 
 
@@ -54,6 +54,7 @@ class JobCard:
     is_pausable: bool = False
     is_cancellable: bool = False
     is_resumable: bool = False
+    can_end_hold: bool = False
     can_lower: bool = False
     last_job: StatusBadge | None = None
     """Status of the last job, if no job is active and the last one needs no attention."""
@@ -157,6 +158,7 @@ def job_card(
         is_pausable=status in {Status.PENDING, Status.RUNNING},
         is_cancellable=status.is_active and status is not Status.CANCELLING,
         is_resumable=status in {Status.PAUSED, Status.PAUSING},
+        can_end_hold=job.can_end_hold,
         can_lower=status.is_active and status is not Status.CANCELLING,
     )
 

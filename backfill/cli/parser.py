@@ -41,6 +41,7 @@ def add_arguments(parser: CommandParser) -> None:
         ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s."),
         ("pause", "Pause a job."),
         ("resume", "Resume a paused job."),
+        ("try-now", "End the wait of a job, for example after a long Retry-After: its next request is sent now."),
     ):
         command(name, f"{description} The default is the active job.", _job(is_optional=True), _json(), _operator())
     retry = command("retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _wait())

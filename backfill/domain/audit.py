@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     RESUMED = "resumed"
     LOWERED_LIMITS = "lowered-limits"  # of an active job
     CHANGED_LIMITS = "changed-limits"  # of the next job
+    TRIED_NOW = "tried-now"  # ended a wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,12 @@ class AuditEntry:
 def job_changes(before: Job | None, after: Job) -> Changes:
     """Changes of the fields that operators control; for a new job, all of them."""
     return _differences(_facts_of(before) if before else {}, _facts_of(after))
+
+
+def hold_changes(before: Job) -> Changes:
+    """The end of the wait that an operator ended."""
+    until = before.progress.limiter.waiting_until
+    return {"waitingUntil": (until.isoformat() if until else None, None)}
 
 
 def limit_changes(before: RateLimits, after: RateLimits) -> Changes:

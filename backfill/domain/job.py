@@ -10,7 +10,7 @@ from uuid import UUID
 from backfill.domain.crash_isolation import CrashIsolation
 from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
-from backfill.domain.limiter_status import LimiterState, WaitReason
+from backfill.domain.limiter_status import ENDED_BY_OPERATORS, LimiterState, WaitReason
 from backfill.domain.progress import Progress
 from backfill.domain.rate_limits import RateLimits
 from backfill.domain.status import TRANSITIONS, Status
@@ -156,6 +156,18 @@ class Job:
         if self.status is Status.PAUSED:
             return replace(_moved(self, Status.PENDING), progressed_at=now)
         raise InvalidJobState(f"Job {self.id} is {self.status}; only a paused job can be resumed.")
+
+    @property
+    def can_end_hold(self) -> bool:
+        """Whether it waits for a time that an operator can end."""
+        return self.status is Status.RUNNING and self.progress.limiter.waits_for in ENDED_BY_OPERATORS
+
+    def hold_ended(self, now: datetime) -> Job:
+        """With the request to send the next request now."""
+        if not self.can_end_hold:
+            reason = f" {self.progress.limiter.reason}" if self.status is Status.RUNNING else ""
+            raise InvalidJobState(f"Job {self.id} is {self.status} and has no wait that can be ended.{reason}")
+        return replace(self, webhook_events=replace(self.webhook_events, hold_ended_at=now))
 
     def limits_lowered(self, limits: RateLimits) -> Job:
         """With lower limits from now on. Raises InvalidJobState for higher limits, which only the next job can use."""

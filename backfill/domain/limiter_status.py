@@ -42,6 +42,10 @@ class WaitReason(StrEnum):
     """The dashboard's robots.txt does not allow the requests."""
 
 
+ENDED_BY_OPERATORS = frozenset({WaitReason.ASKED_TO_WAIT, WaitReason.DOWN, WaitReason.LOCAL, WaitReason.ROBOTS})
+"""The reasons for waits that an operator can end early."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterReport:
     """What the limiter does and why it waits."""

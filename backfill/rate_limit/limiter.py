@@ -149,14 +149,17 @@ class Limiter:
 
     # Waits for something other than the rate.
 
-    def hold_for(self, waits_for: WaitReason, sentence: str, seconds: float) -> None:
-        """Wait before the next attempt to reach a dependency, and report `sentence` until `resume`. Raises Stopped."""
+    def hold_for(self, waits_for: WaitReason, sentence: str, seconds: float) -> bool:
+        """Wait before the next attempt to reach a dependency, and report `sentence` until `resume`. Raises Stopped.
+
+        Return whether an operator ended the wait.
+        """
         with self._changed:
             ends = self._clock() + seconds
             self._held_up = waits_for, ends, sentence
             if waits_for is WaitReason.DOWN:
                 self._breaker.open(self._now())
-            self._waits.wait_until(ends)
+            return self._waits.wait_until(ends)
 
     def resume(self) -> None:
         """The dependency is available again."""
@@ -169,6 +172,18 @@ class Limiter:
             self._waits.check()
 
     # Control by the runner.
+
+    def end_hold(self) -> None:
+        """End the current hold, for all processes, and every wait after a failure: the next request starts now."""
+        self._shared.end_hold(None)
+        with self._changed:
+            self._reservations.end_hold()
+            self._local.try_now(self._clock())
+            self._waits.end_all()
+
+    def end_earlier_hold(self, ended_at: datetime) -> None:
+        """End the hold of the previous runner if an operator ended it at that time."""
+        self._shared.end_hold(ended_at)
 
     def lower(self, limits: RateLimits) -> None:
         """Use other limits from the next start on."""

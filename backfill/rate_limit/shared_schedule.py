@@ -46,6 +46,9 @@ class SharedSchedule:
     def hold(self, until: datetime, reason: str) -> None:
         self._apply(lambda schedule: schedule.held(until, reason, self._clock.now()))
 
+    def end_hold(self, set_before: datetime | None) -> None:
+        self._apply(lambda schedule: schedule.without_hold(set_before))
+
     def slow(self, asked_at: datetime, item: str) -> None:
         """Halve the rate of all processes, because of the response to a request that started at `asked_at`."""
         with self._lock:

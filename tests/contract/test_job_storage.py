@@ -147,6 +147,7 @@ FULL_JOB = Job(
             event=WebhookEventType.HELD, at=NOW, sentence="The dashboard answered 503.", due_at=None, attempts=1
         ),
         held_since=NOW + timedelta(microseconds=1),
+        hold_ended_at=NOW + timedelta(microseconds=2),
     ),
     error="All 6 items failed.",
     segments=2,
@@ -176,6 +177,13 @@ def test_a_job_comes_back_with_every_field_as_it_was_to_the_microsecond(storage:
     assert not left_out, "the job of this test must have a value of its own in every field"
     assert created(storage, FULL_JOB) == FULL_JOB
     assert storage.jobs.get(FULL_JOB.id) == FULL_JOB
+
+
+@pytest.mark.parametrize("reason", [None, *WaitReason])
+def test_a_reason_to_wait_comes_back(storage: Storage, reason: WaitReason | None) -> None:
+    progress = Progress(total_items=1, limiter=LimiterReport(waits_for=reason))
+    job = created(storage, JobFactory.build(progress=progress))
+    assert storage.jobs.get(job.id).progress.limiter.waits_for is reason  # type: ignore[union-attr]
 
 
 def test_a_new_job_with_nothing_in_it_comes_back_equal(storage: Storage) -> None:

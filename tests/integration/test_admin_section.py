@@ -121,6 +121,7 @@ def test_staff_without_the_permission_are_told_which_one_to_ask_for(staff_with: 
         ("jobs/{job}/cancel/", "Can change backfill job"),
         ("jobs/{job}/pause/", "Can change backfill job"),
         ("jobs/{job}/resume/", "Can change backfill job"),
+        ("jobs/{job}/try-now/", "Can change backfill job"),
         ("jobs/{job}/lower/", "Can change backfill job"),
         ("jobs/{job}/retry/", "Can change backfill job"),
     ],

@@ -320,6 +320,81 @@ def test_a_long_probe_of_an_outage_is_reported_instead_of_the_time_of_the_next_o
     assert "It answered 500. Waiting for 1 response for 30 s. This does not count" in report.reason
 
 
+# Waits that an operator ends.
+
+
+def test_the_message_of_a_requested_pause_names_its_end() -> None:
+    limiter = limiter_of(MemoryStorage())
+    until = clock.now() + timedelta(hours=24)
+    refused(limiter, Throttled('The dashboard answered "429".', retry_at=until))
+    report = limiter.report()
+    assert report.reason == f'The dashboard answered "429". No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC.'
+    assert report.waits_for is WaitReason.ASKED_TO_WAIT
+
+
+def test_a_pause_that_an_operator_ends_is_over_for_every_process() -> None:
+    storage = MemoryStorage()
+    limiter, began = limiter_of(storage), clock.monotonic()
+    refused(limiter, Throttled("429", retry_at=clock.now() + timedelta(hours=24)))
+    source = ResponsePolicy(limiter, "AB")
+    source.begin()
+    clock.sleep(60)
+    assert source.ended == {}
+    limiter.end_hold()
+    source.join(5)
+    assert set(source.ended.values()) == {"done after 0"}
+    other = limiter_of(storage, max_wait=5)
+    with other.request():
+        pass
+    assert clock.monotonic() - began < 70
+
+
+def test_an_outage_is_probed_at_once_if_an_operator_ends_the_wait() -> None:
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=300_000, backoff_multiplier=10))
+    source = ResponsePolicy(limiter, "ABC")
+    source.is_down = True
+    source.begin()
+    assert clock.eventually(lambda: len(source.failed_at) >= 9, within=1000)
+    source.is_down = False
+    clock.sleep(1)
+    limiter.end_hold()
+    source.join(5)
+    assert set(source.ended.values()) == {"done after 0"}
+
+
+def test_the_wait_after_a_local_problem_and_for_a_dependency_can_be_ended() -> None:
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, min_delay_ms=60_000, max_delay_ms=300_000))
+    ended = []
+
+    def wait() -> None:
+        ended.append(limiter.hold_for(WaitReason.ROBOTS, "robots.txt does not allow it.", 86_400))
+        limiter.resume()
+        with limiter.request():
+            pass
+
+    refused(limiter, LocalProblem("DNS does not resolve it."))
+    thread = clock.thread(wait, "waits")
+    thread.start()
+    clock.sleep(1)
+    limiter.end_hold()
+    thread.join(10)
+    assert ended == [True]
+    assert limiter.hold_for(WaitReason.ROBOTS, "robots.txt does not allow it.", 1) is False
+
+
+def test_a_hold_that_was_ended_before_a_takeover_stays_ended_and_a_later_one_stays() -> None:
+    storage = MemoryStorage()
+    limiter_of(storage).hold(clock.now() + timedelta(hours=24), "429")
+    ended_at = clock.now() + timedelta(seconds=1)
+    clock.sleep(2)
+    limiter_of(storage).end_earlier_hold(ended_at)
+    assert storage.control.update_schedule(lambda schedule: schedule).hold(clock.now()) is None
+    until = clock.now() + timedelta(hours=24)
+    limiter_of(storage).hold(until, "429")
+    limiter_of(storage).end_earlier_hold(ended_at)
+    assert storage.control.update_schedule(lambda schedule: schedule).hold(clock.now()) == until
+
+
 # The rate.
 
 

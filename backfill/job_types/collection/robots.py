@@ -60,23 +60,26 @@ class Robots:
                 limiter.resume()  # the limiter waits before the next attempt and reports why
                 is_held = False
             except DisallowedByRobots as exc:
-                limiter.hold_for(
-                    WaitReason.ROBOTS,
-                    f"{exc.message} This does not count against any item.",
-                    self._seconds_to_next_read(),
-                )
+                sentence = f"{exc.message} This does not count against any item."
+                if limiter.hold_for(WaitReason.ROBOTS, sentence, self._seconds_to_next_read()):
+                    self._forget()
                 is_held = True
             except RobotsUnavailable as exc:
                 sentence = (
                     f"The dashboard counts as down. {exc.message} The job retries and then continues automatically. "
                     "This does not count against any item."
                 )
-                limiter.hold_for(WaitReason.DOWN, sentence, self._seconds_to_retry())
+                if limiter.hold_for(WaitReason.DOWN, sentence, self._seconds_to_retry()):
+                    self._forget()
                 is_held = True
             else:
                 if is_held:
                     limiter.resume()
                 return
+
+    def _forget(self) -> None:
+        """Read the file again before the next request: an operator does not want to wait."""
+        self._read = self._unavailable = None
 
     def _check(self, client: DashboardClient, limiter: Limiter, path: str, max_wait: float) -> None:
         rules = self._current() or self._fetched(client, limiter, max_wait)

@@ -42,6 +42,7 @@ def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
         "ended": _event_to_json(webhook_events.ended),
         "held": _event_to_json(webhook_events.held),
         "heldSince": _text(webhook_events.held_since),
+        "holdEndedAt": _text(webhook_events.hold_ended_at),
     }
 
 
@@ -51,6 +52,7 @@ def webhook_events_from_json(value: Mapping[str, Any]) -> WebhookEvents:
         ended=_event_from_json(value.get("ended")),
         held=_event_from_json(value.get("held")),
         held_since=_instant(value.get("heldSince")),
+        hold_ended_at=_instant(value.get("holdEndedAt")),
     )
 
 
