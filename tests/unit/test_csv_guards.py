@@ -18,6 +18,7 @@ from backfill.errors import (
     MissingColumn,
     NoRows,
     NotCsv,
+    TooLarge,
     Truncated,
     WrongAsOf,
     WrongDistrict,
@@ -247,6 +248,13 @@ def test_a_footer_that_names_no_month_or_no_day_is_refused(footer: bytes) -> Non
 def test_a_row_with_another_number_of_cells_is_refused_by_its_number(row: tuple[str, ...]) -> None:
     with pytest.raises(MalformedRow, match=rf"{len(row)} cells in row 2, and 10 in its header"):
         check(export([CLUB, row, CLUB]), REQUEST)
+
+
+def test_a_report_with_more_than_20_000_rows_is_too_large() -> None:
+    rows = line(CLUB) * 20_000
+    assert check(line(CLUB_COLUMNS) + rows + FOOTER, REQUEST).rows == 20_000
+    with pytest.raises(TooLarge, match="has more than 20,000 rows"):
+        check(line(CLUB_COLUMNS) + rows + line(CLUB) + FOOTER, REQUEST)
 
 
 def test_a_quote_that_is_never_closed_is_a_malformed_row() -> None:

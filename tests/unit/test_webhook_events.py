@@ -75,6 +75,27 @@ def test_a_hold_is_told_once_when_it_has_lasted() -> None:
     assert jobs[lasting - 1].webhook_events.held is None
 
 
+def test_a_wait_for_responses_is_a_hold_after_five_minutes_without_a_settled_item() -> None:
+    lasting = int(HOLD_REPORTED_AFTER / SECOND)
+    job = a_running_job()
+    limiter = LimiterReport(
+        state=LimiterState.RUNNING,
+        waits_for=WaitReason.RESPONSES,
+        reason="Waiting for 3 responses, the oldest for 40 s.",
+    )
+    jobs = []
+    for seconds in range(lasting + 1):
+        settled = int(seconds >= 10)  # the hold begins again after a settled item
+        progress = Progress(total_items=6, processed=settled, limiter=limiter)
+        job = job.recorded(job.token, progress, 1, NOW + seconds * SECOND, moves=True)
+        jobs.append(job)
+    assert told(jobs) == []
+    job = job.recorded(job.token, progress, 1, NOW + (lasting + 11) * SECOND, moves=True)
+    (event,) = told([*jobs, job])
+    assert event.sentence == "Waiting for 3 responses, the oldest for 40 s."
+    assert job.recorded(job.token, replace(progress, processed=2), 1, NOW, moves=True).webhook_events.held_since is None
+
+
 def test_the_hours_that_are_not_allowed_are_no_part_of_a_hold() -> None:
     """A job that was held up for a moment before a night's end is not held up since then in the evening."""
     job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF)
