@@ -50,7 +50,7 @@ def _pace(job: Job) -> Detail | None:
     pace, may = job.progress.items_per_minute, allowed_items_per_minute(job)
     if pace is None and job.status is not Status.RUNNING:
         return None
-    value = _("Known after a minute") if pace is None else formatting.items_a_minute(pace)
+    value = _("Known after two minutes") if pace is None else formatting.items_a_minute(pace)
     note = _("the limit allows about %(number)s") % {"number": formatting.number(round(may))} if may else ""
     return Detail(_("Pace"), value, _("before it was paused") if job.status is Status.PAUSED else note)
 
@@ -78,9 +78,13 @@ def _requests(job: Job) -> Detail | None:
     limiter = job.progress.limiter
     if job.ended_at:
         return Detail(_("Requests"), _sent(job))
-    note = _("%(number)s of %(limit)s this minute; %(state)s") % {
-        "number": formatting.number(limiter.requests_this_minute),
-        "limit": formatting.number(job.config.rate_limits.max_requests_per_minute),
+    limit, made = job.config.rate_limits.max_requests_per_minute, limiter.requests_this_minute
+    words = _("%(number)s of %(limit)s this minute; %(state)s")
+    if made > limit:
+        words = _("%(number)s in the last minute, before the limit was lowered to %(limit)s; %(state)s")
+    note = words % {
+        "number": formatting.number(made),
+        "limit": formatting.number(limit),
         "state": _STATES[limiter.state],
     }
     return Detail(_("Requests"), _sent(job), note)

@@ -59,14 +59,17 @@ class ItemList:
 def job_parameters(job: Job, now: datetime) -> list[Detail]:
     """The parameters with which the job was started."""
     config = job.config
+    again = _("%(done)s again") % {"done": _(job.job_type.description.participle)}
     facts = [
         Detail(_("Job"), str(job.id)),
         Detail(_("Range"), f"{formatting.dates(config)}, {str(formatting.CADENCES[config.cadence]).lower()}"),
         Detail(_("Districts"), formatting.districts(config.target_districts) or _("all districts of the calendar")),
-        Detail(_("Stored items"), _("skipped") if config.skip_existing else _("fetched again")),
-        Detail(_("Limits"), ", ".join(formatting.limits(config.rate_limits))),
+        Detail(_("Stored items"), _("skipped") if config.skip_existing else again),
+        Detail(_("Limits"), ", ".join(formatting.limits(config.initial_limits or config.rate_limits))),
         Detail(_("Requested"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
     ]
+    if config.initial_limits:
+        facts.append(Detail(_("Limits lowered to"), ", ".join(formatting.limits(config.rate_limits))))
     if job.resumed_at:
         facts.append(Detail(_("Last resumed"), formatting.when(job.resumed_at, now)))
     if job.cancelled_at:

@@ -40,7 +40,7 @@ def allowed_items_per_minute(job: Job) -> float | None:
 
 def sparkline(job: Job) -> Sparkline | None:
     """None if fewer than two full minutes are known."""
-    minutes = job.progress.minutes[:-1] if job.status.is_active else job.progress.minutes
+    minutes = job.progress.complete_minutes
     if len(minutes) < 2:
         return None
     limit = allowed_items_per_minute(job)

@@ -25,6 +25,11 @@ class TypeChoice:
     label: str
     description: str
     dates_help: str
+    skip_label: str
+    skip_help: str
+    start_date: str
+    """The dates with which the form of this type begins."""
+    end_date: str
     is_chosen: bool
 
 
@@ -75,7 +80,7 @@ def start_panel(
     values = _values(form, initial, now.date())
     job_type = JobType(values["job_type"]) if values["job_type"] in handlers else handlers[0]
     chosen = set(values["districts"])
-    yesterday = now.date() - timedelta(days=1)
+    yesterday, default = now.date() - timedelta(days=1), presets(now.date())[0]
     return StartPanel(
         types=[
             TypeChoice(
@@ -83,6 +88,10 @@ def start_panel(
                 label=formatting.job_type(kind),
                 description=_(kind.description.summary),
                 dates_help=_(kind.description.dates_help),
+                skip_label=_(kind.description.skip_label),
+                skip_help=_(kind.description.skip_help),
+                start_date=default.start if kind.description.requires_dates else "",
+                end_date=default.end if kind.description.requires_dates else "",
                 is_chosen=kind is job_type,
             )
             for kind in handlers
@@ -131,10 +140,11 @@ def start_blocked(
 def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> Mapping[str, Any]:
     default = presets(today)[0]
     if form is None:
+        has_dates = JobType(initial.get("job_type", JobType.DATA_COLLECTION)).description.requires_dates
         return {
             "job_type": "",
-            "start_date": default.start,
-            "end_date": default.end,
+            "start_date": default.start if has_dates else "",
+            "end_date": default.end if has_dates else "",
             "cadence": default.cadence if "start_date" not in initial else Cadence.MONTH_ENDS,
             "districts": (),
             "districts_text": "",

@@ -177,12 +177,17 @@ def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> Sta
 
 def _completed(job: Job, now: datetime) -> StatusMessage:
     progress, time = job.progress, formatting.at(job.ended_at or now, now)
+    done = {"done": _(job.job_type.description.done)}
     if not progress.failed:
         lead = _("Completed %(time)s.") % {"time": time}
         return StatusMessage(
-            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was stored or skipped.")
+            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was %(done)s or skipped.") % done
         )
-    lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
+    lead = _("Ended %(time)s with %(items)s not %(done)s.") % {
+        "time": time,
+        "items": formatting.items(progress.failed),
+        **done,
+    }
     rest = _("All other items are done.")
     retryable = sum(group.items for group in progress.failures if group.is_retryable)
     if retryable:

@@ -37,6 +37,8 @@ class JobConfig:
     cadence: Cadence = Cadence.DAILY
     skip_existing: bool = True
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    initial_limits: RateLimits | None = None
+    """The limits with which the job was started, if they were lowered since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,8 @@ class Job:
                 "The limits of a running job can only be lowered (fewer requests, longer delays); "
                 "set higher ones for the next job."
             )
-        return replace(self, config=replace(self.config, rate_limits=limits))
+        initial = self.config.initial_limits or self.config.rate_limits
+        return replace(self, config=replace(self.config, rate_limits=limits, initial_limits=initial))
 
     def displaced(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job | None:
         """Failed, to make room for a new job; None if it is not stale."""

@@ -22,6 +22,7 @@ from backfill.domain import (
     Progress,
     Status,
     StoredLimits,
+    ThroughputHistory,
     missing_worker,
     parsed_district,
     waiting_for_worker,
@@ -145,7 +146,11 @@ class BackfillService:
             progressed_at=now,
             retry_of=retry_of,
             idempotency=key,
-            progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
+            progress=Progress(
+                total_items=preview.plan.total_items,
+                expected_skips=preview.plan.skipped_items,
+                throughput=ThroughputHistory(expected_each=preview.expected_each),
+            ),
         )
         audit_log = AuditLog(by, now)
         creation = self.storage.jobs.create(

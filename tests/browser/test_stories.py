@@ -306,7 +306,9 @@ def test_who_may_only_look_sees_everything_and_whom_to_ask_for_what(desk: Desk) 
     expect(status_badge(page)).to_have_text("Running", timeout=20_000)
     expect(page.locator("#bf-cancel, #bf-pause, #bf-start-form, #bf-save-limits")).to_have_count(0)
     page.locator("#bf-start > summary").click()
-    expect(page.locator("#bf-start")).to_contain_text("“Can add backfill job”, “Can change backfill job”")
+    expect(page.locator("#bf-start")).to_contain_text(
+        "“Backfill | backfill job | Can add backfill job”, “Backfill | backfill job | Can change backfill job”"
+    )
     expect(page.locator("#bf-limits")).to_contain_text("240")
     counts = page.locator(".bf-progress-figures").inner_text()
     expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)

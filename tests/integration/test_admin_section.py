@@ -116,8 +116,8 @@ def test_staff_without_the_permission_are_told_which_one_to_ask_for(staff_with: 
     ("path", "name"),
     [
         ("preview/", "Can add backfill job"),
-        ("start/", "Can add backfill job"),
-        ("limits/", "Can change rate limit config"),
+        ("start/", "Backfill | backfill job | Can add backfill job"),
+        ("limits/", "Backfill | rate limits | Can change rate limits"),
         ("jobs/{job}/cancel/", "Can change backfill job"),
         ("jobs/{job}/pause/", "Can change backfill job"),
         ("jobs/{job}/resume/", "Can change backfill job"),

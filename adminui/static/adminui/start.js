@@ -27,11 +27,24 @@
     }
   };
 
-  // Job type.
+  // Job type. Each type keeps its own dates: those of analytics are optional and begin empty.
+
+  let shownType = "";
+  let datesOf = {};  // job type to its dates, after the form has shown another type
 
   const showJobTypeParts = () => {
     const type = form().elements.job_type.value;
     for (const part of form().querySelectorAll("[data-job-type]")) part.hidden = part.dataset.jobType !== type;
+    shownType = type;
+  };
+
+  const changeJobType = () => {
+    const fields = form().elements;
+    const { from, to } = form().querySelector("[name=job_type]:checked").dataset;
+    datesOf[shownType] = [fields.start_date.value, fields.end_date.value];
+    [fields.start_date.value, fields.end_date.value] = datesOf[fields.job_type.value] || [from, to];
+    showJobTypeParts();
+    markPreset();
   };
 
   // Districts.
@@ -164,7 +177,7 @@
     page.addEventListener("change", (event) => {
       if (!form()?.contains(event.target)) return;
       const { name } = event.target;
-      if (name === "job_type") showJobTypeParts();
+      if (name === "job_type") changeJobType();
       if (name === "district") {
         endSearch(event.target);
         showChosenDistricts();

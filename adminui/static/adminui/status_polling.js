@@ -94,6 +94,20 @@
     }
   };
 
+  // The page of a job: parameters, items and audit log, when the job has ended or an operator has changed it.
+  const refreshLists = async () => {
+    const lists = ["bf-parameters", "items", "audit-log"].map((id) => document.getElementById(id)).filter(Boolean);
+    if (!lists.length) return;
+    const response = await fetch(location.href, { cache: "no-store" });
+    if (!response.ok || response.redirected) return;  // the next poll reports it
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const list of lists) {
+      const now = page.getElementById(list.id);
+      if (now) Idiomorph.morph(list, now, { morphStyle: "outerHTML", ignoreActiveValue: true });
+      htmx.process(document.getElementById(list.id));
+    }
+  };
+
   const update = (html) => {
     const before = { active: isActive(), job: card().dataset.job };
     heldFocus = card().contains(document.activeElement) ? document.activeElement : null;
@@ -115,6 +129,7 @@
     if (heldFocus && !heldFocus.isConnected) document.getElementById("bf-job-status-title").focus();
     heldFocus = null;
     const isOtherJob = before.job !== card().dataset.job;
+    if (before.active !== isActive()) refreshLists();
     if (before.active !== isActive() || isOtherJob) {
       document.body.dispatchEvent(new CustomEvent("bf-history"));
       const start = document.getElementById("bf-start");
@@ -142,6 +157,7 @@
     document.body.addEventListener("bf-action-done", () => {
       otherTabs?.postMessage("done");
       poll();
+      refreshLists();
     });
 
     document.body.addEventListener("htmx:afterRequest", (event) => {
