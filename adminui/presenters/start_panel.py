@@ -108,7 +108,7 @@ def start_panel(
         skip_existing=bool(values["skip_existing"]),
         errors={name: error_texts(errors) for name, errors in form.errors.items()} if form else {},
         form_errors=error_texts(form.non_field_errors()) if form else (),
-        is_open=active is None,
+        is_open=active is None or any(initial.values()),
         note=note(active, permissions),
         blocked=start_blocked(active, permissions, now, policy),
         limits=limits,
@@ -135,6 +135,13 @@ def start_blocked(
     return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {
         "time": expected_end
     }
+
+
+def retry_blocked(job: Job, active: Job | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:
+    """Why the failed items of an ended job cannot be retried, or an empty string."""
+    if active is None or active.id == job.id or active.is_stale(now, policy):
+        return ""
+    return _("A retry is possible when the active job has ended.")
 
 
 def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> Mapping[str, Any]:

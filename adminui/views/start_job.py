@@ -54,7 +54,11 @@ def start(request: HttpRequest) -> HttpResponse:
 def _dialog(
     request: HttpRequest, wanted: JobRequest, plan: preview_presenter.Plan, *, status: int = 200
 ) -> HttpResponse:
-    context = {"title": _("Backfill"), "plan": plan, "wanted": wanted}
+    service = responses.get_service()
+    blocked = start_presenter.start_blocked(
+        service.active(), Permissions.of(request.user), responses.now(), service.config.lease_policy
+    )
+    context = {"title": _("Backfill"), "plan": plan, "wanted": wanted, "blocked": blocked}
     return responses.render_dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
 
 

@@ -185,10 +185,23 @@
       if (["start_date", "end_date", "cadence"].includes(name)) markPreset();
     });
 
-    // Apply the text when the focus leaves the picker, not when it moves to a check box.
+    // Apply the text when the focus leaves the picker, not when it moves to a check box. A press of the pointer ends
+    // first, because the chips change the layout and would move a button away from the pointer.
+    let isPressed = false;
+    let isWaiting = false;
+    page.addEventListener("pointerdown", () => { isPressed = true; }, { capture: true });
+    for (const end of ["pointerup", "pointercancel"]) {
+      page.addEventListener(end, () => {
+        isPressed = false;
+        if (isWaiting) setTimeout(() => { if (form()) applyText(); });  // after the click
+        isWaiting = false;
+      }, { capture: true });
+    }
     page.addEventListener("focusout", (event) => {
       const picker = event.target.closest("#bf-district-picker");
-      if (picker && !picker.contains(event.relatedTarget)) applyText();
+      if (!picker || picker.contains(event.relatedTarget)) return;
+      if (isPressed) isWaiting = true;
+      else applyText();
     });
 
     // A disabled button does nothing; Enter in a field still opens the preview.

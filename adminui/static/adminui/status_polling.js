@@ -122,8 +122,19 @@
     afterUpdate(before);
   };
 
+  // The plan in an open dialog can be started while no job is active.
+  const updateDialog = () => {
+    const confirm = document.getElementById("bf-confirm");
+    const start = document.getElementById("bf-start-button");
+    if (!confirm || !start) return;
+    const isBlocked = start.getAttribute("aria-disabled") === "true";
+    confirm.disabled = isBlocked || confirm.dataset.empty === "yes";
+    document.getElementById("bf-confirm-blocked").textContent = isBlocked ? document.getElementById("bf-start-help").textContent.trim() : "";
+  };
+
   const afterUpdate = (before) => {
     announce();
+    updateDialog();
     updateTitle();
     updateCountdowns();
     if (heldFocus && !heldFocus.isConnected) document.getElementById("bf-job-status-title").focus();

@@ -1,0 +1,72 @@
+"""No click and no input is lost."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.desk import SECTION, Desk, fill_form, preview
+
+YEAR = ("2020-07-01", "2021-06-30")
+
+
+def test_a_click_after_typing_districts_reaches_the_button_and_the_form_survives_a_sign_out(desk: Desk) -> None:
+    page = desk.open(viewport={"width": 375, "height": 800})
+    fill_form(page, "2020-07-01", "2020-07-31")
+    preview(page)  # now the calendar is known
+    page.goto(SECTION)
+    expect(page.locator("#bf-from")).to_have_value("2020-07-01")
+    page.fill("#bf-districts-text", "1, 3, F")
+    button = page.locator("#bf-preview-button")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 8, box["y"] + 3)
+    page.mouse.down()
+    page.wait_for_timeout(150)
+    page.mouse.up()
+    expect(page.locator("#bf-dialog")).to_contain_text("3: 1, 3 and F")
+    page.keyboard.press("Escape")
+    expect(page.locator("#bf-district-count")).to_have_text("3 chosen")
+    preset = page.locator("#bf-preset-last-close")
+    width = preset.evaluate("(chip) => chip.offsetWidth")
+    preset.click()
+    expect(preset).to_have_attribute("aria-pressed", "true")
+    assert preset.evaluate("(chip) => chip.offsetWidth") == width
+
+    fill_form(page, *YEAR)
+    page.uncheck("[name=skip_existing]")
+    page.locator("#logout-form button").click()
+    page.goto(SECTION)
+    page.fill("#id_username", "operator")
+    page.fill("#id_password", "operator")
+    page.click("[type=submit]")
+    expect(page.locator("#bf-from")).to_have_value(YEAR[0])
+    expect(page.locator("#bf-district-count")).to_have_text("3 chosen")
+    expect(page.locator("[name=skip_existing]")).not_to_be_checked()
+
+
+def test_beside_a_job_the_dialog_waits_with_the_reason_and_a_range_opens_the_form(desk: Desk) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=240)
+    job = desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)["jobId"]
+    page = desk.open()
+    expect(page.locator("#bf-start")).not_to_have_attribute("open", "")
+    page.goto(f"{SECTION}?from=2020-07-01&to=2020-07-31#start")
+    expect(page.locator("#bf-start")).to_have_attribute("open", "")
+    preview(page)
+    confirm = page.locator("#bf-confirm")
+    expect(confirm).to_be_disabled()
+    expect(page.locator("#bf-confirm-blocked")).to_contain_text("Start is possible when the")
+    desk.client.ask("DELETE", f"/api/admin/backfill/{job}")
+    expect(confirm).to_be_enabled(timeout=20_000)
+    expect(page.locator("#bf-confirm-blocked")).to_have_text("")
+
+
+def test_failed_items_cannot_be_retried_beside_a_job_and_the_button_says_why(desk: Desk) -> None:
+    desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
+    failed = desk.client.start("2021-07-01", "2021-07-31", cadence="month-ends", skipExisting=False)["jobId"]
+    desk.client.ended(failed)
+    desk.client.set_limits(maxRequestsPerMinute=120)
+    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = desk.open(f"{SECTION}jobs/{failed}/")
+    expect(page.locator("#bf-retry-all")).to_be_disabled()
+    expect(page.locator("#bf-job-status")).to_contain_text("A retry is possible when the active job has ended.")
