@@ -154,8 +154,8 @@ def _permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse
 
 
 def etag_matches(request: HttpRequest, etag: str) -> bool:
-    """Whether the browser has the content with this ETag."""
-    return etag in parse_etags(request.headers.get("If-None-Match", ""))
+    """Whether the browser has the content with this ETag. Compression makes ETags weak."""
+    return etag in {known.removeprefix("W/") for known in parse_etags(request.headers.get("If-None-Match", ""))}
 
 
 def not_modified(etag: str) -> HttpResponse:

@@ -25,7 +25,7 @@ _SERVER_ERROR = ErrorSpec(
 
 
 class JsonErrors:
-    """The outermost middleware: programs never receive an HTML error page."""
+    """Programs never receive an HTML error page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
