@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import ngettext
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.failure_causes import cause_of
 from backfill.domain import FailureGroup, Job
 
@@ -51,7 +51,7 @@ def _failure(group: FailureGroup, now: datetime) -> Failure:
         cause=str(cause.label),
         items=formatting.number(group.items),
         where=formatting.where(group.districts),
-        latest=formatting.soon(group.latest_at, now),
+        latest=times.soon(group.latest_at, now, has_seconds=True),
         advice=str(cause.advice),
         is_retryable=group.is_retryable,
     )

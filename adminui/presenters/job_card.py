@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.permissions import Permissions
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.districts import Districts, districts
 from adminui.presenters.failures import Failures, failures
 from adminui.presenters.job_details import Detail, job_details
@@ -101,9 +101,11 @@ def last_job_card(
         title = _("Last job: %(title)s") % {"title": formatting.title(job)}
         card = job_card(job, permissions, now, shows_all=shows_all, policy=policy)
         return replace(card, heading=_("Now: nothing is running"), title=title)
-    took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
+    took, ended = formatting.duration(job, now), times.at(job.ended_at or now, now)
     note = (
-        _("%(at)s, after %(length)s") % {"at": ended, "length": formatting.length(took)} if took is not None else ended
+        times.filled(_("%(at)s, after %(length)s"), {"at": ended, "length": formatting.length(took)})
+        if took is not None
+        else ended
     )
     return JobCard(
         job=job,
@@ -174,10 +176,10 @@ def _summary(job: Job, now: datetime) -> list[str]:
         lines.append(str(formatting.CADENCES[config.cadence]))
     if job.started_at:
         started = _("Started %(at)s by %(operator)s")
-        lines.append(started % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
+        lines.append(times.filled(started, {"at": times.at(job.started_at, now), "operator": job.created_by}))
     else:
         requested = _("Requested %(at)s by %(operator)s")
-        lines.append(requested % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
+        lines.append(times.filled(requested, {"at": times.at(job.created_at, now), "operator": job.created_by}))
     return lines
 
 

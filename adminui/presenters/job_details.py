@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.sparkline import allowed_items_per_minute
 from backfill.domain import Job, LimiterState, Status, WaitReason
 
@@ -62,12 +62,13 @@ def _expected_end(job: Job, now: datetime) -> Detail | None:
     if left is None:
         return None
     usual, low, high = (
-        formatting.soon(now + timedelta(seconds=seconds), now) for seconds in (left.seconds, left.low, left.high)
+        times.soon((now + timedelta(seconds=seconds)).replace(second=0), now)
+        for seconds in (left.seconds, left.low, left.high)
     )
     return Detail(
         _("Expected end"),
-        _("Around %(time)s") % {"time": usual},
-        _("between %(low)s and %(high)s") % {"low": low, "high": high},
+        times.filled(_("Around %(time)s"), {"time": usual}),
+        times.filled(_("between %(low)s and %(high)s"), {"low": low, "high": high}),
     )
 
 
@@ -91,8 +92,8 @@ def _requests(job: Job) -> Detail | None:
 
 
 def _ended_details(job: Job, ended: datetime, now: datetime) -> list[Detail]:
-    began = _("started %(at)s") % {"at": formatting.at(job.started_at, now)} if job.started_at else ""
-    details: list[Detail | None] = [Detail(_("Ended"), formatting.when(ended, now), began)]
+    began = times.filled(_("started %(at)s"), {"at": times.at(job.started_at, now)}) if job.started_at else ""
+    details: list[Detail | None] = [Detail(_("Ended"), times.when(ended, now), began)]
     took = formatting.duration(job, now)
     if took is not None:
         details += [_time_lost(job), _average_pace(job, took)]

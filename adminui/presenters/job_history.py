@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.pagination import Pagination, paginate
@@ -69,7 +69,7 @@ def _job_row(job: Job, now: datetime) -> Row:
             link_label=f"{job_type}, {dates}",
         ),
         dates,
-        formatting.when(job.started_at or job.created_at, now),
+        times.when(job.started_at or job.created_at, now),
         formatting.length(duration) if duration is not None else "\N{EN DASH}",
         _items(job),
         Cell(errors or _("None"), is_empty=not errors),

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.job_details import Detail
@@ -66,14 +66,17 @@ def job_parameters(job: Job, now: datetime) -> list[Detail]:
         Detail(_("Districts"), formatting.districts(config.target_districts) or _("all districts of the calendar")),
         Detail(_("Stored items"), _("skipped") if config.skip_existing else again),
         Detail(_("Limits"), ", ".join(formatting.limits(config.initial_limits or config.rate_limits))),
-        Detail(_("Requested"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
+        Detail(
+            _("Requested"),
+            times.filled("%(at)s, %(by)s", {"at": times.when(job.created_at, now), "by": job.created_by}),
+        ),
     ]
     if config.initial_limits:
         facts.append(Detail(_("Limits lowered to"), ", ".join(formatting.limits(config.rate_limits))))
     if job.resumed_at:
-        facts.append(Detail(_("Last resumed"), formatting.when(job.resumed_at, now)))
+        facts.append(Detail(_("Last resumed"), times.when(job.resumed_at, now)))
     if job.cancelled_at:
-        facts.append(Detail(_("Cancellation requested"), formatting.when(job.cancelled_at, now)))
+        facts.append(Detail(_("Cancellation requested"), times.when(job.cancelled_at, now)))
     return facts
 
 
@@ -104,7 +107,7 @@ def _item(outcome: Outcome, now: datetime) -> Row:
         formatting.where([outcome.item.district]),
         _reason(outcome),
         formatting.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
-        formatting.when(outcome.at, now),
+        times.when(outcome.at, now, has_seconds=True),
     )
 
 
@@ -122,7 +125,7 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
         [Column(_("When"), "lead"), Column(_("Operator")), Column(_("Action"), "wide"), Column(_("Channel"))],
         [
             row(
-                formatting.when(entry.at, now),
+                times.when(entry.at, now, has_seconds=True),
                 entry.actor.operator,
                 Cell(
                     str(_ACTIONS[entry.action]), note=_changes(entry) if entry.action in _ACTIONS_WITH_CHANGES else ""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from backfill.domain import Job
 
 WIDTH, HEIGHT = 300, 64
@@ -58,16 +58,16 @@ def sparkline(job: Job) -> Sparkline | None:
         last_y=points[-1][1],
         allowed_y=_y(shown_limit, top) if shown_limit is not None else None,
         top=formatting.number(top),
-        first=formatting.minute(first),
-        last=formatting.minute(last),
+        first=times.axis_minute(first),
+        last=times.axis_minute(last),
         description=_description(first, last, most, count),
     )
 
 
 def _description(first: datetime, last: datetime, most: int, count: int) -> str:
     return _("Items a minute from %(first)s to %(last)s: at most %(most)s, %(count)s at the end.") % {
-        "first": formatting.minute(first),
-        "last": formatting.minute(last),
+        "first": times.minute(first),
+        "last": times.minute(last),
         "most": formatting.number(most),
         "count": formatting.number(count),
     }

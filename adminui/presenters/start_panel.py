@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from adminui.forms import StartForm, error_texts
 from adminui.permissions import Permissions
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits_panel import LimitsPanel
 from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
@@ -131,10 +131,11 @@ def start_blocked(
     left = active.progress.left if active.status is Status.RUNNING else None
     if left is None:
         return _("Start is possible when the active job has ended. Preview works now.")
-    expected_end = formatting.soon(now + timedelta(seconds=left.seconds), now)
-    return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {
-        "time": expected_end
-    }
+    expected_end = times.soon(now + timedelta(seconds=left.seconds), now)
+    return times.filled(
+        _("Start is possible when the running job has ended, around %(time)s. Preview works now."),
+        {"time": expected_end},
+    )
 
 
 def retry_blocked(job: Job, active: Job | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:

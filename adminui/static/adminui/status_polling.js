@@ -17,16 +17,16 @@
 
   const card = () => document.getElementById("bf-job-status");
   const isActive = () => card().dataset.active === "yes";
-  const utc = (moment) => moment.toISOString().slice(11, 19);
+  const clockTime = (moment) => window.bfTimes.clock(moment);
   const otherTabs = "BroadcastChannel" in window ? new BroadcastChannel("backfill") : null;
 
   const showPollStatus = () => {
     const clock = document.getElementById("bf-poll-status");
     if (!clock || !lastResponse) return;
     const texts = clock.dataset;
-    if (isFailing) clock.textContent = `${texts.errorText} ${utc(lastResponse)}, ${texts.retryText}`;
-    else if (isActive()) clock.textContent = `${texts.activeText} · ${utc(lastResponse)}`;
-    else clock.textContent = `${texts.idleText} ${utc(lastResponse)}`;
+    if (isFailing) clock.textContent = `${texts.errorText} ${clockTime(lastResponse)}, ${texts.retryText}`;
+    else if (isActive()) clock.textContent = `${texts.activeText} · ${clockTime(lastResponse)}`;
+    else clock.textContent = `${texts.idleText} ${clockTime(lastResponse)}`;
     clock.classList.toggle("bf-poll-failed", isFailing);
   };
 
@@ -101,6 +101,7 @@
     const response = await fetch(location.href, { cache: "no-store" });
     if (!response.ok || response.redirected) return;  // the next poll reports it
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    window.bfTimes.localize(page);
     for (const list of lists) {
       const now = page.getElementById(list.id);
       if (now) Idiomorph.morph(list, now, { morphStyle: "outerHTML", ignoreActiveValue: true });
@@ -113,6 +114,7 @@
     heldFocus = card().contains(document.activeElement) ? document.activeElement : null;
     const fragment = document.createElement("template");
     fragment.innerHTML = html;
+    window.bfTimes.localize(fragment.content);
     const row = fragment.content.querySelector("template")?.content.firstElementChild;
     for (const part of [...fragment.content.children, row]) {
       const shown = part && part.id && document.getElementById(part.id);
