@@ -33,6 +33,8 @@ class JobCard:
     is_active: bool
     etag: str
     badge: StatusBadge
+    is_held: bool = False
+    """Whether a hold lasts so long that it is reported."""
     heading: str = ""
     """Heading of the card on the overview."""
     title: str = ""
@@ -138,6 +140,7 @@ def job_card(
         is_active=status.is_active,
         etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
         badge=status_badge(job, now),
+        is_held=status.is_active and job.webhook_events.held is not None,
         heading=_("Now"),
         title=formatting.title(job),
         short_id=formatting.short_id(job),

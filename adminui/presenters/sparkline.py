@@ -28,6 +28,11 @@ class Sparkline:
     last: str
     description: str
     """Text alternative."""
+    counts: list[int]
+    """Items of each minute."""
+    first_at: str
+    """The first minute in ISO 8601."""
+    last_text: str
 
 
 def allowed_items_per_minute(job: Job) -> float | None:
@@ -61,6 +66,9 @@ def sparkline(job: Job) -> Sparkline | None:
         first=times.axis_minute(first),
         last=times.axis_minute(last),
         description=_description(first, last, most, count),
+        counts=[count for _at, count in minutes],
+        first_at=first.isoformat(),
+        last_text=_("%(time)s: %(items)s") % {"time": times.minute(last), "items": formatting.items(count)},
     )
 
 

@@ -119,3 +119,19 @@ def test_axe_finds_nothing_and_nothing_passes_the_edge(desk: Desk, path: str, sc
         part.click()
     assert faults(page) == []
     assert not is_wider_than_the_window(page)
+
+
+def test_the_values_of_a_chart_are_read_with_the_keyboard(desk: Desk) -> None:
+    page = opened(desk)
+    chart = page.locator(".bf-chart-canvas").first
+    reading = page.locator(".bf-chart-value").first
+    chart.focus()
+    expect(reading).to_contain_text("30 Jun 2022")
+    page.keyboard.press("ArrowLeft")
+    expect(reading).to_contain_text("31 May 2022")
+    shown = reading.locator("strong").inner_text()
+    expect(chart).to_have_attribute("aria-valuetext", f"31 May 2022: {shown}")
+    page.keyboard.press("Home")
+    expect(reading).to_contain_text("Jul 2020")
+    page.keyboard.press("Tab")
+    expect(reading).to_contain_text("30 Jun 2022")

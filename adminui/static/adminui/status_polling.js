@@ -137,6 +137,7 @@
   const afterUpdate = (before) => {
     announce();
     updateDialog();
+    document.body.dispatchEvent(new CustomEvent("bf-status-updated"));
     updateTitle();
     updateCountdowns();
     if (heldFocus && !heldFocus.isConnected) document.getElementById("bf-job-status-title").focus();
