@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import subprocess
+
 from playwright.sync_api import expect
 
 from tests.browser.desk import SECTION, Desk, fill_form, preview
@@ -70,3 +75,35 @@ def test_failed_items_cannot_be_retried_beside_a_job_and_the_button_says_why(des
     page = desk.open(f"{SECTION}jobs/{failed}/")
     expect(page.locator("#bf-retry-all")).to_be_disabled()
     expect(page.locator("#bf-job-status")).to_contain_text("A retry is possible when the active job has ended.")
+
+
+def test_the_form_and_the_id_of_a_job_are_copied_as_they_are_used_elsewhere(desk: Desk) -> None:
+    page = desk.open()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    fill_form(page, "2020-07-01", "2020-07-31")
+    page.fill("#bf-districts-text", "1-2")
+    page.uncheck("[name=skip_existing]")
+    page.locator("#bf-commands > summary").click()
+    copied = []
+    for what in ("the command line", "the curl command"):
+        page.get_by_role("button", name=f"Copy {what}").click()
+        expect(page.locator("#bf-toast")).to_have_text("Copied.")
+        copied.append(page.evaluate("() => navigator.clipboard.readText()"))
+    command, curl = copied
+    assert command == (
+        "manage.py backfill start --type data-collection --from 2020-07-01 --to 2020-07-31 --district 01 "
+        "--district 02 --cadence month-ends --no-skip-existing"
+    )
+    done = desk.site.manage(*shlex.split(command)[1:], "--json")
+    by_command = json.loads(done.stdout)
+    desk.client.ended(by_command["jobId"])
+    environment = {**os.environ, "TOKEN": desk.client.token}
+    answer = subprocess.run(["sh", "-c", f"{curl} -s"], env=environment, capture_output=True, text=True, check=True)
+    by_curl = json.loads(answer.stdout)
+    assert by_curl["config"] == by_command["config"]
+
+    desk.client.ended(by_curl["jobId"])
+    page.goto(f"{SECTION}jobs/{by_curl['jobId']}/")
+    page.get_by_role("button", name="Copy the job id").click()
+    expect(page.locator("#bf-toast")).to_have_text("Copied.")
+    assert page.evaluate("() => navigator.clipboard.readText()") == by_curl["jobId"]
