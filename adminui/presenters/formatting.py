@@ -147,7 +147,7 @@ def item(key: str) -> str:
     date_of, _slash, district = key.partition("/")
     shown = day(date.fromisoformat(date_of))
     if district == SUMMARY:
-        return _("Summary of all districts, %(day)s") % {"day": shown}
+        return _("Summary, %(day)s") % {"day": shown}
     return _("District %(district)s, %(day)s") % {"district": one_district(district), "day": shown}
 
 

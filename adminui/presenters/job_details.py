@@ -13,10 +13,9 @@ from adminui.presenters import formatting, times
 from adminui.presenters.sparkline import allowed_items_per_minute
 from backfill.domain import Job, LimiterState, Status, WaitReason
 
-_STATES: dict[LimiterState, str | Promise] = {
+_STATES: dict[LimiterState, str | Promise] = {  # nothing is said of a job within its limits
     LimiterState.IDLE: gettext_lazy("idle"),
-    LimiterState.RUNNING: gettext_lazy("within the limit"),
-    LimiterState.THROTTLED: gettext_lazy("waiting for the limit"),
+    LimiterState.THROTTLED: gettext_lazy("at the limit"),
     LimiterState.BACKING_OFF: gettext_lazy("backing off"),
 }
 
@@ -43,7 +42,9 @@ def _item(job: Job) -> Detail | None:
         others = sum(district.is_in_progress for district in progress.districts.values()) - 1
         note = _("and %(number)s more in flight") % {"number": others} if others > 0 else ""
         return Detail(_("Current item"), formatting.item(progress.current_item), note)
-    return Detail(_("Last item"), formatting.item(progress.last_item)) if progress.last_item else None
+    if progress.last_item:
+        return Detail(_("Last item"), formatting.item(progress.last_item))
+    return Detail(_("Current item"), _("None yet")) if job.status is Status.RUNNING else None
 
 
 def _pace(job: Job) -> Detail | None:
@@ -58,9 +59,11 @@ def _pace(job: Job) -> Detail | None:
 def _expected_end(job: Job, now: datetime) -> Detail | None:
     if job.status is Status.PAUSED:
         return Detail(_("Expected end"), _("Unknown while paused"), _("a paused job blocks new jobs"))
-    left = job.progress.left if job.status is Status.RUNNING else None
-    if left is None:
+    if job.status is not Status.RUNNING:
         return None
+    left = job.progress.left
+    if left is None:
+        return Detail(_("Expected end"), _("Known soon"))
     usual, low, high = (
         times.soon((now + timedelta(seconds=seconds)).replace(second=0), now)
         for seconds in (left.seconds, left.low, left.high)
@@ -80,14 +83,12 @@ def _requests(job: Job) -> Detail | None:
     if job.ended_at:
         return Detail(_("Requests"), _sent(job))
     limit, made = job.config.rate_limits.max_requests_per_minute, limiter.requests_this_minute
-    words = _("%(number)s of %(limit)s this minute; %(state)s")
+    words = _("%(number)s of %(limit)s this minute")
     if made > limit:
-        words = _("%(number)s in the last minute, before the limit was lowered to %(limit)s; %(state)s")
-    note = words % {
-        "number": formatting.number(made),
-        "limit": formatting.number(limit),
-        "state": _STATES[limiter.state],
-    }
+        words = _("%(number)s in the last minute, before the limit was lowered to %(limit)s")
+    note = words % {"number": formatting.number(made), "limit": formatting.number(limit)}
+    if limiter.state in _STATES:
+        note = f"{note}; {_STATES[limiter.state]}"
     return Detail(_("Requests"), _sent(job), note)
 
 

@@ -30,6 +30,9 @@ _OUTAGE_WEIGHT = 0.4
 _UPPER_FACTOR = 1.5
 """The range extends further up than down by this factor, because problems only delay a job."""
 
+_LARGEST_FACTOR = 4
+"""The lower end of the range is at most this factor away; with an estimate of the plan, the upper end as well."""
+
 _STUDENT = 1.83
 """Student's t for a 90 % interval over ten periods."""
 
@@ -149,10 +152,11 @@ class ThroughputHistory:
             return expected
         each, spread = self._each_and_spread()
         seconds = max(self.left * each, self.left * shortest)
-        low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / 4)
+        low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / _LARGEST_FACTOR)
         measured = Estimate(seconds=seconds, low=low, high=seconds + _UPPER_FACTOR * spread)
         if expected is None or self.expected_each is None:
             return measured
+        measured = replace(measured, high=min(measured.high, _LARGEST_FACTOR * seconds))
         whole = self.expected_each.seconds * self.planned
         return expected.mixed(measured, self.seconds / (self.seconds + min(_TRUST_AFTER, _TRUST_AFTER_SHARE * whole)))
 

@@ -55,3 +55,20 @@ def test_what_a_job_waits_for_stays_within_the_window_however_long_its_words_are
     page = desk.open(viewport=NARROW)
     expect(page.locator("#bf-status-message")).to_contain_text("clubperformance", timeout=20_000)
     assert not is_wider_than_the_window(page)
+
+
+def test_the_pages_before_the_section_pass_as_far_as_they_are_of_this_project(desk: Desk) -> None:
+    """Swagger UI, which shows the API, has faults of its own."""
+    of_swagger = {"color-contrast", "heading-order", "nested-interactive", "region"}
+    page = desk.browser.new_context(base_url=desk.client.url).new_page()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto("/admin/login/")
+        assert faults(page) == []
+        page.fill("#id_username", "operator")
+        page.fill("#id_password", "wrong")
+        page.click("[type=submit]")
+        assert faults(page) == []
+    page.goto("/api/docs")
+    page.locator("#operations-tag-Backfill").wait_for()
+    assert [fault for fault in faults(page) if fault.partition(":")[0] not in of_swagger] == []

@@ -109,6 +109,21 @@
     }
   };
 
+  // Parts of the card keep the largest height that they had, so that what is below them does not move.
+  const HEIGHTS = { "#bf-status-message": "--bf-message-height", ".bf-district-list": "--bf-districts-height" };
+  let heightsOf = "";
+
+  const keepHeights = () => {
+    const place = card().parentElement;
+    const key = `${card().dataset.job} ${isActive()} ${districts} ${place.clientWidth}`;
+    for (const [selector, name] of Object.entries(HEIGHTS)) {
+      if (key !== heightsOf || !isActive()) place.style.removeProperty(name);
+      const height = isActive() ? Math.ceil(card().querySelector(selector)?.getBoundingClientRect().height || 0) : 0;
+      if (height) place.style.setProperty(name, `${height}px`);
+    }
+    heightsOf = key;
+  };
+
   const update = (html) => {
     const before = { active: isActive(), job: card().dataset.job };
     heldFocus = card().contains(document.activeElement) ? document.activeElement : null;
@@ -140,6 +155,7 @@
     document.body.dispatchEvent(new CustomEvent("bf-status-updated"));
     updateTitle();
     updateCountdowns();
+    keepHeights();
     if (heldFocus && !heldFocus.isConnected) document.getElementById("bf-job-status-title").focus();
     heldFocus = null;
     const isOtherJob = before.job !== card().dataset.job;
@@ -162,6 +178,7 @@
     showPollStatus();
     updateTitle();
     updateCountdowns();
+    keepHeights();
     setInterval(updateCountdowns, SECOND);
     schedule();
 

@@ -1,0 +1,92 @@
+"""The page keeps still while it polls, and fits small screens, forced colours and paper."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.desk import SECTION, Desk, is_wider_than_the_window, status_badge
+
+SHIFTS = """() => {
+  window.shifts = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
+  }).observe({ type: "layout-shift" });
+}"""
+SMALL_TARGETS = """() => [...document.querySelectorAll("#content :is(a, button, select, summary, input)")]
+  .filter((target) => target.type !== "hidden")
+  .map((target) => (["radio", "checkbox"].includes(target.type) ? target.closest("label") : target))
+  .filter((target) => target.checkVisibility() && !target.closest("canvas"))
+  .filter((target) => target.getBoundingClientRect().height < 36)
+  .map((target) => target.outerHTML.slice(0, 120))"""
+WRAPPED = """() => [...document.querySelectorAll(".bf-jobs tbody td")].flatMap((cell) => {
+  const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  const wrapped = [];
+  while (walker.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    const lines = new Set([...range.getClientRects()].filter((box) => box.width).map((box) => box.top));
+    if (walker.currentNode.textContent.trim() && lines.size > 1) wrapped.push(cell.textContent.trim());
+  }
+  return wrapped;
+})"""
+
+
+@pytest.fixture
+def failed(desk: Desk) -> str:
+    """A job with failed items."""
+    desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
+    job: str = desk.client.start("2021-07-01", "2021-08-31", cadence="month-ends", skipExisting=False)["jobId"]
+    desk.client.ended(job)
+    desk.dashboard.forget()
+    return job
+
+
+def running(desk: Desk, page: Page) -> None:
+    desk.client.set_limits(maxRequestsPerMinute=200)
+    desk.client.start("2020-07-01", "2021-06-30", cadence="month-ends", skipExisting=False)
+    page.goto(SECTION)
+    expect(status_badge(page)).to_have_text("Running", timeout=20_000)
+
+
+def test_nothing_moves_while_the_page_polls_and_the_history_does_not_wrap(desk: Desk, failed: str) -> None:
+    page = desk.open("/admin/")
+    page.evaluate("localStorage.setItem('django.admin.navSidebarIsOpen', 'true')")
+    running(desk, page)
+    expect(page.locator(".bf-progress-figures")).to_contain_text("left")
+    page.evaluate(SHIFTS)
+    desk.dashboard.play({"kind": "503", "times": 3}, {"kind": "html", "times": 8, "match": "clubperformance~01~"})
+    expect(page.locator("#bf-cause-HTML_PAGE")).to_be_visible(timeout=20_000)
+    shifts = page.evaluate("() => window.shifts")
+    assert round(sum(shifts), 2) == 0, shifts
+    assert page.evaluate(WRAPPED) == []
+
+
+@pytest.mark.parametrize("width", [375, 320])
+def test_targets_are_large_enough_and_nothing_passes_the_edge_of_a_phone(desk: Desk, failed: str, width: int) -> None:
+    page = desk.open("/admin/", viewport={"width": width, "height": 800})
+    running(desk, page)
+    for path in (SECTION, f"{SECTION}jobs/{failed}/", f"{SECTION}coverage/"):
+        page.goto(path)
+        for details in page.locator("details:not([open]) > summary").all():
+            if details.is_visible():
+                details.click()
+        assert not is_wider_than_the_window(page), path
+        assert page.evaluate(SMALL_TARGETS) == [], path
+
+
+def test_paper_and_forced_colours_keep_what_counts(desk: Desk, failed: str) -> None:
+    page = desk.open(f"{SECTION}jobs/{failed}/", viewport={"width": 740, "height": 1000}, color_scheme="dark")
+    page.emulate_media(forced_colors="active")
+    track = page.locator(".bf-progress")
+    assert track.evaluate("(bar) => getComputedStyle(bar).borderTopStyle") == "solid"
+    page.emulate_media(forced_colors="none", media="print")
+    for hidden in ("#header", ".bf-page-nav", "#items .bf-toolbar", "#bf-retry-all", ".bf-copy"):
+        expect(page.locator(hidden).first).to_be_hidden()
+    expect(page.locator(".bf-parameters dl")).to_be_visible()
+    expect(page.locator("#items thead")).to_be_visible()
+    assert page.locator("body").evaluate("(body) => getComputedStyle(body).color") == "rgb(0, 0, 0)"
+    assert not is_wider_than_the_window(page)
+    page.goto(f"{SECTION}coverage/")
+    expect(page.locator("#header")).to_be_hidden()
+    assert not is_wider_than_the_window(page)
