@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.acceptance.harness import eventually
 from tests.browser.desk import SECTION, Desk, faults, status_badge
 
-MONTH = ("2021-07-01", "2021-07-31")
+MONTH = ("2022-09-01", "2022-09-30")
 NOTIFICATION = """
 window.shown = [];
 window.Notification = class {

@@ -68,7 +68,7 @@ def test_beside_a_job_the_dialog_waits_with_the_reason_and_a_range_opens_the_for
 
 def test_failed_items_cannot_be_retried_beside_a_job_and_the_button_says_why(desk: Desk) -> None:
     desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
-    failed = desk.client.start("2021-07-01", "2021-07-31", cadence="month-ends", skipExisting=False)["jobId"]
+    failed = desk.client.start("2022-09-01", "2022-09-30", cadence="month-ends", skipExisting=False)["jobId"]
     desk.client.ended(failed)
     desk.client.set_limits(maxRequestsPerMinute=120)
     desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)

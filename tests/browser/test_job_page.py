@@ -8,8 +8,8 @@ from tests.browser.desk import SECTION, Desk
 
 
 def test_the_page_of_a_job_is_complete_when_the_job_ends(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=200, maxDelayMs=200)
-    job = desk.client.start("2021-07-01", "2021-08-31", cadence="month-ends", skipExisting=False)["jobId"]
+    desk.client.set_limits(maxRequestsPerMinute=300, maxDelayMs=200)
+    job = desk.client.start("2022-09-01", "2022-10-31", cadence="month-ends", skipExisting=False)["jobId"]
     page = desk.open(f"{SECTION}jobs/{job}/")
     page.locator("#bf-pause").click()
     expect(page.locator("#audit-log")).to_contain_text("Paused the job")

@@ -223,7 +223,7 @@ def test_who_was_signed_out_meanwhile_is_told_so_and_keeps_what_was_filled_in(de
 
 def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) -> None:
     """R6.1, R6.2, R6.3, R6.5, R8.5"""
-    desk.client.set_limits(maxRequestsPerMinute=600)
+    desk.client.set_limits(maxRequestsPerMinute=200)
     page = desk.open()
     job = desk.client.start(*MONTH, cadence="month-ends", skipExisting=False)
     page.reload()

@@ -13,7 +13,7 @@ from tests.browser.desk import SECTION, Desk, faults, status_badge
 
 def test_times_show_utc_local_and_relative_time_and_follow_the_chosen_zone(desk: Desk) -> None:
     desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
-    job = desk.client.start("2021-07-01", "2021-07-31", cadence="month-ends", skipExisting=False)["jobId"]
+    job = desk.client.start("2022-09-01", "2022-09-30", cadence="month-ends", skipExisting=False)["jobId"]
     desk.client.ended(job)
     page = desk.open(f"{SECTION}jobs/{job}/", timezone_id="America/St_Johns")
     seconds = re.compile(r"^Today, \d\d:\d\d:\d\d$")
