@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.racers import Racers
+from tests.contract.concurrent_processes import Racers
 
 
 @pytest.fixture(scope="session")

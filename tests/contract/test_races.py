@@ -15,7 +15,7 @@ from backfill.engine.job_manager import JobManager
 from backfill.errors import JobConflict, LeaseLost
 from backfill.storage import Storage
 from tests.contract.backends import Backend
-from tests.contract.racers import Meet, Racers
+from tests.contract.concurrent_processes import Meet, Racers
 from tests.factories import CLOSE, DAY, NOW, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory, named_job
 
 pytestmark = [
