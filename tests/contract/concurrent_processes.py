@@ -1,4 +1,4 @@
-"""ProcessCompute that do the same thing to one store at the same moment."""
+"""Processes that run the same function on one store at the same time."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from backfill.storage import Storage
 from tests.contract.backends import Backend
 
 T = TypeVar("T")
-Meet = Callable[[], object]
-"""Returns once every racer has called it."""
+Synchronize = Callable[[], object]
+"""Blocks until every process has called it."""
 
 _MAX_WAIT = 60.0
-"""Seconds after which a racer that waits for the others gives up, and with it all of them."""
+"""Seconds that a process waits for the others before all of them fail."""
 
-_start: list[Barrier] = []
+_barriers: list[Barrier] = []
 
 
-def _begin(barrier: Barrier) -> None:
+def _initialize(barrier: Barrier) -> None:
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
-    _start.append(barrier)
+    _barriers.append(barrier)
 
 
-def _race(backend: Backend, act: Callable[[Storage, Meet, int], T], number: int) -> T:
-    barrier = _start[0]
+def _run(backend: Backend, function: Callable[[Storage, Synchronize, int], T], number: int) -> T:
+    (barrier,) = _barriers
     try:
         with backend.patient().opened() as storage:
             storage.control.ping()
             barrier.wait(_MAX_WAIT)
-            return act(storage, lambda: barrier.wait(_MAX_WAIT), number)
+            return function(storage, lambda: barrier.wait(_MAX_WAIT), number)
     except BaseException:
         barrier.abort()
         raise
 
 
-class Racers:
-    """A field of processes, each with a Django and a connection of its own, which can race many times."""
+class ConcurrentProcesses:
+    """Reusable processes, each with its own Django and its own connection."""
 
     def __init__(self, count: int) -> None:
-        context = multiprocessing.get_context("spawn")  # what is forked would share connections with the tests
+        context = multiprocessing.get_context("spawn")  # a fork would share connections with the tests
         self._count = count
         self._barrier = context.Barrier(count)
-        self._pool = ProcessPoolExecutor(count, context, _begin, (self._barrier,))
+        self._pool = ProcessPoolExecutor(count, context, _initialize, (self._barrier,))
 
-    def race(self, backend: Backend, act: Callable[[Storage, Meet, int], T]) -> Sequence[T]:
-        """What each made of it; raises what one of them met, and not that the others then waited for it in vain."""
+    def run(self, backend: Backend, function: Callable[[Storage, Synchronize, int], T]) -> Sequence[T]:
+        """Return the result of each process. Raises the first error, in preference to the time-outs that follow it."""
         self._barrier.reset()
-        # Each takes part in the meeting at the start, so no process can take two of these.
-        runs = [self._pool.submit(_race, backend, act, number) for number in range(self._count)]
+        # Each run waits for the others at the start, so no process can execute two of them.
+        runs = [self._pool.submit(_run, backend, function, number) for number in range(self._count)]
         wait(runs, 2 * _MAX_WAIT)
-        met = [trouble for run in runs if run.done() and (trouble := run.exception()) is not None]
-        for trouble in sorted(met, key=lambda trouble: isinstance(trouble, BrokenBarrierError)):
-            raise trouble
+        errors = [error for run in runs if run.done() and (error := run.exception()) is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, BrokenBarrierError)):
+            raise error
         return [run.result(0) for run in runs]
 
     def close(self) -> None:
