@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.desk import SECTION, Desk, chromium, fill_form, launched, preview, status_badge
+from tests.browser.admin_site import SECTION, Desk, chromium, fill_form, launched, preview, status_badge
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WORLD = ("--districts", "40", "--clubs", "10", "--latency-ms", "60")

@@ -263,7 +263,9 @@ def test_an_item_that_kills_its_process_three_times_is_set_aside_and_the_job_com
         nonlocal worker, deaths
         if worker is None or worker.poll() is not None:
             deaths += worker is not None
-            worker = site.spawn(sys.executable, "-m", "tests.acceptance.deadly_worker", "clubperformance~03~5/31/2025")
+            worker = site.spawn(
+                sys.executable, "-m", "tests.acceptance.crashing_worker", "clubperformance~03~5/31/2025"
+            )
         found = client.job(job["jobId"])
         return found if found["completedAt"] else None
 

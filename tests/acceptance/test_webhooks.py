@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.acceptance.harness import SHORT_LEASE, Dashboard, Site, eventually, kill_group
-from tests.receiver import SECRET, Receiver
+from tests.webhook_receiver import SECRET, Receiver
 
 DAYS = ("2024-01-01", "2024-02-29")
 

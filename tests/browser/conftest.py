@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.desk import Desk, chromium, launched
+from tests.browser.admin_site import Desk, chromium, launched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

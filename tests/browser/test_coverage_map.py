@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, faults, is_wider_than_the_window, preview, status_badge
+from tests.browser.admin_site import Desk, faults, is_wider_than_the_window, preview, status_badge
 
 STORED = ("2020-07-01", "2020-08-31")
 

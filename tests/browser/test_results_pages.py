@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.desk import SECTION, Desk, faults, is_wider_than_the_window
+from tests.browser.admin_site import SECTION, Desk, faults, is_wider_than_the_window
 
 RESULTS = f"{SECTION}results/"
 DISTRICT, WORLD = f"{RESULTS}01/2022-06-30/", f"{RESULTS}world/2022-06-30/"

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.acceptance.harness import free_port, kill_group
-from tests.browser.desk import SECTION, Desk, fill_form, preview, status_badge
+from tests.browser.admin_site import SECTION, Desk, fill_form, preview, status_badge
 
 YEAR = ("2020-07-01", "2021-06-30")
 MONTH = ("2020-07-01", "2020-07-31")

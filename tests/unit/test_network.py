@@ -18,9 +18,9 @@ from backfill.webhooks import WebhookDispatcher, key_of
 from sample_dashboard.server import Answer
 from tests.fault_server import CERTIFICATE, FaultServer
 from tests.memory_storage import MemoryStorage
-from tests.receiver import SECRET
 from tests.unit.fakes import FakeClock, a_job
 from tests.unit.test_dashboard_client import CSV, REQUEST
+from tests.webhook_receiver import SECRET
 
 _VARIABLES = (
     "http_proxy",

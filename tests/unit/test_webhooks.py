@@ -15,9 +15,9 @@ from backfill.errors import CorruptRecord
 from backfill.serializers.jobs import ListedJobSerializer
 from backfill.webhooks import WebhookDispatcher, key_of, signature
 from tests.memory_storage import MemoryStorage
-from tests.receiver import SECRET, Receiver
 from tests.unit.fakes import NOW, a_job, a_running_job
 from tests.unit.virtual_clock import VirtualClock
+from tests.webhook_receiver import SECRET, Receiver
 
 clock = VirtualClock.at()
 

@@ -1,6 +1,6 @@
 """`manage.py backfill work` in a process that is killed, as by the kernel, whenever it asks for a certain report.
 
-Run as `python -m tests.acceptance.deadly_worker PART`, where PART is what the report string contains.
+Run as `python -m tests.acceptance.crashing_worker PART`, where PART is what the report string contains.
 """
 
 from __future__ import annotations

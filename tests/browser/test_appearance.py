@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.desk import SECTION, Desk, faults, fill_form, is_wider_than_the_window, preview, status_badge
+from tests.browser.admin_site import SECTION, Desk, faults, fill_form, is_wider_than_the_window, preview, status_badge
 
 WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 375, "height": 800}
