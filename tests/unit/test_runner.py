@@ -379,7 +379,8 @@ def test_a_store_that_is_away_at_the_very_end_only_delays_the_end() -> None:
             run.storage.store.is_down = True
         return an_outcome(item)
 
-    run = Run(plan, FakeExecution(do)).begun()
+    run = Run(plan, FakeExecution(do))
+    run.begun()
     assert clock.eventually(lambda: run.storage.store.is_down)
     gone = clock.monotonic()
     assert clock.eventually(lambda: clock.monotonic() > gone + 0.6)
@@ -512,7 +513,8 @@ def test_what_the_limiter_does_is_stored_with_the_progress() -> None:
         return an_outcome(item)
 
     limits = RateLimits(max_requests_per_minute=6000, max_delay_ms=20_000, min_delay_ms=20_000)
-    run = Run(a_plan(1, DISTRICTS), FakeExecution(asks), limits=limits).begun()
+    run = Run(a_plan(1, DISTRICTS), FakeExecution(asks), limits=limits)
+    run.begun()
     assert clock.eventually(lambda: run.job.progress.limiter.state is LimiterState.BACKING_OFF, within=3)
     limiter = run.job.progress.limiter
     assert limiter.reason == "The dashboard was in trouble."
