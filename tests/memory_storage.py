@@ -104,7 +104,7 @@ class MemoryLedger(LedgerStorage):
         self.store = store
         self.rows: dict[UUID, dict[int, bytes]] = defaultdict(dict)
         self.writes: list[tuple[float, int, int]] = []
-        """Of each written segment: the monotonic time, its number, and how many outcomes it has."""
+        """For each written segment: the monotonic time, its number, and the number of its outcomes."""
         self.clock = SYSTEM_CLOCK
 
     def write(self, job_id: UUID, segment: Segment) -> None:
@@ -130,7 +130,7 @@ class MemoryJobs(JobStorage):
         self.store, self._ledger, self._audit = store, ledger, audit
         self.rows: dict[UUID, Job] = {}
         self.plans: dict[UUID, bytes] = {}
-        self.sums = JobCounters()
+        self.job_counters = JobCounters()
         self.updates = 0
 
     def create(
@@ -183,7 +183,7 @@ class MemoryJobs(JobStorage):
 
     def _write(self, job: Job) -> Job:
         if self.rows[job.id].status.is_active and not job.status.is_active:
-            self.sums = self.sums.plus(job)
+            self.job_counters = self.job_counters.plus(job)
         self.rows[job.id] = replace(job, error=storable(job.error))
         return self.rows[job.id]
 
@@ -258,7 +258,7 @@ class MemoryJobs(JobStorage):
         return job
 
     def damage(self, job_id: UUID) -> None:
-        """Make a job unreadable: the adapters return such a job as a failed one that says so."""
+        """Make a job unreadable. The adapters return an unreadable job as failed, with the reason."""
         job = self.rows[job_id]
         self.rows[job_id] = salvaged_job(
             {},
@@ -321,7 +321,7 @@ class MemoryControl(ControlStorage):
 
     def counters(self) -> JobCounters:
         with self.store.answering():
-            return self._jobs.sums
+            return self._jobs.job_counters
 
     def ping(self) -> None:
         with self.store.answering():
@@ -500,7 +500,7 @@ class MemoryStorage(Storage):
     def clear(self) -> None:
         """Remove everything that is stored."""
         with self.store.lock:
-            fresh = MemoryStorage()
+            empty = MemoryStorage()
             for name in ("jobs", "ledger", "audit", "control", "snapshots", "results", "calendars"):
-                mine, new = vars(getattr(self, name)), vars(getattr(fresh, name))
-                mine |= {key: value for key, value in new.items() if key != "store" and not key.startswith("_")}
+                current, new = vars(getattr(self, name)), vars(getattr(empty, name))
+                current |= {key: value for key, value in new.items() if key != "store" and not key.startswith("_")}
