@@ -42,15 +42,15 @@ SHOWN_BY = {
         "test_recovery::test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on"
     ),
     "kill -9 while the source makes trouble": (
-        "test_holding::test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is_killed_meanwhile"
+        "test_outages_and_pauses::test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is_killed_meanwhile"
     ),
     "an outage of the source, and kill -9": (
-        "test_holding::test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is_killed_meanwhile"
+        "test_outages_and_pauses::test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is_killed_meanwhile"
     ),
     "cancel": "test_cancelling::test_a_cancelled_job_finishes_what_is_in_flight_and_starts_nothing_more",
     "cancel, then kill -9": "test_chaos::SIGSTOP, then cancel, then SIGCONT",
     "kill -9, then cancel": "test_chaos::SIGSTOP, then cancel, then SIGCONT",
-    "pause, kill -9 and resume": "test_holding::test_a_paused_job_stays_paused_over_a_restart_and_is_still_the_one_job",
+    "pause, kill -9 and resume": "test_outages_and_pauses::test_a_paused_job_stays_paused_over_a_restart_and_is_still_the_one_job",
     "a locked SQLite file": "test_lost_database::test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled",
     "a missing SQLite file": "test_chaos::a full disk",
     "the Firestore emulator restarts": (
