@@ -1,6 +1,6 @@
-"""`manage.py backfill work` in a process that is killed, as by the kernel, whenever it asks for a certain report.
+"""`manage.py backfill work` in a process that is killed when it requests a certain report.
 
-Run as `python -m tests.acceptance.crashing_worker PART`, where PART is what the report string contains.
+Run `python -m tests.acceptance.crashing_worker PART`, where the name of the report contains PART.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from backfill.dashboard.client import DashboardClient
 
 
 def main(part: str) -> None:
-    ask = DashboardClient._get
+    get = DashboardClient._get
 
-    def ask_or_die(self: DashboardClient, path: str, subject: str) -> Any:
+    def get_or_crash(self: DashboardClient, path: str, subject: str) -> Any:
         if part in subject:
             os.kill(os.getpid(), signal.SIGKILL)
-        return ask(self, path, subject)
+        return get(self, path, subject)
 
-    DashboardClient._get = ask_or_die  # type: ignore[method-assign]
+    DashboardClient._get = get_or_crash  # type: ignore[method-assign]
     execute_from_command_line(["manage.py", "backfill", "work"])
 
 

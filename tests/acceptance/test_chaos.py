@@ -36,29 +36,33 @@ ON_FIRESTORE = [
 SHOWN_BY = {
     "kill -9 of the runner": "test_recovery::test_after_kill_9_the_job_resumes_from_its_checkpoint",
     "kill -9 of every server": "test_recovery::test_after_kill_9_the_job_resumes_from_its_checkpoint",
-    "SIGTERM of the runner": "test_recovery::test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on",
+    "SIGTERM of the runner": "test_recovery::test_a_clean_stop_returns_the_lease_and_another_server_continues_the_job",
     "SIGTERM, then kill -9 of the next runner": "test_recovery::test_after_kill_9_the_job_resumes_from_its_checkpoint",
     "a server more is started, and the runner ends": (
-        "test_recovery::test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on"
+        "test_recovery::test_a_clean_stop_returns_the_lease_and_another_server_continues_the_job"
     ),
     "kill -9 while the source makes trouble": (
-        "test_outages_and_pauses::test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is_killed_meanwhile"
+        "test_outages_and_pauses::test_no_item_fails_in_an_outage_with_a_kill_of_the_server"
     ),
     "an outage of the source, and kill -9": (
-        "test_outages_and_pauses::test_a_dashboard_that_is_gone_for_a_while_costs_no_item_though_the_server_is_killed_meanwhile"
+        "test_outages_and_pauses::test_no_item_fails_in_an_outage_with_a_kill_of_the_server"
     ),
-    "cancel": "test_cancelling::test_a_cancelled_job_finishes_what_is_in_flight_and_starts_nothing_more",
+    "cancel": "test_cancelling::test_a_cancelled_job_finishes_the_items_in_flight_and_starts_no_others",
     "cancel, then kill -9": "test_chaos::SIGSTOP, then cancel, then SIGCONT",
     "kill -9, then cancel": "test_chaos::SIGSTOP, then cancel, then SIGCONT",
-    "pause, kill -9 and resume": "test_outages_and_pauses::test_a_paused_job_stays_paused_over_a_restart_and_is_still_the_one_job",
-    "a locked SQLite file": "test_lost_database::test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled",
+    "pause, kill -9 and resume": (
+        "test_outages_and_pauses::test_a_paused_job_stays_paused_and_active_after_a_kill_of_the_server"
+    ),
+    "a locked SQLite file": (
+        "test_lost_database::test_a_job_waits_for_a_locked_database_and_loses_and_duplicates_nothing"
+    ),
     "a missing SQLite file": "test_chaos::a full disk",
     "the Firestore emulator restarts": (
         "test_firestore::test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on"
     ),
     "the way to Firestore is cut": "test_firestore::test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on",
     "analytics, and kill -9": (
-        "test_real_analytics::test_after_kill_9_the_computing_goes_on_and_every_result_counts_once"
+        "test_real_analytics::test_an_analytics_job_resumes_after_kill_9_and_counts_every_result_once"
     ),
 }
 """The other stories of `make chaos`, each with the test of `make test` that shows the same guarantee."""

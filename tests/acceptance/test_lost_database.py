@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.acceptance.harness import Dashboard, Site, eventually
 
 
-def test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled(
+def test_a_job_waits_for_a_locked_database_and_loses_and_duplicates_nothing(
     sample: Dashboard,
     new_site: Callable[..., Site],
     tmp_path: Path,
@@ -28,7 +28,7 @@ def test_a_locked_database_is_waited_out_and_nothing_is_lost_or_doubled(
     answer = client.ask("PUT", "/api/admin/backfill/config/rate-limit", {"maxConcurrent": 4})
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
-    eventually(lambda: time.monotonic() > locked_until, 30, "the lock was held long enough")
+    eventually(lambda: time.monotonic() > locked_until, 30, "the lock is held for the given time")
     lock.execute("ROLLBACK")
     lock.close()
     ended = client.ended(job["jobId"], 90)
@@ -46,11 +46,11 @@ def test_a_missing_database_is_a_503_with_a_sentence(sample: Dashboard, new_site
         path.unlink()
     (site.folder / "site.sqlite3").mkdir()
 
-    def refused() -> bool:
+    def is_unavailable() -> bool:
         answer = client.ask("GET", "/readyz")
         return answer.status_code == 503 and answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
 
-    eventually(refused, 30, "readyz says that the store does not respond")
+    eventually(is_unavailable, 30, "readyz reports that the store does not respond")
     assert client.ask("GET", "/healthz").status_code == 200
     answer = client.ask("GET", "/api/admin/backfill/jobs")
     assert answer.status_code == 503

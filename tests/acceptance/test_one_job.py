@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.acceptance.harness import Dashboard, Site
 
 
-def test_of_a_hundred_concurrent_starts_on_two_servers_one_is_created(
+def test_one_of_a_hundred_concurrent_starts_on_two_servers_creates_a_job(
     sample: Dashboard,
     new_site: Callable[..., Site],
     store: dict[str, str],
 ) -> None:
-    """R3.1, R3.2, R3.3: two servers with two workers each; the decision is the store's."""
+    """R3.1, R3.2, R3.3: two servers with two workers each; the store decides."""
     site = new_site(sample, **store)
     servers = [site.serve(workers=2), site.serve(workers=2)]
     servers[0].set_limits(maxRequestsPerMinute=60)
     body = {"jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2024-09-30", "cadence": "month-ends"}
-    # The calendar is fetched once, so that all of them meet at the same point.
+    # The calendar is fetched first, so that all requests reach the store at the same time.
     assert servers[0].ask("POST", "/api/admin/backfill/preview", body).status_code == 200
 
     with ThreadPoolExecutor(100) as pool:
