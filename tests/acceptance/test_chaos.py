@@ -37,32 +37,42 @@ SHOWN_BY = {
     "kill -9 of the runner": "test_recovery::test_after_kill_9_the_job_resumes_from_its_checkpoint",
     "kill -9 of every server": "test_recovery::test_after_kill_9_the_job_resumes_from_its_checkpoint",
     "SIGTERM of the runner": "test_recovery::test_a_clean_stop_returns_the_lease_and_another_server_continues_the_job",
-    "SIGTERM, then kill -9 of the next runner": "test_recovery::test_after_kill_9_the_job_resumes_from_its_checkpoint",
+    "SIGTERM, then kill -9 of the next runner": (
+        "test_worker_kills::test_no_item_is_lost_after_a_clean_stop_and_a_kill_of_the_next_runner_during_faults"
+    ),
     "a server more is started, and the runner ends": (
         "test_recovery::test_a_clean_stop_returns_the_lease_and_another_server_continues_the_job"
     ),
     "kill -9 while the source makes trouble": (
-        "test_outages_and_pauses::test_no_item_fails_in_an_outage_with_a_kill_of_the_server"
+        "test_worker_kills::test_no_item_is_lost_after_a_clean_stop_and_a_kill_of_the_next_runner_during_faults"
     ),
     "an outage of the source, and kill -9": (
         "test_outages_and_pauses::test_no_item_fails_in_an_outage_with_a_kill_of_the_server"
     ),
     "cancel": "test_cancelling::test_a_cancelled_job_finishes_the_items_in_flight_and_starts_no_others",
-    "cancel, then kill -9": "test_chaos::SIGSTOP, then cancel, then SIGCONT",
-    "kill -9, then cancel": "test_chaos::SIGSTOP, then cancel, then SIGCONT",
+    "cancel, then kill -9": (
+        "test_worker_kills::test_a_job_whose_runner_is_killed_around_a_cancel_is_cancelled_and_starts_no_item"
+    ),
+    "kill -9, then cancel": (
+        "test_worker_kills::test_a_job_whose_runner_is_killed_around_a_cancel_is_cancelled_and_starts_no_item"
+    ),
     "pause, kill -9 and resume": (
         "test_outages_and_pauses::test_a_paused_job_stays_paused_and_active_after_a_kill_of_the_server"
     ),
     "a locked SQLite file": (
         "test_lost_database::test_a_job_waits_for_a_locked_database_and_loses_and_duplicates_nothing"
     ),
-    "a missing SQLite file": "test_chaos::a full disk",
-    "the Firestore emulator restarts": (
-        "test_firestore::test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on"
+    "a missing SQLite file": (
+        "test_lost_database::test_a_job_waits_for_a_missing_database_and_loses_and_duplicates_nothing"
     ),
-    "the way to Firestore is cut": "test_firestore::test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on",
+    "the Firestore emulator restarts": (
+        "test_firestore::test_a_job_continues_after_the_connection_to_firestore_was_cut_and_after_firestore_restarted"
+    ),
+    "the way to Firestore is cut": (
+        "test_firestore::test_a_job_continues_after_the_connection_to_firestore_was_cut_and_after_firestore_restarted"
+    ),
     "analytics, and kill -9": (
-        "test_real_analytics::test_an_analytics_job_resumes_after_kill_9_and_counts_every_result_once"
+        "test_worker_kills::test_results_that_were_stored_before_a_kill_count_once_in_the_resumed_analytics_job"
     ),
 }
 """The other stories of `make chaos`, each with the test of `make test` that shows the same guarantee."""

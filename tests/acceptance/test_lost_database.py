@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.acceptance.harness import Dashboard, Site, eventually
+from tests.acceptance.harness import Client, Dashboard, Site, eventually
 
 
 def test_a_job_waits_for_a_locked_database_and_loses_and_duplicates_nothing(
@@ -31,12 +31,37 @@ def test_a_job_waits_for_a_locked_database_and_loses_and_duplicates_nothing(
     eventually(lambda: time.monotonic() > locked_until, 30, "the lock is held for the given time")
     lock.execute("ROLLBACK")
     lock.close()
-    ended = client.ended(job["jobId"], 90)
+    assert_completes(client, job["jobId"])
+    assert "does not answer" in site.logs()
+
+
+def test_a_job_waits_for_a_missing_database_and_loses_and_duplicates_nothing(
+    sample: Dashboard,
+    new_site: Callable[..., Site],
+    tmp_path: Path,
+) -> None:
+    """R1.3, R10.3: the folder of the database is moved away for some seconds."""
+    folder = tmp_path / "database"
+    folder.mkdir()
+    site = new_site(sample, f"sqlite:///{folder}/site.sqlite3")
+    client = site.serve()
+    client.set_limits(maxRequestsPerMinute=600)
+    job = client.start("2025-01-01", "2025-06-30", cadence="month-ends")
+    client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 3, 30, "items are processed")
+    away = folder.rename(tmp_path / "away")
+    assert client.ask("GET", "/readyz").status_code == 503
+    eventually(lambda: "does not answer" in site.logs(), 20, "the runner reports the outage")
+    away.rename(folder)
+    assert_completes(client, job["jobId"])
+
+
+def assert_completes(client: Client, job_id: str) -> None:
+    """Wait for the end of a job, and assert that every item is in the ledger once and processed."""
+    ended = client.ended(job_id, 90)
     assert ended["status"] == "completed"
-    items = client.items(job["jobId"])
+    items = client.items(job_id)
     assert set(Counter(item["itemId"] for item in items).values()) == {1}
     assert len(items) == ended["progress"]["totalItems"] == ended["progress"]["processedItems"]
-    assert "does not answer" in site.logs()
 
 
 def test_a_missing_database_is_a_503_with_a_sentence(sample: Dashboard, new_site: Callable[..., Site]) -> None:

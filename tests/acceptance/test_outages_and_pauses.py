@@ -264,7 +264,7 @@ def test_an_item_that_crashes_its_process_three_times_is_quarantined_and_the_job
         if worker is None or worker.poll() is not None:
             deaths += worker is not None
             worker = site.spawn(
-                sys.executable, "-m", "tests.acceptance.crashing_worker", "clubperformance~03~5/31/2025"
+                sys.executable, "-m", "tests.acceptance.crashing_worker", "--at-report", "clubperformance~03~5/31/2025"
             )
         found = client.job(job["jobId"])
         return found if found["completedAt"] else None
