@@ -16,8 +16,8 @@ from tests import shared
 from tests.contract.backends import BACKENDS, Backend, BackendMissing
 from tests.run import FOLDERS, PACED_AT_ONCE, ROOT
 
-settings.register_profile("here", deadline=None)  # a shared machine may be slow
-settings.load_profile("here")
+settings.register_profile("backfill", deadline=None)  # a shared machine may be slow
+settings.load_profile("backfill")
 
 
 def pytest_configure() -> None:

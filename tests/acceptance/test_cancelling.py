@@ -25,11 +25,11 @@ def test_a_cancelled_job_finishes_the_items_in_flight_and_starts_no_others(
     site = new_site(sample)
     client = site.serve(workers=2)
     job = start_job(client)
-    answer = client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    response = client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
     cancelled_at = time.time()
-    assert answer.status_code == 200
-    assert answer.json()["previousStatus"] == "running"
-    assert answer.json()["status"] == "cancelling"
+    assert response.status_code == 200
+    assert response.json()["previousStatus"] == "running"
+    assert response.json()["status"] == "cancelling"
 
     ended = client.ended(job["jobId"], 20)
     assert ended["status"] == "cancelled"

@@ -37,9 +37,9 @@ def test_a_job_continues_after_the_connection_to_firestore_was_cut_and_after_fir
 
     own_firestore.gate.close()
     own_firestore.emulator.stop()
-    answer = client.ask("GET", f"/api/admin/backfill/{before['jobId']}")
-    assert answer.status_code == 503
-    assert answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
+    response = client.ask("GET", f"/api/admin/backfill/{before['jobId']}")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
     assert client.ask("GET", "/healthz").status_code == 200
     own_firestore.emulator.start()
     own_firestore.gate.open()

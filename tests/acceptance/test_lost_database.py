@@ -25,9 +25,9 @@ def test_a_job_waits_for_a_locked_database_and_loses_and_duplicates_nothing(
     lock = sqlite3.connect(tmp_path / "site.sqlite3", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     locked_until = time.monotonic() + 23
-    answer = client.ask("PUT", "/api/admin/backfill/config/rate-limit", {"maxConcurrent": 4})
-    assert answer.status_code == 503
-    assert answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
+    response = client.ask("PUT", "/api/admin/backfill/config/rate-limit", {"maxConcurrent": 4})
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
     eventually(lambda: time.monotonic() > locked_until, 30, "the lock is held for the given time")
     lock.execute("ROLLBACK")
     lock.close()
@@ -72,11 +72,11 @@ def test_a_missing_database_is_a_503_with_a_sentence(sample: Dashboard, new_site
     (site.folder / "site.sqlite3").mkdir()
 
     def is_unavailable() -> bool:
-        answer = client.ask("GET", "/readyz")
-        return answer.status_code == 503 and answer.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
+        response = client.ask("GET", "/readyz")
+        return response.status_code == 503 and response.json()["error"]["code"] == "STORAGE_UNAVAILABLE"
 
     eventually(is_unavailable, 30, "readyz reports that the store does not respond")
     assert client.ask("GET", "/healthz").status_code == 200
-    answer = client.ask("GET", "/api/admin/backfill/jobs")
-    assert answer.status_code == 503
-    assert "does not respond" in answer.json()["error"]["message"]
+    response = client.ask("GET", "/api/admin/backfill/jobs")
+    assert response.status_code == 503
+    assert "does not respond" in response.json()["error"]["message"]

@@ -23,11 +23,11 @@ def test_one_of_a_hundred_concurrent_starts_on_two_servers_creates_a_job(
     assert servers[0].ask("POST", "/api/admin/backfill/preview", body).status_code == 200
 
     with ThreadPoolExecutor(100) as pool:
-        answers = list(pool.map(lambda n: servers[n % 2].ask("POST", "/api/admin/backfill", body), range(100)))
+        responses = list(pool.map(lambda n: servers[n % 2].ask("POST", "/api/admin/backfill", body), range(100)))
 
-    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 99}
-    created = next(answer.json() for answer in answers if answer.status_code == 201)
-    for refused in (answer.json()["error"] for answer in answers if answer.status_code == 409):
+    assert Counter(response.status_code for response in responses) == {201: 1, 409: 99}
+    created = next(response.json() for response in responses if response.status_code == 201)
+    for refused in (response.json()["error"] for response in responses if response.status_code == 409):
         assert refused["code"] == "JOB_ALREADY_RUNNING"
         assert refused["details"]["jobId"] == created["jobId"]
         assert created["jobId"] in refused["message"]

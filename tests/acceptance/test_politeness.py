@@ -125,9 +125,9 @@ def test_items_with_permanent_errors_fail_with_a_reason_and_can_be_retried_as_a_
     assert {error["code"] for error in job["progress"]["errors"]} == {"WRONG_AS_OF", "WRONG_MONTH", "SERVER_ERROR"}
 
     sample.play()
-    answer = client.ask("POST", f"/api/admin/backfill/{job['jobId']}/retry", {"codes": ["SERVER_ERROR"]})
-    assert answer.status_code == 201
-    retried = client.ended(answer.json()["jobId"])
+    response = client.ask("POST", f"/api/admin/backfill/{job['jobId']}/retry", {"codes": ["SERVER_ERROR"]})
+    assert response.status_code == 201
+    retried = client.ended(response.json()["jobId"])
     assert retried["retryOf"] == job["jobId"]
     assert retried["progress"]["totalItems"] == retried["progress"]["processedItems"] == 4
     assert client.ask("GET", "/api/snapshots/2025-01-31/F").status_code == 200

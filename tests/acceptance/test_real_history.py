@@ -34,9 +34,9 @@ def test_ten_years_of_closes_are_collected_byte_for_byte_and_not_requested_again
         files = served_files(report)
         assert len(files) == 124
         for day, path in files.items():
-            answer = client.ask("GET", f"/api/snapshots/{day}/91/{report}.csv")
-            assert answer.status_code == 200
-            assert answer.content == gzip.decompress(path.read_bytes())
+            response = client.ask("GET", f"/api/snapshots/{day}/91/{report}.csv")
+            assert response.status_code == 200
+            assert response.content == gzip.decompress(path.read_bytes())
 
     # The as-of date of a close is a snapshot date in addition to the month-end.
     days = [row["date"] for row in client.items(job["jobId"], district="91", outcome="processed")]

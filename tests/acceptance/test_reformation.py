@@ -18,7 +18,7 @@ BEFORE, AFTER = {"01", "02", "03", "F", "U"}, {"03", "201", "202", "F", "U"}
 def reformed(request: pytest.FixtureRequest) -> Iterator[Dashboard]:
     """The stand-in; the parameter selects its response for an unknown district."""
     if not PEER.exists():
-        pytest.skip("The stand-in dashboard is not here (../shared/dashboard is no part of the project).")
+        pytest.skip("The stand-in dashboard is missing (../shared/dashboard is not part of the repository).")
     options = ("--reformed", "2026", "--today", "2026-11-15", "--districts", "5", "--clubs", "8")
     dashboard = Dashboard.peer("--world", "synthetic", "--unknown-id", str(request.param), *options)
     yield dashboard

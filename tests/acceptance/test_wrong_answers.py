@@ -87,7 +87,7 @@ def archiving_dashboard(request: pytest.FixtureRequest) -> Iterator[tuple[Dashbo
         before, after = "2027-06-30", "2027-08-20"
         dashboard = Dashboard.peer("--world", "synthetic", *size, "--today", before)
     else:
-        pytest.skip("The stand-in dashboard is not here (../shared/dashboard is no part of the project).")
+        pytest.skip("The stand-in dashboard is missing (../shared/dashboard is not part of the repository).")
     yield dashboard, before, after
     dashboard.stop()
 

@@ -230,7 +230,7 @@ def real_report(name: ReportName, district: str, day: date) -> Report:
     return replace(report_of(content), rows=len(list(csv.reader(content.decode().splitlines()))) - 2)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="The real exports of ../shared/dashboard are not here.")
+@pytest.mark.skipif(not REAL.is_dir(), reason="The real exports of ../shared/dashboard are missing.")
 def test_the_pages_of_district_91_show_the_official_figures_of_the_dashboard(
     with_analytics: BackfillService, operator: Client
 ) -> None:

@@ -1,4 +1,4 @@
-"""The campaign's checker finds what it is there to find: each damage is told by name, and a whole job gets no word."""
+"""The checker of the chaos campaign reports each kind of damage, and nothing for an undamaged job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN = PlanFactory.build()
 
 
 class Damage(ABC):
-    """What may have gone wrong with what is stored of a job, in the store of one kind."""
+    """Damages the stored data of a job, in one kind of store."""
 
     reader: Reader
 
@@ -126,7 +126,7 @@ class FirestoreDamage(Damage):
         day = PLAN.days[0].date
         self._root.collection("snapshots").document(f"{day}_F").delete()
 
-    # What only Firestore keeps twice.
+    # Data that only Firestore stores twice.
 
     def leave_the_slot_to_the_ended(self) -> None:
         claim = {"job_id": str(self.job.id), "token": self.job.token, "is_held": True}
@@ -145,7 +145,7 @@ class FirestoreDamage(Damage):
 
 @pytest.fixture
 def damage(backend: Backend, storage: Storage) -> Damage:
-    """Of a completed job, in two segments."""
+    """Return the damage of a completed job with two segments."""
     new = JobFactory.build(progress=ProgressFactory.build(total_items=PLAN.total_items))
     storage.jobs.create(new, PLAN, displace=lambda _: None)
     for half, day in enumerate(PLAN.days):
@@ -163,7 +163,7 @@ def damage(backend: Backend, storage: Storage) -> Damage:
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
-def test_a_whole_job_gets_no_word(damage: Damage) -> None:
+def test_an_undamaged_job_has_no_violations(damage: Damage) -> None:
     found = damage.found()
     assert (found.settled, found.lost, found.doubled, found.wrong) == (PLAN.total_items, 0, 0, [])
 
@@ -189,7 +189,7 @@ class Told:
     ],
     ids=lambda told: told.does.__name__,
 )
-def test_each_damage_is_told(damage: Damage, told: Told) -> None:
+def test_each_damage_is_reported(damage: Damage, told: Told) -> None:
     getattr(damage, told.does.__name__)()
     assert_told(damage.found(), told)
 
@@ -205,7 +205,7 @@ def test_each_damage_is_told(damage: Damage, told: Told) -> None:
     ],
     ids=lambda told: told.does.__name__,
 )
-def test_copies_in_firestore_that_do_not_agree_are_told(damage: Damage, told: Told) -> None:
+def test_contradicting_copies_in_firestore_are_reported(damage: Damage, told: Told) -> None:
     told.does(damage)
     assert_told(damage.found(), told, id=damage.job.id.hex)
 
