@@ -11,7 +11,7 @@ from uuid import UUID
 from backfill.domain.calendar import ProgramYear
 
 
-class SnapshotFacts(NamedTuple):
+class SnapshotMetadata(NamedTuple):
     """A stored snapshot without its reports. A tuple, because a plan may read half a million of them."""
 
     date: dt.date
@@ -23,7 +23,7 @@ class SnapshotFacts(NamedTuple):
     content_hash: str
 
 
-class ResultFacts(NamedTuple):
+class ResultMetadata(NamedTuple):
     """A stored result without its content."""
 
     date: dt.date

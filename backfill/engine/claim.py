@@ -87,9 +87,9 @@ class Claim:
         return claim
 
     @property
-    def record_after(self) -> float:
+    def record_interval(self) -> float:
         """The least number of seconds between two records."""
-        return self._storage.jobs.record_after
+        return self._storage.jobs.record_interval
 
     @property
     def unwritten(self) -> int:

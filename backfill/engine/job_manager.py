@@ -40,9 +40,9 @@ class JobManager:
             raise
 
     @property
-    def look_after(self) -> float:
+    def idle_poll_interval(self) -> float:
         """The least number of seconds before the next look: 0 while there is a job that may need a runner soon."""
-        return 0.0 if self._found_job else self._storage.jobs.look_after
+        return 0.0 if self._found_job else self._storage.jobs.idle_poll_interval
 
     def lease_left(self, now: datetime) -> timedelta | None:
         """Return how long the lease that the last look found is valid; None if there is no valid lease."""

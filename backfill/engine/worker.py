@@ -132,7 +132,7 @@ class Worker:
         left = self._manager.lease_left(self._now())
         if left is not None:
             return min(left.total_seconds() + _AFTER_LEASE_END, poll)
-        return max(poll, self._manager.look_after)
+        return max(poll, self._manager.idle_poll_interval)
 
     def _work_once(self) -> bool:
         """Run the job that needs a runner; return whether there was one."""

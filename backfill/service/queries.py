@@ -17,10 +17,10 @@ from backfill.domain import (
     ProgramYear,
     ReportName,
     Result,
-    ResultFacts,
+    ResultMetadata,
     Snapshot,
-    SnapshotFacts,
     SnapshotFilter,
+    SnapshotMetadata,
     covered_days,
     covered_months,
     district_order,
@@ -102,13 +102,13 @@ class HistoryQueries:
     def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
         return self.storage.snapshots.page(wanted, limit=limit, offset=offset)
 
-    def facts(self, wanted: Selection) -> Iterator[SnapshotFacts]:
+    def facts(self, wanted: Selection) -> Iterator[SnapshotMetadata]:
         """Without the reports, by date and district."""
         return (facts for facts in self.storage.snapshots.metadata(*wanted.ends) if wanted.holds(facts.district))
 
     # Results.
 
-    def result_facts(self, wanted: Selection) -> Iterator[ResultFacts]:
+    def result_facts(self, wanted: Selection) -> Iterator[ResultMetadata]:
         """Without the figures, by date and district."""
         return (facts for facts in self.storage.results.metadata(*wanted.ends) if wanted.holds(facts.district))
 

@@ -212,7 +212,7 @@ def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
     """Its answer never comes, and some of what the next try has read is of the moment before; or it comes too late."""
     from backfill.storage.firestore import database
 
-    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(database, "_MAX_PAUSE", 0.001)
     late = Late()
     belated = backend.through(late)
 

@@ -94,7 +94,7 @@ def between(storage: Storage, backend: Backend) -> tuple[Between, Storage]:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """MonthlyIndex lie in several documents, as those of thousands of districts would."""
-    monkeypatch.setattr(chunked_blobs, "_LONGEST", 100)
+    monkeypatch.setattr(chunked_blobs, "_MAX_PART_BYTES", 100)
 
 
 def known(storage: Storage) -> list[Any]:

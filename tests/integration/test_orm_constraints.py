@@ -75,7 +75,7 @@ def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
     """R3.1: another job comes to be between the look for room and the insert, and ends before it is looked for."""
     from backfill.storage.orm.jobs import OrmJobStorage
 
-    make_room, active = OrmJobStorage._make_room, OrmJobStorage.active
+    make_room, active = OrmJobStorage._displace_active, OrmJobStorage.active
     first = JobFactory.build()
 
     def another_comes() -> None:
@@ -85,7 +85,7 @@ def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
             storage.control.disconnect()
 
     def overtaken(jobs: OrmJobStorage, displace: Any) -> Any:
-        monkeypatch.setattr(OrmJobStorage, "_make_room", make_room)
+        monkeypatch.setattr(OrmJobStorage, "_displace_active", make_room)
         room = make_room(jobs, displace)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(another_comes).result(10)
@@ -95,7 +95,7 @@ def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
         jobs.update(first.id, lambda job: job.cancel_requested(NOW))
         return active(jobs)
 
-    monkeypatch.setattr(OrmJobStorage, "_make_room", overtaken)
+    monkeypatch.setattr(OrmJobStorage, "_displace_active", overtaken)
     monkeypatch.setattr(OrmJobStorage, "active", ended_by_then)
     job = created(storage)
     monkeypatch.undo()
@@ -491,7 +491,7 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(storage: Storage, backen
     """R3.3: a write under a fence commits before the job can be taken over, or is refused; never after."""
     from backfill.models import BackfillJob
     from backfill.storage import Fence
-    from backfill.storage.orm.database import check_fence, transacting
+    from backfill.storage.orm.database import atomic, check_fence
 
     job = created(storage)
     held = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
@@ -504,7 +504,7 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(storage: Storage, backen
             storage.control.disconnect()
 
     with ThreadPoolExecutor(1) as pool:
-        with transacting():
+        with atomic():
             check_fence(Fence(job.id, held.token))
             taking = pool.submit(take_over)
             with pytest.raises(TimeoutError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.domain import SUMMARY, JobType, SnapshotFacts, reports_of
+from backfill.domain import SUMMARY, JobType, SnapshotMetadata, reports_of
 from backfill.job_types.analytics.plan import DayFacts, input_digest
 from backfill.job_types.analytics.related_snapshots import LastOfMonth
 
@@ -47,8 +47,8 @@ def test_no_module_compares_the_name_of_a_job_type() -> None:
     assert {str(path.relative_to(ROOT)): lines for path in paths if (lines := compared_names(path))} == {}
 
 
-def facts(district: str, day: date, content_hash: str) -> SnapshotFacts:
-    return SnapshotFacts(
+def facts(district: str, day: date, content_hash: str) -> SnapshotMetadata:
+    return SnapshotMetadata(
         date=day, district=district, data_month=day, as_of=day, is_final=True, content_hash=content_hash
     )
 

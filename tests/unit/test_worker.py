@@ -113,7 +113,7 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
 def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    monkeypatch.setattr(MemoryJobs, "idle_poll_interval", 60.0)
     storage, looks, active = MemoryStorage(), list[datetime](), MemoryJobs.active
 
     def look(jobs: MemoryJobs) -> Job | None:
@@ -132,7 +132,7 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
 
 def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """R10.1: a lease that is given back is taken up within two seconds, whatever a look costs."""
-    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    monkeypatch.setattr(MemoryJobs, "idle_poll_interval", 60.0)
     storage = MemoryStorage()
     job = stored(storage)
     held = storage.jobs.rows[job.id] = job.claimed("another", clock.now())

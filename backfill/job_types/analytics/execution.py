@@ -20,7 +20,7 @@ from backfill.domain import (
     Result,
     SkipReason,
     Snapshot,
-    SnapshotFacts,
+    SnapshotMetadata,
     WorkItem,
 )
 from backfill.errors import BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
@@ -187,7 +187,7 @@ class AnalyticsExecution(Execution):
         previous = LastOfMonth(facts for month in sorted(months) for facts in self._last_of_month(month))
         return DayFacts(snapshots, results, previous)
 
-    def _read_month(self, month_end: date) -> Sequence[SnapshotFacts]:
+    def _read_month(self, month_end: date) -> Sequence[SnapshotMetadata]:
         stored = self._storage.snapshots.metadata(month_end.replace(day=1), month_end + LONGEST_CLOSING)
         return [facts for facts in stored if facts.data_month == month_end]
 
