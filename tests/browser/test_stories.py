@@ -150,7 +150,7 @@ def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
     page = desk.open()
     page.locator("#bf-pause").click()
     expect(status_badge(page)).to_have_text("Paused", timeout=25_000)
-    expect(page.locator("#bf-status-message")).to_contain_text("until someone resumes it")
+    expect(page.locator("#bf-status-message")).to_contain_text("until the job is resumed")
     page.locator("#bf-resume").click()
     expect(status_badge(page)).to_contain_text("Running", timeout=20_000)
 

@@ -338,7 +338,7 @@ def test_a_paused_job_says_who_paused_it(served: BackfillService, operator: Clie
     job = started(served)
     operator.post(f"{SECTION}jobs/{job}/pause/", headers=HTMX)
     paused = re.compile(
-        r"<strong>Paused at \d\d:\d\d by alice\.</strong> Nothing is fetched until someone resumes it\."
+        r"<strong>Paused at \d\d:\d\d by alice\.</strong> Nothing is fetched until the job is resumed\."
     )
     for path in ("", "now/", f"jobs/{job}/", f"jobs/{job}/now/"):
         assert paused.search(text_of(operator.get(SECTION + path, headers=HTMX)))

@@ -97,7 +97,7 @@ def moves_made() -> set[tuple[Status, Status]]:
 
 
 def test_what_the_public_methods_can_do_in_any_situation_is_exactly_the_table_of_transitions() -> None:
-    assert moves_made() == TRANSITIONS
+    assert moves_made() == set(TRANSITIONS)
 
 
 @pytest.mark.parametrize(("before", "after"), OTHERS, ids=str)

@@ -21,6 +21,7 @@ def test_every_job_type_has_a_description(job_type: JobType) -> None:
     description = job_type.description
     assert description.title
     assert description.summary.endswith(".")
+    assert description.waiting.endswith(".")
     assert description.calls_dashboard == (description.requests_of("01") > 0)
 
 
