@@ -77,4 +77,4 @@ def _pace(job: Job) -> str:
 
 
 def _limit(job: Job) -> str:
-    return formatting.requests_a_minute(job.config.rate_limits.most_a_minute)
+    return formatting.requests_a_minute(job.config.rate_limits.max_per_minute)

@@ -16,7 +16,7 @@ _LARGEST_SHIFT = timedelta(hours=3)
 _MAX_EXACT_PERIODS = 400
 """Daily periods that are evaluated exactly; later ones are assumed to have the usual length."""
 
-FURTHEST = timedelta(days=36_525)
+MAX_DURATION = timedelta(days=36_525)
 """Longer durations are reported as a century, because dates are limited to the year 9999."""
 
 
@@ -79,7 +79,7 @@ class AllowedHours:
                 return opens + working
             working -= now - opens
         days, rest = divmod(working, (_clock(self.closes) - _clock(self.opens)) % _DAY)
-        return self.opens_at(now) + min(days, FURTHEST.days) * _DAY + rest
+        return self.opens_at(now) + min(days, MAX_DURATION.days) * _DAY + rest
 
     def _changes_at(self, wall: time, now: datetime) -> datetime:
         """The next minute at which `is_open` changes: at local time `wall`, unless the UTC offset changes."""

@@ -38,7 +38,7 @@ class CrashIsolation:
         return tuple(key for key, deaths in self.suspects.items() if deaths == QUARANTINED_AFTER - 1)
 
     @property
-    def moves(self) -> bool:
+    def counts_as_progress(self) -> bool:
         """Whether a takeover counts as progress. It does not for a job that keeps killing its runners."""
         return self.deaths <= _MAX_DEATHS_AS_PROGRESS
 

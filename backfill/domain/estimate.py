@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from backfill.domain.allowed_hours import FURTHEST, AllowedHours
+from backfill.domain.allowed_hours import MAX_DURATION, AllowedHours
 from backfill.domain.limiter_status import LimiterReport
 from backfill.domain.rate_limits import RateLimits
 
@@ -64,9 +64,9 @@ class Estimate:
         """Including the hours outside `hours` from `now` on; at most a century."""
 
         def length(seconds: float) -> float:
-            working = timedelta(seconds=min(seconds, FURTHEST.total_seconds()))
+            working = timedelta(seconds=min(seconds, MAX_DURATION.total_seconds()))
             if hours is not None:
-                working = min(hours.after(working, now) - now, FURTHEST)
+                working = min(hours.after(working, now) - now, MAX_DURATION)
             return working.total_seconds()
 
         return Estimate(seconds=length(self.seconds), low=length(self.low), high=length(self.high))

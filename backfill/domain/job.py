@@ -205,7 +205,7 @@ class Job:
             takeovers=self.takeovers + (self.lease is not None),
             takeover_seconds=self.takeover_seconds + silence,
             crash_isolation=crash_isolation,
-            progressed_at=now if crash_isolation.moves else self.progressed_at,
+            progressed_at=now if crash_isolation.counts_as_progress else self.progressed_at,
             progress=progress or self.progress,
         )
 
@@ -221,13 +221,14 @@ class Job:
         segments: int,
         now: datetime,
         *,
-        moves: bool,
+        is_progress: bool,
         at_work: tuple[str, ...] = (),
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
         """With new progress and a renewed lease.
 
-        `moves`: an item was settled, or it waits for a known reason. `at_work`: keys of the items in progress.
+        `is_progress`: an item was settled, or the runner waits for a known reason. `at_work`: keys of the items in
+        progress.
         """
         return replace(
             self.renewed(token, now, policy),
@@ -237,7 +238,7 @@ class Job:
             crash_isolation=self.crash_isolation.recorded(
                 at_work, is_settling=progress.settled_items > self.progress.settled_items
             ),
-            progressed_at=now if moves else self.progressed_at,
+            progressed_at=now if is_progress else self.progressed_at,
         )
 
     def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
@@ -245,7 +246,7 @@ class Job:
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
-            return self.webhook_events.moving()
+            return self.webhook_events.without_hold()
         if limiter.state is LimiterState.BACKING_OFF:
             return self.webhook_events.holding(limiter.reason, limiter.waiting_until, now)
         return self.webhook_events
@@ -300,7 +301,7 @@ def _at_rest(job: Job, status: Status) -> Job:
         lease=None,
         progress=replace(progress, current_item="", districts=districts, limiter=limiter),
         crash_isolation=CrashIsolation(),
-        webhook_events=job.webhook_events.moving() if status is Status.PAUSED else job.webhook_events,
+        webhook_events=job.webhook_events.without_hold() if status is Status.PAUSED else job.webhook_events,
     )
 
 

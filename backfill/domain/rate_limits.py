@@ -50,7 +50,7 @@ class RateLimits:
         return max(pace, timedelta(milliseconds=self.min_delay_ms))
 
     @property
-    def most_a_minute(self) -> float:
+    def max_per_minute(self) -> float:
         """Requests that may start per minute; the minimum delay may allow fewer than the other limit."""
         return min(self.max_requests_per_minute, 60_000 / max(self.min_delay_ms, 1))
 

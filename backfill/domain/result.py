@@ -46,7 +46,7 @@ class Result:
     schema_version: int
     """The version of the analytics rules."""
     input_digest: str
-    """A digest of all its input, including the rules and other snapshots. Equal input is not computed again."""
+    """A digest of all inputs, including the rules and other snapshots. A result with equal inputs is up to date."""
     job_id: UUID
     computed_at: dt.datetime
     quality: Mapping[str, int]

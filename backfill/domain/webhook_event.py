@@ -94,6 +94,6 @@ class WebhookEvents:
         event = WebhookEvent(event=WebhookEventType.HELD, at=since, sentence=sentence, due_at=now)
         return replace(self, held=event, held_since=since)
 
-    def moving(self) -> WebhookEvents:
+    def without_hold(self) -> WebhookEvents:
         """After a hold. Its event is dropped, delivered or not."""
         return self if self.held_since is None else replace(self, held=None, held_since=None)

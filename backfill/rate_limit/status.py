@@ -113,7 +113,7 @@ def _waits_for_dependency(snapshot: LimiterSnapshot) -> LimiterStatus | None:
 
 
 def _without_hold(snapshot: LimiterSnapshot) -> LimiterStatus:
-    limit = rate = _a_minute(snapshot.limits.most_a_minute)
+    limit = rate = _a_minute(snapshot.limits.max_per_minute)
     slowed = None
     if snapshot.crawl_delay > snapshot.limits.interval.total_seconds():
         slowed = WaitReason.CRAWL_DELAY

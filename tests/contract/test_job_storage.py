@@ -338,7 +338,9 @@ def test_an_update_stores_the_change_counts_it_and_returns_what_is_stored(storag
     assert stored.revision == job.revision + 1
     assert stored == replace(job.claimed("host-1", NOW), revision=stored.revision)
     assert storage.jobs.get(job.id) == stored
-    again = storage.jobs.update(job.id, lambda held: held.recorded(held.token, FULL_PROGRESS, 1, NOW, moves=True)).after
+    again = storage.jobs.update(
+        job.id, lambda held: held.recorded(held.token, FULL_PROGRESS, 1, NOW, is_progress=True)
+    ).after
     assert again.revision == job.revision + 2
     assert again.progress == FULL_PROGRESS
     assert storage.jobs.get(job.id) == again

@@ -73,7 +73,7 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
     job = jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     seen.append(scraped())
     held = jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
-    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, moves=True))
+    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, is_progress=True))
     seen.append(scraped())
     taken = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16))).after
     seen.append(scraped())

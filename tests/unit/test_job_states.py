@@ -44,7 +44,7 @@ ACTIONS: dict[str, Action] = {
     "lower the limits": lambda job, _: job.limits_lowered(limits_of(max_requests_per_minute=1)),
     "displace": lambda job, now: job.displaced(now) or job,
     "claim": lambda job, now: job.claimed("another", now),
-    "record": lambda job, now: job.recorded(job.token, job.progress, 1, now, moves=True),
+    "record": lambda job, now: job.recorded(job.token, job.progress, 1, now, is_progress=True),
     "release": lambda job, now: job.released(job.token, now),
     "finish": lambda job, now: job.finished(job.token, now),
     "break": lambda job, now: job.broken(job.token, "It cannot be run.", now),

@@ -255,7 +255,7 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     with working(worker_of(storage, FakeExecution(skips=skips))):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
-    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs continue." in caplog.messages
+    assert f"{storage.jobs.rows[job.id].error} The job has failed; other jobs can run." in caplog.messages
 
 
 def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:

@@ -46,7 +46,7 @@ def input_digest(own: SnapshotMetadata, summary: SnapshotMetadata | None, previo
 
 
 @dataclass(frozen=True)
-class DayFacts:
+class DayMetadata:
     """The snapshots of a date, the snapshots of the year before, and the stored results of the date."""
 
     snapshots: Mapping[str, SnapshotMetadata]
@@ -100,7 +100,7 @@ def analytics_plan(
         previous.add(snapshots)
         if not (first <= day <= last and is_kept(day, config.cadence)):
             continue
-        of_day = DayFacts({s.district: s for s in snapshots}, {r.district: r for r in stored}, previous)
+        of_day = DayMetadata({s.district: s for s in snapshots}, {r.district: r for r in stored}, previous)
         wanted = [d for d in of_day.snapshots if d == SUMMARY or _is_wanted(d, config.target_districts)]
         districts = tuple(sorted(wanted, key=district_order))
         if not districts:

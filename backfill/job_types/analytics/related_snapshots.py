@@ -109,12 +109,12 @@ def dates_of(stored: Collection[str], named: Collection[str] | None, read: Calla
     `stored` are the districts with a snapshot, `named` those of the date's summary, None without a summary. An
     unreadable snapshot has no dates.
     """
-    if hold_dates(stored, read):
+    if any_has_dates(stored, read):
         return Dates.SEEN
     return Dates.BLANK if named is None or set(named) <= set(stored) else Dates.UNKNOWN
 
 
-def hold_dates(districts: Iterable[str], read: Callable[[str], Snapshot]) -> bool:
+def any_has_dates(districts: Iterable[str], read: Callable[[str], Snapshot]) -> bool:
     """Whether any of the districts has a charter or suspend date. Stops reading at the first one."""
     return any(_has_dates(district, read) for district in districts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from backfill.domain import (
 from tests.factories import NOW, JobFactory
 
 
-def describe(monkeypatch: pytest.MonkeyPatch, job_type: JobType, **changes: object) -> None:
+def describe(monkeypatch: pytest.MonkeyPatch, job_type: JobType, **changes: Any) -> None:
     changed = {**job_types._DESCRIPTIONS, job_type: replace(job_type.description, **changes)}
     monkeypatch.setattr(job_types, "_DESCRIPTIONS", changed)
 
