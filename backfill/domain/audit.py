@@ -54,7 +54,7 @@ class AuditEntry:
 
 
 def job_changes(before: Job | None, after: Job) -> Changes:
-    """Changes of the fields that operators control; for a new job, all of them."""
+    """Return the changes of the fields that operators control; for a new job, all of them."""
     return _differences(_audited_values(before) if before else {}, _audited_values(after))
 
 

@@ -53,7 +53,7 @@ class LimiterSnapshot:
     """Current seconds between two starts."""
     store_trouble: str
     held_up: tuple[WaitReason, float, str] | None
-    """What else it waits for, the time of the next attempt, and the sentence about it."""
+    """Another wait reason, the time of the next attempt, and its sentence."""
     down_reason: str
     """Empty if the circuit breaker is closed."""
     closed_for: float
