@@ -140,12 +140,12 @@ def test_the_tag_changes_with_the_content_only(api: CheckedClient, computed: Bac
 def test_a_missing_result_names_the_job_that_makes_it(api: CheckedClient, stored: BackfillService) -> None:
     said = refused(api.get(f"{HERE}/2024-01-31/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
     assert "start --type analytics-generation --from 2024-01-31 --to 2024-01-31" in said
-    assert "collected" not in said
+    assert "data-collection" not in said
     said = refused(api.get(f"{HERE}/2024-01-31/F"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "first a data-collection job over that date" in said
+    assert "first start a data-collection job over that date" in said
     assert "the world" in refused(api.get(f"{HERE}/2023-01-31/world"), 404, "ANALYTICS_NOT_FOUND")["message"]
     said = refused(api.get(f"{HERE}/series/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "Start an analytics-generation job" in said
+    assert "start an analytics-generation job" in said
 
 
 @pytest.mark.parametrize(
