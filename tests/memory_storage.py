@@ -26,11 +26,11 @@ from backfill.domain import (
     ProgramYear,
     RequestSchedule,
     Result,
-    ResultFacts,
+    ResultMetadata,
     Segment,
     Snapshot,
-    SnapshotFacts,
     SnapshotFilter,
+    SnapshotMetadata,
     StoredDay,
     StoredEdition,
     StoredLimits,
@@ -51,7 +51,7 @@ from backfill.storage import (
     SnapshotStorage,
     Storage,
 )
-from backfill.storage.serialization.corrupt_records import salvaged_job, unreadable_job
+from backfill.storage.serialization.corrupt_records import corrupt_job, corrupt_job_error
 from backfill.storage.serialization.packing import pack_outcomes, pack_plan, storable, unpack_plan, unpack_segment
 
 
@@ -260,16 +260,16 @@ class MemoryJobs(JobStorage):
     def damage(self, job_id: UUID) -> None:
         """Make a job unreadable. The adapters return an unreadable job as failed, with the reason."""
         job = self.rows[job_id]
-        self.rows[job_id] = salvaged_job(
+        self.rows[job_id] = corrupt_job(
             {},
             job_id=job.id,
             job_type=str(job.job_type),
             created_at=job.created_at,
             created_by=job.created_by,
-            moved_at=job.progressed_at,
+            progressed_at=job.progressed_at,
             token=job.token + 1,
             revision=job.revision + 1,
-            error=unreadable_job(job_id, ValueError("it is damaged")).message,
+            error=corrupt_job_error(job_id, ValueError("it is damaged")).message,
         )
 
 
@@ -350,11 +350,11 @@ class MemoryResults(ResultStorage):
                 raise CorruptRecord(f"The result {day}/{district} is damaged.")
             return self.rows.get((day, district))
 
-    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         with self.store.answering():
             found = [r for (day, _), r in sorted(self.rows.items()) if first <= day <= last]
         for r in found:
-            yield ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
+            yield ResultMetadata(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
         with self.store.answering():
@@ -430,9 +430,9 @@ class MemorySnapshots(SnapshotStorage):
         for (day, as_of, is_final, job_id), districts in sorted(groups.items()):
             yield StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts))
 
-    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
         for s in self._range(first, last):
-            yield SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
+            yield SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
         by_day: dict[date, list[Snapshot]] = defaultdict(list)

@@ -1,6 +1,6 @@
-"""Six seeded stories on the three stores, a story a test; `make chaos` tells all stories in any order.
+"""Six scenarios of `make chaos` with a fixed seed, two on each store, and the independent checker after each.
 
-The stories of a store share one site, as they do in a campaign, and each ends with the independent checker.
+The scenarios of a store share one site, as in a campaign.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import tell
-from tests.chaos.places import FirestorePlace, Place, PlaceMissing, PostgresPlace, SqlitePlace
+from tests.chaos.campaign import run_scenario
+from tests.chaos.chaos_site import ChaosSite
 from tests.chaos.record import Record
-from tests.chaos.stories import STORIES, named
-from tests.chaos.world import World
+from tests.chaos.scenarios import SCENARIOS, find_scenario
+from tests.chaos.stores import FirestoreStore, PostgresStore, SqliteStore, Store, StoreMissing
 
 SEED = 4
 
-# Six stories whose guarantee no other acceptance test shows, two on each store.
+# Scenarios whose guarantees no other acceptance test shows.
 ON_SQLITE = [
     "the clock jumps by an hour, and kill -9",
     "a full disk",
@@ -40,13 +40,13 @@ SHOWN_BY = {
     "SIGTERM, then kill -9 of the next runner": (
         "test_worker_kills::test_no_item_is_lost_after_a_clean_stop_and_a_kill_of_the_next_runner_during_faults"
     ),
-    "a server more is started, and the runner ends": (
+    "a new server starts, and the runner stops": (
         "test_recovery::test_a_clean_stop_returns_the_lease_and_another_server_continues_the_job"
     ),
-    "kill -9 while the source makes trouble": (
+    "kill -9 during dashboard faults": (
         "test_worker_kills::test_no_item_is_lost_after_a_clean_stop_and_a_kill_of_the_next_runner_during_faults"
     ),
-    "an outage of the source, and kill -9": (
+    "a dashboard outage, and kill -9": (
         "test_outages_and_pauses::test_no_item_fails_in_an_outage_with_a_kill_of_the_server"
     ),
     "cancel": "test_cancelling::test_a_cancelled_job_finishes_the_items_in_flight_and_starts_no_others",
@@ -68,14 +68,14 @@ SHOWN_BY = {
     "the Firestore emulator restarts": (
         "test_firestore::test_a_job_continues_after_the_connection_to_firestore_was_cut_and_after_firestore_restarted"
     ),
-    "the way to Firestore is cut": (
+    "the connection to Firestore is cut": (
         "test_firestore::test_a_job_continues_after_the_connection_to_firestore_was_cut_and_after_firestore_restarted"
     ),
     "analytics, and kill -9": (
         "test_worker_kills::test_results_that_were_stored_before_a_kill_count_once_in_the_resumed_analytics_job"
     ),
 }
-"""The other stories of `make chaos`, each with the test of `make test` that shows the same guarantee."""
+"""The other scenarios, each with the test of `make test` that shows the same guarantee."""
 
 
 def missing_here(sentence: str) -> None:
@@ -84,64 +84,64 @@ def missing_here(sentence: str) -> None:
     pytest.skip(sentence)
 
 
-def world_over(place_type: type[Place]) -> Iterator[World]:
+def site_over(store_type: type[Store]) -> Iterator[ChaosSite]:
     try:
-        place = place_type()
-    except PlaceMissing as exc:
+        store = store_type()
+    except StoreMissing as exc:
         missing_here(str(exc))
-    with World(place, Record(), random.Random(SEED)) as world:
-        yield world
+    with ChaosSite(store, Record(), random.Random(SEED)) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
-def on_sqlite() -> Iterator[World]:
-    yield from world_over(SqlitePlace)
+def on_sqlite() -> Iterator[ChaosSite]:
+    yield from site_over(SqliteStore)
 
 
 @pytest.fixture(scope="module")
-def on_postgresql() -> Iterator[World]:
-    yield from world_over(PostgresPlace)
+def on_postgresql() -> Iterator[ChaosSite]:
+    yield from site_over(PostgresStore)
 
 
 @pytest.fixture(scope="module")
-def on_firestore() -> Iterator[World]:
-    yield from world_over(FirestorePlace)
+def on_firestore() -> Iterator[ChaosSite]:
+    yield from site_over(FirestoreStore)
 
 
-def assert_told(world: World, name: str) -> None:
-    before = len(world.record.wrong)
-    tell(world, named(name))
-    assert not world.record.wrong[before:]
+def assert_scenario_passes(site: ChaosSite, name: str) -> None:
+    before = len(site.record.violations)
+    run_scenario(site, find_scenario(name))
+    assert not site.record.violations[before:]
 
 
 def test_the_guarantee_of_every_story_is_shown_here_or_by_another_acceptance_test() -> None:
-    told = {*ON_SQLITE, *ON_POSTGRESQL, *ON_FIRESTORE}
-    assert len(told) == 6
-    assert not told & set(SHOWN_BY)
-    assert told | set(SHOWN_BY) == {story.name for story in STORIES}
-    for place in SHOWN_BY.values():
-        module, _, name = place.partition("::")
+    run_here = {*ON_SQLITE, *ON_POSTGRESQL, *ON_FIRESTORE}
+    assert len(run_here) == 6
+    assert not run_here & set(SHOWN_BY)
+    assert run_here | set(SHOWN_BY) == {scenario.name for scenario in SCENARIOS}
+    for test in SHOWN_BY.values():
+        module, _, name = test.partition("::")
         if module == "test_chaos":
-            assert name in told
+            assert name in run_here
         else:
             assert f"def {name}(" in Path(__file__).with_name(f"{module}.py").read_text()
 
 
 @pytest.mark.parametrize("name", ON_SQLITE)
-def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: World) -> None:
+def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: ChaosSite) -> None:
     """R1.3, R1.4, R3.4, R7.2, R10.1, R10.3, R12.4"""
-    if named(name).needs_disk and not on_sqlite.place.has_own_disk:  # type: ignore[attr-defined]
-        missing_here("A small disk of its own cannot be mounted here; that takes root.")
-    assert_told(on_sqlite, name)
+    if find_scenario(name).needs_disk and not on_sqlite.store.has_own_disk:  # type: ignore[attr-defined]
+        missing_here("This machine cannot mount a small disk; root is required.")
+    assert_scenario_passes(on_sqlite, name)
 
 
 @pytest.mark.parametrize("name", ON_POSTGRESQL)
-def test_nothing_is_lost_doubled_or_stuck_on_postgresql_after(name: str, on_postgresql: World) -> None:
+def test_nothing_is_lost_doubled_or_stuck_on_postgresql_after(name: str, on_postgresql: ChaosSite) -> None:
     """R1.3, R1.4, R7.2, R10.1, R10.3, R12.4"""
-    assert_told(on_postgresql, name)
+    assert_scenario_passes(on_postgresql, name)
 
 
 @pytest.mark.parametrize("name", ON_FIRESTORE)
-def test_nothing_is_lost_doubled_or_stuck_on_firestore_after(name: str, on_firestore: World) -> None:
+def test_nothing_is_lost_doubled_or_stuck_on_firestore_after(name: str, on_firestore: ChaosSite) -> None:
     """R1.3, R1.4, R3.4, R10.1, R10.3, R12.4"""
-    assert_told(on_firestore, name)
+    assert_scenario_passes(on_firestore, name)

@@ -152,7 +152,7 @@ def test_a_job_can_be_paused_and_resumed(admin_site: AdminSite) -> None:
     page = admin_site.open()
     page.locator("#bf-pause").click()
     expect(status_badge(page)).to_have_text("Paused", timeout=25_000)
-    expect(page.locator("#bf-status-message")).to_contain_text("until someone resumes it")
+    expect(page.locator("#bf-status-message")).to_contain_text("until the job is resumed")
     page.locator("#bf-resume").click()
     expect(status_badge(page)).to_contain_text("Running", timeout=20_000)
 

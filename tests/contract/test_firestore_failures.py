@@ -217,7 +217,7 @@ def test_a_commit_that_is_executed_during_the_retry_has_one_effect(
     """The retry has read some documents before the commit and some after it."""
     from backfill.storage.firestore import database
 
-    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(database, "_MAX_PAUSE", 0.001)
     commit = DelayedCommit()
     delayed = backend.through(commit)
 

@@ -94,7 +94,7 @@ def intercepted(storage: Storage, backend: Backend) -> tuple[CallInterceptor, St
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Split the indexes into several documents, like those of thousands of districts."""
-    monkeypatch.setattr(chunked_blobs, "_LONGEST", 100)
+    monkeypatch.setattr(chunked_blobs, "_MAX_PART_BYTES", 100)
 
 
 def metadata(storage: Storage) -> list[Any]:

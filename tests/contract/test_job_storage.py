@@ -339,7 +339,7 @@ def test_an_update_stores_the_change_increases_the_revision_and_returns_the_stor
     assert stored == replace(job.claimed("host-1", NOW), revision=stored.revision)
     assert storage.jobs.get(job.id) == stored
     again = storage.jobs.update(
-        job.id, lambda held: held.recorded(held.token, PROGRESS_WITH_ALL_FIELDS, 1, NOW, moves=True)
+        job.id, lambda held: held.recorded(held.token, PROGRESS_WITH_ALL_FIELDS, 1, NOW, is_progress=True)
     ).after
     assert again.revision == job.revision + 2
     assert again.progress == PROGRESS_WITH_ALL_FIELDS

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from backfill.domain import SUMMARY, Point, ProgramYear, Result, ResultFacts, SnapshotFacts, StoredDay
+from backfill.domain import SUMMARY, Point, ProgramYear, Result, ResultMetadata, SnapshotMetadata, StoredDay
 from backfill.errors import CorruptRecord, LeaseLost
 from backfill.storage import Fence, Storage
 from tests.contract.backends import Backend
@@ -44,7 +44,7 @@ def test_the_metadata_of_snapshots_is_ordered_by_date_and_district(storage: Stor
         storage.snapshots.put(snapshot)
     in_order = sorted(stored, key=lambda snapshot: (snapshot.date, snapshot.district))
     assert list(storage.snapshots.metadata(DAY, NEXT_DAY)) == [
-        SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash) for s in in_order
+        SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash) for s in in_order
     ]
     assert list(storage.snapshots.metadata(NEXT_DAY + timedelta(days=1), NEXT_DAY + timedelta(days=9))) == []
 
@@ -128,7 +128,7 @@ def test_the_metadata_of_results_is_ordered_by_date_and_district(storage: Storag
     put(storage, *results)
     in_order = sorted(results[:4], key=lambda result: (result.date, result.district))
     assert list(storage.results.metadata(DAY, NEXT_DAY)) == [
-        ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id) for r in in_order
+        ResultMetadata(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id) for r in in_order
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
 
-from backfill.domain import SUMMARY, Result, ResultFacts, Snapshot, SnapshotFacts
+from backfill.domain import SUMMARY, Result, ResultMetadata, Snapshot, SnapshotMetadata
 from backfill.storage import Storage
 from tests.factories import NOW, ResultFactory, SnapshotFactory, reports_for
 
@@ -36,9 +36,9 @@ def fill_all(storage: Storage) -> tuple[Snapshots, Results]:
     return snapshots, results
 
 
-def facts_of(snapshots: Snapshots, first: date = date.min, last: date = date.max) -> list[SnapshotFacts]:
+def facts_of(snapshots: Snapshots, first: date = date.min, last: date = date.max) -> list[SnapshotMetadata]:
     return [
-        SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
+        SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
         for (day, _), s in sorted(snapshots.items())
         if first <= day <= last
     ]
@@ -50,7 +50,7 @@ def assert_metadata(storage: Storage, snapshots: Snapshots, results: Results) ->
     for first, last in [*parts, *parts]:
         assert list(storage.snapshots.metadata(first, last)) == facts_of(snapshots, first, last)
         assert list(storage.results.metadata(first, last)) == [
-            ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
+            ResultMetadata(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
             for (day, _), r in sorted(results.items())
             if first <= day <= last
         ]

@@ -342,7 +342,7 @@ def test_the_status_of_a_paused_job_names_the_operator_who_paused_it(served: Bac
     job = start_job(served)
     operator.post(f"{SECTION}jobs/{job}/pause/", headers=HTMX)
     paused = re.compile(
-        r"<strong>Paused at \d\d:\d\d by alice\.</strong> Nothing is fetched until someone resumes it\."
+        r"<strong>Paused at \d\d:\d\d by alice\.</strong> Nothing is fetched until the job is resumed\."
     )
     for path in ("", "now/", f"jobs/{job}/", f"jobs/{job}/now/"):
         assert paused.search(text_of(operator.get(SECTION + path, headers=HTMX)))

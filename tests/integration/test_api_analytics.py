@@ -145,12 +145,12 @@ def test_the_error_for_a_missing_result_names_the_job_that_computes_it(
 ) -> None:
     message = error_of(api.get(f"{ANALYTICS}/2024-01-31/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
     assert "start --type analytics-generation --from 2024-01-31 --to 2024-01-31" in message
-    assert "collected" not in message
+    assert "data-collection" not in message
     message = error_of(api.get(f"{ANALYTICS}/2024-01-31/F"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "first a data-collection job over that date" in message
+    assert "first start a data-collection job over that date" in message
     assert "the world" in error_of(api.get(f"{ANALYTICS}/2023-01-31/world"), 404, "ANALYTICS_NOT_FOUND")["message"]
     message = error_of(api.get(f"{ANALYTICS}/series/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "Start an analytics-generation job" in message
+    assert "start an analytics-generation job" in message
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from backfill.serializers.jobs import JobSerializer, ListedJobSerializer
 from backfill.serializers.rate_limits import StoredRateLimitsSerializer
 from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
-from backfill.storage.orm.database import answering
+from backfill.storage.orm.database import translating_errors
 from tests.integration.fake_job_type import FakeHandler, fake_service, run_to_the_end
 
 RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
@@ -375,7 +375,7 @@ def test_an_unavailable_store_is_reported_with_the_next_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken() -> None:
-        with answering():
+        with translating_errors():
             raise OperationalError("no such table: backfill_backfilljob")
 
     monkeypatch.setattr(type(service.storage.jobs), "active", lambda _self: broken())

@@ -73,7 +73,7 @@ def test_no_counter_decreases_when_a_job_is_taken_over_ends_and_is_deleted(serve
     job = jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     scrapes.append(scrape())
     held = jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
-    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, moves=True))
+    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, is_progress=True))
     scrapes.append(scrape())
     successor = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16))).after
     scrapes.append(scrape())

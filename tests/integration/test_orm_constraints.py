@@ -75,7 +75,7 @@ def test_a_create_is_repeated_if_the_conflicting_job_has_ended_meanwhile(
     """R3.1: another job is created between the check and the insert, and ends before the conflict is reported."""
     from backfill.storage.orm.jobs import OrmJobStorage
 
-    make_room, active = OrmJobStorage._make_room, OrmJobStorage.active
+    make_room, active = OrmJobStorage._displace_active, OrmJobStorage.active
     first = JobFactory.build()
 
     def create_another() -> None:
@@ -85,7 +85,7 @@ def test_a_create_is_repeated_if_the_conflicting_job_has_ended_meanwhile(
             storage.control.disconnect()
 
     def make_room_and_create_another(jobs: OrmJobStorage, displace: Any) -> Any:
-        monkeypatch.setattr(OrmJobStorage, "_make_room", make_room)
+        monkeypatch.setattr(OrmJobStorage, "_displace_active", make_room)
         room = make_room(jobs, displace)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(create_another).result(10)
@@ -95,7 +95,7 @@ def test_a_create_is_repeated_if_the_conflicting_job_has_ended_meanwhile(
         jobs.update(first.id, lambda job: job.cancel_requested(NOW))
         return active(jobs)
 
-    monkeypatch.setattr(OrmJobStorage, "_make_room", make_room_and_create_another)
+    monkeypatch.setattr(OrmJobStorage, "_displace_active", make_room_and_create_another)
     monkeypatch.setattr(OrmJobStorage, "active", active_after_the_end)
     job = created(storage)
     monkeypatch.undo()
@@ -491,7 +491,7 @@ def test_a_takeover_waits_for_a_write_in_progress(storage: Storage, backend: Orm
     """R3.3: a write under a fence commits before the takeover, or it is refused."""
     from backfill.models import BackfillJob
     from backfill.storage import Fence
-    from backfill.storage.orm.database import check_fence, transacting
+    from backfill.storage.orm.database import atomic, check_fence
 
     job = created(storage)
     held = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
@@ -504,7 +504,7 @@ def test_a_takeover_waits_for_a_write_in_progress(storage: Storage, backend: Orm
             storage.control.disconnect()
 
     with ThreadPoolExecutor(1) as pool:
-        with transacting():
+        with atomic():
             check_fence(Fence(job.id, held.token))
             taking = pool.submit(take_over)
             with pytest.raises(TimeoutError):

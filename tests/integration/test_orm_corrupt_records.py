@@ -48,7 +48,7 @@ def test_the_next_worker_fails_an_unreadable_job_with_an_error_that_names_it(
     assert JobManager(storage).claim("runner", NOW) is None
     (row,) = storage.jobs.page(JobFilter(statuses=frozenset({Status.FAILED})), limit=9, offset=0).rows
     assert (row.id, row.status) == (job.id, Status.FAILED)
-    assert row.error.startswith(f"Job {job.id} cannot be read, since it is damaged or of another version")
+    assert row.error.startswith(f"Job {job.id} cannot be read. It is damaged or was written by another version")
     assert row.ended_at is not None
     assert row.error in caplog.text
     caplog.clear()

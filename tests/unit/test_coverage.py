@@ -21,7 +21,7 @@ from backfill.domain import (
 )
 from backfill.errors import InvalidDateRange
 from backfill.serializers.coverage import filling_command
-from backfill.service.queries import LONGEST_COVERAGE, HistoryQueries
+from backfill.service.queries import MAX_COVERAGE, HistoryQueries
 from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import DAY, a_month
 from tests.unit.stored_snapshots import a_district, a_summary
@@ -191,7 +191,7 @@ def test_days_are_those_of_a_year_where_no_first_one_is_given() -> None:
         (date(2024, 2, 1), DAY, r"first day \(2024-02-01\) must not be after the last \(2024-01-31\)"),
         (date(2008, 6, 30), DAY, r"must be from 2008-07-01 to today \(2024-04-20\); it was 2008-06-30"),
         (date.max, date.max, "to today"),
-        (DAY - LONGEST_COVERAGE - timedelta(days=1), DAY, "At most 1,100 days"),
+        (DAY - MAX_COVERAGE - timedelta(days=1), DAY, "must not exceed 1,100 days"),
     ],
 )
 def test_a_range_that_cannot_be_answered_is_refused(first: date, last: date, sentence: str) -> None:

@@ -82,7 +82,7 @@ def died(job: Job, at_work: str = KEY) -> Job:
     """Claimed, seen at work, and dead for as long as its lease lasts."""
     now = job.lease.expires_at if job.lease else NOW
     claimed = job.claimed("runner", now)
-    return claimed.recorded(claimed.token, claimed.progress, 0, now, moves=False, at_work=(at_work,))
+    return claimed.recorded(claimed.token, claimed.progress, 0, now, is_progress=False, at_work=(at_work,))
 
 
 def test_a_takeover_after_a_death_counts_it_and_a_clean_stop_clears_it() -> None:
@@ -247,7 +247,7 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
     for deaths in (2, 1):
         job = job.claimed("dead", now - deaths * LEASE)
         at_work = tuple(item.key for item in suspects)
-        job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
+        job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, is_progress=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
     claim = JobManager(storage, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", now)
     assert claim is not None

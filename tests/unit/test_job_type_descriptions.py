@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backfill.domain import SUMMARY, JobType, SnapshotFacts, reports_of
-from backfill.job_types.analytics.plan import DayFacts, input_digest
+from backfill.domain import SUMMARY, JobType, SnapshotMetadata, reports_of
+from backfill.job_types.analytics.plan import DayMetadata, input_digest
 from backfill.job_types.analytics.related_snapshots import LastOfMonth
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +21,7 @@ def test_every_job_type_has_a_description(job_type: JobType) -> None:
     description = job_type.description
     assert description.title
     assert description.summary.endswith(".")
+    assert description.waiting.endswith(".")
     assert description.calls_dashboard == (description.requests_of("01") > 0)
 
 
@@ -47,8 +48,8 @@ def test_no_module_compares_the_name_of_a_job_type() -> None:
     assert {str(path.relative_to(ROOT)): lines for path in paths if (lines := compared_names(path))} == {}
 
 
-def facts(district: str, day: date, content_hash: str) -> SnapshotFacts:
-    return SnapshotFacts(
+def facts(district: str, day: date, content_hash: str) -> SnapshotMetadata:
+    return SnapshotMetadata(
         date=day, district=district, data_month=day, as_of=day, is_final=True, content_hash=content_hash
     )
 
@@ -57,7 +58,7 @@ def test_stored_input_digests_do_not_change() -> None:
     """Another digest makes every stored result stale. Change these values only with the schema version."""
     day = date(2024, 6, 30)
     own, summary, previous = facts("01", day, "aa"), facts(SUMMARY, day, "bb"), facts("01", date(2023, 6, 30), "cc")
-    of_day = DayFacts({"01": own, SUMMARY: summary}, {}, LastOfMonth([previous]))
+    of_day = DayMetadata({"01": own, SUMMARY: summary}, {}, LastOfMonth([previous]))
     assert [input_digest(own, None, None), input_digest(own, summary, previous)] == [
         "b4d8dcc8187f9a0369021b4c45427d65",
         "57291abe5e9fad5711adfaf58dce28a7",

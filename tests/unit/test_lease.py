@@ -12,7 +12,7 @@ from backfill.errors import LeaseLost
 from tests.unit.fakes import NOW, a_job, a_running_job
 
 WRITES: dict[str, Callable[[Job, int], Job]] = {
-    "record": lambda job, token: job.recorded(token, Progress(total_items=6, processed=1), 1, NOW, moves=True),
+    "record": lambda job, token: job.recorded(token, Progress(total_items=6, processed=1), 1, NOW, is_progress=True),
     "release": lambda job, token: job.released(token, NOW),
     "finish": lambda job, token: job.finished(token, NOW),
     "break": lambda job, token: job.broken(token, "It cannot be run.", NOW),
@@ -129,7 +129,7 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
     job = a_job().claimed("runner", NOW)
     later = NOW + timedelta(seconds=5)
     progress = Progress(total_items=6, processed=1)
-    moved = job.recorded(1, progress, 1, later, moves=True)
+    moved = job.recorded(1, progress, 1, later, is_progress=True)
     assert moved.lease is not None
     assert (moved.lease.expires_at, moved.progressed_at, moved.progress, moved.segments) == (
         later + STANDARD_LEASES.duration,
@@ -137,7 +137,7 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
         progress,
         1,
     )
-    waited = job.recorded(1, progress, 0, later, moves=False)
+    waited = job.recorded(1, progress, 0, later, is_progress=False)
     assert waited.lease == moved.lease
     assert waited.progressed_at == NOW
 
@@ -145,9 +145,9 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
 def test_a_late_record_of_a_runner_that_nobody_replaced_brings_its_lease_back() -> None:
     job = a_job().claimed("runner", NOW)
     late = NOW + STANDARD_LEASES.duration * 2
-    assert job.recorded(1, job.progress, 0, late, moves=False).is_held(late)
+    assert job.recorded(1, job.progress, 0, late, is_progress=False).is_held(late)
 
 
 def test_the_number_of_segments_never_falls() -> None:
     job = a_running_job(segments=4)
-    assert job.recorded(1, job.progress, 3, NOW, moves=True).segments == 4
+    assert job.recorded(1, job.progress, 3, NOW, is_progress=True).segments == 4

@@ -95,7 +95,7 @@ def test_a_claim_a_renewal_and_a_record_are_valid_for_the_duration_of_the_policy
     assert job.is_held(NOW + 2.9 * SECOND)
     assert job.can_be_claimed(NOW + 3 * SECOND)
     renewed = job.renewed(1, NOW + SECOND, SHORT)
-    recorded = job.recorded(1, job.progress, 1, NOW + SECOND, moves=True, policy=SHORT)
+    recorded = job.recorded(1, job.progress, 1, NOW + SECOND, is_progress=True, policy=SHORT)
     for later in (renewed, recorded):
         assert later.lease is not None
         assert later.lease.expires_at == NOW + 4 * SECOND

@@ -22,7 +22,7 @@ from backfill.domain import (
     ReportName,
     SettledItems,
     WorkItem,
-    kinds_in,
+    count_kinds,
     reports_of,
 )
 from tests.unit.fakes import DAY, NOW, a_plan, a_report, a_snapshot, all_items, an_outcome
@@ -80,8 +80,8 @@ def test_a_million_settled_items_take_less_than_a_megabyte() -> None:
 
 def test_outcomes_are_counted_by_kind_with_noughts() -> None:
     outcomes = [an_outcome(ITEMS[0]), an_outcome(ITEMS[1], OutcomeKind.FAILED), an_outcome(ITEMS[2])]
-    assert kinds_in(outcomes) == {OutcomeKind.PROCESSED: 2, OutcomeKind.FAILED: 1, OutcomeKind.SKIPPED: 0}
-    assert kinds_in([]) == dict.fromkeys(OutcomeKind, 0)
+    assert count_kinds(outcomes) == {OutcomeKind.PROCESSED: 2, OutcomeKind.FAILED: 1, OutcomeKind.SKIPPED: 0}
+    assert count_kinds([]) == dict.fromkeys(OutcomeKind, 0)
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_reports_come_back_with_their_exact_bytes(contents: list[bytes]) -> None
         for n, (name, content) in enumerate(zip(DISTRICT_REPORTS, contents, strict=True))
     }
     backwards = dict(reversed(reports.items()))
-    described = json.loads(json.dumps(packing.described_reports(backwards)))
+    described = json.loads(json.dumps(packing.reports_to_json(backwards)))
     assert packing.unpack_reports(described, packing.pack_reports(backwards), "snapshot") == reports
 
 
@@ -224,7 +224,7 @@ PACKED: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     ),
     "snapshot 2024-01-31/01": (
         packing.pack_reports(REPORTS),
-        lambda packed: packing.unpack_reports(packing.described_reports(REPORTS), packed, "snapshot 2024-01-31/01"),
+        lambda packed: packing.unpack_reports(packing.reports_to_json(REPORTS), packed, "snapshot 2024-01-31/01"),
     ),
 }
 
@@ -265,7 +265,7 @@ def test_a_record_of_another_shape_is_noticed(subject: str, value: object) -> No
 
 
 def test_reports_that_are_longer_than_described_are_noticed() -> None:
-    described = packing.described_reports(REPORTS)
+    described = packing.reports_to_json(REPORTS)
     described["clubperformance"]["bytes"] -= 1
     with pytest.raises(CorruptRecord, match="snapshot"):
         packing.unpack_reports(described, packing.pack_reports(REPORTS), "snapshot")
@@ -298,7 +298,7 @@ def test_three_reports_of_110_clubs_take_at_most_a_fifth_of_their_size() -> None
     raw = sum(report.size for report in reports.values())
     assert raw > 30_000
     assert len(packed) <= raw / 5, f"{len(packed):,} of {raw:,} bytes"
-    assert packing.unpack_reports(packing.described_reports(reports), packed, "snapshot") == reports
+    assert packing.unpack_reports(packing.reports_to_json(reports), packed, "snapshot") == reports
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="The real exports (../shared/dashboard) are not here.")

@@ -81,7 +81,7 @@ def test_an_interval_keeps_to_the_pace_and_to_the_shortest_delay(limits: RateLim
 
 @given(LIMITS)
 def test_what_is_said_to_be_allowed_a_minute_is_what_the_interval_allows(limits: RateLimits) -> None:
-    assert limits.most_a_minute == pytest.approx(timedelta(minutes=1) / limits.interval, rel=0.006)
+    assert limits.max_per_minute == pytest.approx(timedelta(minutes=1) / limits.interval, rel=0.006)
 
 
 @given(LIMITS, st.integers(1, 10_000), st.floats(0, 1))

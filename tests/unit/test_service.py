@@ -655,7 +655,7 @@ def test_a_stored_snapshot_is_found_and_another_one_is_not() -> None:
     assert service.history.snapshot(DAY, SUMMARY) == summary
     assert service.history.rows(summary) == [{"REGION": "01", "DISTRICT": "02"}]
     assert service.history.page(SnapshotFilter(), limit=5, offset=0).total == 1
-    with pytest.raises(SnapshotNotFound, match="Nothing is stored for 01 on 2024-01-31"):
+    with pytest.raises(SnapshotNotFound, match="No snapshot is stored for 01 on 2024-01-31"):
         service.history.snapshot(DAY, "01")
 
 

@@ -31,7 +31,7 @@ def recorded(job: Job, seconds: float, state: LimiterState, *, settled: int = 0,
     until = now + timedelta(seconds=waits) if waits is not None else None
     limiter = LimiterReport(state=state, waiting_until=until, reason="The dashboard answered 503.")
     progress = Progress(total_items=6, processed=settled, limiter=limiter)
-    return job.recorded(job.token, progress, 1, now, moves=True)
+    return job.recorded(job.token, progress, 1, now, is_progress=True)
 
 
 def told(jobs: list[Job]) -> list[WebhookEvent]:
@@ -79,7 +79,7 @@ def test_the_hours_that_are_not_allowed_are_no_part_of_a_hold() -> None:
     """A job that was held up for a moment before a night's end is not held up since then in the evening."""
     job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF)
     limiter = LimiterReport(state=LimiterState.THROTTLED, waits_for=WaitReason.OUTSIDE_HOURS, waiting_until=NOW)
-    job = job.recorded(1, Progress(total_items=6, limiter=limiter), 1, NOW + MINUTE, moves=True)
+    job = job.recorded(1, Progress(total_items=6, limiter=limiter), 1, NOW + MINUTE, is_progress=True)
     assert job.webhook_events.held_since is None
     evening = 12 * 3600
     job = recorded(job, evening, LimiterState.BACKING_OFF)

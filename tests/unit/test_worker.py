@@ -113,7 +113,7 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
 def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    monkeypatch.setattr(MemoryJobs, "idle_poll_interval", 60.0)
     storage, looks, active = MemoryStorage(), list[datetime](), MemoryJobs.active
 
     def look(jobs: MemoryJobs) -> Job | None:
@@ -132,7 +132,7 @@ def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once
 
 def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """R10.1: a lease that is given back is taken up within two seconds, whatever a look costs."""
-    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+    monkeypatch.setattr(MemoryJobs, "idle_poll_interval", 60.0)
     storage = MemoryStorage()
     job = stored(storage)
     held = storage.jobs.rows[job.id] = job.claimed("another", clock.now())
@@ -255,7 +255,7 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     with working(worker_of(storage, FakeExecution(skips=skips))):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
-    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs continue." in caplog.messages
+    assert f"{storage.jobs.rows[job.id].error} The job has failed; other jobs can run." in caplog.messages
 
 
 def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:

@@ -21,7 +21,7 @@ from backfill.domain import (
     WorkItem,
 )
 from backfill.errors import HtmlPage, MissingColumn, Stopped, WrongAsOf, WrongDistrict, WrongMonth, WrongReport
-from backfill.job_types.collection.editions import PAGE_AGE, PATIENCE
+from backfill.job_types.collection.editions import MAX_PAGE_WAIT, PAGE_AGE
 from backfill.rate_limit import ATTEMPTS
 from tests.unit.fakes import DAY, NOW, RecordingLimiter, ScriptedDashboard, a_month, a_page, an_edition
 from tests.unit.test_collection_jobs import CLUBS, DISTRICT, DIVISIONS, ITEM, Collecting
@@ -228,7 +228,7 @@ def test_a_calendar_that_cannot_be_read_for_long_lets_the_items_fail_with_their_
     class Waiting(RecordingLimiter):
         def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
             super()._back_off(failures, reason, is_over)
-            it.clock.forward(seconds=PATIENCE.total_seconds() / 4)
+            it.clock.forward(seconds=MAX_PAGE_WAIT.total_seconds() / 4)
 
     it = Moving(limiter=Waiting)
     it.dashboard.has_moved, it.dashboard.is_archive_there = True, False

@@ -87,22 +87,22 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
         (
             limited(LimiterState.BACKING_OFF, "The dashboard answered 503", 28),
             "Waiting until 09:27:21.",
-            "The dashboard answered 503. It tries again by itself. No item is lost and there is nothing to do.",
+            "The dashboard answered 503. The request is repeated automatically. No item is lost; no action is needed.",
         ),
         (
             limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.PACE),
             "Waiting until 09:27:21 to keep to 60 requests a minute.",
-            "It goes on by itself.",
+            "The job continues automatically.",
         ),
         (
             limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.SLOWED),
             "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
-            "It asked for fewer requests than the limit of 60 requests a minute; a tenth",
+            "It asked for fewer requests than the limit of 60 requests a minute; the rate increases",
         ),
         (
             limited(LimiterState.THROTTLED, "Only within the hours.", 28, WaitReason.OUTSIDE_HOURS),
-            "Waiting until 09:27:21, when the dashboard may be asked again.",
-            "It is asked only within the allowed hours.",
+            "Waiting until 09:27:21, when the allowed hours begin.",
+            "Requests are sent only within the allowed hours.",
         ),
         (
             limited(LimiterState.BACKING_OFF, "Nothing was answered. It goes on.", 28, WaitReason.DOWN),
@@ -114,7 +114,11 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "Waiting for the dashboard.",
             "Nothing was answered. It goes on.",
         ),
-        (limited(LimiterState.BACKING_OFF, "It is down.", None), "Waiting for the dashboard.", "It is down. It tries"),
+        (
+            limited(LimiterState.BACKING_OFF, "It is down.", None),
+            "Waiting for the dashboard.",
+            "It is down. The request",
+        ),
         (
             Progress(
                 total_items=6,
@@ -122,24 +126,24 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
                 limiter=LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers."),
             ),
             "Fetching 4 items at once,",
-            "from districts 60 to 62 and the summary. The dashboard answers normally; the limit of 60",
+            "from districts 60 to 62 and the summary. The dashboard responds normally; the rate is the limit of 60",
         ),
         (
             limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.CRAWL_DELAY),
             "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
-            "The dashboard's robots.txt asks for this pace.",
+            "The dashboard's robots.txt requires this rate.",
         ),
         (
             limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.CRAWL_DELAY),
             "Fetching the next items.",
-            "The dashboard answers, at 29.9 requests a minute, the pace that its robots.txt asks for.",
+            "The dashboard responds; the rate is 29.9 requests a minute, as its robots.txt requires.",
         ),
         (
             limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.SLOWED),
             "Fetching the next items.",
-            "The dashboard answers, at 29.9 requests a minute. It asked for fewer requests than the limit",
+            "The dashboard responds; the rate is 29.9 requests a minute. It asked for fewer requests than the limit",
         ),
-        (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "What is already stored is sk"),
+        (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "Stored items are skipped"),
     ],
 )
 def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: str, rest: str) -> None:
@@ -159,14 +163,16 @@ def test_the_limit_that_is_told_is_the_stricter_one() -> None:
     running = a_running_job(limited(LimiterState.RUNNING, "The dashboard answers", None))
     quick = RateLimits(max_requests_per_minute=600, min_delay_ms=500)
     line = status_message(replace(running, config=replace(running.config, rate_limits=quick)), NOW)
-    assert line.rest == "The dashboard answers normally; the limit of 120 requests a minute sets the pace."
+    assert line.rest == "The dashboard responds normally; the rate is the limit of 120 requests a minute."
 
 
 def test_a_job_whose_cluster_is_away_says_what_it_waits_for() -> None:
     progress = limited(LimiterState.BACKING_OFF, "The Dask scheduler does not answer. Start it", 2)
     line = status_message(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
     assert (line.lead, line.until) == ("Waiting for the Dask cluster.", None)
-    assert line.rest == "The Dask scheduler does not answer. Start it. It then goes on by itself. No item is lost."
+    assert line.rest == (
+        "The Dask scheduler does not answer. Start it. The job then continues automatically. No item is lost."
+    )
 
 
 def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> None:
@@ -187,10 +193,10 @@ def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
     [
         (Status.CANCELLING, 5, "The 5 items stored so far are kept; 1 will be left undone."),
         (Status.CANCELLING, 1, "The 1 item stored so far is kept; 5 will be left undone."),
-        (Status.PAUSING, 5, "The 5 items stored so far are kept; the other one is done once someone resumes it."),
-        (Status.PAUSING, 0, "No items are stored so far; the other 6 are done once someone resumes it."),
-        (Status.PAUSED, 5, "It then goes on with the one item that is left."),
-        (Status.PAUSED, 2, "It then goes on with the 4 items that are left."),
+        (Status.PAUSING, 5, "The 5 items stored so far are kept; the other one is processed after the job is resumed."),
+        (Status.PAUSING, 0, "No items are stored so far; the other 6 are processed after the job is resumed."),
+        (Status.PAUSED, 5, "The job then continues with the one item that is left."),
+        (Status.PAUSED, 2, "The job then continues with the 4 items that are left."),
     ],
 )
 def test_what_is_stored_and_what_is_left_are_counted_as_people_count(

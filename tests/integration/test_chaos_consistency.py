@@ -17,7 +17,7 @@ from backfill.domain import Job, LimiterReport, Outcome, OutcomeKind
 from backfill.engine.job_manager import JobManager
 from backfill.models import BackfillJob, Checkpoint, StoredSnapshot
 from backfill.storage import Storage
-from tests.chaos.books import Findings, Reader, examined
+from tests.chaos.consistency import Findings, Reader, check_consistency
 from tests.chaos.firestore_reader import FirestoreReader
 from tests.chaos.sql_reader import SqlReader
 from tests.contract.backends import Backend, FirestoreBackend, OrmBackend, SqliteBackend
@@ -35,7 +35,7 @@ class Damage(ABC):
         self.job = job
 
     def found(self) -> Findings:
-        return examined(self.reader.account(str(self.job.id)))
+        return check_consistency(self.reader.read_job(str(self.job.id)))
 
     @abstractmethod
     def lose_a_segment(self) -> None: ...
@@ -165,7 +165,7 @@ def damage(backend: Backend, storage: Storage) -> Damage:
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
 def test_an_undamaged_job_has_no_violations(damage: Damage) -> None:
     found = damage.found()
-    assert (found.settled, found.lost, found.doubled, found.wrong) == (PLAN.total_items, 0, 0, [])
+    assert (found.settled, found.lost, found.duplicated, found.violations) == (PLAN.total_items, 0, 0, [])
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Told:
     does: Callable[[Any], None]
     sentence: str
     lost: int = 0
-    doubled: int = 0
+    duplicated: int = 0
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
@@ -181,8 +181,8 @@ class Told:
     "told",
     [
         Told(Damage.lose_a_segment, "3 items of a completed job are not settled", lost=3),
-        Told(Damage.double_a_segment, "3 items are settled twice", doubled=3),
-        Told(Damage.miscount_the_job, "the counters of the job say 7 processed"),
+        Told(Damage.double_a_segment, "3 items are settled twice", duplicated=3),
+        Told(Damage.miscount_the_job, "the counters of the job have 7 processed"),
         Told(Damage.miscount_a_district, "the counters of district F"),
         Told(Damage.miscount_a_segment, "the counts of segment 1"),
         Told(Damage.lose_a_snapshot, "1 items are settled as processed but not stored", lost=1),
@@ -198,10 +198,10 @@ def test_each_damage_is_reported(damage: Damage, told: Told) -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        Told(FirestoreDamage.leave_the_slot_to_the_ended, "the slot says"),
-        Told(FirestoreDamage.leave_the_timeline_to_the_ended, "the timeline is held by"),
-        Told(FirestoreDamage.find_it_as_running, "job {id} is completed, and is found as running"),
-        Told(FirestoreDamage.let_it_have_no_end, "job {id} is completed, and its end and expiry do not fit"),
+        Told(FirestoreDamage.leave_the_slot_to_the_ended, "the slot has the claim"),
+        Told(FirestoreDamage.leave_the_timeline_to_the_ended, "the request schedule has the claim"),
+        Told(FirestoreDamage.find_it_as_running, "job {id} is completed, but its query field is running"),
+        Told(FirestoreDamage.let_it_have_no_end, "job {id} is completed, which contradicts its end and expiry"),
     ],
     ids=lambda told: told.does.__name__,
 )
@@ -211,5 +211,5 @@ def test_contradicting_copies_in_firestore_are_reported(damage: Damage, told: To
 
 
 def assert_told(found: Findings, told: Told, **names: str) -> None:
-    assert (found.lost, found.doubled) == (told.lost, told.doubled)
-    assert any(sentence.startswith(told.sentence.format(**names)) for sentence in found.wrong), found.wrong
+    assert (found.lost, found.duplicated) == (told.lost, told.duplicated)
+    assert any(sentence.startswith(told.sentence.format(**names)) for sentence in found.violations), found.violations
