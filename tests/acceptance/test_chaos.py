@@ -78,17 +78,17 @@ SHOWN_BY = {
 """The other scenarios, each with the test of `make test` that shows the same guarantee."""
 
 
-def missing_here(sentence: str) -> None:
+def skip_or_fail(message: str) -> None:
     if os.environ.get("CI") == "true":
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def site_over(store_type: type[Store]) -> Iterator[ChaosSite]:
     try:
         store = store_type()
     except StoreMissing as exc:
-        missing_here(str(exc))
+        skip_or_fail(str(exc))
     with ChaosSite(store, Record(), random.Random(SEED)) as site:
         yield site
 
@@ -114,7 +114,7 @@ def assert_scenario_passes(site: ChaosSite, name: str) -> None:
     assert not site.record.violations[before:]
 
 
-def test_the_guarantee_of_every_story_is_shown_here_or_by_another_acceptance_test() -> None:
+def test_the_guarantee_of_every_scenario_is_shown_here_or_by_another_acceptance_test() -> None:
     run_here = {*ON_SQLITE, *ON_POSTGRESQL, *ON_FIRESTORE}
     assert len(run_here) == 6
     assert not run_here & set(SHOWN_BY)
@@ -128,20 +128,24 @@ def test_the_guarantee_of_every_story_is_shown_here_or_by_another_acceptance_tes
 
 
 @pytest.mark.parametrize("name", ON_SQLITE)
-def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(name: str, on_sqlite: ChaosSite) -> None:
+def test_no_item_is_lost_or_duplicated_and_no_job_is_stuck_on_sqlite_after(name: str, on_sqlite: ChaosSite) -> None:
     """R1.3, R1.4, R3.4, R7.2, R10.1, R10.3, R12.4"""
     if find_scenario(name).needs_disk and not on_sqlite.store.has_own_disk:  # type: ignore[attr-defined]
-        missing_here("This machine cannot mount a small disk; root is required.")
+        skip_or_fail("This machine cannot mount a small disk; root is required.")
     assert_scenario_passes(on_sqlite, name)
 
 
 @pytest.mark.parametrize("name", ON_POSTGRESQL)
-def test_nothing_is_lost_doubled_or_stuck_on_postgresql_after(name: str, on_postgresql: ChaosSite) -> None:
+def test_no_item_is_lost_or_duplicated_and_no_job_is_stuck_on_postgresql_after(
+    name: str, on_postgresql: ChaosSite
+) -> None:
     """R1.3, R1.4, R7.2, R10.1, R10.3, R12.4"""
     assert_scenario_passes(on_postgresql, name)
 
 
 @pytest.mark.parametrize("name", ON_FIRESTORE)
-def test_nothing_is_lost_doubled_or_stuck_on_firestore_after(name: str, on_firestore: ChaosSite) -> None:
+def test_no_item_is_lost_or_duplicated_and_no_job_is_stuck_on_firestore_after(
+    name: str, on_firestore: ChaosSite
+) -> None:
     """R1.3, R1.4, R3.4, R10.1, R10.3, R12.4"""
     assert_scenario_passes(on_firestore, name)
