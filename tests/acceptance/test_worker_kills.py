@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.harness import SHORT_LEASE, Client, Dashboard, Json, Site, kill_group
+from tests.acceptance.harness import SHORT_LEASE, Client, Dashboard, Json, Site, eventually, kill_group
 
 RANGE = ("2025-01-01", "2025-06-30")
 ANALYTICS_RANGE = ("2025-05-01", "2025-06-30")
@@ -89,8 +89,13 @@ def test_a_job_whose_runner_is_killed_around_a_cancel_is_cancelled_and_starts_no
     runner = start_worker(site)
     job_id = client.start(*RANGE, cadence="month-ends")["jobId"]
     wait_for_items(client, job_id, 6)
-    sample.play({"kind": "latency", "times": -1, "seconds": 1.0})  # items are in flight for seconds
-    time.sleep(0.5)
+    sample.play({"kind": "latency", "times": -1, "seconds": 1.0})
+    slow_from = time.time()
+    eventually(
+        lambda: [entry for entry in sample.exports() if entry["time"] > slow_from and "ended" not in entry],
+        10,
+        "a slow request is in flight",
+    )
 
     if is_killed_first:
         kill_group(runner)
