@@ -1,4 +1,4 @@
-"""Names that were replaced by terms of the field do not come back."""
+"""Names that were replaced by terms of the field are not used again."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_no_template_has_a_replaced_name() -> None:
 
 
 @pytest.mark.parametrize("path", interface_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_style_or_text_of_the_admin_is_a_replaced_one(path: Path) -> None:
+def test_no_style_or_text_of_the_admin_has_been_replaced(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     styles = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_STYLES))})(?![\w-])"
     phrases = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_TEXTS))})(?![\w-])"
