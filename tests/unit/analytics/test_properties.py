@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill.analytics import DistrictInputs, Table, UnreadableSnapshot, WorldInputs, district_result, world_result
-from tests.unit.analytics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, a_source
+from tests.unit.analytics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, district_inputs
 
 COUNTS = st.integers(0, 40).map(str)
 CELLS = st.one_of(COUNTS, st.sampled_from(["", "N/A", "-3", "1,234", " 7 ", "x", "12%", "\u00e9"]), st.text(max_size=8))
@@ -43,7 +43,7 @@ def _clubs(numbers: list[str], texts: list[str], seed: int) -> list[AClub]:
             goals=one_of(texts),
             code=one_of(["", "D", "S", "P", "M"]),
             plan=one_of(["Y", "N"]),
-            learned=some(GOAL_COLUMNS),
+            goal_cells=some(GOAL_COLUMNS),
             paid=some(PAYMENT_COLUMNS),
         )
         for number in numbers
@@ -61,7 +61,7 @@ def as_bytes(result: dict[str, Any]) -> bytes:
 
 @given(TIDY, MOMENTS)
 def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], moment: dict[str, int]) -> None:
-    result = district_result(a_source(clubs, **moment))
+    result = district_result(district_inputs(clubs, **moment))
     health = result["health"]
     counted = [health[name] for name in ("thriving", "vulnerable", "interventionRequired")]
     assert sum(counted) == result["clubs"]["open"] == len(health["clubs"])
@@ -71,7 +71,7 @@ def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], 
 
 @given(TIDY, MOMENTS)
 def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int]) -> None:
-    result = district_result(a_source(clubs, **moment))
+    result = district_result(district_inputs(clubs, **moment))
     counts = result["clubs"]
     assert counts["active"] + counts["low"] + counts["ineligible"] == counts["open"]
     assert counts["open"] + counts["suspended"] == counts["total"]
@@ -88,13 +88,13 @@ def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int
 
 @given(UNTIDY, MOMENTS, st.integers(0, 10**6))
 def test_the_order_of_rows_does_not_matter(clubs: list[AClub], moment: dict[str, int], seed: int) -> None:
-    source = a_source(clubs, **moment)
+    source = district_inputs(clubs, **moment)
     assert as_bytes(district_result(shuffled(source, Random(seed)))) == as_bytes(district_result(source))
 
 
 @given(UNTIDY, MOMENTS)
 def test_the_same_source_gives_the_same_bytes_and_no_cell_raises(clubs: list[AClub], moment: dict[str, int]) -> None:
-    once, again = (as_bytes(district_result(a_source(clubs, **moment))) for _ in range(2))
+    once, again = (as_bytes(district_result(district_inputs(clubs, **moment))) for _ in range(2))
     assert once == again
 
 
@@ -102,7 +102,7 @@ def test_the_same_source_gives_the_same_bytes_and_no_cell_raises(clubs: list[ACl
 def test_cells_of_any_text_anywhere_raise_nothing(
     clubs: list[AClub], moment: dict[str, int], data: st.DataObject
 ) -> None:
-    source = a_source(clubs, **moment)
+    source = district_inputs(clubs, **moment)
     spoiled = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
     texts, one_of = data.draw(st.lists(CELLS, min_size=1, max_size=8)), Random(data.draw(st.integers(0, 10**6))).choice
     summary = {name: one_of(texts) for name in source.summary or {}}
@@ -115,7 +115,7 @@ def test_cells_of_any_text_anywhere_raise_nothing(
 )
 def test_a_world_of_any_cells_gives_a_result_or_the_one_error(rows: list[tuple[str, ...]]) -> None:
     columns = ("DISTRICT", "REGION", "% Club Growth", "% Payment Growth", "Paid Clubs")
-    source = a_source([AClub()])
+    source = district_inputs([AClub()])
     world = WorldInputs(
         date=source.date,
         data_month=source.date,
