@@ -41,7 +41,7 @@ from tests.unit.fakes import (
     eventually,
 )
 from tests.unit.test_collection_jobs import CLUBS, CollectionScenario
-from tests.unit.test_collection_plan import FEBRUARY, JANUARY, held, plan_of
+from tests.unit.test_collection_plan import FEBRUARY, JANUARY, plan_of, stored_on
 
 CLOSE = date(2024, 2, 9)
 BEFORE = CLOSE - timedelta(days=1)
@@ -261,11 +261,15 @@ def test_a_plan_counts_the_shared_requests_once() -> None:
 @pytest.mark.parametrize(
     ("stored", "skip_existing", "expected"),
     [
-        (held(DAY, CLOSE, *DISTRICTS, is_final=True), True, 0),
-        (held(DAY, CLOSE, "01", is_final=True), True, 7),
-        (held(DAY, CLOSE, *DISTRICTS, is_final=True), False, 10),
-        (held(DAY, CLOSE, *DISTRICTS, is_final=False), True, 10),
-        (held(CLOSE, CLOSE, *DISTRICTS, is_final=False), True, 10),  # the close is requested, the date is there
+        (stored_on(DAY, CLOSE, *DISTRICTS, is_final=True), True, 0),
+        (stored_on(DAY, CLOSE, "01", is_final=True), True, 7),
+        (stored_on(DAY, CLOSE, *DISTRICTS, is_final=True), False, 10),
+        (stored_on(DAY, CLOSE, *DISTRICTS, is_final=False), True, 10),
+        (
+            stored_on(CLOSE, CLOSE, *DISTRICTS, is_final=False),
+            True,
+            10,
+        ),  # the close is requested, the date is there
     ],
 )
 def test_a_plan_counts_no_requests_for_stored_snapshots(
@@ -275,7 +279,7 @@ def test_a_plan_counts_no_requests_for_stored_snapshots(
 
 
 def test_a_stored_close_before_the_date_range_saves_requests() -> None:
-    assert requests(held(DAY, CLOSE, *DISTRICTS, is_final=True), first=CLOSE) == 0
+    assert requests(stored_on(DAY, CLOSE, *DISTRICTS, is_final=True), first=CLOSE) == 0
 
 
 def test_a_retry_of_both_items_counts_the_requests_once() -> None:

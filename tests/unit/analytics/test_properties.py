@@ -1,4 +1,4 @@
-"""What holds of every district, whatever its cells say."""
+"""Properties of the results of every district, regardless of its cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CELLS = st.one_of(COUNTS, st.sampled_from(["", "N/A", "-3", "1,234", " 7 ", "x",
 
 
 def clubs_with(cells: st.SearchStrategy[str], numbers: st.SearchStrategy[str]) -> st.SearchStrategy[list[AClub]]:
-    """Hypothesis draws the numbers and the texts; a seed says which cell has which, since a draw a cell is slow."""
+    """Hypothesis draws numbers and texts; a seed distributes them over the cells, since a draw per cell is slow."""
     texts = st.lists(cells, min_size=1, max_size=12)
     return st.builds(_clubs, st.lists(numbers, min_size=1, max_size=8), texts, st.integers(0, 2**32 - 1))
 
@@ -50,8 +50,8 @@ def _clubs(numbers: list[str], texts: list[str], seed: int) -> list[AClub]:
     ]
 
 
-TIDY = clubs_with(COUNTS, st.integers(1, 10**8 - 1).map("{:08d}".format))
-UNTIDY = clubs_with(CELLS, st.one_of(st.integers(1, 3).map(str), st.sampled_from(["", "0", "x1"])))
+VALID = clubs_with(COUNTS, st.integers(1, 10**8 - 1).map("{:08d}".format))
+ARBITRARY = clubs_with(CELLS, st.one_of(st.integers(1, 3).map(str), st.sampled_from(["", "0", "x1"])))
 MOMENTS = st.fixed_dictionaries({"year": st.integers(2014, 2027), "month": st.integers(1, 12)})
 
 
@@ -59,7 +59,7 @@ def as_bytes(result: dict[str, Any]) -> bytes:
     return json.dumps(result, separators=(",", ":"), allow_nan=False).encode()
 
 
-@given(TIDY, MOMENTS)
+@given(VALID, MOMENTS)
 def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], moment: dict[str, int]) -> None:
     result = district_result(district_inputs(clubs, **moment))
     health = result["health"]
@@ -69,7 +69,7 @@ def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], 
         assert health[name] == sum(club["category"] == name for club in health["clubs"])
 
 
-@given(TIDY, MOMENTS)
+@given(VALID, MOMENTS)
 def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int]) -> None:
     result = district_result(district_inputs(clubs, **moment))
     counts = result["clubs"]
@@ -86,34 +86,36 @@ def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int
     assert top <= result["distinguished"]["qualifying"]["total"]
 
 
-@given(UNTIDY, MOMENTS, st.integers(0, 10**6))
-def test_the_order_of_rows_does_not_matter(clubs: list[AClub], moment: dict[str, int], seed: int) -> None:
+@given(ARBITRARY, MOMENTS, st.integers(0, 10**6))
+def test_the_result_does_not_depend_on_the_order_of_the_rows(
+    clubs: list[AClub], moment: dict[str, int], seed: int
+) -> None:
     source = district_inputs(clubs, **moment)
     assert as_bytes(district_result(shuffled(source, Random(seed)))) == as_bytes(district_result(source))
 
 
-@given(UNTIDY, MOMENTS)
-def test_the_same_source_gives_the_same_bytes_and_no_cell_raises(clubs: list[AClub], moment: dict[str, int]) -> None:
+@given(ARBITRARY, MOMENTS)
+def test_equal_inputs_produce_identical_bytes_and_no_cell_raises(clubs: list[AClub], moment: dict[str, int]) -> None:
     once, again = (as_bytes(district_result(district_inputs(clubs, **moment))) for _ in range(2))
     assert once == again
 
 
-@given(UNTIDY, MOMENTS, st.data())
-def test_cells_of_any_text_anywhere_raise_nothing(
+@given(ARBITRARY, MOMENTS, st.data())
+def test_arbitrary_text_in_any_cell_does_not_raise(
     clubs: list[AClub], moment: dict[str, int], data: st.DataObject
 ) -> None:
     source = district_inputs(clubs, **moment)
-    spoiled = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
+    changed_tables = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
     texts, one_of = data.draw(st.lists(CELLS, min_size=1, max_size=8)), Random(data.draw(st.integers(0, 10**6))).choice
     summary = {name: one_of(texts) for name in source.summary or {}}
-    result = district_result(replace(source, **spoiled, summary=summary))  # type: ignore[arg-type]
+    result = district_result(replace(source, **changed_tables, summary=summary))  # type: ignore[arg-type]
     assert json.loads(as_bytes(result)) == result
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["01", "1", "2", "91", "F", "X9", ""]), CELLS, CELLS, CELLS, CELLS), max_size=6)
 )
-def test_a_world_of_any_cells_gives_a_result_or_the_one_error(rows: list[tuple[str, ...]]) -> None:
+def test_arbitrary_cells_of_a_summary_produce_a_result_or_unreadable_snapshot(rows: list[tuple[str, ...]]) -> None:
     columns = ("DISTRICT", "REGION", "% Club Growth", "% Payment Growth", "Paid Clubs")
     source = district_inputs([AClub()])
     world = WorldInputs(
