@@ -90,7 +90,7 @@ def test_text_and_bytes_are_parsed_alike() -> None:
     assert parse_calendar_page(html()) == parse_calendar_page(html().encode())
 
 
-def test_the_date_of_an_option_with_an_empty_value_is_in_its_text_and_it_is_a_blank_close() -> None:
+def test_an_option_with_an_empty_value_is_a_blank_close_with_the_date_of_its_text() -> None:
     parsed = parse_calendar_page(html(month=6, days=[("", "As of 19-Jul-2023"), ("7/18/2023", "As of 18-Jul-2023")]))
     assert parsed.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
     assert parsed.has_blank_close
@@ -107,7 +107,7 @@ def test_a_page_may_list_no_days() -> None:
     assert (parsed.as_of_days, parsed.has_blank_close, parsed.close) == ((), False, None)
 
 
-def test_the_close_is_the_selected_day_which_need_not_be_the_newest() -> None:
+def test_the_close_is_the_selected_day_even_if_it_is_not_the_newest() -> None:
     parsed = parse_calendar_page(html(day="4/13/2023"))
     assert (parsed.close, parsed.as_of_days[-1]) == (date(2023, 4, 13), date(2023, 4, 14))
     assert parse_calendar_page(html(day=None)).close == date(2023, 4, 14)

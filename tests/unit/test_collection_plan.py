@@ -90,7 +90,7 @@ def test_each_published_day_has_items_for_the_summary_and_all_districts_in_order
     assert plan.requests == 2 * (1 + 3 * 3)
 
 
-def test_a_month_end_is_the_close_and_the_day_before_is_its_own_date() -> None:
+def test_a_month_end_stands_for_the_close_and_the_day_before_for_itself() -> None:
     own, close = plan_of(date(2024, 1, 30), date(2024, 1, 31), JANUARY).days
     assert own.edition is not None
     assert close.edition is not None

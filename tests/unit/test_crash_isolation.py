@@ -193,7 +193,7 @@ class CrashingJob:
         return take_or_die
 
 
-def test_an_item_that_kills_within_milliseconds_is_isolated_and_quarantined() -> None:
+def test_an_item_that_kills_its_process_within_milliseconds_is_quarantined() -> None:
     crashing_job = CrashingJob("05", items=9)
     while crashing_job.storage.jobs.rows[crashing_job.job_id].status.is_active and crashing_job.deaths < 9:
         crashing_job.run_once()

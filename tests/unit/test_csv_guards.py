@@ -285,7 +285,7 @@ def test_column_names_ignore_case_and_spaces_and_additional_columns_are_allowed(
     assert check(export([(*CLUB, "Y")], columns=columns), REQUEST).rows == 1
 
 
-def test_another_report_than_the_requested_one_is_refused() -> None:
+def test_a_report_other_than_the_requested_one_is_refused() -> None:
     with pytest.raises(MissingColumn, match="Club, New, Late Ren"):
         check(export(), replace(REQUEST, report=ReportName.DISTRICT))
 

@@ -86,7 +86,7 @@ def test_a_killed_process_loses_no_results() -> None:
         compute_backend.close()
 
 
-def test_closing_ends_the_processes() -> None:
+def test_closing_the_backend_ends_its_processes() -> None:
     compute_backend = ProcessCompute()
     compute_backend.compute(sources(1))
     pids = children(compute_backend)

@@ -25,7 +25,7 @@ def test_every_job_type_has_a_description(job_type: JobType) -> None:
 
 
 @pytest.mark.parametrize("district", [SUMMARY, "01", "F"])
-def test_a_collection_item_takes_one_request_per_report_and_an_analytics_item_none(district: str) -> None:
+def test_a_collection_item_needs_one_request_per_report_and_an_analytics_item_none(district: str) -> None:
     assert JobType.DATA_COLLECTION.description.requests_of(district) == len(reports_of(district))
     assert JobType.ANALYTICS_GENERATION.description.requests_of(district) == 0
 

@@ -76,7 +76,7 @@ def test_five_failures_in_a_row_of_different_items_open_the_circuit_breaker() ->
     assert policy.breaker.down_since == NOW  # when the first of them failed
 
 
-def test_five_failures_of_one_item_do_not_open_it_while_other_items_are_requested() -> None:
+def test_five_failures_of_one_item_do_not_open_the_breaker_while_others_are_requested() -> None:
     policy = failing(policy_of("A", "B"), *"AAAAA")
     assert not policy.breaker.is_down
     assert policy.is_unresolved("A")

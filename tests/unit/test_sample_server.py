@@ -95,7 +95,7 @@ def test_a_closed_year_is_served_under_its_name_and_the_live_year_without_it(ser
 
 
 @pytest.mark.parametrize("page", ["Club.aspx?month=10", "export.aspx?type=CSV&report=districtsummary~~~"])
-def test_the_live_year_under_its_name_is_a_server_error(server: SampleServer, page: str) -> None:
+def test_a_request_for_the_live_year_by_its_name_is_a_server_error(server: SampleServer, page: str) -> None:
     answer = get(server, f"/2026-2027/{page}")
     assert (answer.status_code, answer.text) == (500, "URL Rewrite Module Error.")
 
@@ -109,7 +109,7 @@ def test_an_unknown_year_redirects_to_the_error_page(server: SampleServer, year:
     assert "An error has occured please report this" in page.text
 
 
-def test_a_report_that_does_not_exist_is_the_error_page_with_status_200(server: SampleServer) -> None:
+def test_an_unknown_report_returns_the_error_page_with_status_200(server: SampleServer) -> None:
     answer = get(server, "/export.aspx?type=CSV&report=nothing~01~~~")
     assert answer.status_code == 200
     assert "An error has occured" in answer.text

@@ -266,7 +266,7 @@ def test_a_job_keeps_a_copy_of_the_limits_at_its_start() -> None:
 @pytest.mark.parametrize(
     "active_job", [a_job(), a_running_job(), a_job(status=Status.PAUSED)], ids=lambda job: job.status
 )
-def test_a_second_start_is_refused_with_the_active_job_before_planning(active_job: Job) -> None:
+def test_a_second_start_is_refused_before_planning_and_names_the_active_job(active_job: Job) -> None:
     """R3.1, R3.2"""
     service = Service()
     service.memory.jobs.put_in(active_job)

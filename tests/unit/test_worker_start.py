@@ -56,7 +56,7 @@ def test_a_serving_process_starts_its_worker_once_all_applications_are_ready(
     assert started == [True]
 
 
-def test_declaring_serving_after_django_has_started_starts_the_worker_at_once(started: Started) -> None:
+def test_declare_serving_after_the_start_of_django_starts_the_worker_at_once(started: Started) -> None:
     """This is the case with runserver, which imports wsgi.py after `ready`."""
     backfill_apps.declare_serving()
     assert started == [True]

@@ -176,7 +176,7 @@ def test_an_analytics_job_states_that_it_sends_no_requests() -> None:
     assert line.rest == "No requests are sent to the dashboard."
 
 
-def test_a_job_with_a_silent_worker_or_without_progress_states_it() -> None:
+def test_the_status_message_states_a_silent_worker_or_missing_progress() -> None:
     silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
     assert "Worker not heard from since 09:26:53" in status_message(silent, NOW).lead
     assert status_message(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."

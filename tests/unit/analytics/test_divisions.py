@@ -1,4 +1,4 @@
-"""Divisions and areas."""
+"""Levels, ranks and figures of divisions and areas."""
 
 from __future__ import annotations
 

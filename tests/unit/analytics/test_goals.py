@@ -152,7 +152,7 @@ def with_both_names(old: str, new: str, cells: str) -> Table:
         ("Level 1s", "Level 2s or EOM", "2,2", "Level 2s or EOM", 2),  # the column with the old name has no figures
     ],
 )
-def test_of_two_columns_of_a_goal_the_one_with_figures_is_used_with_a_note(
+def test_the_column_with_figures_is_used_with_a_note_if_a_goal_has_two_columns(
     old: str, new: str, cells: str, used: str, met: int
 ) -> None:
     result = district_result(

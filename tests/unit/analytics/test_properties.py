@@ -60,7 +60,7 @@ def as_bytes(result: dict[str, Any]) -> bytes:
 
 
 @given(VALID, MOMENTS)
-def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], moment: dict[str, int]) -> None:
+def test_each_open_club_has_exactly_one_health_category(clubs: list[AClub], moment: dict[str, int]) -> None:
     result = district_result(district_inputs(clubs, **moment))
     health = result["health"]
     counted = [health[name] for name in ("thriving", "vulnerable", "interventionRequired")]
