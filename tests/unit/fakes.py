@@ -191,17 +191,17 @@ class ScriptedDashboard(DashboardClient):
     def __init__(self) -> None:
         self.answers: dict[tuple[ReportName, str], list[Report | Exception]] = defaultdict(list)
         self.pages: dict[tuple[date, bool], list[CalendarPage | Exception]] = defaultdict(list)
-        self.asked: list[ReportRequest] = []
-        self.asked_pages: list[tuple[date, bool]] = []
-        self.asked_districts: list[str] = []
+        self.report_requests: list[ReportRequest] = []
+        self.page_requests: list[tuple[date, bool]] = []
+        self.page_districts: list[str] = []
         self.home: tuple[str, ...] | Exception = ("01", "02", "F")
-        self.homes_asked = 0
+        self.home_page_requests = 0
 
     def scope(self) -> ScriptedDashboard:
         return self
 
     def report(self, request: ReportRequest) -> Report:
-        self.asked.append(request)
+        self.report_requests.append(request)
         responses = self.answers[request.report, request.district]
         answer = responses.pop(0) if responses else a_report(request.report_string.encode())
         if isinstance(answer, Exception):
@@ -209,15 +209,15 @@ class ScriptedDashboard(DashboardClient):
         return answer
 
     def home_page(self) -> tuple[str, ...]:
-        self.homes_asked += 1
+        self.home_page_requests += 1
         if isinstance(self.home, Exception):
             raise self.home
         return self.home
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
         """Returns the prepared responses of the page in order. The last one is repeated."""
-        self.asked_pages.append((month_end, is_archived))
-        self.asked_districts.append(district)
+        self.page_requests.append((month_end, is_archived))
+        self.page_districts.append(district)
         responses = self.pages[month_end, is_archived] or [a_page(month_end, month_end)]
         answer = responses.pop(0) if len(responses) > 1 else responses[0]
         if isinstance(answer, Exception):
@@ -279,17 +279,17 @@ class FakeExecution(Execution):
                 self.in_flight -= 1
 
 
-class FakeWork(JobTypeHandler):
+class FakeHandler(JobTypeHandler):
     """A job type with a prepared plan. It records for which configurations it was called."""
 
     def __init__(self, plan: Plan, execution: Execution | None = None) -> None:
         self.planned, self.execution = plan, execution or FakeExecution()
-        self.asked: list[JobConfig] = []
+        self.configs: list[JobConfig] = []
         self.meanwhile: Callable[[], None] | None = None
         """Called once during the next call of `plan`."""
 
     def plan(self, config: JobConfig, now: datetime) -> Plan:
-        self.asked.append(config)
+        self.configs.append(config)
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()

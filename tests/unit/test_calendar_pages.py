@@ -30,8 +30,8 @@ class ReformedDashboard(ScriptedDashboard):
         self.errors: list[Exception] = []
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
-        self.asked_pages.append((month_end, is_archived))
-        self.asked_districts.append(district)
+        self.page_requests.append((month_end, is_archived))
+        self.page_districts.append(district)
         if self.errors:
             raise self.errors.pop(0)
         year = ProgramYear.of(month_end) if is_archived else LIVE
@@ -60,7 +60,7 @@ class CalendarSearch:
 
     @property
     def districts_tried(self) -> list[str]:
-        return self.dashboard.asked_districts
+        return self.dashboard.page_districts
 
 
 def test_a_district_of_a_stored_page_of_the_year_is_used_and_the_home_page_is_not_requested() -> None:
@@ -68,14 +68,14 @@ def test_a_district_of_a_stored_page_of_the_year_is_used_and_the_home_page_is_no
     page = search.page(OCTOBER)
     assert page is not None
     assert page.districts == ("03", "201")
-    assert (search.districts_tried, search.dashboard.homes_asked) == (["03"], 0)
+    assert (search.districts_tried, search.dashboard.home_page_requests) == (["03"], 0)
 
 
 def test_without_a_stored_page_the_live_year_is_requested_with_a_district_of_the_home_page() -> None:
     search = CalendarSearch(ReformedDashboard(live=("06", "201")), {CLOSED: BEFORE})
     assert search.page(OCTOBER) is not None
     assert search.page(date(2026, 9, 30)) is not None
-    assert (search.districts_tried, search.dashboard.homes_asked) == (["06", "06"], 1)
+    assert (search.districts_tried, search.dashboard.home_page_requests) == (["06", "06"], 1)
 
 
 @pytest.mark.parametrize("error", [HtmlPage("No districts."), UnexpectedStatus("404"), ServerError("500")])
@@ -83,7 +83,7 @@ def test_without_a_home_page_the_districts_f_and_u_are_tried(error: Exception) -
     search = CalendarSearch(ReformedDashboard(live=("03", "U")))
     search.dashboard.home = error
     assert search.page(OCTOBER) is not None
-    assert (search.districts_tried, search.dashboard.homes_asked) == (["F", "U"], 1)
+    assert (search.districts_tried, search.dashboard.home_page_requests) == (["F", "U"], 1)
     assert search.limiter.back_offs == []  # an unknown district is not an error
 
 
@@ -91,7 +91,7 @@ def test_the_home_page_is_requested_again_while_the_dashboard_throttles() -> Non
     search = CalendarSearch(ReformedDashboard(live=("F",)))
     search.dashboard.home = Throttled("Too many requests.")
     assert search.page(OCTOBER) is not None
-    assert search.dashboard.homes_asked == len(search.limiter.holds) == 3
+    assert search.dashboard.home_page_requests == len(search.limiter.holds) == 3
 
 
 def test_a_closed_year_is_tried_with_f_u_likely_districts_and_those_of_the_nearest_year() -> None:
@@ -99,7 +99,7 @@ def test_a_closed_year_is_tried_with_f_u_likely_districts_and_those_of_the_neare
     page = search.page(JUNE, is_archived=True)
     assert page is not None
     assert page.districts == ("201",)
-    requests = zip(search.districts_tried, search.dashboard.asked_pages, strict=True)
+    requests = zip(search.districts_tried, search.dashboard.page_requests, strict=True)
     # The districts of 2026-2027 come from the page that lists the published years.
     assert [d for d, (_, is_archived) in requests if is_archived] == ["F", "U", "99", "202", "03", "06", "201"]
 
@@ -155,9 +155,9 @@ def test_a_page_that_shows_another_month_is_used_for_a_month_without_figures() -
 def test_a_year_that_no_page_lists_is_detected_before_more_districts_are_tried() -> None:
     search = CalendarSearch(ReformedDashboard())
     assert search.page(date(2010, 1, 31), is_archived=True) is None
-    assert search.dashboard.asked_pages == [(date(2010, 1, 31), True), (date(2010, 1, 31), False)]
+    assert search.dashboard.page_requests == [(date(2010, 1, 31), True), (date(2010, 1, 31), False)]
     assert search.page(date(2011, 1, 31), is_archived=True) is None
-    assert search.dashboard.asked_pages[2:] == [(date(2011, 1, 31), True)]  # the years are known
+    assert search.dashboard.page_requests[2:] == [(date(2011, 1, 31), True)]  # the years are known
 
 
 def test_a_year_is_unpublished_if_a_page_of_the_archive_does_not_list_it() -> None:

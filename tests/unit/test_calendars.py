@@ -50,7 +50,7 @@ def test_a_stored_page_of_a_closed_month_is_never_requested_again() -> None:
     stored = a_month(JANUARY, date(2024, 2, 9), fetched_at=NOW - timedelta(days=900))
     scenario.storage.calendars.save(stored)
     assert scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW) == [stored]
-    assert (scenario.dashboard.asked_pages, scenario.limiters) == ([], [])
+    assert (scenario.dashboard.page_requests, scenario.limiters) == ([], [])
 
 
 def test_a_stored_page_of_an_open_month_is_requested_again_after_ten_minutes() -> None:
@@ -61,7 +61,7 @@ def test_a_stored_page_of_an_open_month_is_requested_again_after_ten_minutes() -
     (month,) = scenario.calendars.months(month_ends(MARCH, MARCH), NOW + timedelta(seconds=1))
     assert month.as_of_days == (date(2024, 3, 12), date(2024, 3, 13))
     assert scenario.storage.calendars.rows[MARCH] == month
-    assert scenario.dashboard.asked_pages == [(MARCH, False)]
+    assert scenario.dashboard.page_requests == [(MARCH, False)]
 
 
 def test_the_months_of_a_range_are_requested_once_oldest_first_and_stored() -> None:
@@ -75,9 +75,9 @@ def test_the_months_of_a_range_are_requested_once_oldest_first_and_stored() -> N
     months = scenario.calendars.months(month_ends(date(2024, 1, 5), date(2024, 3, 1)), NOW)
     assert [month.month_end for month in months] == [JANUARY, FEBRUARY, MARCH]
     assert [month.is_closed for month in months] == [True, True, False]
-    assert scenario.dashboard.asked_pages == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
+    assert scenario.dashboard.page_requests == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
     assert list(scenario.storage.calendars.rows.values()) == months
-    assert (scenario.limiters[0].report().requests_made, scenario.dashboard.homes_asked) == (4, 1)
+    assert (scenario.limiters[0].report().requests_made, scenario.dashboard.home_page_requests) == (4, 1)
     # The reservation is returned.
     assert scenario.storage.control.schedule.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)
 
@@ -86,7 +86,7 @@ def test_a_closed_year_is_requested_from_the_archive() -> None:
     june = date(2022, 6, 30)
     scenario = CalendarScenario().publish(june, date(2022, 7, 20), is_archived=True, has_blank_close=True)
     (month,) = scenario.calendars.months(month_ends(june, june), NOW)
-    assert scenario.dashboard.asked_pages == [(june, True)]
+    assert scenario.dashboard.page_requests == [(june, True)]
     assert (month.is_archived, month.is_closed, month.has_blank_close) == (True, True, True)
 
 
@@ -99,7 +99,7 @@ def test_months_that_no_page_of_their_year_lists_are_not_requested() -> None:
     scenario.dashboard.pages[date(2008, 7, 31), True] = scenario.dashboard.pages[year.month_end(6), True]
     months = scenario.calendars.months(month_ends(date(2008, 7, 1), year.close), NOW)
     assert [bool(month.as_of_days) for month in months] == [False] * 8 + [True] * 4
-    assert scenario.dashboard.asked_pages == [
+    assert scenario.dashboard.page_requests == [
         (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))
     ]
     assert len(scenario.storage.calendars.rows) == 12
@@ -112,10 +112,10 @@ def test_a_year_that_no_page_lists_has_no_days_and_is_requested_again_later() ->
     scenario.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
     months = scenario.calendars.months(month_ends(end, later), NOW)
     assert [(m.as_of_days, m.districts, m.is_closed) for m in months] == [((), (), False)] * 2
-    requested = scenario.dashboard.asked_pages.copy()
+    requested = scenario.dashboard.page_requests.copy()
     assert set(requested) == {(end, True), (end, False)}  # and not one for each month of the year
     scenario.calendars.months(month_ends(end, later), NOW + MAX_AGE)
-    assert scenario.dashboard.asked_pages == requested * 2
+    assert scenario.dashboard.page_requests == requested * 2
 
 
 def test_an_error_page_for_a_listed_year_is_an_error_and_not_a_year_without_figures() -> None:
@@ -145,7 +145,7 @@ def test_in_july_the_previous_year_may_still_be_live() -> None:
     scenario = CalendarScenario().publish(june, date(2024, 7, 9), months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
     (month,) = scenario.calendars.months(month_ends(june, june), now)
     assert (month.as_of_days, month.is_closed, month.is_archived) == ((date(2024, 7, 9),), False, False)
-    assert scenario.dashboard.asked_pages == [(june, False)]
+    assert scenario.dashboard.page_requests == [(june, False)]
 
 
 def test_in_july_the_previous_year_is_requested_from_the_archive_once_the_new_year_is_live() -> None:
@@ -154,7 +154,7 @@ def test_in_july_the_previous_year_is_requested_from_the_archive_once_the_new_ye
     scenario.dashboard.pages[june, False] = [a_page(date(2024, 7, 31), date(2024, 7, 27), months=(7,))]
     (month,) = scenario.calendars.months(month_ends(june, june), now)
     assert (month.is_archived, month.has_blank_close) == (True, True)
-    assert scenario.dashboard.asked_pages == [(june, False), (june, True)]
+    assert scenario.dashboard.page_requests == [(june, False), (june, True)]
 
 
 def test_a_closed_month_of_the_live_year_is_requested_from_the_archive_after_the_year_end() -> None:
@@ -165,7 +165,7 @@ def test_a_closed_month_of_the_live_year_is_requested_from_the_archive_after_the
     for days in (0, 1):
         (month,) = scenario.calendars.months([JANUARY], datetime(2024, 8, 1, tzinfo=UTC) + timedelta(days=days))
         assert (month.is_archived, month.is_closed) == (True, True)
-    assert scenario.dashboard.asked_pages == [(JANUARY, False), (JANUARY, True)]
+    assert scenario.dashboard.page_requests == [(JANUARY, False), (JANUARY, True)]
 
 
 def test_in_july_a_closed_month_stays_live_until_the_new_year_is_published() -> None:
@@ -200,9 +200,9 @@ def test_a_calendar_error_says_what_to_do_and_keeps_the_months_stored_so_far(err
         scenario.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
     assert set(scenario.storage.calendars.rows) == {JANUARY}
     scenario.publish(FEBRUARY, date(2024, 3, 8))
-    scenario.dashboard.asked_pages.clear()
+    scenario.dashboard.page_requests.clear()
     scenario.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
-    assert scenario.dashboard.asked_pages == [(FEBRUARY, False)]
+    assert scenario.dashboard.page_requests == [(FEBRUARY, False)]
 
 
 def test_a_throttling_response_pauses_all_processes_and_is_retried() -> None:
@@ -224,7 +224,7 @@ def test_a_dashboard_that_only_throttles_is_given_up(retry_at: datetime | None) 
         DashboardUnavailable, match=r"cannot be read: Too many requests\. Tried with district F\. Nothing was created"
     ):
         scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW)
-    assert len(scenario.dashboard.asked_pages) == len(scenario.limiters[0].holds) == 3
+    assert len(scenario.dashboard.page_requests) == len(scenario.limiters[0].holds) == 3
 
 
 def test_an_unavailable_store_is_reported() -> None:
@@ -241,14 +241,14 @@ def test_the_pages_of_a_closed_year_are_requested_only_once() -> None:
         scenario.publish(end, end + timedelta(days=8), is_archived=True, months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
     scenario.calendars.months(month_ends(ends[0], ends[-1]), NOW)
     scenario.calendars.months(month_ends(ends[0], ends[-1]), NOW + timedelta(days=1))
-    assert scenario.dashboard.asked_pages == [(end, True) for end in ends]
+    assert scenario.dashboard.page_requests == [(end, True) for end in ends]
 
 
 def test_a_month_between_the_requested_months_costs_no_request() -> None:
     scenario = CalendarScenario().publish(JANUARY, JANUARY).publish(MARCH, date(2024, 3, 13))
     months = scenario.calendars.months([JANUARY, MARCH], NOW)
     assert [month.month_end for month in months] == [JANUARY, MARCH]
-    assert [requested for requested, _ in scenario.dashboard.asked_pages] == [JANUARY, MARCH]
+    assert [requested for requested, _ in scenario.dashboard.page_requests] == [JANUARY, MARCH]
 
 
 # Districts.
@@ -258,7 +258,7 @@ def test_a_stored_page_of_the_year_gives_the_district_of_the_next_request() -> N
     scenario = CalendarScenario().publish(FEBRUARY, date(2024, 3, 8))
     scenario.storage.calendars.save(a_month(JANUARY, date(2024, 2, 9), districts=("77",), fetched_at=NOW))
     scenario.calendars.months([FEBRUARY], NOW)
-    assert (scenario.dashboard.asked_districts, scenario.dashboard.homes_asked) == (["77"], 0)
+    assert (scenario.dashboard.page_districts, scenario.dashboard.home_page_requests) == (["77"], 0)
 
 
 def test_the_requested_districts_are_tried_if_f_and_u_do_not_exist() -> None:
@@ -269,7 +269,7 @@ def test_the_requested_districts_are_tried_if_f_and_u_do_not_exist() -> None:
     scenario.dashboard.pages[june, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2021)))]
     (month,) = scenario.calendars.months([june], NOW, likely=["91"])
     assert month.districts == ("91",)
-    assert scenario.dashboard.asked_districts[-1] == "91"
+    assert scenario.dashboard.page_districts[-1] == "91"
 
 
 def test_a_month_stored_with_a_day_after_its_close_is_requested_again() -> None:
@@ -283,7 +283,7 @@ def test_a_month_stored_with_a_day_after_its_close_is_requested_again() -> None:
     for _ in range(2):
         (month,) = scenario.calendars.months([july], NOW)
         assert month.as_of_days == (date(2022, 8, 9),)
-        assert scenario.dashboard.asked_pages == [(july, True)]
+        assert scenario.dashboard.page_requests == [(july, True)]
 
 
 def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
@@ -291,4 +291,4 @@ def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
     scenario.dashboard.pages[MARCH, False] = [LocalProblem("HTTPS_PROXY is wrong.")]
     with pytest.raises(DashboardUnavailable, match=r"cannot be read: HTTPS_PROXY is wrong\. Nothing was created"):
         scenario.calendars.months(month_ends(MARCH, MARCH), NOW)
-    assert len(scenario.dashboard.asked_pages) == 1
+    assert len(scenario.dashboard.page_requests) == 1

@@ -96,7 +96,7 @@ class CollectionScenario:
 
     @property
     def requested_reports(self) -> list[ReportName]:
-        return [request.report for request in self.dashboard.asked]
+        return [request.report for request in self.dashboard.report_requests]
 
 
 def test_a_district_is_collected_with_its_three_reports_in_one_snapshot() -> None:
@@ -220,7 +220,7 @@ def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
     scenario.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=stored))
     scenario.day = PlannedDay(DAY, planned, an_edition())
     assert scenario.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
-    assert (scenario.dashboard.asked_pages, scenario.dashboard.asked_districts) == ([(DAY, False)], [district])
+    assert (scenario.dashboard.page_requests, scenario.dashboard.page_districts) == ([(DAY, False)], [district])
 
 
 # Empty reports.

@@ -261,7 +261,7 @@ def test_a_plan_is_computed_from_the_stored_calendar_without_a_request() -> None
     handler, dashboard = collection(storage)
     plan = handler.plan(JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31)), NOW)
     assert (plan.total_items, plan.skipped) == (8, {SkipReason.STORED: 1})
-    assert dashboard.asked_pages == []
+    assert dashboard.page_requests == []
 
 
 def test_an_unknown_district_is_refused_by_name() -> None:
@@ -297,7 +297,7 @@ def test_no_request_is_sent_if_no_date_is_planned() -> None:
     config = JobConfig(start_date=date(2024, 1, 1), end_date=date(2024, 1, 30), cadence=Cadence.MONTH_ENDS)
     plan = handler.plan(config, NOW)
     assert plan == Plan(())
-    assert dashboard.asked_pages == []
+    assert dashboard.page_requests == []
 
 
 def test_a_collection_without_dates_is_refused() -> None:

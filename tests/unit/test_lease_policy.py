@@ -42,7 +42,7 @@ from tests.unit.fakes import (
     NOW,
     FakeClock,
     FakeExecution,
-    FakeWork,
+    FakeHandler,
     a_job,
     a_plan,
     a_running_job,
@@ -58,7 +58,7 @@ PLAN = a_plan()
 def a_service(storage: MemoryStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
     return BackfillService(
         storage=storage,
-        handlers={JobType.DATA_COLLECTION: FakeWork(PLAN)},
+        handlers={JobType.DATA_COLLECTION: FakeHandler(PLAN)},
         config=RuntimeConfig(lease_policy=policy, clock=Clock(now=clock)),
     )
 

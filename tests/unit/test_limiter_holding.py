@@ -562,4 +562,4 @@ def test_cancelling_the_job_ends_the_wait_for_a_local_problem() -> None:
     fail(limiter, LocalProblem("DNS does not resolve it."))
     limiter.drain()
     with pytest.raises(Stopped), limiter.request("A"):
-        pytest.fail("nothing may be asked")
+        pytest.fail("no request may be sent")

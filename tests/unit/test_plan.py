@@ -94,10 +94,10 @@ DIFFERENT = {
     "districts that read alike": PlannedDay(DAY, (SUMMARY + "', '01",), EDITION),
     "no edition": PlannedDay(DAY, (SUMMARY, "01")),
     "another month": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, month_end=date(2023, 12, 31))),
-    "another as-of day": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, as_of=date(2024, 2, 8))),
+    "another as-of date": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, as_of=date(2024, 2, 8))),
     "not final": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, is_final=False)),
-    "of the archive": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, is_archived=True)),
-    "asked for blank": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, asks_blank=True)),
+    "in the archive": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, is_archived=True)),
+    "requested with a blank as-of date": PlannedDay(DAY, (SUMMARY, "01"), replace(EDITION, asks_blank=True)),
 }
 
 

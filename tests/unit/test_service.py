@@ -55,7 +55,7 @@ from tests.unit.fakes import (
     DAY,
     NOW,
     FakeClock,
-    FakeWork,
+    FakeHandler,
     a_job,
     a_plan,
     a_report,
@@ -76,7 +76,7 @@ class Service(BackfillService):
 
     def __init__(self) -> None:
         self.clock, self.wakes = FakeClock(), list[int]()
-        self.handler, self.memory = FakeWork(PLAN), MemoryStorage()
+        self.handler, self.memory = FakeHandler(PLAN), MemoryStorage()
         super().__init__(
             storage=self.memory,
             handlers={JobType.DATA_COLLECTION: self.handler},
@@ -278,7 +278,7 @@ def test_a_second_start_is_refused_before_planning_and_names_the_active_job(acti
     details = raised.value.details or {}
     assert (details["jobId"], details["path"]) == (str(active_job.id), f"/api/admin/backfill/{active_job.id}")
     assert details["progress"] == {"totalItems": 6, "settledItems": 0, "percent": 0}
-    assert (service.handler.asked, service.wakes, len(service.memory.jobs.rows)) == ([], [], 1)
+    assert (service.handler.configs, service.wakes, len(service.memory.jobs.rows)) == ([], [], 1)
 
 
 def test_a_request_is_validated_before_the_check_for_conflicts() -> None:
@@ -394,7 +394,7 @@ def test_the_same_key_and_request_return_the_same_job_during_and_after_its_run()
     assert (again.job.id, again.is_new, service.wakes) == (job.id, False, [1])
     service.cancel(job.id, by=ANN)
     assert service.begin(key="k").id == job.id
-    assert len(service.handler.asked) == 1
+    assert len(service.handler.configs) == 1
 
 
 def test_the_same_key_with_another_request_is_refused() -> None:

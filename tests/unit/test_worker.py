@@ -29,7 +29,7 @@ from backfill.engine.worker import Dispatcher, Worker
 from backfill.errors import CorruptRecord
 from backfill.job_types.base import JobTypeHandler
 from tests.memory_storage import MemoryJobs, MemoryStorage
-from tests.unit.fakes import FAST, FakeExecution, FakeWork, a_job, a_plan, an_outcome
+from tests.unit.fakes import FAST, FakeExecution, FakeHandler, a_job, a_plan, an_outcome
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -64,7 +64,7 @@ def worker_of(
 ) -> Worker:
     execution = execution or FakeExecution()
     execution.clock = clock
-    handlers: dict[JobType, JobTypeHandler] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
+    handlers: dict[JobType, JobTypeHandler] = {JobType.DATA_COLLECTION: FakeHandler(PLAN, execution)}
     return Worker(
         storage,
         handlers,

@@ -46,11 +46,11 @@ class MovingDashboard(ScriptedDashboard):
         self.before(request)
         if request.edition.is_archived == self.has_moved:
             return super().report(request)
-        self.asked.append(request)
+        self.report_requests.append(request)
         raise WrongAsOf(f"{request.report_string} came as of another day.")
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
-        self.asked_pages.append((month_end, is_archived))
+        self.page_requests.append((month_end, is_archived))
         if is_archived:
             if not (self.has_moved and self.is_archive_there):
                 raise HtmlPage("The dashboard leads to its error page.")
@@ -82,7 +82,7 @@ def test_one_wrong_response_is_retried_after_a_delay_without_a_calendar_request(
     scenario = CollectionScenario().respond_with(wrong, report=DISTRICT)
     assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=2)
     assert scenario.requested_reports == [CLUBS, DISTRICT, DISTRICT, DIVISIONS]
-    assert (scenario.limiter.back_offs, scenario.dashboard.asked_pages) == ([(1, wrong.message)], [])
+    assert (scenario.limiter.back_offs, scenario.dashboard.page_requests) == ([(1, wrong.message)], [])
 
 
 @each_kind
@@ -93,7 +93,7 @@ def test_after_two_wrong_responses_the_page_of_the_month_is_requested_and_stored
     assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
     # The edition is the same, so the first report is not fetched again.
     assert scenario.requested_reports == [CLUBS, DISTRICT, DISTRICT, DISTRICT, DIVISIONS]
-    assert scenario.dashboard.asked_pages == [(DAY, False)]
+    assert scenario.dashboard.page_requests == [(DAY, False)]
     assert scenario.storage.calendars.rows[DAY].fetched_at == NOW
     assert scenario.limiter.report().requests_made == 6
 
@@ -107,7 +107,7 @@ def test_an_item_fails_after_its_last_attempt_and_can_be_retried(wrong: WrongRep
         ITEM, OutcomeKind.FAILED, NOW, wrong.code, wrong.message, ATTEMPTS, is_retryable=True
     )
     assert scenario.requested_reports == [CLUBS, *[DISTRICT] * ATTEMPTS]
-    assert len(scenario.dashboard.asked_pages) == 2  # after two wrong responses, and before the last attempt
+    assert len(scenario.dashboard.page_requests) == 2  # after two wrong responses, and before the last attempt
     assert scenario.storage.snapshots.rows == {}
 
 
@@ -118,10 +118,10 @@ def test_a_hundred_items_share_one_calendar_page_until_it_expires() -> None:
     for district in scenario.day.districts:
         scenario.dashboard.answers[CLUBS, district] += [WrongMonth("month"), WrongMonth("month")]
         assert scenario.do(WorkItem(DAY, district)).kind is OutcomeKind.PROCESSED
-    assert scenario.dashboard.asked_pages == [(DAY, False)]
+    assert scenario.dashboard.page_requests == [(DAY, False)]
     scenario.clock.forward(seconds=PAGE_AGE.total_seconds())
     scenario.respond_with(WrongMonth("month"), WrongMonth("month")).do()
-    assert scenario.dashboard.asked_pages == [(DAY, False)] * 2
+    assert scenario.dashboard.page_requests == [(DAY, False)] * 2
 
 
 # New editions.
@@ -135,7 +135,9 @@ def test_an_item_uses_its_new_edition_in_the_archive_and_does_not_mix_editions()
 
     scenario.dashboard.before = before
     assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
-    requested_reports = [(request.report, request.edition.is_archived) for request in scenario.dashboard.asked]
+    requested_reports = [
+        (request.report, request.edition.is_archived) for request in scenario.dashboard.report_requests
+    ]
     assert requested_reports == [
         (CLUBS, False),
         (DISTRICT, False),
@@ -144,7 +146,7 @@ def test_an_item_uses_its_new_edition_in_the_archive_and_does_not_mix_editions()
         (DISTRICT, True),
         (DIVISIONS, True),
     ]
-    assert scenario.dashboard.asked_pages == [(DAY, False), (DAY, True)]
+    assert scenario.dashboard.page_requests == [(DAY, False), (DAY, True)]
     assert scenario.storage.calendars.rows[DAY].is_archived
 
 
@@ -152,7 +154,7 @@ def test_later_items_use_the_new_edition_at_once() -> None:
     scenario = MovingScenario()
     scenario.dashboard.has_moved = True
     assert [outcome.attempts for outcome in scenario.outcomes("01", "02", SUMMARY)] == [3, 1, 1]
-    assert scenario.dashboard.asked_pages == [(DAY, False), (DAY, True)]
+    assert scenario.dashboard.page_requests == [(DAY, False), (DAY, True)]
 
 
 def test_an_item_is_stored_with_the_as_of_date_of_its_new_edition_and_skipped_later() -> None:
@@ -178,7 +180,7 @@ def test_a_page_that_was_read_just_before_the_move_does_not_fail_an_item() -> No
     assert scenario.do().attempts == 3
     scenario.dashboard.has_moved = True
     assert scenario.outcomes("02")[0] == Outcome(WorkItem(DAY, "02"), OutcomeKind.PROCESSED, NOW, attempts=ATTEMPTS)
-    assert scenario.dashboard.asked_pages == [(DAY, False), (DAY, False), (DAY, True)]
+    assert scenario.dashboard.page_requests == [(DAY, False), (DAY, False), (DAY, True)]
 
 
 def test_a_date_that_the_calendar_no_longer_lists_is_skipped_with_a_message() -> None:
@@ -211,7 +213,7 @@ def test_the_archive_is_requested_while_the_new_live_year_has_no_page() -> None:
     scenario = MovingScenario()
     scenario.dashboard.has_moved = scenario.dashboard.is_bare_path_broken = True
     assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
-    assert scenario.dashboard.asked_pages[-1] == (DAY, True)
+    assert scenario.dashboard.page_requests[-1] == (DAY, True)
 
 
 def test_items_wait_without_charge_while_the_year_moves_to_the_archive() -> None:
@@ -237,9 +239,9 @@ def test_items_fail_with_their_own_reason_if_the_calendar_stays_unreadable() -> 
     scenario.dashboard.has_moved, scenario.dashboard.is_archive_there = True, False
     outcome = scenario.do()
     assert (outcome.kind, outcome.reason, outcome.attempts) == (OutcomeKind.FAILED, "WRONG_AS_OF", ATTEMPTS)
-    pages = len(scenario.dashboard.asked_pages)
+    pages = len(scenario.dashboard.page_requests)
     assert scenario.outcomes("02")[0].reason == "WRONG_AS_OF"
-    assert len(scenario.dashboard.asked_pages) - pages < pages  # the second item does not wait as long
+    assert len(scenario.dashboard.page_requests) - pages < pages  # the second item does not wait as long
 
 
 def test_a_stopping_job_does_not_wait_for_the_calendar() -> None:
