@@ -1,3 +1,5 @@
+"""Parsing of calendar pages."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""Requests of the dashboard client, and the errors into which it translates invalid responses."""
+
 from __future__ import annotations
 
 import gzip
