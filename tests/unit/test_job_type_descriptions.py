@@ -1,4 +1,4 @@
-"""Job types describe themselves, so that no other module compares their names."""
+"""The descriptions of job types, so that no other module compares their names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_every_job_type_has_a_description(job_type: JobType) -> None:
 
 
 @pytest.mark.parametrize("district", [SUMMARY, "01", "F"])
-def test_a_collection_item_takes_one_request_per_report_and_an_analytics_item_none(district: str) -> None:
+def test_a_collection_item_needs_one_request_per_report_and_an_analytics_item_none(district: str) -> None:
     assert JobType.DATA_COLLECTION.description.requests_of(district) == len(reports_of(district))
     assert JobType.ANALYTICS_GENERATION.description.requests_of(district) == 0
 
 
 def compared_names(path: Path) -> list[int]:
-    """The lines of a module that compare something with a member or a name of a job type."""
+    """Returns the lines of a module that compare a value with a job type or its name."""
 
     def is_job_type(node: ast.expr) -> bool:
         if isinstance(node, ast.Constant):

@@ -1,4 +1,4 @@
-"""Names that were replaced by terms of the field do not come back."""
+"""Names that were replaced by terms of the field are not used again."""
 
 from __future__ import annotations
 
@@ -205,9 +205,9 @@ REPLACED_FUNCTIONS = {
     "has_come_through": "is_committed",
     "hold_dates": "any_has_dates",
     "kinds_in": "count_kinds",
-    "look_after": "idle_poll_interval",
+    "idle_poll_interval": "idle_poll_interval",
     "marked": "with_change_id",
-    "most_a_minute": "max_per_minute",
+    "max_per_minute": "max_per_minute",
     "moves": "counts_as_progress",
     "moving": "without_hold",
     "nudge": "wake",
@@ -266,7 +266,7 @@ def test_no_template_has_a_replaced_name() -> None:
 
 
 @pytest.mark.parametrize("path", interface_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_style_or_text_of_the_admin_is_a_replaced_one(path: Path) -> None:
+def test_no_style_or_text_of_the_admin_has_been_replaced(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     styles = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_STYLES))})(?![\w-])"
     phrases = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_TEXTS))})(?![\w-])"
