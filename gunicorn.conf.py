@@ -1,11 +1,11 @@
 """Starts the worker in each process of gunicorn after the fork, with and without --preload.
 
-gunicorn reads this file if it is started in this folder. A configuration of your own needs the same two statements.
+gunicorn reads this file if it is started in this folder. Another configuration file needs the same two statements.
 """
 
 import os
 
-# A variable and no import: the main process of gunicorn must not load code that `kill -HUP` is to load again.
+# An environment variable instead of an import: code that the main process imports is not reloaded by `kill -HUP`.
 os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
 
 

@@ -18,7 +18,7 @@ class Compression(GZipMiddleware):
     """Compresses with gzip. ETags of compressed responses are weak, and `Vary` names `Accept-Encoding`.
 
     An attacker who can inject text into a page and measures its size cannot guess its CSRF token (BREACH): Django masks
-    the token anew in each response, and the file name in the gzip header has a random length.
+    the token differently in each response, and the file name in the gzip header has a random length.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

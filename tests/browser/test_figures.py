@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.desk import SECTION, Desk, fill_form, preview
+from tests.browser.admin_site import SECTION, AdminSite, fill_form, preview
 
 
-def test_the_time_left_the_requests_and_the_limits_are_told_as_they_are(desk: Desk) -> None:
+def test_time_left_requests_and_limits_are_correct_while_a_job_runs(admin_site: AdminSite) -> None:
     """R5.1, R6.2, R12.1, R12.4"""
-    desk.client.set_limits(maxRequestsPerMinute=600)
-    page = desk.open()
+    admin_site.client.set_limits(maxRequestsPerMinute=600)
+    page = admin_site.open()
     fill_form(page, "2023-07-01", "2026-06-30")
     body = {"jobType": "data-collection", "startDate": "2023-07-01", "endDate": "2026-06-30", "cadence": "month-ends"}
     preview(page).get_by_role("button", name="Start backfill").click()
-    planned = desk.client.ask("POST", "/api/admin/backfill/preview", body).json()["preview"]
+    planned = admin_site.client.ask("POST", "/api/admin/backfill/preview", body).json()["preview"]
     expected = planned["estimatedDuration"] / 1000
-    job = desk.client.get("/api/admin/backfill/jobs?status=pending,running")["jobs"][0]["jobId"]
-    early = desk.client.wait_for(
+    job = admin_site.client.get("/api/admin/backfill/jobs?status=pending,running")["jobs"][0]["jobId"]
+    early = admin_site.client.wait_for(
         job, lambda job: job["progress"]["processedItems"] >= 1, 20, "the first item is stored"
     )
     assert 0.6 * expected < early["progress"]["estimatedSecondsLeft"] < 1.6 * expected
 
-    desk.client.wait_for(job, lambda job: job["rateLimiter"]["requestsThisMinute"] > 40, 30, "40 requests are sent")
+    admin_site.client.wait_for(
+        job, lambda job: job["rateLimiter"]["requestsThisMinute"] > 40, 30, "40 requests are sent"
+    )
     page.locator("#bf-lower-limits").click()
     page.fill("#bf-lower-max_requests_per_minute", "30")
     page.click("#bf-confirm-lower-limits")
@@ -31,8 +33,8 @@ def test_the_time_left_the_requests_and_the_limits_are_told_as_they_are(desk: De
     expect(requests).to_contain_text("in the last minute, before the limit was lowered to 30")
     expect(requests).not_to_contain_text("of 30 this minute")
 
-    desk.client.ask("DELETE", f"/api/admin/backfill/{job}")
-    ended = desk.client.ended(job)["progress"]
+    admin_site.client.ask("DELETE", f"/api/admin/backfill/{job}")
+    ended = admin_site.client.ended(job)["progress"]
     page.goto(SECTION)
     row = page.locator(f"#bf-row-{job}")
     expect(row).to_contain_text(f"{ended['processedItems']} stored")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import SECTION, Desk, is_wider_than_the_window, status_badge
+from tests.browser.admin_site import SECTION, AdminSite, has_horizontal_overflow, status_badge
 
 SHIFTS = """() => {
   window.shifts = [];
@@ -33,29 +33,31 @@ WRAPPED = """() => [...document.querySelectorAll(".bf-jobs tbody td")].flatMap((
 
 
 @pytest.fixture
-def failed(desk: Desk) -> str:
+def failed(admin_site: AdminSite) -> str:
     """A job with failed items."""
-    desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
-    job: str = desk.client.start("2022-09-01", "2022-10-31", cadence="month-ends", skipExisting=False)["jobId"]
-    desk.client.ended(job)
-    desk.dashboard.forget()
+    admin_site.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
+    job: str = admin_site.client.start("2022-09-01", "2022-10-31", cadence="month-ends", skipExisting=False)["jobId"]
+    admin_site.client.ended(job)
+    admin_site.dashboard.forget()
     return job
 
 
-def running(desk: Desk, page: Page) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=200)
-    desk.client.start("2020-07-01", "2021-06-30", cadence="month-ends", skipExisting=False)
+def running(admin_site: AdminSite, page: Page) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=200)
+    admin_site.client.start("2020-07-01", "2021-06-30", cadence="month-ends", skipExisting=False)
     page.goto(SECTION)
     expect(status_badge(page)).to_have_text("Running", timeout=20_000)
 
 
-def test_nothing_moves_while_the_page_polls_and_the_history_does_not_wrap(desk: Desk, failed: str) -> None:
-    page = desk.open("/admin/")
+def test_the_layout_does_not_shift_while_the_page_polls_and_the_history_does_not_wrap(
+    admin_site: AdminSite, failed: str
+) -> None:
+    page = admin_site.open("/admin/")
     page.evaluate("localStorage.setItem('django.admin.navSidebarIsOpen', 'true')")
-    running(desk, page)
+    running(admin_site, page)
     expect(page.locator(".bf-progress-figures")).to_contain_text("left")
     page.evaluate(SHIFTS)
-    desk.dashboard.play({"kind": "html", "times": 5, "match": "clubperformance~01~"})
+    admin_site.dashboard.play({"kind": "html", "times": 5, "match": "clubperformance~01~"})
     expect(page.locator("#bf-cause-HTML_PAGE")).to_be_visible(timeout=20_000)
     shifts = page.evaluate("() => window.shifts")
     assert round(sum(shifts), 2) == 0, shifts
@@ -63,20 +65,20 @@ def test_nothing_moves_while_the_page_polls_and_the_history_does_not_wrap(desk: 
 
 
 @pytest.mark.parametrize("width", [375, 320])
-def test_targets_are_large_enough_and_nothing_passes_the_edge_of_a_phone(desk: Desk, failed: str, width: int) -> None:
-    page = desk.open("/admin/", viewport={"width": width, "height": 800})
-    running(desk, page)
+def test_a_phone_has_large_targets_and_no_horizontal_overflow(admin_site: AdminSite, failed: str, width: int) -> None:
+    page = admin_site.open("/admin/", viewport={"width": width, "height": 800})
+    running(admin_site, page)
     for path in (SECTION, f"{SECTION}jobs/{failed}/", f"{SECTION}coverage/"):
         page.goto(path)
         for details in page.locator("details:not([open]) > summary").all():
             if details.is_visible():
                 details.click()
-        assert not is_wider_than_the_window(page), path
+        assert not has_horizontal_overflow(page), path
         assert page.evaluate(SMALL_TARGETS) == [], path
 
 
-def test_paper_and_forced_colours_keep_what_counts(desk: Desk, failed: str) -> None:
-    page = desk.open(f"{SECTION}jobs/{failed}/", viewport={"width": 740, "height": 1000}, color_scheme="dark")
+def test_print_and_forced_colours_keep_the_content(admin_site: AdminSite, failed: str) -> None:
+    page = admin_site.open(f"{SECTION}jobs/{failed}/", viewport={"width": 740, "height": 1000}, color_scheme="dark")
     page.emulate_media(forced_colors="active")
     track = page.locator(".bf-progress")
     assert track.evaluate("(bar) => getComputedStyle(bar).borderTopStyle") == "solid"
@@ -86,7 +88,7 @@ def test_paper_and_forced_colours_keep_what_counts(desk: Desk, failed: str) -> N
     expect(page.locator(".bf-parameters dl")).to_be_visible()
     expect(page.locator("#items thead")).to_be_visible()
     assert page.locator("body").evaluate("(body) => getComputedStyle(body).color") == "rgb(0, 0, 0)"
-    assert not is_wider_than_the_window(page)
+    assert not has_horizontal_overflow(page)
     page.goto(f"{SECTION}coverage/")
     expect(page.locator("#header")).to_be_hidden()
-    assert not is_wider_than_the_window(page)
+    assert not has_horizontal_overflow(page)
