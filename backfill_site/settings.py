@@ -175,6 +175,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True  # files are served from the packages: no collectstatic
 WHITENOISE_ADD_HEADERS_FUNCTION = weaken_etag
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
