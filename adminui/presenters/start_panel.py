@@ -14,7 +14,17 @@ from adminui.permissions import Permissions
 from adminui.presenters import formatting
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits_panel import LimitsPanel
-from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
+from backfill.domain import (
+    FIRST_DAY,
+    LIMIT_NAMES,
+    STANDARD_LEASES,
+    Cadence,
+    Job,
+    JobType,
+    LeasePolicy,
+    ProgramYear,
+    Status,
+)
 
 _YEAR_ENDS_SINCE = date(2012, 7, 1)
 
@@ -98,11 +108,18 @@ def start_panel(
         chosen_count=len(chosen),
         skip_existing=bool(values["skip_existing"]),
         errors={name: error_texts(errors) for name, errors in form.errors.items()} if form else {},
-        form_errors=error_texts(form.non_field_errors()) if form else (),
+        form_errors=_form_errors(form) if form else (),
         is_open=active is None,
         note=note(active, permissions),
         blocked=start_blocked(active, permissions, now, policy),
         limits=limits,
+    )
+
+
+def _form_errors(form: StartForm) -> list[str]:
+    """Errors of no field, and of the limits, whose fields are in another form of the page."""
+    return error_texts(
+        [*form.non_field_errors(), *(error for name in LIMIT_NAMES for error in form.errors.get(name, ()))]
     )
 
 

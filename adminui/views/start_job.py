@@ -22,12 +22,15 @@ def preview(request: HttpRequest) -> HttpResponse:
     form = StartForm(request.POST)
     if not form.is_valid():
         return _invalid_form(request, form)
+    if (refusal := _refused_limits(request, form.request())) is not None:
+        return refusal
     try:
         planned = responses.get_service().preview(form.request())
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
         return _invalid_form(request, form)
-    return _dialog(request, form.request(), preview_presenter.plan(planned))
+    wanted = form.request()
+    return _dialog(request, wanted, preview_presenter.plan(planned, limit_changes=wanted.limit_changes))
 
 
 @responses.action_view(START)
@@ -37,6 +40,8 @@ def start(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _invalid_form(request, form)
     service, wanted = responses.get_service(), form.request()
+    if (refusal := _refused_limits(request, wanted)) is not None:
+        return refusal
     try:
         service.start(wanted, by=responses.actor(request))
     except InvalidRequest as exc:
@@ -44,11 +49,19 @@ def start(request: HttpRequest) -> HttpResponse:
         return _invalid_form(request, form)
     except PlanChanged as exc:
         changed = exc.details or {}
-        return _dialog(request, wanted, preview_presenter.plan(service.preview(wanted), changed), status=409)
+        plan = preview_presenter.plan(service.preview(wanted), changed, limit_changes=wanted.limit_changes)
+        return _dialog(request, wanted, plan, status=409)
     except JobConflict as exc:
         context = {"title": _("Backfill"), "message": exc.message}
         return responses.render_dialog(request, "admin/backfill/dialog_conflict.html", context, status=409)
     return responses.action_done(request, _("Job created; it starts as soon as a worker is free."), focus_status=True)
+
+
+def _refused_limits(request: HttpRequest, wanted: JobRequest) -> HttpResponse | None:
+    """The response to unsaved limits of a user who may not change limits."""
+    if not wanted.limit_changes or request.user.has_perm(CHANGE_LIMITS):
+        return None
+    return responses.permission_denied(request, [CHANGE_LIMITS])
 
 
 def _dialog(

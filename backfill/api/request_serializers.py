@@ -25,6 +25,8 @@ from backfill.domain import BOUNDS, Cadence, JobRequest, JobType, parsed_distric
 from backfill.errors import InvalidJobType, InvalidRequest
 
 _LONGEST_KEY = 255
+_LIMIT = r"[0-9]{1,10}(\.[0-9]{1,20})?"
+"""A rate limit in a plan id."""
 
 
 def _bounds(name: str) -> dict[str, Any]:
@@ -60,12 +62,12 @@ class JobBody(StrictSerializer):
     skipExisting = StrictBooleanField(source="skip_existing", required=False, help_text="Default: true.")
     planId = StrictCharField(
         source="plan_id",
-        max_length=100,
-        pattern="^plan-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{16}$",
+        max_length=200,
+        pattern=f"^plan-[0-9]+-[0-9]+-[0-9]+(-{_LIMIT}(_{_LIMIT}){{4}})?-[0-9a-f]{{16}}$",
         mismatch="is not a plan id; create a preview and use its planId",
         required=False,
         allow_null=True,
-        help_text="The planId of a preview: start exactly that plan, or fail with PLAN_CHANGED.",
+        help_text="The planId of a preview: start exactly that plan with its rate limits, or fail with PLAN_CHANGED.",
     )
 
 

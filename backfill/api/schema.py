@@ -109,7 +109,7 @@ start_job = _operation(
     error_texts={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
-    examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
+    examples=[*examples.REQUESTS, examples.BUSY, examples.PLAN_CHANGED, examples.INVALID],
 )
 preview_job = _operation(
     "Backfill",

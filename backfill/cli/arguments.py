@@ -132,7 +132,8 @@ def as_command_error(exc: BackfillError) -> CommandError:
     if isinstance(exc, PlanChanged) and exc.details:
         before, now = exc.details["before"], exc.details["now"]
         changed = ", ".join(f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
-        message += f" Changed: {changed or 'the set of items'}. The new option is --plan-id {exc.details['planId']}"
+        message += f" Changed: {changed}." if changed else ""
+        message += f" The new option is --plan-id {exc.details['planId']}"
     if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseError):
         message += " Check DATABASE_URL. If the database is new, run: manage.py migrate"
     return CommandError(message)

@@ -42,7 +42,7 @@ from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReas
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.progress_counter import ProgressCounter
-from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
+from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel, limit_text
 from backfill.domain.request_schedule import Pace, RequestSchedule, Reservation
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
 from backfill.domain.snapshot import (
@@ -162,6 +162,7 @@ __all__ = [
     "job_changes",
     "kinds_in",
     "limit_changes",
+    "limit_text",
     "missing_worker",
     "month_end_of",
     "month_ends",

@@ -20,6 +20,7 @@ from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
 from backfill.service.commands import BackfillService
 from tests.factories import CalendarMonthFactory, JobFactory, PlanFactory
+from tests.integration.admin_pages import OperatorFor
 from tests.integration.fake_job_type import DISTRICTS, outcome_of, run_to_the_end
 
 pytestmark = pytest.mark.django_db
@@ -178,10 +179,39 @@ def test_a_preview_starts_nothing_and_its_dialog_starts_exactly_that_plan(
 
 
 def test_a_plan_that_changed_says_before_and_now(operator: Client) -> None:
-    response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": f"plan-9-0-27-{'0' * 16}"}, headers=HTMX)
+    plan_id = f"plan-9-0-27-1200_3_500_30000_2-{'0' * 16}"
+    response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": plan_id}, headers=HTMX)
     assert response.status_code == 409
     assert "so nothing was started" in text_of(response)
-    assert "9 before, <strong>6 now</strong>" in text_of(response)
+    assert "9 when previewed, <strong>6 now</strong>" in text_of(response)
+    assert "1,200 requests per minute when previewed, <strong>60 now</strong>" in text_of(response)
+
+
+def test_unsaved_limits_apply_to_the_job_that_is_started_with_them(
+    served: BackfillService, operator: Client, operator_for: OperatorFor
+) -> None:
+    """R12.2"""
+    unsaved = {**FORM, "max_requests_per_minute": "30"}
+    dialog = text_of(operator.post(f"{SECTION}preview/", unsaved, headers=HTMX))
+    assert "30 requests a minute" in dialog
+    assert "Not saved: they apply to this job only." in dialog
+    assert re.search(r'name="max_requests_per_minute"\s+value="30"', dialog)
+    plan = re.search(r'name="plan_id" value="([^"]+)"', dialog)
+    assert plan is not None
+    saved = operator.post(f"{SECTION}start/", {**FORM, "plan_id": plan[1]}, headers=HTMX)
+    assert (saved.status_code, served.active()) == (409, None), "the plan is bound to the unsaved limits"
+    assert operator.post(f"{SECTION}start/", {**unsaved, "plan_id": plan[1]}, headers=HTMX).status_code == 204
+    job = served.active()
+    assert job is not None
+    assert job.config.rate_limits.max_requests_per_minute == 30
+    assert served.rate_limits().limits.max_requests_per_minute == 60
+    wrong = operator.post(f"{SECTION}preview/", {**FORM, "max_concurrent": "33"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert "“Requests at once” must be between 1 and 32" in text_of(wrong)
+    starter = operator_for("view_backfilljob", "add_backfilljob")
+    response = starter.post(f"{SECTION}preview/", unsaved, headers=HTMX)
+    assert response.status_code == 403
+    assert "Can change rate limit config" in text_of(response)
 
 
 def test_a_start_beside_a_running_job_says_which_one_runs(served: BackfillService, operator: Client) -> None:

@@ -104,7 +104,7 @@ def test_a_second_start_is_refused_with_the_name_of_the_running_job(api: Checked
         ({"targetDistricts": ["9\u00001"]}, "VALIDATION_ERROR", "targetDistricts"),
         ({"targetDistricts": ["nowhere"]}, "VALIDATION_ERROR", "targetDistricts"),
         ({"targetDistricts": ["all"]}, "VALIDATION_ERROR", "targetDistricts"),
-        ({"planId": "x" * 101}, "VALIDATION_ERROR", "planId"),
+        ({"planId": "x" * 201}, "VALIDATION_ERROR", "planId"),
         ({"planId": 7}, "VALIDATION_ERROR", "planId"),
         ({"district": "91"}, "VALIDATION_ERROR", "district"),
         ({"start_date": "2024-01-01"}, "VALIDATION_ERROR", "start_date"),
@@ -213,6 +213,32 @@ def test_a_start_with_a_plan_id_runs_that_plan_or_says_what_changed(
     error = refused(api.post(START, {**BODY, "planId": plan_id}, format="json"), 409, "PLAN_CHANGED")
     assert (error["details"]["before"]["totalItems"], error["details"]["now"]["totalItems"]) == (6, 1)
     assert started(api, planId=error["details"]["planId"])["progress"]["totalItems"] == 1
+
+
+def test_a_start_whose_limits_changed_since_the_preview_is_refused_with_the_difference(api: CheckedClient) -> None:
+    """R11.4, R12.3"""
+    limits = f"{START}/config/rate-limit"
+    api.patch(limits, {"maxRequestsPerMinute": 1200}, format="json")
+    plan_id = api.post(f"{START}/preview", BODY, format="json").json()["preview"]["planId"]
+    api.patch(limits, {"maxRequestsPerMinute": 30}, format="json")
+    error = refused(api.post(START, {**BODY, "planId": plan_id}, format="json"), 409, "PLAN_CHANGED")
+    assert "1,200 requests per minute when previewed, 30 now" in error["message"]
+    assert error["details"]["rateLimits"] == {"maxRequestsPerMinute": {"before": 1200, "now": 30}}
+    job = started(api, planId=error["details"]["planId"])
+    assert job["config"]["rateLimits"]["maxRequestsPerMinute"] == 30
+
+
+def test_a_plan_id_of_an_earlier_version_is_a_changed_plan(api: CheckedClient) -> None:
+    error = refused(
+        api.post(START, {**BODY, "planId": "plan-6-0-18-0123456789abcdef"}, format="json"), 409, "PLAN_CHANGED"
+    )
+    assert "earlier version" in error["message"]
+    assert error["details"]["rateLimits"] is None
+
+
+def test_the_limits_of_a_job_are_not_part_of_a_start(api: CheckedClient) -> None:
+    response = api.post(START, {**BODY, "rateLimits": {"maxConcurrent": 1}}, format="json")
+    assert "rateLimits" in refused(response, 400, "VALIDATION_ERROR")["details"]
 
 
 # Idempotency.

@@ -185,6 +185,10 @@ def test_a_plan_that_changed_is_refused_with_what_changed(service: BackfillServi
     sentence = refused("start", "--from", "2024-01-01", "--to", "2024-01-03", "--plan-id", stale)
     assert "totalItems 6 -> 9" in sentence
     assert "--plan-id plan-9-" in sentence
+    told("rate-limit", "--max-requests-per-minute", "30")
+    sentence = refused("start", *RANGE, "--plan-id", stale)
+    assert "60 requests per minute when previewed, 30 now" in sentence
+    assert "Changed:" not in sentence
 
 
 def test_status_says_where_nothing_is_running(service: BackfillService) -> None:

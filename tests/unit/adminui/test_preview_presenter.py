@@ -37,7 +37,7 @@ def test_a_plan_of_analytics_says_nothing_of_fetching_and_of_tries() -> None:
 
 def test_a_change_that_does_not_show_is_not_told() -> None:
     before, now = ({"totalItems": 24, "skippedItems": 0, "estimatedRequests": requests} for requests in (45, 45))
-    changed = {"before": before, "now": {**now, "skippedItems": 3}}
+    changed = {"before": before, "now": {**now, "skippedItems": 3}, "rateLimits": {}}
     shown = plan(preview_of(PlanFactory.build(), JobType.DATA_COLLECTION), changed)
     assert shown.changes == [Change("Items to do", "24", "21")]
 
