@@ -18,6 +18,7 @@ from backfill.domain import (
     RateLimits,
     camel,
     normalised_district,
+    parsed_note,
 )
 from backfill.errors import InvalidRequest
 
@@ -89,6 +90,18 @@ class DomainForm(forms.Form):
         return re.sub("|".join(fields), lambda match: f"“{self.fields[fields[match[0]]].label}”", message)
 
 
+class NoteForm(DomainForm):
+    """A note, which may be empty."""
+
+    note = forms.CharField(required=False, label=gettext_lazy("Note"))
+
+    def clean_note(self) -> str:
+        try:
+            return parsed_note(self.cleaned_data["note"])
+        except InvalidRequest as exc:
+            raise forms.ValidationError(_("The note must be one line of at most 500 characters.")) from exc
+
+
 class LimitFields(DomainForm):
     """Rate limits. An empty field keeps its current value."""
 
@@ -103,7 +116,7 @@ class LimitFields(DomainForm):
         return {name: value for name, value in values.items() if value is not None}
 
 
-class StartForm(LimitFields):
+class StartForm(LimitFields, NoteForm):
     """The limits are those that were changed on the page and not saved. They apply to this job only."""
 
     job_type = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in JobType], label=gettext_lazy("Job type"))

@@ -66,7 +66,7 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
             return HttpResponseNotAllowed(methods)
         missing = [name for name in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(name)]
         if missing:
-            response = permission_denied(request, missing)
+            response = _permission_denied(request, missing)
         else:
             try:
                 response = view(request, *args, **kwargs)
@@ -144,8 +144,7 @@ def _status_of(exc: BackfillError) -> int:
     return 502 if isinstance(exc, DashboardUnavailable) else 409
 
 
-def permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse:
-    """Name the missing permissions, in the alert area or as a page."""
+def _permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse:
     alert_title = _("You do not have permission to do this.")
     message = _("Ask an administrator for “%(names)s”.") % {"names": "”, “".join(permission_labels(missing))}
     if is_htmx(request):

@@ -211,14 +211,7 @@ class MemoryJobs(JobStorage):
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         with self.store.answering():
             found = sorted(
-                (
-                    _without_detail(job)
-                    for job in self.rows.values()
-                    if (not wanted.statuses or job.status in wanted.statuses)
-                    and (not wanted.job_types or job.job_type in wanted.job_types)
-                    and (wanted.created_from is None or job.created_at >= wanted.created_from)
-                    and (wanted.created_to is None or job.created_at < wanted.created_to)
-                ),
+                (_without_detail(job) for job in self.rows.values() if wanted.matches(job)),
                 key=lambda job: (job.created_at, job.id),
                 reverse=True,
             )

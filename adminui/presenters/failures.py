@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.utils.translation import ngettext
 
@@ -29,6 +30,8 @@ class Failures:
     groups: list[Failure]
     retryable: int
     """Number of items that can be retried."""
+    retry_query: str
+    """The query string that names the causes which a retry may help."""
 
 
 def failures(job: Job, now: datetime) -> Failures | None:
@@ -41,6 +44,7 @@ def failures(job: Job, now: datetime) -> Failures | None:
         title=title % {"number": formatting.number(progress.failed)},
         groups=[_failure(group, now) for group in progress.failures],
         retryable=sum(group.items for group in progress.failures if group.is_retryable),
+        retry_query=urlencode([("code", group.code) for group in progress.failures if group.is_retryable]),
     )
 
 

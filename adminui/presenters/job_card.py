@@ -19,7 +19,7 @@ from adminui.presenters.status import IDLE, NO_JOB, StatusBadge, status_badge, t
 from adminui.presenters.status_message import StatusMessage, resumed_message, status_message
 from backfill.domain import STANDARD_LEASES, SUMMARY, AuditEntry, Job, LeasePolicy, Status
 
-_VERSION = 3
+_VERSION = 4
 """Part of the ETag. Increase it if the card shows something else for the same job."""
 
 
@@ -48,6 +48,8 @@ class JobCard:
     details: list[Detail] = field(default_factory=list)
     sparkline: Sparkline | None = None
     limits: list[str] = field(default_factory=list)
+    notes: list[Detail] = field(default_factory=list)
+    """Newest first."""
     failures: Failures | None = None
     districts: Districts | None = None
     can_change: bool = False
@@ -151,6 +153,7 @@ def job_card(
         details=job_details(job, now),
         sparkline=sparkline(job),
         limits=formatting.limits(job.config.rate_limits),
+        notes=notes(job, now),
         failures=failures(job, now),
         districts=districts(job, shows_all=shows_all),
         can_change=permissions.can_change,
@@ -159,6 +162,14 @@ def job_card(
         is_resumable=status in {Status.PAUSED, Status.PAUSING},
         can_lower=status.is_active and status is not Status.CANCELLING,
     )
+
+
+def notes(job: Job, now: datetime) -> list[Detail]:
+    """Newest first."""
+    return [
+        Detail(_("Note"), note.text, f"{note.operator}, {formatting.when(note.at, now)}")
+        for note in reversed(job.notes)
+    ]
 
 
 def _summary(job: Job, now: datetime) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -33,6 +34,7 @@ STATUSES: dict[Status, str | Promise] = {
 }
 
 _MAX_CAUSES = 2
+_NOTE_CHARS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _job_row(job: Job, now: datetime) -> Row:
         Cell(badge.label, icon=badge.icon, tone=badge.tone),
         Cell(
             job_type,
-            note=_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]} if job.retry_of else "",
+            note=_note(job),
             href=reverse("admin:backfill_job", args=[job.id]),
             link_label=f"{job_type}, {dates}",
         ),
@@ -77,6 +79,14 @@ def _job_row(job: Job, now: datetime) -> Row:
         kind="current" if job.status.is_active else "",
         row_id=f"bf-row-{job.id}",
     )
+
+
+def _note(job: Job) -> str:
+    """The retried job and the newest note."""
+    parts = [_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]}] if job.retry_of else []
+    if job.note:
+        parts.append(Truncator(job.note).chars(_NOTE_CHARS))
+    return ". ".join(parts)
 
 
 def _items(job: Job) -> str:

@@ -35,6 +35,7 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.RESUMED: gettext_lazy("Resumed the job"),
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
+    AuditAction.NOTED: gettext_lazy("Added a note"),
 }
 
 _CHANNELS: dict[Channel, str | Promise] = {
@@ -121,9 +122,7 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
             row(
                 formatting.when(entry.at, now),
                 entry.actor.operator,
-                Cell(
-                    str(_ACTIONS[entry.action]), note=_changes(entry) if entry.action in _ACTIONS_WITH_CHANGES else ""
-                ),
+                Cell(str(_ACTIONS[entry.action]), note=_changes(entry)),
                 str(_CHANNELS[entry.actor.channel]),
             )
             for entry in entries
@@ -132,8 +131,12 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
 
 
 def _changes(entry: AuditEntry) -> str:
-    changes_text = [
+    """The changed values of some actions, and the note."""
+    pairs = dict(entry.changes)
+    note = pairs.pop("note", None)
+    texts = [
         _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": after}
-        for name, (before, after) in entry.changes.items()
+        for name, (before, after) in pairs.items()
+        if entry.action in _ACTIONS_WITH_CHANGES
     ]
-    return "; ".join(changes_text)
+    return "; ".join([*texts, _("Note: %(text)s") % {"text": note[1]}] if note else texts)

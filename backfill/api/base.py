@@ -29,7 +29,7 @@ PRIVATE = "private, no-cache"
 
 NO_STORE = {"Cache-Control": "no-store"}
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class StrictJson(JSONParser):

@@ -15,8 +15,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from backfill.api import path_parameters
-from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, StrictSerializer, parsed, parsed_day, printable, refuse
-from backfill.domain import JobType, OutcomeKind, ProgramYear, Status, parsed_district
+from backfill.api.fields import (
+    DISTRICT_OR_SUMMARY_PATTERN,
+    StrictSerializer,
+    note_schema,
+    parsed,
+    parsed_day,
+    printable,
+    refuse,
+)
+from backfill.domain import JobType, OutcomeKind, ProgramYear, Status, parsed_district, parsed_note
 from backfill.errors import InvalidDateRange, InvalidRequest
 
 LARGEST_PAGE = 100
@@ -145,6 +153,16 @@ class InstantParameter(Parameter):
             )
 
 
+class NoteParameter(Parameter):
+    """The domain validates the text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(note_schema(), **options)
+
+    def to_internal_value(self, data: str) -> str:
+        return parsed_note(data)
+
+
 class ProgramYearParameter(Parameter):
     def __init__(self, **options: Any) -> None:
         super().__init__({"type": "string", "pattern": "^[1-9][0-9]{3}-[0-9]{4}$"}, **options)
@@ -171,6 +189,10 @@ class JobListQuery(PageQuery):
     createdTo = InstantParameter(
         source="created_to", is_end=True, help_text="A date, which is included, or a time, which is excluded."
     )
+
+
+class CancelQuery(StrictSerializer):
+    note = NoteParameter(help_text="One line about why, at most 500 characters; instead of a body with `note`.")
 
 
 class ItemListQuery(PageQuery):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from django.core.management.base import CommandError
@@ -43,6 +44,7 @@ class Commands:
             arguments.request(self._options),
             by=arguments.actor(self._options),
             idempotency_key=self._options["idempotency_key"] or "",
+            note=self._options["note"],
         )
         return self._report_started(started)
 
@@ -52,6 +54,7 @@ class Commands:
             by=arguments.actor(self._options),
             codes=self._options["code"],
             districts=arguments.districts(self._options["district"]),
+            note=self._options["note"],
         )
         return self._report_started(started)
 
@@ -199,7 +202,9 @@ class Commands:
             self._console.say(f"Shown: {rows} of {formatting.count(total, name)}; more with --offset and --limit.")
 
     def cancel(self) -> int:
-        cancelled = self._service.cancel(self._target_id(), by=arguments.actor(self._options))
+        cancelled = self._service.cancel(
+            self._target_id(), by=arguments.actor(self._options), note=self._options["note"]
+        )
         if self._console.is_json:
             self._console.json(CancelledJobSerializer.render(cancelled))
         else:
@@ -212,7 +217,17 @@ class Commands:
         return 0
 
     def pause(self) -> int:
-        return self._change(self._service.pause, "Resume it with: {command} resume {job}")
+        pause = partial(self._service.pause, note=self._options["note"])
+        return self._change(pause, "Resume it with: {command} resume {job}")
+
+    def note(self) -> int:
+        job_id = arguments.job_id(self._options["job_id"])
+        job = self._service.add_note(job_id, self._options["text"], by=arguments.actor(self._options))
+        if self._console.is_json:
+            self._show(job)
+        else:
+            self._console.say(f"The note was added to job {job.id}.")
+        return 0
 
     def resume(self) -> int:
         return self._change(self._service.resume, "A worker continues it. Show it with: {command} status {job}")

@@ -25,7 +25,7 @@ def add_arguments(parser: CommandParser) -> None:
             name, help=description, description=description, parents=[_django_options(), *options]
         )
 
-    start = command("start", "Start a job.", _plan(), _json(), _operator(), _wait())
+    start = command("start", "Start a job.", _plan(), _json(), _operator(), _note(), _wait())
     start.add_argument("--plan-id", metavar="ID", help="start only if the plan is still the one of this preview")
     start.add_argument("--idempotency-key", metavar="KEY", help="the same key within 24 h starts no second job")
     command("preview", "Show what a start would do. No job is started.", _plan(), _json())
@@ -37,13 +37,18 @@ def add_arguments(parser: CommandParser) -> None:
     items.add_argument("--district", metavar="ID")
     items.add_argument("--outcome", help="processed, failed or skipped")
     items.add_argument("--excerpts", action="store_true", help="print the beginning of each rejected report")
-    for name, description in (
-        ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s."),
-        ("pause", "Pause a job."),
-        ("resume", "Resume a paused job."),
+    for name, description, options in (
+        ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s.", [_note()]),
+        ("pause", "Pause a job.", [_note()]),
+        ("resume", "Resume a paused job.", []),
     ):
-        command(name, f"{description} The default is the active job.", _job(is_optional=True), _json(), _operator())
-    retry = command("retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _wait())
+        text = f"{description} The default is the active job."
+        command(name, text, _job(is_optional=True), _json(), _operator(), *options)
+    note = command("note", "Add a note to a job, which may have ended.", _job(), _json(), _operator())
+    note.add_argument("text", metavar="TEXT", help="one line of at most 500 characters")
+    retry = command(
+        "retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _note(), _wait()
+    )
     retry.add_argument("--code", action="append", default=[], help="only failures with this code; repeatable")
     retry.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable")
     command("audit", "List audit entries, newest first.", _job(is_optional=True), _json(), _page())
@@ -113,6 +118,12 @@ def _json() -> CommandParser:
 def _operator() -> CommandParser:
     options = _options()
     options.add_argument("--operator", metavar="NAME", help="name for the audit log (default: your login name)")
+    return options
+
+
+def _note() -> CommandParser:
+    options = _options()
+    options.add_argument("--note", metavar="TEXT", default="", help="one line about why, at most 500 characters")
     return options
 
 

@@ -18,6 +18,9 @@ from backfill.cli.progress_bar import bar, status_text
 from backfill.domain import LIMIT_NAMES, AuditEntry, Job, Outcome, OutcomeKind, StoredLimits
 from backfill.service.planning import Preview
 
+_VERY_WIDE = 160
+"""Minimum width in characters for the notes in the list of jobs."""
+
 _WIDE = 130
 """Minimum width in characters for all columns of the list of jobs."""
 
@@ -45,6 +48,7 @@ def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
         (_WIDE, "Type", "left", lambda job: str(job.job_type)),
         (_WIDE, "Dates", "left", lambda job: formatting.dates(job.config)),
         (_WIDE, "By", "left", lambda job: printable(job.created_by)),
+        (_VERY_WIDE, "Note", "left", lambda job: printable(job.note)),
         (0, "Done", "right", done),
         (_SMALL, "Failed", "right", lambda job: f"{job.progress.failed:,}"),
         (_NARROW, "Took", "right", lambda job: formatting.length(formatting.duration(job, now))),
@@ -133,6 +137,9 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
         "created": f"{formatting.instant(job.created_at)} UTC by {printable(job.created_by)}",
         "started": started,
     }
+    for number, note in enumerate(job.notes):
+        by = f"{formatting.instant(note.at)} UTC, {printable(note.operator)}"
+        rows[f"note {number + 1}" if len(job.notes) > 1 else "note"] = f"{printable(note.text)} ({by})"
     if job.retry_of:
         rows["retry of"] = str(job.retry_of)
     if progress.current_item:

@@ -22,9 +22,9 @@ from backfill.domain.job import (
     IdempotencyKey,
     Job,
     JobConfig,
-    JobFilter,
 )
 from backfill.domain.job_counters import JobCounters
+from backfill.domain.job_filter import JobFilter, JobOutcome, outcome_of
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, missing_worker, waiting_for_worker
@@ -39,6 +39,7 @@ from backfill.domain.ledger import (
     kinds_in,
 )
 from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
+from backfill.domain.note import LONGEST_NOTE, MOST_NOTES, Note, parsed_note, required_note
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.progress_counter import ProgressCounter
@@ -78,6 +79,8 @@ __all__ = [
     "IDEMPOTENCY_WINDOW",
     "LIMIT_NAMES",
     "LONGEST_EXCERPT",
+    "LONGEST_NOTE",
+    "MOST_NOTES",
     "QUARANTINED_AFTER",
     "STANDARD_LEASES",
     "SUMMARY",
@@ -106,6 +109,7 @@ __all__ = [
     "JobConfig",
     "JobCounters",
     "JobFilter",
+    "JobOutcome",
     "JobRequest",
     "JobType",
     "JobTypeDescription",
@@ -113,6 +117,7 @@ __all__ = [
     "LeasePolicy",
     "LimiterReport",
     "LimiterState",
+    "Note",
     "Outcome",
     "OutcomeFilter",
     "OutcomeKind",
@@ -168,8 +173,11 @@ __all__ = [
     "month_ends",
     "normalise_column",
     "normalised_district",
+    "outcome_of",
     "parsed_district",
     "parsed_job_type",
+    "parsed_note",
     "reports_of",
+    "required_note",
     "waiting_for_worker",
 ]

@@ -11,6 +11,7 @@ from backfill.domain.crash_isolation import CrashIsolation
 from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.limiter_status import LimiterState, WaitReason
+from backfill.domain.note import MOST_NOTES, Note
 from backfill.domain.progress import Progress
 from backfill.domain.rate_limits import RateLimits
 from backfill.domain.status import TRANSITIONS, Status
@@ -78,6 +79,8 @@ class Job:
     segments: int = 0
     """The number of ledger segments."""
     idempotency: IdempotencyKey | None = None
+    notes: tuple[Note, ...] = ()
+    """Oldest first."""
     revision: int = 0
     """The number of writes; set by the storage."""
 
@@ -102,6 +105,24 @@ class Job:
         """
         is_held = self.is_held(now) and self.lease != dead
         return self.status.is_active and self.status is not Status.PAUSED and not is_held
+
+    @property
+    def note(self) -> str:
+        """The newest note; empty without one."""
+        return self.notes[-1].text if self.notes else ""
+
+    @property
+    def note_text(self) -> str:
+        """The text of all notes, for searching without regard to case."""
+        return "\n".join(note.text for note in self.notes).casefold()
+
+    def noted(self, note: Note | None) -> Job:
+        """With another note; unchanged for None. Raises InvalidJobState if it has MOST_NOTES already."""
+        if note is None:
+            return self
+        if len(self.notes) >= MOST_NOTES:
+            raise InvalidJobState(f"Job {self.id} has {MOST_NOTES} notes, which is the most that a job can have.")
+        return replace(self, notes=(*self.notes, note))
 
     def with_webhook_events(self, event: WebhookEvent) -> Job:
         """With the event replacing the one of the same type."""
@@ -319,13 +340,3 @@ def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
         webhook_events=WebhookEvents(ended=event),
         progress=replace(ended.progress, left=None),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Empty and None values match any job."""
-
-    statuses: frozenset[Status] = frozenset()
-    job_types: frozenset[JobType] = frozenset()
-    created_from: datetime | None = None
-    created_to: datetime | None = None

@@ -180,6 +180,12 @@ class RateLimiterSerializer(ValueSerializer):
     )
 
 
+class NoteSerializer(ValueSerializer):
+    at = InstantField()
+    operator = CharField()
+    text = CharField()
+
+
 class LinksSerializer(ValueSerializer):
     """Renders the paths that belong to a Job; `cancel` and `retry` only if the job's status allows the action."""
 
@@ -226,6 +232,8 @@ class ListedJobSerializer(ValueSerializer):
     retryOf = UUIDField(allow_null=True)
     result = JobResultSerializer(allow_null=True)
     error = NullableTextField()
+    note = NullableTextField(help_text="The newest note.")
+    notes = NoteSerializer(many=True, help_text="Oldest first.")
     rateLimiter = RateLimiterSerializer(source="progress.limiter")
     links = LinksSerializer(source="*")
 

@@ -17,6 +17,7 @@ from backfill.domain import (
     JobFilter,
     JobRequest,
     JobType,
+    Note,
     Outcome,
     OutcomeFilter,
     Progress,
@@ -24,6 +25,8 @@ from backfill.domain import (
     StoredLimits,
     missing_worker,
     parsed_district,
+    parsed_note,
+    required_note,
     waiting_for_worker,
 )
 from backfill.domain.digest import stable_digest
@@ -84,14 +87,16 @@ class BackfillService:
         """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
         return self._planner.preview(request)
 
-    def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
+    def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "", note: str = "") -> Started:
         """Store a pending job and wake the worker.
 
-        Raises what `preview` raises, and JobConflict, PlanChanged, IdempotencyKeyReused.
+        The note is not part of the request that an idempotency key stands for: a repetition with another note returns
+        the job with its first note. Raises what `preview` raises, and JobConflict, PlanChanged, IdempotencyKeyReused.
         """
         self._planner.validate(request)
+        note = parsed_note(note)
         key = _idempotency_key(by, idempotency_key, request.fingerprint())
-        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request), key, by)
+        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request), key, by, note)
 
     def retry(
         self,
@@ -101,27 +106,37 @@ class BackfillService:
         codes: Collection[str] = (),
         districts: Collection[str] = (),
         idempotency_key: str = "",
+        note: str = "",
     ) -> Started:
         """Start a job of the failed items of an ended job, or of those with the given codes or districts.
 
-        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable, IdempotencyKeyReused.
+        Raises JobNotFound, InvalidRequest, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable,
+        IdempotencyKeyReused.
         """
+        note = parsed_note(note)
         job = self.job(job_id)
         districts = {parsed_district(district, "districts") for district in districts}
         retried = {"retryOf": str(job_id), "codes": sorted(codes), "districts": sorted(districts)}
         key = _idempotency_key(by, idempotency_key, stable_digest(retried))
         return self._find_idempotent(key) or self._create(
-            lambda: self._planner.retry(job, codes, districts), key, by, retry_of=job_id
+            lambda: self._planner.retry(job, codes, districts), key, by, note, retry_of=job_id
         )
 
     def _create(
-        self, plan: Callable[[], Preview], key: IdempotencyKey | None, by: Actor, *, retry_of: UUID | None = None
+        self,
+        plan: Callable[[], Preview],
+        key: IdempotencyKey | None,
+        by: Actor,
+        note: str,
+        *,
+        retry_of: UUID | None = None,
     ) -> Started:
         """Admit, plan and record a job, unless an equal request does so first."""
         try:
             self._admit()
             preview = plan()
-            return self._find_idempotent(key) or self._record(preview, key, by, retry_of)  # planning can take minutes
+            # Planning can take minutes.
+            return self._find_idempotent(key) or self._record(preview, key, by, note, retry_of)
         except (JobConflict, PlanChanged):
             if (existing := self._find_idempotent(key)) is not None:
                 return existing
@@ -133,7 +148,9 @@ class BackfillService:
         if active is not None and not self.is_stale(active):
             raise active.conflict()
 
-    def _record(self, preview: Preview, key: IdempotencyKey | None, by: Actor, retry_of: UUID | None) -> Started:
+    def _record(
+        self, preview: Preview, key: IdempotencyKey | None, by: Actor, note: str, retry_of: UUID | None
+    ) -> Started:
         """Store the job with its audit entry; it displaces a stale one."""
         now = self.now()
         job = Job(
@@ -145,6 +162,7 @@ class BackfillService:
             progressed_at=now,
             retry_of=retry_of,
             idempotency=key,
+            notes=(Note(at=now, operator=by.operator, text=note),) if note else (),
             progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
         )
         audit_log = AuditLog(by, now)
@@ -203,14 +221,14 @@ class BackfillService:
 
     # Changing an active job.
 
-    def cancel(self, job_id: UUID, *, by: Actor) -> Cancelled:
-        """Raises JobNotFound, and InvalidJobState if the job has ended."""
-        change = self._change(job_id, AuditAction.CANCELLED, lambda job: job.cancel_requested(self.now()), by)
+    def cancel(self, job_id: UUID, *, by: Actor, note: str = "") -> Cancelled:
+        """Raises InvalidRequest, JobNotFound, and InvalidJobState if the job has ended."""
+        change = self._change(job_id, AuditAction.CANCELLED, lambda job: job.cancel_requested(self.now()), by, note)
         return Cancelled(self._with_worker_status(change.after), change.before.status)
 
-    def pause(self, job_id: UUID, *, by: Actor) -> Job:
-        """Raises JobNotFound, InvalidJobState."""
-        change = self._change(job_id, AuditAction.PAUSED, lambda job: job.pause_requested(self.now()), by)
+    def pause(self, job_id: UUID, *, by: Actor, note: str = "") -> Job:
+        """Raises InvalidRequest, JobNotFound, InvalidJobState."""
+        change = self._change(job_id, AuditAction.PAUSED, lambda job: job.pause_requested(self.now()), by, note)
         return self._with_worker_status(change.after)
 
     def resume(self, job_id: UUID, *, by: Actor) -> Job:
@@ -218,18 +236,29 @@ class BackfillService:
         change = self._change(job_id, AuditAction.RESUMED, lambda job: job.resume_requested(self.now()), by)
         return self._with_worker_status(change.after)
 
-    def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor) -> Job:
+    def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor, note: str = "") -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
 
         def lowered(job: Job) -> Job:
             return job.limits_lowered(job.config.rate_limits.changed(changes))
 
-        return self._with_worker_status(self._change(job_id, AuditAction.LOWERED_LIMITS, lowered, by).after)
+        return self._with_worker_status(self._change(job_id, AuditAction.LOWERED_LIMITS, lowered, by, note).after)
 
-    def _change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job], by: Actor) -> Change[Job]:
+    def add_note(self, job_id: UUID, note: str, *, by: Actor) -> Job:
+        """Add a note to a job, which may have ended. Raises InvalidRequest, JobNotFound, InvalidJobState."""
+        noted = self._change(job_id, AuditAction.NOTED, lambda job: job, by, required_note(note))
+        return self.job(noted.after.id)
+
+    def _change(
+        self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job], by: Actor, note: str = ""
+    ) -> Change[Job]:
+        text = parsed_note(note)
         self.job(job_id)
         audit_log = AuditLog(by, self.now())
-        changed = self.storage.jobs.update(job_id, change, audit=audit_log.job_changed(action))
+        added = Note(at=audit_log.at, operator=by.operator, text=text) if text else None
+        changed = self.storage.jobs.update(
+            job_id, lambda job: change(job).noted(added), audit=audit_log.job_changed(action)
+        )
         self.wake()
         return audit_log.record(changed)
 

@@ -144,8 +144,9 @@ def test_every_action_takes_a_csrf_token_and_no_get_changes_anything(
     job = started(served)
     client = staff_with("view_backfilljob", "change_backfilljob", checks_csrf=True)
     assert client.post(f"{SECTION}jobs/{job}/pause/").status_code == 403
-    assert client.get(f"{SECTION}jobs/{job}/pause/").status_code == 405
-    assert client.get(f"{SECTION}jobs/{job}/cancel/").status_code == 200
+    assert client.get(f"{SECTION}jobs/{job}/resume/").status_code == 405
+    for action in ("pause", "cancel", "note", "retry"):
+        assert client.get(f"{SECTION}jobs/{job}/{action}/").status_code == 200
     assert served.active() is not None
     assert served.active().status is Status.PENDING  # type: ignore[union-attr]
 
@@ -210,8 +211,36 @@ def test_unsaved_limits_apply_to_the_job_that_is_started_with_them(
     assert "“Requests at once” must be between 1 and 32" in text_of(wrong)
     starter = operator_for("view_backfilljob", "add_backfilljob")
     response = starter.post(f"{SECTION}preview/", unsaved, headers=HTMX)
-    assert response.status_code == 403
-    assert "Can change rate limit config" in text_of(response)
+    assert response.status_code == 422
+    assert "Ask an administrator for “Can change rate limit config”." in text_of(response)
+
+
+def test_a_note_is_entered_in_each_dialog_and_shown_with_the_job(served: BackfillService, operator: Client) -> None:
+    assert 'name="note"' in text_of(operator.post(f"{SECTION}preview/", FORM, headers=HTMX))
+    wrong = operator.post(f"{SECTION}start/", {**FORM, "note": "a\x07b"}, headers=HTMX)
+    assert (wrong.status_code, served.active()) == (422, None)
+    assert "The note must be one line" in text_of(wrong)
+    assert 'name="plan_id"' in text_of(wrong), "the dialog stays"
+    operator.post(f"{SECTION}start/", {**FORM, "note": "close <b>of</b> January"}, headers=HTMX)
+    job = served.active()
+    assert job is not None
+    page = f"{SECTION}jobs/{job.id}/"
+    for action in ("pause", "cancel", "note"):
+        assert 'name="note"' in text_of(operator.get(f"{page}{action}/", headers=HTMX))
+        wrong = operator.post(f"{page}{action}/", {"note": "x" * 501}, headers=HTMX)
+        assert wrong.status_code == 422
+        assert "x" * 501 in text_of(wrong), "the dialog keeps its value"
+    assert operator.post(f"{page}note/", {"note": " "}, headers=HTMX).status_code == 422
+    assert operator.post(f"{page}pause/", {"note": "the dashboard is slow"}, headers=HTMX).status_code == 204
+    assert operator.post(f"{page}note/", {"note": "ask Ann"}, headers=HTMX).status_code == 204
+    assert operator.post(f"{page}cancel/", {"note": "wrong year"}, headers=HTMX).status_code == 204
+    texts = [note.text for note in served.job(job.id).notes]
+    assert texts == ["close <b>of</b> January", "the dashboard is slow", "ask Ann", "wrong year"]
+    shown = text_of(operator.get(page))
+    for text in ("close &lt;b&gt;of&lt;/b&gt; January", *texts[1:]):
+        assert f"Note: {text}" in shown, "in the audit log"
+        assert f"<strong>{text}</strong>" in shown, "on the card"
+    assert "wrong year" in text_of(operator.get(SECTION)), "in the history"
 
 
 def test_a_start_beside_a_running_job_says_which_one_runs(served: BackfillService, operator: Client) -> None:

@@ -509,7 +509,7 @@ def test_a_job_can_be_paused_and_resumed(api: CheckedClient) -> None:
     assert api.post(f"{path}/pause").json()["status"] == "paused"
     assert api.post(f"{path}/resume", {}, format="json").json()["status"] == "pending"
     error = refused(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
-    assert error["details"] == {"for": ["for is not a field of this request; it takes none."]}
+    assert error["details"] == {"for": ["for is not a field of this request; it takes note."]}
 
 
 def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> None:
@@ -536,6 +536,72 @@ def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> 
 def test_a_change_that_is_none_is_refused(api: CheckedClient, body: Any, field: str) -> None:
     path = started(api)["links"]["self"]
     assert field in refused(api.patch(path, body, format="json"), 400, "VALIDATION_ERROR")["details"]
+
+
+# Notes.
+
+
+def test_a_note_comes_with_each_action_and_later(api: CheckedClient, served: BackfillService) -> None:
+    job = started(api, note="close of January")
+    path = job["links"]["self"]
+    assert (job["note"], [note["operator"] for note in job["notes"]]) == ("close of January", ["alice"])
+    assert api.post(f"{path}/pause", {"note": "slow"}, format="json").json()["note"] == "slow"
+    assert api.patch(path, {"note": "Été"}, format="json").json()["note"] == "Été"
+    both = {"rateLimits": {"maxConcurrent": 1}, "note": "slower"}
+    assert api.patch(path, both, format="json").json()["note"] == "slower"
+    assert api.delete(path, {"note": "wrong year"}, format="json").json()["note"] == "wrong year"
+    ended = api.patch(path, {"note": "done"}, format="json").json()
+    assert [note["text"] for note in ended["notes"]] == [
+        "close of January", "slow", "Été", "slower", "wrong year", "done",
+    ]  # fmt: skip
+    entries = api.get(f"{path}/audit").json()["entries"]
+    assert [(entry["action"], entry["changes"]["note"]["to"]) for entry in entries] == [
+        ("noted", "done"),
+        ("cancelled", "wrong year"),
+        ("lowered-limits", "slower"),
+        ("noted", "Été"),
+        ("paused", "slow"),
+        ("started", "close of January"),
+    ]
+    run_to_the_end_of_another = started(api)["links"]["self"]
+    run_to_the_end(served, failing=["F"])
+    retry = api.post(f"{run_to_the_end_of_another}/retry", {"note": "again"}, format="json").json()
+    assert retry["note"] == "again"
+    assert api.delete(f"{retry['links']['self']}?note=not+now").json()["note"] == "not now"
+
+
+def test_a_start_with_the_same_key_and_another_note_is_the_same_job(api: CheckedClient) -> None:
+    key = {"Idempotency-Key": "k"}
+    first = api.post(START, {**BODY, "note": "first"}, format="json", headers=key).json()
+    again = api.post(START, {**BODY, "note": "second"}, format="json", headers=key)
+    assert (again.status_code, again.json()["jobId"], again.json()["note"]) == (200, first["jobId"], "first")
+
+
+@pytest.mark.parametrize("note", ["x" * 501, "a\nb", "\u202eabc", 7, ["x"], {"text": "x"}])
+def test_a_note_that_is_refused_changes_nothing(api: CheckedClient, note: Any) -> None:
+    path = started(api)["links"]["self"]
+    for response in (
+        api.post(START, {**BODY, "note": note}, format="json"),
+        api.post(f"{path}/pause", {"note": note}, format="json"),
+        api.post(f"{path}/retry", {"note": note}, format="json"),
+        api.patch(path, {"note": note}, format="json"),
+        api.delete(path, {"note": note}, format="json"),
+    ):
+        assert "note" in refused(response, 400, "VALIDATION_ERROR")["details"]
+    assert api.get(path).json()["notes"] == []
+
+
+def test_a_cancel_takes_one_note_and_nothing_else(api: CheckedClient) -> None:
+    path = started(api)["links"]["self"]
+    refused(api.delete(f"{path}?note=a", {"note": "b"}, format="json"), 400, "VALIDATION_ERROR")
+    refused(api.delete(f"{path}?notes=a"), 400, "VALIDATION_ERROR")
+    refused(api.delete(f"{path}?note=a%0Ab"), 400, "VALIDATION_ERROR")
+    refused(api.delete(path, {"why": "b"}, format="json"), 400, "VALIDATION_ERROR")
+    refused(api.delete(path, "b", content_type="text/plain"), 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert api.get(path).json()["status"] == "pending"
+    assert api.delete(f"{path}?note=", {"note": None}, format="json").json()["notes"] == []
+    refused(api.patch(path, {"note": ""}, format="json"), 400, "VALIDATION_ERROR")
+    refused(api.patch(path, {"note": None}, format="json"), 400, "VALIDATION_ERROR")
 
 
 # Retrying.

@@ -191,6 +191,20 @@ def test_a_plan_that_changed_is_refused_with_what_changed(service: BackfillServi
     assert "Changed:" not in sentence
 
 
+def test_notes_are_given_with_actions_and_later_and_shown(service: BackfillService) -> None:
+    job = told("start", *RANGE, "--note", "close of January", "--operator", "ann")["jobId"]
+    assert told("pause", "--note", "slow")["note"] == "slow"
+    assert told("cancel", job, "--note", "wrong year")["note"] == "wrong year"
+    assert "was added to job" in said("note", job, "done by hand")
+    text = said("status", job)
+    for note in ("close of January", "slow", "wrong year", "done by hand"):
+        assert note in text
+    assert "note: done by hand" in said("audit", job).replace("\n", " ")
+    assert "must not be longer than 500" in refused("note", job, "x" * 501)
+    assert "without control characters" in refused("note", job, "a\x1b[31m")
+    assert "must not be empty" in refused("note", job, " ")
+
+
 def test_status_says_where_nothing_is_running(service: BackfillService) -> None:
     assert said("status") == "No job is running.\n"
     assert told("status") is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -24,8 +26,10 @@ from psycopg import sql
 from backfill.domain import (
     ACTIVE,
     ENDED,
+    AuditEntry,
     Job,
     JobFilter,
+    Note,
     OutcomeFilter,
     OutcomeKind,
     Segment,
@@ -35,7 +39,7 @@ from backfill.domain import (
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.storage import ADAPTERS, Storage, open_storage
 from tests.contract.backends import ORM_BACKENDS, OrmBackend, PostgresBackend, SqliteBackend
-from tests.factories import DAY, NOW, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory
+from tests.factories import DAY, NOW, AuditEntryFactory, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory
 
 on_both = pytest.mark.parametrize("backend", ORM_BACKENDS, indirect=True)
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -101,6 +105,59 @@ def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
     monkeypatch.undo()
     assert storage.jobs.active() == job
     assert storage.jobs.page(JobFilter(), limit=5, offset=0).total == 2
+
+
+@on_both
+def test_a_row_that_the_previous_version_inserts_is_a_job_without_notes(storage: Storage) -> None:
+    """The previous version does not name the columns that were added since."""
+    from backfill.models import BackfillJob
+
+    job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
+    added = {"notes", "note_text"}
+    columns = ", ".join(str(f.column) for f in BackfillJob._meta.concrete_fields if f.name not in {"id", *added})
+    other = uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO backfill_backfilljob (id, {columns}) SELECT %s, {columns} FROM backfill_backfilljob",  # noqa: S608
+            [other.hex if connection.vendor == "sqlite" else other],
+        )
+    assert storage.jobs.get(other) == replace(job, id=other)
+    assert storage.jobs.page(JobFilter(text=str(other)), limit=1, offset=0).total == 1
+    noted = storage.jobs.update(other, lambda job: job.noted(Note(at=NOW, operator="ann", text="later"))).after
+    assert storage.jobs.get(other) == noted
+
+
+@on_both
+def test_a_process_that_is_killed_within_a_change_leaves_neither_note_nor_entry(storage: Storage) -> None:
+    """The status, the note and the audit entry are one transaction."""
+    from backfill.storage.orm import audit as audit_log
+
+    job = created(storage)
+
+    def cancelled(held: Job) -> Job:
+        return held.cancel_requested(NOW).noted(Note(at=NOW, operator="ann", text="wrong year"))
+
+    def entry(*_: Job) -> AuditEntry:
+        return AuditEntryFactory.build(job_id=job.id)
+
+    storage.control.disconnect()
+    pid = os.fork()
+    if pid == 0:
+        append = audit_log.append
+
+        def append_and_die(entries: Any) -> None:
+            append(entries)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        audit_log.append = append_and_die
+        try:
+            storage.jobs.update(job.id, cancelled, audit=entry)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert (storage.jobs.get(job.id), storage.audit.page(job.id, limit=1, offset=0).total) == (job, 0)
+    assert storage.jobs.update(job.id, cancelled, audit=entry).after.note == "wrong year"
+    assert storage.audit.page(job.id, limit=1, offset=0).total == 1
 
 
 @on_both

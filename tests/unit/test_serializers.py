@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -71,7 +72,7 @@ JOB = JobFactory.build(
     progress=PROGRESS,
 )
 AT = "2024-03-14T09:26:53.589793Z"
-LISTED = {
+LISTED: dict[str, Any] = {
     "jobId": str(JOB_ID),
     "jobType": "data-collection",
     "status": "running",
@@ -116,6 +117,8 @@ LISTED = {
     "retryOf": None,
     "result": None,
     "error": None,
+    "note": None,
+    "notes": [],
     "rateLimiter": {
         "requestsMade": 7,
         "requestsThisMinute": 3,
@@ -168,7 +171,7 @@ def test_a_listed_job_is_rendered_with_these_bytes() -> None:
 def test_a_job_also_has_its_districts_and_errors_and_ends_with_the_metadata() -> None:
     body = JobSerializer.render(JOB)
     assert list(body.pop("metadata")) == ["operationId", "timestamp"]
-    assert json.dumps(body) == json.dumps(LISTED | {"progress": {**LISTED["progress"], **DETAIL}})  # type: ignore[dict-item]
+    assert json.dumps(body) == json.dumps(LISTED | {"progress": {**LISTED["progress"], **DETAIL}})
 
 
 def test_a_cancelled_job_has_the_previous_status_before_the_metadata() -> None:

@@ -615,7 +615,7 @@ def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
     service = Service()
     failed = service.ended(*FAILED)
 
-    def retry(**narrowed: list[str]) -> Job:
+    def retry(**narrowed: Any) -> Job:
         return service.retry(failed.id, by=ANN, idempotency_key="k", **narrowed).job
 
     job = retry(codes=["TIMEOUT"], districts=["01", "F"])
