@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.fields import empty
 
-from backfill.domain import LONGEST_NOTE
+from backfill.domain import LONGEST_NOTE, parsed_note, required_note
 from backfill.errors import InvalidRequest
 
 PRINTABLE_PATTERN = "^[ -~]+$"
@@ -78,7 +78,7 @@ class StrictCharField(serializers.CharField):
 
 
 class NoteField(serializers.CharField):
-    """A note of an operator; the domain validates it. `is_required`: it must not be empty."""
+    """A note of an operator. `is_required`: it must not be empty."""
 
     def __init__(self, *, is_required: bool = False, **options: Any) -> None:
         self.is_required = is_required
@@ -88,6 +88,12 @@ class NoteField(serializers.CharField):
         if data is not empty and data is not None and not isinstance(data, str):
             refuse("must be text")
         return super().run_validation(data)
+
+    def to_internal_value(self, data: str) -> str:
+        try:
+            return required_note(data) if self.is_required else parsed_note(data)
+        except InvalidRequest as exc:
+            refuse(exc.message.removeprefix("note ").rstrip("."))
 
 
 class NoteFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
