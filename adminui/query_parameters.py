@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from math import ceil
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from django.http import QueryDict
 
@@ -93,6 +94,14 @@ def start_values(query: QueryDict) -> dict[str, Any]:
     if query.get("skip") in {"0", "1"}:
         values["skip_existing"] = query["skip"] == "1"
     return values
+
+
+def copied_job(query: QueryDict) -> UUID | None:
+    """The job whose settings the start form shows: `?like=ID`."""
+    try:
+        return UUID(query.get("like", ""))
+    except ValueError:
+        return None
 
 
 def retry_codes(query: QueryDict) -> list[str]:

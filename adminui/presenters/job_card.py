@@ -52,6 +52,7 @@ class JobCard:
     """Newest first."""
     failures: Failures | None = None
     districts: Districts | None = None
+    can_start: bool = False
     can_change: bool = False
     is_pausable: bool = False
     is_cancellable: bool = False
@@ -117,6 +118,7 @@ def last_job_card(
         title=formatting.title(job),
         last_job=status_badge(job, now),
         last_job_note=note,
+        can_start=permissions.can_start,
     )
 
 
@@ -156,6 +158,7 @@ def job_card(
         notes=notes(job, now),
         failures=failures(job, now),
         districts=districts(job, shows_all=shows_all),
+        can_start=permissions.can_start,
         can_change=permissions.can_change,
         is_pausable=status in {Status.PENDING, Status.RUNNING},
         is_cancellable=status.is_active and status is not Status.CANCELLING,

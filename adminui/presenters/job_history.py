@@ -46,7 +46,7 @@ class JobHistory:
     pages: Pagination
 
 
-def job_table(jobs: Sequence[Job], now: datetime) -> Table:
+def job_table(jobs: Sequence[Job], now: datetime, *, can_start: bool = False) -> Table:
     columns = [
         Column(_("Outcome"), "lead"),
         Column(_("Job"), "lead"),
@@ -56,10 +56,10 @@ def job_table(jobs: Sequence[Job], now: datetime) -> Table:
         Column(_("Errors"), "long"),
         Column(_("By"), "long"),
     ]
-    return Table(_("Jobs, newest first"), columns, [_job_row(job, now) for job in jobs])
+    return Table(_("Jobs, newest first"), columns, [_job_row(job, now, can_start=can_start) for job in jobs])
 
 
-def _job_row(job: Job, now: datetime) -> Row:
+def _job_row(job: Job, now: datetime, *, can_start: bool) -> Row:
     badge, duration = history_badge(job, now), formatting.duration(job, now)
     job_type, dates, errors = formatting.job_type(job.job_type), formatting.dates(job.config), _errors(job)
     return row(
@@ -69,6 +69,9 @@ def _job_row(job: Job, now: datetime) -> Row:
             note=_note(job),
             href=reverse("admin:backfill_job", args=[job.id]),
             link_label=f"{job_type}, {dates}",
+            action=_("Run again") if can_start else "",
+            action_href=f"{reverse('admin:backfill')}?like={job.id}#start",
+            action_label=_("Run again: %(job)s") % {"job": f"{job_type}, {dates}"},
         ),
         dates,
         formatting.when(job.started_at or job.created_at, now),
@@ -114,12 +117,14 @@ def _with_count(name: str | Promise, items: int) -> str:
     return f"{name} ({formatting.number(items)})"
 
 
-def job_history(jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now: datetime) -> JobHistory:
+def job_history(
+    jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now: datetime, *, can_start: bool = False
+) -> JobHistory:
     status = next(iter(wanted.statuses), None)
     job_type = next(iter(wanted.job_types), None)
     filters = {"status": status or "", "type": job_type or ""}
     return JobHistory(
-        table=job_table(jobs, now),
+        table=job_table(jobs, now, can_start=can_start),
         statuses=choices(STATUSES, status),
         types=choices(formatting.JOB_TYPES, job_type),
         is_filtered=bool(status or job_type),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.limits_panel import limits_panel
 from adminui.views import jobs as job_views
 from backfill.domain import Job, JobFilter
+from backfill.errors import JobNotFound
 
 
 @responses.read_view
@@ -28,6 +30,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     job = _newest(jobs) if wanted == JobFilter() and number == 1 else _newest_job()
     active = job if job and job.status.is_active else None
     stored = service.rate_limits()
+    initial, copied = _initial_values(request)
     return responses.render_page(
         request,
         "admin/backfill/overview.html",
@@ -38,7 +41,8 @@ def overview(request: HttpRequest) -> HttpResponse:
             "poll_url": reverse("admin:backfill_now"),
             "start": start_presenter.start_panel(
                 None,
-                query_parameters.start_values(request.GET),
+                initial,
+                copied=copied,
                 handlers=list(service.handlers),
                 known=service.history.districts(),
                 limits=limits_panel(stored, now),
@@ -47,10 +51,22 @@ def overview(request: HttpRequest) -> HttpResponse:
                 now=now,
                 policy=service.config.lease_policy,
             ),
-            "history": history_presenter.job_history(jobs, total, wanted, number, now),
+            "history": history_presenter.job_history(jobs, total, wanted, number, now, can_start=permissions.can_start),
             "retention_days": service.config.retention.days,
         },
     )
+
+
+def _initial_values(request: HttpRequest) -> tuple[Mapping[str, Any], str]:
+    """The initial values of the start form, and from which job they are copied; empty if from none."""
+    values, like = query_parameters.start_values(request.GET), query_parameters.copied_job(request.GET)
+    if like is None:
+        return values, ""
+    try:
+        return start_presenter.values_like(responses.get_service().job(like)), str(like)
+    except JobNotFound as exc:
+        messages.warning(request, exc.message)
+        return values, ""
 
 
 @responses.read_view
@@ -74,7 +90,9 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
         "card": job_card,
         "permissions": permissions,
         "poll_url": reverse("admin:backfill_now"),
-        "job_table": history_presenter.job_table([job_card.job] if job_card.job else [], responses.now()),
+        "job_table": history_presenter.job_table(
+            [job_card.job] if job_card.job else [], responses.now(), can_start=permissions.can_start
+        ),
         "note": start_presenter.note(active, permissions),
         "blocked": start_presenter.start_blocked(
             active, permissions, responses.now(), responses.get_service().config.lease_policy
@@ -92,7 +110,8 @@ def history(request: HttpRequest) -> HttpResponse:
     if not responses.is_htmx(request):
         return overview(request)
     number, jobs, total = _page_of_jobs(wanted, number)
-    found = history_presenter.job_history(jobs, total, wanted, number, responses.now())
+    can_start = Permissions.of(request.user).can_start
+    found = history_presenter.job_history(jobs, total, wanted, number, responses.now(), can_start=can_start)
     context: Mapping[str, Any] = {"history": found, "retention_days": responses.get_service().config.retention.days}
     response = responses.render_fragment(request, "admin/backfill/history.html", context)
     response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"

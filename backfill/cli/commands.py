@@ -18,7 +18,17 @@ from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
 from backfill.cli.transfer import run_copy, run_export
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
-from backfill.domain import Job, JobFilter, JobType, Outcome, OutcomeFilter, OutcomeKind, Status, parsed_district
+from backfill.domain import (
+    Job,
+    JobFilter,
+    JobRequest,
+    JobType,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Status,
+    parsed_district,
+)
 from backfill.serializers.audit import AuditPageSerializer
 from backfill.serializers.coverage import CoverageResponseSerializer
 from backfill.serializers.items import ItemPageSerializer
@@ -41,7 +51,7 @@ class Commands:
 
     def start(self) -> int:
         started = self._service.start(
-            arguments.request(self._options),
+            self._request(),
             by=arguments.actor(self._options),
             idempotency_key=self._options["idempotency_key"] or "",
             note=self._options["note"],
@@ -59,25 +69,17 @@ class Commands:
         return self._report_started(started)
 
     def preview(self) -> int:
-        preview = self._service.preview(arguments.request(self._options))
+        preview = self._service.preview(self._request())
         if self._console.is_json:
             self._console.json({"preview": PreviewSerializer.render(preview)})
         else:
-            self._console.say(*tables.preview_view(preview, self._start_arguments()))
+            self._console.say(*tables.preview_view(preview))
         return 0
 
-    def _start_arguments(self) -> Sequence[str]:
-        """Return the arguments with which `start` creates the same plan."""
-        options = self._options
-        pairs = [
-            ("--type", options["type"]),
-            ("--from", options["from"]),
-            ("--to", options["to"]),
-            *(("--district", district) for district in options["district"]),
-            ("--cadence", options["cadence"]),
-        ]
-        words = [word for option, value in pairs if value is not None for word in (option, value)]
-        return [*words, "--no-skip-existing"] if options["no_skip_existing"] else words
+    def _request(self) -> JobRequest:
+        like = self._options["like"]
+        job = self._service.job(arguments.job_id(like)) if like else None
+        return arguments.request(self._options, JobRequest.like(job) if job else None)
 
     def _report_started(self, started: Started) -> int:
         job = started.job

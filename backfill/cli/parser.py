@@ -99,13 +99,16 @@ def _range() -> CommandParser:
 
 def _plan() -> CommandParser:
     options = CommandParser(add_help=False, parents=[_range()])
+    options.add_argument("--type", metavar="TYPE", help="data-collection (default) or analytics-generation")
+    options.add_argument("--cadence", metavar="CADENCE", help="daily (default), month-ends or year-ends")
     options.add_argument(
-        "--type", default="data-collection", metavar="TYPE", help="data-collection (default) or analytics-generation"
+        "--skip-existing",
+        action=argparse.BooleanOptionalAction,
+        help="skip stored items (default), or fetch them again",
     )
     options.add_argument(
-        "--cadence", default="daily", metavar="CADENCE", help="daily (default), month-ends or year-ends"
+        "--like", metavar="JOB_ID", help="take the settings of this job, except those that are given as options"
     )
-    options.add_argument("--no-skip-existing", action="store_true", help="fetch stored items again")
     return options
 
 

@@ -160,8 +160,8 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     return [bar(job, is_drawn=console.is_terminal), _details(rows), *_errors(job, console)]
 
 
-def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableType]:
-    """Return the plan and the command that starts it; `arguments` are those of the preview."""
+def preview_view(preview: Preview) -> list[RenderableType]:
+    """Return the plan and the command that starts it."""
     plan, config = preview.plan, preview.config
     names = [name for name in plan.district_totals if name != "all"]
     shown = " ".join(names[:_NAMES_SHOWN]) + (" ..." if len(names) > _NAMES_SHOWN else "")
@@ -180,8 +180,22 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
         "duration": f"about {formatting.estimate(preview.duration)}",
         "plan": preview.plan_id,
     }
-    command = shlex.join([*arguments, "--plan-id", preview.plan_id])
+    command = shlex.join([*_start_arguments(preview), "--plan-id", preview.plan_id])
     return [_details(rows), f"No job was started. Start this plan with: {COMMAND} start {command}"]
+
+
+def _start_arguments(preview: Preview) -> list[str]:
+    """Return the arguments with which `start` creates the same plan."""
+    config = preview.config
+    pairs = [
+        ("--type", preview.job_type),
+        ("--from", config.start_date),
+        ("--to", config.end_date),
+        *(("--district", district) for district in config.target_districts),
+        ("--cadence", config.cadence),
+    ]
+    words = [str(word) for option, value in pairs if value is not None for word in (option, value)]
+    return words if config.skip_existing else [*words, "--no-skip-existing"]
 
 
 def _unpublished(dates: int) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 
 from backfill.domain.calendar import FIRST_DAY
 from backfill.domain.digest import stable_digest
-from backfill.domain.job import Cadence, JobConfig
+from backfill.domain.job import Cadence, Job, JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.plan import SUMMARY, district_order, normalised_district
 from backfill.domain.rate_limits import RateLimits
@@ -47,6 +47,19 @@ class JobRequest:
     """The plan id of a preview; empty if the start is not bound to one."""
     limit_changes: Mapping[str, float] = field(default_factory=dict)
     """Rate limits of this job only, by name; the others are those of the next job."""
+
+    @classmethod
+    def like(cls, job: Job) -> JobRequest:
+        """The request with the settings of a job, except its rate limits."""
+        config = job.config
+        return cls(
+            job_type=job.job_type,
+            start_date=config.start_date,
+            end_date=config.end_date,
+            target_districts=config.target_districts,
+            cadence=config.cadence,
+            skip_existing=config.skip_existing,
+        )
 
     def config(self, limits: RateLimits, today: date) -> JobConfig:
         """The request after all checks that need no calendar. Raises InvalidRequest or InvalidDateRange.

@@ -186,6 +186,31 @@ class NoteSerializer(ValueSerializer):
     text = CharField()
 
 
+class AgainBodySerializer(ValueSerializer):
+    """Renders a Job as the request that starts a job with the same settings."""
+
+    jobType = EnumField(JobType)
+    startDate = DateField(source="config.start_date", allow_null=True)
+    endDate = DateField(source="config.end_date", allow_null=True)
+    targetDistricts = ListField(child=CharField(), source="config.target_districts")
+    cadence = EnumField(Cadence, source="config.cadence")
+    skipExisting = BooleanField(source="config.skip_existing")
+
+
+class AgainSerializer(ValueSerializer):
+    """Renders the request that starts a job with the same settings."""
+
+    method = CharField()
+    path = CharField()
+    body = AgainBodySerializer(source="*")
+
+    def get_method(self, _: Job) -> str:
+        return "POST"
+
+    def get_path(self, _: Job) -> str:
+        return API
+
+
 class LinksSerializer(ValueSerializer):
     """Renders the paths that belong to a Job; `cancel` and `retry` only if the job's status allows the action."""
 
@@ -194,6 +219,9 @@ class LinksSerializer(ValueSerializer):
     cancel = CharField(required=False)
     retry = CharField(required=False)
     retryOf = CharField(required=False)
+    again = AgainSerializer(
+        source="*", help_text="The request that starts a job with these settings, at the rate limits of the next job."
+    )
 
     def get_self(self, job: Job) -> str:
         return f"{API}/{job.id}"

@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from backfill.domain import Actor, Channel, JobRequest, JobType, Status
+from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType, Status
 from backfill.engine.claim import Claim
 from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
@@ -213,6 +213,36 @@ def test_unsaved_limits_apply_to_the_job_that_is_started_with_them(
     response = starter.post(f"{SECTION}preview/", unsaved, headers=HTMX)
     assert response.status_code == 422
     assert "Ask an administrator for “Can change rate limit config”." in text_of(response)
+
+
+def test_the_settings_of_any_job_can_be_copied_into_the_start_form(
+    served: BackfillService, operator: Client, operator_for: OperatorFor
+) -> None:
+    request = JobRequest(
+        job_type=JobType.DATA_COLLECTION,
+        start_date=date(2023, 7, 1),
+        end_date=date(2023, 12, 31),
+        target_districts=("20", "91"),
+        cadence=Cadence.YEAR_ENDS,
+        skip_existing=False,
+    )
+    job = served.start(request, by=Actor("ann", Channel.CLI)).job
+    again = f"{SECTION}?like={job.id}#start"
+    assert again in text_of(operator.get(f"{SECTION}jobs/{job.id}/"))
+    served.cancel(job.id, by=Actor("ann", Channel.CLI))
+    overview = text_of(operator.get(SECTION))
+    assert overview.count(again) == 2, "in the card and in the history"
+    assert f"like={job.id}" not in text_of(operator_for("view_backfilljob").get(SECTION))
+    form = text_of(operator.get(f"{SECTION}?like={job.id}"))
+    assert re.search(r'id="bf-from"\s+type="date"\s+name="start_date"\s+value="2023-07-01"', form)
+    assert re.search(r'name="end_date"\s+value="2023-12-31"', form)
+    assert re.search(r'name="cadence"\s+value="year-ends"\s+checked', form)
+    assert re.search(r'name="districts"\s+value="20, 91"', form)
+    assert not re.search(r'name="skip_existing"[^>]*checked', form)
+    assert f"job {str(job.id)[:8]}</a>" in form
+    unknown = uuid4()
+    assert f"There is no job {unknown}" in text_of(operator.get(f"{SECTION}?like={unknown}"))
+    assert operator.get(f"{SECTION}?like=x").status_code == 200
 
 
 def test_a_note_is_entered_in_each_dialog_and_shown_with_the_job(served: BackfillService, operator: Client) -> None:

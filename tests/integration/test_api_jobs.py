@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -536,6 +537,21 @@ def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> 
 def test_a_change_that_is_none_is_refused(api: CheckedClient, body: Any, field: str) -> None:
     path = started(api)["links"]["self"]
     assert field in refused(api.patch(path, body, format="json"), 400, "VALIDATION_ERROR")["details"]
+
+
+# Running again.
+
+
+def test_the_link_again_is_the_request_that_starts_a_job_with_the_same_settings(api: CheckedClient) -> None:
+    job = started(api, targetDistricts=["02", "F"], cadence="month-ends", skipExisting=False, endDate="2024-01-31")
+    api.patch(job["links"]["self"], {"rateLimits": {"maxConcurrent": 1}}, format="json")
+    ended = api.delete(job["links"]["self"]).json()
+    again = ended["links"]["again"]
+    assert again == api.get(f"{START}/jobs").json()["jobs"][0]["links"]["again"]
+    response = api.generic(again["method"], again["path"], json.dumps(again["body"]), content_type="application/json")
+    assert response.status_code == 201
+    expected = {**ended["config"], "rateLimits": job["config"]["rateLimits"]}
+    assert response.json()["config"] == expected, "the limits are those of the next job"
 
 
 # Notes.

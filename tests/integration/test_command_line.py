@@ -205,6 +205,25 @@ def test_notes_are_given_with_actions_and_later_and_shown(service: BackfillServi
     assert "must not be empty" in refused("note", job, " ")
 
 
+def test_a_start_like_a_job_takes_its_settings_and_the_options_given(service: BackfillService) -> None:
+    job = told("start", *RANGE, "--district", "02", "--cadence", "month-ends", "--no-skip-existing")
+    told("cancel")
+    like = told("start", "--like", job["jobId"])
+    assert like["config"] == job["config"]
+    told("cancel")
+    changed = told("start", "--like", job["jobId"], "--to", "2024-01-31", "--skip-existing", "--district", "F")
+    assert changed["config"] == {
+        **job["config"],
+        "endDate": "2024-01-31",
+        "skipExisting": True,
+        "targetDistricts": ["F"],
+    }
+    told("cancel")
+    assert "--no-skip-existing --plan-id" in said("preview", "--like", job["jobId"]).splitlines()[-1]
+    assert "There is no job" in refused("start", "--like", str(uuid4()))
+    assert "is not a job id" in refused("preview", "--like", "x")
+
+
 def test_status_says_where_nothing_is_running(service: BackfillService) -> None:
     assert said("status") == "No job is running.\n"
     assert told("status") is None

@@ -135,6 +135,18 @@ LISTED: dict[str, Any] = {
         "self": f"/api/admin/backfill/{JOB_ID}",
         "items": f"/api/admin/backfill/{JOB_ID}/items",
         "cancel": f"/api/admin/backfill/{JOB_ID}",
+        "again": {
+            "method": "POST",
+            "path": "/api/admin/backfill",
+            "body": {
+                "jobType": "data-collection",
+                "startDate": "2024-01-30",
+                "endDate": "2024-01-31",
+                "targetDistricts": ["01", "F"],
+                "cadence": "daily",
+                "skipExisting": True,
+            },
+        },
     },
 }
 DETAIL = {
@@ -192,7 +204,7 @@ def test_an_ended_job_has_a_result_and_offers_a_retry_of_its_failed_items() -> N
         "duration": 1234,
         "requestsMade": 7,
     }
-    assert list(body["links"]) == ["self", "items", "retry", "retryOf"]
+    assert list(body["links"]) == ["self", "items", "retry", "retryOf", "again"]
 
 
 def test_a_page_has_its_rows_first() -> None:
