@@ -65,7 +65,12 @@ def outcome_filter(query: QueryDict) -> OutcomeFilter:
         wanted = parsed_district(district) if district else None
     except InvalidRequest:
         wanted = None
-    return OutcomeFilter(district=wanted, kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None)
+    code = query.get("code", "")
+    return OutcomeFilter(
+        district=wanted,
+        kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None,
+        codes=frozenset({code} if code else ()),
+    )
 
 
 def shows_all_districts(query: QueryDict) -> bool:

@@ -29,6 +29,7 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "limits/": ("backfill_limits", start_job.limits),
         "jobs/<uuid:job_id>/": ("backfill_job", jobs.job),
         "jobs/<uuid:job_id>/now/": ("backfill_job_now", jobs.job_status),
+        "jobs/<uuid:job_id>/items.csv": ("backfill_items_csv", jobs.items_csv),
         "jobs/<uuid:job_id>/cancel/": ("backfill_cancel", job_actions.cancel),
         "jobs/<uuid:job_id>/pause/": ("backfill_pause", job_actions.pause),
         "jobs/<uuid:job_id>/resume/": ("backfill_resume", job_actions.resume),

@@ -117,9 +117,11 @@ class MemoryLedger(LedgerStorage):
         for number, outcomes in packed:
             yield unpack_segment(number, outcomes, f"segment {number} of job {job_id}")
 
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         found = [outcome for outcome in self.of(job_id) if wanted.matches(outcome)]
-        return Page(found[offset : offset + limit], len(found))
+        return Page((found[::-1] if newest_first else found)[offset : offset + limit], len(found))
 
     def of(self, job_id: UUID) -> list[Outcome]:
         return [outcome for segment in self.segments(job_id) for outcome in segment.outcomes]

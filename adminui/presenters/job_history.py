@@ -87,6 +87,9 @@ def _job_row(job: Job, now: datetime, *, can_start: bool) -> Row:
 def _note(job: Job) -> str:
     """The retried job and the newest note."""
     parts = [_("Retry of job %(id)s") % {"id": str(job.retry_of)[:8]}] if job.retry_of else []
+    if job.retries:
+        ids = formatting.listed([str(retry.job_id)[:8] for retry in job.retries])
+        parts.append(_("Retried by job %(ids)s") % {"ids": ids})
     if job.note:
         parts.append(Truncator(job.note).chars(_NOTE_CHARS))
     return ". ".join(parts)
@@ -100,7 +103,9 @@ def _items(job: Job) -> str:
 
 
 def _errors(job: Job) -> str:
-    groups = job.progress.failures
+    groups = job.failures
+    if not groups and job.retries:
+        return _("All %(number)s recovered") % {"number": formatting.number(job.progress.failed)}
     if not groups:
         return job.error
     named = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -51,8 +52,13 @@ _ACTIONS_WITH_CHANGES = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANG
 @dataclass(frozen=True, slots=True)
 class ItemList:
     table: Table
+    order: str
+    """The order in words."""
     outcomes: list[Choice]
+    causes: list[Choice]
     district: str
+    query: str
+    """The filters as a query string."""
     is_filtered: bool
     pages: Pagination
 
@@ -75,8 +81,14 @@ def job_parameters(job: Job, now: datetime) -> list[Detail]:
     return facts
 
 
-def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number: int, now: datetime) -> ItemList:
-    filters = {"outcome": str(wanted.kind or ""), "district": wanted.district or ""}
+def item_list(
+    job: Job, outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, *, number: int, now: datetime
+) -> ItemList:
+    code = next(iter(wanted.codes), "")
+    filters = {"outcome": str(wanted.kind or ""), "code": code, "district": wanted.district or ""}
+    causes = {
+        group.code: cause_of(group.code, is_retryable=group.is_retryable).label for group in job.progress.failures
+    }
     columns = [
         Column(_("Outcome"), "lead"),
         Column(_("Date")),
@@ -88,7 +100,10 @@ def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, nu
     return ItemList(
         table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),
         outcomes=choices({kind: label for kind, (label, _icon, _tone) in _OUTCOMES.items()}, wanted.kind),
+        causes=choices({**causes, code: causes.get(code, code)} if code else causes, code),
+        order=_("Newest first") if job.status.is_active else _("In the order in which they were completed"),
         district=wanted.district or "",
+        query=urlencode({name: value for name, value in filters.items() if value}),
         is_filtered=wanted != OutcomeFilter(),
         pages=paginate(number, ITEMS_PER_PAGE, rows=len(outcomes), total=total, filters=filters),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -104,7 +105,7 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
 
 
 @responses.read_view
-def history(request: HttpRequest) -> HttpResponse:
+def history(request: HttpRequest) -> HttpResponseBase:
     """A filtered page of the history."""
     wanted, number = query_parameters.job_filter(request.GET), query_parameters.page_number(request.GET)
     if not responses.is_htmx(request):
@@ -125,8 +126,15 @@ def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> ca
         job = responses.get_service().job(job.id)  # lists omit the districts
     if job.status.is_active:
         return job_views.job_card(request, job, permissions)
-    shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.get_service().config.lease_policy
-    return card_presenter.last_job_card(job, permissions, responses.now(), shows_all=shows_all, policy=policy)
+    service, shows_all = responses.get_service(), query_parameters.shows_all_districts(request.GET)
+    return card_presenter.last_job_card(
+        job,
+        permissions,
+        responses.now(),
+        shows_all=shows_all,
+        left_of_retried_job=service.left_of_retried_job(job),
+        policy=service.config.lease_policy,
+    )
 
 
 def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[int, Sequence[Job], int]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zlib import crc32
 
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backfill.api import path_parameters, request_serializers, schema
-from backfill.api.base import ApiViewSet, is_known, unchanged
+from backfill.api.base import ApiViewSet, CsvRenderer, is_known, unchanged
 from backfill.api.permissions import START, STEER
-from backfill.api.query_parameters import CancelQuery, ItemListQuery, JobListQuery, parsed_page_query, parsed_query
+from backfill.api.query_parameters import (
+    CancelQuery,
+    ItemListQuery,
+    ItemOrder,
+    JobListQuery,
+    parsed_page_query,
+    parsed_query,
+)
 from backfill.domain import Job, JobFilter, OutcomeFilter, Status
 from backfill.errors import InvalidRequest
+from backfill.serializers.item_csv import item_csv
 from backfill.serializers.items import ItemPageSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
 from backfill.serializers.previews import PreviewResponseSerializer
@@ -22,7 +34,8 @@ from backfill.service.commands import Started
 def etag_of(job: Job) -> str:
     # The reason why a pending job waits changes without a write to the job.
     pending = f"-{crc32(job.progress.limiter.reason.encode()):x}" if job.status is Status.PENDING else ""
-    return f'"{job.id}-{job.revision}-{JobSerializer.version()}{pending}"'
+    retried = f"-{job.retried.version}" if job.retried else ""  # retries do not write to the job
+    return f'"{job.id}-{job.revision}-{JobSerializer.version()}{pending}{retried}"'
 
 
 class Jobs(ApiViewSet):
@@ -96,10 +109,19 @@ class Jobs(ApiViewSet):
         return _job_response(self.service.resume(path_parameters.job_id(job_id), by=self.actor))
 
     @schema.list_items
-    def items(self, request: Request, job_id: str) -> Response:
+    def items(self, request: Request, job_id: str) -> HttpResponseBase:
         paging, filters = parsed_page_query(request, ItemListQuery)
-        page = self.service.items(path_parameters.job_id(job_id), OutcomeFilter(**filters), **paging)
+        job_uuid, is_newest_first = path_parameters.job_id(job_id), filters.pop("order") == ItemOrder.NEWEST
+        wanted = OutcomeFilter(**filters)
+        if request.accepted_renderer.format == CsvRenderer.format:
+            rows = item_csv(self.service.all_items(job_uuid, wanted))
+            return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
+        limit, offset = paging["limit"], paging["offset"]
+        page = self.service.items(job_uuid, wanted, limit=limit, offset=offset, newest_first=is_newest_first)
         return Response(ItemPageSerializer.render_page(page, **paging))
+
+    def get_renderers(self) -> Any:
+        return [JSONRenderer(), CsvRenderer()] if self.action == "items" else super().get_renderers()
 
     @schema.retry_job
     def retry(self, request: Request, job_id: str) -> Response:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -33,6 +34,7 @@ LARGEST_OFFSET = 10_000_000
 
 _QUOTED = 40
 """The most characters of a value that a message repeats."""
+_CODE = "[A-Z][A-Z0-9_]{0,39}"
 _MONTH_AND_DAY = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -104,6 +106,20 @@ def _member(kind: type[StrEnum], text: str) -> StrEnum:
         return kind(text)
     except ValueError:
         refuse(f"must be one of {', '.join(kind)}; it was {text[:_QUOTED]!r}")
+
+
+class CodeListParameter(Parameter):
+    """Error codes, separated by commas."""
+
+    def __init__(self, **options: Any) -> None:
+        text = "Only failed items with one of these error codes, separated by commas."
+        super().__init__({"type": "string", "pattern": f"^ *{_CODE} *(, *{_CODE} *)*$"}, help_text=text, **options)
+
+    def to_internal_value(self, data: str) -> frozenset[str]:
+        codes = frozenset(word.strip() for word in data.split(","))
+        if not all(re.fullmatch(_CODE, code) for code in codes):
+            refuse(f"must be error codes such as SERVER_ERROR, separated by commas; it was {data[:_QUOTED]!r}")
+        return codes
 
 
 class JobIdParameter(Parameter):
@@ -195,9 +211,18 @@ class CancelQuery(StrictSerializer):
     note = NoteParameter(help_text="One line about why, at most 500 characters; instead of a body with `note`.")
 
 
+class ItemOrder(StrEnum):
+    """Order of the items of a job."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
 class ItemListQuery(PageQuery):
     district = DistrictParameter()
     outcome = EnumParameter(OutcomeKind, source="kind")
+    code = CodeListParameter(source="codes")
+    order = EnumParameter(ItemOrder, default=str(ItemOrder.OLDEST), help_text="Which items come first.")
 
 
 class AuditQuery(PageQuery):

@@ -186,8 +186,9 @@ list_items = _operation(
     "Backfill",
     "listItems",
     "List the settled items of a job",
-    {200: ItemPageSerializer},
+    {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
+    description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
     parameters=[_JOB_ID, ItemListQuery],
 )
 retry_job = _operation(

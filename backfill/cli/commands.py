@@ -147,8 +147,10 @@ class Commands:
         outcome_filter = OutcomeFilter(
             district=parsed_district(district) if district is not None else None,
             kind=arguments.one_of(OutcomeKind, outcome, "--outcome") if outcome else None,
+            codes=frozenset(code.strip() for text in self._options["code"] for code in text.split(",") if code.strip()),
         )
-        page = self._service.items(job_id, outcome_filter, limit=limit, offset=offset)
+        newest_first = self._options["newest_first"]
+        page = self._service.items(job_id, outcome_filter, limit=limit, offset=offset, newest_first=newest_first)
         if self._console.is_json:
             self._console.json(ItemPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:

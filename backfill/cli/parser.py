@@ -36,6 +36,8 @@ def add_arguments(parser: CommandParser) -> None:
     items = command("items", "List the outcomes of the items of a job.", _job(), _json(), _page())
     items.add_argument("--district", metavar="ID")
     items.add_argument("--outcome", help="processed, failed or skipped")
+    items.add_argument("--code", action="append", default=[], help=f"only failures with this code; {_REPEATABLE_LIST}")
+    items.add_argument("--newest-first", action="store_true", help="list the items that were settled last first")
     items.add_argument("--excerpts", action="store_true", help="print the beginning of each rejected report")
     for name, description, options in (
         ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s.", [_note()]),

@@ -50,7 +50,7 @@ def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
         (_WIDE, "By", "left", lambda job: printable(job.created_by)),
         (_VERY_WIDE, "Note", "left", lambda job: printable(job.note)),
         (0, "Done", "right", done),
-        (_SMALL, "Failed", "right", lambda job: f"{job.progress.failed:,}"),
+        (_SMALL, "Failed", "right", lambda job: f"{job.still_failed:,}"),
         (_NARROW, "Took", "right", lambda job: formatting.length(formatting.duration(job, now))),
     ]
     shown = [column for column in columns if console.width >= column[0]]
@@ -137,11 +137,7 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
         "created": f"{formatting.instant(job.created_at)} UTC by {printable(job.created_by)}",
         "started": started,
     }
-    for number, note in enumerate(job.notes):
-        by = f"{formatting.instant(note.at)} UTC, {printable(note.operator)}"
-        rows[f"note {number + 1}" if len(job.notes) > 1 else "note"] = f"{printable(note.text)} ({by})"
-    if job.retry_of:
-        rows["retry of"] = str(job.retry_of)
+    rows |= _notes_and_retries(job)
     if progress.current_item:
         rows["now"] = progress.current_item
     if job.cancelled_at:
@@ -158,6 +154,21 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
         states = Counter(district.status for district in progress.districts.values())
         rows["districts"] = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
     return [bar(job, is_drawn=console.is_terminal), _details(rows), *_errors(job, console)]
+
+
+def _notes_and_retries(job: Job) -> dict[str, str]:
+    rows = {}
+    for number, note in enumerate(job.notes, 1):
+        by = f"{formatting.instant(note.at)} UTC, {printable(note.operator)}"
+        rows[f"note {number}" if len(job.notes) > 1 else "note"] = f"{printable(note.text)} ({by})"
+    if job.retry_of:
+        rows["retry of"] = str(job.retry_of)
+    for retry in job.retries:
+        recovered = f"{retry.recovered:,} of {formatting.count(retry.items, 'failed item')} recovered"
+        rows[f"retried by {retry.job_id}"] = f"{retry.status}, {recovered}"
+    if job.retries:
+        rows["still failed"] = formatting.count(job.still_failed, "item")
+    return rows
 
 
 def preview_view(preview: Preview) -> list[RenderableType]:

@@ -18,11 +18,10 @@ from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
 from backfill.domain.job import (
     IDEMPOTENCY_WINDOW,
-    Cadence,
     IdempotencyKey,
     Job,
-    JobConfig,
 )
+from backfill.domain.job_config import Cadence, JobConfig
 from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_filter import JobFilter, JobOutcome, outcome_of
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
@@ -46,6 +45,7 @@ from backfill.domain.progress_counter import ProgressCounter
 from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel, limit_text
 from backfill.domain.request_schedule import Pace, RequestSchedule, Reservation
 from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
+from backfill.domain.retries import RetriedGroup, Retry, RetrySummary
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -136,6 +136,9 @@ __all__ = [
     "Reservation",
     "Result",
     "ResultFacts",
+    "RetriedGroup",
+    "Retry",
+    "RetrySummary",
     "Segment",
     "SettledItems",
     "SkipReason",

@@ -8,7 +8,8 @@ from datetime import date
 
 from backfill.domain.calendar import FIRST_DAY
 from backfill.domain.digest import stable_digest
-from backfill.domain.job import Cadence, Job, JobConfig
+from backfill.domain.job import Job
+from backfill.domain.job_config import Cadence, JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.plan import SUMMARY, district_order, normalised_district
 from backfill.domain.rate_limits import RateLimits

@@ -180,6 +180,23 @@ class RateLimiterSerializer(ValueSerializer):
     )
 
 
+class RetriedGroupSerializer(ValueSerializer):
+    code = CharField(help_text="The error code in the retried job.")
+    items = IntegerField()
+    recoveredItems = IntegerField(source="recovered", help_text="Items that the retry processed or skipped.")
+
+
+class RetrySerializer(ValueSerializer):
+    """Renders a Retry."""
+
+    jobId = UUIDField()
+    status = EnumField(Status)
+    createdAt = InstantField()
+    items = IntegerField()
+    recoveredItems = IntegerField(source="recovered", help_text="Items that the retry processed or skipped.")
+    groups = RetriedGroupSerializer(many=True)
+
+
 class NoteSerializer(ValueSerializer):
     at = InstantField()
     operator = CharField()
@@ -233,7 +250,7 @@ class LinksSerializer(ValueSerializer):
         return f"{API}/{job.id}" if job.status.is_active else None
 
     def get_retry(self, job: Job) -> str | None:
-        return f"{API}/{job.id}/retry" if job.progress.failed and not job.status.is_active else None
+        return f"{API}/{job.id}/retry" if job.still_failed and not job.status.is_active else None
 
     def get_retryOf(self, job: Job) -> str | None:
         return f"{API}/{job.retry_of}" if job.retry_of else None
@@ -260,6 +277,8 @@ class ListedJobSerializer(ValueSerializer):
     retryOf = UUIDField(allow_null=True)
     result = JobResultSerializer(allow_null=True)
     error = NullableTextField()
+    stillFailedItems = IntegerField(source="still_failed", help_text="Failed items that no retry recovered.")
+    retries = RetrySerializer(many=True, help_text="Later jobs that contain failed items of this job, oldest first.")
     note = NullableTextField(help_text="The newest note.")
     notes = NoteSerializer(many=True, help_text="Oldest first.")
     rateLimiter = RateLimiterSerializer(source="progress.limiter")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from backfill.domain import (
     Note,
     Outcome,
     OutcomeFilter,
+    OutcomeKind,
     Progress,
     Status,
     StoredLimits,
@@ -42,6 +44,7 @@ from backfill.service.audit_log import AuditLog
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
+from backfill.service.retries import RetryReader
 from backfill.storage import Change, Page, Storage
 
 
@@ -196,7 +199,23 @@ class BackfillService:
         job = self.storage.jobs.get(job_id)
         if job is None:
             raise JobNotFound(f"There is no job {job_id}. List the jobs to find the one you mean.")
-        return self._with_worker_status(job)
+        return self._with_worker_status(self._retries.with_retries([job])[0])
+
+    @property
+    def _retries(self) -> RetryReader:
+        return RetryReader(self.storage)
+
+    def left_of_retried_job(self, job: Job) -> int:
+        """Return how many failed items remain in the job that `job` retries, without those that it is retrying.
+
+        0 if it is no retry, or the retried job was removed.
+        """
+        if job.retry_of is None:
+            return 0
+        if job.status.is_active:
+            return self._retries.left_outside(job)
+        parent = self.storage.jobs.get(job.retry_of)
+        return self._retries.with_retries([parent])[0].still_failed if parent else 0
 
     def _with_worker_status(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
@@ -213,11 +232,23 @@ class BackfillService:
         return self._with_worker_status(active) if active else None
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
-        return self.storage.jobs.page(wanted, limit=limit, offset=offset)
+        page = self.storage.jobs.page(wanted, limit=limit, offset=offset)
+        return Page(self._retries.with_retries(page.rows), page.total)
 
-    def items(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def items(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         self.job(job_id)
-        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
+        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset, newest_first=newest_first)
+
+    def all_items(self, job_id: UUID, wanted: OutcomeFilter) -> Iterator[Outcome]:
+        """Return all matching outcomes in the order in which they were recorded. Raises JobNotFound, CorruptRecord."""
+        self.job(job_id)
+        if wanted.counted_kind is OutcomeKind.FAILED:  # few; the segments without failures are not read
+            page = self.storage.ledger.outcomes(job_id, wanted, limit=sys.maxsize, offset=0)
+            return iter(page.rows)
+        segments = self.storage.ledger.segments(job_id)
+        return (outcome for segment in segments for outcome in segment.outcomes if wanted.matches(outcome))
 
     # Changing an active job.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 from backfill.domain import (
     LIMIT_NAMES,
@@ -15,9 +14,6 @@ from backfill.domain import (
     JobFilter,
     JobRequest,
     JobType,
-    Outcome,
-    OutcomeFilter,
-    OutcomeKind,
     PastRun,
     Plan,
     RateLimits,
@@ -29,6 +25,7 @@ from backfill.domain import (
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import InvalidJobState, InvalidJobType, InvalidRequest, NothingToRetry, PlanChanged
 from backfill.job_types.base import JobTypeHandler
+from backfill.service.retries import RetryReader
 from backfill.storage import Storage
 
 _LIMITS = "_".join([r"(\d{1,10}(?:\.\d{1,20})?)"] * len(LIMIT_NAMES))
@@ -40,8 +37,6 @@ _FIGURES = ("totalItems", "skippedItems", "estimatedRequests")
 
 _JOBS_REMEMBERED = 5
 """Recent jobs used for duration estimates."""
-
-_RETRY_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,15 +97,19 @@ class Planner:
     def retry(self, job: Job, codes: Collection[str], districts: Collection[str]) -> Preview:
         """Return the preview of the failed items of an ended job, or of those with the given codes or districts.
 
+        Items that a later job recovered are left out.
         Raises InvalidJobState, NothingToRetry, DashboardUnavailable.
         """
         if job.status.is_active:
             raise InvalidJobState(f"Job {job.id} is {job.status}; its failed items can be retried once it has ended.")
+        outcomes = RetryReader(self.storage).still_failed(job)
         items = [
             outcome.item
-            for outcome in self._failures(job.id)
+            for outcome in outcomes
             if (not codes or outcome.reason in codes) and (not districts or outcome.item.district in districts)
         ]
+        if not items and not outcomes and job.progress.failed:
+            raise NothingToRetry(f"Later jobs stored all failed items of job {job.id}; there is nothing to retry.")
         if not items:
             kind = " of that kind" if codes or districts else ""
             unsettled = ""
@@ -146,15 +145,6 @@ class Planner:
         else:
             duration = estimate_items(plan.total_items - plan.skipped_items, past)
         return Preview(config=config, job_type=job_type, plan=plan, duration=duration)
-
-    def _failures(self, job_id: UUID) -> list[Outcome]:
-        failures: list[Outcome] = []
-        failed = OutcomeFilter(kind=OutcomeKind.FAILED)
-        while True:
-            page = self.storage.ledger.outcomes(job_id, failed, limit=_RETRY_PAGE, offset=len(failures))
-            failures += page.rows
-            if len(failures) >= page.total or not page.rows:
-                return failures
 
 
 def _number(value: float) -> float:

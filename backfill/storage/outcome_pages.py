@@ -18,14 +18,22 @@ def page_of_outcomes(
     *,
     limit: int,
     offset: int,
+    newest_first: bool = False,
 ) -> Page[Outcome]:
     """`counts`: the key of each segment in order, and how many of its outcomes are of the wanted kind.
 
-    `read` is asked once, for the segments in which the page lies. Which hold a district is not known: all are read.
+    `read` is called once, for the segments of the page. Which segments hold a district or an error code is not known,
+    so all of them are read.
     """
-    if wanted.district is not None:
+    if wanted.district is not None or wanted.codes:
         found = _matching(read([key for key, count in counts if count]), wanted)
-        return Page(found[offset : offset + limit], len(found))
+        return Page((found[::-1] if newest_first else found)[offset : offset + limit], len(found))
+    if newest_first:  # the same rows, counted from the other end
+        length = sum(count for _, count in counts)
+        last = max(length - offset, 0)
+        first = max(last - limit, 0)
+        page = page_of_outcomes(counts, read, wanted, limit=last - first, offset=first)
+        return Page(page.rows[::-1], page.total)
     total = before = 0
     touched: list[K] = []
     for key, count in counts:

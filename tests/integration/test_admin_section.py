@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib import admin
@@ -14,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType, Status
+from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType, LimiterReport, Status
 from backfill.engine.claim import Claim
 from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
@@ -243,6 +244,77 @@ def test_the_settings_of_any_job_can_be_copied_into_the_start_form(
     unknown = uuid4()
     assert f"There is no job {unknown}" in text_of(operator.get(f"{SECTION}?like={unknown}"))
     assert operator.get(f"{SECTION}?like=x").status_code == 200
+
+
+def test_after_a_retry_the_first_job_names_it_and_counts_what_is_still_failed(
+    served: BackfillService, operator: Client
+) -> None:
+    first = started(served)
+    run_to_the_end(served, failing=["F", "02"])
+    assert "Completed, 4 failed" in text_of(operator.get(SECTION))
+    retry = served.retry(UUID(first), by=Actor("ann", Channel.CLI), districts=["F"]).job
+    running = text_of(operator.get(f"{SECTION}now/"))
+    assert "2 failed items of the first job are not part of this retry." in running
+    run_to_the_end(served)
+    overview = text_of(operator.get(SECTION))
+    assert "2 items of the first job are still failed." in overview, "although the last job has no failures"
+    assert "Completed, 2 failed" in overview, "in the history"
+    assert f"Retried by job {str(retry.id)[:8]}" in overview
+    page = text_of(operator.get(f"{SECTION}jobs/{first}/"))
+    assert "2 of 4 failed items are still failed" in page
+    assert f"2 of 2 recovered by job {str(retry.id)[:8]}" in page
+    assert f"{SECTION}jobs/{retry.id}/" in page
+    assert "Retry 2 items" in page
+    assert operator.post(f"{SECTION}jobs/{first}/retry/", {"code": "SERVER_ERROR"}, headers=HTMX).status_code == 204
+    run_to_the_end(served)
+    page = text_of(operator.get(f"{SECTION}jobs/{first}/"))
+    assert "Failed items: all 4 were recovered by retries" in page
+    assert "bf-retry-all" not in page
+    overview = text_of(operator.get(SECTION))
+    assert "still failed" not in overview
+    assert "Completed, failures recovered" in overview
+
+
+def test_failed_items_are_listed_and_downloaded_by_cause_and_district(
+    served: BackfillService, operator: Client
+) -> None:
+    job = started(served)
+    page = f"{SECTION}jobs/{job}/"
+    run_to_the_end(served, failing=["F", "02"])
+    shown = text_of(operator.get(page))
+    assert "?outcome=failed&amp;code=SERVER_ERROR#items" in shown
+    assert 'value="SERVER_ERROR"' in shown
+    found = text_of(operator.get(f"{page}?outcome=failed&code=SERVER_ERROR&district=F"))
+    assert "1 to 2 of 2" in found
+    link = re.search(r'id="bf-items-csv"\s+href="([^"]+)"', found)
+    assert link is not None
+    assert link[1] == f"{page}items.csv?outcome=failed&amp;code=SERVER_ERROR&amp;district=F"
+    assert "No matching items" in text_of(operator.get(f"{page}?code=TIMEOUT"))
+    response: Any = operator.get(link[1].replace("&amp;", "&"))
+    text = b"".join(response.streaming_content).decode()
+    assert response["Content-Disposition"] == f'attachment; filename="job-{job[:8]}-failed-items.csv"'
+    assert text.startswith("\ufeffitemId,date,districtId,")
+    assert [line.split(",")[0] for line in text.splitlines()[1:]] == ["2024-01-30/F", "2024-01-31/F"]
+    assert operator.get(f"{SECTION}jobs/{uuid4()}/items.csv").status_code == 404
+
+
+def test_the_newest_items_come_first_while_a_job_runs(served: BackfillService, operator: Client) -> None:
+    job = started(served)
+    now = datetime.now(UTC)
+    claim = JobManager(served.storage).claim("test", now)
+    assert claim is not None
+    items = [item for day in claim.plan.days for item in day.items()]
+    claim.note([outcome_of(item, is_failed=False) for item in items[:3]])
+    claim.record((), LimiterReport(), now)
+    page = text_of(operator.get(f"{SECTION}jobs/{job}/"))
+    districts = re.findall(r'data-label="District">\s*District (\S+)', page)
+    assert districts == ["F", "2", "1"]
+    assert "Newest first" in page
+    claim.note([outcome_of(item, is_failed=False) for item in items[3:]])
+    claim.record((), LimiterReport(), now)
+    claim.finish(now)
+    page = text_of(operator.get(f"{SECTION}jobs/{job}/"))
+    assert re.findall(r'data-label="District">\s*District (\S+)', page)[:3] == ["1", "2", "F"]
 
 
 def test_a_note_is_entered_in_each_dialog_and_shown_with_the_job(served: BackfillService, operator: Client) -> None:

@@ -489,6 +489,6 @@ def test_a_service_without_its_store_is_alive_and_not_ready(
 
 def test_an_ended_job_offers_what_can_be_done_with_it(api: CheckedClient, served: BackfillService) -> None:
     job = started(api)
-    assert set(job["links"]) == {"self", "items", "cancel"}
+    assert set(job["links"]) == {"self", "items", "cancel", "again"}
     run_to_the_end(served)
-    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items"}
+    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items", "again"}

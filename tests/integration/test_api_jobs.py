@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from backfill.domain import JobConfig, JobType, Plan, PlannedDay, Status
+from backfill.domain import JobConfig, JobType, LimiterReport, Outcome, OutcomeKind, Plan, PlannedDay, Status
+from backfill.engine.job_manager import JobManager
 from backfill.errors import DashboardUnavailable, InvalidRequest
 from backfill.service.commands import BackfillService
 from tests.factories import JobFactory, PlanFactory
@@ -537,6 +541,99 @@ def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> 
 def test_a_change_that_is_none_is_refused(api: CheckedClient, body: Any, field: str) -> None:
     path = started(api)["links"]["self"]
     assert field in refused(api.patch(path, body, format="json"), 400, "VALIDATION_ERROR")["details"]
+
+
+def test_a_retried_job_names_its_retries_and_what_is_still_failed(api: CheckedClient, served: BackfillService) -> None:
+    path = started(api)["links"]["self"]
+    run_to_the_end(served, failing=["F", "02"])
+    before = api.get(path)
+    assert (before.json()["stillFailedItems"], before.json()["retries"]) == (4, [])
+    retry = api.post(f"{path}/retry", {"districts": ["F"]}, format="json").json()
+    run_to_the_end(served)
+    after = api.get(path, headers={"If-None-Match": before["ETag"]})
+    assert after.status_code == 200, "the ETag changes with the retries"
+    job = after.json()
+    assert job["progress"]["failedItems"] == job["result"]["itemsFailed"] == 4, "the ledger of the job stays"
+    assert job["stillFailedItems"] == 2
+    assert [(entry["jobId"], entry["status"], entry["items"], entry["recoveredItems"]) for entry in job["retries"]] == [
+        (retry["jobId"], "completed", 2, 2)
+    ]
+    assert job["retries"][0]["groups"] == [{"code": "SERVER_ERROR", "items": 2, "recoveredItems": 2}]
+    assert api.get(f"{START}/jobs").json()["jobs"][1]["stillFailedItems"] == 2
+    rest = api.post(f"{path}/retry").json()
+    assert rest["progress"]["totalItems"] == 2, "what is still failed"
+    run_to_the_end(served)
+    assert api.get(path).json()["stillFailedItems"] == 0
+    assert "retry" not in api.get(path).json()["links"]
+    refused(api.post(f"{path}/retry"), 409, "NOTHING_TO_RETRY")
+
+
+# Items.
+
+
+def test_items_are_filtered_by_code_and_ordered(api: CheckedClient, served: BackfillService) -> None:
+    path = started(api)["links"]["self"]
+    run_to_the_end(served, failing=["F"])
+    items = api.get(f"{path}/items").json()["items"]
+    assert api.get(f"{path}/items?order=newest").json()["items"] == items[::-1]
+    failed = api.get(f"{path}/items?code=TIMEOUT,SERVER_ERROR&district=F").json()
+    assert (failed["total"], {item["reason"] for item in failed["items"]}) == (2, {"SERVER_ERROR"})
+    assert api.get(f"{path}/items?code=TIMEOUT").json()["total"] == 0
+    assert api.get(f"{path}/items?code=SERVER_ERROR&outcome=processed").json()["total"] == 0
+    for query in ("code=", "code=a%20b", "code=,", "code=stored", "order=down"):
+        refused(api.get(f"{path}/items?{query}"), 400, "VALIDATION_ERROR")
+
+
+def test_items_are_sent_as_csv_that_a_spreadsheet_takes_for_no_formula(
+    api: CheckedClient, served: BackfillService
+) -> None:
+    path = started(api)["links"]["self"]
+    now = datetime.now(UTC)
+    claim = JobManager(served.storage).claim("test", now)
+    assert claim is not None
+    items = [item for day in claim.plan.days for item in day.items()]
+    messages = ["=cmd|' /C calc'!A0", 'An “Été”, "quoted"', "-1", "@x", "+1", "plain\nlines"]
+    codes = ["HTML_PAGE", "TIMEOUT", "TIMEOUT", "TIMEOUT", "TIMEOUT", "HTML_PAGE"]
+    claim.note(
+        Outcome(item, OutcomeKind.FAILED, now, code, message, attempts=5, is_retryable=True, excerpt="<p>")
+        for item, code, message in zip(items, codes, messages, strict=True)
+    )
+    claim.record((), LimiterReport(), now)
+    claim.finish(now)
+
+    def rows(query: str = "") -> list[list[str]]:
+        response: Any = api.get(f"{path}/items{query}", headers={"Accept": "text/csv"})
+        assert response["Content-Type"] == "text/csv; charset=utf-8"
+        return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode())))
+
+    header, *found = rows()
+    assert header == [
+        "itemId", "date", "districtId", "outcome", "reason", "message", "attempts", "at", "isRetryable",
+    ]  # fmt: skip
+    assert [row[5] for row in found] == ["'=cmd|' /C calc'!A0", messages[1], "'-1", "'@x", "'+1", messages[5]]
+    assert found[0][:5] == ["2024-01-01/01", "2024-01-01", "01", "failed", "HTML_PAGE"]
+    assert (found[0][6], found[0][8]) == ("5", "true")
+    assert len(rows("?outcome=failed&code=TIMEOUT")) == 5
+    assert [row[0] for row in rows("?code=TIMEOUT&district=02&limit=1&offset=7")[1:]] == [
+        "2024-01-01/02",
+        "2024-01-02/02",
+    ]
+    assert len(rows("?outcome=processed")) == 1
+    missing = api.get(f"{START}/{uuid4()}/items", headers={"Accept": "text/csv"})
+    assert missing["Content-Type"] == "application/json", "errors are JSON"
+    refused(missing, 404, "JOB_NOT_FOUND")
+    refused(api.get(f"{path}/items", headers={"Accept": "image/png"}), 406, "NOT_ACCEPTABLE")
+    assert api.get(f"{path}/items", headers={"Accept": "*/*"})["Content-Type"] == "application/json"
+
+
+def test_a_long_csv_is_sent_in_parts_with_each_item_once(api: CheckedClient, served: BackfillService) -> None:
+    path = started(api, endDate="2024-12-31")["links"]["self"]
+    run_to_the_end(served)
+    response: Any = api.get(f"{path}/items", headers={"Accept": "text/csv"})
+    parts = list(response.streaming_content)
+    rows = b"".join(parts).decode().splitlines()
+    assert len(parts) == 3
+    assert len(rows) == len(set(rows)) == 1 + 3 * 366
 
 
 # Running again.

@@ -224,6 +224,20 @@ def test_a_start_like_a_job_takes_its_settings_and_the_options_given(service: Ba
     assert "is not a job id" in refused("preview", "--like", "x")
 
 
+def test_items_are_listed_by_code_and_retries_are_named(service: BackfillService) -> None:
+    job = told("start", *RANGE)["jobId"]
+    run_to_the_end(service, failing=["F", "02"])
+    assert told("items", job, "--code", "SERVER_ERROR,TIMEOUT", "--district", "F")["total"] == 2
+    assert told("items", job, "--code", "TIMEOUT")["total"] == 0
+    assert told("items", job, "--newest-first")["items"] == told("items", job)["items"][::-1]
+    retry = told("retry", job, "--district", "F")["jobId"]
+    run_to_the_end(service)
+    text = said("status", job)
+    assert f"retried by {retry}" in text
+    assert "completed, 2 of 2 failed items recovered" in " ".join(text.split())
+    assert "still failed" in text
+
+
 def test_status_says_where_nothing_is_running(service: BackfillService) -> None:
     assert said("status") == "No job is running.\n"
     assert told("status") is None

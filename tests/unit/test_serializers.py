@@ -117,6 +117,8 @@ LISTED: dict[str, Any] = {
     "retryOf": None,
     "result": None,
     "error": None,
+    "stillFailedItems": 1,
+    "retries": [],
     "note": None,
     "notes": [],
     "rateLimiter": {
