@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -14,16 +14,19 @@ from adminui.forms import parse_districts
 from backfill.domain import (
     Cadence,
     JobFilter,
+    JobOutcome,
     JobType,
     OutcomeFilter,
     OutcomeKind,
     ProgramYear,
     Status,
+    is_one_line,
     parsed_district,
 )
 from backfill.errors import InvalidRequest
 
 LARGEST_PAGE = 100_000
+_LONGEST_TEXT = 200
 
 
 class _Page(Protocol):
@@ -39,10 +42,32 @@ PageT = TypeVar("PageT", bound=_Page)
 
 
 def job_filter(query: QueryDict) -> JobFilter:
+    """The filter of the history. `status` is a status, or an outcome that is no status."""
+    statuses = query.getlist("status")
+    since, until = _day(query, "since"), _day(query, "until")
     return JobFilter(
-        statuses=frozenset(Status(text) for text in query.getlist("status") if text in set(Status)),
+        statuses=frozenset(Status(text) for text in statuses if text in set(Status)),
+        outcomes=frozenset(JobOutcome(text) for text in statuses if text in set(JobOutcome) - set(Status)),
         job_types=frozenset(JobType(text) for text in query.getlist("type") if text in set(JobType)),
+        created_from=datetime.combine(since, time(), UTC) if since else None,
+        created_to=datetime.combine(until, time(), UTC) + timedelta(days=1) if until else None,
+        created_by=_line(query, "by"),
+        text=_line(query, "q"),
     )
+
+
+def _day(query: QueryDict, name: str) -> date | None:
+    """A date on which a job can have been created."""
+    try:
+        day = date.fromisoformat(query.get(name, ""))
+    except ValueError:
+        return None
+    return day if day.year in range(1970, 9000) else None
+
+
+def _line(query: QueryDict, name: str) -> str:
+    text = query.get(name, "").strip()[:_LONGEST_TEXT]
+    return text if is_one_line(text) else ""
 
 
 def page_number(query: QueryDict, name: str = "page") -> int:

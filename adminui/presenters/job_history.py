@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -18,7 +18,7 @@ from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.pagination import Pagination, paginate
 from adminui.presenters.status import history_badge
 from adminui.presenters.tables import Cell, Column, Row, Table, number_columns, row
-from backfill.domain import Job, JobFilter, Status
+from backfill.domain import Job, JobFilter, JobOutcome, Status
 
 PAGE_SIZE = 10
 
@@ -32,6 +32,11 @@ STATUSES: dict[Status, str | Promise] = {
     Status.FAILED: gettext_lazy("Failed"),
     Status.CANCELLED: gettext_lazy("Cancelled"),
 }
+OUTCOMES: dict[JobOutcome, str | Promise] = {
+    JobOutcome.SUCCEEDED: gettext_lazy("Completed without failures"),
+    JobOutcome.COMPLETED_WITH_FAILURES: gettext_lazy("Completed with failures"),
+}
+"""Outcomes that are no status."""
 
 _MAX_CAUSES = 2
 _NOTE_CHARS = 120
@@ -42,6 +47,12 @@ class JobHistory:
     table: Table
     statuses: list[Choice]
     types: list[Choice]
+    since: str
+    until: str
+    by: str
+    operators: list[str]
+    """Names on this page, as suggestions."""
+    text: str
     is_filtered: bool
     pages: Pagination
 
@@ -125,13 +136,26 @@ def _with_count(name: str | Promise, items: int) -> str:
 def job_history(
     jobs: Sequence[Job], total: int, wanted: JobFilter, number: int, now: datetime, *, can_start: bool = False
 ) -> JobHistory:
-    status = next(iter(wanted.statuses), None)
+    status = next(iter([*wanted.statuses, *wanted.outcomes]), None)
     job_type = next(iter(wanted.job_types), None)
-    filters = {"status": status or "", "type": job_type or ""}
+    until = wanted.created_to - timedelta(days=1) if wanted.created_to else None
+    filters = {
+        "status": status or "",
+        "type": job_type or "",
+        "since": f"{wanted.created_from:%Y-%m-%d}" if wanted.created_from else "",
+        "until": f"{until:%Y-%m-%d}" if until else "",
+        "by": wanted.created_by,
+        "q": wanted.text,
+    }
     return JobHistory(
         table=job_table(jobs, now, can_start=can_start),
-        statuses=choices(STATUSES, status),
+        statuses=choices({**STATUSES, **OUTCOMES}, status),
         types=choices(formatting.JOB_TYPES, job_type),
-        is_filtered=bool(status or job_type),
+        since=filters["since"],
+        until=filters["until"],
+        by=wanted.created_by,
+        operators=sorted({job.created_by for job in jobs}),
+        text=wanted.text,
+        is_filtered=any(filters.values()),
         pages=paginate(number, PAGE_SIZE, rows=len(jobs), total=total, filters=filters),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -115,8 +116,17 @@ def history(request: HttpRequest) -> HttpResponseBase:
     found = history_presenter.job_history(jobs, total, wanted, number, responses.now(), can_start=can_start)
     context: Mapping[str, Any] = {"history": found, "retention_days": responses.get_service().config.retention.days}
     response = responses.render_fragment(request, "admin/backfill/history.html", context)
-    response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
+    url = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
+    is_refresh = request.headers.get("HX-Trigger") == "bf-history"  # a job ended; the user did nothing
+    if not is_refresh and not _is_current(request, url):
+        response["HX-Push-Url"] = f"{url}#history"
     return response
+
+
+def _is_current(request: HttpRequest, url: str) -> bool:
+    """Whether the browser shows this URL."""
+    shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return shown._replace(scheme="", netloc="", fragment="").geturl() == url
 
 
 def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> card_presenter.JobCard:

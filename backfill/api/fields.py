@@ -20,7 +20,8 @@ PRINTABLE_PATTERN = "^[ -~]+$"
 DISTRICT_PATTERN = "^ *(0*[1-9][0-9]{0,3}|[A-Za-z]) *$"
 DISTRICT_OR_SUMMARY_PATTERN = f"^all$|{DISTRICT_PATTERN}"
 _NOTE_CHARACTER = r"[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]"
-_NOTE = f"^{_NOTE_CHARACTER}*$"
+LINE_PATTERN = f"^{_NOTE_CHARACTER}*$"
+"""A text without control characters and line breaks."""
 _NOTE_WITH_TEXT = rf"^{_NOTE_CHARACTER}*[!-~]{_NOTE_CHARACTER}*$"
 """A sufficient form of a note that is not empty."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -106,7 +107,7 @@ class NoteFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 
 
 def note_schema(*, is_required: bool = False) -> dict[str, Any]:
-    return {"type": "string", "maxLength": LONGEST_NOTE, "pattern": _NOTE_WITH_TEXT if is_required else _NOTE}
+    return {"type": "string", "maxLength": LONGEST_NOTE, "pattern": _NOTE_WITH_TEXT if is_required else LINE_PATTERN}
 
 
 class StrictChoiceField(serializers.ChoiceField):

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from backfill.api import path_parameters
 from backfill.api.fields import (
     DISTRICT_OR_SUMMARY_PATTERN,
+    LINE_PATTERN,
     StrictSerializer,
     note_schema,
     parsed,
@@ -25,7 +26,16 @@ from backfill.api.fields import (
     printable,
     refuse,
 )
-from backfill.domain import JobType, OutcomeKind, ProgramYear, Status, parsed_district, parsed_note
+from backfill.domain import (
+    JobOutcome,
+    JobType,
+    OutcomeKind,
+    ProgramYear,
+    Status,
+    is_one_line,
+    parsed_district,
+    parsed_note,
+)
 from backfill.errors import InvalidDateRange, InvalidRequest
 
 LARGEST_PAGE = 100
@@ -169,6 +179,21 @@ class InstantParameter(Parameter):
             )
 
 
+class LineParameter(Parameter):
+    """A text of one line."""
+
+    def __init__(self, longest: int, **options: Any) -> None:
+        self.longest = longest
+        super().__init__({"type": "string", "maxLength": longest, "pattern": LINE_PATTERN}, **options)
+
+    def to_internal_value(self, data: str) -> str:
+        if len(data) > self.longest:
+            refuse(f"must not be longer than {self.longest} characters")
+        if not is_one_line(data):
+            refuse("must be one line without control characters")
+        return data.strip()
+
+
 class NoteParameter(Parameter):
     """The domain validates the text."""
 
@@ -201,6 +226,9 @@ class PageQuery(StrictSerializer):
 class JobListQuery(PageQuery):
     status = EnumListParameter(Status, source="statuses")
     jobType = EnumListParameter(JobType, source="job_types")
+    outcome = EnumListParameter(JobOutcome, source="outcomes")
+    createdBy = LineParameter(150, source="created_by", help_text="The name of the operator.")
+    q = LineParameter(200, source="text", help_text="The beginning of the job id, or a part of a note.")
     createdFrom = InstantParameter(source="created_from", help_text="A date or a time; UTC unless it has an offset.")
     createdTo = InstantParameter(
         source="created_to", is_end=True, help_text="A date, which is included, or a time, which is excluded."

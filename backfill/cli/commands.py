@@ -21,6 +21,7 @@ from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import (
     Job,
     JobFilter,
+    JobOutcome,
     JobRequest,
     JobType,
     Outcome,
@@ -128,6 +129,9 @@ class Commands:
         job_filter = JobFilter(
             statuses=arguments.several_of(Status, self._options["status"], "--status"),
             job_types=arguments.several_of(JobType, self._options["type"], "--type"),
+            outcomes=arguments.several_of(JobOutcome, self._options["outcome"], "--outcome"),
+            created_by=self._options["created_by"],
+            text=self._options["search"],
         )
         page = self._service.jobs(job_filter, limit=limit, offset=offset)
         now = datetime.now(UTC)

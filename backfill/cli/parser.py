@@ -33,6 +33,10 @@ def add_arguments(parser: CommandParser) -> None:
     jobs = command("list", "List jobs, newest first.", _json(), _page())
     jobs.add_argument("--status", action="append", default=[], help=_REPEATABLE_LIST)
     jobs.add_argument("--type", action="append", default=[], help=_REPEATABLE_LIST)
+    outcomes = "succeeded, completed-with-failures, failed or cancelled"
+    jobs.add_argument("--outcome", action="append", default=[], help=f"{outcomes}; {_REPEATABLE_LIST}")
+    jobs.add_argument("--created-by", metavar="NAME", default="", help="the operator who started the jobs")
+    jobs.add_argument("--search", metavar="TEXT", default="", help="the beginning of the job id, or a part of a note")
     items = command("items", "List the outcomes of the items of a job.", _job(), _json(), _page())
     items.add_argument("--district", metavar="ID")
     items.add_argument("--outcome", help="processed, failed or skipped")

@@ -38,7 +38,7 @@ from backfill.domain.ledger import (
     kinds_in,
 )
 from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
-from backfill.domain.note import LONGEST_NOTE, MOST_NOTES, Note, parsed_note, required_note
+from backfill.domain.note import LONGEST_NOTE, MOST_NOTES, Note, is_one_line, parsed_note, required_note
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.progress_counter import ProgressCounter
@@ -167,6 +167,7 @@ __all__ = [
     "hold_event",
     "is_alive",
     "is_month_end",
+    "is_one_line",
     "job_changes",
     "kinds_in",
     "limit_changes",

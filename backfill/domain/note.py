@@ -28,13 +28,18 @@ class Note:
     text: str
 
 
+def is_one_line(text: str) -> bool:
+    """Whether a text has no control characters, line breaks or surrogates."""
+    return not any(char in _BIDI_CONTROLS or unicodedata.category(char) in _FORBIDDEN for char in text)
+
+
 def parsed_note(text: str) -> str:
     """The note without surrounding spaces; an empty text is no note. Raises InvalidRequest for `note`."""
     if len(text) > LONGEST_NOTE:
         raise InvalidRequest(
             {"note": [f"note must not be longer than {LONGEST_NOTE} characters; it has {len(text):,}."]}
         )
-    if any(char in _BIDI_CONTROLS or unicodedata.category(char) in _FORBIDDEN for char in text):
+    if not is_one_line(text):
         raise InvalidRequest({"note": ["note must be one line without control characters."]})
     return text.strip()
 

@@ -35,6 +35,7 @@ FORM = {
     "cadence": "daily",
     "skip_existing": "on",
 }
+REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 30), end_date=date(2024, 1, 31))
 HTMX = {"HX-Request": "true"}
 OWN_COLUMNS = re.compile(r'"(django_session|auth_user|auth_permission|auth_group)"')
 
@@ -315,6 +316,57 @@ def test_the_newest_items_come_first_while_a_job_runs(served: BackfillService, o
     claim.finish(now)
     page = text_of(operator.get(f"{SECTION}jobs/{job}/"))
     assert re.findall(r'data-label="District">\s*District (\S+)', page)[:3] == ["1", "2", "F"]
+
+
+def test_the_history_is_filtered_and_the_filter_is_in_the_address(served: BackfillService, operator: Client) -> None:
+    """R6.3"""
+    ann, bob = (Actor(name, Channel.CLI) for name in ("ann", "bob"))
+    partly = served.start(REQUEST, by=ann, note="the close of May").job.id
+    run_to_the_end(served, failing=["F"])
+    good = served.start(REQUEST, by=bob).job.id
+    run_to_the_end(served)
+    today, tomorrow = (f"{datetime.now(UTC) + timedelta(days=n):%Y-%m-%d}" for n in (0, 1))
+
+    def found(query: str) -> set[UUID]:
+        response = operator.get(f"{SECTION}history/?{query}", headers=HTMX)
+        return {job for job in (partly, good) if f"bf-row-{job}" in text_of(response)}
+
+    assert found("status=completed") == {partly, good}
+    assert found("status=completed-with-failures") == {partly}
+    assert found("status=succeeded") == {good}
+    assert found("by=bob") == {good}
+    assert found("q=Close+of") == found(f"q={str(partly)[:8]}") == {partly}
+    assert found(f"since={today}&until={today}") == {partly, good}
+    assert found(f"since={tomorrow}") == found("until=2020-01-01") == set()
+    assert found("since=x&until=9999-12-31&q=%00&by=%0A&status=x&page=x") == {partly, good}, "wrong values are ignored"
+    page = text_of(operator.get(f"{SECTION}?by=ann&q=close&status=completed-with-failures"))
+    assert re.search(r'name="by"\s+id="bf-filter-by"\s+value="ann"', page)
+    assert re.search(r'value="completed-with-failures"\s+selected', page)
+    assert "bf-clear-filter" in page
+    query = "status=completed-with-failures&by=ann"
+    response = operator.get(f"{SECTION}history/?{query}&since=&q=", headers=HTMX)
+    assert response["HX-Push-Url"] == f"{SECTION}?{query}#history"
+    shown = {"HX-Current-URL": f"http://testserver{SECTION}?{query}#history"}
+    for headers in (shown, {"HX-Trigger": "bf-history"}):
+        response = operator.get(f"{SECTION}history/?{query}", headers={**HTMX, **headers})
+        assert "HX-Push-Url" not in response, "the address does not change"
+
+
+def test_any_page_of_a_long_history_can_be_selected(served: BackfillService, operator: Client) -> None:
+    for number in range(81):
+        at = datetime.now(UTC) - timedelta(days=number)
+        served.storage.jobs.create(
+            JobFactory.build(status=Status.COMPLETED, created_at=at, ended_at=at, created_by="ann"),
+            PlanFactory.build(),
+            displace=lambda _: None,
+        )
+    page = text_of(operator.get(f"{SECTION}?by=ann&page=4"))
+    assert "31 to 40 of 81" in page
+    form = page[page.index("bf-go-to-page") :]
+    assert re.search(r'type="hidden" name="by" value="ann"', form)
+    assert re.search(r'max="9"\s+value="4"', form)
+    assert "81 to 81 of 81" in text_of(operator.get(f"{SECTION}history/?by=ann&page=50", headers=HTMX))
+    assert "bf-go-to-page" not in text_of(operator.get(f"{SECTION}?status=failed"))
 
 
 def test_a_note_is_entered_in_each_dialog_and_shown_with_the_job(served: BackfillService, operator: Client) -> None:

@@ -449,6 +449,36 @@ def test_a_parameter_that_is_wrong_is_named(api: CheckedClient, query: str) -> N
     assert list(error["details"]) == [query.partition("=")[0]]
 
 
+def test_jobs_are_listed_by_operator_outcome_and_text(
+    api: CheckedClient, served: BackfillService, client_for: Callable[..., CheckedClient]
+) -> None:
+    """R6.3"""
+    other = client_for("view_backfilljob", "add_backfilljob")
+    partly = started(api, note="the close of May")["jobId"]
+    run_to_the_end(served, failing=["F"])
+    failed = started(other)["jobId"]
+    run_to_the_end(served, failing=["01", "02", "F"])
+    good = started(api)["jobId"]
+    run_to_the_end(served)
+    cancelled = started(api, note="by mistake")["jobId"]
+    api.delete(f"{START}/{cancelled}")
+
+    def listed(query: str) -> list[str]:
+        return [job["jobId"] for job in api.get(f"{START}/jobs?{query}").json()["jobs"]]
+
+    assert listed("outcome=completed-with-failures") == [partly]
+    assert listed("outcome=succeeded,cancelled") == [cancelled, good]
+    assert listed("outcome=failed") == [failed]
+    assert listed("createdBy=alice") == [cancelled, good, partly]
+    assert listed("createdBy=alice&outcome=succeeded&status=completed") == [good]
+    assert listed("q=CLOSE+of") == [partly]
+    assert listed(f"q={good[:10]}") == [good]
+    assert listed("q=%C3%89t%C3%A9") == []
+    assert len(listed("q=&createdBy=")) == 4
+    for query in ("outcome=bad", "q=a%0Ab", f"q={'x' * 201}", "createdBy=a%00b", "q=a&q=b"):
+        refused(api.get(f"{START}/jobs?{query}"), 400, "VALIDATION_ERROR")
+
+
 # Items.
 
 
@@ -568,7 +598,7 @@ def test_a_retried_job_names_its_retries_and_what_is_still_failed(api: CheckedCl
     refused(api.post(f"{path}/retry"), 409, "NOTHING_TO_RETRY")
 
 
-# Items.
+# Items by cause, and as CSV.
 
 
 def test_items_are_filtered_by_code_and_ordered(api: CheckedClient, served: BackfillService) -> None:

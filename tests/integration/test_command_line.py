@@ -224,6 +224,23 @@ def test_a_start_like_a_job_takes_its_settings_and_the_options_given(service: Ba
     assert "is not a job id" in refused("preview", "--like", "x")
 
 
+def test_jobs_are_listed_by_outcome_operator_and_text(service: BackfillService) -> None:
+    job = told("start", *RANGE, "--note", "the close of May", "--operator", "ann")["jobId"]
+    run_to_the_end(service, failing=["F"])
+    other = told("start", *RANGE, "--operator", "bob")["jobId"]
+    run_to_the_end(service)
+    for options, found in (
+        (["--outcome", "completed-with-failures"], [job]),
+        (["--outcome", "succeeded,failed"], [other]),
+        (["--created-by", "ann"], [job]),
+        (["--search", "close OF"], [job]),
+        (["--search", other[:8], "--created-by", "bob"], [other]),
+        (["--search", "nothing"], []),
+    ):
+        assert [row["jobId"] for row in told("list", *options)["jobs"]] == found
+    assert "--outcome must be one of succeeded, completed-with-failures" in refused("list", "--outcome", "good")
+
+
 def test_items_are_listed_by_code_and_retries_are_named(service: BackfillService) -> None:
     job = told("start", *RANGE)["jobId"]
     run_to_the_end(service, failing=["F", "02"])
