@@ -75,7 +75,7 @@ def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
         return _note_dialog(request, form, job, heading=_("Pause this job?"), confirm=_("Pause"))
     job = service.pause(job_id, by=responses.actor(request), note=form.cleaned_data["note"])
     if job.status is Status.PAUSED:
-        return responses.action_done(request, _("Job paused until someone resumes it."))
+        return responses.action_done(request, _("Job paused until the job is resumed."))
     return responses.action_done(request, _("The job finishes the items in flight and then pauses."))
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from django.core.management.base import CommandParser
 
-from backfill.domain import BOUNDS
+from backfill.domain import BOUNDS, JobType
 
 HELP = (
     "Collect the history of the dashboards. Exit codes of --wait: 0 completed, 1 failed, "
@@ -105,7 +105,8 @@ def _range() -> CommandParser:
 
 def _plan() -> CommandParser:
     options = CommandParser(add_help=False, parents=[_range()])
-    options.add_argument("--type", metavar="TYPE", help="data-collection (default) or analytics-generation")
+    default, *others = JobType
+    options.add_argument("--type", metavar="TYPE", help=f"{default} (default) or {', '.join(others)}")
     options.add_argument("--cadence", metavar="CADENCE", help="daily (default), month-ends or year-ends")
     options.add_argument(
         "--skip-existing",

@@ -35,7 +35,7 @@ from backfill.domain.ledger import (
     Segment,
     SettledItems,
     SkipReason,
-    kinds_in,
+    count_kinds,
 )
 from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
 from backfill.domain.note import LONGEST_NOTE, MOST_NOTES, Note, is_one_line, parsed_note, required_note
@@ -44,7 +44,7 @@ from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, Fai
 from backfill.domain.progress_counter import ProgressCounter
 from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel, limit_text
 from backfill.domain.request_schedule import Pace, RequestSchedule, Reservation
-from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
+from backfill.domain.result import Point, Result, ResultMetadata, SnapshotMetadata
 from backfill.domain.retries import RetriedGroup, Retry, RetrySummary
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
@@ -135,7 +135,7 @@ __all__ = [
     "RequestSchedule",
     "Reservation",
     "Result",
-    "ResultFacts",
+    "ResultMetadata",
     "RetriedGroup",
     "Retry",
     "RetrySummary",
@@ -143,8 +143,8 @@ __all__ = [
     "SettledItems",
     "SkipReason",
     "Snapshot",
-    "SnapshotFacts",
     "SnapshotFilter",
+    "SnapshotMetadata",
     "Status",
     "StoredDay",
     "StoredEdition",
@@ -157,6 +157,7 @@ __all__ = [
     "WorkItem",
     "calendar_ends",
     "camel",
+    "count_kinds",
     "covered_days",
     "covered_months",
     "district_order",
@@ -169,7 +170,6 @@ __all__ = [
     "is_month_end",
     "is_one_line",
     "job_changes",
-    "kinds_in",
     "limit_changes",
     "limit_text",
     "missing_worker",

@@ -55,8 +55,8 @@ class AuditEntry:
 
 
 def job_changes(before: Job | None, after: Job) -> Changes:
-    """Changes of the fields that operators control; for a new job, all of them. `note` is the note that is new."""
-    changes = _differences(_facts_of(before) if before else {}, _facts_of(after))
+    """Return the changes of the fields that operators control; for a new job, all of them. `note` is a new note."""
+    changes = _differences(_audited_values(before) if before else {}, _audited_values(after))
     is_noted = len(after.notes) > (len(before.notes) if before else 0)
     return {**changes, "note": (None, after.note)} if is_noted else changes
 
@@ -65,7 +65,7 @@ def limit_changes(before: RateLimits, after: RateLimits) -> Changes:
     return _differences(_limits(before), _limits(after))
 
 
-def _facts_of(job: Job) -> dict[str, object]:
+def _audited_values(job: Job) -> dict[str, object]:
     config = job.config
     return {
         "status": str(job.status),

@@ -8,21 +8,29 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.browser.desk import SECTION, Desk, faults, fill_form, is_wider_than_the_window, preview, status_badge
+from tests.browser.admin_site import (
+    SECTION,
+    AdminSite,
+    axe_violations,
+    fill_form,
+    has_horizontal_overflow,
+    preview,
+    status_badge,
+)
 
 RATE = "#bf-limit-max_requests_per_minute"
 
 
-def test_a_start_keeps_to_the_limits_of_its_preview_or_says_the_difference(desk: Desk) -> None:
+def test_a_start_keeps_to_the_limits_of_its_preview_or_says_the_difference(admin_site: AdminSite) -> None:
     """R11.4, R12.2, R12.3"""
-    desk.client.set_limits(maxRequestsPerMinute=1200)
-    page = desk.open()
+    admin_site.client.set_limits(maxRequestsPerMinute=1200)
+    page = admin_site.open()
     fill_form(page, "2022-03-01", "2022-03-31")
     dialog = preview(page)
-    desk.client.set_limits(maxRequestsPerMinute=600)  # another operator
+    admin_site.client.set_limits(maxRequestsPerMinute=600)  # another operator
     dialog.get_by_role("button", name="Start backfill").click()
     expect(dialog.locator(".bf-changes")).to_contain_text("1,200 requests per minute when previewed, 600 now")
-    assert faults(page) == []
+    assert axe_violations(page) == []
     dialog.get_by_role("button", name="Back to the form").click()
 
     page.fill(RATE, "2400")
@@ -34,15 +42,15 @@ def test_a_start_keeps_to_the_limits_of_its_preview_or_says_the_difference(desk:
     expect(dialog).to_be_hidden()
     expect(page.locator("#bf-toast")).to_contain_text("Job created")
     limits = [
-        desk.client.get("/api/admin/backfill/jobs?limit=1")["jobs"][0]["config"]["rateLimits"],
-        desk.client.get("/api/admin/backfill/config/rate-limit")["config"],
+        admin_site.client.get("/api/admin/backfill/jobs?limit=1")["jobs"][0]["config"]["rateLimits"],
+        admin_site.client.get("/api/admin/backfill/config/rate-limit")["config"],
     ]
     assert [each["maxRequestsPerMinute"] for each in limits] == [2400, 600]
 
 
-def test_notes_are_given_with_actions_and_later_and_a_job_is_run_again(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    page = desk.open()
+def test_notes_are_given_with_actions_and_later_and_a_job_is_run_again(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    page = admin_site.open()
     fill_form(page, "2020-07-01", "2021-06-30")
     page.uncheck("[name=skip_existing]")
     dialog = preview(page)
@@ -58,7 +66,7 @@ def test_notes_are_given_with_actions_and_later_and_a_job_is_run_again(desk: Des
     dialog.get_by_role("button", name="Add the note").click()
     expect(dialog).to_contain_text("Enter a note.")
     expect(dialog.get_by_label("Note")).to_be_focused()
-    assert faults(page) == []
+    assert axe_violations(page) == []
     dialog.get_by_label("Note").fill("Ask <Ann> & Bob")
     dialog.get_by_role("button", name="Add the note").click()
     expect(page.locator("#bf-notes")).to_contain_text("Ask <Ann> & Bob")
@@ -81,25 +89,25 @@ def test_notes_are_given_with_actions_and_later_and_a_job_is_run_again(desk: Des
     page.locator("#bf-history tbody tr").first.get_by_role("link").first.click()
     for text in ("The close of 2021", "The dashboard is slow", "Ask <Ann> & Bob", "Wrong year"):
         expect(page.locator("#audit-log")).to_contain_text(f"Note: {text}")
-    assert faults(page) == []
+    assert axe_violations(page) == []
     page.set_viewport_size({"width": 375, "height": 800})
-    assert not is_wider_than_the_window(page)
+    assert not has_horizontal_overflow(page)
     page.goto(f"{SECTION}?status=cancelled")
-    assert faults(page) == []
-    assert not is_wider_than_the_window(page)
+    assert axe_violations(page) == []
+    assert not has_horizontal_overflow(page)
 
 
-def test_a_retried_cause_is_counted_off_and_the_rest_is_downloaded(desk: Desk, tmp_path: Path) -> None:
+def test_a_retried_cause_is_counted_off_and_the_rest_is_downloaded(admin_site: AdminSite, tmp_path: Path) -> None:
     """R5.4"""
-    desk.dashboard.play(
+    admin_site.dashboard.play(
         {"kind": "html", "times": -1, "match": "clubperformance~03~"},
         {"kind": "missing_column", "times": -1, "match": "clubperformance~02~"},
     )
-    job = desk.client.start("2022-01-01", "2022-02-28", cadence="month-ends", skipExisting=False)
-    ended = desk.client.ended(job["jobId"])
+    job = admin_site.client.start("2022-01-01", "2022-02-28", cadence="month-ends", skipExisting=False)
+    ended = admin_site.client.ended(job["jobId"])
     assert ended["progress"]["failedItems"] == 4, ended["progress"]
-    desk.dashboard.forget()
-    page = desk.open()
+    admin_site.dashboard.forget()
+    page = admin_site.open()
     expect(status_badge(page)).to_have_text("Completed, 4 failed")
     page.locator("#bf-cause-HTML_PAGE").get_by_role("button", name="Retry this group").click()
     expect(page.locator("#bf-job-status")).to_contain_text("Last job:", timeout=20_000)
@@ -111,7 +119,7 @@ def test_a_retried_cause_is_counted_off_and_the_rest_is_downloaded(desk: Desk, t
     expect(page.locator("#bf-failures-title")).to_have_text("2 of 4 failed items are still failed")
     expect(page.locator(".bf-retries")).to_contain_text("retried 2 items")
     expect(page.locator("#bf-cause-HTML_PAGE")).to_have_count(0)
-    assert faults(page) == []
+    assert axe_violations(page) == []
     page.get_by_role("link", name="List failed items").click()
     expect(page.locator("#bf-code")).to_have_value("MISSING_COLUMN")
     expect(page.locator("#items tbody tr")).to_have_count(2)
@@ -125,12 +133,12 @@ def test_a_retried_cause_is_counted_off_and_the_rest_is_downloaded(desk: Desk, t
     assert found == [("02", "MISSING_COLUMN")] * 2
 
 
-def test_filters_of_the_history_are_in_the_address_and_the_back_button_returns_to_them(desk: Desk) -> None:
+def test_filters_of_the_history_are_in_the_address_and_the_back_button_returns_to_them(admin_site: AdminSite) -> None:
     """R6.3"""
     body = {"jobType": "data-collection", "startDate": "2022-04-30", "endDate": "2022-04-30", "note": "Ledger of July"}
-    job = desk.client.created(body)
-    desk.client.ended(job["jobId"])
-    page = desk.open()
+    job = admin_site.client.created(body)
+    admin_site.client.ended(job["jobId"])
+    page = admin_site.open()
     history = page.locator("#bf-history")
     page.fill("#bf-filter-text", "ledger of JULY")
     page.click("#bf-filter")
@@ -140,7 +148,7 @@ def test_filters_of_the_history_are_in_the_address_and_the_back_button_returns_t
     page.fill("#bf-filter-by", "nobody")
     page.click("#bf-filter")
     expect(history).to_contain_text("No matching jobs")
-    assert faults(page) == []
+    assert axe_violations(page) == []
     page.go_back()
     expect(history.locator("tbody tr")).to_have_count(1)
     expect(page.locator("#bf-filter-text")).to_have_value("ledger of JULY")
