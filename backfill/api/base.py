@@ -12,7 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,7 +29,7 @@ PRIVATE = "private, no-cache"
 
 NO_STORE = {"Cache-Control": "no-store"}
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class StrictJson(JSONParser):
@@ -50,6 +50,13 @@ class StrictJson(JSONParser):
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+class CsvRenderer(BaseRenderer):
+    """Makes `Accept: text/csv` acceptable; the view streams the rows itself."""
+
+    media_type = "text/csv"
+    format = "csv"
 
 
 class AnyAccept(BaseContentNegotiation):
@@ -85,6 +92,8 @@ class ApiView(APIView):
             raise LengthRequired("Chunked bodies are not supported. Send the body with a Content-Length header.")
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        if getattr(response, "exception", False):  # errors are JSON, whatever the client accepts
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), str(JSONRenderer.media_type)
         response = super().finalize_response(request, response, *args, **kwargs)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = PRIVATE

@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from backfill.api import examples, request_serializers
 from backfill.api.query_parameters import (
     AuditQuery,
+    CancelQuery,
     CoverageQuery,
     ItemListQuery,
     JobListQuery,
@@ -109,7 +110,7 @@ start_job = _operation(
     error_texts={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
-    examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
+    examples=[*examples.REQUESTS, examples.BUSY, examples.PLAN_CHANGED, examples.INVALID],
 )
 preview_job = _operation(
     "Backfill",
@@ -146,18 +147,22 @@ cancel_job = _operation(
             CancelledJobSerializer, "The job; its status is cancelling while running items finish, otherwise cancelled."
         )
     },
-    errors=(400, 404, 409),
-    parameters=[_JOB_ID],
+    errors=(*_BODY, 404, 409),
+    description='The body may be `{"note": "…"}`, which OpenAPI cannot describe for DELETE.',
+    parameters=[_JOB_ID, CancelQuery],
 )
 change_job = _operation(
     "Backfill",
-    "lowerJobLimits",
-    "Lower the rate limits of an active job",
+    "changeJob",
+    "Lower the rate limits of an active job, or add a note to any job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
-    examples=[OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
+    examples=[
+        OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True),
+        OpenApiExample("Add a note", {"note": "The figures of May were checked by hand."}, request_only=True),
+    ],
 )
 pause_job = _operation(
     "Backfill",
@@ -165,7 +170,7 @@ pause_job = _operation(
     "Pause a job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
-    request=None,
+    request=request_serializers.NoteBody,
     parameters=[_JOB_ID],
 )
 resume_job = _operation(
@@ -181,8 +186,9 @@ list_items = _operation(
     "Backfill",
     "listItems",
     "List the settled items of a job",
-    {200: ItemPageSerializer},
+    {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
+    description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
     parameters=[_JOB_ID, ItemListQuery],
 )
 retry_job = _operation(

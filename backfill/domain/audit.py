@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     RESUMED = "resumed"
     LOWERED_LIMITS = "lowered-limits"  # of an active job
     CHANGED_LIMITS = "changed-limits"  # of the next job
+    NOTED = "noted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +55,10 @@ class AuditEntry:
 
 
 def job_changes(before: Job | None, after: Job) -> Changes:
-    """Return the changes of the fields that operators control; for a new job, all of them."""
-    return _differences(_audited_values(before) if before else {}, _audited_values(after))
+    """Return the changes of the fields that operators control; for a new job, all of them. `note` is a new note."""
+    changes = _differences(_audited_values(before) if before else {}, _audited_values(after))
+    is_noted = len(after.notes) > (len(before.notes) if before else 0)
+    return {**changes, "note": (None, after.note)} if is_noted else changes
 
 
 def limit_changes(before: RateLimits, after: RateLimits) -> Changes:

@@ -491,6 +491,6 @@ def test_the_links_of_an_ended_job_contain_only_the_possible_actions(
     api: CheckedClient, served: BackfillService
 ) -> None:
     job = start_job(api)
-    assert set(job["links"]) == {"self", "items", "cancel"}
+    assert set(job["links"]) == {"self", "items", "cancel", "again"}
     run_to_the_end(served)
-    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items"}
+    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items", "again"}

@@ -28,6 +28,7 @@ RULES = {
     "POST /api/admin/backfill/preview": {"startDate", "endDate"},
     "GET /api/admin/backfill/coverage": {"from", "to"},
     "GET /api/admin/backfill/jobs": {"createdFrom", "createdTo"},
+    "PATCH /api/admin/backfill/{jobId}": {"rateLimits"},
     "GET /api/snapshots": {"from"},
     "GET /api/analytics/series/{district}": {"programYear"},
     "PATCH /api/admin/backfill/config/rate-limit": {"minDelayMs"},
