@@ -9,9 +9,11 @@ from rest_framework.response import Response
 
 from backfill.api import path_parameters, request_serializers, schema
 from backfill.api.base import ApiViewSet, is_known, unchanged
+from backfill.api.calendar_access import calendar_access, prefers_async, progress_response, varies_by_preference
 from backfill.api.permissions import START, STEER
 from backfill.api.query_parameters import ItemListQuery, JobListQuery, parsed_page_query, parsed_query
 from backfill.domain import Job, JobFilter, OutcomeFilter, Status
+from backfill.errors import CalendarIncomplete
 from backfill.serializers.items import ItemPageSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
 from backfill.serializers.previews import PreviewResponseSerializer
@@ -43,14 +45,22 @@ class Jobs(ApiViewSet):
             request_serializers.job_request(request),
             by=self.actor,
             idempotency_key=request_serializers.idempotency_key(request),
+            access=calendar_access(request),
         )
         return _started_response(started)
 
     @schema.preview_job
     def preview(self, request: Request) -> Response:
         parsed_query(request)
-        preview = self.service.preview(request_serializers.job_request(request))
-        return Response(PreviewResponseSerializer.render(preview))
+        is_async = prefers_async(request)
+        access = calendar_access(request, may_read=request.user.has_perm(START), is_async=is_async)
+        try:
+            preview = self.service.preview(request_serializers.job_request(request), access)
+        except CalendarIncomplete as exc:
+            if not is_async:
+                raise
+            return varies_by_preference(progress_response(exc))
+        return varies_by_preference(Response(PreviewResponseSerializer.render(preview)))
 
     @schema.list_jobs
     def list(self, request: Request) -> Response:
@@ -109,6 +119,7 @@ class Jobs(ApiViewSet):
                 codes=codes,
                 districts=districts,
                 idempotency_key=request_serializers.idempotency_key(request),
+                access=calendar_access(request),
             )
         )
 

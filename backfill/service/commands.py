@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from backfill.domain import (
@@ -12,6 +12,8 @@ from backfill.domain import (
     Actor,
     AuditAction,
     AuditEntry,
+    CalendarAccess,
+    CalendarProgress,
     IdempotencyKey,
     Job,
     JobFilter,
@@ -40,6 +42,9 @@ from backfill.service.monitoring import ServiceStatus, service_status, worker_se
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
 from backfill.storage import Change, Page, Storage
+
+PATIENT = CalendarAccess()
+"""Waits until every page of the calendar is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,23 @@ class BackfillService:
     def _planner(self) -> Planner:
         return Planner(self.storage, self.handlers, self.config)
 
-    def preview(self, request: JobRequest) -> Preview:
-        """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
-        return self._planner.preview(request)
+    def preview(self, request: JobRequest, access: CalendarAccess = PATIENT) -> Preview:
+        """Return what a start would do. `access`: whether and how long the dashboard's calendar may be read.
 
-    def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
+        Raises InvalidRequest (and its subclasses), CalendarIncomplete, CalendarReadDenied, DashboardUnavailable.
+        """
+        return self._planner.preview(request, access)
+
+    def start(
+        self, request: JobRequest, *, by: Actor, idempotency_key: str = "", access: CalendarAccess = PATIENT
+    ) -> Started:
         """Store a pending job and wake the worker.
 
         Raises what `preview` raises, and JobConflict, PlanChanged, IdempotencyKeyReused.
         """
         self._planner.validate(request)
         key = _idempotency_key(by, idempotency_key, request.fingerprint())
-        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request), key, by)
+        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request, access), key, by)
 
     def retry(
         self,
@@ -101,17 +111,19 @@ class BackfillService:
         codes: Collection[str] = (),
         districts: Collection[str] = (),
         idempotency_key: str = "",
+        access: CalendarAccess = PATIENT,
     ) -> Started:
         """Start a job of the failed items of an ended job, or of those with the given codes or districts.
 
-        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable, IdempotencyKeyReused.
+        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, CalendarIncomplete, DashboardUnavailable,
+        IdempotencyKeyReused.
         """
         job = self.job(job_id)
         districts = {parsed_district(district, "districts") for district in districts}
         retried = {"retryOf": str(job_id), "codes": sorted(codes), "districts": sorted(districts)}
         key = _idempotency_key(by, idempotency_key, stable_digest(retried))
         return self._find_idempotent(key) or self._create(
-            lambda: self._planner.retry(job, codes, districts), key, by, retry_of=job_id
+            lambda: self._planner.retry(job, codes, districts, access), key, by, retry_of=job_id
         )
 
     def _create(
@@ -170,6 +182,18 @@ class BackfillService:
                 f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key."
             )
         return Started(job, is_new=False)
+
+    def read_calendar(self, first: date | None, last: date | None, access: CalendarAccess) -> CalendarProgress:
+        """Read the calendar pages of a range that are not stored yet; the default range is that of the coverage.
+
+        The progress counts every month of the range. Raises InvalidDateRange, CalendarIncomplete,
+        DashboardUnavailable.
+        """
+        coverage = self.history.coverage(first, last, self.now().date())
+        unknown, months = coverage.unknown_months, len(coverage.months)
+        for handler in self.handlers.values():
+            handler.read_calendar(unknown, access, known=months - len(unknown))
+        return CalendarProgress(needed=months, stored=months)
 
     # Jobs.
 

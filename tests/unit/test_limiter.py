@@ -407,13 +407,33 @@ def test_a_preview_gives_up_at_once_where_the_dashboard_asked_for_a_longer_rest(
         ask(limiter_of(storage, max_wait=1))
 
 
-def test_a_preview_gives_up_at_once_where_others_have_the_time_and_reserves_nothing() -> None:
-    storage = MemoryStorage()
+def test_a_preview_waits_for_the_time_that_others_have_reserved_and_reserves_one_request() -> None:
+    """R12.1"""
+    storage, began = MemoryStorage(), clock.monotonic()
     storage.control.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
-    before = storage.control.schedule
-    with pytest.raises(DashboardUnavailable, match="Other processes are using the request rate"):
-        ask(limiter_of(storage, max_wait=1))
-    assert storage.control.schedule == before
+    limiter = limiter_of(storage, max_wait=1)
+    ask(limiter)
+    assert clock.monotonic() - began == pytest.approx(120, abs=0.1)
+    reserved = storage.control.schedule.free_at(clock.now()) - clock.now()
+    assert reserved <= limiter.limits.interval + timedelta(seconds=0.11)
+
+
+def test_a_preview_that_nobody_waits_for_stops_to_wait_for_its_turn() -> None:
+    storage, began = MemoryStorage(), clock.monotonic()
+    storage.control.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
+    limiter = limiter_of(storage, max_wait=1, is_wanted=lambda: clock.monotonic() < began + 10)
+    with pytest.raises(Stopped):
+        ask(limiter)
+    assert clock.monotonic() - began <= 15
+
+
+def test_a_preview_leaves_turns_to_others_between_its_starts() -> None:
+    limiter = limiter_of(MemoryStorage(), max_wait=1)
+    limiter.leave_turns(4)
+    ask(limiter)
+    began = clock.monotonic()
+    ask(limiter)
+    assert clock.monotonic() - began == pytest.approx(5 * limiter.limits.interval.total_seconds(), rel=0.01)
 
 
 def test_a_preview_gives_up_once_it_is_held_for_longer_than_its_patience() -> None:

@@ -563,8 +563,8 @@ def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
     service = Service()
     failed = service.ended(*FAILED)
 
-    def retry(**narrowed: list[str]) -> Job:
-        return service.retry(failed.id, by=ANN, idempotency_key="k", **narrowed).job
+    def retry(codes: list[str], districts: list[str]) -> Job:
+        return service.retry(failed.id, by=ANN, idempotency_key="k", codes=codes, districts=districts).job
 
     job = retry(codes=["TIMEOUT"], districts=["01", "F"])
     assert retry(districts=["F", "01"], codes=["TIMEOUT"]).id == job.id

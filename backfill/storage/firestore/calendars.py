@@ -1,13 +1,14 @@
-"""Calendar months in Firestore: a document each."""
+"""Calendar months in Firestore, a document each, and the claim of the process that reads them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import CalendarMonth
-from backfill.storage.firestore.database import Attempt, Database, answering
+from backfill.domain import CalendarClaim, CalendarMonth
+from backfill.storage.firestore.database import Attempt, Database, answering, plain
 from backfill.storage.ports import CalendarStorage
 
 
@@ -54,3 +55,29 @@ class FirestoreCalendarStorage(CalendarStorage):
 
         with answering():
             self._database.decide(attempt)
+
+    def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
+        def attempt(trying: Attempt) -> CalendarClaim:
+            seen = trying.read(self._database.document("state", "calendar_claim"))
+            value = seen.to_dict() or {}
+            before = CalendarClaim(
+                owner=value.get("owner", ""),
+                since=plain(value.get("since")),
+                expires_at=plain(value.get("expires_at")),
+                wanted_at=plain(value.get("wanted_at")),
+            )
+            after = change(before)
+            if after == before or trying.has_come_through(seen):
+                return after
+            changed = {
+                "owner": after.owner,
+                "since": after.since,
+                "expires_at": after.expires_at,
+                "wanted_at": after.wanted_at,
+            }
+            trying.write(seen, trying.marked(seen, changed))
+            trying.commit()
+            return after
+
+        with answering():
+            return self._database.decide(attempt)

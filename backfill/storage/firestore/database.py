@@ -1,6 +1,6 @@
 """What every part of the adapter needs of Firestore: paths, reads, changes that are decided by preconditions, errors.
 
-    {prefix}/v1/state/{slot, limits, timeline, totals, worker}     one document each
+    {prefix}/v1/state/{slot, limits, timeline, totals, worker, calendar_claim}     one document each
     {prefix}/v1/jobs/{job id}/segments/{number}                    the ledger beside its job
     {prefix}/v1/plans/{job id}
     {prefix}/v1/audit/{entry id}
