@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from adminui import query_parameters, responses
+from adminui import calendar_reading, query_parameters, responses
 from adminui.forms import LimitsForm
 from adminui.permissions import CHANGE
 from adminui.presenters import formatting
@@ -80,6 +80,11 @@ def lower_limits(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Start a job of the failed items, or of those with the given causes."""
     service = responses.get_service()
-    started = service.retry(job_id, by=responses.actor(request), codes=query_parameters.retry_codes(request.POST))
+    started = service.retry(
+        job_id,
+        by=responses.actor(request),
+        codes=query_parameters.retry_codes(request.POST),
+        access=calendar_reading.access(request),
+    )
     items = formatting.items(started.job.progress.total_items)
     return responses.action_done(request, _("Job created with %(items)s.") % {"items": items}, focus_status=True)

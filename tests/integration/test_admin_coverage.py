@@ -59,7 +59,9 @@ def test_the_table_says_the_same_and_leads_to_a_filled_form(
 
 
 def test_an_empty_store_says_what_to_do(served: BackfillService, operator: Client) -> None:
-    assert operator.get(MAP).json() == {"isEmpty": True}
+    answer = operator.get(MAP).json()
+    assert answer["isEmpty"]
+    assert "months are unknown" in answer["unknown"]
     assert "Nothing is stored yet" in operator.get(TABLE).content.decode()
 
 

@@ -244,6 +244,7 @@ class CalendarReader:
                 "needed": progress.needed,
                 "stored": progress.stored,
                 "estimatedSecondsLeft": ceil(progress.seconds_left),
+                **({"reason": reason} if reason else {}),
             },
             retry_after=RETRY_AFTER,
         )
