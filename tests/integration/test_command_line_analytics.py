@@ -108,7 +108,7 @@ def test_coverage_of_an_empty_store_says_how_to_begin(
 
 def test_coverage_as_json_is_the_shape_of_http(computed: BackfillService) -> None:
     shape = without_metadata(told("coverage", "--from", "2024-01-01", "--to", "2024-01-31"))["coverage"]
-    assert set(shape) == {"startDate", "endDate", "months", "gaps"}
+    assert set(shape) == {"startDate", "endDate", "months", "gaps", "unknownMonths"}
     assert shape["months"][0]["districts"]["91"] == "analytics"
 
 
