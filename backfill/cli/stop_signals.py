@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.5
 
 
 class StopSignals:
-    """Within the context, SIGINT and SIGTERM end `wait` and interrupt nothing else."""
+    """Context in which SIGINT and SIGTERM end `wait` and interrupt nothing else."""
 
     def __init__(self) -> None:
         # SimpleQueue.put is reentrant: a signal handler may call it while the same thread is in get.

@@ -127,9 +127,12 @@ class Runner:
                 self._apply_lowered_limits()
                 self._start_items()
             is_done = not self._in_flight and (status in _DRAINING or self._work_queue.is_empty)
-            if is_done and self._is_storing and not self._claim.unwritten:
-                return True
-            self._take_results()
+            if is_done and self._is_storing:
+                if not self._claim.unwritten:
+                    return True
+                self._record()  # no item follows whose outcome could be written with these
+            else:
+                self._take_results()
         return False
 
     def _abort_overdue(self, status: Status) -> None:
@@ -263,7 +266,7 @@ class Runner:
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
         is_renewal_due = self._is_due(self._policy.renew_after.total_seconds())
-        if (has_news and self._is_due(self._claim.record_after)) or is_renewal_due:
+        if (has_news and self._is_due(self._claim.record_interval)) or is_renewal_due:
             self._record()
         elif self._monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
             self._last_look = self._monotonic()

@@ -8,36 +8,36 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.desk import Desk, faults, fill_form
+from tests.browser.admin_site import AdminSite, axe_violations, fill_form
 
 PROGRESS = re.compile(r"^Reading the dashboard's calendar: \d+ of 12 pages, about \d+ s left$")
 
 
 @pytest.fixture(scope="module")
-def new_desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def new_site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminSite]:
     """A site that knows nothing of the calendar."""
-    with Desk.opened(browser, tmp_path_factory.mktemp("calendar")) as desk:
-        yield desk
+    with AdminSite.opened(browser, tmp_path_factory.mktemp("calendar")) as site:
+        yield site
         # htmx reports a request that is aborted on purpose in the console.
-        assert [text for text in desk.troubles if not re.search("htmx:(sendAbort|afterRequest)", text)] == []
+        assert [text for text in site.errors if not re.search("htmx:(sendAbort|afterRequest)", text)] == []
 
 
-def pages_requested(desk: Desk) -> int:
-    return sum("Club.aspx" in request["path"] for request in desk.dashboard.log())
+def pages_requested(site: AdminSite) -> int:
+    return sum("Club.aspx" in request["path"] for request in site.dashboard.log())
 
 
-def test_a_preview_shows_the_pages_that_are_read_and_stops_when_it_is_aborted(new_desk: Desk) -> None:
+def test_a_preview_shows_the_pages_that_are_read_and_stops_when_it_is_aborted(new_site: AdminSite) -> None:
     """R11.4"""
-    desk = new_desk
-    desk.client.set_limits(maxRequestsPerMinute=60, minDelayMs=0)
-    page = desk.open()
+    site = new_site
+    site.client.set_limits(maxRequestsPerMinute=60, minDelayMs=0)
+    page = site.open()
     fill_form(page, "2020-07-01", "2021-06-30")
     page.click("#bf-preview-button")
     progress = page.locator("#bf-calendar-progress")
     expect(progress).to_have_text(PROGRESS)
     bar = page.get_by_role("progressbar", name="Calendar pages")
     expect(bar).to_have_attribute("aria-valuenow", re.compile("^[1-9]"))
-    assert faults(page) == []
+    assert axe_violations(page) == []
     page.locator("#bf-calendar-abort").focus()
     first = progress.inner_text()
     expect(progress).not_to_have_text(first)
@@ -46,12 +46,12 @@ def test_a_preview_shows_the_pages_that_are_read_and_stops_when_it_is_aborted(ne
     expect(page.locator("#bf-dialog")).to_be_hidden()
     expect(page.locator("#bf-preview-button")).to_be_focused()
     page.wait_for_timeout(4500)
-    stopped = pages_requested(desk)
+    stopped = pages_requested(site)
     page.wait_for_timeout(2500)
-    assert pages_requested(desk) == stopped
+    assert pages_requested(site) == stopped
     assert 2 <= stopped < 12
 
-    desk.client.set_limits()
+    site.client.set_limits()
     page.click("#bf-preview-button")
     expect(page.locator("#bf-confirm")).to_be_visible(timeout=15_000)
     expect(page.locator(".bf-plan-figures")).to_contain_text("72")
@@ -59,11 +59,11 @@ def test_a_preview_shows_the_pages_that_are_read_and_stops_when_it_is_aborted(ne
     expect(page.locator("#bf-dialog")).to_be_hidden()
 
 
-def test_unknown_months_are_hatched_on_the_map_and_their_calendar_is_read_on_request(new_desk: Desk) -> None:
+def test_unknown_months_are_hatched_on_the_map_and_their_calendar_is_read_on_request(new_site: AdminSite) -> None:
     """R9.1"""
-    desk = new_desk
-    desk.client.set_limits(maxRequestsPerMinute=300, minDelayMs=0)
-    page = desk.open()
+    site = new_site
+    site.client.set_limits(maxRequestsPerMinute=300, minDelayMs=0)
+    page = site.open()
     unknown = page.locator("#bf-unknown")
     expect(unknown).to_contain_text(re.compile(r"\d+ months are unknown"))
     page.locator("#bf-map").focus()
@@ -76,7 +76,7 @@ def test_unknown_months_are_hatched_on_the_map_and_their_calendar_is_read_on_req
     page.locator("#bf-calendar-abort").click()
     expect(page.locator("#bf-dialog")).to_be_hidden()
     expect(unknown).to_be_visible()
-    desk.client.set_limits()
+    site.client.set_limits()
     page.click("#bf-read-calendar")
     expect(unknown).to_be_hidden(timeout=60_000)
     expect(page.locator("#bf-dialog")).to_be_hidden()

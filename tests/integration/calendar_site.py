@@ -36,7 +36,7 @@ class PagesDashboard(ScriptedDashboard):
         """Pages are short."""
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
-        self.asked_pages.append((month_end, is_archived))
+        self.page_requests.append((month_end, is_archived))
         time.sleep(self.seconds)
         return a_page(month_end, month_end + timedelta(days=8))
 

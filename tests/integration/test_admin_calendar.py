@@ -65,7 +65,7 @@ def test_a_preview_shows_the_progress_and_repeats_the_form_until_the_plan_is_the
         assert progress_of(answer.content.decode()) > (stored, 0)
     assert answer.status_code == 200
     assert "Starts exactly this plan" in answer.content.decode()
-    assert len(site.dashboard.asked_pages) == 12
+    assert len(site.dashboard.page_requests) == 12
 
 
 def test_without_scripts_the_progress_is_a_page_with_a_button_that_continues(

@@ -55,7 +55,7 @@ def test_a_preview_that_is_to_respond_early_returns_the_progress_and_continues_w
         answers.append(post(api, PREVIEW, YEAR, prefer))
     assert answers[-1].status_code == 200
     assert answers[-1].json()["preview"]["itemBreakdown"]["dates"][-1] == "2013-06-30"
-    assert len(slow.dashboard.asked_pages) == 12
+    assert len(slow.dashboard.page_requests) == 12
 
 
 @pytest.mark.parametrize("path", [PREVIEW, START])
@@ -73,7 +73,7 @@ def test_without_the_preference_an_incomplete_calendar_is_a_retryable_error_and_
     while (response := post(api, path, YEAR)).status_code == 503:
         pass
     assert response.status_code in {200, 201}
-    assert len(slow.dashboard.asked_pages) == 12
+    assert len(slow.dashboard.page_requests) == 12
 
 
 def test_a_start_ignores_the_preference_so_that_202_never_means_a_job(slow: CalendarSite, api: CheckedClient) -> None:
@@ -95,7 +95,7 @@ def test_a_user_who_may_only_view_reads_no_dashboard_and_previews_what_is_stored
     error = response.json()["error"]
     assert error["code"] == "PERMISSION_DENIED"
     assert "backfill.add_backfilljob" in error["message"]
-    assert site.dashboard.asked_pages == []
+    assert site.dashboard.page_requests == []
     assert post(api, PREVIEW, YEAR).status_code == 200
     assert post(viewer, PREVIEW, YEAR).status_code == 200
     assert (
@@ -138,7 +138,7 @@ def test_unknown_months_are_named_and_their_calendar_is_read_on_request(slow: Ca
 
 def test_reading_the_calendar_needs_the_permission_to_start_jobs(site: CalendarSite, client_for: ClientFor) -> None:
     assert post(client_for("view_backfilljob"), CALENDAR).status_code == 403
-    assert site.dashboard.asked_pages == []
+    assert site.dashboard.page_requests == []
 
 
 def test_a_range_of_the_calendar_that_is_wrong_is_refused(site: CalendarSite, api: CheckedClient) -> None:

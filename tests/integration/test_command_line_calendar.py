@@ -73,10 +73,10 @@ def test_an_interrupted_command_says_what_is_stored_and_the_next_one_continues(
             run(command, *PREVIEW[1:])
     assert caught.value.returncode == 130
     assert site.rests()
-    assert 3 <= len(site.dashboard.asked_pages) <= 4
+    assert 3 <= len(site.dashboard.page_requests) <= 4
     assert site.service.active() is None
     run(*PREVIEW)
-    assert len(site.dashboard.asked_pages) == 12
+    assert len(site.dashboard.page_requests) == 12
 
 
 def test_the_coverage_names_unknown_months_and_reads_their_calendar(site: CalendarSite) -> None:

@@ -61,7 +61,7 @@ class SlowDashboard(ScriptedDashboard):
         self.is_aborted = True
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
-        self.asked_pages.append((month_end, is_archived))
+        self.page_requests.append((month_end, is_archived))
         self.times.append(self.clock.monotonic())
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -73,7 +73,7 @@ class SlowDashboard(ScriptedDashboard):
 
     @property
     def months(self) -> list[date]:
-        return [month for month, _ in self.asked_pages]
+        return [month for month, _ in self.page_requests]
 
 
 class Reading:

@@ -7,7 +7,7 @@ from datetime import date
 
 from backfill.domain import CalendarClaim, CalendarMonth
 from backfill.models import StoredCalendarClaim, StoredCalendarMonth
-from backfill.storage.orm.database import answering, transacting
+from backfill.storage.orm.database import atomic, translating_errors
 from backfill.storage.ports import CalendarStorage
 
 _THE_ROW = 1
@@ -16,7 +16,7 @@ _THE_ROW = 1
 
 class OrmCalendarStorage(CalendarStorage):
     def months(self, first: date, last: date) -> list[CalendarMonth]:
-        with answering():
+        with translating_errors():
             rows = list(StoredCalendarMonth.objects.filter(month_end__range=(first, last)).order_by("month_end"))
         return [
             CalendarMonth(
@@ -32,7 +32,7 @@ class OrmCalendarStorage(CalendarStorage):
         ]
 
     def save(self, month: CalendarMonth) -> None:
-        with transacting():
+        with atomic():
             StoredCalendarMonth.objects.update_or_create(
                 month_end=month.month_end,
                 defaults={
@@ -46,7 +46,7 @@ class OrmCalendarStorage(CalendarStorage):
             )
 
     def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
-        with transacting():
+        with atomic():
             row, _ = StoredCalendarClaim.objects.select_for_update().get_or_create(pk=_THE_ROW)
             before = CalendarClaim(owner=row.owner, since=row.since, expires_at=row.expires_at, wanted_at=row.wanted_at)
             after = change(before)
