@@ -50,7 +50,7 @@ class CalendarAccess:
     report: Callable[[CalendarProgress], None] = _no_report
     """Called several times a second while the caller waits."""
     is_abandoned: Callable[[], bool] = _never
-    """Whether nobody waits for the result any more."""
+    """Whether the client no longer waits for the result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ class Waits:
         if self.is_stopped or (self.is_draining and not may_drain):
             raise Stopped("The job is stopping; the item is not processed.")
         if self._is_wanted is not None and not self._is_wanted():
-            raise Stopped("Nobody waits for this request any more.")
+            raise Stopped("No caller waits for this request any more.")
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for a change; callers check their condition again."""

@@ -322,7 +322,7 @@ class CalendarReader:
                 return
             self._read_page(call, end, reading)
         except Stopped:
-            return  # nobody waits any more, or the process stops
+            return  # no caller waits any more, or the process stops
         except BackfillError as exc:
             is_common = not isinstance(exc, DashboardError)  # such as StorageUnavailable
             self._fail(exc, None if is_common else end)
