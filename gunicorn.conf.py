@@ -1,6 +1,6 @@
 """Starts the worker in each process of gunicorn after the fork, with and without --preload.
 
-gunicorn reads this file if it is started in this folder. Another configuration file needs the same two statements.
+gunicorn reads this file if it is started in this folder. Another configuration file needs the same statements.
 """
 
 import os
@@ -9,7 +9,8 @@ import os
 os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
 
 
-def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn passes it
+def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     from backfill.apps import start_worker
 
+    os.environ["BACKFILL_SERVER_THREADS"] = str(worker.cfg.threads)  # at most half of them wait for the calendar
     start_worker()

@@ -38,6 +38,7 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "jobs/<uuid:job_id>/retry/": ("backfill_retry", job_actions.retry),
         "coverage/": ("backfill_coverage", coverage.coverage),
         "coverage/map/": ("backfill_coverage_map", coverage.coverage_map),
+        "coverage/calendar/": ("backfill_read_calendar", coverage.read_calendar),
         "results/": ("backfill_results", results.find_result),
         "results/world/": ("backfill_world", results.world),
         "results/world/<date:day>/": ("backfill_world_on", results.world),

@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from backfill.api import examples, request_serializers
 from backfill.api.query_parameters import (
     AuditQuery,
+    CalendarQuery,
     CancelQuery,
     CoverageQuery,
     ItemListQuery,
@@ -21,6 +22,7 @@ from backfill.api.query_parameters import (
 )
 from backfill.domain import ReportName
 from backfill.serializers.audit import AuditPageSerializer
+from backfill.serializers.calendar import CalendarProgressResponseSerializer
 from backfill.serializers.coverage import CoverageResponseSerializer
 from backfill.serializers.errors import ErrorSerializer
 from backfill.serializers.items import ItemPageSerializer
@@ -46,6 +48,10 @@ _ERROR_TEXTS = {
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
+_INCOMPLETE = {
+    503: "CALENDAR_INCOMPLETE after 50 s: calendar pages are missing (details say how many), and nothing was created; "
+    "repeat the request after Retry-After seconds, and it continues. Or STORAGE_UNAVAILABLE"
+}
 _BODY = (400, 411, 413, 415)
 _ALWAYS = (401, 403, 503)
 
@@ -68,6 +74,22 @@ _IF_NONE_MATCH = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description="The ETag of an earlier response. The response is 304 without a body if nothing has changed.",
+)
+_PREFER = OpenApiParameter(
+    "Prefer",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="With respond-async (RFC 7240) the response comes after at most 5 seconds: 202 with the progress if "
+    "pages of the dashboard's calendar are missing. Repeat the request after Retry-After seconds; it continues.",
+)
+_APPLIED = OpenApiParameter(
+    "Preference-Applied", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[202], description="respond-async"
+)
+_RETRY_AFTER = OpenApiParameter(
+    "Retry-After", OpenApiTypes.INT, OpenApiParameter.HEADER, response=[202, 503], description="Seconds."
+)
+_PROGRESS = OpenApiResponse(
+    CalendarProgressResponseSerializer, "Pages of the dashboard's calendar are still missing; repeat the request."
 )
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
@@ -107,7 +129,8 @@ start_job = _operation(
     "Start a job",
     _STARTED,
     errors=(*_BODY, 409, 502),
-    error_texts={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
+    error_texts=_INCOMPLETE
+    | {409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
     examples=[*examples.REQUESTS, examples.BUSY, examples.PLAN_CHANGED, examples.INVALID],
@@ -116,9 +139,15 @@ preview_job = _operation(
     "Backfill",
     "previewJob",
     "Preview a job",
-    {200: PreviewResponseSerializer},
+    {200: PreviewResponseSerializer, 202: _PROGRESS},
     errors=(*_BODY, 502),
+    error_texts=_INCOMPLETE
+    | {
+        403: "PERMISSION_DENIED: the message names the permission. If calendar pages are missing, a preview reads the "
+        "dashboard, which requires backfill.add_backfilljob. Or CSRF_FAILED"
+    },
     request=request_serializers.JobBody,
+    parameters=[_PREFER, _APPLIED, _RETRY_AFTER],
     examples=[*examples.REQUESTS, examples.PREVIEWED, examples.INVALID],
 )
 list_jobs = _operation(
@@ -197,7 +226,8 @@ retry_job = _operation(
     "Start a job of the failed items",
     _STARTED,
     errors=(*_BODY, 404, 409, 502),
-    error_texts={409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
+    error_texts=_INCOMPLETE
+    | {409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.RetryBody,
     parameters=[_JOB_ID, _KEY, _LOCATION, _REPLAYED],
     examples=[
@@ -323,6 +353,20 @@ get_coverage = _operation(
     {200: CoverageResponseSerializer},
     errors=(400,),
     parameters=[CoverageQuery],
+)
+
+read_calendar = _operation(
+    "Coverage",
+    "readCalendar",
+    "Read the calendar of months that are unknown",
+    {
+        200: OpenApiResponse(CalendarProgressResponseSerializer, "Every month of the range is known."),
+        202: _PROGRESS,
+    },
+    errors=(*_BODY, 502),
+    error_texts=_INCOMPLETE,
+    request=None,
+    parameters=[CalendarQuery, _PREFER, _APPLIED, _RETRY_AFTER],
 )
 
 _WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header is not a host of this service")
