@@ -63,17 +63,19 @@ def sample_dashboard() -> tuple[subprocess.Popen[str], str]:
 
 
 def prepare_operator() -> str:
-    """An operator who may do everything, and the token of that operator for the API."""
+    """Create an operator with all permissions. Return a new API token of the operator; earlier ones are deleted."""
     import django
 
     django.setup()
     from django.contrib.auth import get_user_model
-    from rest_framework.authtoken.models import Token
+
+    from accounts.models import ApiToken
 
     users = get_user_model().objects
     operator = users.filter(username=OPERATOR).first() or users.create_superuser(OPERATOR, password=OPERATOR)
-    token, _ = Token.objects.get_or_create(user=operator)
-    return str(token.key)
+    ApiToken.objects.filter(user=operator).delete()
+    _, key = ApiToken.objects.issue(operator, name="make run")
+    return key
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ since serving processes run no system checks.
 
 import os
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "axes",  # before accounts, whose receivers read what axes has counted
+    "accounts",  # before authtoken, whose command drf_create_token it replaces
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
@@ -88,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "backfill_site.urls"
 WSGI_APPLICATION = "backfill_site.wsgi.application"
@@ -160,6 +164,18 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 10  # of a user name from an address; accounts.lockout has the other limits
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = "accounts.lockout.lockout_parameters"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_response"
+AXES_USERNAME_CALLABLE = "accounts.lockout.user_name"
+AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a lock ends, even if the attack continues
+AXES_DISABLE_ACCESS_LOG = True  # the audit log has the failures; sign-ins would be kept for ever
+AXES_VERBOSE = False
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
@@ -177,7 +193,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -227,6 +243,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _values["BACKFILL_LOG_FORMAT"]}},
     "loggers": {
         "backfill": {"handlers": ["console"], "level": _values["BACKFILL_LOG_LEVEL"]},
+        "axes": {"handlers": ["console"], "level": "ERROR"},  # accounts.sign_in_log reports failures
         # Without this, Django reports errors by mail only if DEBUG is off.
         "django": {"handlers": ["console"], "level": "INFO" if DEBUG else "ERROR"},
     },

@@ -42,11 +42,12 @@ _ERROR_TEXTS = {
     411: "LENGTH_REQUIRED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "TOO_MANY_REQUESTS: too many unknown tokens from this address; try again after Retry-After seconds",
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
 _BODY = (400, 411, 413, 415)
-_ALWAYS = (401, 403, 503)
+_ALWAYS = (401, 403, 429, 503)
 
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # CAMELIZE_NAMES renders it as jobId
 _KEY = OpenApiParameter(

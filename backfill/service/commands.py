@@ -12,6 +12,7 @@ from backfill.domain import (
     Actor,
     AuditAction,
     AuditEntry,
+    Changes,
     IdempotencyKey,
     Job,
     JobFilter,
@@ -241,6 +242,13 @@ class BackfillService:
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
+
+    def record_account_action(self, action: AuditAction, changes: Changes, *, by: Actor) -> None:
+        """Store an audit entry of an action that changes Django's own data, such as a failed sign-in."""
+        audit_log = AuditLog(by, self.now())
+        entry = audit_log.account_action(action, changes)
+        self.storage.audit.add([entry])
+        audit_log.record_entry(entry)
 
     # Rate limits, pruning, monitoring.
 

@@ -15,9 +15,9 @@ from django.contrib.auth.models import User
 from django.db import DataError, OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import Throttled
 
+from accounts.authentication import TokenAuthentication
 from backfill.api.exception_handler import handle_exception
 from backfill.api.middleware import JsonErrors
 from backfill.errors import BackfillError, CorruptRecord, HtmlPage, LeaseLost, Stopped, StorageUnavailable
