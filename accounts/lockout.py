@@ -22,7 +22,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 ADDRESS_LIMIT = 100
-TOKEN_LIMIT = 50
+TOKEN_LIMIT = 100
 COOL_OFF: timedelta = settings.AXES_COOLOFF_TIME
 """How long a lock lasts after the last counted failure."""
 

@@ -208,6 +208,13 @@ SETTINGS = (
         proxies,
     ),
     Setting(
+        "BACKFILL_DOCS",
+        "public",
+        "Who may read `/api/docs` and `/api/schema`: `public` (everybody) or `sign-in` (users who are signed in, and "
+        "programs with a token).",
+        one_of("public", "sign-in"),
+    ),
+    Setting(
         "DATABASE_URL",
         "sqlite:///var/backfill.sqlite3",
         "SQLite or PostgreSQL (`postgres://user:password@host/name`). A relative SQLite path is relative to "

@@ -47,6 +47,11 @@ _ERROR_TEXTS = {
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
 _BODY = (400, 411, 413, 415)
+_SERVER = {
+    (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is longer than the web server accepts"),
+    (431, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The headers are larger than the web server accepts"),
+}
+"""Responses of gunicorn or nginx, which the service does not see."""
 _ALWAYS = (401, 403, 429, 503)
 
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # CAMELIZE_NAMES renders it as jobId
@@ -89,9 +94,8 @@ def _operation(
 ) -> Decorator[Any]:
     """Describes an operation with its successful responses, the given errors, and the errors of every operation."""
     texts = _ERROR_TEXTS | (error_texts or {})
-    responses = successes | {
-        status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})
-    }
+    described = {status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})}
+    responses = successes | described | _SERVER
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
@@ -325,7 +329,7 @@ health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
     summary="Check that the process responds",
-    responses={200: HealthSerializer, 400: _WRONG_HOST},
+    responses={200: HealthSerializer, 400: _WRONG_HOST, **_SERVER},
 )
 readiness = extend_schema(
     operation_id="isReady",
@@ -335,6 +339,7 @@ readiness = extend_schema(
         200: ReadinessSerializer,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 metrics = extend_schema(
@@ -345,6 +350,7 @@ metrics = extend_schema(
         (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 hidden = extend_schema(exclude=True)
