@@ -57,8 +57,10 @@ def _start_worker_of_server() -> None:
     if (uwsgi := _uwsgi()) is not None:
         _start_worker_in_uwsgi(uwsgi)
         return
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # exit handlers run: the worker returns its lease
+    if threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, lambda *_: sys.exit(0))  # exit handlers run: the worker returns its lease
     start_worker()
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -129,6 +130,8 @@ def _database(url: str) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
+        if path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            return database | _read_only(path)
         database["NAME"] = str(path)
         # IMMEDIATE: a transaction that reads before it writes waits for its turn instead of failing at once.
         # WAL: readers and the writer do not wait for each other. NORMAL keeps the order of commits through a kill.
@@ -148,6 +151,17 @@ def _database(url: str) -> dict[str, Any]:
         database["CONN_MAX_AGE"] = 60
         database["CONN_HEALTH_CHECKS"] = True
     return database
+
+
+def _read_only(path: Path) -> dict[str, Any]:
+    """Return the options of a SQLite file that this process may not write, so that reading commands work.
+
+    Without a write-ahead log no process has the file open for writing. SQLite cannot create the log to read, so it is
+    told that the file does not change.
+    """
+    is_in_use = Path(f"{path}-wal").exists()
+    uri = f"file:{quote(str(path))}?mode=ro" + ("" if is_in_use else "&immutable=1")
+    return {"NAME": uri, "OPTIONS": {"timeout": 20}}
 
 
 DATABASES = {"default": _database(_values["DATABASE_URL"])}
@@ -231,7 +245,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "text": {
+            "()": "backfill_site.log_format.TextFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "fmt": "{levelname}{name}{message}",

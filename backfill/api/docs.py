@@ -30,9 +30,10 @@ class DocumentationView(APIView):
     """A view that is public, or requires a sign-in if BACKFILL_DOCS says so."""
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        return [kind() for kind in api_settings.DEFAULT_AUTHENTICATION_CLASSES] if _requires_sign_in() else []
+        kinds: list[type[BaseAuthentication]] = api_settings.DEFAULT_AUTHENTICATION_CLASSES  # type: ignore[assignment]
+        return [kind() for kind in kinds] if _requires_sign_in() else []
 
-    def get_permissions(self) -> list[BasePermission]:  # type: ignore[override]
+    def get_permissions(self) -> list[BasePermission]:
         return [IsAuthenticated()] if _requires_sign_in() else []
 
 
@@ -61,7 +62,7 @@ class Docs(DocumentationView, SpectacularSwaggerSplitView):
     template_name = "api/docs.html"
     url_name = "openapi"
 
-    def handle_exception(self, exc: Exception) -> HttpResponseBase:
+    def handle_exception(self, exc: Exception) -> HttpResponseBase:  # type: ignore[override]
         """Send a browser that is not signed in to the sign-in page."""
         if isinstance(exc, NotAuthenticated | AuthenticationFailed):
             return redirect_to_login(self.request.get_full_path(), reverse("admin:login"))

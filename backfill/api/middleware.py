@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from csp.middleware import CSPMiddleware
 from django.core.exceptions import DisallowedHost, PermissionDenied
@@ -36,7 +37,7 @@ class SecurityHeaders:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        kinds = (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware)
+        kinds: tuple[Any, ...] = (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware)
         self._middleware = [kind(get_response) for kind in kinds]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

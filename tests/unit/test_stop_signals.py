@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a wait, whenever they come."""
+"""Ctrl-C, SIGTERM and SIGHUP end a wait, whenever they come."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from backfill.cli.stop_signals import StopSignals
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
 def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
@@ -20,7 +20,7 @@ def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
         assert time.monotonic() - began >= 0.7
 
 
-@BOTH
+@EACH
 def test_a_signal_before_the_wait_ends_it_and_every_later_one(number: signal.Signals) -> None:
     with StopSignals() as stop:
         signal.raise_signal(number)
@@ -28,7 +28,7 @@ def test_a_signal_before_the_wait_ends_it_and_every_later_one(number: signal.Sig
         assert stop.wait(0)
 
 
-@BOTH
+@EACH
 def test_a_signal_that_does_not_wake_the_thread_that_waits_ends_the_wait_soon(number: signal.Signals) -> None:
     """As one does that comes between the last look at signals and the wait: here another thread receives it."""
     with StopSignals() as stop:
@@ -38,3 +38,14 @@ def test_a_signal_that_does_not_wake_the_thread_that_waits_ends_the_wait_soon(nu
         assert stop.wait(20)
         assert time.monotonic() - began < 10
         other.join()
+
+
+def test_a_signal_that_the_process_ignores_is_still_ignored() -> None:
+    """As after `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.wait(0.6)
+    finally:
+        signal.signal(signal.SIGHUP, before)
