@@ -130,7 +130,7 @@ def _database(url: str) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
-        if path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        if os.access(path, os.R_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             return database | _read_only(path)
         database["NAME"] = str(path)
         # IMMEDIATE: a transaction that reads before it writes waits for its turn instead of failing at once.

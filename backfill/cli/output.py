@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase, BytesIO
+from io import BufferedIOBase, BytesIO, StringIO
 from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
@@ -27,7 +27,8 @@ class ConsoleOutput:
         self.is_json: bool = options.get("json", False)
         self._file: IO[str] = options.get("stdout") or sys.stdout
         self.out = _console(self._file, options)
-        self.err = _console(options.get("stderr") or sys.stderr, options)
+        # Python has no sys.stderr if it was started with a closed standard error.
+        self.err = _console(options.get("stderr") or sys.stderr or StringIO(), options)
 
     @property
     def progress(self) -> Console:

@@ -12,6 +12,7 @@ from accounts import sign_in_log
 from accounts.models import ApiToken
 from backfill.cli.arguments import actor
 from backfill.cli.formatting import minute, printable
+from backfill.cli.main import check_output_error
 from backfill.serializers.tokens import ApiTokenSerializer
 
 MAX_DAYS = 3_650
@@ -37,7 +38,10 @@ class Command(BaseCommand):
         revoking.add_argument("--operator", metavar="NAME", help="name for the audit log (default: your login name)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        getattr(self, f"_{options['command']}")(options)
+        try:
+            getattr(self, f"_{options['command']}")(options)
+        except OSError as exc:
+            check_output_error(exc)
 
     def _list(self, options: dict[str, Any]) -> None:
         tokens = ApiToken.objects.select_related("user")
