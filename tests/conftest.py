@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 from backfill.storage import Storage
 from tests import shared
 from tests.contract.backends import BACKENDS, Backend, BackendMissing
-from tests.run import FOLDERS, ROOT
+from tests.run import FOLDERS, PACED_AT_ONCE, ROOT
 
 settings.register_profile("here", deadline=None)  # a shared machine may be slow for a moment
 settings.load_profile("here")
@@ -35,14 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail tests that need the machine for themselves where others run at the same time."""
+    """Fail tests that measure where too many others run at the same time."""
     workers = getattr(item.config, "workerinput", {"workercount": 1})["workercount"]
-    if item.get_closest_marker("alone") and workers > 1:
-        pytest.fail(
-            "This test measures a pace or provokes races, so no other test may run meanwhile: use `make test`, "
-            "`pytest -n 0 -m alone`, or leave it out by `-m 'not alone'`.",
-            pytrace=False,
-        )
+    for marker, at_once in (("paced", PACED_AT_ONCE), ("alone", 1)):
+        if item.get_closest_marker(marker) and workers > at_once:
+            pytest.fail(
+                f"This test measures a pace or provokes races, so no more than {at_once} may run at a time: use "
+                f"`make test`, `pytest -n 0 -m {marker}`, or leave it out by `-m 'not {marker}'`.",
+                pytrace=False,
+            )
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
-Three pytest runs follow each other: tests that compute, one for each core; tests that mostly wait, many at a time;
-tests that measure a pace or provoke races, one at a time with nothing else running. The markers `waits` and `alone`
-say which are which. The runs share a template database and a Firestore emulator. `--cov` measures coverage in the
-first run; the other runs test processes of their own, which are not measured.
+The tests run in stages. The first stage runs two pytest runs at the same time: tests that compute, about one for each
+core, and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage runs tests that
+measure a pace or a delay (marker `paced`), three at a time. The last stage runs tests that provoke races (marker
+`alone`), one at a time. The runs share a template database and a Firestore emulator. `--cov` measures the coverage of
+the tests that compute; the other tests examine processes of their own, which are not measured.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -23,35 +26,51 @@ ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
 FOLDERS = {
     "waits": ("tests/acceptance",),
-    "alone": ("tests/acceptance", "tests/contract"),
+    "paced": ("tests/acceptance",),
+    "alone": ("tests/contract",),
 }
 """Where tests with a marker may be: few folders, because each process of a run collects all of them."""
+
+PACED_AT_ONCE = 3
+"""Tests that measure a pace use little of a core each, so that three do not disturb each other."""
 
 _COMPUTING = ("tests/unit", "tests/integration", "tests/contract", "tests/browser")
 _SLOWEST = 10
 
 
 @dataclass(frozen=True)
-class Phase:
+class Run:
+    """One pytest process with its workers."""
+
     title: str
     folders: tuple[str, ...]
     options: tuple[str, ...]
 
 
-PHASES = (
-    Phase("computing", _COMPUTING, ("-m", "not alone and not waits", "-n", str(CORES), "--dist", "load")),
-    Phase(
-        "waiting",
-        FOLDERS["waits"],
-        ("-m", "waits and not alone", "-n", str(3 * CORES), "--dist", "load", "--maxschedchunk", "1"),
+COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES + 1), "--dist", "worksteal"))
+STAGES = (
+    (
+        COMPUTING,
+        Run(
+            "waiting",
+            FOLDERS["waits"],
+            ("-m", "waits and not paced", "-n", str(4 * CORES), "--dist", "load", "--maxschedchunk", "1"),
+        ),
     ),
-    Phase("alone", FOLDERS["alone"], ("-m", "alone", "-n", "0")),
+    (
+        Run(
+            "paced",
+            FOLDERS["paced"],
+            ("-m", "paced", "-n", str(PACED_AT_ONCE), "--dist", "load", "--maxschedchunk", "1"),
+        ),
+    ),
+    (Run("alone", FOLDERS["alone"], ("-m", "alone", "-n", "0")),),
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    phase: Phase
+    run: Run
     status: int
     seconds: float
     cpu_seconds: float
@@ -65,28 +84,36 @@ def main(arguments: Sequence[str]) -> int:
     # Every process of the run would compile the project again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     shared.folder()
-    outcomes = []
-    for phase in PHASES:
-        is_measured = with_coverage and phase is PHASES[0]
-        coverage = ("--cov", "--cov-report=term") if is_measured else ("-p", "no:pytest_cov", "-p", "no:schemathesis")
-        outcomes.append(_ran(phase, (*coverage, *arguments)))
-    return _report(outcomes)
+    began = time.monotonic()
+    outcomes: list[Outcome] = []
+    for stage in STAGES:
+        with ThreadPoolExecutor(len(stage)) as pool:
+            outcomes += pool.map(lambda run: _ran(run, arguments, with_coverage=with_coverage), stage)
+        for run in stage[1:]:
+            print(f"\n{_log_of(run).read_text(errors='replace')}", flush=True)
+    return _report(outcomes, time.monotonic() - began)
 
 
-def _ran(phase: Phase, options: Sequence[str]) -> Outcome:
-    report = shared.folder() / f"{phase.title}.xml"
-    command = [sys.executable, "-m", "pytest", *phase.folders, *phase.options, f"--junitxml={report}", *options]
-    print(f"\n{phase.title}: {' '.join(command[2:])}", flush=True)
-    began, used = time.monotonic(), os.times()
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        status = process.wait()
-    except KeyboardInterrupt:
-        process.wait()  # pytest is interrupted too, and stops the servers of its tests
-        raise
-    after = os.times()
-    cpu = after.children_user + after.children_system - used.children_user - used.children_system
-    return Outcome(phase, status, time.monotonic() - began, cpu, _tests_of(report))
+def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool) -> Outcome:
+    """Run pytest. The output of the first run of a stage is shown at once; that of the others goes to a file."""
+    is_measured = with_coverage and run is COMPUTING
+    coverage = ("--cov", "--cov-report=term") if is_measured else ("-p", "no:pytest_cov", "-p", "no:schemathesis")
+    report = shared.folder() / f"{run.title}.xml"
+    options = (*run.options, f"--junitxml={report}", *coverage, *arguments)
+    command = [sys.executable, "-m", "pytest", *run.folders, *options]
+    print(f"\n{run.title}: {' '.join(command[2:])}", flush=True)
+    began = time.monotonic()
+    is_shown = any(run is stage[0] for stage in STAGES)
+    with nullcontext() if is_shown else _log_of(run).open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Outcome(run, process.returncode, time.monotonic() - began, cpu_seconds, _tests_of(report))
+
+
+def _log_of(run: Run) -> Path:
+    return shared.folder() / f"{run.title}.log"
 
 
 def _tests_of(report: Path) -> tuple[tuple[float, str], ...]:
@@ -96,20 +123,19 @@ def _tests_of(report: Path) -> tuple[tuple[float, str], ...]:
     return tuple((float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}") for case in cases)
 
 
-def _report(outcomes: Sequence[Outcome]) -> int:
+def _report(outcomes: Sequence[Outcome], seconds: float) -> int:
     print(f"\nThe {_SLOWEST} slowest tests:")
-    for seconds, name in sorted((test for outcome in outcomes for test in outcome.tests), reverse=True)[:_SLOWEST]:
-        print(f"{seconds:7.1f} s  {name}")
+    for duration, name in sorted((test for outcome in outcomes for test in outcome.tests), reverse=True)[:_SLOWEST]:
+        print(f"{duration:7.1f} s  {name}")
     print()
     for outcome in outcomes:
         verdict = "passed" if outcome.status == 0 else f"failed (pytest exited with {outcome.status})"
         print(
-            f"{outcome.phase.title:<10}{len(outcome.tests):5} tests  {outcome.seconds:6.0f} s  "
+            f"{outcome.run.title:<10}{len(outcome.tests):5} tests  {outcome.seconds:6.0f} s  "
             f"{outcome.cpu_seconds:6.0f} s CPU  {verdict}"
         )
     print(
-        f"{'total':<10}{sum(len(outcome.tests) for outcome in outcomes):5} tests  "
-        f"{sum(outcome.seconds for outcome in outcomes):6.0f} s  "
+        f"{'total':<10}{sum(len(outcome.tests) for outcome in outcomes):5} tests  {seconds:6.0f} s  "
         f"{sum(outcome.cpu_seconds for outcome in outcomes):6.0f} s CPU"
     )
     return int(any(outcome.status for outcome in outcomes))

@@ -127,9 +127,12 @@ class Runner:
                 self._apply_lowered_limits()
                 self._start_items()
             is_done = not self._in_flight and (status in _DRAINING or self._work_queue.is_empty)
-            if is_done and self._is_storing and not self._claim.unwritten:
-                return True
-            self._take_results()
+            if is_done and self._is_storing:
+                if not self._claim.unwritten:
+                    return True
+                self._record()  # no item follows whose outcome could be written with these
+            else:
+                self._take_results()
         return False
 
     def _abort_overdue(self, status: Status) -> None:

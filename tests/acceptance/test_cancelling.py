@@ -16,7 +16,7 @@ def running(client: Client) -> Json:
     return client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 5, 30, "items settle")
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_a_cancelled_job_finishes_what_is_in_flight_and_starts_nothing_more(
     sample: Dashboard,
     new_site: Callable[..., Site],

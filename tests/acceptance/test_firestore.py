@@ -48,7 +48,7 @@ def test_firestore_stops_in_the_middle_of_a_job_and_the_job_goes_on(
     assert "does not answer" in site.logs()
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     sample: Dashboard,
     new_site: Callable[..., Site],
@@ -68,7 +68,7 @@ def test_a_cancel_reaches_the_runner_by_way_of_firestore(
     assert max(float(entry["time"]) for entry in begun) < cancelled_at + 1
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_a_job_begins_at_once_where_it_is_started_and_soon_where_no_worker_was_told(
     sample: Dashboard,
     new_site: Callable[..., Site],

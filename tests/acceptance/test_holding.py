@@ -132,7 +132,7 @@ def test_a_district_that_stays_broken_fails_while_the_dashboard_answers_and_the_
 # The rate.
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
     sample: Dashboard,
     new_site: Callable[..., Site],
@@ -161,7 +161,7 @@ def test_the_rate_halves_when_the_dashboard_asks_for_less_and_grows_back(
     assert client.job(job["jobId"])["progress"]["failedItems"] == 0
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_the_limits_of_a_running_job_can_be_lowered_and_not_raised(
     sample: Dashboard,
     new_site: Callable[..., Site],

@@ -21,7 +21,7 @@ def collected(client: Client, within: float = 90, **limits: int) -> Json:
     return client.ended(job["jobId"], within)
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_starts_are_even_and_keep_to_every_limit(sample: Dashboard, new_site: Callable[..., Site]) -> None:
     """R12.4: no bursts, never more than the limit, never more at once than allowed."""
     sample.play({"kind": "latency", "times": -1, "seconds": 0.3})
@@ -39,7 +39,7 @@ def test_starts_are_even_and_keep_to_every_limit(sample: Dashboard, new_site: Ca
     assert {entry["user_agent"] for entry in exports} == {"unified-backfill-service/0.1.0 (+operator@example.org)"}
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_the_delay_between_starts_is_kept(sample: Dashboard, new_site: Callable[..., Site]) -> None:
     """R12.1: minDelayMs, where it is longer than the pace."""
     client = new_site(sample).serve()
@@ -129,7 +129,7 @@ def test_what_cannot_be_had_fails_with_its_reason_and_is_retried_as_a_group(
     assert client.ask("GET", "/api/snapshots/2025-01-31/F").status_code == 200
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_two_servers_previewing_beside_a_job_share_one_pace(
     sample: Dashboard,
     new_site: Callable[..., Site],

@@ -64,7 +64,7 @@ def test_after_kill_9_the_job_resumes_from_its_checkpoint(
     assert_whole(client, sample, ended, kills=1)
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_a_clean_stop_gives_the_lease_back_and_the_other_server_goes_on(
     sample: Dashboard,
     new_site: Callable[..., Site],
@@ -103,7 +103,7 @@ def test_the_worker_starts_in_gunicorn_however_it_loads_the_application(
     eventually(lambda: site.logs().count("is looking for jobs") == workers, 20, "each process has one worker")
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_a_preloaded_gunicorn_releases_the_lease_on_sigterm(sample: Dashboard, new_site: Callable[..., Site]) -> None:
     """R10.1: the worker runs in the child, which stops cleanly."""
     site = new_site(sample)

@@ -1,4 +1,4 @@
-"""The phases of a whole test run leave no test out and run none twice."""
+"""A whole test run leaves no test out and runs no test twice."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
-from tests.run import FOLDERS, PHASES, ROOT
+from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, STAGES
+
+RUNS = [run for stage in STAGES for run in stage]
 
 
-def phases_of(folder: str, *markers: str) -> list[str]:
+def runs_of(folder: str, *markers: str) -> list[str]:
     def is_marked(name: str, /, **_options: str | int | bool | None) -> bool:
         return name in markers
 
     found = []
-    for phase in PHASES:
-        selects = Expression.compile(phase.options[phase.options.index("-m") + 1])
-        if folder in phase.folders and selects.evaluate(is_marked):
-            found.append(phase.title)
+    for run in RUNS:
+        selects = Expression.compile(run.options[run.options.index("-m") + 1])
+        if folder in run.folders and selects.evaluate(is_marked):
+            found.append(run.title)
     return found
 
 
@@ -35,33 +37,40 @@ def an_item(folder: str, *markers: str, workers: int = 0) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("folder", "markers", "phase"),
+    ("folder", "markers", "run"),
     [
         *((f"tests/{name}", [], "computing") for name in ("unit", "integration", "contract", "browser")),
         ("tests/acceptance", ["waits"], "waiting"),
-        ("tests/acceptance", ["waits", "alone"], "alone"),
+        ("tests/acceptance", ["waits", "paced"], "paced"),
         ("tests/contract", ["alone"], "alone"),
     ],
 )
-def test_every_test_belongs_to_one_phase(folder: str, markers: list[str], phase: str) -> None:
-    assert phases_of(folder, *markers) == [phase]
+def test_every_test_belongs_to_one_run(folder: str, markers: list[str], run: str) -> None:
+    assert runs_of(folder, *markers) == [run]
 
 
-def test_every_folder_of_tests_belongs_to_a_phase() -> None:
+def test_every_folder_of_tests_belongs_to_a_run() -> None:
     folders = {path.relative_to(ROOT).parts[1] for path in (ROOT / "tests").rglob("test_*.py")}
-    assert {f"tests/{name}" for name in folders} == {folder for phase in PHASES for folder in phase.folders}
+    assert {f"tests/{name}" for name in folders} == {folder for run in RUNS for folder in run.folders}
+
+
+def test_runs_that_measure_have_the_machine_for_themselves() -> None:
+    titles = [[run.title for run in stage] for stage in STAGES]
+    assert ["paced"] in titles
+    assert ["alone"] in titles
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_marker_where_no_phase_looks_for_it_stops_the_run(name: str) -> None:
+def test_a_marker_outside_the_folders_of_its_run_is_refused(name: str) -> None:
     pytest_collection_modifyitems([an_item(folder, name) for folder in FOLDERS[name]])
-    with pytest.raises(pytest.UsageError, match=f"a test: the marker '{name}' may be used in tests/acceptance"):
+    with pytest.raises(pytest.UsageError, match=f"a test: the marker '{name}' may be used in {FOLDERS[name][0]}"):
         pytest_collection_modifyitems([an_item("tests/unit", name)])
 
 
-def test_a_test_that_must_run_alone_fails_beside_other_workers() -> None:
-    pytest_runtest_setup(an_item("tests/contract", "alone"))
-    pytest_runtest_setup(an_item("tests/contract", "alone", workers=1))
-    pytest_runtest_setup(an_item("tests/contract", workers=2))
-    with pytest.raises(pytest.fail.Exception, match="no other test may run meanwhile"):
-        pytest_runtest_setup(an_item("tests/contract", "alone", workers=2))
+@pytest.mark.parametrize(("marker", "at_once"), [("paced", PACED_AT_ONCE), ("alone", 1)])
+def test_a_test_that_measures_fails_if_too_many_tests_run_at_a_time(marker: str, at_once: int) -> None:
+    pytest_runtest_setup(an_item("tests/contract", marker))
+    pytest_runtest_setup(an_item("tests/contract", marker, workers=at_once))
+    pytest_runtest_setup(an_item("tests/contract", workers=at_once + 1))
+    with pytest.raises(pytest.fail.Exception, match=f"no more than {at_once} may run"):
+        pytest_runtest_setup(an_item("tests/contract", marker, workers=at_once + 1))
