@@ -132,8 +132,9 @@ def _emulator(settings: Any) -> str:
 
 
 def _dashboard(settings: Any) -> str:
-    url = settings.BACKFILL_DASHBOARD_URL
-    return "" if _is_web_address(url) else f"BACKFILL_DASHBOARD_URL is {url!r}, which is not a web address."
+    # These messages do not contain the value, which may contain a password.
+    is_valid = _is_web_address(settings.BACKFILL_DASHBOARD_URL)
+    return "" if is_valid else "BACKFILL_DASHBOARD_URL has a value which is not a web address."
 
 
 def _hours(settings: Any) -> str:
@@ -152,7 +153,7 @@ def _executor(settings: Any) -> str:
 
 def _webhook_url(settings: Any) -> str:
     url = settings.BACKFILL_WEBHOOK_URL
-    return "" if not url or _is_web_address(url) else f"BACKFILL_WEBHOOK_URL is {url!r}, which is not a web address."
+    return "" if not url or _is_web_address(url) else "BACKFILL_WEBHOOK_URL has a value which is not a web address."
 
 
 def _webhook_secret(settings: Any) -> str:
