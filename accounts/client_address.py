@@ -11,8 +11,12 @@ _IPV6_PREFIX = 64
 """The part of an IPv6 address that a provider assigns; a client chooses the rest."""
 
 
-def client_address(request: HttpRequest) -> str | None:
-    """Return the address by which failed sign-ins are counted; None if it is unknown, as on a Unix socket.
+UNKNOWN = "0.0.0.0"  # noqa: S104 - not an address to bind to
+"""The address of clients on a Unix socket. The unique constraint of django-axes does not hold for null."""
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address by which failed sign-ins are counted; UNKNOWN if there is none.
 
     Each of BACKFILL_PROXIES proxies appends the address of its client to X-Forwarded-For, so the entry with that
     number from the right is the client of the outermost proxy. Entries further left are sent by the client itself.
@@ -22,7 +26,7 @@ def client_address(request: HttpRequest) -> str | None:
     proxies: int = settings.BACKFILL_PROXIES
     if proxies and len(hops) >= proxies and (found := _parsed(hops[-proxies])):
         return found
-    return _parsed(request.META.get("REMOTE_ADDR", ""))
+    return _parsed(request.META.get("REMOTE_ADDR", "")) or UNKNOWN
 
 
 def _parsed(text: str) -> str | None:

@@ -9,7 +9,7 @@ all the time: a key of 160 random bits cannot be guessed, and clients behind one
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from axes.helpers import get_client_ip_address
@@ -41,7 +41,7 @@ def user_name(_request: HttpRequest, credentials: dict[str, Any] | None) -> str 
 def lockout_parameters(request: HttpRequest, _credentials: dict[str, Any] | None = None) -> list[str | list[str]]:
     """Tell django-axes which failures count: those of the name and the address, or all of an address over its limit."""
     failures = AccessAttempt.objects.filter(
-        ip_address=get_client_ip_address(request), attempt_time__gte=timezone.now() - COOL_OFF
+        ip_address=get_client_ip_address(request), attempt_time__gte=_since()
     ).exclude(username="", user_agent=_TOKENS)
     count = failures.aggregate(count=Sum("failures_since_start"))["count"] or 0
     return ["ip_address"] if count >= ADDRESS_LIMIT else [["username", "ip_address"]]
@@ -55,29 +55,33 @@ def locked_response(request: HttpRequest, _original: HttpResponse, _credentials:
     return response
 
 
-def token_failures(address: str | None) -> int:
+def token_failures(address: str) -> int:
     """Return the counted token failures of an address."""
-    attempt = _token_attempts(address).first()
+    attempt = _token_attempts(address).filter(attempt_time__gte=_since()).first()
     return int(attempt.failures_since_start) if attempt else 0
 
 
-def count_token_failure(address: str | None, path: str) -> int:
+def count_token_failure(address: str, path: str) -> int:
     """Count a token failure of an address, and return its failures."""
     with transaction.atomic():
-        attempt = _token_attempts(address).select_for_update().first()
-        if attempt is None:
-            AccessAttempt.objects.filter(username="", user_agent=_TOKENS, ip_address=address).delete()
-            attempt = AccessAttempt(username="", user_agent=_TOKENS, ip_address=address, failures_since_start=0)
-        attempt.failures_since_start += 1
+        created = {"failures_since_start": 0, "attempt_time": timezone.now()}
+        attempt, _ = AccessAttempt.objects.select_for_update().get_or_create(
+            username="", user_agent=_TOKENS, ip_address=address, defaults=created
+        )
+        before = attempt.failures_since_start if attempt.attempt_time >= _since() else 0
+        attempt.failures_since_start = before + 1
         attempt.attempt_time = timezone.now()
         attempt.path_info = path[:_NAME_LENGTH]
         attempt.save()
     return int(attempt.failures_since_start)
 
 
-def _token_attempts(address: str | None) -> QuerySet[AccessAttempt]:
-    since = timezone.now() - COOL_OFF
+def _token_attempts(address: str) -> QuerySet[AccessAttempt]:
     attempts: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(
-        username="", user_agent=_TOKENS, ip_address=address, attempt_time__gte=since
+        username="", user_agent=_TOKENS, ip_address=address
     )
     return attempts
+
+
+def _since() -> datetime:
+    return timezone.now() - COOL_OFF

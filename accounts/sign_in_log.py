@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 _LOCKED_FOR = f"{COOL_OFF.total_seconds() / 60:g} minutes"
 
 
-def password_failed(name: str, address: str | None, failures: int, *, is_locked: bool) -> None:
+def password_failed(name: str, address: str, failures: int, *, is_locked: bool) -> None:
     """Report a wrong password, and whether it locked the name or the address."""
     known = _known(name)
     logger.warning("Sign-in of %s from %s failed (%d in a row).", known, address, failures)
@@ -30,7 +30,7 @@ def password_failed(name: str, address: str | None, failures: int, *, is_locked:
         _audit(AuditAction.SIGN_IN_LOCKED, Actor(known, Channel.ADMIN), _from(address))
 
 
-def token_failed(address: str | None, failures: int, reason: Exception, name: str | None) -> None:
+def token_failed(address: str, failures: int, reason: Exception, name: str | None) -> None:
     """Report a refused token. The audit log gets the first failure of an address and its lock.
 
     A program with an old token repeats it for months, so that an entry for each failure would fill the audit log.
@@ -61,7 +61,7 @@ def _known(name: str) -> str:
     return name if users._default_manager.filter(**{users.USERNAME_FIELD: name}).exists() else UNKNOWN  # noqa: SLF001
 
 
-def _from(address: str | None) -> Changes:
+def _from(address: str) -> Changes:
     return {"address": (None, address)}
 
 
