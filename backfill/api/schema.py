@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from backfill.api import examples, request_serializers
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, DISTRICT_PATTERN
 from backfill.api.query_parameters import (
     AuditQuery,
     CoverageQuery,
@@ -77,7 +78,10 @@ _IF_NONE_MATCH = OpenApiParameter(
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
     OpenApiParameter(
-        "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
+        "district",
+        {"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN},
+        OpenApiParameter.PATH,
+        description="91, F, or all for the district summary.",
     ),
 ]
 
@@ -282,7 +286,12 @@ get_report = _operation(
 
 _NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message names the job that computes them"}
 _RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
-_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="Such as 91 or F.")
+_RESULT_DISTRICT = OpenApiParameter(
+    "district",
+    {"type": "string", "pattern": DISTRICT_PATTERN},
+    OpenApiParameter.PATH,
+    description="Such as 91 or F.",
+)
 get_result = _operation(
     "Analytics",
     "getResult",
