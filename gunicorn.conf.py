@@ -23,6 +23,8 @@ limit_request_field_size = 8190  # bytes; longer headers get 431
 # Clients cannot set SCRIPT_NAME and PATH_INFO by headers. gunicorn accepts them from local addresses by default.
 forwarder_headers = ""
 
+control_socket_disable = True  # nothing here uses it, and servers of one user would share its path
+
 
 def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn passes it
     from backfill.apps import start_worker

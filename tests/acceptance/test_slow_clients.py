@@ -99,7 +99,7 @@ def slowest(url: str, times: int) -> float:
     return max(seconds)
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_slow_clients_do_not_delay_honest_requests_behind_nginx(
     sample: Dashboard, new_site: Callable[..., Site], tmp_path: Path
 ) -> None:
@@ -119,7 +119,6 @@ def test_slow_clients_do_not_delay_honest_requests_behind_nginx(
         assert set(statuses) == {200}
 
 
-@pytest.mark.alone
 def test_the_configuration_of_nginx_passes_on_what_the_service_needs(
     sample: Dashboard, new_site: Callable[..., Site], tmp_path: Path
 ) -> None:
@@ -134,6 +133,9 @@ def test_the_configuration_of_nginx_passes_on_what_the_service_needs(
 
         big = requests.post(f"{base}/api/admin/backfill", data=b"{" + b" " * 1_200_000, timeout=10)
         assert (big.status_code, big.headers["Content-Type"]) == (401, "application/json")
+        for url in (base, client.url):  # gunicorn itself ignores the header, too
+            script = requests.get(f"{url}/api/nothing", headers={"SCRIPT_NAME": "/evil"}, timeout=10)
+            assert (script.status_code, "evil" in script.text) == (404, False)
         page = requests.get(f"{base}/admin/", timeout=10)
         assert page.url == f"{base}/admin/login/?next=/admin/"
         assert requests.get(f"{base}/static/admin/css/base.css", timeout=10).status_code == 200

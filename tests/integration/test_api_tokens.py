@@ -132,6 +132,21 @@ def test_the_page_shows_the_key_of_a_new_token_once(operator_for: OperatorFor) -
     assert match[1] not in later
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "9" * 30])
+def test_an_id_that_no_token_can_have_is_unknown(operator: Client, number: str) -> None:
+    with pytest.raises(CommandError, match=r"There is no token|must be an id"):
+        run("api_tokens", "revoke", "--", number)
+    assert operator.post(f"{PAGE}{number}/revoke/").status_code == 404
+
+
+def test_a_name_with_control_characters_is_listed_as_text(alice: User) -> None:
+    ApiToken.objects.issue(alice, name="\x1b]0;owned\x07<script>\r\n\u202e")
+    assert "\x1b" not in run("api_tokens", "list")
+    browser = Client()
+    browser.force_login(alice)
+    assert "<script>\r" not in browser.get(PAGE).content.decode()
+
+
 @pytest.mark.parametrize("form", [{}, {"name": "x" * 101}, {"name": "a", "days": "1000000"}, {"name": "a\x00"}])
 def test_an_invalid_form_creates_no_token(operator: Client, form: dict[str, str]) -> None:
     assert operator.post(PAGE, form).status_code == 422

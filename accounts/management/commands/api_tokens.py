@@ -16,11 +16,19 @@ from backfill.cli.main import check_output_error
 from backfill.serializers.tokens import ApiTokenSerializer
 
 MAX_DAYS = 3_650
+_ID_DIGITS = 18
+"""Numbers of more digits are too large for a column of the database."""
 
 
 def days(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_DAYS):
         raise argparse.ArgumentTypeError(f"must be a number of days from 1 to {MAX_DAYS:,}")
+    return int(text)
+
+
+def token_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
+        raise argparse.ArgumentTypeError("must be an id of the list")
     return int(text)
 
 
@@ -34,7 +42,7 @@ class Command(BaseCommand):
         listing.add_argument("--user", help="only the tokens of this user")
         listing.add_argument("--json", action="store_true", help="print JSON")
         revoking = commands.add_parser("revoke", help="revoke tokens")
-        revoking.add_argument("ids", nargs="+", type=int, metavar="ID", help="an id of the list")
+        revoking.add_argument("ids", nargs="+", type=token_id, metavar="ID", help="an id of the list")
         revoking.add_argument("--operator", metavar="NAME", help="name for the audit log (default: your login name)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
