@@ -1,4 +1,4 @@
-"""Waits for SIGINT, SIGTERM and SIGHUP."""
+"""Waits for a signal that ends the process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _POLL_SECONDS = 0.5
 """A signal that arrives just before the thread blocks is handled only when the thread runs again."""
 
 
-_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+"""Signals that end a process without a handler. Windows has only the first two."""
 
 
 class StopSignals:
-    """Within the context, SIGINT, SIGTERM and SIGHUP end `wait` and interrupt nothing else.
+    """Within the context, signals that would end the process end `wait` and interrupt nothing else.
 
     A signal that the process was started to ignore, as `nohup` does with SIGHUP, is still ignored.
     """

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a wait, whenever they come."""
+"""Ctrl-C, SIGTERM and other signals that end a process end a wait, whenever they come."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from backfill.cli.stop_signals import StopSignals
 
-EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 
 
 def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
