@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from rest_framework.authtoken import admin as _drf_admin  # noqa: F401 - registers TokenProxy
 from rest_framework.authtoken.models import TokenProxy
 
-from accounts import sign_in_log
+from accounts import tokens
 from accounts.models import ApiToken
 from backfill.domain import Actor, Channel
 
@@ -33,8 +33,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
         return False
 
     def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
-        sign_in_log.token_revoked(obj, Actor(request.user.get_username(), Channel.ADMIN))
-        super().delete_model(request, obj)
+        tokens.revoke(obj, by=Actor(request.user.get_username(), Channel.ADMIN))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         for token in queryset:

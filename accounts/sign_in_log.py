@@ -51,7 +51,7 @@ def token_created(token: ApiToken, by: Actor) -> None:
 
 
 def token_revoked(token: ApiToken, by: Actor) -> None:
-    """Call this with the id that the token had."""
+    """Call this before the token is deleted, which clears its id."""
     changes = {"token": (token.pk, None), "name": (token.name, None)}
     _audit(AuditAction.TOKEN_REVOKED, by, {"user": (token.user.get_username(), None), **changes})
 

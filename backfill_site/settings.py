@@ -261,6 +261,8 @@ LOGGING = {
     "loggers": {
         "backfill": {"handlers": ["console"], "level": _values["BACKFILL_LOG_LEVEL"]},
         "axes": {"handlers": ["console"], "level": "ERROR"},  # accounts.sign_in_log reports failures
+        # Anybody can send a wrong Host header, and the response names DJANGO_ALLOWED_HOSTS.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Without this, Django reports errors by mail only if DEBUG is off.
         "django": {"handlers": ["console"], "level": "INFO" if DEBUG else "ERROR"},
     },

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import sign_in_log
+from accounts import tokens
 from accounts.models import NAME_LENGTH, ApiToken
 from adminui import responses
 
@@ -40,8 +40,8 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
         days, now = form.cleaned_data["days"], timezone.now()
         expires_at = now + timedelta(days=int(days)) if days else None
         user = get_object_or_404(User, pk=request.user.pk)
-        token, key = ApiToken.objects.issue(user, name=form.cleaned_data["name"], expires_at=expires_at)
-        sign_in_log.token_created(token, responses.actor(request))
+        by = responses.actor(request)
+        key = tokens.issue(user, name=form.cleaned_data["name"], expires_at=expires_at, by=by)
         form = TokenForm()
     now = timezone.now()
     own = ApiToken.objects.filter(user=request.user.pk)
@@ -59,7 +59,6 @@ def revoke(request: HttpRequest, token_id: int) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     token = get_object_or_404(ApiToken, pk=token_id, user=request.user.pk)
-    sign_in_log.token_revoked(token, responses.actor(request))
-    token.delete()
+    tokens.revoke(token, by=responses.actor(request))
     messages.success(request, _("The token was revoked."))
     return HttpResponseRedirect(reverse("admin:api_tokens"))

@@ -20,6 +20,8 @@ from rest_framework.authtoken.models import Token
 
 from accounts.models import ApiToken
 from accounts.signals import keep_only_the_digest
+from accounts.tokens import revoke
+from backfill.domain import Actor, Channel
 from backfill.service.commands import BackfillService
 from tests.integration.admin_pages import OperatorFor, is_free_of_inline_code
 from tests.integration.checked_client import CheckedClient
@@ -187,3 +189,27 @@ def test_a_token_is_deleted_with_its_user(alice: User) -> None:
     _, key = ApiToken.objects.issue(alice)
     alice.delete()
     assert not works(key)
+
+
+@pytest.mark.parametrize("point", ["accounts.sign_in_log._audit", "django.db.models.Model.delete"])
+def test_a_kill_during_a_revocation_leaves_both_or_neither_the_token_and_no_entry(
+    alice: User, served: BackfillService, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """The transaction is rolled back by the database when the process dies; here by an exception."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    token, key = ApiToken.objects.issue(alice)
+    with monkeypatch.context() as patch:
+        patch.setattr(point, kill)
+        with pytest.raises(Killed):
+            revoke(token, by=Actor("alice", Channel.ADMIN))
+    assert works(key)
+    assert served.audit(None, limit=9, offset=0).total == 0
+    revoke(ApiToken.objects.get(), by=Actor("alice", Channel.ADMIN))
+    assert not ApiToken.objects.exists()
+    assert [entry.action for entry in served.audit(None, limit=9, offset=0).rows] == ["token-revoked"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import sign_in_log
 from accounts.models import ApiToken
+from accounts.tokens import revoke
 from backfill.cli.arguments import actor
 from backfill.cli.formatting import minute, printable
 from backfill.cli.main import check_output_error
@@ -72,7 +72,6 @@ class Command(BaseCommand):
         missing = [str(key) for key in options["ids"] if key not in found]
         if missing:
             raise CommandError(f"There is no token {', '.join(missing)}. List them with: manage.py api_tokens list")
-        for token in found.values():
-            sign_in_log.token_revoked(token, by)
-            token.delete()
+        for token in list(found.values()):
+            revoke(token, by=by)
         self.stdout.write(f"Revoked: {', '.join(map(str, found))}.")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from rest_framework.authtoken.management.commands import drf_create_token
 from rest_framework.authtoken.models import Token
 
-from accounts import sign_in_log
+from accounts import tokens
 from accounts.management.commands.api_tokens import days
 from accounts.models import ApiToken
 from backfill.cli.arguments import actor
@@ -34,10 +34,8 @@ class Command(drf_create_token.Command):
         by = actor({"operator": None})
         if reset_token:
             for token in ApiToken.objects.filter(user=user):
-                sign_in_log.token_revoked(token, by)
-                token.delete()
+                tokens.revoke(token, by=by)
         lifetime: int | None = self._options.get("days")
         expires_at = timezone.now() + timedelta(days=lifetime) if lifetime else None
-        token, key = ApiToken.objects.issue(user, name=self._options.get("name", ""), expires_at=expires_at)
-        sign_in_log.token_created(token, by)
+        key = tokens.issue(user, name=self._options.get("name", ""), expires_at=expires_at, by=by)
         return Token(user=user, key=key)  # not saved: the command prints its key
