@@ -16,7 +16,7 @@ timeout = 60  # seconds; a process that does not respond for so long is replaced
 graceful_timeout = 30  # seconds for requests in flight when a process stops
 keepalive = 5  # seconds until an idle connection is closed; nginx reuses connections
 
-limit_request_line = 4094  # bytes; longer addresses get 414
+limit_request_line = 8190  # bytes; longer addresses get 414
 limit_request_fields = 100
 limit_request_field_size = 8190  # bytes; longer headers get 431
 
