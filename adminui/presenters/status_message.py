@@ -68,7 +68,7 @@ def _pending(job: Job, _now: datetime) -> StatusMessage:
     reason = job.progress.limiter.reason.removeprefix("Waiting for a worker; ")
     rest = f"{reason[:1].upper()}{formatting.sentence(reason)[1:]}"
     if job.started_at is not None:
-        rest += " " + _("It then goes on from the last stored item.")
+        rest += " " + _("The job then continues from the last stored item.")
     return StatusMessage(kind="pending", icon="clock", tone="neutral", lead=lead, rest=rest)
 
 
@@ -79,15 +79,15 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
         icon="clock",
         tone="warn",
         lead=_("Worker not heard from since %(time)s.") % {"time": formatting.clock(expired)},
-        rest=_("The next worker goes on from the last stored item by itself; no stored item is lost."),
+        rest=_("The next worker continues automatically from the last stored item; no stored item is lost."),
     )
 
 
 def _stale(policy: LeasePolicy) -> StatusMessage:
     lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(policy.stale_after.total_seconds() // 60)}
     rest = _(
-        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started and "
-        "replaces this one."
+        "The worker seems to have stopped. The next worker continues from the last stored item. A new job can also be "
+        "started; it replaces this one."
     )
     return StatusMessage(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
 
@@ -100,13 +100,13 @@ def _waiting(job: Job) -> StatusMessage:
 
 
 def _waiting_to_compute(job: Job) -> StatusMessage:
-    """Waiting for the compute backend. The reason says what the operator needs to do."""
+    """The message of a job that waits for another system than the dashboard; `reason` names the necessary action."""
     return StatusMessage(
         kind="waiting-to-compute",
         icon="clock",
         tone="warn",
-        lead=_("Waiting for the Dask cluster."),
-        rest=_("%(reason)s It then goes on by itself. No item is lost.")
+        lead=_(job.job_type.description.waiting),
+        rest=_("%(reason)s The job then continues automatically. No item is lost.")
         % {"reason": formatting.sentence(job.progress.limiter.reason)},
     )
 
@@ -114,7 +114,7 @@ def _waiting_to_compute(job: Job) -> StatusMessage:
 def _fetching(job: Job) -> StatusMessage:
     limiter = job.progress.limiter
     if limiter.state is not LimiterState.RUNNING:
-        lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
+        lead, rest = _("Working through the plan."), _("Stored items are skipped without a request.")
         return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
     pace = pace_message(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
@@ -146,8 +146,8 @@ def _stopping(job: Job, _now: datetime) -> StatusMessage:
         rest = _("Usually within 20 seconds. %(stored)s; %(left)s will be left undone.")
     else:
         rest = ngettext(
-            "Usually within 20 seconds. %(stored)s; the other one is done once someone resumes it.",
-            "Usually within 20 seconds. %(stored)s; the other %(left)s are done once someone resumes it.",
+            "Usually within 20 seconds. %(stored)s; the other one is processed after the job is resumed.",
+            "Usually within 20 seconds. %(stored)s; the other %(left)s are processed after the job is resumed.",
             left,
         )
     return StatusMessage(
@@ -161,10 +161,10 @@ def _stopping(job: Job, _now: datetime) -> StatusMessage:
 
 def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
-    nothing = _("Nothing is %(done)s until someone resumes it.") % {"done": _(job.job_type.description.participle)}
+    nothing = _("Nothing is %(done)s until the job is resumed.") % {"done": _(job.job_type.description.participle)}
     goes_on = ngettext(
-        "It then goes on with the one item that is left.",
-        "It then goes on with the %(left)s items that are left.",
+        "The job then continues with the one item that is left.",
+        "The job then continues with the %(left)s items that are left.",
         left,
     )
     lead = _("Paused.")

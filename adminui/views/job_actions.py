@@ -45,7 +45,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = responses.get_service().pause(job_id, by=responses.actor(request))
     if job.status is Status.PAUSED:
-        return responses.action_done(request, _("Job paused until someone resumes it."))
+        return responses.action_done(request, _("Job paused until the job is resumed."))
     return responses.action_done(request, _("The job finishes the items in flight and then pauses."))
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from django.core.management.base import CommandParser
 
-from backfill.domain import BOUNDS
+from backfill.domain import BOUNDS, JobType
 
 HELP = (
     "Collect the history of the dashboards. Exit codes of --wait: 0 completed, 1 failed, "
@@ -99,8 +99,9 @@ def _range() -> CommandParser:
 
 def _plan() -> CommandParser:
     options = CommandParser(add_help=False, parents=[_range()])
+    default, *others = JobType
     options.add_argument(
-        "--type", default="data-collection", metavar="TYPE", help="data-collection (default) or analytics-generation"
+        "--type", default=str(default), metavar="TYPE", help=f"{default} (default) or {', '.join(others)}"
     )
     options.add_argument(
         "--cadence", default="daily", metavar="CADENCE", help="daily (default), month-ends or year-ends"

@@ -18,7 +18,7 @@ _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
 class StopSignals:
-    """Within the context, signals that would end the process end `wait` and interrupt nothing else.
+    """Context in which signals that would end the process end `wait` and interrupt nothing else.
 
     A signal that the process was started to ignore, as `nohup` does with SIGHUP, is still ignored.
     """

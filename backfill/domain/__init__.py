@@ -36,7 +36,7 @@ from backfill.domain.ledger import (
     Segment,
     SettledItems,
     SkipReason,
-    kinds_in,
+    count_kinds,
 )
 from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
@@ -44,7 +44,7 @@ from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, Fai
 from backfill.domain.progress_counter import ProgressCounter
 from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
 from backfill.domain.request_schedule import Pace, RequestSchedule, Reservation
-from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
+from backfill.domain.result import Point, Result, ResultMetadata, SnapshotMetadata
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -130,13 +130,13 @@ __all__ = [
     "RequestSchedule",
     "Reservation",
     "Result",
-    "ResultFacts",
+    "ResultMetadata",
     "Segment",
     "SettledItems",
     "SkipReason",
     "Snapshot",
-    "SnapshotFacts",
     "SnapshotFilter",
+    "SnapshotMetadata",
     "Status",
     "StoredDay",
     "StoredEdition",
@@ -149,6 +149,7 @@ __all__ = [
     "WorkItem",
     "calendar_ends",
     "camel",
+    "count_kinds",
     "covered_days",
     "covered_months",
     "district_order",
@@ -160,7 +161,6 @@ __all__ = [
     "is_alive",
     "is_month_end",
     "job_changes",
-    "kinds_in",
     "limit_changes",
     "missing_worker",
     "month_end_of",

@@ -68,15 +68,15 @@ class AuditEntry:
 
 
 def job_changes(before: Job | None, after: Job) -> Changes:
-    """Changes of the fields that operators control; for a new job, all of them."""
-    return _differences(_facts_of(before) if before else {}, _facts_of(after))
+    """Return the changes of the fields that operators control; for a new job, all of them."""
+    return _differences(_audited_values(before) if before else {}, _audited_values(after))
 
 
 def limit_changes(before: RateLimits, after: RateLimits) -> Changes:
     return _differences(_limits(before), _limits(after))
 
 
-def _facts_of(job: Job) -> dict[str, object]:
+def _audited_values(job: Job) -> dict[str, object]:
     config = job.config
     return {
         "status": str(job.status),

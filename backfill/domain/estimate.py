@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from backfill.domain.allowed_hours import FURTHEST, AllowedHours
+from backfill.domain.allowed_hours import MAX_DURATION, AllowedHours
 from backfill.domain.limiter_status import LimiterReport
 from backfill.domain.rate_limits import RateLimits
 
@@ -61,18 +61,18 @@ class Estimate:
     high: float
 
     def within(self, hours: AllowedHours | None, now: datetime) -> Estimate:
-        """Including the hours outside `hours` from `now` on; at most a century."""
+        """Add the time outside the allowed hours from `now` on; at most a century."""
 
         def length(seconds: float) -> float:
-            working = timedelta(seconds=min(seconds, FURTHEST.total_seconds()))
+            working = timedelta(seconds=min(seconds, MAX_DURATION.total_seconds()))
             if hours is not None:
-                working = min(hours.after(working, now) - now, FURTHEST)
+                working = min(hours.after(working, now) - now, MAX_DURATION)
             return working.total_seconds()
 
         return Estimate(seconds=length(self.seconds), low=length(self.low), high=length(self.high))
 
     def from_later(self, seconds: float) -> Estimate:
-        """For work that begins after this time."""
+        """Return the estimate for work that begins after this number of seconds."""
         return Estimate(seconds=self.seconds + seconds, low=self.low + seconds, high=self.high + seconds)
 
 
@@ -89,11 +89,11 @@ class ThroughputHistory:
     measured_at: datetime | None = None
 
     def begun(self, now: datetime) -> ThroughputHistory:
-        """A runner begins; the time since the previous one does not count."""
+        """Return the history at the start of a runner; the time since the previous runner does not count."""
         return replace(self, measured_at=now)
 
     def measured(self, planned: float, done: float, now: datetime, *, idle: float = 0.0) -> ThroughputHistory:
-        """With the work done by now. `idle`: seconds since the last measurement that do not count."""
+        """Return a copy with the work done by now. `idle`: seconds since the last measurement that do not count."""
         step = min(max(now - (self.measured_at or now), timedelta()), _LONGEST_STEP).total_seconds()
         seconds = self.seconds + max(step - idle, 0.0)
         marks = self.marks
@@ -115,7 +115,7 @@ class ThroughputHistory:
     def left_after(
         self, limits: RateLimits, limiter: LimiterReport, now: datetime, hours: AllowedHours | None = None
     ) -> Estimate | None:
-        """The remaining time from `now` on; None before any work is done."""
+        """Return the remaining time from `now` on; None before any work is done."""
         if not self.done or not self.seconds:
             return None
         each, spread = self._each_and_spread()
@@ -192,7 +192,7 @@ def _seconds_each(limits: RateLimits, latency: float | None) -> float:
 
 
 def estimate_requests(requests: float, limits: RateLimits, past: Sequence[PastRun]) -> Estimate:
-    """How long a number of requests takes. `past` is newest first."""
+    """Estimate the duration of a number of requests. `past` is newest first."""
     usable = [run for run in past if run.is_large_enough]
     seconds = requests * _seconds_each(limits, usable[0].latency if usable else None)
     excesses = sorted(run.excess for run in usable) or [1.0]
@@ -205,7 +205,7 @@ def estimate_requests(requests: float, limits: RateLimits, past: Sequence[PastRu
 
 
 def estimate_items(items: float, past: Sequence[PastRun]) -> Estimate:
-    """How long a number of items without requests takes on this machine. `past` is newest first."""
+    """Estimate the duration of a number of items without requests on this machine. `past` is newest first."""
     each = [run.throughput.seconds / run.throughput.done for run in past if run.is_large_enough]
     usual = median(each) if each else _SECONDS_A_RESULT
     low, high = (min(each), max(each)) if each else (usual / 2, usual * 2)

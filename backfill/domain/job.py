@@ -104,11 +104,11 @@ class Job:
         return self.status.is_active and self.status is not Status.PAUSED and not is_held
 
     def with_webhook_events(self, event: WebhookEvent) -> Job:
-        """With the event replacing the one of the same type."""
+        """Return a copy in which the event replaces the one of the same type."""
         return replace(self, webhook_events=self.webhook_events.replaced(event))
 
     def waiting(self, sentence: str) -> Job:
-        """With the reason why no request is sent, for display only."""
+        """Return a copy with the reason why no request is sent, for display only."""
         return replace(self, progress=replace(self.progress, limiter=replace(self.progress.limiter, reason=sentence)))
 
     def conflict(self) -> JobConflict:
@@ -134,7 +134,7 @@ class Job:
     # Requests of operators.
 
     def cancel_requested(self, now: datetime) -> Job:
-        """Cancelling while items in flight finish; cancelled at once if no live runner holds it."""
+        """Return the job as `cancelling`, or as `cancelled` if no live runner holds it. Raises InvalidJobState."""
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); only an active job can be cancelled.")
         asked = replace(self, cancelled_at=self.cancelled_at or now)
@@ -143,7 +143,7 @@ class Job:
         return asked if self.status is Status.CANCELLING else _moved(asked, Status.CANCELLING)
 
     def pause_requested(self, now: datetime) -> Job:
-        """Pausing while items in flight finish; paused at once if no live runner holds it."""
+        """Return the job as `pausing`, or as `paused` if no live runner holds it. Raises InvalidJobState."""
         if self.status in {Status.PAUSING, Status.PAUSED}:
             return self if self.is_held(now) or self.status is Status.PAUSED else _at_rest(self, Status.PAUSED)
         if self.status not in {Status.PENDING, Status.RUNNING}:
@@ -158,7 +158,7 @@ class Job:
         raise InvalidJobState(f"Job {self.id} is {self.status}; only a paused job can be resumed.")
 
     def limits_lowered(self, limits: RateLimits) -> Job:
-        """With lower limits from now on. Raises InvalidJobState for higher limits, which only the next job can use."""
+        """Return a copy with lower limits. Raises InvalidJobState for higher limits: only the next job can use them."""
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); its limits no longer matter.")
         if limits != self.config.rate_limits.lowered(limits):
@@ -169,7 +169,7 @@ class Job:
         return replace(self, config=replace(self.config, rate_limits=limits))
 
     def displaced(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job | None:
-        """Failed, to make room for a new job; None if it is not stale."""
+        """Return the job as failed, so that a new job can start; None if it is not stale."""
         if not self.is_stale(now, policy):
             return None
         minutes = int((now - self.progressed_at).total_seconds() // 60)
@@ -187,7 +187,7 @@ class Job:
         dead: Lease | None = None,
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
-        """With a lease for `owner`. Raises LeaseLost if a live runner holds it."""
+        """Return a copy with a lease for `owner`. Raises LeaseLost if a live runner holds it."""
         if not self.can_be_claimed(now, dead=dead):
             raise LeaseLost(f"Job {self.id} is held by {self.lease.owner if self.lease else 'no runner'}.")
         runs_on = self.status in {Status.PENDING, Status.RUNNING}  # otherwise only a cancel or a pause is completed
@@ -205,12 +205,12 @@ class Job:
             takeovers=self.takeovers + (self.lease is not None),
             takeover_seconds=self.takeover_seconds + silence,
             crash_isolation=crash_isolation,
-            progressed_at=now if crash_isolation.moves else self.progressed_at,
+            progressed_at=now if crash_isolation.counts_as_progress else self.progressed_at,
             progress=progress or self.progress,
         )
 
     def renewed(self, token: int, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job:
-        """With a renewed lease."""
+        """Return a copy with a renewed lease. Raises LeaseLost."""
         self.check_fence(token)
         return replace(self, lease=replace(self.lease, expires_at=now + policy.duration) if self.lease else None)
 
@@ -221,13 +221,14 @@ class Job:
         segments: int,
         now: datetime,
         *,
-        moves: bool,
+        is_progress: bool,
         at_work: tuple[str, ...] = (),
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
-        """With new progress and a renewed lease.
+        """Return a copy with new progress and a renewed lease. Raises LeaseLost.
 
-        `moves`: an item was settled, or it waits for a known reason. `at_work`: keys of the items in progress.
+        `is_progress`: an item was settled, or the runner waits for a known reason. `at_work`: keys of the items in
+        progress.
         """
         return replace(
             self.renewed(token, now, policy),
@@ -237,7 +238,7 @@ class Job:
             crash_isolation=self.crash_isolation.recorded(
                 at_work, is_settling=progress.settled_items > self.progress.settled_items
             ),
-            progressed_at=now if moves else self.progressed_at,
+            progressed_at=now if is_progress else self.progressed_at,
         )
 
     def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
@@ -245,13 +246,13 @@ class Job:
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
-            return self.webhook_events.moving()
+            return self.webhook_events.without_hold()
         if limiter.state is LimiterState.BACKING_OFF:
             return self.webhook_events.holding(limiter.reason, limiter.waiting_until, now)
         return self.webhook_events
 
     def released(self, token: int, now: datetime) -> Job:
-        """Without the lease, so that any worker can claim it at once."""
+        """Return a copy without the lease, so that any worker can claim the job at once. Raises LeaseLost."""
         self.check_fence(token)
         if self.status is Status.CANCELLING:
             return _ended(self, Status.CANCELLED, now)
@@ -260,7 +261,7 @@ class Job:
         return _at_rest(self, Status.PENDING)
 
     def finished(self, token: int, now: datetime) -> Job:
-        """Ended if all items are settled; released otherwise."""
+        """Return the job as ended if all items are settled, otherwise as released. Raises LeaseLost."""
         self.check_fence(token)
         progress = self.progress
         if progress.settled_items == progress.total_items:
@@ -271,12 +272,12 @@ class Job:
         return self.released(token, now)
 
     def broken(self, token: int, sentence: str, now: datetime) -> Job:
-        """Failed, because it cannot be run."""
+        """Return the job as failed, because it cannot be run. Raises LeaseLost."""
         self.check_fence(token)
         return _ended(self, Status.FAILED, now, sentence)
 
     def check_fence(self, token: int) -> None:
-        """Raises LeaseLost unless the token belongs to the current claim."""
+        """Raise LeaseLost unless the token belongs to the current claim."""
         if token != self.token or self.lease is None:
             raise LeaseLost(f"Job {self.id} has been taken over (token {token}, now {self.token}).")
 
@@ -300,7 +301,7 @@ def _at_rest(job: Job, status: Status) -> Job:
         lease=None,
         progress=replace(progress, current_item="", districts=districts, limiter=limiter),
         crash_isolation=CrashIsolation(),
-        webhook_events=job.webhook_events.moving() if status is Status.PAUSED else job.webhook_events,
+        webhook_events=job.webhook_events.without_hold() if status is Status.PAUSED else job.webhook_events,
     )
 
 

@@ -46,6 +46,8 @@ class JobTypeDescription:
     """The label of processed items."""
     dates_help: str
     """The help text of the date fields."""
+    waiting: str
+    """What a job reports while it waits for the system that it depends on: a sentence."""
     no_items: str
     """Why a job has no items; completes "It had no items: … for its dates."."""
     breakdown: Breakdown
@@ -79,6 +81,7 @@ _DESCRIPTIONS = {
         gerund="Fetching",
         done="stored",
         dates_help="From 1 July 2008 to yesterday. Unpublished dates are left out.",
+        waiting="Waiting for the dashboard.",
         no_items="no data is published",
         breakdown=Breakdown.DATES,
         requires_dates=True,
@@ -93,6 +96,7 @@ _DESCRIPTIONS = {
         gerund="Computing",
         done="computed",
         dates_help="Optional: if left empty, the results of all snapshots are computed.",
+        waiting="Waiting for the Dask cluster.",
         no_items="no snapshots are stored",
         breakdown=Breakdown.ITEMS,
         requires_dates=False,

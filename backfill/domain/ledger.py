@@ -97,7 +97,7 @@ class OutcomeFilter:
         )
 
 
-def kinds_in(outcomes: Iterable[Outcome]) -> Mapping[OutcomeKind, int]:
+def count_kinds(outcomes: Iterable[Outcome]) -> Mapping[OutcomeKind, int]:
     """The number of outcomes of each kind."""
     counts = dict.fromkeys(OutcomeKind, 0)
     for outcome in outcomes:

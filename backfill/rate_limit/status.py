@@ -53,7 +53,7 @@ class LimiterSnapshot:
     """Current seconds between two starts."""
     store_trouble: str
     held_up: tuple[WaitReason, float, str] | None
-    """What else it waits for, the time of the next attempt, and the sentence about it."""
+    """Another wait reason, the time of the next attempt, and its sentence."""
     down_reason: str
     """Empty if the circuit breaker is closed."""
     closed_for: float
@@ -113,7 +113,7 @@ def _waits_for_dependency(snapshot: LimiterSnapshot) -> LimiterStatus | None:
 
 
 def _without_hold(snapshot: LimiterSnapshot) -> LimiterStatus:
-    limit = rate = _a_minute(snapshot.limits.most_a_minute)
+    limit = rate = _a_minute(snapshot.limits.max_per_minute)
     slowed = None
     if snapshot.crawl_delay > snapshot.limits.interval.total_seconds():
         slowed = WaitReason.CRAWL_DELAY

@@ -1,4 +1,4 @@
-"""Plans across the district reformation, over servers that speak the dashboard's protocol."""
+"""Plans across the district reformation, with servers that implement the dashboard's protocol."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def peer() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "dont_write_bytecode", True)  # the shared folder is for reading
+        patch.setattr(sys, "dont_write_bytecode", True)  # the shared folder is read-only
         spec.loader.exec_module(module)
     return module
 

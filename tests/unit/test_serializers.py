@@ -1,4 +1,4 @@
-"""The serializers: what they render, and in which order."""
+"""The serializers: their fields and the order of the fields."""
 # ruff: noqa: N815 - field names are the JSON names
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ DETAIL = {
 }
 
 
-def test_a_listed_job_is_rendered_with_these_bytes() -> None:
+def test_a_listed_job_is_rendered_with_exact_bytes() -> None:
     assert json.dumps(ListedJobSerializer.render(JOB)) == json.dumps(LISTED)
 
 
@@ -192,7 +192,7 @@ def test_an_ended_job_has_a_result_and_offers_a_retry_of_its_failed_items() -> N
     assert list(body["links"]) == ["self", "items", "retry", "retryOf"]
 
 
-def test_a_page_has_its_rows_first() -> None:
+def test_a_page_renders_its_rows_first() -> None:
     body = JobPageSerializer.render_page(Page([JOB], 7), limit=1, offset=3)
     assert list(body) == ["jobs", "total", "limit", "offset", "metadata"]
     assert (body["jobs"], body["total"], body["limit"], body["offset"]) == ([LISTED], 7, 1, 3)
@@ -221,7 +221,7 @@ class _Outer(_Inner, ResponseSerializer):
         return f"{value.own}!"
 
 
-def test_a_serializer_reads_attributes_in_snake_case_and_leaves_out_what_is_not_required() -> None:
+def test_a_serializer_reads_snake_case_attributes_and_omits_optional_none_values() -> None:
     value = SimpleNamespace(some_name="x", later=None, rarely=None, note="")
     assert _Inner.render(value) == {"someName": "x", "later": None, "note": None}
     value = SimpleNamespace(some_name="x", later=datetime(2024, 1, 1, tzinfo=UTC), rarely=0, note="y")
@@ -235,7 +235,7 @@ def test_a_subclass_keeps_the_order_and_reads_inherited_fields_from_the_inner_va
     assert (body["someName"], body["own"]) == (7, "o!")
 
 
-def test_the_version_is_the_same_in_each_process_and_changes_with_the_fields() -> None:
+def test_the_version_of_a_serializer_depends_only_on_its_fields() -> None:
     assert "0x" not in repr(JobSerializer())
     kinds = [JobSerializer, ListedJobSerializer, SnapshotSerializer, _Inner, _Outer]
     assert len({kind.version() for kind in kinds}) == len(kinds)
@@ -248,16 +248,16 @@ def _request(query: str) -> Request:
     return Request(APIRequestFactory().get(f"/?{query}"))
 
 
-def test_every_wrong_parameter_is_named() -> None:
-    with pytest.raises(InvalidRequest) as caught:
+def test_every_invalid_parameter_is_named() -> None:
+    with pytest.raises(InvalidRequest) as raised:
         parsed_query(_request("limit=0&status=running,odd&createdFrom=yesterday"), JobListQuery)
-    assert set(caught.value.details or {}) == {"limit", "status", "createdFrom"}
+    assert set(raised.value.details or {}) == {"limit", "status", "createdFrom"}
 
 
-def test_the_parameters_of_a_list_become_its_paging_and_the_fields_of_its_filter() -> None:
+def test_list_parameters_are_parsed_into_pagination_and_filter_fields() -> None:
     query = "offset=40&status=running,%20failed&jobType=analytics-generation&createdTo=2024-01-31"
-    paging, filters = parsed_page_query(_request(query), JobListQuery)
-    assert paging == {"limit": 20, "offset": 40}
+    pagination, filters = parsed_page_query(_request(query), JobListQuery)
+    assert pagination == {"limit": 20, "offset": 40}
     assert filters == {
         "statuses": frozenset({Status.RUNNING, Status.FAILED}),
         "job_types": frozenset({JobType.ANALYTICS_GENERATION}),
@@ -265,7 +265,7 @@ def test_the_parameters_of_a_list_become_its_paging_and_the_fields_of_its_filter
     }
 
 
-def test_a_range_that_ends_before_it_starts_has_its_own_error() -> None:
+def test_a_date_range_that_ends_before_it_starts_is_a_separate_error() -> None:
     with pytest.raises(InvalidDateRange, match="must not be after"):
         parsed_query(_request("from=2024-02-01&to=2024-01-01"), CoverageQuery)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and other signals that end a process end a wait, whenever they come."""
+"""Signals that end a process end a wait, whenever they arrive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backfill.cli.stop_signals import StopSignals
 EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 
 
-def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
+def test_without_a_signal_a_wait_ends_after_its_duration() -> None:
     with StopSignals() as stop:
         began = time.monotonic()
         assert not stop.wait(0.2)
@@ -21,7 +21,7 @@ def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
 
 
 @EACH
-def test_a_signal_before_the_wait_ends_it_and_every_later_one(number: signal.Signals) -> None:
+def test_a_signal_before_a_wait_ends_it_and_every_later_wait(number: signal.Signals) -> None:
     with StopSignals() as stop:
         signal.raise_signal(number)
         assert stop.wait()
@@ -29,8 +29,8 @@ def test_a_signal_before_the_wait_ends_it_and_every_later_one(number: signal.Sig
 
 
 @EACH
-def test_a_signal_that_does_not_wake_the_thread_that_waits_ends_the_wait_soon(number: signal.Signals) -> None:
-    """As one does that comes between the last look at signals and the wait: here another thread receives it."""
+def test_a_signal_that_does_not_interrupt_the_waiting_thread_still_ends_the_wait(number: signal.Signals) -> None:
+    """This covers a signal between the last signal check and the wait. Here another thread receives the signal."""
     with StopSignals() as stop:
         other = threading.Timer(0.2, signal.raise_signal, [number])
         other.start()

@@ -1,4 +1,4 @@
-"""Calendar months in Firestore: a document each."""
+"""Calendar months in Firestore: one document each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, datetime
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backfill.domain import CalendarMonth
-from backfill.storage.firestore.database import Attempt, Database, answering
+from backfill.storage.firestore.database import Attempt, Database, translating_errors
 from backfill.storage.ports import CalendarStorage
 
 
@@ -22,7 +22,7 @@ class FirestoreCalendarStorage(CalendarStorage):
             .where(filter=FieldFilter("month_end", "<=", last.isoformat()))
             .order_by("month_end")
         )
-        with answering():
+        with translating_errors():
             values = [document.to_dict() or {} for document in self._database.rows(query)]
         return [
             CalendarMonth(
@@ -48,9 +48,9 @@ class FirestoreCalendarStorage(CalendarStorage):
             "fetched_at": month.fetched_at.isoformat(),
         }
 
-        def attempt(trying: Attempt) -> None:
-            trying.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
-            trying.commit()
+        def write(attempt: Attempt) -> None:
+            attempt.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
+            attempt.commit()
 
-        with answering():
-            self._database.decide(attempt)
+        with translating_errors():
+            self._database.run(write)

@@ -6,13 +6,13 @@ from datetime import date
 
 from backfill.domain import CalendarMonth
 from backfill.models import StoredCalendarMonth
-from backfill.storage.orm.database import answering, transacting
+from backfill.storage.orm.database import atomic, translating_errors
 from backfill.storage.ports import CalendarStorage
 
 
 class OrmCalendarStorage(CalendarStorage):
     def months(self, first: date, last: date) -> list[CalendarMonth]:
-        with answering():
+        with translating_errors():
             rows = list(StoredCalendarMonth.objects.filter(month_end__range=(first, last)).order_by("month_end"))
         return [
             CalendarMonth(
@@ -28,7 +28,7 @@ class OrmCalendarStorage(CalendarStorage):
         ]
 
     def save(self, month: CalendarMonth) -> None:
-        with transacting():
+        with atomic():
             StoredCalendarMonth.objects.update_or_create(
                 month_end=month.month_end,
                 defaults={

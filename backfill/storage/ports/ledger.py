@@ -15,7 +15,7 @@ class LedgerStorage(ABC):
 
     @abstractmethod
     def segments(self, job_id: UUID) -> Iterator[Segment]:
-        """Yield all segments of a job in order, read lazily. Raises CorruptRecord at an unreadable segment."""
+        """Yield all segments of a job in order, read lazily. Raises CorruptRecord for an unreadable segment."""
 
     @abstractmethod
     def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:

@@ -1,4 +1,4 @@
-"""What is stored of a job beside its plan and its ledger, as JSON; the same for every adapter."""
+"""The stored JSON of a job's config, progress and webhook events, for all adapters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
 
 
 def webhook_events_from_json(value: Mapping[str, Any]) -> WebhookEvents:
-    """Of jobs from before there were notices, `value` is empty."""
+    """`value` is empty if the job was stored before webhook events existed."""
     return WebhookEvents(
         ended=_event_from_json(value.get("ended")),
         held=_event_from_json(value.get("held")),
@@ -118,7 +118,7 @@ def crash_isolation_from_json(value: Mapping[str, Any]) -> CrashIsolation:
 
 
 def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts, which every list shows, and the detail, which only a job's own page does."""
+    """Return the counts, which lists of jobs need, and the detail, which only the page of a job needs."""
     limiter = progress.limiter
     counts = {
         "total": progress.total_items,

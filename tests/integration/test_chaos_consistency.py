@@ -1,4 +1,4 @@
-"""The campaign's checker finds what it is there to find: each damage is told by name, and a whole job gets no word."""
+"""The checker of the chaos campaign reports each kind of damage, and nothing for an undamaged job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backfill.domain import Job, LimiterReport, Outcome, OutcomeKind
 from backfill.engine.job_manager import JobManager
 from backfill.models import BackfillJob, Checkpoint, StoredSnapshot
 from backfill.storage import Storage
-from tests.chaos.books import Findings, Reader, examined
+from tests.chaos.consistency import Findings, Reader, check_consistency
 from tests.chaos.firestore_reader import FirestoreReader
 from tests.chaos.sql_reader import SqlReader
 from tests.contract.backends import Backend, FirestoreBackend, OrmBackend, SqliteBackend
@@ -27,7 +27,7 @@ PLAN = PlanFactory.build()
 
 
 class Damage(ABC):
-    """What may have gone wrong with what is stored of a job, in the store of one kind."""
+    """Damages the stored data of a job, in one kind of store."""
 
     reader: Reader
 
@@ -35,13 +35,13 @@ class Damage(ABC):
         self.job = job
 
     def found(self) -> Findings:
-        return examined(self.reader.account(str(self.job.id)))
+        return check_consistency(self.reader.read_job(str(self.job.id)))
 
     @abstractmethod
-    def lose_a_segment(self) -> None: ...
+    def delete_a_segment(self) -> None: ...
 
     @abstractmethod
-    def double_a_segment(self) -> None: ...
+    def duplicate_a_segment(self) -> None: ...
 
     @abstractmethod
     def miscount_the_job(self) -> None: ...
@@ -53,7 +53,7 @@ class Damage(ABC):
     def miscount_a_segment(self) -> None: ...
 
     @abstractmethod
-    def lose_a_snapshot(self) -> None: ...
+    def delete_a_snapshot(self) -> None: ...
 
 
 class SqlDamage(Damage):
@@ -64,10 +64,10 @@ class SqlDamage(Damage):
             f"sqlite:///{backend.database['NAME']}" if isinstance(backend, SqliteBackend) else url,
         )
 
-    def lose_a_segment(self) -> None:
+    def delete_a_segment(self) -> None:
         Checkpoint.objects.filter(job_id=self.job.id, number=1).delete()
 
-    def double_a_segment(self) -> None:
+    def duplicate_a_segment(self) -> None:
         row = Checkpoint.objects.get(job_id=self.job.id, number=0)
         row.pk, row.number = None, 2
         row.save()
@@ -85,7 +85,7 @@ class SqlDamage(Damage):
     def miscount_a_segment(self) -> None:
         Checkpoint.objects.filter(job_id=self.job.id, number=1).update(failed=1)
 
-    def lose_a_snapshot(self) -> None:
+    def delete_a_snapshot(self) -> None:
         StoredSnapshot.objects.filter(district="F").first().delete()  # type: ignore[union-attr]
 
 
@@ -104,10 +104,10 @@ class FirestoreDamage(Damage):
         change(value)
         self._job.update({field: zlib.compress(json.dumps(value).encode())})
 
-    def lose_a_segment(self) -> None:
+    def delete_a_segment(self) -> None:
         self._segment(1).delete()
 
-    def double_a_segment(self) -> None:
+    def duplicate_a_segment(self) -> None:
         self._segment(2).set({**(self._segment(0).get().to_dict() or {}), "number": 2})
 
     def miscount_the_job(self) -> None:
@@ -122,30 +122,30 @@ class FirestoreDamage(Damage):
     def miscount_a_segment(self) -> None:
         self._segment(1).update({"failed": 1})
 
-    def lose_a_snapshot(self) -> None:
+    def delete_a_snapshot(self) -> None:
         day = PLAN.days[0].date
         self._root.collection("snapshots").document(f"{day}_F").delete()
 
-    # What only Firestore keeps twice.
+    # Data that only Firestore stores twice.
 
-    def leave_the_slot_to_the_ended(self) -> None:
+    def leave_the_slot_claimed(self) -> None:
         claim = {"job_id": str(self.job.id), "token": self.job.token, "is_held": True}
         self._root.collection("state").document("slot").set(claim)
 
-    def leave_the_timeline_to_the_ended(self) -> None:
+    def leave_the_request_schedule_claimed(self) -> None:
         claim = {"job_id": str(self.job.id), "token": self.job.token, "is_held": True}
         self._root.collection("state").document("timeline").set(claim, merge=True)
 
-    def find_it_as_running(self) -> None:
+    def set_the_query_field_to_running(self) -> None:
         self._job.update({"status": "running", "is_active": True})
 
-    def let_it_have_no_end(self) -> None:
+    def remove_the_end(self) -> None:
         self._job.update({"ended_at": None})
 
 
 @pytest.fixture
 def damage(backend: Backend, storage: Storage) -> Damage:
-    """Of a completed job, in two segments."""
+    """Return the damage of a completed job with two segments."""
     new = JobFactory.build(progress=ProgressFactory.build(total_items=PLAN.total_items))
     storage.jobs.create(new, PLAN, displace=lambda _: None)
     for half, day in enumerate(PLAN.days):
@@ -163,53 +163,57 @@ def damage(backend: Backend, storage: Storage) -> Damage:
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
-def test_a_whole_job_gets_no_word(damage: Damage) -> None:
+def test_an_undamaged_job_has_no_violations(damage: Damage) -> None:
     found = damage.found()
-    assert (found.settled, found.lost, found.doubled, found.wrong) == (PLAN.total_items, 0, 0, [])
+    assert (found.settled, found.lost, found.duplicated, found.violations) == (PLAN.total_items, 0, 0, [])
 
 
 @dataclass(frozen=True)
-class Told:
-    does: Callable[[Any], None]
-    sentence: str
+class ExpectedViolation:
+    method: Callable[[Any], None]
+    text: str
     lost: int = 0
-    doubled: int = 0
+    duplicated: int = 0
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "firestore"], indirect=True)
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
-        Told(Damage.lose_a_segment, "3 items of a completed job are not settled", lost=3),
-        Told(Damage.double_a_segment, "3 items are settled twice", doubled=3),
-        Told(Damage.miscount_the_job, "the counters of the job say 7 processed"),
-        Told(Damage.miscount_a_district, "the counters of district F"),
-        Told(Damage.miscount_a_segment, "the counts of segment 1"),
-        Told(Damage.lose_a_snapshot, "1 items are settled as processed but not stored", lost=1),
+        ExpectedViolation(Damage.delete_a_segment, "3 items of a completed job are not settled", lost=3),
+        ExpectedViolation(Damage.duplicate_a_segment, "3 items are settled twice", duplicated=3),
+        ExpectedViolation(Damage.miscount_the_job, "the counters of the job have 7 processed"),
+        ExpectedViolation(Damage.miscount_a_district, "the counters of district F"),
+        ExpectedViolation(Damage.miscount_a_segment, "the counts of segment 1"),
+        ExpectedViolation(Damage.delete_a_snapshot, "1 items are settled as processed but not stored", lost=1),
     ],
-    ids=lambda told: told.does.__name__,
+    ids=lambda expected: expected.method.__name__,
 )
-def test_each_damage_is_told(damage: Damage, told: Told) -> None:
-    getattr(damage, told.does.__name__)()
-    assert_told(damage.found(), told)
+def test_each_damage_is_reported(damage: Damage, expected: ExpectedViolation) -> None:
+    getattr(damage, expected.method.__name__)()
+    assert_reported(damage.found(), expected)
 
 
 @pytest.mark.parametrize("backend", ["firestore"], indirect=True)
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
-        Told(FirestoreDamage.leave_the_slot_to_the_ended, "the slot says"),
-        Told(FirestoreDamage.leave_the_timeline_to_the_ended, "the timeline is held by"),
-        Told(FirestoreDamage.find_it_as_running, "job {id} is completed, and is found as running"),
-        Told(FirestoreDamage.let_it_have_no_end, "job {id} is completed, and its end and expiry do not fit"),
+        ExpectedViolation(FirestoreDamage.leave_the_slot_claimed, "the slot has the claim"),
+        ExpectedViolation(FirestoreDamage.leave_the_request_schedule_claimed, "the request schedule has the claim"),
+        ExpectedViolation(
+            FirestoreDamage.set_the_query_field_to_running, "job {id} is completed, but its query field is running"
+        ),
+        ExpectedViolation(
+            FirestoreDamage.remove_the_end, "job {id} is completed, which contradicts its end and expiry"
+        ),
     ],
-    ids=lambda told: told.does.__name__,
+    ids=lambda expected: expected.method.__name__,
 )
-def test_copies_in_firestore_that_do_not_agree_are_told(damage: Damage, told: Told) -> None:
-    told.does(damage)
-    assert_told(damage.found(), told, id=damage.job.id.hex)
+def test_contradicting_copies_in_firestore_are_reported(damage: Damage, expected: ExpectedViolation) -> None:
+    expected.method(damage)
+    assert_reported(damage.found(), expected, id=damage.job.id.hex)
 
 
-def assert_told(found: Findings, told: Told, **names: str) -> None:
-    assert (found.lost, found.doubled) == (told.lost, told.doubled)
-    assert any(sentence.startswith(told.sentence.format(**names)) for sentence in found.wrong), found.wrong
+def assert_reported(found: Findings, expected: ExpectedViolation, **names: str) -> None:
+    assert (found.lost, found.duplicated) == (expected.lost, expected.duplicated)
+    assert any(text.startswith(expected.text.format(**names)) for text in found.violations), found.violations

@@ -28,17 +28,17 @@ SECTION = "/admin/backfill/"
 
 
 def chromium() -> str | None:
-    """Path of Chromium, or None if it is not installed."""
+    """Return the path of Chromium, or None if it is not installed."""
     return os.environ.get("BACKFILL_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def launched(playwright: Playwright, path: str) -> Browser:
+def launch(playwright: Playwright, path: str) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
 
 
 @dataclass
-class Desk:
-    """A site with two users: `operator` has all permissions, `looker` may only view.
+class AdminSite:
+    """A site with two users: `operator` has all permissions, `viewer` may only view.
 
     Each password equals the user name.
     """
@@ -47,13 +47,13 @@ class Desk:
     site: Site
     dashboard: Dashboard
     client: Client
-    troubles: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     """Script errors and violations of the content security policy on any page."""
     _states: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
-    def opened(cls, browser: Browser, folder: Path, *world: str) -> Iterator[Desk]:
+    def opened(cls, browser: Browser, folder: Path, *world: str) -> Iterator[AdminSite]:
         dashboard = Dashboard.sample(*(world or ("--districts", "6", "--clubs", "8", "--latency-ms", "20")))
         site = Site(folder, f"sqlite:///{folder}/site.sqlite3", dashboard.url)
         try:
@@ -65,7 +65,7 @@ class Desk:
             site.stop()
             dashboard.stop()
 
-    def quiet(self) -> None:
+    def reset(self) -> None:
         """Cancel jobs, reset the dashboard and set wide limits."""
         active = self.client.get("/api/admin/backfill/jobs?status=pending,running,pausing,paused,cancelling")["jobs"]
         for job in active:
@@ -81,8 +81,8 @@ class Desk:
         context = self.browser.new_context(base_url=base, storage_state=self._states.get((base, user)), **options)
         context.set_default_timeout(15_000)
         page = context.new_page()
-        page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
-        page.on("console", lambda message: self._note(page, message.type, message.text))
+        page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: self._record_message(page, message.type, message.text))
         page.goto(path)
         if "/login/" in page.url:
             page.fill("#id_username", user)
@@ -92,9 +92,9 @@ class Desk:
             self._states[base, user] = context.storage_state()
         return page
 
-    def _note(self, page: Page, kind: str, text: str) -> None:
+    def _record_message(self, page: Page, kind: str, text: str) -> None:
         if kind in {"error", "warning"} and "status of 4" not in text and "ERR_CONNECTION" not in text:
-            self.troubles.append(f"{page.url}: {text}")
+            self.errors.append(f"{page.url}: {text}")
 
 
 def status_badge(page: Page) -> Locator:
@@ -115,14 +115,16 @@ def preview(page: Page) -> Locator:
     return dialog
 
 
-def faults(page: Page) -> list[str]:
-    """Violations found by axe."""
+def axe_violations(page: Page) -> list[str]:
+    """Return the violations result by axe."""
     page.evaluate("() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
     page.evaluate(AXE.read_text())
-    found: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-    return [f"{fault['id']}: {node['html'][:160]}" for fault in found["violations"] for node in fault["nodes"]]
+    result: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:160]}" for violation in result["violations"] for node in violation["nodes"]
+    ]
 
 
-def is_wider_than_the_window(page: Page) -> bool:
+def has_horizontal_overflow(page: Page) -> bool:
     wider: bool = page.evaluate("() => document.documentElement.scrollWidth > document.documentElement.clientWidth")
     return wider

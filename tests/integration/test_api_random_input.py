@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is in the known shape and never a 5xx."""
+"""Random requests: every response has the documented form, and none is a 5xx."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from tests.integration.checked_client import CheckedClient
 from tests.integration.test_api_jobs import BODY, START
 from tests.integration.test_api_limits import LIMITS
 
-quickly = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+with_few_examples = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-ANYTHING = st.recursive(
+JSON_VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
@@ -34,8 +36,10 @@ FIELDS = {
     "skipExisting": st.booleans(),
     "planId": st.sampled_from(["plan-1-1-1-0123456789abcdef", "x"]),
 }
-JOBS = ANYTHING | st.fixed_dictionaries({}, optional={name: value | ANYTHING for name, value in FIELDS.items()})
-LIMITS_BODIES = ANYTHING | st.dictionaries(
+JOB_BODIES = JSON_VALUES | st.fixed_dictionaries(
+    {}, optional={name: value | JSON_VALUES for name, value in FIELDS.items()}
+)
+LIMITS_BODIES = JSON_VALUES | st.dictionaries(
     st.sampled_from(["maxRequestsPerMinute", "maxConcurrent", "minDelayMs", "maxDelayMs", "backoffMultiplier"]), SCALARS
 )
 NAMES = [
@@ -66,43 +70,45 @@ def check(response: Any) -> None:
     assert response.status_code < 500, response.content
 
 
-def sent(api: CheckedClient, method: str, path: str, body: Any) -> None:
-    """NaN and lone surrogates included, as Python's JSON writes them."""
+def send(api: CheckedClient, method: str, path: str, body: Any) -> None:
+    """Send a body as Python's JSON, which may contain NaN and lone surrogates."""
     check(api.generic(method, path, json.dumps(body), content_type="application/json"))
 
 
-@quickly
-@given(body=JOBS)
-def test_any_body_of_a_job(api: CheckedClient, served: BackfillService, body: Any) -> None:
-    sent(api, "POST", START, body)
-    sent(api, "POST", f"{START}/preview", body)
+@with_few_examples
+@given(body=JOB_BODIES)
+def test_a_random_body_of_a_job_causes_no_server_error(api: CheckedClient, served: BackfillService, body: Any) -> None:
+    send(api, "POST", START, body)
+    send(api, "POST", f"{START}/preview", body)
     if (active := served.active()) is not None:
         served.cancel(active.id, by=Actor("alice", Channel.API))
 
 
-@quickly
+@with_few_examples
 @given(body=LIMITS_BODIES)
-def test_any_body_of_limits(api: CheckedClient, body: Any) -> None:
-    sent(api, "PUT", LIMITS, body)
-    sent(api, "PATCH", LIMITS, body)
+def test_a_random_body_of_limits_causes_no_server_error(api: CheckedClient, body: Any) -> None:
+    send(api, "PUT", LIMITS, body)
+    send(api, "PATCH", LIMITS, body)
 
 
-@quickly
+@with_few_examples
 @given(
-    body=ANYTHING
+    body=JSON_VALUES
     | st.fixed_dictionaries({"rateLimits": LIMITS_BODIES})
-    | st.fixed_dictionaries({}, optional={"codes": ANYTHING, "districts": ANYTHING})
+    | st.fixed_dictionaries({}, optional={"codes": JSON_VALUES, "districts": JSON_VALUES})
 )
-def test_any_body_of_a_change(api: CheckedClient, served: BackfillService, body: Any) -> None:
+def test_a_random_body_of_a_change_causes_no_server_error(
+    api: CheckedClient, served: BackfillService, body: Any
+) -> None:
     active = served.active()
     path = f"{START}/{active.id}" if active else api.post(START, BODY, format="json")["Location"]
-    for method, verb in (("PATCH", ""), ("POST", "/retry"), ("POST", "/pause"), ("POST", "/resume")):
-        sent(api, method, f"{path}{verb}", body)
+    for method, suffix in (("PATCH", ""), ("POST", "/retry"), ("POST", "/pause"), ("POST", "/resume")):
+        send(api, method, f"{path}{suffix}", body)
 
 
-@quickly
+@with_few_examples
 @given(query=QUERIES)
-def test_any_query(api: CheckedClient, served: BackfillService, query: str) -> None:
+def test_a_random_query_causes_no_server_error(api: CheckedClient, served: BackfillService, query: str) -> None:
     active = served.active()
     path = f"{START}/{active.id}" if active else api.post(START, BODY, format="json")["Location"]
     for address in (
@@ -122,7 +128,7 @@ def test_any_query(api: CheckedClient, served: BackfillService, query: str) -> N
         check(api.get(f"{address}?{query}"))
 
 
-@quickly
+@with_few_examples
 @given(
     raw=st.binary(max_size=60),
     kind=st.sampled_from(
@@ -135,23 +141,25 @@ def test_any_query(api: CheckedClient, served: BackfillService, query: str) -> N
         ]
     ),
 )
-def test_any_bytes(api: CheckedClient, raw: bytes, kind: str) -> None:
+def test_random_bytes_cause_no_server_error(api: CheckedClient, raw: bytes, kind: str) -> None:
     check(api.generic("POST", START, raw, content_type=kind))  # type: ignore[arg-type]
 
 
-@quickly
+@with_few_examples
 @given(
     parts=st.lists(st.binary(min_size=1, max_size=12).map(lambda part: quote(part, safe="")), min_size=1, max_size=3)
 )
-def test_any_path(api: CheckedClient, parts: list[str]) -> None:
+def test_a_random_path_causes_no_server_error(api: CheckedClient, parts: list[str]) -> None:
     for root in (START, "/api/snapshots", "/api/analytics", "/api", "/api/districts/backfill"):
         for method in ("GET", "POST", "DELETE"):
             check(api.generic(method, "/".join([root, *parts])))
 
 
-@quickly
+@with_few_examples
 @given(key=st.text(st.characters(max_codepoint=255), max_size=300), tag=st.text(st.characters(max_codepoint=255)))
-def test_any_header(api: CheckedClient, served: BackfillService, key: str, tag: str) -> None:
+def test_a_random_header_causes_no_server_error(
+    api: CheckedClient, served: BackfillService, key: str, tag: str
+) -> None:
     check(api.post(START, BODY, format="json", headers={"Idempotency-Key": key, "If-None-Match": tag}))
     active = served.active()
     if active is not None:
@@ -160,6 +168,6 @@ def test_any_header(api: CheckedClient, served: BackfillService, key: str, tag: 
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "BREW"])
-def test_any_method(api: CheckedClient, method: str) -> None:
+def test_any_method_on_any_path_causes_no_server_error(api: CheckedClient, method: str) -> None:
     for path in (START, f"{START}/jobs", LIMITS, "/api/snapshots", "/api/schema", "/api/docs", "/healthz"):
         check(api.generic(method, path))

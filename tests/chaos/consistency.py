@@ -1,6 +1,6 @@
 """Checks the stored data of a job without any code of the service.
 
-The format is decoded a second time on purpose: otherwise, an error in the service's reading could hide one in its
+The stored format is decoded a second time on purpose: an error of the service in reading could hide an error in
 writing. `sql_reader` and `firestore_reader` read the rows of a store.
 """
 
@@ -18,11 +18,11 @@ ACTIVE = ("pending", "running", "pausing", "paused", "cancelling")
 KINDS = ("processed", "failed", "skipped")
 
 
-class StoreAway(Exception):
+class StoreDown(Exception):
     """The store is unavailable."""
 
 
-def unpacked(packed: bytes) -> Any:
+def unpack(packed: bytes) -> Any:
     return json.loads(zlib.decompress(packed))
 
 
@@ -54,7 +54,7 @@ class SegmentRow:
 
 
 @dataclass(frozen=True)
-class Account:
+class StoredJob:
     """All stored data of a job at one moment."""
 
     job: JobRow
@@ -66,25 +66,25 @@ class Account:
     ledger: list[SegmentRow]
     stored: set[str]
     """The items with a snapshot, or with a result for an analytics job."""
-    inconsistencies: list[str]
-    """Messages about redundant copies in the store that differ."""
+    differences: list[str]
+    """Messages about redundant values in the store that differ."""
 
 
 class Reader(ABC):
-    """The rows of one store. Each method raises StoreAway if it is unavailable."""
+    """The rows of one store. Each method raises StoreDown if the store is unavailable."""
 
     @abstractmethod
     def job(self, job_id: str) -> JobRow: ...
 
     @abstractmethod
-    def account(self, job_id: str) -> Account: ...
+    def read_job(self, job_id: str) -> StoredJob: ...
 
     @abstractmethod
     def snapshots(self) -> Iterable[tuple[str, dict[str, Any], bytes]]:
         """Yield district, description of the reports, and packed bytes of each snapshot."""
 
     @abstractmethod
-    def forget_collected(self) -> None:
+    def delete_collected(self) -> None:
         """Remove all snapshots and results, so that the next job skips no item."""
 
 
@@ -94,10 +94,10 @@ class Findings:
 
     settled: int
     lost: int
-    doubled: int
+    duplicated: int
     failed: Counter[str]
     """Failed items by reason."""
-    wrong: list[str]
+    violations: list[str]
 
 
 @dataclass(frozen=True)
@@ -107,63 +107,65 @@ class _Settled:
     reason: str
 
 
-def examined(account: Account) -> Findings:
+def check_consistency(read_job: StoredJob) -> Findings:
     """Compare ledger with plan, counters with ledger, and snapshots with ledger."""
-    job, wrong = account.job, list(account.inconsistencies)
-    if account.active > 1:
-        wrong.append("more than one job is active")
-    planned = set(_planned(account.plan))
+    job, violations = read_job.job, list(read_job.differences)
+    if read_job.active > 1:
+        violations.append("more than one job is active")
+    planned = set(_planned(read_job.plan))
     settled: list[_Settled] = []
-    for segment in account.ledger:
+    for segment in read_job.ledger:
         rows = _settled(segment)
         kinds = Counter(row.kind for row in rows)
         if segment.counts != tuple(kinds[kind] for kind in KINDS):
-            wrong.append(f"the counts of segment {segment.number} are not those of its outcomes")
+            violations.append(f"the counts of segment {segment.number} are not those of its outcomes")
         settled += rows
     times = Counter(row.item for row in settled)
-    doubled = sum(count - 1 for count in times.values())
+    duplicated = sum(count - 1 for count in times.values())
     lost = len(planned - set(times)) if job.status == "completed" else 0
-    if doubled:
-        wrong.append(f"{doubled} items are settled twice")
+    if duplicated:
+        violations.append(f"{duplicated} items are settled twice")
     if lost:
-        wrong.append(f"{lost} items of a completed job are not settled")
+        violations.append(f"{lost} items of a completed job are not settled")
     if not set(times) <= planned:
-        wrong.append("items are settled that are not in the plan")
+        violations.append("items are settled that are not in the plan")
     if len(planned) != job.counts["total"]:
-        wrong.append("the total is not the number of items of the plan")
-    wrong += _miscounted(job, settled, account.detail)
-    missing = {row.item for row in settled if row.kind == "processed"} - account.stored
+        violations.append("the total is not the number of items of the plan")
+    violations += _miscounted(job, settled, read_job.detail)
+    missing = {row.item for row in settled if row.kind == "processed"} - read_job.stored
     if missing:
-        wrong.append(f"{len(missing)} items are settled as processed but not stored")
+        violations.append(f"{len(missing)} items are settled as processed but not stored")
         lost += len(missing)
     failed = Counter(row.reason for row in settled if row.kind == "failed")
-    return Findings(settled=len(times), lost=lost, doubled=doubled, failed=failed, wrong=wrong)
+    return Findings(settled=len(times), lost=lost, duplicated=duplicated, failed=failed, violations=violations)
 
 
 def _planned(packed: bytes) -> list[str]:
-    plan = unpacked(packed)
+    plan = unpack(packed)
     return [f"{day}/{district}" for day, group, *_ in plan["days"] for district in plan["groups"][group]]
 
 
 def _settled(segment: SegmentRow) -> list[_Settled]:
-    columns = unpacked(segment.outcomes)
+    columns = unpack(segment.outcomes)
     rows = zip(*columns[:5], strict=True) if columns else ()
     return [_Settled(f"{day}/{district}", kind, reason) for day, district, kind, _, reason in rows]
 
 
 def _miscounted(job: JobRow, settled: list[_Settled], detail: Any) -> list[str]:
-    wrong = []
+    violations = []
     counted = Counter(row.kind for row in settled)
     skipped = dict(Counter(row.reason for row in settled if row.kind == "skipped"))
     if (job.counts["processed"], job.counts["failed"]) != (counted["processed"], counted["failed"]):
-        wrong.append(f"the counters of the job say {job.counts['processed']} processed, its ledger {dict(counted)}")
+        violations.append(
+            f"the counters of the job have {job.counts['processed']} processed, its ledger {dict(counted)}"
+        )
     if job.counts["skipped"] != skipped:
-        wrong.append(f"the job counts as skipped {job.counts['skipped']}, its ledger {skipped}")
+        violations.append(f"the counters of the job have skipped {job.counts['skipped']}, its ledger {skipped}")
     by_district = Counter((row.item.partition("/")[2], row.kind) for row in settled)
     for district, (_, *counts, _, _) in detail["districts"].items():
         if counts != [by_district[district, kind] for kind in KINDS]:
-            wrong.append(f"the counters of district {district} are not those of its outcomes")
-    return wrong
+            violations.append(f"the counters of district {district} are not those of its outcomes")
+    return violations
 
 
 def reports_of(snapshots: Iterable[tuple[str, dict[str, Any], bytes]]) -> dict[tuple[str, str], set[bytes]]:

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server that keeps what it is sent and answers as it is told."""
+"""A receiver of webhooks: a real HTTP server that records deliveries and responds with a given status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from backfill.webhooks import key_of, signature
 
-SECRET = "a secret that only the two of us know"
+SECRET = "a shared secret of service and receiver"
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,24 @@ class Delivery:
 class Receiver:
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
-        """Everything that was sent, whatever was answered."""
+        """All deliveries, including those with an error response."""
         self.status = 204
         self.hangs = threading.Event()
-        """While it is set, what comes is read and never answered."""
+        """While it is set, requests are read and not answered."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                receiver._take(self)
+                receiver._receive(self)
 
             def log_message(self, *_: object) -> None:
-                """Quietly."""
+                """Do not log requests."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/backfill"
 
-    def _take(self, handler: BaseHTTPRequestHandler) -> None:
+    def _receive(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
         self.deliveries.append(
             Delivery(

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.acceptance.harness import free_port
-from tests.chaos.books import Reader
+from tests.chaos.consistency import Reader
 from tests.chaos.firestore_reader import FirestoreReader
 from tests.chaos.sql_reader import SqlReader
 from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
@@ -24,11 +24,11 @@ _DISK = 64
 """Size in megabytes of the disk that can be filled."""
 
 
-class PlaceMissing(Exception):
+class StoreMissing(Exception):
     """This machine cannot provide the store; the message contains the reason."""
 
 
-class Place(ABC):
+class Store(ABC):
     """A store of one kind."""
 
     kind: str
@@ -42,8 +42,8 @@ class Place(ABC):
         """Remove the store."""
 
 
-class SqlitePlace(Place):
-    """A file, on its own small disk if this machine permits to mount one."""
+class SqliteStore(Store):
+    """A file, on a small disk if this machine can mount one."""
 
     kind = "SQLite"
 
@@ -73,11 +73,11 @@ class SqlitePlace(Place):
     @contextmanager
     def missing(self) -> Iterator[None]:
         """Move the folder away."""
-        away = self._folder.rename(self._folder.with_name("away"))
+        with_outage = self._folder.rename(self._folder.with_name("away"))
         try:
             yield
         finally:
-            away.rename(self._folder)
+            with_outage.rename(self._folder)
 
     @contextmanager
     def full(self) -> Iterator[None]:
@@ -101,7 +101,7 @@ class SqlitePlace(Place):
         shutil.rmtree(self._root, ignore_errors=True)
 
 
-class PostgresPlace(Place):
+class PostgresStore(Store):
     """A server that can be stopped and started."""
 
     kind = "PostgreSQL"
@@ -130,7 +130,7 @@ class PostgresPlace(Place):
         for folder in folders:
             if (folder / "pg_ctl").exists() and (folder / "postgres").exists():
                 return folder
-        raise PlaceMissing("PostgreSQL is not installed: install a server, so that initdb and pg_ctl are found.")
+        raise StoreMissing("PostgreSQL is not installed: install a server, so that initdb and pg_ctl are found.")
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -143,7 +143,7 @@ class PostgresPlace(Place):
             user=self._user if os.geteuid() == 0 else None,
         )
         if done.returncode:
-            raise PlaceMissing(f"PostgreSQL's {program} failed: {(done.stdout or '').strip()[-300:]}")
+            raise StoreMissing(f"PostgreSQL's {program} failed: {(done.stdout or '').strip()[-300:]}")
 
     def _control(self, verb: str, *options: str) -> None:
         log = str(self._folder / "log")
@@ -166,7 +166,7 @@ class PostgresPlace(Place):
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class FirestorePlace(Place):
+class FirestoreStore(Store):
     """An emulator that can be stopped, started and disconnected. Users and tokens are in a SQLite file."""
 
     kind = "Firestore"
@@ -178,7 +178,7 @@ class FirestorePlace(Place):
             self._emulator.start()
         except EmulatorMissing as exc:
             shutil.rmtree(self._folder)
-            raise PlaceMissing(str(exc)) from exc
+            raise StoreMissing(str(exc)) from exc
         self._gate = Gate(self._emulator.port)
         self.url = f"sqlite:///{self._folder / 'site.sqlite3'}"
         self.env = environment(self._gate.host)
