@@ -20,7 +20,7 @@ admin.site.unregister(TokenProxy)  # its table is empty; see accounts.signals
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
-    """Lists and revokes. Nobody creates a token for somebody else, because its key is shown to the creator."""
+    """Lists and revokes tokens. It creates none, because the key is shown only to its creator."""
 
     list_display = ("user", "name", "created_at", "expires_at")
     list_select_related = ("user",)

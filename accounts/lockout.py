@@ -1,7 +1,8 @@
 """Limits for failed sign-ins. django-axes counts them in the database, so that all processes share the counts.
 
 Passwords: a user name is locked for an address after AXES_FAILURE_LIMIT failures from it, and an address after
-ADDRESS_LIMIT failures with any names. Other addresses can still sign in, so that nobody can lock out an operator.
+ADDRESS_LIMIT failures with any names. Other addresses can still sign in, so that an attacker cannot lock out an
+operator.
 
 Tokens: after TOKEN_LIMIT failures, unknown tokens from an address are answered with 429. Valid tokens are accepted
 all the time: a key of 160 random bits cannot be guessed, and clients behind one address do not stop each other.

@@ -156,8 +156,8 @@ def _database(url: str) -> dict[str, Any]:
 def _read_only(path: Path) -> dict[str, Any]:
     """Return the options of a SQLite file that this process may not write, so that reading commands work.
 
-    Without a write-ahead log no process has the file open for writing. SQLite cannot create the log to read, so it is
-    told that the file does not change.
+    Without a write-ahead log no process has the file open for writing. SQLite cannot create the log to read, so
+    `immutable` states that the file does not change.
     """
     is_in_use = Path(f"{path}-wal").exists()
     uri = f"file:{quote(str(path))}?mode=ro" + ("" if is_in_use else "&immutable=1")

@@ -35,7 +35,7 @@ def run(options: Mapping[str, Any]) -> int:
 
 
 def check_output_error(error: OSError) -> None:
-    """Return if nobody reads standard output any more. Raises CommandError if it is full, and any other error."""
+    """Return if the reader of standard output has gone. Raises CommandError if it is full, and any other error."""
     if error.errno not in {errno.EPIPE, errno.ENOSPC, errno.EIO}:
         raise error
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the rest of the buffer at exit
