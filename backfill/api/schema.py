@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from backfill.api import examples, request_serializers
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, DISTRICT_PATTERN
 from backfill.api.query_parameters import (
     AuditQuery,
     CalendarQuery,
@@ -45,6 +46,7 @@ _ERROR_TEXTS = {
     411: "LENGTH_REQUIRED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "TOO_MANY_REQUESTS: too many unknown tokens from this address; try again after Retry-After seconds",
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
@@ -53,7 +55,12 @@ _INCOMPLETE = {
     "repeat the request after Retry-After seconds, and it continues. Or STORAGE_UNAVAILABLE"
 }
 _BODY = (400, 411, 413, 415)
-_ALWAYS = (401, 403, 503)
+_SERVER = {
+    (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is longer than the web server accepts"),
+    (431, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The headers are larger than the web server accepts"),
+}
+"""Responses of gunicorn or nginx, which the service does not see."""
+_ALWAYS = (401, 403, 429, 503)
 
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # CAMELIZE_NAMES renders it as jobId
 _KEY = OpenApiParameter(
@@ -94,7 +101,10 @@ _PROGRESS = OpenApiResponse(
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
     OpenApiParameter(
-        "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
+        "district",
+        {"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN},
+        OpenApiParameter.PATH,
+        description="91, F, or all for the district summary.",
     ),
 ]
 
@@ -111,9 +121,8 @@ def _operation(
 ) -> Decorator[Any]:
     """Describes an operation with its successful responses, the given errors, and the errors of every operation."""
     texts = _ERROR_TEXTS | (error_texts or {})
-    responses = successes | {
-        status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})
-    }
+    described = {status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})}
+    responses = successes | described | _SERVER
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
@@ -313,7 +322,12 @@ get_report = _operation(
 
 _NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message names the job that computes them"}
 _RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
-_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="Such as 91 or F.")
+_RESULT_DISTRICT = OpenApiParameter(
+    "district",
+    {"type": "string", "pattern": DISTRICT_PATTERN},
+    OpenApiParameter.PATH,
+    description="Such as 91 or F.",
+)
 get_result = _operation(
     "Analytics",
     "getResult",
@@ -374,7 +388,7 @@ health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
     summary="Check that the process responds",
-    responses={200: HealthSerializer, 400: _WRONG_HOST},
+    responses={200: HealthSerializer, 400: _WRONG_HOST, **_SERVER},
 )
 readiness = extend_schema(
     operation_id="isReady",
@@ -384,6 +398,7 @@ readiness = extend_schema(
         200: ReadinessSerializer,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 metrics = extend_schema(
@@ -394,6 +409,7 @@ metrics = extend_schema(
         (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 hidden = extend_schema(exclude=True)

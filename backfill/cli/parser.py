@@ -65,6 +65,11 @@ def add_arguments(parser: CommandParser) -> None:
     export.add_argument("--what", default="analytics", metavar="WHAT", help="analytics (default) or snapshots")
     export.add_argument("--format", default="csv", metavar="FORMAT", help="csv (default), jsonl or parquet")
     export.add_argument("--report", default="clubperformance", metavar="NAME", help="the report of the snapshots")
+    export.add_argument(
+        "--for-spreadsheets",
+        action="store_true",
+        help="CSV: write a byte order mark, and an apostrophe before texts that a spreadsheet would evaluate",
+    )
     export.add_argument("--output", metavar="FILE", help="default: standard output")
     coverage = command(
         "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()

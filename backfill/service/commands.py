@@ -15,6 +15,7 @@ from backfill.domain import (
     AuditEntry,
     CalendarAccess,
     CalendarProgress,
+    Changes,
     IdempotencyKey,
     Job,
     JobFilter,
@@ -332,6 +333,13 @@ class BackfillService:
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
+
+    def record_account_action(self, action: AuditAction, changes: Changes, *, by: Actor) -> None:
+        """Store an audit entry of an action that changes Django's own data, such as a failed sign-in."""
+        audit_log = AuditLog(by, self.now())
+        entry = audit_log.account_action(action, changes)
+        self.storage.audit.add([entry])
+        audit_log.record_entry(entry)
 
     # Rate limits, pruning, monitoring.
 
