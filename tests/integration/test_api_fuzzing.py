@@ -28,6 +28,7 @@ RULES = {
     "POST /api/admin/backfill": {"startDate", "endDate"},
     "POST /api/admin/backfill/preview": {"startDate", "endDate"},
     "GET /api/admin/backfill/coverage": {"from", "to"},
+    "POST /api/admin/backfill/coverage/calendar": {"from", "to"},
     "GET /api/admin/backfill/jobs": {"createdFrom", "createdTo"},
     "PATCH /api/admin/backfill/{jobId}": {"rateLimits"},
     "GET /api/snapshots": {"from"},
