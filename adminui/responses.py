@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -30,7 +31,7 @@ from backfill.errors import (
 )
 from backfill.service.commands import BackfillService
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 Context = Mapping[str, Any]
 
 
@@ -63,12 +64,12 @@ def action_view(permission: str, *more_methods: str) -> Callable[[View], View]:
 
 def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in methods:
             return HttpResponseNotAllowed(methods)
         missing = [name for name in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(name)]
         if missing:
-            response = _permission_denied(request, missing)
+            response: HttpResponseBase = _permission_denied(request, missing)
         else:
             try:
                 response = view(request, *args, **kwargs)

@@ -9,9 +9,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from backfill.api import examples, request_serializers
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, DISTRICT_PATTERN
 from backfill.api.query_parameters import (
     AuditQuery,
     CalendarQuery,
+    CancelQuery,
     CoverageQuery,
     ItemListQuery,
     JobListQuery,
@@ -44,6 +46,7 @@ _ERROR_TEXTS = {
     411: "LENGTH_REQUIRED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "TOO_MANY_REQUESTS: too many unknown tokens from this address; try again after Retry-After seconds",
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
@@ -52,7 +55,12 @@ _INCOMPLETE = {
     "repeat the request after Retry-After seconds, and it continues. Or STORAGE_UNAVAILABLE"
 }
 _BODY = (400, 411, 413, 415)
-_ALWAYS = (401, 403, 503)
+_SERVER = {
+    (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is longer than the web server accepts"),
+    (431, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The headers are larger than the web server accepts"),
+}
+"""Responses of gunicorn or nginx, which the service does not see."""
+_ALWAYS = (401, 403, 429, 503)
 
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # CAMELIZE_NAMES renders it as jobId
 _KEY = OpenApiParameter(
@@ -93,7 +101,10 @@ _PROGRESS = OpenApiResponse(
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
     OpenApiParameter(
-        "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
+        "district",
+        {"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN},
+        OpenApiParameter.PATH,
+        description="91, F, or all for the district summary.",
     ),
 ]
 
@@ -110,9 +121,8 @@ def _operation(
 ) -> Decorator[Any]:
     """Describes an operation with its successful responses, the given errors, and the errors of every operation."""
     texts = _ERROR_TEXTS | (error_texts or {})
-    responses = successes | {
-        status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})
-    }
+    described = {status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})}
+    responses = successes | described | _SERVER
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
@@ -132,7 +142,7 @@ start_job = _operation(
     | {409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
-    examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
+    examples=[*examples.REQUESTS, examples.BUSY, examples.PLAN_CHANGED, examples.INVALID],
 )
 preview_job = _operation(
     "Backfill",
@@ -175,18 +185,22 @@ cancel_job = _operation(
             CancelledJobSerializer, "The job; its status is cancelling while running items finish, otherwise cancelled."
         )
     },
-    errors=(400, 404, 409),
-    parameters=[_JOB_ID],
+    errors=(*_BODY, 404, 409),
+    description='The body may be `{"note": "…"}`, which OpenAPI cannot describe for DELETE.',
+    parameters=[_JOB_ID, CancelQuery],
 )
 change_job = _operation(
     "Backfill",
-    "lowerJobLimits",
-    "Lower the rate limits of an active job",
+    "changeJob",
+    "Lower the rate limits of an active job, or add a note to any job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
-    examples=[OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
+    examples=[
+        OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True),
+        OpenApiExample("Add a note", {"note": "The figures of May were checked by hand."}, request_only=True),
+    ],
 )
 pause_job = _operation(
     "Backfill",
@@ -194,7 +208,7 @@ pause_job = _operation(
     "Pause a job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
-    request=None,
+    request=request_serializers.NoteBody,
     parameters=[_JOB_ID],
 )
 resume_job = _operation(
@@ -210,8 +224,9 @@ list_items = _operation(
     "Backfill",
     "listItems",
     "List the settled items of a job",
-    {200: ItemPageSerializer},
+    {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
+    description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
     parameters=[_JOB_ID, ItemListQuery],
 )
 retry_job = _operation(
@@ -307,7 +322,12 @@ get_report = _operation(
 
 _NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message names the job that computes them"}
 _RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
-_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="Such as 91 or F.")
+_RESULT_DISTRICT = OpenApiParameter(
+    "district",
+    {"type": "string", "pattern": DISTRICT_PATTERN},
+    OpenApiParameter.PATH,
+    description="Such as 91 or F.",
+)
 get_result = _operation(
     "Analytics",
     "getResult",
@@ -368,7 +388,7 @@ health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
     summary="Check that the process responds",
-    responses={200: HealthSerializer, 400: _WRONG_HOST},
+    responses={200: HealthSerializer, 400: _WRONG_HOST, **_SERVER},
 )
 readiness = extend_schema(
     operation_id="isReady",
@@ -378,6 +398,7 @@ readiness = extend_schema(
         200: ReadinessSerializer,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 metrics = extend_schema(
@@ -388,6 +409,7 @@ metrics = extend_schema(
         (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 hidden = extend_schema(exclude=True)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backfill', '0008_field_terms'),
+        ('backfill', '0009_notes_and_retries'),
     ]
 
     operations = [
