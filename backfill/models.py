@@ -230,3 +230,15 @@ class StoredCalendarMonth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.month_end}"
+
+
+class StoredCalendarClaim(models.Model):
+    """The process that reads the dashboard's calendar for previews; one row."""
+
+    owner = models.CharField(max_length=64, blank=True, default="", db_default="")
+    since = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    wanted_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"claimed until {self.expires_at}" if self.owner else "unclaimed"

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from backfill.domain import (
     AuditEntry,
+    CalendarClaim,
     CalendarMonth,
     Job,
     JobCounters,
@@ -452,6 +453,7 @@ class MemoryCalendars(CalendarStorage):
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
         self.rows: dict[date, CalendarMonth] = {}
+        self.claim = CalendarClaim()
 
     def months(self, first: date, last: date) -> list[CalendarMonth]:
         with self.store.answering():
@@ -460,6 +462,11 @@ class MemoryCalendars(CalendarStorage):
     def save(self, month: CalendarMonth) -> None:
         with self.store.answering():
             self.rows[month.month_end] = month
+
+    def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
+        with self.store.answering():
+            self.claim = change(self.claim)
+            return self.claim
 
 
 class MemoryStorage(Storage):

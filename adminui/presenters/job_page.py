@@ -37,6 +37,10 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
     AuditAction.NOTED: gettext_lazy("Added a note"),
+    AuditAction.SIGN_IN_FAILED: gettext_lazy("Failed to sign in"),
+    AuditAction.SIGN_IN_LOCKED: gettext_lazy("Was locked after failed sign-ins"),
+    AuditAction.TOKEN_CREATED: gettext_lazy("Created an API token"),
+    AuditAction.TOKEN_REVOKED: gettext_lazy("Revoked an API token"),
 }
 
 _CHANNELS: dict[Channel, str | Promise] = {

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from adminui import query_parameters, responses
+from adminui import calendar_reading, query_parameters, responses
 from adminui.forms import LimitsForm, NoteForm
 from adminui.permissions import CHANGE
 from adminui.presenters import formatting
@@ -127,6 +127,12 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
         job = service.job(job_id)
         heading = _("Retry the failed items of this job?")
         return _note_dialog(request, form, job, heading=heading, confirm=_("Retry"), codes=codes)
-    started = service.retry(job_id, by=responses.actor(request), codes=codes, note=form.cleaned_data["note"])
+    started = service.retry(
+        job_id,
+        by=responses.actor(request),
+        codes=codes,
+        note=form.cleaned_data["note"],
+        access=calendar_reading.access(request),
+    )
     items = formatting.items(started.job.progress.total_items)
     return responses.action_done(request, _("Job created with %(items)s.") % {"items": items}, focus_status=True)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import responses
+from adminui import calendar_reading, responses
 from adminui.forms import LimitsForm, StartForm
 from adminui.permissions import CHANGE_LIMITS, START, Permissions, permission_labels
 from adminui.presenters import preview as preview_presenter
@@ -23,7 +23,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _invalid_form(request, form)
     try:
-        planned = responses.get_service().preview(form.request())
+        planned = responses.get_service().preview(form.request(), calendar_reading.access(request))
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
         return _invalid_form(request, form)
@@ -39,16 +39,23 @@ def start(request: HttpRequest) -> HttpResponse:
         return _invalid_form(request, form)
     service, wanted = responses.get_service(), form.request()
     if form.errors:
-        plan = preview_presenter.plan(service.preview(wanted), limit_changes=wanted.limit_changes)
+        previewed = service.preview(wanted, calendar_reading.access(request))
+        plan = preview_presenter.plan(previewed, limit_changes=wanted.limit_changes)
         return _dialog(request, wanted, plan, form=form, status=422)
     try:
-        service.start(wanted, by=responses.actor(request), note=form.cleaned_data["note"])
+        service.start(
+            wanted,
+            by=responses.actor(request),
+            note=form.cleaned_data["note"],
+            access=calendar_reading.access(request),
+        )
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
         return _invalid_form(request, form)
     except PlanChanged as exc:
         changed = exc.details or {}
-        plan = preview_presenter.plan(service.preview(wanted), changed, limit_changes=wanted.limit_changes)
+        previewed = service.preview(wanted, calendar_reading.access(request))
+        plan = preview_presenter.plan(previewed, changed, limit_changes=wanted.limit_changes)
         return _dialog(request, wanted, plan, form=form, status=409)
     except JobConflict as exc:
         context = {"title": _("Backfill"), "message": exc.message}

@@ -20,6 +20,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from backfill import bootstrap
 from backfill.api.exceptions import LengthRequired, MalformedJson
+from backfill.api.fields import printable
 from backfill.api.permissions import VIEW, HasBackfillPermission
 from backfill.domain import Actor, Channel
 from backfill.service.commands import BackfillService
@@ -42,7 +43,8 @@ class StrictJson(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         try:
-            return json.loads(stream.read().decode("utf-8"), parse_constant=_refuse_constant)
+            text = stream.read().decode("utf-8")
+            return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as exc:
             reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)[:200]
             raise MalformedJson(f"The body is not JSON in UTF-8: {reason}. Correct it and send it again.") from exc
@@ -57,6 +59,16 @@ class CsvRenderer(BaseRenderer):
 
     media_type = "text/csv"
     format = "csv"
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Other parsers take the first of two equal names; a proxy could check another value than this service uses."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise MalformedJson(f"The body has the field {printable(name)!r} twice. Send each field once.")
+        values[name] = value
+    return values
 
 
 class AnyAccept(BaseContentNegotiation):

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from backfill.api import path_parameters, request_serializers, schema
 from backfill.api.base import ApiViewSet, CsvRenderer, is_known, unchanged
+from backfill.api.calendar_access import calendar_access, prefers_async, progress_response, varies_by_preference
 from backfill.api.permissions import START, STEER
 from backfill.api.query_parameters import (
     CancelQuery,
@@ -23,7 +24,7 @@ from backfill.api.query_parameters import (
     parsed_query,
 )
 from backfill.domain import Job, JobFilter, OutcomeFilter, Status
-from backfill.errors import InvalidRequest
+from backfill.errors import CalendarIncomplete, InvalidRequest
 from backfill.serializers.item_csv import item_csv
 from backfill.serializers.items import ItemPageSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
@@ -58,14 +59,22 @@ class Jobs(ApiViewSet):
             by=self.actor,
             idempotency_key=request_serializers.idempotency_key(request),
             note=request_serializers.note(request),
+            access=calendar_access(request),
         )
         return _started_response(started)
 
     @schema.preview_job
     def preview(self, request: Request) -> Response:
         parsed_query(request)
-        preview = self.service.preview(request_serializers.job_request(request))
-        return Response(PreviewResponseSerializer.render(preview))
+        is_async = prefers_async(request)
+        access = calendar_access(request, may_read=request.user.has_perm(START), is_async=is_async)
+        try:
+            preview = self.service.preview(request_serializers.job_request(request), access)
+        except CalendarIncomplete as exc:
+            if not is_async:
+                raise
+            return varies_by_preference(progress_response(exc))
+        return varies_by_preference(Response(PreviewResponseSerializer.render(preview)))
 
     @schema.list_jobs
     def list(self, request: Request) -> Response:
@@ -136,6 +145,7 @@ class Jobs(ApiViewSet):
                 districts=districts,
                 idempotency_key=request_serializers.idempotency_key(request),
                 note=request_serializers.note(request),
+                access=calendar_access(request),
             )
         )
 

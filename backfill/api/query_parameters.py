@@ -288,6 +288,11 @@ class CoverageQuery(DateRangeQuery):
     resolution = EnumParameter(Resolution, default=str(Resolution.DAY))
 
 
+class CalendarQuery(DateRangeQuery):
+    from_help = "Default: the first month that has stored data."
+    to_help = "Default: the last month that has stored data."
+
+
 class SeriesQuery(StrictSerializer):
     programYear = ProgramYearParameter(
         source="program_year", help_text="Such as 2022-2023. Default: the newest program year."

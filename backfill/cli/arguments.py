@@ -138,8 +138,17 @@ def as_command_error(exc: BackfillError) -> CommandError:
         message += f" Changed: {changed}." if changed else ""
         message += f" The new option is --plan-id {exc.details['planId']}"
     if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseError):
-        message += " Check DATABASE_URL. If the database is new, run: manage.py migrate"
+        message += f" {_database_advice(str(exc.__cause__))}"
     return CommandError(message)
+
+
+def _database_advice(cause: str) -> str:
+    """The texts are those of SQLite."""
+    if "readonly" in cause:
+        return "This process may not write the file or its folder. Run the command as the user of the service."
+    if "disk is full" in cause:
+        return "Free some space, then run the command again."
+    return "Check DATABASE_URL. If the database is new, run: manage.py migrate"
 
 
 def _integer(text: object, flag: str) -> int:

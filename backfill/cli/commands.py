@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from backfill import bootstrap
 from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
+from backfill.cli.calendar_progress import calendar_progress
 from backfill.cli.coverage_table import coverage_view
 from backfill.cli.formatting import COMMAND
 from backfill.cli.output import ConsoleOutput
@@ -51,26 +52,31 @@ class Commands:
         return run()
 
     def start(self) -> int:
-        started = self._service.start(
-            self._request(),
-            by=arguments.actor(self._options),
-            idempotency_key=self._options["idempotency_key"] or "",
-            note=self._options["note"],
-        )
+        with calendar_progress(self._console.err) as access:
+            started = self._service.start(
+                self._request(),
+                by=arguments.actor(self._options),
+                idempotency_key=self._options["idempotency_key"] or "",
+                note=self._options["note"],
+                access=access,
+            )
         return self._report_started(started)
 
     def retry(self) -> int:
-        started = self._service.retry(
-            arguments.job_id(self._options["job_id"]),
-            by=arguments.actor(self._options),
-            codes=self._options["code"],
-            districts=arguments.districts(self._options["district"]),
-            note=self._options["note"],
-        )
+        with calendar_progress(self._console.err) as access:
+            started = self._service.retry(
+                arguments.job_id(self._options["job_id"]),
+                by=arguments.actor(self._options),
+                codes=self._options["code"],
+                districts=arguments.districts(self._options["district"]),
+                note=self._options["note"],
+                access=access,
+            )
         return self._report_started(started)
 
     def preview(self) -> int:
-        preview = self._service.preview(self._request())
+        with calendar_progress(self._console.err) as access:
+            preview = self._service.preview(self._request(), access)
         if self._console.is_json:
             self._console.json({"preview": PreviewSerializer.render(preview)})
         else:
@@ -191,6 +197,9 @@ class Commands:
         first, last = arguments.day(self._options["from"], "--from"), arguments.day(self._options["to"], "--to")
         now = datetime.now(UTC)
         districts = arguments.districts(self._options["district"])
+        if self._options["read_calendar"]:
+            with calendar_progress(self._console.err) as access:
+                self._service.read_calendar(first, last, access)
         coverage = self._service.history.coverage(first, last, now.date(), districts)
         if self._console.is_json:
             self._console.json(CoverageResponseSerializer.render(coverage))

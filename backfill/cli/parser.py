@@ -65,8 +65,18 @@ def add_arguments(parser: CommandParser) -> None:
     export.add_argument("--what", default="analytics", metavar="WHAT", help="analytics (default) or snapshots")
     export.add_argument("--format", default="csv", metavar="FORMAT", help="csv (default), jsonl or parquet")
     export.add_argument("--report", default="clubperformance", metavar="NAME", help="the report of the snapshots")
+    export.add_argument(
+        "--for-spreadsheets",
+        action="store_true",
+        help="CSV: write a byte order mark, and an apostrophe before texts that a spreadsheet would evaluate",
+    )
     export.add_argument("--output", metavar="FILE", help="default: standard output")
-    command("coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json())
+    coverage = command(
+        "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()
+    )
+    coverage.add_argument(
+        "--read-calendar", action="store_true", help="first read the dashboard's calendar of the unknown months"
+    )
     copy = command("copy", "Copy all data from one store to another. Repeat the command if it is interrupted.")
     copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
     copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")

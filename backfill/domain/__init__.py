@@ -13,6 +13,7 @@ from backfill.domain.calendar import (
     month_end_of,
     month_ends,
 )
+from backfill.domain.calendar_reading import CalendarAccess, CalendarClaim, CalendarProgress
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
 from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
@@ -91,7 +92,10 @@ __all__ = [
     "AuditEntry",
     "Breakdown",
     "Cadence",
+    "CalendarAccess",
+    "CalendarClaim",
     "CalendarMonth",
+    "CalendarProgress",
     "Cell",
     "Changes",
     "Channel",

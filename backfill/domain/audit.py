@@ -39,6 +39,20 @@ class AuditAction(StrEnum):
     LOWERED_LIMITS = "lowered-limits"  # of an active job
     CHANGED_LIMITS = "changed-limits"  # of the next job
     NOTED = "noted"
+    SIGN_IN_FAILED = "sign-in-failed"
+    SIGN_IN_LOCKED = "sign-in-locked"  # after repeated failures
+    TOKEN_CREATED = "token-created"  # noqa: S105 - the name of an action
+    TOKEN_REVOKED = "token-revoked"  # noqa: S105
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether the action concerns a user, and neither a job nor the limits."""
+        return self in {
+            AuditAction.SIGN_IN_FAILED,
+            AuditAction.SIGN_IN_LOCKED,
+            AuditAction.TOKEN_CREATED,
+            AuditAction.TOKEN_REVOKED,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +64,7 @@ class AuditEntry:
     actor: Actor
     action: AuditAction
     job_id: UUID | None
-    """None for the limits of the next job."""
+    """None for the limits of the next job and for actions of accounts."""
     changes: Changes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from backfill.domain import (
@@ -13,6 +13,9 @@ from backfill.domain import (
     Actor,
     AuditAction,
     AuditEntry,
+    CalendarAccess,
+    CalendarProgress,
+    Changes,
     IdempotencyKey,
     Job,
     JobFilter,
@@ -46,6 +49,9 @@ from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
 from backfill.service.retries import RetryReader
 from backfill.storage import Change, Page, Storage
+
+PATIENT = CalendarAccess()
+"""Waits until every page of the calendar is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,22 @@ class BackfillService:
     def _planner(self) -> Planner:
         return Planner(self.storage, self.handlers, self.config)
 
-    def preview(self, request: JobRequest) -> Preview:
-        """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
-        return self._planner.preview(request)
+    def preview(self, request: JobRequest, access: CalendarAccess = PATIENT) -> Preview:
+        """Return what a start would do. `access`: whether and how long the dashboard's calendar may be read.
 
-    def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "", note: str = "") -> Started:
+        Raises InvalidRequest (and its subclasses), CalendarIncomplete, CalendarReadDenied, DashboardUnavailable.
+        """
+        return self._planner.preview(request, access)
+
+    def start(
+        self,
+        request: JobRequest,
+        *,
+        by: Actor,
+        idempotency_key: str = "",
+        note: str = "",
+        access: CalendarAccess = PATIENT,
+    ) -> Started:
         """Store a pending job and wake the worker.
 
         The note is not part of the request that an idempotency key stands for: a repetition with another note returns
@@ -99,7 +116,9 @@ class BackfillService:
         self._planner.validate(request)
         note = parsed_note(note)
         key = _idempotency_key(by, idempotency_key, request.fingerprint())
-        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request), key, by, note)
+        return self._find_idempotent(key) or self._create(
+            lambda: self._planner.confirmed(request, access), key, by, note
+        )
 
     def retry(
         self,
@@ -110,11 +129,12 @@ class BackfillService:
         districts: Collection[str] = (),
         idempotency_key: str = "",
         note: str = "",
+        access: CalendarAccess = PATIENT,
     ) -> Started:
         """Start a job of the failed items of an ended job, or of those with the given codes or districts.
 
-        Raises JobNotFound, InvalidRequest, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable,
-        IdempotencyKeyReused.
+        Raises JobNotFound, InvalidRequest, InvalidJobState, NothingToRetry, JobConflict, CalendarIncomplete,
+        DashboardUnavailable, IdempotencyKeyReused.
         """
         note = parsed_note(note)
         job = self.job(job_id)
@@ -122,7 +142,7 @@ class BackfillService:
         retried = {"retryOf": str(job_id), "codes": sorted(codes), "districts": sorted(districts)}
         key = _idempotency_key(by, idempotency_key, stable_digest(retried))
         return self._find_idempotent(key) or self._create(
-            lambda: self._planner.retry(job, codes, districts), key, by, note, retry_of=job_id
+            lambda: self._planner.retry(job, codes, districts, access), key, by, note, retry_of=job_id
         )
 
     def _create(
@@ -191,6 +211,18 @@ class BackfillService:
                 f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key."
             )
         return Started(job, is_new=False)
+
+    def read_calendar(self, first: date | None, last: date | None, access: CalendarAccess) -> CalendarProgress:
+        """Read the calendar pages of a range that are not stored yet; the default range is that of the coverage.
+
+        The progress counts every month of the range. Raises InvalidDateRange, CalendarIncomplete,
+        DashboardUnavailable.
+        """
+        coverage = self.history.coverage(first, last, self.now().date())
+        unknown, months = coverage.unknown_months, len(coverage.months)
+        for handler in self.handlers.values():
+            handler.read_calendar(unknown, access, known=months - len(unknown))
+        return CalendarProgress(needed=months, stored=months)
 
     # Jobs.
 
@@ -301,6 +333,13 @@ class BackfillService:
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
+
+    def record_account_action(self, action: AuditAction, changes: Changes, *, by: Actor) -> None:
+        """Store an audit entry of an action that changes Django's own data, such as a failed sign-in."""
+        audit_log = AuditLog(by, self.now())
+        entry = audit_log.account_action(action, changes)
+        self.storage.audit.add([entry])
+        audit_log.record_entry(entry)
 
     # Rate limits, pruning, monitoring.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from backfill.domain import (
     LIMIT_NAMES,
+    CalendarAccess,
     Estimate,
     Job,
     JobConfig,
@@ -81,24 +82,27 @@ class Planner:
             raise InvalidJobType({"jobType": [f"{job_type} is not offered by this version; use {existing}."]})
         return handler
 
-    def preview(self, request: JobRequest) -> Preview:
-        """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
+    def preview(self, request: JobRequest, access: CalendarAccess) -> Preview:
+        """Return what a start would do.
+
+        Raises InvalidRequest (and its subclasses), CalendarIncomplete, CalendarReadDenied, DashboardUnavailable.
+        """
         handler, now = self._handler(request.job_type), self.config.clock.now()
         config = request.config(self.storage.control.rate_limits().limits, now.date())
-        return self._with_estimate(config, request.job_type, handler.plan(config, now))
+        return self._with_estimate(config, request.job_type, handler.plan(config, now, access))
 
-    def confirmed(self, request: JobRequest) -> Preview:
+    def confirmed(self, request: JobRequest, access: CalendarAccess) -> Preview:
         """Return the preview of the request. Raises what `preview` raises, and PlanChanged if its plan id differs."""
-        preview = self.preview(request)
+        preview = self.preview(request, access)
         if not request.plan_id or request.plan_id == preview.plan_id:
             return preview
         raise _plan_changed(request.plan_id, preview)
 
-    def retry(self, job: Job, codes: Collection[str], districts: Collection[str]) -> Preview:
+    def retry(self, job: Job, codes: Collection[str], districts: Collection[str], access: CalendarAccess) -> Preview:
         """Return the preview of the failed items of an ended job, or of those with the given codes or districts.
 
         Items that a later job recovered are left out.
-        Raises InvalidJobState, NothingToRetry, DashboardUnavailable.
+        Raises InvalidJobState, NothingToRetry, CalendarIncomplete, DashboardUnavailable.
         """
         if job.status.is_active:
             raise InvalidJobState(f"Job {job.id} is {job.status}; its failed items can be retried once it has ended.")
@@ -125,7 +129,7 @@ class Planner:
             rate_limits=self.storage.control.rate_limits().limits,
         )
         # Not the plan of the ended job: an open month may be closed or archived since.
-        plan = self._handler(job.job_type).plan_items(config, self.config.clock.now(), items)
+        plan = self._handler(job.job_type).plan_items(config, self.config.clock.now(), items, access)
         if not plan.days:
             raise NothingToRetry(f"The dashboard no longer publishes the failed items of job {job.id}.")
         return self._with_estimate(replace(config, target_districts=job.config.target_districts), job.job_type, plan)

@@ -891,6 +891,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "snapshots.editions": lambda storage: list(storage.snapshots.editions(DAY, DAY)),
     "calendars.months": lambda storage: storage.calendars.months(DAY, DAY),
     "calendars.save": lambda storage: storage.calendars.save(CalendarMonthFactory.build()),
+    "calendars.update_claim": lambda storage: storage.calendars.update_claim(lambda claim: claim),
     "snapshots.metadata": lambda storage: list(storage.snapshots.metadata(DAY, DAY)),
     "snapshots.days": lambda storage: list(storage.snapshots.days(DAY, DAY)),
     "snapshots.span": lambda storage: storage.snapshots.span(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backfill.domain import JobConfig, JobType, Plan, PlannedDay, Status
+from backfill.domain import CalendarAccess, JobConfig, JobType, Plan, PlannedDay, Status
 from backfill.errors import DashboardUnavailable, InvalidRequest
 from backfill.service.commands import BackfillService
 from tests.factories import JobFactory, PlanFactory
@@ -573,7 +573,7 @@ def test_an_analytics_job_needs_no_dates(api: CheckedClient, served: BackfillSer
     configs: list[JobConfig] = []
     object.__setattr__(served, "handlers", handlers)
 
-    def plan(config: JobConfig, now: datetime) -> Plan:
+    def plan(config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
         configs.append(config)
         return Plan((PlannedDay(date(2024, 1, 31), ("91",)),))
 
