@@ -19,6 +19,10 @@ REQUESTS = [
     OpenApiExample("Month ends of two districts", _JOB_EXAMPLE, request_only=True),
     OpenApiExample("Analytics of every snapshot", {"jobType": "analytics-generation"}, request_only=True),
 ]
+JOB_CHANGES = [
+    OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True),
+    OpenApiExample("Add a note", {"note": "The figures of May were checked by hand."}, request_only=True),
+]
 BUSY = OpenApiExample(
     "Another job is active",
     {

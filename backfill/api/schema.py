@@ -197,10 +197,7 @@ change_job = _operation(
     errors=(*_BODY, 404, 409),
     request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
-    examples=[
-        OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True),
-        OpenApiExample("Add a note", {"note": "The figures of May were checked by hand."}, request_only=True),
-    ],
+    examples=examples.JOB_CHANGES,
 )
 pause_job = _operation(
     "Backfill",

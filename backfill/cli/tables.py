@@ -163,9 +163,10 @@ def _notes_and_retries(job: Job) -> dict[str, str]:
         rows[f"note {number}" if len(job.notes) > 1 else "note"] = f"{printable(note.text)} ({by})"
     if job.retry_of:
         rows["retry of"] = str(job.retry_of)
-    for retry in job.retries:
+    for number, retry in enumerate(job.retries, 1):
         recovered = f"{retry.recovered:,} of {formatting.count(retry.items, 'failed item')} recovered"
-        rows[f"retried by {retry.job_id}"] = f"{retry.status}, {recovered}"
+        label = f"retry {number}" if len(job.retries) > 1 else "retry"
+        rows[label] = f"{retry.job_id} is {retry.status}, {recovered}"
     if job.retries:
         rows["still failed"] = formatting.count(job.still_failed, "item")
     return rows

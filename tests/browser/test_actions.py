@@ -162,6 +162,7 @@ def test_filters_of_the_history_are_in_the_address_and_the_back_button_returns_t
     page.fill("#bf-filter-until", job["createdAt"][:10])
     page.select_option("#bf-filter-status", "succeeded")
     page.click("#bf-filter")
+    expect(page).to_have_url(re.compile("since="))
     expect(page.locator(f"#bf-row-{job['jobId']}")).to_be_visible()
     page.fill("#bf-filter-until", "2020-01-01")
     page.click("#bf-filter")
