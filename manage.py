@@ -15,6 +15,8 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:  # while the modules are loaded
+        raise SystemExit(130) from None
     except ImproperlyConfigured as exc:
         raise SystemExit(f"The service is not configured: {exc}") from exc
 
