@@ -8,6 +8,13 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
     try:
+        execute()
+    except KeyboardInterrupt:  # while modules are loaded; the commands handle it afterwards
+        raise SystemExit(130) from None
+
+
+def execute() -> None:
+    try:
         from django.core.management import execute_from_command_line
     except ImportError as exc:
         raise SystemExit("Django is not installed. Run `make setup`, then use .venv/bin/python manage.py.") from exc
@@ -15,8 +22,6 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
-    except KeyboardInterrupt:  # while the modules are loaded
-        raise SystemExit(130) from None
     except ImproperlyConfigured as exc:
         raise SystemExit(f"The service is not configured: {exc}") from exc
 
