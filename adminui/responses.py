@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -87,7 +88,8 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
 
 def render_page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
     """Render a page of the admin."""
-    return render(request, template, {**admin.site.each_context(request), **context}, status=status)
+    common = {**admin.site.each_context(request), "service_zone": settings.BACKFILL_TIME_ZONE}
+    return render(request, template, {**common, **context}, status=status)
 
 
 def render_fragment(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
@@ -168,8 +170,8 @@ def _permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse
 
 
 def etag_matches(request: HttpRequest, etag: str) -> bool:
-    """Whether the browser has the content with this ETag."""
-    return etag in parse_etags(request.headers.get("If-None-Match", ""))
+    """Whether the browser has the content with this ETag. Compression makes ETags weak."""
+    return etag in {known.removeprefix("W/") for known in parse_etags(request.headers.get("If-None-Match", ""))}
 
 
 def not_modified(etag: str) -> HttpResponse:

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from backfill.domain import LeasePolicy
 from backfill.settings_table import read_settings
+from backfill_site.compression import weaken_etag
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -82,10 +83,11 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "backfill.api.middleware.SecurityHeaders",
+    "backfill_site.compression.Compression",
     "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -202,6 +204,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True  # files are served from the packages: no collectstatic
+WHITENOISE_ADD_HEADERS_FUNCTION = weaken_etag
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

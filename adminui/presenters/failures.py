@@ -10,7 +10,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.failure_causes import cause_of
 from backfill.domain import FailureGroup, Job, OutcomeKind, Retry
 
@@ -78,12 +78,15 @@ def _title(job: Job) -> str:
 
 
 def _retry_line(retry: Retry, now: datetime) -> RetryLine:
-    text = _("retried %(items)s %(at)s; %(recovered)s recovered, %(failed)s not") % {
-        "items": formatting.items(retry.items),
-        "at": formatting.at(retry.created_at, now),
-        "recovered": formatting.number(retry.recovered),
-        "failed": formatting.number(retry.items - retry.recovered),
-    }
+    text = times.filled(
+        _("retried %(items)s %(at)s; %(recovered)s recovered, %(failed)s not"),
+        {
+            "items": formatting.items(retry.items),
+            "at": times.at(retry.created_at, now),
+            "recovered": formatting.number(retry.recovered),
+            "failed": formatting.number(retry.items - retry.recovered),
+        },
+    )
     return RetryLine(retry.job_id, str(retry.job_id)[:8], text)
 
 
@@ -110,7 +113,7 @@ def _failure(job: Job, group: FailureGroup, now: datetime) -> Failure:
         cause=str(cause.label),
         items=formatting.number(group.items),
         where=formatting.where(group.districts),
-        latest=formatting.soon(group.latest_at, now),
+        latest=times.soon(group.latest_at, now, has_seconds=True),
         advice=str(cause.advice),
         is_retryable=group.is_retryable,
         retried=_retried(job, group.code),

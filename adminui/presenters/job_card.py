@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.permissions import Permissions
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.districts import Districts, districts
 from adminui.presenters.failures import Failures, failures
 from adminui.presenters.job_details import Detail, job_details
@@ -33,6 +33,8 @@ class JobCard:
     is_active: bool
     etag: str
     badge: StatusBadge
+    is_held: bool = False
+    """Whether a hold lasts so long that it is reported."""
     heading: str = ""
     """Heading of the card on the overview."""
     title: str = ""
@@ -109,9 +111,11 @@ def last_job_card(
             job, permissions, now, shows_all=shows_all, left_of_retried_job=left_of_retried_job, policy=policy
         )
         return replace(card, heading=_("Now: nothing is running"), title=title)
-    took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
+    took, ended = formatting.duration(job, now), times.at(job.ended_at or now, now)
     note = (
-        _("%(at)s, after %(length)s") % {"at": ended, "length": formatting.length(took)} if took is not None else ended
+        times.filled(_("%(at)s, after %(length)s"), {"at": ended, "length": formatting.length(took)})
+        if took is not None
+        else ended
     )
     return JobCard(
         job=job,
@@ -150,6 +154,7 @@ def job_card(
         is_active=status.is_active,
         etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
         badge=status_badge(job, now),
+        is_held=status.is_active and job.webhook_events.held is not None,
         heading=_("Now"),
         title=formatting.title(job),
         short_id=formatting.short_id(job),
@@ -201,7 +206,9 @@ def left_text(job: Job, left: int) -> str:
 def notes(job: Job, now: datetime) -> list[Detail]:
     """Newest first."""
     return [
-        Detail(_("Note"), note.text, f"{note.operator}, {formatting.when(note.at, now)}")
+        Detail(
+            _("Note"), note.text, times.filled("%(by)s, %(at)s", {"by": note.operator, "at": times.when(note.at, now)})
+        )
         for note in reversed(job.notes)
     ]
 
@@ -219,10 +226,10 @@ def _summary(job: Job, now: datetime) -> list[str]:
         lines.append(str(formatting.CADENCES[config.cadence]))
     if job.started_at:
         started = _("Started %(at)s by %(operator)s")
-        lines.append(started % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
+        lines.append(times.filled(started, {"at": times.at(job.started_at, now), "operator": job.created_by}))
     else:
         requested = _("Requested %(at)s by %(operator)s")
-        lines.append(requested % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
+        lines.append(times.filled(requested, {"at": times.at(job.created_at, now), "operator": job.created_by}))
     return lines
 
 

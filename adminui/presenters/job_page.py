@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.job_details import Detail
@@ -70,18 +70,24 @@ class ItemList:
 def job_parameters(job: Job, now: datetime) -> list[Detail]:
     """The parameters with which the job was started."""
     config = job.config
+    again = _("%(done)s again") % {"done": _(job.job_type.description.participle)}
     facts = [
         Detail(_("Job"), str(job.id)),
         Detail(_("Range"), f"{formatting.dates(config)}, {str(formatting.CADENCES[config.cadence]).lower()}"),
         Detail(_("Districts"), formatting.districts(config.target_districts) or _("all districts of the calendar")),
-        Detail(_("Stored items"), _("skipped") if config.skip_existing else _("fetched again")),
-        Detail(_("Limits"), ", ".join(formatting.limits(config.rate_limits))),
-        Detail(_("Requested"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
+        Detail(_("Stored items"), _("skipped") if config.skip_existing else again),
+        Detail(_("Limits"), ", ".join(formatting.limits(config.initial_limits or config.rate_limits))),
+        Detail(
+            _("Requested"),
+            times.filled("%(at)s, %(by)s", {"at": times.when(job.created_at, now), "by": job.created_by}),
+        ),
     ]
+    if config.initial_limits:
+        facts.append(Detail(_("Limits lowered to"), ", ".join(formatting.limits(config.rate_limits))))
     if job.resumed_at:
-        facts.append(Detail(_("Last resumed"), formatting.when(job.resumed_at, now)))
+        facts.append(Detail(_("Last resumed"), times.when(job.resumed_at, now)))
     if job.cancelled_at:
-        facts.append(Detail(_("Cancellation requested"), formatting.when(job.cancelled_at, now)))
+        facts.append(Detail(_("Cancellation requested"), times.when(job.cancelled_at, now)))
     return facts
 
 
@@ -121,7 +127,7 @@ def _item(outcome: Outcome, now: datetime) -> Row:
         formatting.where([outcome.item.district]),
         _reason(outcome),
         formatting.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
-        formatting.when(outcome.at, now),
+        times.when(outcome.at, now, has_seconds=True),
     )
 
 
@@ -139,7 +145,7 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
         [Column(_("When"), "lead"), Column(_("Operator")), Column(_("Action"), "wide"), Column(_("Channel"))],
         [
             row(
-                formatting.when(entry.at, now),
+                times.when(entry.at, now, has_seconds=True),
                 entry.actor.operator,
                 Cell(str(_ACTIONS[entry.action]), note=_changes(entry)),
                 str(_CHANNELS[entry.actor.channel]),

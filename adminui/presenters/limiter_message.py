@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from backfill.domain import Job, LimiterReport, WaitReason
 
 
@@ -18,8 +18,8 @@ class LimiterMessage(NamedTuple):
 
 def waiting_message(job: Job) -> LimiterMessage:
     limiter = job.progress.limiter
-    time = {"time": formatting.clock(limiter.waiting_until)} if limiter.waiting_until else {}
-    plain = _("Waiting until %(time)s.") % time if time else _(job.job_type.description.waiting)
+    time: dict[str, object] = {"time": times.clock(limiter.waiting_until)} if limiter.waiting_until else {}
+    plain = times.filled(_("Waiting until %(time)s."), time) if time else _(job.job_type.description.waiting)
     if limiter.waits_for in (
         WaitReason.DOWN,
         WaitReason.LOCAL,
@@ -30,17 +30,17 @@ def waiting_message(job: Job) -> LimiterMessage:
         return _limiter_message(limiter, plain)
     match limiter.waits_for:
         case WaitReason.PACE:
-            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
+            lead = times.filled(_("Waiting until %(time)s to keep to %(pace)s."), {**time, "pace": _limit(job)})
             return LimiterMessage("neutral", lead, _("The job continues automatically."))
         case WaitReason.SLOWED | WaitReason.CRAWL_DELAY:
-            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _pace(job)}
+            lead = times.filled(_("Waiting until %(time)s to keep to %(pace)s."), {**time, "pace": _pace(job)})
             is_crawling = limiter.waits_for is WaitReason.CRAWL_DELAY
             slowed = _("The dashboard's robots.txt requires this rate.") if is_crawling else _slowed(job)
             return LimiterMessage(
                 "neutral", lead, _("%(slowed)s The job continues automatically.") % {"slowed": slowed}
             )
         case WaitReason.OUTSIDE_HOURS:
-            lead = _("Waiting until %(time)s, when the allowed hours begin.") % time
+            lead = times.filled(_("Waiting until %(time)s, when the allowed hours begin."), time)
             return LimiterMessage(
                 "neutral", lead, _("Requests are sent only within the allowed hours. The job continues automatically.")
             )

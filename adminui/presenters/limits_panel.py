@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.forms import LimitsForm, error_texts
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from backfill.domain import BOUNDS, LIMIT_NAMES, JobType, RateLimits, StoredLimits
 
 _UNITS: dict[str, str | Promise] = {"min_delay_ms": gettext_lazy("ms"), "max_delay_ms": gettext_lazy("ms")}
@@ -43,10 +43,10 @@ def limits_panel(stored: StoredLimits, now: datetime, form: LimitsForm | None = 
     current = stored.limits.to_dict()
     changed = _("Default values, never changed.")
     if stored.updated_at:
-        changed = _("Changed %(at)s by %(operator)s.") % {
-            "at": formatting.at(stored.updated_at, now),
-            "operator": stored.updated_by,
-        }
+        changed = times.filled(
+            _("Changed %(at)s by %(operator)s."),
+            {"at": times.at(stored.updated_at, now), "operator": stored.updated_by},
+        )
     return LimitsPanel(
         fields=[_limit_field(name, current[name], form) for name in LIMIT_NAMES],
         changed=changed,

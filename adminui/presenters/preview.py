@@ -42,6 +42,7 @@ class Plan:
     plan_id: str
     plan_name: str
     is_empty: bool
+    why_empty: str
     changes: list[Change]
 
 
@@ -72,7 +73,7 @@ def plan(
     count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": formatting.number(len(days))}
     names = [name for name in made.district_totals if name != SUMMARY]
     skipped = formatting.reasons(dict(made.skipped)) or _("nothing")
-    if made.unpublished_dates:
+    if made.unpublished_dates and description.calls_dashboard:
         skipped += "; " + ngettext(
             "%(number)s date has no published data",
             "%(number)s dates have no published data",
@@ -110,6 +111,8 @@ def plan(
         plan_id=preview.plan_id,
         plan_name=preview.plan_id.rpartition("-")[2][:8],
         is_empty=not made.total_items,
+        why_empty=_("The plan is empty: %(why)s for these dates and districts. Go back and choose others.")
+        % {"why": _(description.no_items)},
         changes=_changes(changed, preview) if changed else [],
     )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.limiter_message import pace_message, waiting_message
 from adminui.presenters.status import is_limiter_waiting
 from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, LeasePolicy, LimiterState, Status
@@ -42,16 +42,14 @@ def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
     """The banner of a resumed job, shown until the job ends."""
     if job.resumed_at is None or job.started_at is None or not job.status.is_active:
         return None
-    lead = _("Resumed %(at)s, from the last stored item.") % {"at": formatting.at(job.resumed_at, now)}
+    words = _("Resumed %(at)s, from the last stored item.")
     if job.resume_count > 1:
-        lead = _("Resumed %(count)s times, most recently %(at)s, from the last stored item.") % {
-            "count": job.resume_count,
-            "at": formatting.at(job.resumed_at, now),
-        }
-    rest = _("Originally started %(at)s. Stored items were kept and are not %(done)s again.") % {
-        "at": formatting.at(job.started_at, now),
-        "done": _(job.job_type.description.participle),
-    }
+        words = _("Resumed %(count)s times, most recently %(at)s, from the last stored item.")
+    lead = times.filled(words, {"count": job.resume_count, "at": times.at(job.resumed_at, now)})
+    rest = times.filled(
+        _("Originally started %(at)s. Stored items were kept and are not %(done)s again."),
+        {"at": times.at(job.started_at, now), "done": _(job.job_type.description.participle)},
+    )
     return StatusMessage(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 
 
@@ -78,7 +76,7 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
         kind="orphaned",
         icon="clock",
         tone="warn",
-        lead=_("Worker not heard from since %(time)s.") % {"time": formatting.clock(expired)},
+        lead=times.filled(_("Worker not heard from since %(time)s."), {"time": times.clock(expired)}),
         rest=_("The next worker continues automatically from the last stored item; no stored item is lost."),
     )
 
@@ -169,26 +167,30 @@ def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> Sta
     )
     lead = _("Paused.")
     if last_audit_entry is not None and last_audit_entry.action is AuditAction.PAUSED:
-        values = {"at": formatting.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
-        lead = _("Paused %(at)s by %(operator)s.") % values
+        values = {"at": times.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
+        lead = times.filled(_("Paused %(at)s by %(operator)s."), values)
     rest = f"{nothing} {goes_on % {'left': formatting.number(left)}}"
     return StatusMessage(kind="paused", icon="pause", tone="neutral", lead=lead, rest=rest)
 
 
 def _completed(job: Job, now: datetime) -> StatusMessage:
-    progress, time = job.progress, formatting.at(job.ended_at or now, now)
+    progress, time = job.progress, times.at(job.ended_at or now, now)
+    done = {"done": _(job.job_type.description.done)}
     if not progress.failed:
-        lead = _("Completed %(time)s.") % {"time": time}
+        lead = times.filled(_("Completed %(time)s."), {"time": time})
         return StatusMessage(
-            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was stored or skipped.")
+            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was %(done)s or skipped.") % done
         )
     if not job.still_failed:
-        lead = _("Completed %(time)s.") % {"time": time}
+        lead = times.filled(_("Completed %(time)s."), {"time": time})
         rest = _("%(items)s failed, and later jobs recovered all of them.") % {
             "items": formatting.items(progress.failed)
         }
         return StatusMessage(kind="completed-recovered", icon="check", tone="ok", lead=lead, rest=rest)
-    lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(job.still_failed)}
+    lead = times.filled(
+        _("Ended %(time)s with %(items)s not %(done)s."),
+        {"time": time, "items": formatting.items(job.still_failed), **done},
+    )
     rest = _("All other items are done.")
     retryable = sum(group.items for group in job.failures if group.is_retryable)
     if retryable:
@@ -210,14 +212,14 @@ def _not_retryable_text(items: int, others: int) -> str:
 
 
 def _failed(job: Job, now: datetime) -> StatusMessage:
-    lead = _("Failed %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
+    lead = times.filled(_("Failed %(time)s."), {"time": times.at(job.ended_at or now, now)})
     rest = formatting.sentence(job.error) or _("No item could be stored.")
     return StatusMessage(kind="failed", icon="cross", tone="bad", lead=lead, rest=rest)
 
 
 def _cancelled(job: Job, now: datetime) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
-    lead = _("Cancelled %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
+    lead = times.filled(_("Cancelled %(time)s."), {"time": times.at(job.ended_at or now, now)})
     rest = ngettext(
         "Stored items are kept; %(items)s was left undone. Start the same range again to continue.",
         "Stored items are kept; %(items)s were left undone. Start the same range again to continue.",

@@ -14,6 +14,7 @@ from adminui.permissions import Permissions
 from adminui.presenters import formatting
 from adminui.presenters import job_card as card_presenter
 from adminui.presenters import job_page as job_presenter
+from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.job_card import JobCard
 from backfill.domain import Job, Status
 from backfill.serializers.item_csv import item_csv
@@ -40,6 +41,9 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
             "permissions": permissions,
             "card": job_card(request, found, permissions),
             "poll_url": reverse("admin:backfill_job_now", args=[job_id]),
+            "retry_blocked": start_presenter.retry_blocked(
+                found, service.active() if found.progress.failed else None, at, service.config.lease_policy
+            ),
             "parameters": job_presenter.job_parameters(found, at),
             "items": job_presenter.item_list(found, items.rows, items.total, wanted, number=number, now=at),
             "audit": job_presenter.audit_table(audit.rows, at),

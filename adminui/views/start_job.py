@@ -84,7 +84,11 @@ def _dialog(
     status: int = 200,
 ) -> HttpResponse:
     """`form` is the submitted form of the dialog, whose note is kept."""
-    context = {"title": _("Backfill"), "plan": plan, "wanted": wanted, "form": form}
+    service = responses.get_service()
+    blocked = start_presenter.start_blocked(
+        service.active(), Permissions.of(request.user), responses.now(), service.config.lease_policy
+    )
+    context = {"title": _("Backfill"), "plan": plan, "wanted": wanted, "form": form, "blocked": blocked}
     return responses.render_dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
 
 

@@ -30,6 +30,9 @@ _OUTAGE_WEIGHT = 0.4
 _UPPER_FACTOR = 1.5
 """The range extends further up than down by this factor, because problems only delay a job."""
 
+_LARGEST_FACTOR = 4
+"""The lower end of the range is at most this factor away; with an estimate of the plan, the upper end as well."""
+
 _STUDENT = 1.83
 """Student's t for a 90 % interval over ten periods."""
 
@@ -44,6 +47,12 @@ _FIRST_RUN_FACTOR = 1.3
 
 _COMPUTE_SPREAD = 0.3
 """The relative uncertainty of computing times."""
+
+_TRUST_AFTER = 60.0
+"""Seconds of work after which a measurement counts as much as the estimate of the plan; less in a short job."""
+
+_TRUST_AFTER_SHARE = 0.1
+"""The same as a share of the estimated duration, for jobs shorter than ten minutes."""
 
 _SECONDS_A_RESULT = 0.005
 """Assumed time per result without a measurement."""
@@ -75,6 +84,15 @@ class Estimate:
         """Return the estimate for work that begins after this number of seconds."""
         return Estimate(seconds=self.seconds + seconds, low=self.low + seconds, high=self.high + seconds)
 
+    def times(self, factor: float) -> Estimate:
+        return Estimate(seconds=self.seconds * factor, low=self.low * factor, high=self.high * factor)
+
+    def mixed(self, other: Estimate, share: float) -> Estimate:
+        """With this share of `other`, from 0 to 1."""
+        pairs = ((self.seconds, other.seconds), (self.low, other.low), (self.high, other.high))
+        seconds, low, high = (own + share * (others - own) for own, others in pairs)
+        return Estimate(seconds=seconds, low=low, high=high)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughputHistory:
@@ -87,6 +105,8 @@ class ThroughputHistory:
     marks: tuple[tuple[float, float], ...] = ()
     """Pairs of seconds and the work done by then, oldest first."""
     measured_at: datetime | None = None
+    expected_each: Estimate | None = None
+    """Seconds per unit of work as estimated with the plan; None for jobs that were created without it."""
 
     def begun(self, now: datetime) -> ThroughputHistory:
         """Return the history at the start of a runner; the time since the previous runner does not count."""
@@ -101,7 +121,7 @@ class ThroughputHistory:
             marks = (*marks, (seconds, done))
             if len(marks) > _MAX_MARKS:
                 marks = marks[1::2]
-        return ThroughputHistory(planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
+        return replace(self, planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
 
     @property
     def _distance(self) -> float:
@@ -115,16 +135,30 @@ class ThroughputHistory:
     def left_after(
         self, limits: RateLimits, limiter: LimiterReport, now: datetime, hours: AllowedHours | None = None
     ) -> Estimate | None:
-        """Return the remaining time from `now` on; None before any work is done."""
-        if not self.done or not self.seconds:
+        """Return the remaining time from `now` on; None before any work is done, unless the plan had an estimate.
+
+        The estimate of the plan is used first; the measured throughput replaces it gradually.
+        """
+        working = self._working_time(limits.interval.total_seconds() if limiter.requests_made else 0.0)
+        if working is None:
             return None
-        each, spread = self._each_and_spread()
-        shortest = limits.interval.total_seconds() if limiter.requests_made else 0.0
-        seconds = max(self.left * each, self.left * shortest)
-        low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / 4)
-        working = Estimate(seconds=seconds, low=low, high=seconds + _UPPER_FACTOR * spread)
         begins = max(limiter.waiting_until or now, now)
         return working.within(hours, begins).from_later((begins - now).total_seconds())
+
+    def _working_time(self, shortest: float) -> Estimate | None:
+        """The remaining time without holds. `shortest`: the least seconds per unit of work that the limits allow."""
+        expected = self.expected_each.times(self.left) if self.expected_each else None
+        if not self.done or not self.seconds:
+            return expected
+        each, spread = self._each_and_spread()
+        seconds = max(self.left * each, self.left * shortest)
+        low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / _LARGEST_FACTOR)
+        measured = Estimate(seconds=seconds, low=low, high=seconds + _UPPER_FACTOR * spread)
+        if expected is None or self.expected_each is None:
+            return measured
+        measured = replace(measured, high=min(measured.high, _LARGEST_FACTOR * seconds))
+        whole = self.expected_each.seconds * self.planned
+        return expected.mixed(measured, self.seconds / (self.seconds + min(_TRUST_AFTER, _TRUST_AFTER_SHARE * whole)))
 
     def _each_and_spread(self) -> tuple[float, float]:
         """Seconds per unit of work, and the uncertainty of the remaining time in seconds."""

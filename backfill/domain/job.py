@@ -186,7 +186,8 @@ class Job:
                 "The limits of a running job can only be lowered (fewer requests, longer delays); "
                 "set higher ones for the next job."
             )
-        return replace(self, config=replace(self.config, rate_limits=limits))
+        initial = self.config.initial_limits or self.config.rate_limits
+        return replace(self, config=replace(self.config, rate_limits=limits, initial_limits=initial))
 
     def displaced(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job | None:
         """Return the job as failed, so that a new job can start; None if it is not stale."""

@@ -25,3 +25,5 @@ class JobConfig:
     cadence: Cadence = Cadence.DAILY
     skip_existing: bool = True
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    initial_limits: RateLimits | None = None
+    """The limits with which the job was started, if they were lowered since."""

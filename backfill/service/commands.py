@@ -28,6 +28,7 @@ from backfill.domain import (
     Progress,
     Status,
     StoredLimits,
+    ThroughputHistory,
     missing_worker,
     parsed_district,
     parsed_note,
@@ -186,7 +187,11 @@ class BackfillService:
             retry_of=retry_of,
             idempotency=key,
             notes=(Note(at=now, operator=by.operator, text=note),) if note else (),
-            progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
+            progress=Progress(
+                total_items=preview.plan.total_items,
+                expected_skips=preview.plan.skipped_items,
+                throughput=ThroughputHistory(expected_each=preview.expected_each),
+            ),
         )
         audit_log = AuditLog(by, now)
         creation = self.storage.jobs.create(

@@ -48,6 +48,8 @@ class Preview:
     job_type: JobType
     plan: Plan
     duration: Estimate
+    expected_each: Estimate | None = None
+    """Seconds per unit of work, without the hours in which no request may be sent; None if there is no work."""
 
     @property
     def plan_id(self) -> str:
@@ -127,6 +129,7 @@ class Planner:
             end_date=max(dates),
             target_districts=(),
             rate_limits=self.storage.control.rate_limits().limits,
+            initial_limits=None,
         )
         # Not the plan of the ended job: an open month may be closed or archived since.
         plan = self._handler(job.job_type).plan_items(config, self.config.clock.now(), items, access)
@@ -144,11 +147,14 @@ class Planner:
             for job in self.storage.jobs.page(wanted, limit=_JOBS_REMEMBERED, offset=0).rows
         ]
         if plan.requests:
-            estimate = estimate_requests(plan.requests, config.rate_limits, past)
+            work: float = plan.requests
+            estimate = estimate_requests(work, config.rate_limits, past)
             duration = estimate.within(self.config.allowed_hours, self.config.clock.now())
         else:
-            duration = estimate_items(plan.total_items - plan.skipped_items, past)
-        return Preview(config=config, job_type=job_type, plan=plan, duration=duration)
+            work = plan.total_items - plan.skipped_items
+            duration = estimate = estimate_items(work, past)
+        expected_each = estimate.times(1 / work) if work else None
+        return Preview(config=config, job_type=job_type, plan=plan, duration=duration, expected_each=expected_each)
 
 
 def _number(value: float) -> float:

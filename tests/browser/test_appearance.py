@@ -65,3 +65,20 @@ def test_a_long_wait_reason_does_not_overflow_the_window(admin_site: AdminSite) 
     page = admin_site.open(viewport=NARROW)
     expect(page.locator("#bf-status-message")).to_contain_text("clubperformance", timeout=20_000)
     assert not has_horizontal_overflow(page)
+
+
+def test_the_sign_in_page_and_the_api_page_have_no_axe_violations_of_their_own(admin_site: AdminSite) -> None:
+    """Swagger UI, which shows the API, has violations of its own."""
+    of_swagger = {"color-contrast", "heading-order", "nested-interactive", "region"}
+    page = admin_site.browser.new_context(base_url=admin_site.client.url).new_page()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto("/admin/login/")
+        assert axe_violations(page) == []
+        page.fill("#id_username", "operator")
+        page.fill("#id_password", "wrong")
+        page.click("[type=submit]")
+        assert axe_violations(page) == []
+    page.goto("/api/docs")
+    page.locator("#operations-tag-Backfill").wait_for()
+    assert [found for found in axe_violations(page) if found.partition(":")[0] not in of_swagger] == []

@@ -124,3 +124,19 @@ def test_result_pages_have_no_axe_violations_and_no_horizontal_overflow(
         part.click()
     assert axe_violations(page) == []
     assert not has_horizontal_overflow(page)
+
+
+def test_the_values_of_a_chart_can_be_read_with_the_keyboard(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
+    chart = page.locator(".bf-chart-canvas").first
+    reading = page.locator(".bf-chart-value").first
+    chart.focus()
+    expect(reading).to_contain_text("30 Jun 2022")
+    page.keyboard.press("ArrowLeft")
+    expect(reading).to_contain_text("31 May 2022")
+    shown = reading.locator("strong").inner_text()
+    expect(chart).to_have_attribute("aria-valuetext", f"31 May 2022: {shown}")
+    page.keyboard.press("Home")
+    expect(reading).to_contain_text("Jul 2020")
+    page.keyboard.press("Tab")
+    expect(reading).to_contain_text("30 Jun 2022")

@@ -120,8 +120,8 @@ def test_the_page_for_staff_without_the_permission_names_the_missing_permission(
     ("path", "name"),
     [
         ("preview/", "Can add backfill job"),
-        ("start/", "Can add backfill job"),
-        ("limits/", "Can change rate limit config"),
+        ("start/", "Backfill | backfill job | Can add backfill job"),
+        ("limits/", "Backfill | rate limits | Can change rate limits"),
         ("jobs/{job}/cancel/", "Can change backfill job"),
         ("jobs/{job}/pause/", "Can change backfill job"),
         ("jobs/{job}/resume/", "Can change backfill job"),
@@ -345,7 +345,8 @@ def test_the_status_of_a_paused_job_names_the_operator_who_paused_it(served: Bac
     job = start_job(served)
     operator.post(f"{SECTION}jobs/{job}/pause/", headers=HTMX)
     paused = re.compile(
-        r"<strong>Paused at \d\d:\d\d by alice\.</strong> Nothing is fetched until the job is resumed\."
+        r"<strong>Paused <time [^>]+>at \d\d:\d\d</time> by alice\.</strong> "
+        r"Nothing is fetched until the job is resumed\."
     )
     for path in ("", "now/", f"jobs/{job}/", f"jobs/{job}/now/"):
         assert paused.search(text_of(operator.get(SECTION + path, headers=HTMX)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,6 +62,31 @@ def left_of(throughput: ThroughputHistory, limiter: LimiterReport = REQUESTING) 
 def test_there_is_no_estimate_before_any_work_is_done() -> None:
     assert ThroughputHistory(planned=10).left_after(LIMITS, REQUESTING, NOW) is None
     assert a_history((5, 0)).left_after(LIMITS, REQUESTING, NOW) is None
+
+
+def test_the_time_left_begins_with_the_estimate_of_the_plan_and_follows_the_measurement_gradually() -> None:
+    """A plan of 1,000 s whose first three seconds settled a quarter of what was expected, then all of it."""
+    each = Estimate(seconds=1.0, low=0.8, high=1.5)
+    planned = ThroughputHistory(planned=1000, expected_each=each).begun(NOW)
+    assert planned.left_after(LIMITS, REQUESTING, NOW) == each.times(1000)
+
+    slow = planned.measured(1000, 0.75, NOW + timedelta(seconds=3))
+    assert left_of(slow).seconds == pytest.approx(1000, rel=0.2)
+    lefts, done, at = [left_of(slow).seconds], 0.75, 3.0
+    for _ in range(60):
+        done, at = done + 4, at + 4
+        slow = slow.measured(1000, done, NOW + timedelta(seconds=at))
+        lefts.append(left_of(slow).seconds)
+    steps = [abs(after - before) for before, after in itertools.pairwise(lefts)]
+    assert max(steps) < 120
+    assert lefts[-1] == pytest.approx(1000 - done, rel=0.05)
+
+
+def test_a_long_measurement_replaces_a_wrong_estimate_of_the_plan() -> None:
+    throughput = replace(
+        a_history(*[(2, 1)] * 300), expected_each=Estimate(seconds=0.5, low=0.4, high=0.6), planned=1000.0
+    )
+    assert left_of(throughput).seconds == pytest.approx(2 * 700, rel=0.1)
 
 
 def test_a_steady_rate_is_expected_to_continue() -> None:

@@ -119,8 +119,8 @@ def minutes(*counts: int) -> Any:
 
 
 def test_items_per_minute_are_computed_from_complete_minutes() -> None:
-    assert Progress(total_items=1000, minutes=minutes(50, 40, 3)).items_per_minute == 45
-    assert Progress(total_items=1000, minutes=minutes(50)).items_per_minute is None
+    assert Progress(total_items=1000, minutes=minutes(9, 50, 40, 3)).items_per_minute == 45
+    assert Progress(total_items=1000, minutes=minutes(9, 50)).items_per_minute is None
 
 
 @pytest.mark.parametrize(

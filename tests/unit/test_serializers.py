@@ -46,7 +46,7 @@ PROGRESS = ProgressFactory.build(
     last_item="2024-01-31/01",
     last_item_at=NOW,
     left=Estimate(seconds=10.6, low=5.2, high=20.5),
-    minutes=((NOW - timedelta(minutes=1), 3), (NOW, 1)),
+    minutes=((NOW - timedelta(minutes=2), 2), (NOW - timedelta(minutes=1), 3), (NOW, 1)),
     districts={"01": DistrictProgress(total=2, processed=1, failed=1, last_error="HTTP 500")},
     errors=(
         ItemError(
@@ -103,7 +103,11 @@ LISTED: dict[str, Any] = {
         "estimatedSecondsLeftRange": {"low": 5, "high": 20},
         "pace": {
             "itemsPerMinute": 3.0,
-            "history": [{"at": AT.replace("09:26", "09:25"), "items": 3}, {"at": AT, "items": 1}],
+            "history": [
+                {"at": AT.replace("09:26", "09:24"), "items": 2},
+                {"at": AT.replace("09:26", "09:25"), "items": 3},
+                {"at": AT, "items": 1},
+            ],
         },
     },
     "checkpoint": {"lastProcessedItem": "2024-01-31/01", "lastProcessedAt": AT, "itemsCompleted": 3},

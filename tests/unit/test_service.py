@@ -243,7 +243,8 @@ def test_a_start_stores_a_pending_job_and_wakes_the_worker() -> None:
         NOW,
         "ann",
     )
-    assert stored.progress == Progress(total_items=6, expected_skips=1)
+    assert (stored.progress.total_items, stored.progress.expected_skips) == (6, 1)
+    assert stored.progress.throughput.expected_each is not None
     assert service.memory.jobs.plan(job.id).digest == PLAN.digest
     assert service.wakes == [1]
 

@@ -105,11 +105,13 @@ def config_to_json(config: JobConfig) -> dict[str, Any]:
         "cadence": str(config.cadence),
         "skipExisting": config.skip_existing,
         "rateLimits": config.rate_limits.to_dict(),
+        "initialLimits": config.initial_limits.to_dict() if config.initial_limits else None,
     }
 
 
 def config_from_json(value: Mapping[str, Any]) -> JobConfig:
     start, end = value["startDate"], value["endDate"]
+    initial = value.get("initialLimits")
     return JobConfig(
         start_date=date.fromisoformat(start) if start else None,
         end_date=date.fromisoformat(end) if end else None,
@@ -117,6 +119,7 @@ def config_from_json(value: Mapping[str, Any]) -> JobConfig:
         cadence=Cadence(value["cadence"]),
         skip_existing=value["skipExisting"],
         rate_limits=RateLimits(**value["rateLimits"]),
+        initial_limits=RateLimits(**initial) if initial else None,
     )
 
 
@@ -150,7 +153,8 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         },
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
-        "course": {**asdict(progress.throughput), "measured_at": _text(progress.throughput.measured_at)},
+        "course": _throughput_to_json(progress.throughput),
+        "expectedEach": asdict(expected) if (expected := progress.throughput.expected_each) else None,
         "left": asdict(progress.left) if progress.left else None,
         "failures": [{**asdict(group), "latest_at": group.latest_at.isoformat()} for group in progress.failures],
     }
@@ -167,9 +171,19 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
     return counts, detail
 
 
-def _throughput_from_json(value: Mapping[str, Any]) -> ThroughputHistory:
+def _throughput_to_json(throughput: ThroughputHistory) -> dict[str, Any]:
+    """Without `expected_each`, which the previous version cannot read here."""
+    fields = {**asdict(throughput), "measured_at": _text(throughput.measured_at)}
+    return {name: value for name, value in fields.items() if name != "expected_each"}
+
+
+def _throughput_from_json(value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> ThroughputHistory:
+    """Jobs of earlier versions have no `expected`."""
     marks = tuple((seconds, done) for seconds, done in value.get("marks", ()))
-    return ThroughputHistory(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
+    return ThroughputHistory(
+        **{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))},
+        expected_each=Estimate(**expected) if expected else None,
+    )
 
 
 def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
@@ -215,6 +229,6 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         failures=tuple(_failure_group(group) for group in counts.get("failures", ())),
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
         quality=counts.get("quality", {}),
-        throughput=_throughput_from_json(counts.get("course", {})),
+        throughput=_throughput_from_json(counts.get("course", {}), counts.get("expectedEach")),
         left=Estimate(**counts["left"]) if counts.get("left") else None,
     )

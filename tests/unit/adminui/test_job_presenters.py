@@ -14,6 +14,7 @@ from adminui.presenters.failure_causes import CAUSES, cause_of
 from adminui.presenters.job_card import etag_of, job_card, last_job_card
 from adminui.presenters.job_details import Detail, job_details
 from adminui.presenters.job_history import job_table
+from adminui.presenters.job_page import job_parameters
 from adminui.presenters.progress_bar import progress_bar
 from adminui.presenters.sparkline import sparkline
 from adminui.presenters.start_panel import presets, start_blocked
@@ -327,16 +328,49 @@ def test_a_history_row_has_a_cell_for_each_column_and_the_id_that_polling_replac
     assert len(line.cells) == len(table.columns)
     assert (line.id, line.kind) == (f"bf-row-{job.id}", "current")
     assert line.cells[1].href == f"/admin/backfill/jobs/{job.id}/"
-    assert [(cell.text, cell.is_empty) for cell in line.cells[5:7]] == [("2 of 6", False), ("None", True)]
+    assert [(cell.text, cell.is_empty) for cell in line.cells[5:7]] == [("2 stored", False), ("None", True)]
 
 
-def test_the_sparkline_omits_the_current_minute() -> None:
-    minutes = tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate((10, 20, 20, 3)))
+def test_the_history_separates_stored_and_skipped_items() -> None:
+    progress = Progress(total_items=100, processed=40, failed=1, skipped={"stored": 50, "not-published": 2})
+    cells = [
+        job_table([job], NOW).rows[0].cells[5]
+        for job in (
+            a_running_job(progress),
+            JobFactory.build(status=Status.CANCELLED, progress=progress),
+            JobFactory.build(job_type=JobType.ANALYTICS_GENERATION, progress=Progress(total_items=9, processed=9)),
+        )
+    ]
+    assert [(cell.text, cell.note) for cell in cells] == [
+        ("40 stored", "52 skipped, 7 to do"),
+        ("40 stored", "52 skipped, 7 left undone"),
+        ("9 computed", ""),
+    ]
+
+
+def test_requests_before_the_limit_was_lowered_are_not_counted_against_the_lower_one() -> None:
+    job = a_running_job(Progress(total_items=6, limiter=LimiterReport(requests_this_minute=60)))
+    lowered = job.limits_lowered(replace(job.config.rate_limits, max_requests_per_minute=30))
+    requests = [detail.note for detail in job_details(lowered, NOW) if detail.label == "Requests"]
+    assert requests == ["60 in the last minute, before the limit was lowered to 30; idle"]
+
+
+def test_the_parameters_show_the_limits_at_the_start_of_the_job() -> None:
+    job = a_running_job()
+    for limit in (30, 20):
+        job = job.limits_lowered(replace(job.config.rate_limits, max_requests_per_minute=limit))
+    shown = {detail.label: detail.value for detail in job_parameters(job, NOW)}
+    assert shown["Limits"].startswith("60 requests a minute")
+    assert shown["Limits lowered to"].startswith("20 requests a minute")
+
+
+def test_the_sparkline_omits_the_first_and_the_current_minute() -> None:
+    minutes = tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate((1, 10, 20, 20, 3)))
     drawn = sparkline(a_running_job(Progress(total_items=6, minutes=minutes)))
     assert drawn is not None
     assert drawn.top == "20"
     assert drawn.line == "0,34 150,4 300,4"
-    assert sparkline(a_running_job(Progress(total_items=6, minutes=minutes[:2]))) is None
+    assert sparkline(a_running_job(Progress(total_items=6, minutes=minutes[:3]))) is None
 
 
 def test_the_etag_changes_with_the_job_the_permissions_and_an_expired_lease() -> None:
@@ -392,6 +426,8 @@ def test_every_dashboard_error_has_a_description_and_advice_about_retrying() -> 
     assert set(leaves) - set(CAUSES) == without_item
     for code in set(leaves) & set(CAUSES):
         assert str(CAUSES[code].advice).startswith("Retry") == leaves[code].is_retryable, code
+    for code in ("QUARANTINED", "COMPUTING_DIED"):
+        assert "then start a job over its dates" in str(cause_of(code, is_retryable=False).advice)
     assert cause_of("SOME_NEW_CODE", is_retryable=True).label == "Some new code"
 
 
