@@ -11,17 +11,20 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 
+from adminui.calendar_reading import reading_dialog
 from adminui.permissions import VIEW, permission_labels
 from backfill import bootstrap
 from backfill.domain import Actor, Channel
 from backfill.errors import (
     BackfillError,
+    CalendarIncomplete,
     DashboardUnavailable,
     InvalidRequest,
     JobNotFound,
@@ -29,7 +32,7 @@ from backfill.errors import (
 )
 from backfill.service.commands import BackfillService
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 Context = Mapping[str, Any]
 
 
@@ -62,15 +65,17 @@ def action_view(permission: str, *more_methods: str) -> Callable[[View], View]:
 
 def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in methods:
             return HttpResponseNotAllowed(methods)
         missing = [name for name in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(name)]
         if missing:
-            response = _permission_denied(request, missing)
+            response: HttpResponseBase = _permission_denied(request, missing)
         else:
             try:
                 response = view(request, *args, **kwargs)
+            except CalendarIncomplete as exc:
+                response = _reading_dialog(request, exc)
             except BackfillError as exc:
                 response = error_response(request, exc)
         if not response.has_header("Cache-Control"):
@@ -99,6 +104,15 @@ def render_dialog(request: HttpRequest, template: str, context: Context, *, stat
         response["HX-Retarget"], response["HX-Reswap"] = "#bf-dialog", "innerHTML"
         return response
     return render_page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
+
+
+def _reading_dialog(request: HttpRequest, exc: CalendarIncomplete) -> HttpResponse:
+    """Show the progress of reading the calendar. The script repeats the request, so the dialog is merged."""
+    context = {"title": _("Backfill"), "reading": reading_dialog(request, exc)}
+    response = render_dialog(request, "admin/backfill/dialog_calendar.html", context, status=202)
+    if is_htmx(request):
+        response["HX-Reswap"] = "morph:innerHTML"
+    return response
 
 
 def action_done(request: HttpRequest, message: str, *, focus_status: bool = False) -> HttpResponse:

@@ -35,6 +35,8 @@ class BackfillJob(models.Model):
     segments = models.PositiveIntegerField(default=0)
     idempotency_key = models.CharField(max_length=64, blank=True)
     idempotency_fingerprint = models.CharField(max_length=64, blank=True)
+    notes = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    note_text = models.TextField(blank=True, db_default="")
     revision = models.PositiveBigIntegerField(default=0)
     plan = models.BinaryField()
 
@@ -51,6 +53,7 @@ class BackfillJob(models.Model):
             models.Index(fields=["-created_at", "-id"], name="backfill_job_newest"),
             models.Index(fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="backfill_job_key"),
             models.Index(fields=["webhook_due_at"], name="backfill_job_webhook_due"),
+            models.Index(fields=["retry_of"], condition=Q(retry_of__isnull=False), name="backfill_job_retries"),
         ]
 
     def __str__(self) -> str:
@@ -227,3 +230,15 @@ class StoredCalendarMonth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.month_end}"
+
+
+class StoredCalendarClaim(models.Model):
+    """The process that reads the dashboard's calendar for previews; one row."""
+
+    owner = models.CharField(max_length=64, blank=True, default="", db_default="")
+    since = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    wanted_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"claimed until {self.expires_at}" if self.owner else "unclaimed"

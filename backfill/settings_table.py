@@ -18,6 +18,7 @@ from backfill.storage import ADAPTERS
 
 _ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
 _MAX_DAYS = 36_500
+_MAX_PROXIES = 9
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
 _HOST_AND_PORT = re.compile(rf"({_HOST.pattern}):\d{{1,5}}")
 _DATABASE_NAME = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
@@ -63,6 +64,12 @@ def flag(text: str) -> bool:
 def days(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= _MAX_DAYS):
         raise ValueError(f"set it to a number of days from 1 to {_MAX_DAYS}.")
+    return int(text)
+
+
+def proxies(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= _MAX_PROXIES):
+        raise ValueError(f"set it to a number from 0 to {_MAX_PROXIES}.")
     return int(text)
 
 
@@ -125,8 +132,9 @@ def _emulator(settings: Any) -> str:
 
 
 def _dashboard(settings: Any) -> str:
-    url = settings.BACKFILL_DASHBOARD_URL
-    return "" if _is_web_address(url) else f"BACKFILL_DASHBOARD_URL is {url!r}, which is not a web address."
+    # These messages do not contain the value, which may contain a password.
+    is_valid = _is_web_address(settings.BACKFILL_DASHBOARD_URL)
+    return "" if is_valid else "BACKFILL_DASHBOARD_URL has a value which is not a web address."
 
 
 def _hours(settings: Any) -> str:
@@ -145,7 +153,7 @@ def _executor(settings: Any) -> str:
 
 def _webhook_url(settings: Any) -> str:
     url = settings.BACKFILL_WEBHOOK_URL
-    return "" if not url or _is_web_address(url) else f"BACKFILL_WEBHOOK_URL is {url!r}, which is not a web address."
+    return "" if not url or _is_web_address(url) else "BACKFILL_WEBHOOK_URL has a value which is not a web address."
 
 
 def _webhook_secret(settings: Any) -> str:
@@ -192,6 +200,20 @@ SETTINGS = (
         "false",
         "`true` behind TLS: redirect to HTTPS, secure cookies, HSTS. The proxy must set `X-Forwarded-Proto`.",
         flag,
+    ),
+    Setting(
+        "BACKFILL_PROXIES",
+        "0",
+        "The number of reverse proxies in front of the service, each of which appends the address of its client to "
+        "`X-Forwarded-For`. Failed sign-ins are counted by that address.",
+        proxies,
+    ),
+    Setting(
+        "BACKFILL_DOCS",
+        "public",
+        "Who may read `/api/docs` and `/api/schema`: `public` (everybody) or `sign-in` (users who are signed in, and "
+        "programs with a token).",
+        one_of("public", "sign-in"),
     ),
     Setting(
         "DATABASE_URL",

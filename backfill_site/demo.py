@@ -62,17 +62,19 @@ def sample_dashboard() -> tuple[subprocess.Popen[str], str]:
 
 
 def prepare_operator() -> str:
-    """Create a superuser, unless it exists, and return its API token."""
+    """Create a superuser, unless it exists, and return a new API token; earlier tokens are deleted."""
     import django
 
     django.setup()
     from django.contrib.auth import get_user_model
-    from rest_framework.authtoken.models import Token
+
+    from accounts.models import ApiToken
 
     users = get_user_model().objects
     operator = users.filter(username=OPERATOR).first() or users.create_superuser(OPERATOR, password=OPERATOR)
-    token, _ = Token.objects.get_or_create(user=operator)
-    return str(token.key)
+    ApiToken.objects.filter(user=operator).delete()
+    _, key = ApiToken.objects.issue(operator, name="make run")
+    return key
 
 
 def main() -> int:

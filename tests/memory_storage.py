@@ -15,6 +15,7 @@ from uuid import UUID
 
 from backfill.domain import (
     AuditEntry,
+    CalendarClaim,
     CalendarMonth,
     Job,
     JobCounters,
@@ -117,9 +118,11 @@ class MemoryLedger(LedgerStorage):
         for number, outcomes in packed:
             yield unpack_segment(number, outcomes, f"segment {number} of job {job_id}")
 
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         found = [outcome for outcome in self.of(job_id) if wanted.matches(outcome)]
-        return Page(found[offset : offset + limit], len(found))
+        return Page((found[::-1] if newest_first else found)[offset : offset + limit], len(found))
 
     def of(self, job_id: UUID) -> list[Outcome]:
         return [outcome for segment in self.segments(job_id) for outcome in segment.outcomes]
@@ -211,14 +214,7 @@ class MemoryJobs(JobStorage):
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         with self.store.answering():
             found = sorted(
-                (
-                    _without_detail(job)
-                    for job in self.rows.values()
-                    if (not wanted.statuses or job.status in wanted.statuses)
-                    and (not wanted.job_types or job.job_type in wanted.job_types)
-                    and (wanted.created_from is None or job.created_at >= wanted.created_from)
-                    and (wanted.created_to is None or job.created_at < wanted.created_to)
-                ),
+                (_without_detail(job) for job in self.rows.values() if wanted.matches(job)),
                 key=lambda job: (job.created_at, job.id),
                 reverse=True,
             )
@@ -457,6 +453,7 @@ class MemoryCalendars(CalendarStorage):
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
         self.rows: dict[date, CalendarMonth] = {}
+        self.claim = CalendarClaim()
 
     def months(self, first: date, last: date) -> list[CalendarMonth]:
         with self.store.answering():
@@ -465,6 +462,11 @@ class MemoryCalendars(CalendarStorage):
     def save(self, month: CalendarMonth) -> None:
         with self.store.answering():
             self.rows[month.month_end] = month
+
+    def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
+        with self.store.answering():
+            self.claim = change(self.claim)
+            return self.claim
 
 
 class MemoryStorage(Storage):

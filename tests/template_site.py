@@ -93,10 +93,11 @@ def main() -> None:
     call_command("migrate", verbosity=0)
 
     from django.contrib.auth.models import Permission, User
-    from rest_framework.authtoken.models import Token
+
+    from accounts.models import ApiToken
 
     operator = User.objects.create_superuser("operator", password="operator")
-    Token.objects.create(user=operator, key=TOKEN)
+    ApiToken.objects.issue(operator, key=TOKEN)
     viewer = User.objects.create_user("viewer", password="viewer", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_backfilljob"))
 

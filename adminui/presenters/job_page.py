@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -35,6 +36,11 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.RESUMED: gettext_lazy("Resumed the job"),
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
+    AuditAction.NOTED: gettext_lazy("Added a note"),
+    AuditAction.SIGN_IN_FAILED: gettext_lazy("Failed to sign in"),
+    AuditAction.SIGN_IN_LOCKED: gettext_lazy("Was locked after failed sign-ins"),
+    AuditAction.TOKEN_CREATED: gettext_lazy("Created an API token"),
+    AuditAction.TOKEN_REVOKED: gettext_lazy("Revoked an API token"),
 }
 
 _CHANNELS: dict[Channel, str | Promise] = {
@@ -50,8 +56,13 @@ _ACTIONS_WITH_CHANGES = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANG
 @dataclass(frozen=True, slots=True)
 class ItemList:
     table: Table
+    order: str
+    """The order in words."""
     outcomes: list[Choice]
+    causes: list[Choice]
     district: str
+    query: str
+    """The filters as a query string."""
     is_filtered: bool
     pages: Pagination
 
@@ -80,8 +91,14 @@ def job_parameters(job: Job, now: datetime) -> list[Detail]:
     return facts
 
 
-def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number: int, now: datetime) -> ItemList:
-    filters = {"outcome": str(wanted.kind or ""), "district": wanted.district or ""}
+def item_list(
+    job: Job, outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, *, number: int, now: datetime
+) -> ItemList:
+    code = next(iter(wanted.codes), "")
+    filters = {"outcome": str(wanted.kind or ""), "code": code, "district": wanted.district or ""}
+    causes = {
+        group.code: cause_of(group.code, is_retryable=group.is_retryable).label for group in job.progress.failures
+    }
     columns = [
         Column(_("Outcome"), "lead"),
         Column(_("Date")),
@@ -93,7 +110,10 @@ def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, nu
     return ItemList(
         table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),
         outcomes=choices({kind: label for kind, (label, _icon, _tone) in _OUTCOMES.items()}, wanted.kind),
+        causes=choices({**causes, code: causes.get(code, code)} if code else causes, code),
+        order=_("Newest first") if job.status.is_active else _("In the order in which they were completed"),
         district=wanted.district or "",
+        query=urlencode({name: value for name, value in filters.items() if value}),
         is_filtered=wanted != OutcomeFilter(),
         pages=paginate(number, ITEMS_PER_PAGE, rows=len(outcomes), total=total, filters=filters),
     )
@@ -127,9 +147,7 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
             row(
                 times.when(entry.at, now, has_seconds=True),
                 entry.actor.operator,
-                Cell(
-                    str(_ACTIONS[entry.action]), note=_changes(entry) if entry.action in _ACTIONS_WITH_CHANGES else ""
-                ),
+                Cell(str(_ACTIONS[entry.action]), note=_changes(entry)),
                 str(_CHANNELS[entry.actor.channel]),
             )
             for entry in entries
@@ -138,8 +156,12 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
 
 
 def _changes(entry: AuditEntry) -> str:
-    changes_text = [
+    """The changed values of some actions, and the note."""
+    pairs = dict(entry.changes)
+    note = pairs.pop("note", None)
+    texts = [
         _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": after}
-        for name, (before, after) in entry.changes.items()
+        for name, (before, after) in pairs.items()
+        if entry.action in _ACTIONS_WITH_CHANGES
     ]
-    return "; ".join(changes_text)
+    return "; ".join([*texts, _("Note: %(text)s") % {"text": note[1]}] if note else texts)

@@ -14,7 +14,18 @@ from adminui.permissions import Permissions
 from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits_panel import LimitsPanel
-from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
+from backfill.domain import (
+    FIRST_DAY,
+    LIMIT_NAMES,
+    STANDARD_LEASES,
+    Cadence,
+    Job,
+    JobRequest,
+    JobType,
+    LeasePolicy,
+    ProgramYear,
+    Status,
+)
 
 _YEAR_ENDS_SINCE = date(2012, 7, 1)
 
@@ -59,6 +70,8 @@ class StartPanel:
     form_errors: Sequence[str]
     """Errors that belong to no field."""
     is_open: bool
+    copied: str
+    """The id of the job whose settings are shown."""
     note: str
     blocked: str
     limits: LimitsPanel
@@ -75,8 +88,12 @@ def start_panel(
     permissions: Permissions,
     now: datetime,
     policy: LeasePolicy = STANDARD_LEASES,
+    copied: str = "",
 ) -> StartPanel:
-    """`form` is the submitted form, if it is invalid. `known` are the districts of the stored calendars."""
+    """`form` is the submitted form, if it is invalid. `known` are the districts of the stored calendars.
+
+    `copied` is the id of the job from which `initial` is.
+    """
     values = _values(form, initial, now.date())
     job_type = JobType(values["job_type"]) if values["job_type"] in handlers else handlers[0]
     chosen = set(values["districts"])
@@ -107,11 +124,19 @@ def start_panel(
         chosen_count=len(chosen),
         skip_existing=bool(values["skip_existing"]),
         errors={name: error_texts(errors) for name, errors in form.errors.items()} if form else {},
-        form_errors=error_texts(form.non_field_errors()) if form else (),
-        is_open=active is None or any(initial.values()),
+        form_errors=_form_errors(form) if form else (),
+        is_open=active is None or bool(copied) or any(initial.values()),
+        copied=copied,
         note=note(active, permissions),
         blocked=start_blocked(active, permissions, now, policy),
         limits=limits,
+    )
+
+
+def _form_errors(form: StartForm) -> list[str]:
+    """Errors of no field, and of the limits, whose fields are in another form of the page."""
+    return error_texts(
+        [*form.non_field_errors(), *(error for name in LIMIT_NAMES for error in form.errors.get(name, ()))]
     )
 
 
@@ -143,6 +168,19 @@ def retry_blocked(job: Job, active: Job | None, now: datetime, policy: LeasePoli
     if active is None or active.id == job.id or active.is_stale(now, policy):
         return ""
     return _("A retry is possible when the active job has ended.")
+
+
+def values_like(job: Job) -> Mapping[str, Any]:
+    """Initial values of the form: the settings of a job."""
+    request = JobRequest.like(job)
+    return {
+        "job_type": request.job_type,
+        "start_date": request.start_date,
+        "end_date": request.end_date,
+        "cadence": request.cadence,
+        "districts": request.target_districts,
+        "skip_existing": request.skip_existing,
+    }
 
 
 def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> Mapping[str, Any]:

@@ -181,19 +181,25 @@ def _completed(job: Job, now: datetime) -> StatusMessage:
         return StatusMessage(
             kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was %(done)s or skipped.") % done
         )
+    if not job.still_failed:
+        lead = times.filled(_("Completed %(time)s."), {"time": time})
+        rest = _("%(items)s failed, and later jobs recovered all of them.") % {
+            "items": formatting.items(progress.failed)
+        }
+        return StatusMessage(kind="completed-recovered", icon="check", tone="ok", lead=lead, rest=rest)
     lead = times.filled(
         _("Ended %(time)s with %(items)s not %(done)s."),
-        {"time": time, "items": formatting.items(progress.failed), **done},
+        {"time": time, "items": formatting.items(job.still_failed), **done},
     )
     rest = _("All other items are done.")
-    retryable = sum(group.items for group in progress.failures if group.is_retryable)
+    retryable = sum(group.items for group in job.failures if group.is_retryable)
     if retryable:
         rest += " " + ngettext(
             "%(number)s can be retried: that is a new job of exactly that item, under the limits of the next job.",
             "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
             retryable,
         ) % {"number": formatting.number(retryable)}
-    if not_retryable := progress.failed - retryable:
+    if not_retryable := job.still_failed - retryable:
         rest += " " + _not_retryable_text(not_retryable, retryable)
     return StatusMessage(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
 

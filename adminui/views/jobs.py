@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from adminui import query_parameters, responses
@@ -15,6 +17,7 @@ from adminui.presenters import job_page as job_presenter
 from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.job_card import JobCard
 from backfill.domain import Job, Status
+from backfill.serializers.item_csv import item_csv
 
 _AUDIT_SHOWN = 50
 
@@ -25,8 +28,9 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     found, permissions = service.job(job_id), Permissions.of(request.user)
     wanted, number = query_parameters.outcome_filter(request.GET), query_parameters.page_number(request.GET)
     size = job_presenter.ITEMS_PER_PAGE
+    newest_first = found.status.is_active
     number, items = query_parameters.fetch_page(
-        number, size, lambda offset: service.items(job_id, wanted, limit=size, offset=offset)
+        number, size, lambda offset: service.items(job_id, wanted, limit=size, offset=offset, newest_first=newest_first)
     )
     audit = service.audit(job_id, limit=_AUDIT_SHOWN, offset=0)
     return responses.render_page(
@@ -41,7 +45,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
                 found, service.active() if found.progress.failed else None, at, service.config.lease_policy
             ),
             "parameters": job_presenter.job_parameters(found, at),
-            "items": job_presenter.item_list(items.rows, items.total, wanted, number, at),
+            "items": job_presenter.item_list(found, items.rows, items.total, wanted, number=number, now=at),
             "audit": job_presenter.audit_table(audit.rows, at),
         },
     )
@@ -60,6 +64,19 @@ def job_status(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return response
 
 
+@responses.read_view
+def items_csv(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """The items of the filter as a file for spreadsheets, which need the byte order mark to recognise UTF-8."""
+    wanted = query_parameters.outcome_filter(request.GET)
+    rows = item_csv(responses.get_service().all_items(job_id, wanted))
+    name = f"job-{str(job_id)[:8]}{f'-{wanted.kind}' if wanted.kind else ''}-items.csv"
+    return StreamingHttpResponse(
+        chain(["\ufeff"], rows),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
 def job_card(request: HttpRequest, found: Job, permissions: Permissions) -> JobCard:
     """The full card of a job."""
     is_paused = found.status is Status.PAUSED
@@ -72,5 +89,6 @@ def job_card(request: HttpRequest, found: Job, permissions: Permissions) -> JobC
         responses.now(),
         shows_all=shows_all,
         last_audit_entry=next(iter(audit_log), None),
+        left_of_retried_job=service.left_of_retried_job(found),
         policy=service.config.lease_policy,
     )

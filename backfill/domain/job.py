@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from backfill.domain.crash_isolation import CrashIsolation
+from backfill.domain.job_config import JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.limiter_status import LimiterState, WaitReason
-from backfill.domain.progress import Progress
+from backfill.domain.note import MOST_NOTES, Note
+from backfill.domain.progress import FailureGroup, Progress
 from backfill.domain.rate_limits import RateLimits
+from backfill.domain.retries import Retry, RetrySummary
 from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.webhook_event import WebhookEvent, WebhookEvents, WebhookEventType
 from backfill.errors import InvalidJobState, JobConflict, LeaseLost
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 """How long a repeated Idempotency-Key returns the job that it created."""
-
-
-class Cadence(StrEnum):
-    DAILY = "daily"
-    MONTH_ENDS = "month-ends"
-    YEAR_ENDS = "year-ends"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobConfig:
-    """The request of an operator. Without dates, analytics covers every snapshot; without districts, all districts."""
-
-    start_date: date | None
-    end_date: date | None
-    target_districts: tuple[str, ...] = ()
-    cadence: Cadence = Cadence.DAILY
-    skip_existing: bool = True
-    rate_limits: RateLimits = field(default_factory=RateLimits)
-    initial_limits: RateLimits | None = None
-    """The limits with which the job was started, if they were lowered since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +62,26 @@ class Job:
     segments: int = 0
     """The number of ledger segments."""
     idempotency: IdempotencyKey | None = None
+    notes: tuple[Note, ...] = ()
+    """Oldest first."""
     revision: int = 0
     """The number of writes; set by the storage."""
+    retried: RetrySummary | None = field(default=None, compare=False)
+    """What later jobs made of its failed items, if there are any; read by the service, never stored."""
+
+    @property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """The failed items that no retry recovered, by error code, the most frequent first."""
+        return self.retried.failures if self.retried else self.progress.failures
+
+    @property
+    def still_failed(self) -> int:
+        """The number of failed items that no retry recovered."""
+        return self.progress.failed - sum(retry.recovered for retry in self.retries)
+
+    @property
+    def retries(self) -> tuple[Retry, ...]:
+        return self.retried.retries if self.retried else ()
 
     def is_held(self, now: datetime) -> bool:
         """Whether a live runner holds it."""
@@ -104,6 +104,24 @@ class Job:
         """
         is_held = self.is_held(now) and self.lease != dead
         return self.status.is_active and self.status is not Status.PAUSED and not is_held
+
+    @property
+    def note(self) -> str:
+        """The newest note; empty without one."""
+        return self.notes[-1].text if self.notes else ""
+
+    @property
+    def note_text(self) -> str:
+        """The text of all notes, for searching without regard to case."""
+        return "\n".join(note.text for note in self.notes).casefold()
+
+    def noted(self, note: Note | None) -> Job:
+        """With another note; unchanged for None. Raises InvalidJobState if it has MOST_NOTES already."""
+        if note is None:
+            return self
+        if len(self.notes) >= MOST_NOTES:
+            raise InvalidJobState(f"Job {self.id} has {MOST_NOTES} notes, which is the most that a job can have.")
+        return replace(self, notes=(*self.notes, note))
 
     def with_webhook_events(self, event: WebhookEvent) -> Job:
         """Return a copy in which the event replaces the one of the same type."""
@@ -323,13 +341,3 @@ def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
         webhook_events=WebhookEvents(ended=event),
         progress=replace(ended.progress, left=None),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Empty and None values match any job."""
-
-    statuses: frozenset[Status] = frozenset()
-    job_types: frozenset[JobType] = frozenset()
-    created_from: datetime | None = None
-    created_to: datetime | None = None

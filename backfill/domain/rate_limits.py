@@ -97,8 +97,26 @@ class RateLimits:
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
 
+    def differences(self, other: RateLimits) -> dict[str, tuple[float, float]]:
+        """The limits that differ, by name: the value here and the value of `other`."""
+        others = other.to_dict()
+        return {name: (value, others[name]) for name, value in self.to_dict().items() if value != others[name]}
+
 
 LIMIT_NAMES = tuple(f.name for f in fields(RateLimits))
+
+_MEANINGS: Mapping[str, str] = {
+    "max_requests_per_minute": "{:,g} requests per minute",
+    "max_concurrent": "{:,g} requests at once",
+    "min_delay_ms": "{:,g} ms minimum delay",
+    "max_delay_ms": "{:,g} ms maximum delay",
+    "backoff_multiplier": "backoff factor {:,g}",
+}
+
+
+def limit_text(name: str, value: float) -> str:
+    """A limit in words: `60 requests per minute`."""
+    return _MEANINGS[name].format(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

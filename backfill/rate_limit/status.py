@@ -147,20 +147,18 @@ def down_sentence(since: datetime, message: str, status: int | None, until: date
     )
 
 
-def busy_sentence(schedule: RequestSchedule, wall: datetime) -> str:
-    """Why a preview got no reservation within its time limit."""
-    hold = schedule.hold(wall)
-    if hold is not None:
-        return (
-            f"No request may be sent to the dashboard until {hold:%H:%M:%S} UTC ({schedule.hold_reason}). "
-            "Nothing was created; try again after that."
-        )
-    return "Other processes are using the request rate. Nothing was created; try again in a minute."
+def held_sentence(schedule: RequestSchedule, wall: datetime) -> str:
+    """Why a preview reserves no time: a stored hold lasts longer than the preview waits."""
+    until = schedule.hold(wall) or wall
+    return (
+        f"No request may be sent to the dashboard until {until:%H:%M:%S} UTC ({schedule.hold_reason}). "
+        "Nothing was created; try again after that."
+    )
 
 
 def patience_sentence(reason: str) -> str:
-    """Why a preview exceeded its time limit; `reason` is that of the hold, or empty."""
+    """Why a preview does not wait for the end of a hold; `reason` is that of the hold."""
     return (
-        f"No request can be sent to the dashboard soon enough: {reason or 'other processes are using the rate.'} "
+        f"No request can be sent to the dashboard soon enough: {reason} "
         "Nothing was created; try again in a few minutes."
     )

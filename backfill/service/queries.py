@@ -46,6 +46,11 @@ class Coverage:
     months: list[CoveredMonth]
     gaps: list[Gap]
 
+    @property
+    def unknown_months(self) -> list[date]:
+        """The ends of the months whose calendar is not known, oldest first."""
+        return [month.month_end for month in self.months if month.is_unknown]
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:

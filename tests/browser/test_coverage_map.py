@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from backfill.domain import month_end_of
 from tests.browser.admin_site import AdminSite, axe_violations, has_horizontal_overflow, preview, status_badge
 
 STORED = ("2020-07-01", "2020-08-31")
@@ -15,9 +17,10 @@ STORED = ("2020-07-01", "2020-08-31")
 
 @pytest.fixture(scope="module", autouse=True)
 def stored(shared_admin_site: AdminSite) -> None:
-    """Store two closes of six districts, and the analytics of one district."""
+    """Store two closes of six districts, the analytics of one district, and the calendar from July 2020 on."""
     client = shared_admin_site.client
     shared_admin_site.reset()
+    assert client.ask("POST", "/api/admin/backfill/coverage/calendar?from=2020-07-01").status_code == 200
     client.ended(client.start(*STORED, cadence="month-ends")["jobId"])
     client.ended(client.start(*STORED, jobType="analytics-generation", targetDistricts=["01"])["jobId"])
 
@@ -72,7 +75,7 @@ def test_cells_can_be_read_selected_cleared_and_used_with_the_keyboard(admin_sit
     page.keyboard.press("ArrowRight")
     expect(live_region).to_have_text(re.compile(r"^District 1, "))
     page.keyboard.press("Home")
-    expect(live_region).to_have_text("District 1, Jul 2008: nothing stored.")
+    expect(live_region).to_have_text("District 1, Jul 2008: unknown; its calendar is not read yet.")
     page.keyboard.press("ArrowDown")
     for _ in range(2):
         page.keyboard.press("Shift+ArrowRight")
@@ -108,12 +111,14 @@ def test_a_cell_shows_its_stored_dates(admin_site: AdminSite) -> None:
 def test_the_largest_gap_can_be_shown_and_used(admin_site: AdminSite) -> None:
     page = open_page(admin_site)
     gap = page.locator("#bf-gaps li").first
-    expect(gap).to_contain_text("All districts, Jul 2008 to Jun 2020")
+    expect(gap).to_contain_text("All districts, ")
+    title = gap.locator("strong").inner_text()
+    first, last = (datetime.strptime(month, "%b %Y").date() for month in title.split(", ")[1].split(" to "))  # noqa: DTZ007
     gap.get_by_role("button", name="Show on the map").click()
-    expect(page.locator("#bf-selection-text")).to_contain_text("All districts, Jul 2008 to Jun 2020.")
+    expect(page.locator("#bf-selection-text")).to_contain_text(f"{title}.")
     gap.get_by_role("button", name="Use in the start form").click()
     expect(page.locator("#bf-from")).to_be_focused()
-    assert form_values(page) == ("2008-07-01", "2020-06-30", [])
+    assert form_values(page) == (str(first), str(month_end_of(last)), [])
     expect(page.locator("#bf-start-form [name=cadence]:checked")).to_have_value("month-ends")
 
 

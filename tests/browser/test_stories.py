@@ -245,7 +245,7 @@ def test_the_history_can_be_filtered_and_updates_when_a_job_ends(admin_site: Adm
     page.select_option("#bf-filter-status", "completed")
     page.click("#bf-filter")
     expect(row).to_be_visible()
-    row.get_by_role("link").click()
+    row.get_by_role("link").first.click()
     expect(page.locator("h1").last).to_contain_text("Data collection")
     expect(page.locator("#items tbody tr")).to_have_count(6)
     expect(page.locator("#audit-log")).to_contain_text("Started the job")

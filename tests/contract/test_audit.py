@@ -205,3 +205,14 @@ def test_concurrent_worker_heartbeats_all_succeed(storage: Storage) -> None:
         thread.join()
     assert errors == []
     assert storage.control.worker_seen_at() == NOW + timedelta(seconds=3)
+
+
+def test_entries_of_accounts_are_stored_without_a_change_of_a_job(storage: Storage) -> None:
+    entries = [
+        AuditEntryFactory.build(job_id=None, action=action, changes={"address": (None, "203.0.113.9")})
+        for action in AuditAction
+        if action.is_of_account
+    ]
+    for entry in entries:
+        storage.audit.add([entry])
+    assert sorted(audit_log(storage), key=lambda entry: entry.id) == sorted(entries, key=lambda entry: entry.id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -107,6 +108,8 @@ def test_every_query_has_an_index_and_every_index_has_a_query(recorder: tuple[Re
             statuses=frozenset(statuses), job_types=frozenset(types), created_from=since, created_to=until
         )
         storage.jobs.page(wanted, limit=1, offset=0)
+        storage.jobs.page(replace(wanted, created_by="ann", text="x"), limit=1, offset=0)
+    storage.jobs.page(JobFilter(retry_of=frozenset({uuid4()})), limit=1, offset=0)
     job = created(storage) if storage.jobs.active() is None else storage.jobs.active()
     assert job is not None
     for first, last, district in product((None, DAY), (None, DAY), ("", SUMMARY)):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
+from accounts.models import ApiToken
 from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from tests.integration.admin_pages import OperatorFor
@@ -47,7 +47,7 @@ def api(served: BackfillService) -> CheckedClient:
 
 def _signed_in(user: User) -> CheckedClient:
     client = CheckedClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {ApiToken.objects.issue(user)[1]}")
     return client
 
 

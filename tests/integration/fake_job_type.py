@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from backfill.domain import (
+    CalendarAccess,
     Job,
     JobConfig,
     JobType,
@@ -50,7 +51,7 @@ class FakeHandler(JobTypeHandler):
     def __init__(self, failing: Collection[str] = (), seconds: float = 0) -> None:
         self._failing, self._seconds = failing, seconds
 
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
         first, last = config.start_date or date(2024, 1, 1), config.end_date or date(2024, 1, 1)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         districts = config.target_districts or DISTRICTS

@@ -147,8 +147,9 @@ def test_every_action_requires_a_csrf_token_and_a_get_request_changes_nothing(
     job = start_job(served)
     client = staff_with("view_backfilljob", "change_backfilljob", checks_csrf=True)
     assert client.post(f"{SECTION}jobs/{job}/pause/").status_code == 403
-    assert client.get(f"{SECTION}jobs/{job}/pause/").status_code == 405
-    assert client.get(f"{SECTION}jobs/{job}/cancel/").status_code == 200
+    assert client.get(f"{SECTION}jobs/{job}/resume/").status_code == 405
+    for action in ("pause", "cancel", "note", "retry"):
+        assert client.get(f"{SECTION}jobs/{job}/{action}/").status_code == 200
     assert served.active() is not None
     assert served.active().status is Status.PENDING  # type: ignore[union-attr]
 
@@ -182,10 +183,12 @@ def test_a_preview_starts_nothing_and_its_dialog_starts_exactly_the_previewed_pl
 
 
 def test_the_error_for_a_changed_plan_shows_the_old_and_the_new_counts(operator: Client) -> None:
-    response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": f"plan-9-0-27-{'0' * 16}"}, headers=HTMX)
+    plan_id = f"plan-9-0-27-1200_3_500_30000_2-{'0' * 16}"
+    response = operator.post(f"{SECTION}start/", {**FORM, "plan_id": plan_id}, headers=HTMX)
     assert response.status_code == 409
     assert "so nothing was started" in text_of(response)
-    assert "9 before, <strong>6 now</strong>" in text_of(response)
+    assert "9 when previewed, <strong>6 now</strong>" in text_of(response)
+    assert "1,200 requests per minute when previewed, <strong>60 now</strong>" in text_of(response)
 
 
 def test_the_error_for_a_second_start_names_the_active_job(served: BackfillService, operator: Client) -> None:

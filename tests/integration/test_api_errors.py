@@ -15,9 +15,9 @@ from django.contrib.auth.models import User
 from django.db import DataError, OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import Throttled
 
+from accounts.authentication import TokenAuthentication
 from backfill.api.exception_handler import handle_exception
 from backfill.api.middleware import JsonErrors
 from backfill.errors import BackfillError, CorruptRecord, HtmlPage, LeaseLost, Stopped, StorageUnavailable
@@ -267,10 +267,23 @@ def test_a_large_body_is_refused_before_it_is_read(api: CheckedClient) -> None:
 @pytest.mark.parametrize("text", [r"\u0000", r"9\u00001", r"\ud800", r"\udfff\ud800", r"\u001b[31m", r"9\n1"])
 def test_text_with_control_characters_or_lone_surrogates_is_refused(api: CheckedClient, text: str) -> None:
     for field in ('"targetDistricts": ["%s"]', '"planId": "%s"', '"cadence": "%s"', '"startDate": "%s"', '"%s": 1'):
-        body = (
-            '{"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-01", ' + field % text + "}"
-        )
+        body = '{"jobType": "data-collection", "endDate": "2024-01-01", ' + field % text + "}"
         error_of(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ('{"jobType": "data-collection", "jobType": "analytics-generation"}', "'jobType'"),
+        ('{"jobType": "data-collection", "x": {"maxConcurrent": 1, "maxConcurrent": 2}}', "'maxConcurrent'"),
+        ('[{"a": 1, "\\u0061": 1}]', "'a'"),
+        (f'{{"{"x" * 500}": 1, "{"x" * 500}": 2}}', "'" + "x" * 40 + "'"),
+        ('{"\\ud800": 1, "\\ud800": 2}', "'\N{REPLACEMENT CHARACTER}'"),
+    ],
+)
+def test_a_body_that_has_a_field_twice_is_error_of(api: CheckedClient, body: str, name: str) -> None:
+    error = error_of(api.post(START, body, content_type="application/json"), 400, "MALFORMED_JSON")
+    assert error["message"] == f"The body has the field {name} twice. Send each field once."
 
 
 def test_an_error_response_quotes_only_a_small_part_of_the_request(api: CheckedClient) -> None:
@@ -491,6 +504,6 @@ def test_the_links_of_an_ended_job_contain_only_the_possible_actions(
     api: CheckedClient, served: BackfillService
 ) -> None:
     job = start_job(api)
-    assert set(job["links"]) == {"self", "items", "cancel"}
+    assert set(job["links"]) == {"self", "items", "cancel", "again"}
     run_to_the_end(served)
-    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items"}
+    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items", "again"}

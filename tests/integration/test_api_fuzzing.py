@@ -13,10 +13,11 @@ from uuid import UUID
 
 import pytest
 import schemathesis
-from rest_framework.authtoken.models import Token
+from django.contrib.auth.models import User
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
+from accounts.models import ApiToken
 from backfill.domain import Actor, Channel, JobRequest, JobType
 from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
@@ -27,7 +28,9 @@ RULES = {
     "POST /api/admin/backfill": {"startDate", "endDate"},
     "POST /api/admin/backfill/preview": {"startDate", "endDate"},
     "GET /api/admin/backfill/coverage": {"from", "to"},
+    "POST /api/admin/backfill/coverage/calendar": {"from", "to"},
     "GET /api/admin/backfill/jobs": {"createdFrom", "createdTo"},
+    "PATCH /api/admin/backfill/{jobId}": {"rateLimits"},
     "GET /api/snapshots": {"from"},
     "GET /api/analytics/series/{district}": {"programYear"},
     "PATCH /api/admin/backfill/config/rate-limit": {"minDelayMs"},
@@ -59,7 +62,7 @@ def api_schema(api: CheckedClient) -> BaseSchema:
 
 
 def headers() -> dict[str, str]:
-    return {"Authorization": f"Token {Token.objects.get(user__username='alice').key}"}
+    return {"Authorization": f"Token {ApiToken.objects.issue(User.objects.get(username='alice'))[1]}"}
 
 
 schema = schemathesis.pytest.from_fixture("api_schema")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backfill.domain import JobConfig, JobType, Plan, PlannedDay, Status
+from backfill.domain import CalendarAccess, JobConfig, JobType, Plan, PlannedDay, Status
 from backfill.errors import DashboardUnavailable, InvalidRequest
 from backfill.service.commands import BackfillService
 from tests.factories import JobFactory, PlanFactory
@@ -105,7 +105,7 @@ def test_a_second_start_is_refused_with_an_error_that_names_the_active_job(api: 
         ({"targetDistricts": ["9\u00001"]}, "VALIDATION_ERROR", "targetDistricts"),
         ({"targetDistricts": ["nowhere"]}, "VALIDATION_ERROR", "targetDistricts"),
         ({"targetDistricts": ["all"]}, "VALIDATION_ERROR", "targetDistricts"),
-        ({"planId": "x" * 101}, "VALIDATION_ERROR", "planId"),
+        ({"planId": "x" * 201}, "VALIDATION_ERROR", "planId"),
         ({"planId": 7}, "VALIDATION_ERROR", "planId"),
         ({"district": "91"}, "VALIDATION_ERROR", "district"),
         ({"start_date": "2024-01-01"}, "VALIDATION_ERROR", "start_date"),
@@ -486,7 +486,7 @@ def test_a_job_can_be_paused_and_resumed(api: CheckedClient) -> None:
     assert api.post(f"{path}/pause").json()["status"] == "paused"
     assert api.post(f"{path}/resume", {}, format="json").json()["status"] == "pending"
     error = error_of(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
-    assert error["details"] == {"for": ["for is not a field of this request; it takes none."]}
+    assert error["details"] == {"for": ["for is not a field of this request; it takes note."]}
 
 
 def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> None:
@@ -573,7 +573,7 @@ def test_an_analytics_job_needs_no_dates(api: CheckedClient, served: BackfillSer
     configs: list[JobConfig] = []
     object.__setattr__(served, "handlers", handlers)
 
-    def plan(config: JobConfig, now: datetime) -> Plan:
+    def plan(config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
         configs.append(config)
         return Plan((PlannedDay(date(2024, 1, 31), ("91",)),))
 

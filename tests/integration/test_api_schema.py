@@ -8,11 +8,12 @@ import re
 import pytest
 import yaml
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, override_settings
 
 from backfill.domain import ReportName
 from backfill.service.commands import BackfillService
 from tests.factories import SnapshotFactory, report_of
+from tests.integration.admin_pages import OperatorFor
 from tests.integration.checked_client import CheckedClient, openapi, operations
 from tests.integration.fake_job_type import run_to_the_end
 from tests.integration.test_api_jobs import BODY, START, start_job
@@ -130,14 +131,29 @@ def test_the_documentation_page_works_offline(db: None) -> None:
     response = Client().get("/api/docs", headers={"Accept": "text/html", "Authorization": "Token nonsense"})
     page = response.content.decode()
     assert response.status_code == 200
-    assert "/api/schema" in page
+    assert "'unsafe" not in response["Content-Security-Policy"]
     assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
     needed = re.findall(r"""(?:src|href)=["'](/static/[^"']+)""", page)
     assert len(needed) >= 3
+    script = Client().get("/api/docs?script=", headers={"Accept": "*/*"})
+    assert script["Content-Type"] == "application/javascript"
+    assert 'url: "/api/schema"' in script.content.decode()
     for address in needed:
         file = Client().get(address)
         file.close()
         assert file.status_code == 200, address
+
+
+def test_the_document_and_its_page_can_require_a_sign_in(api: CheckedClient, operator_for: OperatorFor) -> None:
+    with override_settings(BACKFILL_DOCS="sign-in"):
+        page = Client().get("/api/docs", headers={"Accept": "text/html"})
+        assert (page.status_code, page["Location"]) == (302, "/admin/login/?next=/api/docs")
+        assert CheckedClient().get("/api/schema").status_code == 401
+        assert CheckedClient().get("/api/schema", headers={"Authorization": "Token nonsense"}).status_code == 401
+        assert api.get("/api/schema").status_code == 200
+        browser = operator_for()  # no permission is needed
+        assert browser.get("/api/docs").status_code == 200
+        assert browser.get("/api/schema").status_code == 200
 
 
 def test_a_wrong_method_on_the_documentation_page_returns_json() -> None:

@@ -185,6 +185,10 @@ def test_a_changed_plan_is_refused_with_its_differences(service: BackfillService
     error = error_of("start", "--from", "2024-01-01", "--to", "2024-01-03", "--plan-id", stale)
     assert "totalItems 6 -> 9" in error
     assert "--plan-id plan-9-" in error
+    json_of("rate-limit", "--max-requests-per-minute", "30")
+    error = error_of("start", *RANGE, "--plan-id", stale)
+    assert "60 requests per minute when previewed, 30 now" in error
+    assert "Changed:" not in error
 
 
 def test_status_reports_that_no_job_is_running(service: BackfillService) -> None:

@@ -110,7 +110,7 @@ def test_coverage_of_an_empty_store_prints_the_first_command(
 
 def test_coverage_with_json_prints_the_same_fields_as_the_api(computed: BackfillService) -> None:
     coverage = without_metadata(json_of("coverage", "--from", "2024-01-01", "--to", "2024-01-31"))["coverage"]
-    assert set(coverage) == {"startDate", "endDate", "months", "gaps"}
+    assert set(coverage) == {"startDate", "endDate", "months", "gaps", "unknownMonths"}
     assert coverage["months"][0]["districts"]["91"] == "analytics"
 
 

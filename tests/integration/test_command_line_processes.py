@@ -147,7 +147,7 @@ def test_waiting_for_a_job_that_is_cancelled_exits_130(
 
 
 @pytest.mark.acceptance
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_watching_and_returns_the_lease_of_the_job(
     database: Path,
     start_process: Callable[..., subprocess.Popen[str]],
@@ -165,7 +165,7 @@ def test_a_signal_ends_the_watching_and_returns_the_lease_of_the_job(
 
 
 @pytest.mark.acceptance
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_work_runs_a_job_and_stops_cleanly_within_3_seconds(
     database: Path,
     start_process: Callable[..., subprocess.Popen[str]],
@@ -330,3 +330,29 @@ def test_a_full_disk_is_reported_in_one_line_with_exit_code_1(database: Path, ar
         )
     sentence = "CommandError: Standard output cannot be written: No space left on device."
     assert (completed.returncode, completed.stderr.strip()) == (1, sentence)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "code", "line"),
+    [
+        (">&-", ["list"], 1, "CommandError: Standard output is closed. Redirect it to a file, or to /dev/null."),
+        (">&-", ["export"], 1, "CommandError: Standard output is closed. Redirect it to a file, or to /dev/null."),
+        ("2>&-", ["status"], 0, ""),
+        (">/dev/full", ["--help"], 1, "CommandError: Standard output cannot be written: No space left on device."),
+        ("| true", ["--help"], 0, ""),
+    ],
+)
+def test_an_output_that_is_closed_or_full_is_one_line(
+    database: Path, redirection: str, arguments: list[str], code: int, line: str
+) -> None:
+    script = f'"$@" {redirection}; exit ${{PIPESTATUS[0]}}'
+    completed = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable, "manage.py", "backfill", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env={**environment(database), "PYTHONUNBUFFERED": "1"},
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (completed.returncode, completed.stderr.strip()) == (code, line)

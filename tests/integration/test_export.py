@@ -20,6 +20,7 @@ from backfill.domain import ReportName
 from backfill.service.commands import BackfillService
 from backfill.service.queries import Selection
 from backfill.transfer.export import ExportDataset, ExportFormat, export
+from backfill.transfer.export.formats import without_formula
 from backfill.transfer.export.result_columns import COLUMNS, flatten_result
 from tests.integration.test_command_line import error_of, output_of
 from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures
@@ -259,3 +260,33 @@ def test_the_memory_of_an_export_does_not_grow_with_its_size(kind: ExportFormat)
     assert count == 120 * 60
     assert out.size > 5_000
     assert peak < 6_000_000
+
+
+# Texts that a spreadsheet would evaluate, and texts that control a terminal.
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd", "-1+cmd", "@SUM(A1)", "\tx", "\rx", "\nx", "\uff1d1+1", "=", "-", '=HYPERLINK("http://x","y")'],
+)
+def test_a_text_that_a_spreadsheet_would_evaluate_gets_an_apostrophe(text: str) -> None:
+    assert without_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "Club", "-1", "+3.5", "-1,234.50", "-12.5%", "a=1", "'=1", "0001", " =1"])
+def test_a_number_and_any_other_text_remains(text: str) -> None:
+    assert without_formula(text) == text
+
+
+def test_an_export_is_raw_unless_it_is_for_spreadsheets(service: BackfillService) -> None:  # noqa: F811
+    clubs = [AClub(number="00000001", name="=1+1"), AClub(number="00000002", name="-5")]
+    service.storage.snapshots.put(a_district(district="92", clubs=clubs))
+    raw = output_of("export", *CLUBS, "csv", "--district", "92")
+    assert [row["Club Name"] for row in rows(raw)] == ["=1+1", "-5"]
+    safe = output_of("export", *CLUBS, "csv", "--district", "92", "--for-spreadsheets")
+    assert safe.startswith("\ufeff")
+    assert [row["Club Name"] for row in rows(safe)] == ["'=1+1", "-5"]
+
+
+def test_only_csv_is_written_for_spreadsheets(service: BackfillService) -> None:  # noqa: F811
+    assert "applies to --format csv" in error_of("export", *CLUBS, "jsonl", "--for-spreadsheets")

@@ -55,7 +55,7 @@ class CollectionRun:
         robots = None if ignores_robots else Robots(client, now=utc_now)
         self.service = BackfillService(
             storage=self.storage,
-            handlers=job_type_handlers(self.storage, client, executor="threads", now=utc_now, robots=robots),
+            handlers=job_type_handlers(self.storage, client, executor="threads", robots=robots),
         )
         self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Channel.CLI))
         self.worker = new_worker(self.service)

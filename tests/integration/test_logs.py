@@ -15,6 +15,7 @@ import pytest
 from backfill.bootstrap import new_worker
 from backfill.domain import Actor, Channel
 from backfill.service.commands import BackfillService
+from backfill_site.log_format import TextFormatter
 from tests.integration.checked_client import CheckedClient
 from tests.integration.fake_job_type import FakeHandler, fake_service
 from tests.integration.test_api_jobs import start_job
@@ -106,3 +107,20 @@ def test_changes_from_the_command_line_are_not_logged_and_changes_from_the_admin
     (record,) = caplog.records
     assert record.getMessage() == "The limits of the next job: changed-limits by bob (admin)."
     assert fields(record)["changes"] == {"maxConcurrent": (1, 2)}
+
+
+def test_control_characters_in_a_log_line_become_escape_sequences() -> None:
+    """Names of users and of clubs come from other systems; a line break in one would forge a line."""
+    formatter = TextFormatter("%(levelname)s %(message)s")
+    record = logging.LogRecord("backfill", logging.INFO, "", 0, "by %s", ("esc\x1b[31m\r\n\x9b\u202eX\x7f",), None)
+    assert formatter.format(record) == "INFO by esc\\x1b[31m\\r\\n\\x9b\\u202eX\\x7f"
+
+
+def test_a_traceback_keeps_its_lines_but_no_control_character() -> None:
+    with pytest.raises(ValueError, match="of a club") as raised:
+        int("of a club \x1b[2J")
+    info = (raised.type, raised.value, raised.tb)
+    lines = TextFormatter().format(logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), info)).splitlines()
+    assert lines[0] == "failed"
+    assert lines[-1] == "ValueError: invalid literal for int() with base 10: 'of a club \\x1b[2J'"
+    assert len(lines) > 2

@@ -16,6 +16,7 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     SUMMARY,
+    CalendarAccess,
     CalendarMonth,
     Edition,
     Job,
@@ -37,8 +38,10 @@ from backfill.domain import (
     month_end_of,
     reports_of,
 )
-from backfill.domain.clock import SYSTEM_CLOCK
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.job_types.base import Execution, JobTypeHandler
+from backfill.job_types.collection.calendar_reader import CalendarReader, NewLimiter, ReadingPace
+from backfill.job_types.collection.calendars import Calendars
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence
 from tests.memory_storage import MemoryStorage
@@ -241,6 +244,23 @@ class RecordingLimiter(Limiter):
         self.holds.append((until, reason))
 
 
+def a_calendar_reader(
+    storage: MemoryStorage,
+    calendars: Calendars,
+    new_limiter: NewLimiter | None = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    max_waiting: int = 4,
+    pace: Callable[[], ReadingPace] = lambda: ReadingPace(FAST, is_shared=False),
+) -> CalendarReader:
+    """A reader whose back-offs take no time, unless another limiter is given."""
+
+    def recording(limits: RateLimits, is_wanted: Callable[[], bool]) -> Limiter:
+        return RecordingLimiter(storage, limits, max_wait=30, is_wanted=is_wanted, clock=clock)
+
+    return CalendarReader(storage, calendars, new_limiter or recording, pace, max_waiting=max_waiting, clock=clock)
+
+
 class FakeExecution(Execution):
     """An execution that records when items start and how many are in flight."""
 
@@ -288,7 +308,7 @@ class FakeHandler(JobTypeHandler):
         self.meanwhile: Callable[[], None] | None = None
         """Called once during the next call of `plan`."""
 
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
         self.configs.append(config)
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None

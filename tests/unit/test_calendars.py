@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from backfill.domain import ProgramYear, month_ends
+from backfill.domain import CalendarMonth, ProgramYear, RateLimits, month_ends
 from backfill.errors import (
     DashboardUnavailable,
     HtmlPage,
@@ -19,7 +20,8 @@ from backfill.errors import (
 )
 from backfill.job_types.collection.calendars import MAX_AGE, Calendars
 from tests.memory_storage import MemoryStorage
-from tests.unit.fakes import RecordingLimiter, ScriptedDashboard, a_month, a_page, utc_now
+from tests.unit.fakes import RecordingLimiter, ScriptedDashboard, a_calendar_reader, a_month, a_page
+from tests.unit.virtual_clock import VirtualClock
 
 NOW = datetime(2024, 3, 14, 9, 0, tzinfo=UTC)
 JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -27,16 +29,23 @@ LIVE = (7, 8, 9, 10, 11, 12, 1, 2, 3)
 
 
 class CalendarScenario:
-    """Calendars with a scripted dashboard, and the limiters created for it."""
+    """The calendar of a scripted dashboard, and the limiters created for it."""
 
     def __init__(self) -> None:
         self.storage, self.dashboard = MemoryStorage(), ScriptedDashboard()
         self.limiters: list[RecordingLimiter] = []
-        self.calendars = Calendars(self.dashboard, self.storage.calendars, self._new_limiter)
 
-    def _new_limiter(self) -> RecordingLimiter:
-        self.limiters.append(RecordingLimiter(self.storage, max_wait=5))
-        return self.limiters[-1]
+    def months(self, wanted: Sequence[date], now: datetime, likely: Sequence[str] = ()) -> list[CalendarMonth]:
+        """Read as a preview that starts at this time."""
+        clock = VirtualClock.at(now)
+
+        def new_limiter(limits: RateLimits, is_wanted: Callable[[], bool]) -> RecordingLimiter:
+            self.limiters.append(RecordingLimiter(self.storage, limits, max_wait=5, is_wanted=is_wanted, clock=clock))
+            return self.limiters[-1]
+
+        calendars = Calendars(self.dashboard, self.storage.calendars)
+        reader = a_calendar_reader(self.storage, calendars, new_limiter, clock=clock)
+        return reader.months(wanted, likely=likely)
 
     def publish(
         self, month_end: date, *as_of_days: date, is_archived: bool = False, **fields: object
@@ -49,7 +58,7 @@ def test_a_stored_page_of_a_closed_month_is_never_requested_again() -> None:
     scenario = CalendarScenario()
     stored = a_month(JANUARY, date(2024, 2, 9), fetched_at=NOW - timedelta(days=900))
     scenario.storage.calendars.save(stored)
-    assert scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW) == [stored]
+    assert scenario.months(month_ends(JANUARY, JANUARY), NOW) == [stored]
     assert (scenario.dashboard.page_requests, scenario.limiters) == ([], [])
 
 
@@ -57,8 +66,8 @@ def test_a_stored_page_of_an_open_month_is_requested_again_after_ten_minutes() -
     scenario = CalendarScenario().publish(MARCH, date(2024, 3, 12), date(2024, 3, 13))
     young = a_month(MARCH, date(2024, 3, 12), is_closed=False, fetched_at=NOW - MAX_AGE + timedelta(seconds=1))
     scenario.storage.calendars.save(young)
-    assert scenario.calendars.months(month_ends(MARCH, MARCH), NOW) == [young]
-    (month,) = scenario.calendars.months(month_ends(MARCH, MARCH), NOW + timedelta(seconds=1))
+    assert scenario.months(month_ends(MARCH, MARCH), NOW) == [young]
+    (month,) = scenario.months(month_ends(MARCH, MARCH), NOW + timedelta(seconds=1))
     assert month.as_of_days == (date(2024, 3, 12), date(2024, 3, 13))
     assert scenario.storage.calendars.rows[MARCH] == month
     assert scenario.dashboard.page_requests == [(MARCH, False)]
@@ -72,20 +81,20 @@ def test_the_months_of_a_range_are_requested_once_oldest_first_and_stored() -> N
         .publish(FEBRUARY, date(2024, 3, 8))
         .publish(MARCH, date(2024, 3, 13))
     )
-    months = scenario.calendars.months(month_ends(date(2024, 1, 5), date(2024, 3, 1)), NOW)
+    months = scenario.months(month_ends(date(2024, 1, 5), date(2024, 3, 1)), NOW)
     assert [month.month_end for month in months] == [JANUARY, FEBRUARY, MARCH]
     assert [month.is_closed for month in months] == [True, True, False]
     assert scenario.dashboard.page_requests == [(JANUARY, False), (FEBRUARY, False), (MARCH, False)]
     assert list(scenario.storage.calendars.rows.values()) == months
     assert (scenario.limiters[0].report().requests_made, scenario.dashboard.home_page_requests) == (4, 1)
     # The reservation is returned.
-    assert scenario.storage.control.schedule.free_at(utc_now()) - utc_now() < timedelta(seconds=0.5)
+    assert scenario.storage.control.schedule.free_at(NOW) - NOW < timedelta(seconds=0.5)
 
 
 def test_a_closed_year_is_requested_from_the_archive() -> None:
     june = date(2022, 6, 30)
     scenario = CalendarScenario().publish(june, date(2022, 7, 20), is_archived=True, has_blank_close=True)
-    (month,) = scenario.calendars.months(month_ends(june, june), NOW)
+    (month,) = scenario.months(month_ends(june, june), NOW)
     assert scenario.dashboard.page_requests == [(june, True)]
     assert (month.is_archived, month.is_closed, month.has_blank_close) == (True, True, True)
 
@@ -97,7 +106,7 @@ def test_months_that_no_page_of_their_year_lists_are_not_requested() -> None:
     for month in (3, 4, 5, 6):
         scenario.publish(year.month_end(month), date(2009, month, 9), is_archived=True, months=(3, 4, 5, 6))
     scenario.dashboard.pages[date(2008, 7, 31), True] = scenario.dashboard.pages[year.month_end(6), True]
-    months = scenario.calendars.months(month_ends(date(2008, 7, 1), year.close), NOW)
+    months = scenario.months(month_ends(date(2008, 7, 1), year.close), NOW)
     assert [bool(month.as_of_days) for month in months] == [False] * 8 + [True] * 4
     assert scenario.dashboard.page_requests == [
         (end, True) for end in (date(2008, 7, 31), *(year.month_end(month) for month in (3, 4, 5, 6)))
@@ -110,11 +119,11 @@ def test_a_year_that_no_page_lists_has_no_days_and_is_requested_again_later() ->
     scenario = CalendarScenario()
     scenario.dashboard.pages[end, True] = [HtmlPage("It leads to the error page.")]
     scenario.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
-    months = scenario.calendars.months(month_ends(end, later), NOW)
+    months = scenario.months(month_ends(end, later), NOW)
     assert [(m.as_of_days, m.districts, m.is_closed) for m in months] == [((), (), False)] * 2
     requested = scenario.dashboard.page_requests.copy()
     assert set(requested) == {(end, True), (end, False)}  # and not one for each month of the year
-    scenario.calendars.months(month_ends(end, later), NOW + MAX_AGE)
+    scenario.months(month_ends(end, later), NOW + MAX_AGE)
     assert scenario.dashboard.page_requests == requested * 2
 
 
@@ -124,10 +133,10 @@ def test_an_error_page_for_a_listed_year_is_an_error_and_not_a_year_without_figu
     scenario.dashboard.pages[end, True] = [HtmlPage("It leads to the error page.")]
     scenario.dashboard.pages[end, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2022)))]
     with pytest.raises(DashboardUnavailable, match="The calendar of January 2023 cannot be read: It"):
-        scenario.calendars.months(month_ends(end, end), NOW)
+        scenario.months(month_ends(end, end), NOW)
     assert scenario.storage.calendars.rows == {}
     scenario.dashboard.pages[end, True] = [HtmlPage("It leads to the error page."), a_page(end, date(2023, 2, 8))]
-    (month,) = scenario.calendars.months(month_ends(end, end), NOW)
+    (month,) = scenario.months(month_ends(end, end), NOW)
     assert month.as_of_days == (date(2023, 2, 8),)
 
 
@@ -136,14 +145,14 @@ def test_a_new_year_that_is_not_published_yet_has_no_days() -> None:
     july, now = date(2024, 7, 31), datetime(2024, 7, 10, tzinfo=UTC)
     scenario = CalendarScenario()
     scenario.dashboard.pages[july, False] = [a_page(date(2024, 6, 30), date(2024, 7, 9))]
-    (month,) = scenario.calendars.months(month_ends(july, july), now)
+    (month,) = scenario.months(month_ends(july, july), now)
     assert (month.as_of_days, month.is_closed, month.is_archived) == ((), False, False)
 
 
 def test_in_july_the_previous_year_may_still_be_live() -> None:
     june, now = date(2024, 6, 30), datetime(2024, 7, 10, tzinfo=UTC)
     scenario = CalendarScenario().publish(june, date(2024, 7, 9), months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
-    (month,) = scenario.calendars.months(month_ends(june, june), now)
+    (month,) = scenario.months(month_ends(june, june), now)
     assert (month.as_of_days, month.is_closed, month.is_archived) == ((date(2024, 7, 9),), False, False)
     assert scenario.dashboard.page_requests == [(june, False)]
 
@@ -152,7 +161,7 @@ def test_in_july_the_previous_year_is_requested_from_the_archive_once_the_new_ye
     june, now = date(2024, 6, 30), datetime(2024, 7, 28, tzinfo=UTC)
     scenario = CalendarScenario().publish(june, date(2024, 7, 20), is_archived=True, has_blank_close=True)
     scenario.dashboard.pages[june, False] = [a_page(date(2024, 7, 31), date(2024, 7, 27), months=(7,))]
-    (month,) = scenario.calendars.months(month_ends(june, june), now)
+    (month,) = scenario.months(month_ends(june, june), now)
     assert (month.is_archived, month.has_blank_close) == (True, True)
     assert scenario.dashboard.page_requests == [(june, False), (june, True)]
 
@@ -160,10 +169,10 @@ def test_in_july_the_previous_year_is_requested_from_the_archive_once_the_new_ye
 def test_a_closed_month_of_the_live_year_is_requested_from_the_archive_after_the_year_end() -> None:
     """Otherwise its days would be requested from the live year and always be refused."""
     scenario = CalendarScenario().publish(JANUARY, date(2024, 2, 9))
-    scenario.calendars.months([JANUARY], NOW)
+    scenario.months([JANUARY], NOW)
     scenario.publish(JANUARY, date(2024, 2, 9), is_archived=True)
     for days in (0, 1):
-        (month,) = scenario.calendars.months([JANUARY], datetime(2024, 8, 1, tzinfo=UTC) + timedelta(days=days))
+        (month,) = scenario.months([JANUARY], datetime(2024, 8, 1, tzinfo=UTC) + timedelta(days=days))
         assert (month.is_archived, month.is_closed) == (True, True)
     assert scenario.dashboard.page_requests == [(JANUARY, False), (JANUARY, True)]
 
@@ -172,11 +181,11 @@ def test_in_july_a_closed_month_stays_live_until_the_new_year_is_published() -> 
     scenario = (
         CalendarScenario().publish(JANUARY, date(2024, 2, 9)).publish(JANUARY, date(2024, 2, 9), is_archived=True)
     )
-    scenario.calendars.months([JANUARY], NOW)
-    (month,) = scenario.calendars.months([JANUARY], datetime(2024, 7, 10, tzinfo=UTC))
+    scenario.months([JANUARY], NOW)
+    (month,) = scenario.months([JANUARY], datetime(2024, 7, 10, tzinfo=UTC))
     assert (month.is_archived, month.is_closed) == (False, True)
     scenario.dashboard.pages[JANUARY, False] = [a_page(date(2024, 7, 31), date(2024, 7, 27), months=(7,))]
-    (month,) = scenario.calendars.months([JANUARY], datetime(2024, 7, 28, tzinfo=UTC))
+    (month,) = scenario.months([JANUARY], datetime(2024, 7, 28, tzinfo=UTC))
     assert (month.is_archived, month.is_closed) == (True, True)
 
 
@@ -186,7 +195,7 @@ def test_in_july_a_closed_month_stays_live_until_the_new_year_is_published() -> 
 def test_errors_are_retried() -> None:
     scenario = CalendarScenario().publish(JANUARY, date(2024, 2, 9))
     scenario.dashboard.pages[JANUARY, False][:0] = [ServerError("502"), HtmlPage("a page")]
-    (month,) = scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW)
+    (month,) = scenario.months(month_ends(JANUARY, JANUARY), NOW)
     assert month.as_of_days == (date(2024, 2, 9),)
     assert [failures for failures, _ in scenario.limiters[0].back_offs] == [1, 2]
 
@@ -197,11 +206,11 @@ def test_a_calendar_error_says_what_to_do_and_keeps_the_months_stored_so_far(err
     scenario = CalendarScenario().publish(JANUARY, date(2024, 2, 9))
     scenario.dashboard.pages[FEBRUARY, False] = [error]
     with pytest.raises(DashboardUnavailable, match="The calendar of February 2024 cannot be read: It"):
-        scenario.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
+        scenario.months(month_ends(JANUARY, FEBRUARY), NOW)
     assert set(scenario.storage.calendars.rows) == {JANUARY}
     scenario.publish(FEBRUARY, date(2024, 3, 8))
     scenario.dashboard.page_requests.clear()
-    scenario.calendars.months(month_ends(JANUARY, FEBRUARY), NOW)
+    scenario.months(month_ends(JANUARY, FEBRUARY), NOW)
     assert scenario.dashboard.page_requests == [(FEBRUARY, False)]
 
 
@@ -210,7 +219,7 @@ def test_a_throttling_response_pauses_all_processes_and_is_retried() -> None:
     scenario = CalendarScenario().publish(JANUARY, date(2024, 2, 9))
     until = NOW + timedelta(seconds=2)
     scenario.dashboard.pages[JANUARY, False][:0] = [Throttled("Too many requests.", retry_at=until)]
-    assert len(scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW)) == 1
+    assert len(scenario.months(month_ends(JANUARY, JANUARY), NOW)) == 1
     assert scenario.limiters[0].holds == [(until, "Too many requests.")]
     assert scenario.limiters[0].back_offs == []
 
@@ -223,7 +232,7 @@ def test_a_dashboard_that_only_throttles_is_given_up(retry_at: datetime | None) 
     with pytest.raises(
         DashboardUnavailable, match=r"cannot be read: Too many requests\. Tried with district F\. Nothing was created"
     ):
-        scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW)
+        scenario.months(month_ends(JANUARY, JANUARY), NOW)
     assert len(scenario.dashboard.page_requests) == len(scenario.limiters[0].holds) == 3
 
 
@@ -231,7 +240,7 @@ def test_an_unavailable_store_is_reported() -> None:
     scenario = CalendarScenario().publish(JANUARY, date(2024, 2, 9))
     scenario.storage.store.is_down = True
     with pytest.raises(StorageUnavailable):
-        scenario.calendars.months(month_ends(JANUARY, JANUARY), NOW)
+        scenario.months(month_ends(JANUARY, JANUARY), NOW)
 
 
 def test_the_pages_of_a_closed_year_are_requested_only_once() -> None:
@@ -239,14 +248,14 @@ def test_the_pages_of_a_closed_year_are_requested_only_once() -> None:
     scenario = CalendarScenario()
     for end in ends:
         scenario.publish(end, end + timedelta(days=8), is_archived=True, months=(7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6))
-    scenario.calendars.months(month_ends(ends[0], ends[-1]), NOW)
-    scenario.calendars.months(month_ends(ends[0], ends[-1]), NOW + timedelta(days=1))
+    scenario.months(month_ends(ends[0], ends[-1]), NOW)
+    scenario.months(month_ends(ends[0], ends[-1]), NOW + timedelta(days=1))
     assert scenario.dashboard.page_requests == [(end, True) for end in ends]
 
 
 def test_a_month_between_the_requested_months_costs_no_request() -> None:
     scenario = CalendarScenario().publish(JANUARY, JANUARY).publish(MARCH, date(2024, 3, 13))
-    months = scenario.calendars.months([JANUARY, MARCH], NOW)
+    months = scenario.months([JANUARY, MARCH], NOW)
     assert [month.month_end for month in months] == [JANUARY, MARCH]
     assert [requested for requested, _ in scenario.dashboard.page_requests] == [JANUARY, MARCH]
 
@@ -257,7 +266,7 @@ def test_a_month_between_the_requested_months_costs_no_request() -> None:
 def test_a_stored_page_of_the_year_gives_the_district_of_the_next_request() -> None:
     scenario = CalendarScenario().publish(FEBRUARY, date(2024, 3, 8))
     scenario.storage.calendars.save(a_month(JANUARY, date(2024, 2, 9), districts=("77",), fetched_at=NOW))
-    scenario.calendars.months([FEBRUARY], NOW)
+    scenario.months([FEBRUARY], NOW)
     assert (scenario.dashboard.page_districts, scenario.dashboard.home_page_requests) == (["77"], 0)
 
 
@@ -267,7 +276,7 @@ def test_the_requested_districts_are_tried_if_f_and_u_do_not_exist() -> None:
     error = HtmlPage("It leads to the error page.")
     scenario.dashboard.pages[june, True] = [error, error, a_page(june, date(2022, 7, 20), districts=("91",))]
     scenario.dashboard.pages[june, False] = [a_page(MARCH, program_years=(ProgramYear(2023), ProgramYear(2021)))]
-    (month,) = scenario.calendars.months([june], NOW, likely=["91"])
+    (month,) = scenario.months([june], NOW, likely=["91"])
     assert month.districts == ("91",)
     assert scenario.dashboard.page_districts[-1] == "91"
 
@@ -281,7 +290,7 @@ def test_a_month_stored_with_a_day_after_its_close_is_requested_again() -> None:
     scenario.storage.calendars.save(a_month(july, date(2022, 8, 9), date(2022, 8, 10), is_archived=True))
     scenario.storage.calendars.save(a_month(august, date(2022, 8, 10), date(2022, 9, 7), is_archived=True))
     for _ in range(2):
-        (month,) = scenario.calendars.months([july], NOW)
+        (month,) = scenario.months([july], NOW)
         assert month.as_of_days == (date(2022, 8, 9),)
         assert scenario.dashboard.page_requests == [(july, True)]
 
@@ -290,5 +299,5 @@ def test_a_local_problem_ends_a_preview_at_once_with_its_cause() -> None:
     scenario = CalendarScenario()
     scenario.dashboard.pages[MARCH, False] = [LocalProblem("HTTPS_PROXY is wrong.")]
     with pytest.raises(DashboardUnavailable, match=r"cannot be read: HTTPS_PROXY is wrong\. Nothing was created"):
-        scenario.calendars.months(month_ends(MARCH, MARCH), NOW)
+        scenario.months(month_ends(MARCH, MARCH), NOW)
     assert len(scenario.dashboard.page_requests) == 1

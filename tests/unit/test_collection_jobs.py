@@ -51,6 +51,7 @@ from tests.unit.fakes import (
     FakeClock,
     RecordingLimiter,
     ScriptedDashboard,
+    a_calendar_reader,
     a_month,
     a_running_job,
     a_snapshot,
@@ -81,8 +82,9 @@ class CollectionScenario:
         )
         self.time = VirtualClock.at()
         self.limiter = limiter(self.storage, clock=clock or self.time)
-        calendars = Calendars(self.dashboard, self.storage.calendars, lambda: self.limiter)
-        self.handler = CollectionHandler(self.dashboard, self.storage, calendars, now=self.clock)
+        calendars = Calendars(self.dashboard, self.storage.calendars)
+        reader = a_calendar_reader(self.storage, calendars, clock=self.time)
+        self.handler = CollectionHandler(self.dashboard, self.storage, calendars, reader, now=self.clock)
         self.execution: Execution = self.handler.execute(self.job, Fence(self.job.id, 1), self.limiter)
         self.day = PlannedDay(DAY, (SUMMARY, "01", "02"), an_edition())
 

@@ -31,7 +31,8 @@ from backfill.job_types.collection.handler import CollectionHandler
 from backfill.job_types.collection.plan import collection_plan, planned_dates
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.memory_storage import MemoryStorage
-from tests.unit.fakes import NOW, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
+from tests.unit.fakes import NOW, ScriptedDashboard, a_calendar_reader, a_month, a_snapshot
+from tests.unit.virtual_clock import VirtualClock
 
 DECEMBER = a_month(date(2023, 12, 31), date(2024, 1, 5))
 JANUARY = a_month(date(2024, 1, 31), date(2024, 1, 30), date(2024, 2, 9))
@@ -249,8 +250,9 @@ def test_a_date_stored_by_several_jobs_is_counted_once_per_district() -> None:
 
 def collection(storage: MemoryStorage) -> tuple[CollectionHandler, ScriptedDashboard]:
     dashboard = ScriptedDashboard()
-    calendars = Calendars(dashboard, storage.calendars, lambda: RecordingLimiter(storage))
-    return CollectionHandler(dashboard, storage, calendars, now=lambda: NOW), dashboard
+    calendars = Calendars(dashboard, storage.calendars)
+    reader = a_calendar_reader(storage, calendars, clock=VirtualClock.at())
+    return CollectionHandler(dashboard, storage, calendars, reader, now=lambda: NOW), dashboard
 
 
 def test_a_plan_is_computed_from_the_stored_calendar_without_a_request() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -49,13 +49,13 @@ def test_each_date_states_the_coverage_of_each_district() -> None:
     assert cells_on[date(2024, 1, 30)] == dict.fromkeys((SUMMARY, "01", "02"), Cell.NONE)
 
 
-def test_a_date_is_unpublished_if_the_known_calendar_does_not_list_it_else_missing() -> None:
+def test_a_date_without_published_data_is_unpublished_and_without_a_stored_calendar_unknown() -> None:
     before = a_month(date(2023, 12, 31), date(2024, 1, 5), districts=("01", "02"))
     (known,) = covered_days(date(2024, 1, 29), date(2024, 1, 29), [before, JANUARY], [])
     assert set(known.cells.values()) == {Cell.UNPUBLISHED}
     # The month before may still have been closing, and its calendar is unknown.
     (unknown,) = covered_days(date(2024, 1, 29), date(2024, 1, 29), [JANUARY], [])
-    assert set(unknown.cells.values()) == {Cell.NONE}
+    assert set(unknown.cells.values()) == {Cell.UNKNOWN}
 
 
 def test_a_date_early_in_a_month_belongs_to_the_closing_month() -> None:
@@ -105,10 +105,38 @@ def test_a_closed_unpublished_month_has_no_missing_districts() -> None:
     assert month.missing == frozenset()
 
 
-def test_a_calendar_page_from_before_the_month_is_ignored() -> None:
-    ahead = a_month(DAY, districts=("01",), is_closed=False)
-    month = month_of(calendar=(ahead, a_month(date(2023, 12, 31), date(2024, 1, 5), districts=("01",))))
-    assert month.missing == {SUMMARY, "01"}
+def test_a_month_without_a_stored_calendar_is_unknown_and_nothing_of_it_is_missing() -> None:
+    """R9.1"""
+    december = a_month(date(2023, 12, 31), date(2024, 1, 5), districts=("01",))
+    month = month_of(stored(date(2024, 1, 30), ["01"]), stored(DAY, ["02"]), calendar=(december,))
+    assert month.cells == {SUMMARY: Cell.UNKNOWN, "01": Cell.SNAPSHOT, "02": Cell.SNAPSHOT}
+    assert month.is_unknown
+    assert month.missing == frozenset()
+    assert not month_of(calendar=(JANUARY,)).is_unknown
+
+
+def test_a_calendar_that_was_read_before_a_month_was_published_leaves_it_unknown() -> None:
+    def read(day: date) -> CoveredMonth:
+        fetched_at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        ahead = a_month(DAY, districts=("01",), is_closed=False, fetched_at=fetched_at)
+        return month_of(calendar=(ahead, a_month(date(2023, 12, 31), date(2024, 1, 5), districts=("01",))))
+
+    assert read(date(2023, 12, 20)).is_unknown
+    assert set(read(date(2023, 12, 20)).cells.values()) == {Cell.UNKNOWN}
+    # Nothing is published after this time: a page without dates is the answer.
+    assert not read(DAY + timedelta(days=45)).is_unknown
+    assert set(read(DAY + timedelta(days=45)).cells.values()) == {Cell.UNPUBLISHED}
+    assert not read(TODAY).is_unknown
+
+
+def test_dates_after_an_open_calendar_was_read_are_unknown() -> None:
+    march = a_month(date(2024, 3, 31), date(2024, 3, 12), districts=("01",), is_closed=False)  # read on 14 March
+    february = a_month(date(2024, 2, 29), date(2024, 3, 8), districts=("01",))
+    states = {
+        day.date.day: day.cells["01"]
+        for day in covered_days(date(2024, 3, 12), date(2024, 3, 15), [february, march], [])
+    }
+    assert states == {12: Cell.NONE, 13: Cell.UNPUBLISHED, 14: Cell.UNKNOWN, 15: Cell.UNKNOWN}
 
 
 def test_coverage_can_be_limited_to_some_districts() -> None:
@@ -158,6 +186,8 @@ def test_a_gap_states_the_command_that_fills_it() -> None:
 
 def history() -> HistoryQueries:
     storage = MemoryStorage()
+    for end in (date(2023, 11, 30), DAY):
+        storage.calendars.save(a_month(end, end, districts=("91",)))
     for snapshot in (a_district(), a_summary(), a_district(date(2023, 11, 30))):
         storage.snapshots.rows[snapshot.date, snapshot.district] = snapshot
     return HistoryQueries(storage)
@@ -166,7 +196,8 @@ def history() -> HistoryQueries:
 def test_coverage_spans_all_stored_dates_by_default() -> None:
     coverage = history().coverage(None, None, TODAY)
     assert (coverage.first, coverage.last, len(coverage.months)) == (date(2023, 11, 1), DAY, 3)
-    assert [gap.closes for gap in coverage.gaps] == [2, 1]
+    assert [gap.closes for gap in coverage.gaps] == [1]
+    assert coverage.unknown_months == [date(2023, 12, 31)]
     some = history().coverage(date(2024, 1, 15), date(2024, 2, 3), TODAY)
     assert (some.first, some.last) == (date(2024, 1, 1), date(2024, 2, 29))
 

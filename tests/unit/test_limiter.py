@@ -410,13 +410,33 @@ def test_a_preview_fails_at_once_if_the_dashboard_requested_a_longer_pause() -> 
         send_request(limiter_of(storage, max_wait=1))
 
 
-def test_a_preview_fails_at_once_without_a_reservation_if_others_use_the_rate() -> None:
-    storage = MemoryStorage()
+def test_a_preview_waits_for_the_time_that_others_have_reserved_and_reserves_one_request() -> None:
+    """R12.1"""
+    storage, began = MemoryStorage(), clock.monotonic()
     storage.control.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
-    before = storage.control.schedule
-    with pytest.raises(DashboardUnavailable, match="Other processes are using the request rate"):
-        send_request(limiter_of(storage, max_wait=1))
-    assert storage.control.schedule == before
+    limiter = limiter_of(storage, max_wait=1)
+    send_request(limiter)
+    assert clock.monotonic() - began == pytest.approx(120, abs=0.1)
+    reserved = storage.control.schedule.free_at(clock.now()) - clock.now()
+    assert reserved <= limiter.limits.interval + timedelta(seconds=0.11)
+
+
+def test_a_preview_that_nobody_waits_for_stops_waiting() -> None:
+    storage, began = MemoryStorage(), clock.monotonic()
+    storage.control.schedule, _ = RequestSchedule().reserved(timedelta(minutes=2), clock.now())
+    limiter = limiter_of(storage, max_wait=1, is_wanted=lambda: clock.monotonic() < began + 10)
+    with pytest.raises(Stopped):
+        send_request(limiter)
+    assert clock.monotonic() - began <= 15
+
+
+def test_a_preview_leaves_time_to_others_between_its_starts() -> None:
+    limiter = limiter_of(MemoryStorage(), max_wait=1)
+    limiter.leave_turns(4)
+    send_request(limiter)
+    began = clock.monotonic()
+    send_request(limiter)
+    assert clock.monotonic() - began == pytest.approx(5 * limiter.limits.interval.total_seconds(), rel=0.01)
 
 
 def test_a_preview_fails_when_a_hold_is_longer_than_its_longest_wait() -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -71,7 +72,7 @@ JOB = JobFactory.build(
     progress=PROGRESS,
 )
 AT = "2024-03-14T09:26:53.589793Z"
-LISTED = {
+LISTED: dict[str, Any] = {
     "jobId": str(JOB_ID),
     "jobType": "data-collection",
     "status": "running",
@@ -120,6 +121,10 @@ LISTED = {
     "retryOf": None,
     "result": None,
     "error": None,
+    "stillFailedItems": 1,
+    "retries": [],
+    "note": None,
+    "notes": [],
     "rateLimiter": {
         "requestsMade": 7,
         "requestsThisMinute": 3,
@@ -136,6 +141,18 @@ LISTED = {
         "self": f"/api/admin/backfill/{JOB_ID}",
         "items": f"/api/admin/backfill/{JOB_ID}/items",
         "cancel": f"/api/admin/backfill/{JOB_ID}",
+        "again": {
+            "method": "POST",
+            "path": "/api/admin/backfill",
+            "body": {
+                "jobType": "data-collection",
+                "startDate": "2024-01-30",
+                "endDate": "2024-01-31",
+                "targetDistricts": ["01", "F"],
+                "cadence": "daily",
+                "skipExisting": True,
+            },
+        },
     },
 }
 DETAIL = {
@@ -172,7 +189,7 @@ def test_a_listed_job_is_rendered_with_exact_bytes() -> None:
 def test_a_job_also_has_its_districts_and_errors_and_ends_with_the_metadata() -> None:
     body = JobSerializer.render(JOB)
     assert list(body.pop("metadata")) == ["operationId", "timestamp"]
-    assert json.dumps(body) == json.dumps(LISTED | {"progress": {**LISTED["progress"], **DETAIL}})  # type: ignore[dict-item]
+    assert json.dumps(body) == json.dumps(LISTED | {"progress": {**LISTED["progress"], **DETAIL}})
 
 
 def test_a_cancelled_job_has_the_previous_status_before_the_metadata() -> None:
@@ -193,7 +210,7 @@ def test_an_ended_job_has_a_result_and_offers_a_retry_of_its_failed_items() -> N
         "duration": 1234,
         "requestsMade": 7,
     }
-    assert list(body["links"]) == ["self", "items", "retry", "retryOf"]
+    assert list(body["links"]) == ["self", "items", "retry", "retryOf", "again"]
 
 
 def test_a_page_renders_its_rows_first() -> None:

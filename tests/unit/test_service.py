@@ -213,7 +213,7 @@ def test_a_preview_shows_the_plan_and_creates_nothing() -> None:
     preview = service.preview(replace(REQUEST, target_districts=("1",)))
     assert (preview.plan, preview.job_type) == (PLAN, JobType.DATA_COLLECTION)
     assert preview.config.target_districts == ("01",)
-    assert preview.plan_id == f"plan-6-1-11-{PLAN.digest}"
+    assert preview.plan_id == f"plan-6-1-11-60_3_500_30000_2-{PLAN.digest}"
     assert preview.duration.seconds == pytest.approx(11 * RateLimits().interval.total_seconds())
     assert preview.duration.low < preview.duration.seconds < preview.duration.high
     assert (service.memory.jobs.rows, service.wakes) == ({}, [])
@@ -373,8 +373,10 @@ def test_a_plan_that_changed_since_the_preview_is_refused_with_the_changes(
     assert raised.value.details == {
         "before": {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11},
         "now": after,
+        "rateLimits": {},
         "planId": service.preview(REQUEST).plan_id,
     }
+    assert "other items" in raised.value.message
     assert service.memory.jobs.rows == {}
 
 
@@ -569,7 +571,7 @@ def test_a_retry_with_the_same_key_and_filter_returns_the_same_job() -> None:
     service = Service()
     failed = service.ended(*FAILED)
 
-    def retry(**filters: list[str]) -> Job:
+    def retry(**filters: Any) -> Job:
         return service.retry(failed.id, by=ANN, idempotency_key="k", **filters).job
 
     job = retry(codes=["TIMEOUT"], districts=["01", "F"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,28 @@ def test_an_unreachable_postgresql_server_times_out_within_the_duration_of_a_lea
     assert options["connect_timeout"] == 7, "An option in the address takes precedence."
     unanswered = options["keepalives_idle"] + options["keepalives_interval"]
     assert max(unanswered, options["tcp_user_timeout"] / 1000) < STANDARD_LEASES.duration.total_seconds()
+
+
+@pytest.mark.parametrize("is_in_use", [False, True])
+@pytest.mark.parametrize("unwritable", ["file", "folder"])
+def test_a_sqlite_file_that_cannot_be_written_is_opened_to_read_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unwritable: str, is_in_use: bool
+) -> None:
+    """So that commands that only read work for another user, and on a read-only file system."""
+    file = tmp_path / "jobs ?#.sqlite3"
+    with closing(sqlite3.connect(file)) as owner:
+        owner.execute("PRAGMA journal_mode=WAL")
+        owner.execute("CREATE TABLE jobs (id)")
+        owner.commit()
+        if not is_in_use:
+            owner.close()
+        forbidden = file if unwritable == "file" else tmp_path
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda p, m: access(p, m) and not (m == os.W_OK and Path(p) == forbidden))
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/jobs%20%3F%23.sqlite3")
+        database = read()["DATABASES"]["default"]
+        assert ("immutable=1" in database["NAME"]) is not is_in_use
+        with closing(sqlite3.connect(database["NAME"], uri=True)) as reader:
+            assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                reader.execute("INSERT INTO jobs VALUES (1)")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a wait, whenever they arrive."""
+"""Signals that end a process end a wait, whenever they arrive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from backfill.cli.stop_signals import StopSignals
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 
 
 def test_without_a_signal_a_wait_ends_after_its_duration() -> None:
@@ -20,7 +20,7 @@ def test_without_a_signal_a_wait_ends_after_its_duration() -> None:
         assert time.monotonic() - began >= 0.2
 
 
-@BOTH
+@EACH
 def test_a_signal_before_a_wait_ends_it_and_every_later_wait(number: signal.Signals) -> None:
     with StopSignals() as stop:
         signal.raise_signal(number)
@@ -28,7 +28,7 @@ def test_a_signal_before_a_wait_ends_it_and_every_later_wait(number: signal.Sign
         assert stop.wait(0)
 
 
-@BOTH
+@EACH
 def test_a_signal_that_does_not_interrupt_the_waiting_thread_still_ends_the_wait(number: signal.Signals) -> None:
     """This covers a signal between the last signal check and the wait. Here another thread receives the signal."""
     with StopSignals() as stop:
@@ -38,3 +38,14 @@ def test_a_signal_that_does_not_interrupt_the_waiting_thread_still_ends_the_wait
         assert stop.wait(20)
         assert time.monotonic() - began < 10
         other.join()
+
+
+def test_a_signal_that_the_process_ignores_is_still_ignored() -> None:
+    """As after `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.wait(0.6)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -20,6 +20,8 @@
     if (box.open) box.close();
   };
 
+  const reading = () => document.getElementById("bf-calendar-reading");
+
   const showToast = (message) => {
     const line = document.getElementById("bf-toast");
     line.textContent = message;
@@ -57,6 +59,10 @@
     const box = dialog();
     if (!box) return;
     box.addEventListener("close", () => {
+      if (reading()) {
+        window.htmx.trigger(reading(), "htmx:abort");  // the server stops when the connection is closed
+        document.body.dispatchEvent(new CustomEvent("bf-calendar"));
+      }
       box.replaceChildren();
       if (openedFrom) {
         openedFrom.focus();
@@ -87,6 +93,13 @@
         close();
         const invalidField = document.querySelector("#bf-start-form [aria-invalid=true]");
         if (invalidField) invalidField.focus();
+      }
+    });
+
+    // The request that reads the calendar is repeated until it is done or the dialog is closed.
+    document.body.addEventListener("htmx:afterSettle", (event) => {
+      if (event.detail.target.id === "bf-dialog" && box.open && reading()) {
+        setTimeout(() => { if (reading()) window.htmx.trigger(reading(), "bf-continue"); }, 100);
       }
     });
 

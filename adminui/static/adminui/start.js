@@ -134,6 +134,16 @@
     return true;
   };
 
+  // Limits that were changed and not saved apply to the job that is started from this page.
+
+  const unsavedLimits = () =>
+    [...document.querySelectorAll("#bf-limits input[type=number]")].filter((input) => input.value !== input.defaultValue);
+
+  const showUnsavedLimits = () => {
+    const place = document.querySelector("#bf-limits .bf-unsaved");
+    if (place) place.textContent = unsavedLimits().length ? place.dataset.text : "";
+  };
+
   const useRange = ({ from, to, districts, cadence }) => {
     const fields = form().elements;
     fields.start_date.value = from;
@@ -152,6 +162,7 @@
     showJobTypeParts();
     markPreset();
     showChosenDistricts();
+    showUnsavedLimits();
   };
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -214,16 +225,18 @@
 
     page.addEventListener("input", (event) => {
       if (event.target.id === "bf-districts-text") search();
-      if (event.target.closest("#bf-limits") && event.target.name) {
-        const place = document.querySelector("#bf-limits .bf-unsaved");
-        if (place) place.textContent = place.dataset.text;
-      }
+      if (event.target.closest("#bf-limits")) showUnsavedLimits();
     });
 
     page.addEventListener("keydown", (event) => {
       if (event.target.id === "bf-districts-text" && event.key === "Enter" && text().value.trim()) {
         if (applyText()) event.preventDefault();
       }
+    });
+
+    page.addEventListener("htmx:configRequest", (event) => {
+      if (event.detail.elt.id !== "bf-start-form") return;
+      for (const input of unsavedLimits()) event.detail.parameters[input.name] = input.value;
     });
 
     page.addEventListener("htmx:beforeRequest", (event) => {

@@ -54,6 +54,7 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "error": packing.storable(job.error),
         "segments": job.segments,
         "idempotency": [job.idempotency.key, job.idempotency.fingerprint] if job.idempotency else None,
+        "notes": job_json.notes_to_json(job.notes),
         "revision": job.revision,
     }
     return {
@@ -61,6 +62,7 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "status": str(job.status),
         "is_active": job.status.is_active,
         "created_at": job.created_at,
+        "retry_of": str(job.retry_of) if job.retry_of else None,
         "ended_at": job.ended_at,
         "notice_due_at": job.webhook_events.due_at,
         "idempotency_key": job.idempotency.key if job.idempotency else None,
@@ -102,6 +104,7 @@ def job_of(document: Document, *, with_detail: bool = True) -> Job:
             error=body["error"],
             segments=body["segments"],
             idempotency=IdempotencyKey(key=key[0], fingerprint=key[1]) if key else None,
+            notes=job_json.notes_from_json(body.get("notes", ())),
             revision=body["revision"],
         )
     except READ_ERRORS as exc:

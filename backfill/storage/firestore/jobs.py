@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -24,6 +24,9 @@ from backfill.storage.ports import Change, Creation, JobStorage, Page
 from backfill.storage.serialization import packing
 
 logger = logging.getLogger(__name__)
+
+_IN_ONE_QUERY = 30
+"""The most values of an `in` filter."""
 
 
 class FirestoreJobStorage(JobStorage):
@@ -219,6 +222,38 @@ class FirestoreJobStorage(JobStorage):
         return job_or_failed(document) if document else None
 
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+        if wanted.retry_of:
+            found = sorted(self._retries(wanted), key=lambda job: (job.created_at, str(job.id)), reverse=True)
+            return Page(found[offset : offset + limit], len(found))
+        if wanted.created_by or wanted.outcomes or wanted.text:
+            found = [job for job in self._scanned(wanted) if wanted.matches(job)]
+            return Page(found[offset : offset + limit], len(found))
+        with translating_errors():
+            rows, total = self._pages.page(self._query(wanted), wanted, limit=limit, offset=offset, fields=LISTED)
+        return Page([job_or_failed(row, with_detail=False) for row in rows], total)
+
+    def _scanned(self, wanted: JobFilter) -> Iterator[Job]:
+        """Jobs to compare with the rest of the filter, which needs no index and costs a read of each job.
+
+        Documents of earlier versions have no fields to query by.
+        """
+        with translating_errors():
+            for row in self._database.rows(self._query(wanted).select(LISTED)):
+                yield job_or_failed(row, with_detail=False)
+
+    def _retries(self, wanted: JobFilter) -> Iterator[Job]:
+        """Matching retries; those that earlier versions stored are not found."""
+        parents = sorted(map(str, wanted.retry_of))
+        with translating_errors():
+            for start in range(0, len(parents), _IN_ONE_QUERY):
+                named = FieldFilter("retry_of", "in", parents[start : start + _IN_ONE_QUERY])
+                for row in self._database.rows(self._jobs().where(filter=named).select(LISTED)):
+                    job = job_or_failed(row, with_detail=False)
+                    if wanted.matches(job):
+                        yield job
+
+    def _query(self, wanted: JobFilter) -> Query:
+        """Newest first, by status, type and time."""
         query = self._jobs().order_by("created_at", direction="DESCENDING")
         if wanted.statuses:
             query = query.where(filter=FieldFilter("status", "in", sorted(map(str, wanted.statuses))))
@@ -228,9 +263,7 @@ class FirestoreJobStorage(JobStorage):
             query = query.where(filter=FieldFilter("created_at", ">=", wanted.created_from))
         if wanted.created_to:
             query = query.where(filter=FieldFilter("created_at", "<", wanted.created_to))
-        with translating_errors():
-            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=LISTED)
-        return Page([job_or_failed(row, with_detail=False) for row in rows], total)
+        return query
 
     def plan(self, job_id: UUID) -> Plan:
         with translating_errors():

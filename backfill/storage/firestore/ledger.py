@@ -52,15 +52,22 @@ class FirestoreLedgerStorage(LedgerStorage):
         packed = chunked_blobs.body_of(document, self._database)
         return packing.unpack_segment(number, packed, f"segment {number} of job {job_id}")
 
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
-        counted = [str(kind) for kind in ([wanted.kind] if wanted.kind else OutcomeKind)]
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
+        counted = [str(kind) for kind in ([wanted.counted_kind] if wanted.counted_kind else OutcomeKind)]
         with translating_errors():
             counts = [
                 (document.reference, sum(document.get(kind) for kind in counted))
                 for document in self._database.rows(self._all(job_id).select(["number", *counted]).order_by("number"))
             ]
             return select_outcomes_page(
-                counts, partial(self._read_segments, job_id), wanted, limit=limit, offset=offset
+                counts,
+                partial(self._read_segments, job_id),
+                wanted,
+                limit=limit,
+                offset=offset,
+                newest_first=newest_first,
             )
 
     def _read_segments(self, job_id: UUID, references: Sequence[DocumentReference]) -> Iterator[Segment]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db import IntegrityError
+from django.db.models import Q
 
-from backfill.domain import ACTIVE, ENDED, AuditEntry, Job, JobFilter, Plan, Segment
+from backfill.domain import ACTIVE, ENDED, AuditEntry, Job, JobFilter, JobOutcome, Plan, Segment, Status
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.models import BackfillJob
 from backfill.storage.orm import audit as audit_log
@@ -18,6 +21,13 @@ from backfill.storage.orm.ledger import write_segment
 from backfill.storage.orm.rows import fail_corrupt_job, job_of, job_or_failed, job_to_columns
 from backfill.storage.ports import Change, Creation, JobStorage, Page
 from backfill.storage.serialization import packing
+
+_OUTCOMES = {
+    JobOutcome.SUCCEEDED: Q(status=Status.COMPLETED, progress__failed=0),
+    JobOutcome.COMPLETED_WITH_FAILURES: Q(status=Status.COMPLETED, progress__failed__gt=0),
+    JobOutcome.FAILED: Q(status=Status.FAILED),
+    JobOutcome.CANCELLED: Q(status=Status.CANCELLED),
+}
 
 
 class OrmJobStorage(JobStorage):
@@ -147,6 +157,15 @@ class OrmJobStorage(JobStorage):
             rows = rows.filter(created_at__gte=wanted.created_from)
         if wanted.created_to:
             rows = rows.filter(created_at__lt=wanted.created_to)
+        if wanted.created_by:
+            rows = rows.filter(created_by=wanted.created_by)
+        if wanted.retry_of:
+            rows = rows.filter(retry_of__in=wanted.retry_of)
+        if wanted.outcomes:
+            rows = rows.filter(reduce(or_, (_OUTCOMES[outcome] for outcome in wanted.outcomes)))
+        if wanted.text:
+            ids = Q(id__range=wanted.ids) if wanted.ids else Q()
+            rows = rows.filter(ids | Q(note_text__contains=packing.storable(wanted.folded_text)))
         with translating_errors():
             return Page([job_or_failed(row, with_detail=False) for row in rows[offset : offset + limit]], rows.count())
 

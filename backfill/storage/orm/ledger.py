@@ -36,13 +36,21 @@ class OrmLedgerStorage(LedgerStorage):
     def segments(self, job_id: UUID) -> Iterator[Segment]:
         return _segments(Checkpoint.objects.filter(job_id=job_id))
 
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         rows = Checkpoint.objects.filter(job_id=job_id)
-        counted = F(str(wanted.kind)) if wanted.kind else F("processed") + F("failed") + F("skipped")
+        kind = wanted.counted_kind
+        counted = F(str(kind)) if kind else F("processed") + F("failed") + F("skipped")
         with translating_errors():
             counts = list(rows.annotate(count=counted).order_by("number").values_list("number", "count"))
         return select_outcomes_page(
-            counts, lambda numbers: _segments(rows.filter(number__in=numbers)), wanted, limit=limit, offset=offset
+            counts,
+            lambda numbers: _segments(rows.filter(number__in=numbers)),
+            wanted,
+            limit=limit,
+            offset=offset,
+            newest_first=newest_first,
         )
 
 

@@ -43,6 +43,8 @@ def job_to_columns(job: Job) -> dict[str, Any]:
         "segments": job.segments,
         "idempotency_key": job.idempotency.key if job.idempotency else "",
         "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
+        "notes": job_json.notes_to_json(job.notes),
+        "note_text": packing.storable(job.note_text),
         "revision": job.revision,
     }
 
@@ -76,6 +78,7 @@ def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
             if row.idempotency_key
             else None,
+            notes=job_json.notes_from_json(row.notes),
             revision=row.revision,
         )
     except READ_ERRORS as exc:

@@ -18,5 +18,10 @@ class LedgerStorage(ABC):
         """Yield all segments of a job in order, read lazily. Raises CorruptRecord for an unreadable segment."""
 
     @abstractmethod
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
-        """Return matching outcomes of a job in the order in which they were recorded. Raises CorruptRecord."""
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
+        """Return matching outcomes of a job in the order in which they were recorded, or the reverse of it.
+
+        Raises CorruptRecord.
+        """

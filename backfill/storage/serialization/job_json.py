@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from backfill.domain import (
     JobCounters,
     LimiterReport,
     LimiterState,
+    Note,
     Progress,
     RateLimits,
     ThroughputHistory,
@@ -76,6 +77,16 @@ def _event_from_json(value: Mapping[str, Any] | None) -> WebhookEvent | None:
         due_at=_instant(value["dueAt"]),
         attempts=value["attempts"],
     )
+
+
+def notes_to_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
+    return [
+        {"at": note.at.isoformat(), "operator": storable(note.operator), "text": storable(note.text)} for note in notes
+    ]
+
+
+def notes_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    return tuple(Note(**{**note, "at": datetime.fromisoformat(note["at"])}) for note in value)
 
 
 def counters_to_json(counters: JobCounters) -> dict[str, Any]:

@@ -50,6 +50,20 @@ def a_coverage() -> Coverage:
     return coverage(calendars, days, today=date(2024, 3, 20))
 
 
+def test_unknown_months_have_their_own_letter_and_are_neither_missing_nor_offered() -> None:
+    """R9.1"""
+    found = coverage([calendar(JANUARY, "01"), calendar(MARCH, "01")], [stored(date(2024, 2, 5), [SUMMARY])])
+    sent = coverage_map.map_json(found, TODAY)
+    assert sent["cells"] == ["NsN", "NqN"]
+    assert sent["unknown"] == "1 month is unknown: the dashboard's calendar of it has not been read."
+    assert [gap.districts for gap in found.gaps] == [(SUMMARY, "01")] * 2
+    assert sent["summary"] == "1 of 5 published district months stored"
+    (year,) = presenter.year_tables(found)
+    assert year.unknown == 1
+    february = next(month for month in year.months if month.name == "Feb 2024")
+    assert (february.published, february.missing, february.is_unknown) == ("unknown", "", True)
+
+
 def test_each_row_is_a_district_and_each_letter_a_month() -> None:
     """Upper case means that the close of the month is missing, or was stored before the month had closed."""
     sent = coverage_map.map_json(a_coverage(), date(2024, 3, 20))

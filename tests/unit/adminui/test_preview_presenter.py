@@ -37,7 +37,7 @@ def test_the_preview_of_an_analytics_job_does_not_mention_fetching_or_retries() 
 
 def test_a_change_without_a_visible_difference_is_not_listed() -> None:
     before, now = ({"totalItems": 24, "skippedItems": 0, "estimatedRequests": requests} for requests in (45, 45))
-    changed = {"before": before, "now": {**now, "skippedItems": 3}}
+    changed = {"before": before, "now": {**now, "skippedItems": 3}, "rateLimits": {}}
     shown = plan(preview_of(PlanFactory.build(), JobType.DATA_COLLECTION), changed)
     assert shown.changes == [Change("Items to do", "24", "21")]
 
