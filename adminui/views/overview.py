@@ -117,7 +117,7 @@ def history(request: HttpRequest) -> HttpResponseBase:
     context: Mapping[str, Any] = {"history": found, "retention_days": responses.get_service().config.retention.days}
     response = responses.render_fragment(request, "admin/backfill/history.html", context)
     url = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
-    is_refresh = request.headers.get("HX-Trigger") == "bf-history"  # a job ended; the user did nothing
+    is_refresh = request.headers.get("HX-Trigger") == "bf-history-list"  # a job ended; the user did nothing
     if not is_refresh and not _is_current(request, url):
         response["HX-Push-Url"] = f"{url}#history"
     return response

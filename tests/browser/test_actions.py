@@ -146,6 +146,9 @@ def test_filters_of_the_history_are_in_the_address_and_the_back_button_returns_t
     expect(history).to_contain_text("Ledger of July")
     expect(page).to_have_url(re.compile(r"\?q=ledger\+of\+JULY#history$"))
     page.fill("#bf-filter-by", "nobody")
+    with page.expect_response(lambda response: "/history/" in response.url):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('bf-history'))")  # as if a job had ended
+    expect(page.locator("#bf-filter-by")).to_have_value("nobody")
     page.click("#bf-filter")
     expect(history).to_contain_text("No matching jobs")
     assert axe_violations(page) == []

@@ -161,17 +161,13 @@ def test_start_is_disabled_with_a_reason_while_a_job_is_active_and_preview_works
     admin_site.client.set_limits(maxRequestsPerMinute=240)
     job = admin_site.client.start(*YEAR, cadence="month-ends", skipExisting=False)
     page = admin_site.open()
-    preview_requests: list[str] = []
-    page.on(
-        "request", lambda request: preview_requests.append(request.url) if request.url.endswith("/preview/") else None
-    )
     page.locator("#bf-start > summary").click()
     start = page.locator("#bf-start-button")
     expect(start).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#bf-start-help")).to_contain_text("Preview works now.")
     start.press("Enter")
+    expect(page.locator("#bf-dialog")).to_be_hidden()
     preview(page)
-    assert len(preview_requests) == 1
     page.keyboard.press("Escape")
     admin_site.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
     expect(start).not_to_have_attribute("aria-disabled", "true", timeout=20_000)

@@ -187,7 +187,7 @@ def test_the_history_is_filtered_and_the_filter_is_in_the_address(served: Backfi
     response = operator.get(f"{SECTION}history/?{query}&since=&q=", headers=HTMX)
     assert response["HX-Push-Url"] == f"{SECTION}?{query}#history"
     shown = {"HX-Current-URL": f"http://testserver{SECTION}?{query}#history"}
-    for headers in (shown, {"HX-Trigger": "bf-history"}):
+    for headers in (shown, {"HX-Trigger": "bf-history-list"}):
         response = operator.get(f"{SECTION}history/?{query}", headers={**HTMX, **headers})
         assert "HX-Push-Url" not in response, "the address does not change"
 
