@@ -108,10 +108,11 @@ def fill_form(page: Page, first: str, last: str, cadence: str = "month-ends") ->
 
 
 def preview(page: Page) -> Locator:
-    """Submit the form and return the dialog."""
+    """Submit the form and return the dialog with the plan."""
     page.click("#bf-preview-button")
     dialog = page.locator("#bf-dialog")
     expect(dialog).to_be_visible(timeout=30_000)
+    expect(page.locator("#bf-calendar-abort")).to_have_count(0, timeout=60_000)
     return dialog
 
 

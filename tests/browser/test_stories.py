@@ -162,6 +162,7 @@ def test_start_is_disabled_with_a_reason_while_a_job_is_active_and_preview_works
     job = admin_site.client.start(*YEAR, cadence="month-ends", skipExisting=False)
     page = admin_site.open()
     page.locator("#bf-start > summary").click()
+    fill_form(page, *YEAR)
     start = page.locator("#bf-start-button")
     expect(start).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#bf-start-help")).to_contain_text("Preview works now.")
