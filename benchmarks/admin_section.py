@@ -51,7 +51,7 @@ def section(service: BackfillService) -> None:
     etag = client.get(poll)["ETag"]
     unchanged = median_ms(lambda: client.get(poll, headers={"If-None-Match": etag}))
     print_figure("a poll without changes (304)", f"{unchanged:.1f} ms", "at most 20 ms")
-    print("  On the wire, with headers and gzip:")
+    print("  On the wire, with headers and compression:")
     print_kb("the section with its styles and scripts, cold", section_size(client, page), "at most 90 KB")
     print_kb("a poll with changes", wire_size(client, poll), "at most 4 KB")
     unchanged_size = wire_size(client, poll, **{"If-None-Match": etag})

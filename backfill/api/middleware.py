@@ -42,6 +42,8 @@ class SecurityHeaders:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
+        if response.status_code == 304:
+            return response  # the client has the headers of the stored response
         for middleware in self._middleware:
             response = middleware.process_response(request, response)
         return response

@@ -45,8 +45,9 @@ class Year:
         self.dashboard.forget()
         failed = [job for job in self.ended[-4:] if job["progress"]["failedItems"]]
         draw = self.rng.random()
-        if failed and draw < 0.2:
-            job = self._retried(failed[-1])
+        retried = self._retried(failed[-1]) if failed and draw < 0.3 else None
+        if retried is not None:
+            job = retried
         elif self.ended and draw < 0.35:
             job = self.client.start_analytics()
         else:
@@ -55,10 +56,14 @@ class Year:
         self.ended.append(ended)
         return ended
 
-    def _retried(self, failed: Json) -> Json:
+    def _retried(self, failed: Json) -> Json | None:
+        """None if later jobs stored the failed items."""
         response = self.client.ask("POST", failed["links"]["retry"])
-        assert response.status_code == 201, response.text
         job: Json = response.json()
+        if response.status_code == 409:
+            assert job["error"]["code"] == "NOTHING_TO_RETRY"
+            return None
+        assert response.status_code == 201, response.text
         return job
 
     def _collected(self) -> Json:

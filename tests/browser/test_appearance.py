@@ -78,6 +78,7 @@ def test_the_sign_in_page_and_the_api_page_have_no_axe_violations_of_their_own(a
         page.fill("#id_username", "operator")
         page.fill("#id_password", "wrong")
         page.click("[type=submit]")
+        expect(page.locator(".errornote")).to_be_visible()
         assert axe_violations(page) == []
     page.goto("/api/docs")
     page.locator("#operations-tag-Backfill").wait_for()
