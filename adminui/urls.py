@@ -33,6 +33,7 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "jobs/<uuid:job_id>/cancel/": ("backfill_cancel", job_actions.cancel),
         "jobs/<uuid:job_id>/pause/": ("backfill_pause", job_actions.pause),
         "jobs/<uuid:job_id>/resume/": ("backfill_resume", job_actions.resume),
+        "jobs/<uuid:job_id>/try-now/": ("backfill_try_now", job_actions.try_now),
         "jobs/<uuid:job_id>/lower/": ("backfill_lower", job_actions.lower_limits),
         "jobs/<uuid:job_id>/note/": ("backfill_note", job_actions.note),
         "jobs/<uuid:job_id>/retry/": ("backfill_retry", job_actions.retry),

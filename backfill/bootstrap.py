@@ -36,7 +36,11 @@ def runtime_config() -> RuntimeConfig:
 def backfill_service() -> BackfillService:
     """Return the service of this process. Raises ValueError, with a message for the operator, for invalid settings."""
     config, storage = runtime_config(), open_storage(settings.BACKFILL_STORAGE)
-    client = DashboardClient(settings.BACKFILL_DASHBOARD_URL, contact=settings.BACKFILL_CONTACT)
+    client = DashboardClient(
+        settings.BACKFILL_DASHBOARD_URL,
+        contact=settings.BACKFILL_CONTACT,
+        deadline=settings.BACKFILL_REQUEST_DEADLINE_SECONDS,
+    )
     robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=config.clock.now)
     handlers = job_type_handlers(
         storage,

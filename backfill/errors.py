@@ -177,6 +177,10 @@ class DashboardUnavailable(DashboardError):
     is_retryable = True
 
 
+class NotSent(DashboardError):
+    """The request cannot be sent, because the address of the dashboard is not valid."""
+
+
 class LocalProblem(DashboardError):
     """The network of this machine prevents the request from being sent. The dashboard is not the cause."""
 
@@ -239,6 +243,10 @@ class TimedOut(TransientDashboardError):
     code = "TIMEOUT"
 
 
+class DeadlineExceeded(TimedOut):
+    """The response was incomplete at the deadline of the request."""
+
+
 class Truncated(TransientDashboardError):
     """The body ends before its footer, or before its announced length."""
 
@@ -261,6 +269,10 @@ class NoRows(TransientDashboardError):
     code = "NO_ROWS"
 
 
+class NotPublished(NoRows):
+    """A report without rows, of a date for which the dashboard has no figures at all."""
+
+
 class WrongReport(DashboardError):
     """Another report than the requested one.
 
@@ -271,28 +283,25 @@ class WrongReport(DashboardError):
     is_retryable = True
 
 
-class RefusedAnswer(DashboardError):
-    """A response that does not change when the request is repeated."""
+class UnexpectedStatus(TransientDashboardError):
+    """A status that the protocol does not define: a 4xx, or a redirect to another page.
 
-    code = "REFUSED"
-
-
-class UnexpectedStatus(RefusedAnswer):
-    """A status that the protocol does not define: a 4xx, or a redirect to another page."""
+    If it is the response to everything, the dashboard rejects this service, or is being maintained.
+    """
 
     code = "UNEXPECTED_STATUS"
 
 
-class TooLarge(RefusedAnswer):
-    """The body exceeds the size limit."""
-
-    code = "TOO_LARGE"
-
-
-class NotCsv(RefusedAnswer):
+class NotCsv(TransientDashboardError):
     """Neither an HTML page nor a report."""
 
     code = "NOT_CSV"
+
+
+class TooLarge(DashboardError):
+    """The body exceeds the size limit, or the report the maximum number of rows."""
+
+    code = "TOO_LARGE"
 
 
 class MissingColumn(WrongReport):
@@ -301,8 +310,8 @@ class MissingColumn(WrongReport):
     code = "MISSING_COLUMN"
 
 
-class MalformedRow(RefusedAnswer):
-    """A row and the header differ in their number of cells."""
+class MalformedRow(DashboardError):
+    """Invalid CSV, or a row and the header differ in their number of cells."""
 
     code = "MALFORMED_ROW"
 

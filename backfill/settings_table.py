@@ -19,6 +19,7 @@ from backfill.storage import ADAPTERS
 _ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
 _MAX_DAYS = 36_500
 _MAX_PROXIES = 9
+_MAX_SECONDS = 3600
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
 _HOST_AND_PORT = re.compile(rf"({_HOST.pattern}):\d{{1,5}}")
 _DATABASE_NAME = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
@@ -70,6 +71,12 @@ def days(text: str) -> int:
 def proxies(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) <= _MAX_PROXIES):
         raise ValueError(f"set it to a number from 0 to {_MAX_PROXIES}.")
+    return int(text)
+
+
+def seconds(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MAX_SECONDS):
+        raise ValueError(f"set it to a number of seconds from 1 to {_MAX_SECONDS:,}.")
     return int(text)
 
 
@@ -273,6 +280,13 @@ SETTINGS = (
             "Set it to an e-mail address or a page; it is sent in the User-Agent.",
             is_deployment_warning=True,
         ),
+    ),
+    Setting(
+        "BACKFILL_REQUEST_DEADLINE_SECONDS",
+        "120",
+        "How long a complete request to the dashboard may take, from the connection to the last byte of the response. "
+        "1 to 3,600.",
+        seconds,
     ),
     Setting(
         "BACKFILL_IGNORE_ROBOTS",

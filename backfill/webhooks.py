@@ -18,6 +18,7 @@ from uuid import UUID
 import requests
 from urllib3.exceptions import HTTPError
 
+from backfill.dashboard.interrupts import RunningRequests, TrackingAdapter
 from backfill.dashboard.network import Route, reason
 from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
@@ -29,8 +30,11 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 5.0
 
-_TIMEOUTS = (4.0, 10.0)
-"""Connect and read timeout in seconds. Their sum is below the shortest delay between two attempts."""
+_DEADLINE = 10.0
+"""Seconds for a complete attempt, from the connection to the response; below the shortest delay between attempts."""
+
+_TIMEOUTS = (4.0, _DEADLINE)
+"""Connect and read timeout in seconds."""
 
 _STOP_TIMEOUT = 2.0
 
@@ -184,8 +188,8 @@ class WebhookDispatcher:
         try:
             status = self._send(body, headers, route)
         except (requests.RequestException, HTTPError, OSError) as exc:
-            cause = "no response in time" if isinstance(exc, requests.Timeout) else route.cause(exc).rstrip(".")
-            cause = cause or reason(exc)
+            is_late = isinstance(exc, requests.Timeout | TimeoutError)
+            cause = "no response in time" if is_late else route.cause(exc).rstrip(".") or reason(exc)
             logger.warning("Job %s: %s was not delivered: %s.", job.id, event.event, cause, extra=extra)
             return False
         if status == _GONE or 200 <= status < 300:
@@ -195,20 +199,30 @@ class WebhookDispatcher:
         return False
 
     def _send(self, body: bytes, headers: Mapping[str, str], route: Route) -> int:
-        """Return the status code."""
-        with requests.Session() as session:
+        """Return the status code. Raises TimeoutError at the deadline, whatever the receiver sends until then."""
+        with requests.Session() as session, RunningRequests().request(_DEADLINE) as running:
             session.trust_env = False  # do not send credentials from ~/.netrc
-            with session.post(
-                self._url,
-                body,
-                headers=headers,
-                timeout=_TIMEOUTS,
-                allow_redirects=False,
-                stream=True,
-                proxies=dict(route.proxies),
-                verify=route.verify,
-            ) as response:
-                return response.status_code
+            session.mount("http://", TrackingAdapter())
+            session.mount("https://", TrackingAdapter())
+            try:
+                with session.post(
+                    self._url,
+                    body,
+                    headers=headers,
+                    timeout=_TIMEOUTS,
+                    allow_redirects=False,
+                    stream=True,
+                    proxies=dict(route.proxies),
+                    verify=route.verify,
+                ) as response:
+                    status = response.status_code
+            except Exception as exc:
+                if running.interruption is not None:
+                    raise TimeoutError from exc
+                raise
+            if running.interruption is not None:  # the end of the connection may be the end of the headers
+                raise TimeoutError
+            return status
 
 
 def _log_fields(job_id: UUID, event: WebhookEvent) -> dict[str, object]:

@@ -27,6 +27,12 @@ CAUSES: dict[str, Cause] = {
         _("local network"),
         _("Retry when the local network works again."),
     ),
+    "DASHBOARD_ERROR": Cause(
+        _("The request could not be sent"), _("not sent"), _("Correct BACKFILL_DASHBOARD_URL, then retry.")
+    ),
+    "DASHBOARD_TROUBLE": Cause(
+        _("The dashboard had a problem"), _("dashboard problem"), _("Retry; the next attempt usually succeeds.")
+    ),
     "CONNECTION_FAILED": Cause(
         _("The connection failed"), _("no connection"), _("Retry when the dashboard can be reached.")
     ),
@@ -43,17 +49,17 @@ CAUSES: dict[str, Cause] = {
     "UNEXPECTED_STATUS": Cause(
         _("The dashboard returned an unexpected status"),
         _("unexpected status"),
-        _("A retry does not help until the service handles this status. Report it to the maintainers."),
+        _("Retry. If the status stays the same, ask the owners of the dashboard, or check BACKFILL_DASHBOARD_URL."),
     ),
     "TOO_LARGE": Cause(
         _("The response was too large"),
         _("too large"),
-        _("A retry does not help: the response is not the report of one district."),
+        _("A retry does not help while the dashboard returns more than the report of one district."),
     ),
     "NOT_CSV": Cause(
         _("The response was not a report"),
         _("not a report"),
-        _("A retry does not help: the dashboard has no report at this address."),
+        _("Retry; the dashboard or a firewall in front of it returned another text."),
     ),
     "MISSING_COLUMN": Cause(
         _("A column was missing"),

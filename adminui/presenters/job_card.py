@@ -61,6 +61,7 @@ class JobCard:
     is_pausable: bool = False
     is_cancellable: bool = False
     is_resumable: bool = False
+    can_end_hold: bool = False
     can_lower: bool = False
     last_job: StatusBadge | None = None
     """Status of the last job, if no job is active and the last one needs no attention."""
@@ -179,6 +180,7 @@ def job_card(
         is_pausable=status in {Status.PENDING, Status.RUNNING},
         is_cancellable=status.is_active and status is not Status.CANCELLING,
         is_resumable=status in {Status.PAUSED, Status.PAUSING},
+        can_end_hold=job.can_end_hold,
         can_lower=status.is_active and status is not Status.CANCELLING,
     )
 

@@ -34,6 +34,7 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.CANCELLED: gettext_lazy("Cancelled the job"),
     AuditAction.PAUSED: gettext_lazy("Paused the job"),
     AuditAction.RESUMED: gettext_lazy("Resumed the job"),
+    AuditAction.TRIED_NOW: gettext_lazy("Ended its wait"),
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
     AuditAction.NOTED: gettext_lazy("Added a note"),

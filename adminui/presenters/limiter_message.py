@@ -49,6 +49,8 @@ def waiting_message(job: Job) -> LimiterMessage:
 
 def pace_message(job: Job) -> str:
     """What sets the pace of a collection job."""
+    if job.progress.limiter.waits_for is WaitReason.RESPONSES:
+        return formatting.sentence(job.progress.limiter.reason)
     if job.progress.limiter.waits_for is WaitReason.SLOWED:
         return _("The dashboard responds; the rate is %(pace)s. %(slowed)s") % {
             "pace": _pace(job),

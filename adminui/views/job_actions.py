@@ -85,6 +85,13 @@ def resume(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return responses.action_done(request, _("Job resumed; it continues from the last stored item."))
 
 
+@responses.action_view(CHANGE)
+def try_now(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """End the wait of a job."""
+    responses.get_service().try_now(job_id, by=responses.actor(request))
+    return responses.action_done(request, _("The wait is ended; the next request is sent now."))
+
+
 @responses.action_view(CHANGE, "GET")
 def lower_limits(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Lower the limits of an active job."""

@@ -49,6 +49,7 @@ class Jobs(ApiViewSet):
         "partial_update": STEER,
         "pause": STEER,
         "resume": STEER,
+        "try_now": STEER,
     }
 
     @schema.start_job
@@ -116,6 +117,12 @@ class Jobs(ApiViewSet):
         parsed_query(request)
         request_serializers.check_empty_body(request)
         return _job_response(self.service.resume(path_parameters.job_id(job_id), by=self.actor))
+
+    @schema.try_now
+    def try_now(self, request: Request, job_id: str) -> Response:
+        parsed_query(request)
+        request_serializers.check_empty_body(request)
+        return _job_response(self.service.try_now(path_parameters.job_id(job_id), by=self.actor))
 
     @schema.list_items
     def items(self, request: Request, job_id: str) -> HttpResponseBase:

@@ -208,14 +208,20 @@ pause_job = _operation(
     request=request_serializers.NoteBody,
     parameters=[_JOB_ID],
 )
-resume_job = _operation(
-    "Backfill",
-    "resumeJob",
-    "Resume a paused job",
-    {200: JobSerializer},
-    errors=(*_BODY, 404, 409),
-    request=None,
-    parameters=[_JOB_ID],
+resume_job, try_now = (
+    _operation(
+        "Backfill",
+        operation_id,
+        summary,
+        {200: JobSerializer},
+        errors=(*_BODY, 404, 409),
+        request=None,
+        parameters=[_JOB_ID],
+    )
+    for operation_id, summary in (
+        ("resumeJob", "Resume a paused job"),
+        ("tryNow", "Send the next request of a waiting job now"),
+    )
 )
 list_items = _operation(
     "Backfill",

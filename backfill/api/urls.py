@@ -26,6 +26,7 @@ urlpatterns = [
     path(_JOB, Jobs.as_view({"get": "retrieve", "delete": "destroy", "patch": "partial_update"})),
     path(f"{_JOB}/pause", Jobs.as_view({"post": "pause"})),
     path(f"{_JOB}/resume", Jobs.as_view({"post": "resume"})),
+    path(f"{_JOB}/try-now", Jobs.as_view({"post": "try_now"})),
     path(f"{_JOB}/items", Jobs.as_view({"get": "items"})),
     path(f"{_JOB}/audit", JobAudit.as_view()),
     path(f"{_JOB}/retry", Jobs.as_view({"post": "retry"})),

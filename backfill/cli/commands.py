@@ -249,6 +249,11 @@ class Commands:
     def resume(self) -> int:
         return self._change(self._service.resume, "A worker continues it. Show it with: {command} status {job}")
 
+    def try_now(self) -> int:
+        return self._change(
+            self._service.try_now, "It sends its next request now. Show it with: {command} status {job}"
+        )
+
     def _change(self, change: Callable[..., Job], advice: str) -> int:
         job = change(self._target_id(), by=arguments.actor(self._options))
         if self._console.is_json:

@@ -47,6 +47,7 @@ def add_arguments(parser: CommandParser) -> None:
         ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s.", [_note()]),
         ("pause", "Pause a job.", [_note()]),
         ("resume", "Resume a paused job.", []),
+        ("try-now", "End the wait of a job, for example after a long Retry-After: its next request is sent now.", []),
     ):
         text = f"{description} The default is the active job."
         command(name, text, _job(is_optional=True), _json(), _operator(), *options)

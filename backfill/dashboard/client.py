@@ -6,7 +6,6 @@ The rate limiter decides when a request may start. Every failure of a request is
 from __future__ import annotations
 
 import copy
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,8 +31,10 @@ from backfill.domain import Report
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
+    DeadlineExceeded,
     HtmlPage,
     LocalProblem,
+    NotSent,
     Overloaded,
     ServerError,
     Stopped,
@@ -47,6 +48,8 @@ from backfill.errors import (
 
 _CHUNK = 64 * 1024
 _MAX_RETRY_AFTER = timedelta(days=1)
+_TRANSIENT_STATUSES = {408, 421, 425}
+"""Request Timeout, Misdirected Request, Too Early: the same request may succeed over another connection."""
 _GZIP_WINDOW_BITS = 31  # selects the gzip format in zlib
 _GZIP_MAGIC = b"\x1f\x8b"
 _INVALID_URL = (
@@ -169,7 +172,7 @@ class DashboardClient:
             message = (
                 f"The dashboard sent {subject} too slowly: the response was incomplete after {self._deadline:g} s."
             )
-            raise TimedOut(message) from cause
+            raise DeadlineExceeded(message) from cause
 
     def _exchange(self, url: str, subject: str, route: Route) -> bytes:
         try:
@@ -205,6 +208,8 @@ class DashboardClient:
             raise Overloaded(f"{prefix}.")
         if status >= 500:
             raise ServerError(f"{prefix}.")
+        if status in _TRANSIENT_STATUSES:
+            raise TransientDashboardError(f"{prefix}.")
         if response.is_redirect:
             location = response.headers["Location"]
             if _leads_to_error_page(location):
@@ -263,13 +268,15 @@ def _translated(exc: requests.RequestException | HTTPError | OSError, subject: s
         return TimedOut(f"The dashboard did not answer to {subject} in time.")
     if any(isinstance(cause, IncompleteRead) for cause in causes(exc)):
         return Truncated(f"{subject} is shorter than its Content-Length.")
+    if isinstance(exc, requests.exceptions.InvalidHeader):
+        return ConnectionFailed(f"The dashboard sent {subject} with invalid headers: {_without_credentials(str(exc))}")
     if isinstance(exc, _INVALID_URL):
-        return DashboardError(
+        return NotSent(
             f"{subject} was not requested: BACKFILL_DASHBOARD_URL is not a valid URL: {_without_credentials(str(exc))}"
         )
     if isinstance(exc, requests.ConnectionError | HTTPError) or not isinstance(exc, requests.RequestException):
         return ConnectionFailed(f"The connection to the dashboard for {subject} failed: {reason(exc)}.")
-    return DashboardError(f"{subject} was not requested: {_without_credentials(str(exc))}")
+    return NotSent(f"{subject} was not requested: {_without_credentials(str(exc))}")
 
 
 def _without_credentials(text: str) -> str:
@@ -279,7 +286,7 @@ def _without_credentials(text: str) -> str:
 
 def _retry_at(retry_after: str | None, server_date: str | None, now: datetime) -> datetime | None:
     """Return the time that a Retry-After, in seconds or as an HTTP date, allows for the next request, at most a day
-    ahead; None if it is missing or invalid.
+    ahead; None if it is missing or invalid, or is not in the future.
 
     A date is relative to the Date header of the response, because the clock of this machine may be wrong.
     """
@@ -291,9 +298,9 @@ def _retry_at(retry_after: str | None, server_date: str | None, now: datetime) -
         if at is None:
             return None
         seconds = (at - (_http_date(server_date or "") or now)).total_seconds()
-    if math.isnan(seconds):
+    if not seconds > 0:  # also if it is not a number
         return None
-    return now + timedelta(seconds=min(max(seconds, 0.0), _MAX_RETRY_AFTER.total_seconds()))
+    return now + timedelta(seconds=min(seconds, _MAX_RETRY_AFTER.total_seconds()))
 
 
 def _http_date(text: str) -> datetime | None:

@@ -1,8 +1,8 @@
 """Deadlines of complete requests, and interruption of requests in flight from another thread.
 
 The timeouts of requests bound single reads: a source that sends a byte now and then keeps a request alive. Here another
-thread shuts down the socket of a request, which ends the connect, TLS handshake or read that the request waits in.
-Name resolution cannot be interrupted.
+thread shuts down the socket of a request, which ends the TLS handshake or read that the request waits in. A name
+resolution or a connect is left to its own thread, which discards the connection.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import http.client
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any
@@ -37,6 +37,23 @@ class RunningRequest:
         self.interruption: Interruption | None = None
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self._wake = threading.Event()
+        """Set when the connection is open, or when the request is interrupted before that."""
+
+    def connect(self, open_connection: Callable[[], Any]) -> Any:
+        """Return the opened connection. Raises the errors of `open_connection`, and OSError if it is interrupted.
+
+        Opening a connection resolves a name, which nothing can interrupt, and may try several addresses.
+        """
+        opening = _Opening(open_connection, self._wake)
+        self._wake.clear()
+        opening.start()
+        while self.interruption is None and not opening.is_done:
+            self._wake.wait()
+            self._wake.clear()
+        connection = opening.result()
+        self.attach(connection)
+        return connection
 
     def attach(self, connection: Any) -> None:
         # A duplicate stays valid when TLS takes over the descriptor of the socket.
@@ -52,12 +69,45 @@ class RunningRequest:
                 self.interruption = interruption
                 for duplicate in self._sockets:
                     _shut_down(duplicate)
+        self._wake.set()
 
     def close(self) -> None:
         with self._lock:
             for duplicate in self._sockets:
                 duplicate.close()
             self._sockets.clear()
+
+
+class _Opening(threading.Thread):
+    """Opens a connection, and closes it again if no one waits for it any more."""
+
+    def __init__(self, open_connection: Callable[[], Any], wake: threading.Event) -> None:
+        super().__init__(name="backfill-connect", daemon=True)
+        self._open, self._wake, self._lock = open_connection, wake, threading.Lock()
+        self._connection: Any = None
+        self._error: BaseException | None = None
+        self._is_abandoned = self.is_done = False
+
+    def run(self) -> None:
+        try:
+            self._connection = self._open()
+        except BaseException as exc:  # noqa: BLE001 - `result` raises it
+            self._error = exc
+        with self._lock:
+            self.is_done = True
+            if self._is_abandoned and self._connection is not None:
+                self._connection.close()
+        self._wake.set()
+
+    def result(self) -> Any:
+        """Return the connection, or raise the error, or abandon the thread if it is not done."""
+        with self._lock:
+            self._is_abandoned = not self.is_done
+        if self._is_abandoned:
+            raise OSError("The request was interrupted before it was connected.")
+        if self._error is not None:
+            raise self._error
+        return self._connection
 
 
 class RunningRequests:
@@ -98,10 +148,9 @@ def _shut_down(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def _attach(connection: Any) -> None:
-    running: RunningRequest | None = getattr(_current, "request", None)
-    if running is not None:
-        running.attach(connection)
+def _running_request() -> RunningRequest | None:
+    """The request that this thread sends."""
+    return getattr(_current, "request", None)
 
 
 class _BoundedResponse(http.client.HTTPResponse):
@@ -123,13 +172,14 @@ class _TrackedConnection(HTTPConnection):
     response_class = _BoundedResponse
 
     def _new_conn(self) -> socket.socket:
-        connection = super()._new_conn()
-        _attach(connection)
+        running = _running_request()
+        connection: socket.socket = super()._new_conn() if running is None else running.connect(super()._new_conn)
         return connection
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # a connection of the pool
-            _attach(self.sock)
+        running = _running_request()
+        if running is not None and self.sock is not None:  # a connection of the pool
+            running.attach(self.sock)
         super().request(*args, **kwargs)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
 from io import StringIO
+from itertools import islice
 
 from backfill.dashboard.protocol import NEEDED_COLUMNS, ReportRequest, month_number, read_day, written_day
 from backfill.domain import LONGEST_EXCERPT, Report, ReportName, normalise_column, normalised_district
@@ -22,11 +23,15 @@ from backfill.errors import (
     MissingColumn,
     NoRows,
     NotCsv,
+    TooLarge,
     Truncated,
     WrongAsOf,
     WrongDistrict,
     WrongMonth,
 )
+
+MAX_ROWS = 20_000
+"""The largest known report, the clubs of a district, has 331 rows."""
 
 _LEADING = b"\xef\xbb\xbf\r\n\t "  # blank lines and the UTF-8 byte order mark
 _FOOTER = re.compile(
@@ -51,7 +56,7 @@ class ParsedReport:
 def parse(content: bytes, *, subject: str = "The report") -> ParsedReport:
     """Parse a report, which may have no rows. Messages of errors begin with `subject`.
 
-    Raises HtmlPage, NotCsv, Truncated (without a complete footer) or MalformedRow.
+    Raises HtmlPage, NotCsv, Truncated (without a complete footer), MalformedRow or TooLarge.
     """
     body = content.lstrip(_LEADING)
     if not body:
@@ -143,9 +148,11 @@ def excerpt_of(content: bytes) -> str:
 def _cells(text: str, subject: str) -> tuple[tuple[str, ...], list[list[str]]]:
     reader = csv.reader(StringIO(text, newline=""), strict=True)
     try:
-        header, *rows = (row for row in reader if row)
+        header, *rows = islice((row for row in reader if row), MAX_ROWS + 2)
     except csv.Error as exc:
         raise MalformedRow(f"{subject} is not valid CSV at line {reader.line_num}: {exc}.") from exc
+    if len(rows) > MAX_ROWS:
+        raise TooLarge(f"{subject} has more than {MAX_ROWS:,} rows.")
     # A last column without a name may be in the header only, or in the rows only.
     if rows and not header[-1].strip() and all(len(row) == len(header) - 1 for row in rows):
         header.pop()

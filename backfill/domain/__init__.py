@@ -1,7 +1,16 @@
 """Immutable values and pure rules. Time is an argument: nothing here reads a clock, a file or a database."""
 
 from backfill.domain.allowed_hours import AllowedHours
-from backfill.domain.audit import Actor, AuditAction, AuditEntry, Changes, Channel, job_changes, limit_changes
+from backfill.domain.audit import (
+    Actor,
+    AuditAction,
+    AuditEntry,
+    Changes,
+    Channel,
+    hold_changes,
+    job_changes,
+    limit_changes,
+)
 from backfill.domain.calendar import (
     FIRST_DAY,
     CalendarMonth,
@@ -38,7 +47,7 @@ from backfill.domain.ledger import (
     SkipReason,
     count_kinds,
 )
-from backfill.domain.limiter_status import LimiterReport, LimiterState, WaitReason
+from backfill.domain.limiter_status import ENDED_BY_OPERATORS, LimiterReport, LimiterState, WaitReason
 from backfill.domain.note import LONGEST_NOTE, MOST_NOTES, Note, is_one_line, parsed_note, required_note
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
@@ -72,6 +81,7 @@ __all__ = [
     "BOUNDS",
     "DISTRICT_REPORTS",
     "ENDED",
+    "ENDED_BY_OPERATORS",
     "ERRORS_KEPT",
     "FIRST_DAY",
     "GIVEN_UP_AFTER",
@@ -169,6 +179,7 @@ __all__ = [
     "estimate_items",
     "estimate_requests",
     "gaps",
+    "hold_changes",
     "hold_event",
     "is_alive",
     "is_month_end",

@@ -39,6 +39,7 @@ class AuditAction(StrEnum):
     LOWERED_LIMITS = "lowered-limits"  # of an active job
     CHANGED_LIMITS = "changed-limits"  # of the next job
     NOTED = "noted"
+    TRIED_NOW = "tried-now"  # ended a wait
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_LOCKED = "sign-in-locked"  # after repeated failures
     TOKEN_CREATED = "token-created"  # noqa: S105 - the name of an action
@@ -73,6 +74,12 @@ def job_changes(before: Job | None, after: Job) -> Changes:
     changes = _differences(_audited_values(before) if before else {}, _audited_values(after))
     is_noted = len(after.notes) > (len(before.notes) if before else 0)
     return {**changes, "note": (None, after.note)} if is_noted else changes
+
+
+def hold_changes(before: Job) -> Changes:
+    """The end of the wait that an operator ended."""
+    until = before.progress.limiter.waiting_until
+    return {"waitingUntil": (until.isoformat() if until else None, None)}
 
 
 def limit_changes(before: RateLimits, after: RateLimits) -> Changes:

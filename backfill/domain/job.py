@@ -10,7 +10,7 @@ from backfill.domain.crash_isolation import CrashIsolation
 from backfill.domain.job_config import JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
-from backfill.domain.limiter_status import LimiterState, WaitReason
+from backfill.domain.limiter_status import ENDED_BY_OPERATORS, LimiterState, WaitReason
 from backfill.domain.note import MOST_NOTES, Note
 from backfill.domain.progress import FailureGroup, Progress
 from backfill.domain.rate_limits import RateLimits
@@ -177,6 +177,18 @@ class Job:
             return replace(_moved(self, Status.PENDING), progressed_at=now)
         raise InvalidJobState(f"Job {self.id} is {self.status}; only a paused job can be resumed.")
 
+    @property
+    def can_end_hold(self) -> bool:
+        """Whether it waits for a time that an operator can end."""
+        return self.status is Status.RUNNING and self.progress.limiter.waits_for in ENDED_BY_OPERATORS
+
+    def hold_ended(self, now: datetime) -> Job:
+        """With the request to send the next request now."""
+        if not self.can_end_hold:
+            reason = f" {self.progress.limiter.reason}" if self.status is Status.RUNNING else ""
+            raise InvalidJobState(f"Job {self.id} is {self.status} and has no wait that can be ended.{reason}")
+        return replace(self, webhook_events=replace(self.webhook_events, hold_ended_at=now))
+
     def limits_lowered(self, limits: RateLimits) -> Job:
         """Return a copy with lower limits. Raises InvalidJobState for higher limits: only the next job can use them."""
         if not self.status.is_active:
@@ -263,12 +275,12 @@ class Job:
         )
 
     def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
-        """A hold lasts from a back-off of the limiter until an item is settled or the allowed hours end."""
+        """A hold lasts from a back-off, or a wait for responses, until an item is settled or the allowed hours end."""
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
             return self.webhook_events.without_hold()
-        if limiter.state is LimiterState.BACKING_OFF:
+        if limiter.state is LimiterState.BACKING_OFF or limiter.waits_for is WaitReason.RESPONSES:
             return self.webhook_events.holding(limiter.reason, limiter.waiting_until, now)
         return self.webhook_events
 

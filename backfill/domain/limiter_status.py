@@ -22,6 +22,8 @@ class WaitReason(StrEnum):
     """The limits of the job; the next request starts in some seconds."""
     RETRY = "retry"
     """Failed items wait for their next attempt, and no other item can start."""
+    RESPONSES = "responses"
+    """Every request that may be sent is in flight, and its response takes long."""
     SLOWED = "slowed"
     """The rate is below the limit, because the dashboard asked for fewer requests."""
     CRAWL_DELAY = "crawl-delay"
@@ -38,6 +40,10 @@ class WaitReason(StrEnum):
     """The network of this machine prevents requests."""
     ROBOTS = "robots"
     """The dashboard's robots.txt does not allow the requests."""
+
+
+ENDED_BY_OPERATORS = frozenset({WaitReason.ASKED_TO_WAIT, WaitReason.DOWN, WaitReason.LOCAL, WaitReason.ROBOTS})
+"""The reasons for waits that an operator can end early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,12 @@ class RequestSchedule:
             return known
         return replace(known, held_until=until, held_at=now, hold_reason=reason)
 
+    def without_hold(self, set_before: datetime | None = None) -> RequestSchedule:
+        """Without a hold, or only without one that was set before a time."""
+        if set_before is not None and self.held_at is not None and self.held_at > set_before:
+            return self
+        return replace(self, held_until=None, held_at=None, hold_reason="")
+
     def hold(self, now: datetime) -> datetime | None:
         """When the current hold ends; None without one."""
         until = self._adjusted(now).held_until
@@ -116,3 +122,6 @@ class RequestSchedule:
     def slowed(self, asked_at: datetime, now: datetime) -> RequestSchedule:
         """Return a copy with half the rate, because of the response to a request that started at `asked_at`."""
         return replace(self, pace=self.pace.slowed(asked_at, now))
+
+    def with_pace(self, pace: Pace) -> RequestSchedule:
+        return replace(self, pace=pace)

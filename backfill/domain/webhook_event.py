@@ -70,6 +70,8 @@ class WebhookEvents:
     held: WebhookEvent | None = None
     held_since: datetime | None = None
     """When the current hold began."""
+    hold_ended_at: datetime | None = None
+    """When an operator last ended a hold."""
 
     def all(self) -> tuple[WebhookEvent, ...]:
         return tuple(event for event in (self.ended, self.held) if event is not None)

@@ -70,6 +70,7 @@ class Runner:
         self._policy = claim.config.lease_policy
         self._work_queue = WorkQueue(claim, execution)
         self._limits = claim.job.config.rate_limits
+        self._hold_ended_at = claim.job.webhook_events.hold_ended_at
         self._tasks: queue.SimpleQueue[Bundle | None] = clock.queue()
         self._results: queue.SimpleQueue[_Result] = clock.queue()
         self._in_flight: list[Bundle] = []
@@ -100,6 +101,8 @@ class Runner:
             },
         )
         try:
+            if self._hold_ended_at is not None:
+                self._limiter.end_earlier_hold(self._hold_ended_at)
             if self._work():
                 ended = self._retry_until_stored(self._finish)
                 if ended is not None:
@@ -124,7 +127,7 @@ class Runner:
             self._limiter.drain(on=status in _DRAINING)
             self._abort_overdue(status)
             if status not in _DRAINING:
-                self._apply_lowered_limits()
+                self._apply_requests()
                 self._start_items()
             is_done = not self._in_flight and (status in _DRAINING or self._work_queue.is_empty)
             if is_done and self._is_storing:
@@ -145,9 +148,12 @@ class Runner:
 
     # Items.
 
-    def _apply_lowered_limits(self) -> None:
-        """An operator may lower the limits of a running job."""
-        limits = self._claim.job.config.rate_limits
+    def _apply_requests(self) -> None:
+        """An operator may lower the limits of a running job, and end its waits."""
+        limits, hold_ended_at = self._claim.job.config.rate_limits, self._claim.job.webhook_events.hold_ended_at
+        if hold_ended_at != self._hold_ended_at:
+            self._hold_ended_at = hold_ended_at
+            self._limiter.end_hold()
         if limits != self._limits:
             self._limits = limits
             self._limiter.lower(limits)

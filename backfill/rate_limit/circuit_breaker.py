@@ -1,4 +1,4 @@
-"""Whether the dashboard as a whole is down."""
+"""Whether the dashboard as a whole, or one kind of report of it, is down."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _KNOWN_EVERY = 8
 class CircuitBreaker:
     """Opens after `DOWN_AFTER` consecutive failures over different items, or when `open` is called.
 
+    Failures are consecutive until a request of the same report succeeds: if the dashboard rejects one kind of report,
+    the success of another kind says nothing about it. Only a success of a report that failed closes the breaker.
+
     While it is open, requests are sent one at a time, as probes. The first probe and each eighth one request something
-    that succeeded before. A success closes the breaker. The outage is confirmed if a probe failed before that.
+    that succeeded before. The outage is confirmed if a probe failed before the breaker closes.
 
     Not thread-safe.
     """
@@ -26,7 +29,10 @@ class CircuitBreaker:
         self.down_since = down_since
         self.probes = 1 if down_since else 0
         """Failed probes since the breaker opened."""
-        self._failures: Counter[str] = Counter()
+        self._failures: dict[str, Counter[str]] = {}
+        """Consecutive failures of each report, by item."""
+        self._down_reports: set[str] = set()
+        """The reports that failed when it opened, or since; if there are none, the success of any report closes it."""
         self._failing_since: datetime | None = None
 
     @property
@@ -35,7 +41,7 @@ class CircuitBreaker:
 
     @property
     def is_failing(self) -> bool:
-        """Whether it is open or the last request failed."""
+        """Whether it is open or the last request of a report failed."""
         return self.is_down or bool(self._failures)
 
     @property
@@ -43,26 +49,55 @@ class CircuitBreaker:
         """Whether the next probe requests something that succeeded before."""
         return self.is_down and self.probes % _KNOWN_EVERY == 0
 
-    def failed(self, item: str, now: datetime) -> None:
-        """Count the failure of a request that is not a probe; ignored while the breaker is open."""
-        if self.is_down:
-            return
-        self._failures[item] += 1
+    @property
+    def failed_requests(self) -> int:
+        """The number of consecutive failures."""
+        return sum(items.total() for items in self._failures.values())
+
+    @property
+    def failed_items(self) -> int:
+        """The number of items with consecutive failures."""
+        return len({item for items in self._failures.values() for item in items if item})
+
+    def concerns(self, report: str) -> bool:
+        """Whether a request of this report is a probe while the breaker is open."""
+        return not self._down_reports or report in self._down_reports
+
+    def failed(self, item: str, now: datetime, report: str = "") -> None:
+        """Count the failure of a request that is not a probe. While the breaker is open, it concerns the report too."""
+        self._count(item, report)
         self._failing_since = self._failing_since or now
-        if self._failures.total() >= DOWN_AFTER and len(self._failures) > 1:
+        if self.is_down:
+            if self._down_reports:
+                self._down_reports.add(report)
+        elif self.failed_requests >= DOWN_AFTER and self.failed_items > 1:
             self.open(now)
 
     def open(self, now: datetime) -> None:
         """The outage began with the first of the consecutive failures, or at `now` if there are none."""
-        self.down_since = self.down_since or self._failing_since or now
+        if not self.is_down:
+            self.down_since = self._failing_since or now
+            self._down_reports = set(self._failures)
 
-    def probe_failed(self) -> None:
+    def probe_failed(self, item: str = "", report: str = "") -> None:
+        """`item` is empty if the probe requested something that succeeded before."""
+        self._count(item, report)
         self.probes += 1
 
+    def succeeded(self, report: str = "") -> None:
+        """A request of this report succeeded that does not close the breaker."""
+        self._failures.pop(report, None)
+        if not self.is_failing:
+            self._failing_since = None
+
     def close(self) -> bool:
-        """A request succeeded. Return whether it ends a confirmed outage."""
+        """A probe succeeded. Return whether it ends a confirmed outage."""
         is_confirmed = self.probes > 0
         self._failures.clear()
+        self._down_reports.clear()
         self._failing_since = self.down_since = None
         self.probes = 0
         return is_confirmed
+
+    def _count(self, item: str, report: str) -> None:
+        self._failures.setdefault(report, Counter())[item] += 1

@@ -64,7 +64,9 @@ class Limiter:
         self._breaker, self._retries = self._responses.breaker, self._responses.retries
         self._local = LocalProblemWait(is_logged=max_wait is None)
         self._held_up: tuple[WaitReason, float, str] | None = None
-        self._in_flight = self._waiting_starts = 0
+        self._in_flight: list[float] = []
+        """When the requests in flight started, oldest first."""
+        self._waiting_starts = 0
         self._crawl_delay = 0.0
         self._turns_for_others = 0
 
@@ -79,24 +81,25 @@ class Limiter:
             yield
         finally:
             with self._changed:
-                self._responses.end_item(item, self._now())
+                is_slowed_alone = self._responses.end_item(item, self._now())
                 self._changed.notify_all()
+            self._shared.end_slowing(item, restore=is_slowed_alone)
 
     @contextmanager
-    def request(self, item: str = "", *, is_first: bool = False) -> Iterator[bool]:
+    def request(self, item: str = "", report: str = "", *, is_first: bool = False) -> Iterator[bool]:
         """Wait until a request may start; the block sends it, and how the block ends is evaluated.
 
-        Yields True if the block must request something that succeeded before instead of the item; then no
-        DashboardError leaves the block. `is_first`: the item's first request. Raises GivenUp if the item has no
+        Yields True if the block must request something that succeeded before instead of the item, of the same report;
+        then no DashboardError leaves the block. `is_first`: the item's first request. Raises GivenUp if the item has no
         attempts left; Stopped after `stop`, and after `drain` if the request is the first or must wait for more than
         the rate.
         """
-        start, began = self._acquire(item, is_first=is_first), self._clock()
+        start = self._acquire(item, report, is_first=is_first)
         answer: str | None = "UNKNOWN"
         try:
             yield start.asks_for_known
             answer = "200"
-            self._note_success(self._clock() - began)
+            self._note_success(start)
         except DashboardError as exc:
             is_sent = not isinstance(exc, LocalProblem)
             answer = str(exc.status or exc.code) if is_sent else None
@@ -107,7 +110,7 @@ class Limiter:
             with self._changed:
                 if answer is not None:
                     self._counts.answers[answer] += 1
-                self._in_flight -= 1
+                self._in_flight.remove(start.began)
                 self._changed.notify_all()
 
     def hold(self, until: datetime, reason: str) -> None:
@@ -139,20 +142,28 @@ class Limiter:
         self._waits.back_off(self._limits.backoff(failures, random.random()).total_seconds(), reason, is_over)
 
     def failures(self, item: str) -> int:
-        """The item's counted failures."""
+        """The item's counted failures, without the pauses that the dashboard asked for."""
         with self._changed:
             return self._retries.counted(item)
 
+    def attempts(self, item: str) -> int:
+        """The item's counted failures of every kind."""
+        with self._changed:
+            return self._retries.counted(item, with_pauses=True)
+
     # Waits for something other than the rate.
 
-    def hold_for(self, waits_for: WaitReason, sentence: str, seconds: float) -> None:
-        """Wait before the next attempt to reach a dependency, and report `sentence` until `resume`. Raises Stopped."""
+    def hold_for(self, waits_for: WaitReason, sentence: str, seconds: float) -> bool:
+        """Wait before the next attempt to reach a dependency, and report `sentence` until `resume`. Raises Stopped.
+
+        Return whether an operator ended the wait.
+        """
         with self._changed:
             ends = self._clock() + seconds
             self._held_up = waits_for, ends, sentence
             if waits_for is WaitReason.DOWN:
                 self._breaker.open(self._now())
-            self._waits.wait_until(ends)
+            return self._waits.wait_until(ends)
 
     def resume(self) -> None:
         """The dependency is available again."""
@@ -165,6 +176,18 @@ class Limiter:
             self._waits.check()
 
     # Control by the runner.
+
+    def end_hold(self) -> None:
+        """End the current hold, for all processes, and every wait after a failure: the next request starts now."""
+        self._shared.end_hold(None)
+        with self._changed:
+            self._reservations.end_hold()
+            self._local.try_now(self._clock())
+            self._waits.end_all()
+
+    def end_earlier_hold(self, ended_at: datetime) -> None:
+        """End the hold of the previous runner if an operator ended it at that time."""
+        self._shared.end_hold(ended_at)
 
     def lower(self, limits: RateLimits) -> None:
         """Use other limits from the next start on."""
@@ -237,19 +260,21 @@ class Limiter:
                 backing_off=self._waits.first_backoff,
                 next_start=self._reservations.next_start,
                 last_start=starts[-1] if starts and not is_stopped else None,
-                in_flight=self._in_flight,
+                in_flight=len(self._in_flight),
                 waiting_starts=self._waiting_starts,
+                max_in_flight=self._max_in_flight(),
+                oldest_start=self._in_flight[0] if self._in_flight else None,
                 crawl_delay=self._crawl_delay,
             )
         )
 
     # Ends of requests.
 
-    def _note_success(self, seconds: float) -> None:
+    def _note_success(self, start: RequestStart) -> None:
         with self._changed:
-            self._counts.lasted(seconds)
+            self._counts.lasted(self._clock() - start.began)
             self._local.end()
-            self._responses.succeeded()
+            self._responses.succeeded(start.report, "" if start.asks_for_known else start.item)
             self._changed.notify_all()
 
     def _note_failure(self, exc: DashboardError, start: RequestStart) -> None:
@@ -263,7 +288,7 @@ class Limiter:
                 action = self._responses.failed(exc, start, self._limits, self._now())
             self._changed.notify_all()
         if action.is_slower:
-            self._shared.slow(start.at)
+            self._shared.slow(start.at, start.item)
             with self._changed:
                 self._reservations.slowed(self._interval())
         if action.hold is not None:
@@ -271,17 +296,17 @@ class Limiter:
 
     # Starts of requests.
 
-    def _acquire(self, item: str, *, is_first: bool) -> RequestStart:
+    def _acquire(self, item: str, report: str, *, is_first: bool) -> RequestStart:
         with self._changed:
             self._waiting_starts += 1
             try:
-                while (start := self._try_to_start(item, is_first=is_first)) is None:
+                while (start := self._try_to_start(item, report, is_first=is_first)) is None:
                     pass
             finally:
                 self._waiting_starts -= 1
             return start
 
-    def _try_to_start(self, item: str, *, is_first: bool) -> RequestStart | None:
+    def _try_to_start(self, item: str, report: str, *, is_first: bool) -> RequestStart | None:
         """Start a request if the limits allow it now; otherwise wait for a change and return None."""
         self._waits.check(may_drain=not is_first and not self._breaker.is_down)
         if self._retries.is_given_up(item):
@@ -290,10 +315,10 @@ class Limiter:
         self._check_max_wait(now)
         if (held_for := max(self._closed_for(), reservations.hold_ends - now, self._local.left(now))) > 0:
             self._wait_for_hold(held_for)
-        elif self._in_flight >= self._max_in_flight():
+        elif len(self._in_flight) >= self._max_in_flight():
             self._waits.wait()
         elif reservations.may_start(interval, now):
-            return self._start(item, interval, now)
+            return self._start(item, report, interval, now)
         elif self._is_preview and reservations.next_start > now:
             self._waits.wait(reservations.next_start - now)  # time that is reserved early is lost to others
         elif reservations.need_another(interval, now) and not self._waits.is_storing:
@@ -303,13 +328,13 @@ class Limiter:
             self._waits.wait(left if left > 0 else None)
         return None
 
-    def _start(self, item: str, interval: float, now: float) -> RequestStart:
+    def _start(self, item: str, report: str, interval: float, now: float) -> RequestStart:
         self._reservations.started(interval * (1 + self._turns_for_others), now)
         self._counts.started(now)
-        self._in_flight += 1
+        self._in_flight.append(now)
         self._changed.notify_all()
-        is_probe = bool(item) and self._breaker.is_down
-        return RequestStart(item, self._now(), is_probe, is_probe and self._breaker.probes_known)
+        is_probe = bool(item) and self._breaker.is_down and self._breaker.concerns(report)
+        return RequestStart(item, report, self._now(), now, is_probe, is_probe and self._breaker.probes_known)
 
     def _wait_for_hold(self, seconds: float) -> None:
         if self._waits.is_draining:

@@ -44,6 +44,10 @@ class LocalProblemWait:
             logger.info("Requests reach the dashboard again.")
         self._failures, self._sentence = 0, ""
 
+    def try_now(self, now: float) -> None:
+        """Make the next attempt without waiting."""
+        self._ends = min(self._ends, now)
+
     def left(self, now: float) -> float:
         """Seconds until the next attempt."""
         return max(self._ends - now, 0.0) if self._failures else 0.0

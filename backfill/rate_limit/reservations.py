@@ -61,6 +61,9 @@ class Reservations:
         if now + seconds > self.hold_ends:
             self.hold_ends, self.hold_reason = now + seconds, reason
 
+    def end_hold(self) -> None:
+        self.hold_ends, self.hold_reason = -1.0, ""
+
     def learn(self, schedule: RequestSchedule, now: float, wall: datetime) -> None:
         """Apply the hold of the shared schedule."""
         if (until := schedule.hold(wall)) is not None:

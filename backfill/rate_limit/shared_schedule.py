@@ -37,6 +37,8 @@ class SharedSchedule:
         self._update, self._clock, self._waits = update, clock, waits
         self._lock = threading.RLock()
         self._unsaved: list[ScheduleChange] = []
+        self._slowed_by: dict[str, tuple[Pace, Pace]] = {}
+        """The pace before and after the last time that an item halved it."""
         self.pace = Pace()
         self.trouble = ""
         """Why the last update failed; empty if it succeeded."""
@@ -44,11 +46,29 @@ class SharedSchedule:
     def hold(self, until: datetime, reason: str) -> None:
         self._apply(lambda schedule: schedule.held(until, reason, self._clock.now()))
 
-    def slow(self, asked_at: datetime) -> None:
+    def end_hold(self, set_before: datetime | None) -> None:
+        self._apply(lambda schedule: schedule.without_hold(set_before))
+
+    def slow(self, asked_at: datetime, item: str) -> None:
         """Halve the rate of all processes, because of the response to a request that started at `asked_at`."""
         with self._lock:
-            if not self._apply(lambda schedule: schedule.slowed(asked_at, self._clock.now())):
-                self.pace = self.pace.slowed(asked_at, self._clock.now())
+            before = self.pace
+
+            def change(schedule: RequestSchedule) -> RequestSchedule:
+                nonlocal before
+                before = schedule.pace
+                return schedule.slowed(asked_at, self._clock.now())
+
+            if not self._apply(change):
+                before, self.pace = self.pace, self.pace.slowed(asked_at, self._clock.now())
+            if item:
+                self._slowed_by[item] = before, self.pace
+
+    def end_slowing(self, item: str, *, restore: bool) -> None:
+        """The item is settled. `restore`: undo that its responses halved the rate, unless it was halved again since."""
+        if (slowed := self._slowed_by.pop(item, None)) is not None and restore:
+            before, after = slowed
+            self._apply(lambda schedule: schedule.with_pace(before) if schedule.pace == after else schedule)
 
     def reserve(self, length: timedelta, max_wait: float | None) -> ReservationResult | None:
         """Reserve the next free time unless a hold lasts longer than `max_wait` seconds. None as for `update`."""

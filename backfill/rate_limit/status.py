@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import NamedTuple
 
 from backfill.domain import AllowedHours, LimiterState, RateLimits, RequestSchedule, WaitReason
+from backfill.errors import DashboardError
 
 RETRY_STORE = 1.0
 """Seconds between two attempts to update the store."""
@@ -14,8 +16,13 @@ RETRY_STORE = 1.0
 _SHORTEST_REPORTED_WAIT = 2.0
 """Seconds; a shorter wait for the next start is the normal rate and is not reported."""
 
+_SHORTEST_REPORTED_RESPONSE = 5.0
+"""Seconds after which a response that every slot waits for is reported."""
+
 _IDLE_AFTER = 5.0
 """Seconds after the last start; until then it counts as running, because the fetched reports are being stored."""
+
+_NOTHING_IS_LOST = "This does not count against any item, and the job continues automatically."
 
 _HOLDING = frozenset(
     {
@@ -68,12 +75,26 @@ class LimiterSnapshot:
     """None before the first start and after `stop`."""
     in_flight: int
     waiting_starts: int
+    max_in_flight: int
+    oldest_start: float | None
+    """When the oldest request in flight started."""
     crawl_delay: float = 0.0
     """Seconds between two starts that robots.txt requests; 0 if it does not."""
 
     @property
     def is_requesting(self) -> bool:
         return bool(self.in_flight or self.waiting_starts)
+
+    @property
+    def waits_for_responses(self) -> bool:
+        """Whether no request can start or is to be started before one in flight ends, and it takes long."""
+        is_full = self.in_flight >= self.max_in_flight or not self.waiting_starts
+        return self.response_time >= _SHORTEST_REPORTED_RESPONSE and is_full
+
+    @property
+    def response_time(self) -> float:
+        """Seconds since the start of the oldest request in flight."""
+        return self.now - self.oldest_start if self.oldest_start is not None else 0.0
 
     @property
     def is_slowed(self) -> bool:
@@ -91,7 +112,7 @@ def limiter_status(snapshot: LimiterSnapshot) -> LimiterStatus:
         sentence = f"Requests are sent only within the allowed hours, {snapshot.hours}."
         return LimiterStatus(WaitReason.OUTSIDE_HOURS, throttled, now + snapshot.closed_for, sentence)
     if snapshot.down_reason:
-        return LimiterStatus(WaitReason.DOWN, backing_off, holds_until, snapshot.down_reason)
+        return LimiterStatus(WaitReason.DOWN, backing_off, holds_until, _outage_sentence(snapshot, holds_until))
     if holds_until is not None:
         return LimiterStatus(WaitReason.ASKED_TO_WAIT, backing_off, holds_until, snapshot.hold_reason)
     if snapshot.backing_off is not None and not snapshot.is_requesting:
@@ -113,6 +134,8 @@ def _waits_for_dependency(snapshot: LimiterSnapshot) -> LimiterStatus | None:
 
 
 def _without_hold(snapshot: LimiterSnapshot) -> LimiterStatus:
+    if snapshot.waits_for_responses:
+        return LimiterStatus(WaitReason.RESPONSES, LimiterState.RUNNING, None, responses_sentence(snapshot))
     limit = rate = _a_minute(snapshot.limits.max_per_minute)
     slowed = None
     if snapshot.crawl_delay > snapshot.limits.interval.total_seconds():
@@ -138,13 +161,65 @@ def _a_minute(requests: float) -> str:
     return f"{number} {'request' if number == '1' else 'requests'} a minute"
 
 
-def down_sentence(since: datetime, message: str, status: int | None, until: datetime) -> str:
-    """`message` and the HTTP `status` describe the last failure; the next request is sent at `until`."""
-    last = f"last response {status}." if status is not None and status >= 400 else f"last error: {message}"
-    return (
-        f"No usable response since {since:%H:%M:%S} UTC; {last} The next request is sent at {until:%H:%M:%S} UTC, one "
-        "request at a time. This does not count against any item, and the job continues automatically."
-    )
+def responses_sentence(snapshot: LimiterSnapshot) -> str:
+    """`Waiting for 3 responses, the oldest for 40 s.`"""
+    seconds = f"{snapshot.response_time:,.0f} s"
+    if snapshot.in_flight == 1:
+        return f"Waiting for 1 response for {seconds}."
+    return f"Waiting for {snapshot.in_flight} responses, the oldest for {seconds}."
+
+
+def paused_sentence(message: str, until: datetime) -> str:
+    """Why no request is sent before `until`, although the dashboard works."""
+    return f"{message} No request is sent before {_moment(until)}."
+
+
+def down_sentence(since: datetime, exc: DashboardError, row: tuple[int, int], *, is_uniform: bool) -> str:
+    """What is known of an outage. `exc` is the last of the failures.
+
+    `row` is the number of consecutive failures and of their items. `is_uniform`: all of them had the same response.
+    """
+    requests, items = (_number_of(number, word) for number, word in zip(row, ("request", "item"), strict=True))
+    last = f"last error: {exc.message}"
+    if name := response_name(exc):
+        last = f"{name} for {requests}" if is_uniform else f"{requests} failed, the last one with {name},"
+        last += f" in a row, for {items}." if row[1] else " in a row."
+    return f"No usable response since {since:%H:%M:%S} UTC; {last}"
+
+
+def probe_sentence(down_reason: str, since: datetime, until: datetime) -> str:
+    """An outage and its next probe."""
+    time = f"{until:%H:%M:%S} UTC" if until.date() == since.date() else _moment(until)
+    return f"{down_reason} The next request is sent at {time}, one request at a time. {_NOTHING_IS_LOST}"
+
+
+def _outage_sentence(snapshot: LimiterSnapshot, holds_until: float | None) -> str:
+    """While no probe is due, the reason of the hold names the time of the next one."""
+    if holds_until is not None and snapshot.hold_reason.startswith(snapshot.down_reason):
+        return snapshot.hold_reason
+    probe = f" {responses_sentence(snapshot)}" if snapshot.response_time >= 1 else ""
+    return f"{snapshot.down_reason}{probe} {_NOTHING_IS_LOST}"
+
+
+def response_name(exc: DashboardError) -> str:
+    """`403 Forbidden`; empty if the status is not the reason for the error.
+
+    The phrase is the standard one: that of the response is any text.
+    """
+    if exc.status is None or exc.status < 300:
+        return ""
+    try:
+        return f"{exc.status} {HTTPStatus(exc.status).phrase}"
+    except ValueError:
+        return f"{exc.status}"
+
+
+def _number_of(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def held_sentence(schedule: RequestSchedule, wall: datetime) -> str:

@@ -26,6 +26,7 @@ class Waits:
         self.is_stopped = self.is_draining = self.is_storing = False
         self._clock, self._is_wanted = clock.monotonic, is_wanted
         self._backing_off: dict[int, tuple[float, str]] = {}
+        self._ended_waits = 0
 
     @property
     def first_backoff(self) -> tuple[float, str] | None:
@@ -43,11 +44,18 @@ class Waits:
         """Wait for a change; callers check their condition again."""
         self.changed.wait(_LONGEST_SLEEP if seconds is None else min(seconds, _LONGEST_SLEEP))
 
-    def wait_until(self, ends: float, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Raises Stopped as `check` does."""
-        while (left := ends - self._clock()) > 0 and not is_over():
+    def wait_until(self, ends: float, is_over: Callable[[], bool] = lambda: False) -> bool:
+        """Return whether `end_all` ended the wait. Raises Stopped as `check` does."""
+        before = self._ended_waits
+        while (left := ends - self._clock()) > 0 and not is_over() and self._ended_waits == before:
             self.check()
             self.wait(left)
+        return self._ended_waits != before
+
+    def end_all(self) -> None:
+        """End the current waits for a time."""
+        self._ended_waits += 1
+        self.changed.notify_all()
 
     def back_off(self, seconds: float, reason: str, is_over: Callable[[], bool]) -> None:
         """Raises Stopped as `check` does."""

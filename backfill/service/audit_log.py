@@ -17,6 +17,7 @@ from backfill.domain import (
     Channel,
     Job,
     StoredLimits,
+    hold_changes,
     job_changes,
     limit_changes,
 )
@@ -49,6 +50,9 @@ class AuditLog:
     def job_changed(self, action: AuditAction) -> Callable[[Job, Job], AuditEntry]:
         """Return what builds the entry of a changed job, given the job before and after."""
         return lambda before, after: self._entry(action, after.id, job_changes(before, after))
+
+    def hold_ended(self, before: Job, after: Job) -> AuditEntry:
+        return self._entry(AuditAction.TRIED_NOW, after.id, hold_changes(before))
 
     def limits_changed(self, before: StoredLimits, after: StoredLimits) -> AuditEntry:
         return self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))

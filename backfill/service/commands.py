@@ -304,6 +304,19 @@ class BackfillService:
         change = self._change(job_id, AuditAction.RESUMED, lambda job: job.resume_requested(self.now()), by)
         return self._with_worker_status(change.after)
 
+    def try_now(self, job_id: UUID, *, by: Actor) -> Job:
+        """Send the next request of a job now instead of at the end of its wait. Raises JobNotFound, InvalidJobState.
+
+        The runner ends the wait when it reads the job. The hold of the shared schedule ends here too, for the case that
+        no runner is alive.
+        """
+        self.job(job_id)
+        audit_log = AuditLog(by, self.now())
+        changed = self.storage.jobs.update(job_id, lambda job: job.hold_ended(audit_log.at), audit=audit_log.hold_ended)
+        self.storage.control.update_schedule(lambda schedule: schedule.without_hold())
+        self.wake()
+        return audit_log.record(changed).after
+
     def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor, note: str = "") -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
 

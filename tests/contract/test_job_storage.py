@@ -149,6 +149,7 @@ JOB_WITH_ALL_FIELDS = Job(
             event=WebhookEventType.HELD, at=NOW, sentence="The dashboard answered 503.", due_at=None, attempts=1
         ),
         held_since=NOW + timedelta(microseconds=1),
+        hold_ended_at=NOW + timedelta(microseconds=2),
     ),
     error="All 6 items failed.",
     segments=2,
@@ -182,6 +183,13 @@ def test_a_job_is_stored_with_every_field_to_the_microsecond(storage: Storage) -
     assert not with_default, "every field of the job of this test must differ from its default"
     assert created(storage, JOB_WITH_ALL_FIELDS) == JOB_WITH_ALL_FIELDS
     assert storage.jobs.get(JOB_WITH_ALL_FIELDS.id) == JOB_WITH_ALL_FIELDS
+
+
+@pytest.mark.parametrize("reason", [None, *WaitReason])
+def test_each_wait_reason_is_stored(storage: Storage, reason: WaitReason | None) -> None:
+    progress = Progress(total_items=1, limiter=LimiterReport(waits_for=reason))
+    job = created(storage, JobFactory.build(progress=progress))
+    assert storage.jobs.get(job.id).progress.limiter.waits_for is reason  # type: ignore[union-attr]
 
 
 def test_a_new_job_with_default_values_is_stored(storage: Storage) -> None:

@@ -14,13 +14,16 @@ from backfill.domain import (
     JobConfig,
     JobType,
     LimiterReport,
+    LimiterState,
     Outcome,
     OutcomeKind,
     Plan,
     PlannedDay,
     RateLimits,
+    WaitReason,
     WorkItem,
 )
+from backfill.engine.claim import Claim
 from backfill.engine.job_manager import JobManager
 from backfill.job_types.base import Execution, JobTypeHandler
 from backfill.rate_limit import Limiter
@@ -91,6 +94,20 @@ def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> J
     )
     claim.record((), LimiterReport(requests_made=7), now)
     return claim.finish(now)
+
+
+def claimed_and_held(service: BackfillService, until: datetime) -> Claim:
+    """Claim the active job, which the dashboard asked to wait."""
+    claim = JobManager(service.storage).claim("test", datetime.now(UTC))
+    assert claim is not None
+    report = LimiterReport(
+        state=LimiterState.BACKING_OFF,
+        waits_for=WaitReason.ASKED_TO_WAIT,
+        waiting_until=until,
+        reason="It answered 429.",
+    )
+    claim.record((), report, datetime.now(UTC))
+    return claim
 
 
 def main() -> None:

@@ -125,6 +125,7 @@ def test_the_page_for_staff_without_the_permission_names_the_missing_permission(
         ("jobs/{job}/cancel/", "Can change backfill job"),
         ("jobs/{job}/pause/", "Can change backfill job"),
         ("jobs/{job}/resume/", "Can change backfill job"),
+        ("jobs/{job}/try-now/", "Can change backfill job"),
         ("jobs/{job}/lower/", "Can change backfill job"),
         ("jobs/{job}/retry/", "Can change backfill job"),
     ],

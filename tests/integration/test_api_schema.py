@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from backfill.service.commands import BackfillService
 from tests.factories import SnapshotFactory, report_of
 from tests.integration.admin_pages import OperatorFor
 from tests.integration.checked_client import CheckedClient, openapi, operations
-from tests.integration.fake_job_type import run_to_the_end
+from tests.integration.fake_job_type import claimed_and_held, run_to_the_end
 from tests.integration.test_api_jobs import BODY, START, start_job
 from tests.integration.test_api_snapshots import CLUBS, SNAPSHOTS
 
@@ -36,6 +37,7 @@ def test_the_document_contains_every_path(db: None) -> None:
         (f"{START}/{{jobId}}", "patch"),
         (f"{START}/{{jobId}}/pause", "post"),
         (f"{START}/{{jobId}}/resume", "post"),
+        (f"{START}/{{jobId}}/try-now", "post"),
         (f"{START}/{{jobId}}/items", "get"),
         (f"{START}/{{jobId}}/retry", "post"),
         (f"{START}/config/rate-limit", "get"),
@@ -90,6 +92,9 @@ def test_the_response_of_every_operation_matches_the_document(api: CheckedClient
     api.patch(path, {"rateLimits": {"maxConcurrent": 1}}, format="json")
     api.post(f"{path}/pause")
     api.post(f"{path}/resume")
+    claim = claimed_and_held(served, datetime.now(UTC))
+    api.post(f"{path}/try-now")
+    claim.release(datetime.now(UTC))
     run_to_the_end(served, failing=["F"])
     for address in (
         path,

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 
 from backfill.dashboard.client import DashboardClient
-from backfill.errors import BackfillError, ConnectionFailed, DashboardError, Stopped, TimedOut
+from backfill.errors import BackfillError, ConnectionFailed, DashboardError, DeadlineExceeded, Stopped
 from tests.fault_server import CERTIFICATE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
@@ -90,7 +90,7 @@ def test_a_slow_response_times_out_at_the_deadline(send: Send) -> None:
         began = time.monotonic()
         error = failure_of(client)
         assert 0.4 < time.monotonic() - began < 5
-    assert type(error) is TimedOut
+    assert type(error) is DeadlineExceeded
     assert "incomplete after 0.5 s" in error.message
 
 
@@ -105,7 +105,7 @@ def test_a_tls_handshake_without_an_answer_times_out_at_the_deadline() -> None:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with closing(DashboardClient(url, connect_timeout=20, deadline=0.5)) as client:
             began = time.monotonic()
-            assert type(failure_of(client)) is TimedOut
+            assert type(failure_of(client)) is DeadlineExceeded
             assert time.monotonic() - began < 5
 
 
@@ -113,13 +113,13 @@ def test_the_deadline_applies_to_a_reused_connection() -> None:
     answers: list[Send] = [lambda connection: connection.sendall(GOOD), SLOW["header"]]
     with serving(in_turn(answers)) as url, client_of(url) as client:
         assert client.home_page() == ("61",)
-        assert type(failure_of(client)) is TimedOut
+        assert type(failure_of(client)) is DeadlineExceeded
 
 
 def test_a_request_succeeds_after_one_that_timed_out() -> None:
     answers: list[Send] = [SLOW["body"], lambda connection: connection.sendall(GOOD)]
     with serving(in_turn(answers)) as url, client_of(url) as client:
-        assert type(failure_of(client)) is TimedOut
+        assert type(failure_of(client)) is DeadlineExceeded
         assert client.home_page() == ("61",)
 
 

@@ -86,7 +86,7 @@ class Dashboard:
     """A dashboard whose robots.txt can be changed, and the cached rules of a process."""
 
     def __init__(self, server: FaultServer, client: DashboardClient) -> None:
-        self.server, self.clock = server, FakeClock()
+        self.server, self.client, self.clock = server, client, FakeClock()
         self.robots = Robots(client, now=self.clock)
 
     def serve_robots(self, text: str | bytes, status: int = 200, **headers: str) -> None:
@@ -119,7 +119,7 @@ def test_robots_txt_is_read_at_the_root_of_the_host_once_a_day(path: str) -> Non
         limiter = limiter_of()
         for _ in range(5):
             dashboard.robots.check(limiter, EXPORT)
-        dashboard.robots.wait(limiter_of(), CALENDAR)
+        dashboard.robots.wait(dashboard.client, limiter_of(), CALENDAR)
         assert dashboard.reads == 1
         dashboard.clock.forward(hours=23, minutes=59)
         dashboard.robots.check(limiter, EXPORT)
@@ -163,7 +163,7 @@ def test_a_job_waits_for_a_disallowed_path_and_continues_once_it_is_allowed() ->
         dashboard.serve_robots("User-agent: *\nDisallow: /")
         offset = 0.0
         limiter = limiter_of(clock=Clock(monotonic=lambda: time.monotonic() + offset))
-        thread = threading.Thread(target=dashboard.robots.wait, args=(limiter, EXPORT), daemon=True)
+        thread = threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
         thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
         report = limiter.report()
@@ -190,7 +190,8 @@ def test_an_unreadable_robots_txt_fails_a_preview_and_delays_a_job(status: int) 
         limiter = limiter_of(replace(FAST_LIMITS, min_delay_ms=50, max_delay_ms=100))
         dashboard.robots = Robots(dashboard.robots._client, now=limiter._now)
         threads = [
-            threading.Thread(target=dashboard.robots.wait, args=(limiter, EXPORT), daemon=True) for _ in range(3)
+            threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
+            for _ in range(3)
         ]
         for thread in threads:
             thread.start()
@@ -227,7 +228,8 @@ def test_the_threads_of_a_job_read_robots_txt_once() -> None:
     with run_dashboard() as dashboard:
         limiter = limiter_of()
         threads = [
-            threading.Thread(target=dashboard.robots.wait, args=(limiter, EXPORT), daemon=True) for _ in range(8)
+            threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
+            for _ in range(8)
         ]
         for thread in threads:
             thread.start()
@@ -243,7 +245,7 @@ def test_a_cancelled_job_does_not_wait_for_robots_txt() -> None:
 
         def wait() -> None:
             with pytest.raises(Stopped):
-                dashboard.robots.wait(limiter, EXPORT)
+                dashboard.robots.wait(dashboard.client, limiter, EXPORT)
             stopped.set()
 
         threading.Thread(target=wait, daemon=True).start()

@@ -220,7 +220,9 @@ def test_a_throttling_response_pauses_all_processes_and_is_retried() -> None:
     until = NOW + timedelta(seconds=2)
     scenario.dashboard.pages[JANUARY, False][:0] = [Throttled("Too many requests.", retry_at=until)]
     assert len(scenario.months(month_ends(JANUARY, JANUARY), NOW)) == 1
-    assert scenario.limiters[0].holds == [(until, "Too many requests.")]
+    assert scenario.limiters[0].holds == [
+        (until, f"Too many requests. No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC.")
+    ]
     assert scenario.limiters[0].back_offs == []
 
 

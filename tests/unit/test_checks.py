@@ -56,6 +56,15 @@ def test_an_invalid_setting_is_named_with_a_hint(
     assert message.hint
 
 
+@pytest.mark.parametrize(
+    "url", ["ann:sesame@host", "ftp://ann:sesame@host", "//ann:ses@me/sesame@[::1", "http://ann:sesame@"]
+)
+def test_a_check_does_not_show_the_password_of_an_address(settings: Settings, url: str) -> None:
+    messages = found(settings, **VALID | {"BACKFILL_DASHBOARD_URL": url, "BACKFILL_WEBHOOK_URL": url})
+    assert {message.id for message in messages} == {"backfill.E004", "backfill.E008"}
+    assert not any("sesame" in message.msg or "ses@" in message.msg for message in messages)
+
+
 def test_firestore_requires_a_project_or_emulator_and_valid_names(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

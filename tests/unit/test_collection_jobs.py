@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -27,17 +27,23 @@ from backfill.domain import (
 from backfill.domain.clock import Clock
 from backfill.errors import (
     ConnectionFailed,
+    DashboardError,
+    DeadlineExceeded,
     HtmlPage,
     LeaseLost,
     LocalProblem,
+    MalformedRow,
     MissingColumn,
     NoRows,
     NotCsv,
+    NotSent,
     ServerError,
     Stopped,
     Throttled,
     TimedOut,
+    TooLarge,
     Truncated,
+    UnexpectedStatus,
 )
 from backfill.job_types.base import Execution
 from backfill.job_types.collection.calendars import Calendars
@@ -53,6 +59,7 @@ from tests.unit.fakes import (
     ScriptedDashboard,
     a_calendar_reader,
     a_month,
+    a_report,
     a_running_job,
     a_snapshot,
     an_edition,
@@ -160,27 +167,63 @@ def test_an_item_that_keeps_failing_is_settled_as_failed_and_stores_nothing() ->
     assert [failures for failures, _ in scenario.limiter.back_offs] == [1, 2, 3, 4]
 
 
-def test_an_error_that_is_not_retryable_fails_the_item_at_once() -> None:
+@pytest.mark.parametrize(
+    "error", [NotCsv("neither"), UnexpectedStatus("403"), MalformedRow("two cells"), TooLarge("21 MB")]
+)
+def test_an_item_whose_report_stays_unusable_fails_after_five_attempts(error: DashboardError) -> None:
     """R5.4"""
-    scenario = CollectionScenario().respond_with(NotCsv("neither"), report=DISTRICT)
-    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NOT_CSV", "neither", 1, is_retryable=False)
-    assert scenario.requested_reports == [CLUBS, DISTRICT]
-    assert (scenario.storage.snapshots.rows, scenario.limiter.back_offs) == ({}, [])
+    scenario = CollectionScenario().respond_with(*[error] * ATTEMPTS, report=DISTRICT)
+    assert scenario.do() == Outcome(
+        ITEM, OutcomeKind.FAILED, NOW, error.code, error.message, ATTEMPTS, is_retryable=error.is_retryable
+    )
+    assert scenario.requested_reports == [
+        CLUBS,
+        *[DISTRICT] * (ATTEMPTS + 1),
+    ]  # the last one is a known report of another district
+    assert scenario.dashboard.report_requests[-1].district == "02"
+    assert scenario.storage.snapshots.rows == {}
+
+
+def test_a_request_that_cannot_be_sent_fails_its_item_at_once() -> None:
+    """R5.4"""
+    scenario = CollectionScenario().respond_with(NotSent("invalid"), report=DISTRICT)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "DASHBOARD_ERROR", "invalid", 1, is_retryable=False)
+    assert (scenario.requested_reports, scenario.limiter.back_offs) == ([CLUBS, DISTRICT], [])
+
+
+def test_an_item_whose_responses_reach_the_deadline_fails_after_three_attempts() -> None:
+    """R5.4"""
+    scenario = CollectionScenario().respond_with(*[DeadlineExceeded("Too slow.")] * 3, report=DISTRICT)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "Too slow.", 3, is_retryable=True)
 
 
 # Throttling.
 
 
-def test_a_throttling_response_with_a_retry_time_costs_no_attempt_and_pauses_all_requests() -> None:
+def paused(until: datetime) -> str:
+    return f"Too many requests. No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def test_a_requested_pause_costs_no_attempt_and_holds_every_request() -> None:
     """R12.4"""
     until = NOW + timedelta(minutes=2)
-    scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.", retry_at=until)] * (ATTEMPTS + 3))
+    scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.", retry_at=until)] * (ATTEMPTS - 1))
     assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
-    assert scenario.limiter.holds == [(until, "Too many requests.")] * (ATTEMPTS + 3)
+    assert scenario.limiter.holds == [(until, paused(until))] * (ATTEMPTS - 1)
     assert scenario.limiter.back_offs == []
 
 
-def test_throttling_without_a_retry_time_costs_attempts_and_pauses_all_requests() -> None:
+def test_an_item_that_always_gets_a_request_for_a_pause_fails_if_other_requests_succeed() -> None:
+    """R12.4"""
+    until = NOW + timedelta(minutes=2)
+    scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.", retry_at=until)] * ATTEMPTS)
+    assert scenario.do() == Outcome(
+        ITEM, OutcomeKind.FAILED, NOW, "THROTTLED", "Too many requests.", ATTEMPTS, is_retryable=True
+    )
+    assert scenario.dashboard.report_requests[-1].district == "02"
+
+
+def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_costs_attempts() -> None:
     """R12.4"""
     scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.")] * ATTEMPTS)
     outcome = scenario.do()
@@ -191,8 +234,9 @@ def test_throttling_without_a_retry_time_costs_attempts_and_pauses_all_requests(
         True,
     )
     reasons = [reason for _, reason in scenario.limiter.holds]
-    assert reasons[:-1] == ["Too many requests."] * (ATTEMPTS - 1)
-    assert "No usable response since" in reasons[-1]  # no other item is active, so a known report decides
+    assert {reason.partition(" No request")[0] for reason in reasons[:-1]} == {"Too many requests."}
+    assert len(reasons) == ATTEMPTS
+    assert "No usable response since" in reasons[-1]  # nobody else is asked for: something known decides
 
 
 # Probes.
@@ -204,8 +248,8 @@ class ProbingLimiter(RecordingLimiter):
     has_probed = False
 
     @contextmanager
-    def request(self, item: str = "", *, is_first: bool = False) -> Iterator[bool]:
-        with super().request(item, is_first=is_first) as asks_for_known:
+    def request(self, item: str = "", report: str = "", *, is_first: bool = False) -> Iterator[bool]:
+        with super().request(item, report, is_first=is_first) as asks_for_known:
             is_probe, self.has_probed = not self.has_probed, True
             yield is_probe or asks_for_known
 
@@ -214,7 +258,7 @@ class ProbingLimiter(RecordingLimiter):
     ("planned", "stored", "district"),
     [((SUMMARY, "203", "F"), ("01",), "203"), ((SUMMARY,), ("201", "F"), "201"), ((SUMMARY,), (), "F")],
 )
-def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
+def test_a_probe_for_a_summary_requests_the_calendar_page_of_a_district_that_exists(
     planned: tuple[str, ...], stored: tuple[str, ...], district: str
 ) -> None:
     """No district exists in every program year."""
@@ -225,13 +269,69 @@ def test_a_probe_requests_the_calendar_page_of_a_district_that_exists(
     assert (scenario.dashboard.page_requests, scenario.dashboard.page_districts) == ([(DAY, False)], [district])
 
 
+@pytest.mark.parametrize(
+    ("planned", "snapshots", "probed"),
+    [(("01", "02", "03"), ("03",), "03"), (("01", "02"), (), "02"), (("01",), (), "F"), (("01",), ("01",), "F")],
+)
+def test_a_probe_for_a_district_requests_the_same_report_of_another_one(
+    planned: tuple[str, ...], snapshots: tuple[str, ...], probed: str
+) -> None:
+    scenario = CollectionScenario(limiter=ProbingLimiter)
+    scenario.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=("01", "F")))
+    for district in snapshots:
+        scenario.storage.snapshots.put(a_snapshot(district=district))
+    scenario.day = PlannedDay(DAY, planned, an_edition())
+    assert scenario.do().kind is OutcomeKind.PROCESSED
+    assert [(request.report, request.district) for request in scenario.dashboard.report_requests[:2]] == [
+        (CLUBS, probed),
+        (CLUBS, "01"),
+    ]
+
+
 # Empty reports.
 
 
-def test_an_empty_report_is_accepted_after_the_second_empty_response() -> None:
-    scenario = CollectionScenario().respond_with(NoRows("No rows."), NoRows("No rows."))
-    assert scenario.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 2)
-    assert scenario.requested_reports == [CLUBS, CLUBS]
+def with_summary(scenario: CollectionScenario, *districts: str, as_of: date = date(2024, 2, 9)) -> CollectionScenario:
+    columns = '"REGION","DISTRICT","Paid Clubs"\r\n'
+    rows = "".join(f'"01","{district} ","3"\r\n' for district in districts)
+    content = f"{columns}{rows}Month of Jan, As of 02/09/2024\r\n".encode()
+    scenario.storage.snapshots.put(
+        a_snapshot(district=SUMMARY, as_of=as_of, reports={ReportName.SUMMARY: a_report(content, len(districts))})
+    )
+    return scenario
+
+
+@pytest.mark.parametrize("listed", [("02", "F"), ()])
+def test_a_report_without_rows_is_not_published_if_the_summary_lacks_its_district(listed: tuple[str, ...]) -> None:
+    scenario = with_summary(CollectionScenario(), *listed).respond_with(NoRows("No rows."))
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
+    assert scenario.requested_reports == [CLUBS]
+    assert set(scenario.storage.snapshots.rows) == {(DAY, SUMMARY)}
+
+
+@pytest.mark.parametrize("listed", [("1", "02"), None])
+def test_a_report_without_rows_is_a_failure_if_the_summary_has_its_district_or_is_unknown(
+    listed: tuple[str, ...] | None,
+) -> None:
+    """R5.4"""
+    scenario = CollectionScenario() if listed is None else with_summary(CollectionScenario(), *listed)
+    scenario.respond_with(*[NoRows("No rows.")] * ATTEMPTS)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NO_ROWS", "No rows.", ATTEMPTS, is_retryable=True)
+
+
+def test_the_summary_of_another_edition_does_not_decide_whether_a_district_is_published() -> None:
+    scenario = with_summary(CollectionScenario(), "02", as_of=date(2024, 2, 8)).respond_with(
+        *[NoRows("No rows.")] * ATTEMPTS
+    )
+    assert scenario.do().kind is OutcomeKind.FAILED
+
+
+def test_a_date_whose_summary_stays_empty_is_not_published() -> None:
+    scenario = CollectionScenario().respond_with(NoRows("No rows."))
+    scenario.dashboard.answers[ReportName.SUMMARY, SUMMARY] += [NoRows("None."), NoRows("None.")]
+    summary = WorkItem(DAY, SUMMARY)
+    assert scenario.do(summary) == Outcome(summary, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "None.", 2)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
     assert scenario.storage.snapshots.rows == {}
 
 

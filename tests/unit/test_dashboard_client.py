@@ -30,8 +30,10 @@ from backfill.domain import Edition, ProgramYear, ReportName
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
+    DeadlineExceeded,
     HtmlPage,
     NotCsv,
+    NotSent,
     Overloaded,
     ServerError,
     Throttled,
@@ -253,9 +255,15 @@ def test_a_5xx_status_is_a_retryable_error(status: int) -> None:
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 403, 404, 410])
 def test_an_unexpected_status_is_refused(status: int) -> None:
     error = error_of_response(status=status)
-    assert (type(error), error.is_retryable) == (UnexpectedStatus, False)
+    assert (type(error), error.is_retryable, error.status) == (UnexpectedStatus, True, status)
     assert f'"{status} ' in error.message
     assert "BACKFILL_DASHBOARD_URL" in error.message
+
+
+@pytest.mark.parametrize("status", [408, 421, 425])
+def test_a_status_that_concerns_the_connection_is_transient(status: int) -> None:
+    error = error_of_response(status=status)
+    assert (type(error), error.is_retryable, error.status) == (TransientDashboardError, True, status)
 
 
 @pytest.mark.parametrize("location", ["/error.aspx", "/Error.aspx?aspxerrorpath=/x", f"{BASE}/error.aspx"])
@@ -279,12 +287,12 @@ def test_any_other_redirect_is_not_followed_and_its_location_is_named(location: 
         (429, "120", timedelta(seconds=120)),
         (503, "120", timedelta(seconds=120)),
         (429, " 1.5 ", timedelta(seconds=1.5)),
-        (429, "0", timedelta()),
-        (429, "-7", timedelta()),
+        (429, "0", None),
+        (429, "-7", None),
         (429, "9" * 400, timedelta(days=1)),
         (429, "Sun, 01 Nov 2026 12:00:30 GMT", timedelta(seconds=30)),
         (429, "Sun, 01 Nov 2026 12:00:30 -0000", timedelta(seconds=30)),
-        (429, "Sat, 31 Oct 2026 12:00:00 GMT", timedelta()),
+        (429, "Sat, 31 Oct 2026 12:00:00 GMT", None),
         (429, "Sun, 01 Nov 9999 12:00:00 GMT", timedelta(days=1)),
         (429, "nan", None),
         (429, "soon", None),
@@ -366,7 +374,8 @@ def test_the_error_of_an_invalid_address_names_the_setting(base_url: str) -> Non
         (requests.exceptions.ChunkedEncodingError(IncompleteRead(b"", 10)), Truncated, True),
         (requests.exceptions.SSLError("certificate verify failed"), ConnectionFailed, True),
         (requests.exceptions.ProxyError(), ConnectionFailed, True),
-        (requests.exceptions.InvalidHeader("no header"), DashboardError, False),
+        (requests.exceptions.InvalidHeader("two lengths"), ConnectionFailed, True),
+        (requests.exceptions.UnrewindableBodyError(), NotSent, False),
     ],
 )
 def test_every_error_of_the_http_library_is_translated(
@@ -586,7 +595,7 @@ def test_a_body_that_arrives_too_slowly_times_out() -> None:
 
     began = time.monotonic()
     error = failure_of(trickle, read_timeout=5, deadline=0.3)
-    assert type(error) is TimedOut
+    assert type(error) is DeadlineExceeded
     assert "too slowly" in error.message
     assert time.monotonic() - began < 5
 

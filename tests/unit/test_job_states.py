@@ -41,6 +41,7 @@ ACTIONS: dict[str, Action] = {
     "cancel": lambda job, now: job.cancel_requested(now),
     "pause": lambda job, now: job.pause_requested(now),
     "resume": lambda job, now: job.resume_requested(now),
+    "try now": lambda job, now: job.hold_ended(now),
     "lower the limits": lambda job, _: job.limits_lowered(limits_of(max_requests_per_minute=1)),
     "displace": lambda job, now: job.displaced(now) or job,
     "claim": lambda job, now: job.claimed("another", now),

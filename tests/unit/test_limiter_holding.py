@@ -260,6 +260,141 @@ def test_an_unresolved_item_lets_other_items_send_requests_if_the_longest_delay_
     assert dashboard.ended == {"A": "GIVEN_UP after 5"}
 
 
+# Long responses.
+
+
+def test_a_wait_for_long_responses_is_reported_with_its_duration() -> None:
+    limiter = limiter_of(MemoryStorage())
+    ends = clock.event()
+
+    def request() -> None:
+        with limiter.request():
+            ends.wait()
+
+    threads = [clock.thread(request, f"item-{number}") for number in range(4)]
+    for thread in threads:
+        thread.start()
+    clock.sleep(4)
+    assert limiter.report().reason == "The dashboard responds; the rate is 6,000 requests a minute."
+    clock.sleep(36)
+    report = limiter.report()
+    assert report.reason == "Waiting for 3 responses, the oldest for 40 s."
+    assert (report.state, report.waits_for, limiter.is_holding) == (LimiterState.RUNNING, WaitReason.RESPONSES, False)
+    ends.set()
+    for thread in threads:
+        thread.join()
+    assert limiter.report().waits_for is None
+
+
+def test_a_long_response_is_not_reported_while_other_requests_can_start() -> None:
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, min_delay_ms=3000, max_delay_ms=3000))
+    ends = clock.event()
+
+    def request() -> None:
+        with limiter.request():
+            ends.wait()
+
+    threads = [clock.thread(request, f"item-{number}") for number in range(3)]
+    for thread in threads:
+        thread.start()
+    clock.sleep(5.5)  # two requests are in flight, and the third starts at 6 s
+    assert limiter.report().waits_for is not WaitReason.RESPONSES
+    clock.sleep(1)
+    assert limiter.report().reason.startswith("Waiting for 3 responses, the oldest for ")
+    ends.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_long_probe_of_an_outage_is_reported_instead_of_the_time_of_the_next_one() -> None:
+    limiter = limiter_of(MemoryStorage())
+    with limiter.item("A"), limiter.item("B"):
+        for item in "ABABA":
+            with suppress(ServerError), limiter.request(item):
+                raise ServerError("It answered 500.")
+        assert "The next request is sent at " in limiter.report().reason
+        with limiter.request("A"):
+            clock.sleep(30)
+            report = limiter.report()
+    assert report.waits_for is WaitReason.DOWN
+    assert "It answered 500. Waiting for 1 response for 30 s. This does not count" in report.reason
+
+
+# Waits that an operator ends.
+
+
+def test_the_message_of_a_requested_pause_names_its_end() -> None:
+    limiter = limiter_of(MemoryStorage())
+    until = clock.now() + timedelta(hours=24)
+    fail(limiter, Throttled('The dashboard answered "429".', retry_at=until))
+    report = limiter.report()
+    assert report.reason == f'The dashboard answered "429". No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC.'
+    assert report.waits_for is WaitReason.ASKED_TO_WAIT
+
+
+def test_a_pause_that_an_operator_ends_is_over_for_every_process() -> None:
+    storage = MemoryStorage()
+    limiter, began = limiter_of(storage), clock.monotonic()
+    fail(limiter, Throttled("429", retry_at=clock.now() + timedelta(hours=24)))
+    dashboard = SimulatedDashboard(limiter, "AB")
+    dashboard.begin()
+    clock.sleep(60)
+    assert dashboard.ended == {}
+    limiter.end_hold()
+    dashboard.join(5)
+    assert set(dashboard.ended.values()) == {"done after 0"}
+    other = limiter_of(storage, max_wait=5)
+    with other.request():
+        pass
+    assert clock.monotonic() - began < 70
+
+
+def test_an_outage_is_probed_at_once_if_an_operator_ends_the_wait() -> None:
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=300_000, backoff_multiplier=10))
+    dashboard = SimulatedDashboard(limiter, "ABC")
+    dashboard.is_down = True
+    dashboard.begin()
+    assert clock.eventually(lambda: len(dashboard.failed_at) >= 9, within=1000)
+    dashboard.is_down = False
+    clock.sleep(1)
+    limiter.end_hold()
+    dashboard.join(5)
+    assert set(dashboard.ended.values()) == {"done after 0"}
+
+
+def test_the_wait_after_a_local_problem_and_for_a_dependency_can_be_ended() -> None:
+    limiter = limiter_of(MemoryStorage(), replace(LIMITS, min_delay_ms=60_000, max_delay_ms=300_000))
+    ended = []
+
+    def wait() -> None:
+        ended.append(limiter.hold_for(WaitReason.ROBOTS, "robots.txt does not allow it.", 86_400))
+        limiter.resume()
+        with limiter.request():
+            pass
+
+    fail(limiter, LocalProblem("DNS does not resolve it."))
+    thread = clock.thread(wait, "waits")
+    thread.start()
+    clock.sleep(1)
+    limiter.end_hold()
+    thread.join(10)
+    assert ended == [True]
+    assert limiter.hold_for(WaitReason.ROBOTS, "robots.txt does not allow it.", 1) is False
+
+
+def test_a_hold_that_was_ended_before_a_takeover_stays_ended_and_a_later_one_stays() -> None:
+    storage = MemoryStorage()
+    limiter_of(storage).hold(clock.now() + timedelta(hours=24), "429")
+    ended_at = clock.now() + timedelta(seconds=1)
+    clock.sleep(2)
+    limiter_of(storage).end_earlier_hold(ended_at)
+    assert storage.control.update_schedule(lambda schedule: schedule).hold(clock.now()) is None
+    until = clock.now() + timedelta(hours=24)
+    limiter_of(storage).hold(until, "429")
+    limiter_of(storage).end_earlier_hold(ended_at)
+    assert storage.control.update_schedule(lambda schedule: schedule).hold(clock.now()) == until
+
+
 # The reduced rate.
 
 
@@ -288,6 +423,29 @@ def test_an_outage_reduces_the_rate_only_once() -> None:
                 raise Overloaded("503")
     assert limiter.report().down_since is not None
     assert limiter.report().pace == pytest.approx(full / 2, rel=0.05)
+
+
+def test_an_item_that_alone_is_throttled_until_it_fails_does_not_keep_the_rate_reduced() -> None:
+    """The rate of all processes is restored, unless another response halved it since."""
+    storage = MemoryStorage()
+    limiter, other = limiter_of(storage), limiter_of(storage)
+    full = limiter.report().pace
+    assert full is not None
+    for is_halved_since in (False, True):
+        with limiter.item("A"), limiter.item("B"):
+            for _ in range(ATTEMPTS):
+                with suppress(Throttled), limiter.request("A"):
+                    raise Throttled("429")
+                with limiter.request("B"):
+                    pass
+            with pytest.raises(GivenUp), limiter.request("A"):
+                pass
+            assert limiter.report().pace == pytest.approx(full / 2, rel=0.1)
+            if is_halved_since:
+                fail(limiter, Throttled("429"))
+        with other.request():
+            pass
+        assert other.report().pace == pytest.approx(full / 4 if is_halved_since else full, rel=0.1)
 
 
 def test_other_errors_do_not_reduce_the_rate() -> None:

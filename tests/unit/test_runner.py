@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -523,3 +524,46 @@ def test_the_limiter_status_is_stored_with_the_progress() -> None:
     run.change(lambda job: job.cancel_requested(clock.now()))
     assert run.ended(3).status is Status.CANCELLED
     assert run.job.progress.limiter.state is LimiterState.IDLE
+
+
+# Waits that an operator ends.
+
+
+def held_run(storage: MemoryStorage | None = None) -> Run:
+    """A run whose items need a request each, during a hold of 24 hours."""
+    limiters: list[Limiter] = []
+
+    def do(item: WorkItem) -> Outcome:
+        with limiters[0].request(item.key, is_first=True):
+            return an_outcome(item, at=clock.now())
+
+    run = Run(a_plan(1), FakeExecution(do), storage=storage)
+    limiters.append(run.limiter)
+    return run
+
+
+def test_a_runner_ends_the_wait_within_a_second_of_the_request() -> None:
+    run = held_run()
+    run.limiter.hold(clock.now() + timedelta(hours=24), "429")
+    run.begun()
+    assert clock.eventually(lambda: run.job.can_end_hold, within=20)
+    asked_at = run.change(lambda job: job.hold_ended(clock.now()))
+    job = run.ended()
+    assert (job.status, job.progress.processed) == (Status.COMPLETED, 3)
+    assert run.execution.started
+    assert clock.monotonic() - asked_at < 2
+
+
+def test_a_wait_that_was_ended_just_before_a_kill_is_over_for_the_next_runner() -> None:
+    """The request is stored with the job; the process dies before it changes the request schedule."""
+    first = held_run()
+    first.limiter.hold(clock.now() + timedelta(hours=24), "429")
+    first.begun()
+    assert clock.eventually(lambda: first.job.can_end_hold, within=20)
+    first.stop.set()
+    first._thread.join(5)
+    clock.sleep(1)
+    ended = replace(first.job.webhook_events, hold_ended_at=clock.now())
+    first.change(lambda job: replace(job, webhook_events=ended))
+    next_run = held_run(first.storage).begun()
+    assert next_run.ended().progress.processed == 3

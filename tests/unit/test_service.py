@@ -11,15 +11,18 @@ from uuid import uuid4
 import pytest
 
 from backfill.domain import (
+    ENDED_BY_OPERATORS,
     FIRST_DAY,
     SUMMARY,
     Actor,
+    AuditAction,
     Cadence,
     Channel,
     Job,
     JobFilter,
     JobRequest,
     JobType,
+    LimiterReport,
     OutcomeFilter,
     OutcomeKind,
     Plan,
@@ -30,6 +33,7 @@ from backfill.domain import (
     SkipReason,
     SnapshotFilter,
     Status,
+    WaitReason,
     WorkItem,
     parsed_job_type,
 )
@@ -618,14 +622,50 @@ def test_a_pending_job_can_be_paused_and_resumed_and_its_limits_lowered() -> Non
         lambda service: service.cancel(uuid4(), by=ANN),
         lambda service: service.pause(uuid4(), by=ANN),
         lambda service: service.resume(uuid4(), by=ANN),
+        lambda service: service.try_now(uuid4(), by=ANN),
         lambda service: service.lower_limits(uuid4(), {}, by=ANN),
         lambda service: service.items(uuid4(), OutcomeFilter(), limit=1, offset=0),
     ],
-    ids=["job", "cancel", "pause", "resume", "lower", "items"],
+    ids=["job", "cancel", "pause", "resume", "try-now", "lower", "items"],
 )
 def test_an_unknown_job_is_not_found(command: Callable[[Service], object]) -> None:
     with pytest.raises(JobNotFound, match="There is no job"):
         command(Service())
+
+
+# Ending a wait.
+
+
+def held(service: Service, waits_for: WaitReason | None = WaitReason.ASKED_TO_WAIT) -> Job:
+    until = NOW + timedelta(hours=24)
+    service.storage.control.update_schedule(lambda schedule: schedule.held(until, "429", NOW))
+    limiter = LimiterReport(waits_for=waits_for, waiting_until=until, reason="It asks to wait.")
+    return service.memory.jobs.put_in(a_running_job(progress=Progress(total_items=6, limiter=limiter)))
+
+
+@pytest.mark.parametrize("waits_for", sorted(ENDED_BY_OPERATORS))
+def test_an_ended_wait_is_stored_with_its_audit_entry_and_ends_the_hold_of_all_processes(waits_for: WaitReason) -> None:
+    service = Service()
+    job = held(service, waits_for)
+    assert service.try_now(job.id, by=BOB).webhook_events.hold_ended_at == NOW
+    (entry,) = service.audit(job.id, limit=5, offset=0).rows
+    assert (entry.action, entry.actor, entry.changes) == (
+        AuditAction.TRIED_NOW,
+        BOB,
+        {"waitingUntil": ((NOW + timedelta(hours=24)).isoformat(), None)},
+    )
+    assert service.storage.control.update_schedule(lambda schedule: schedule).hold(NOW) is None
+    assert service.wakes
+
+
+@pytest.mark.parametrize("waits_for", [None, *sorted(set(WaitReason) - ENDED_BY_OPERATORS)])
+def test_a_job_without_a_wait_that_can_be_ended_is_refused_with_what_it_does(waits_for: WaitReason | None) -> None:
+    service = Service()
+    job = held(service, waits_for)
+    with pytest.raises(InvalidJobState, match=r"is running and has no wait that can be ended\. It asks to wait\."):
+        service.try_now(job.id, by=BOB)
+    assert service.audit(job.id, limit=5, offset=0).rows == []
+    assert service.storage.control.update_schedule(lambda schedule: schedule).hold(NOW) is not None
 
 
 # Queries and pruning.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -192,6 +196,31 @@ def test_a_receiver_without_a_response_times_out_and_is_retried(
     scenario.clock.sleep(15)
     scenario.dispatcher.deliver_due()
     assert scenario.event(job).due_at is None
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 204 O", b"HTTP/1.1 204 No Content\r\nX: a"])
+def test_a_receiver_that_responds_slowly_is_given_up_at_the_deadline(
+    scenario: WebhookScenario, sent: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(webhooks, "_DEADLINE", 0.3)
+    job = scenario.ended()
+
+    def respond() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(sent)
+            while True:
+                time.sleep(0.1)
+                connection.sendall(sent[-1:])
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        threading.Thread(target=respond, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        began = time.monotonic()
+        WebhookDispatcher(scenario.storage, url, key_of(SECRET), clock=scenario.clock).deliver_due()
+    assert time.monotonic() - began < 5
+    assert caplog.messages[-1:] == [f"Job {job.id}: job.ended was not delivered: no response in time."]
+    assert scenario.event(job).attempts == 1
 
 
 def test_a_delivery_is_given_up_after_a_day(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from backfill.dashboard.client import DashboardClient
@@ -31,12 +31,15 @@ from backfill.errors import (
     GivenUp,
     LocalProblem,
     NoRows,
+    NotPublished,
+    NotSent,
     StorageUnavailable,
     Throttled,
     WrongReport,
 )
 from backfill.job_types.base import Execution
 from backfill.job_types.collection.editions import Editions
+from backfill.job_types.collection.publication import Publication
 from backfill.job_types.collection.robots import Robots
 from backfill.job_types.collection.shared_reports import SharedReports
 from backfill.rate_limit import ATTEMPTS, Limiter
@@ -45,7 +48,7 @@ from backfill.storage import Fence, Storage
 logger = logging.getLogger(__name__)
 
 _EMPTY_RESPONSES = 2
-"""After this many responses without rows, a report that the calendar lists counts as not published."""
+"""After this many summaries without rows, a date that the calendar lists counts as not published."""
 
 _WRONG_RESPONSES = 2
 """After this many wrong responses the calendar is read again."""
@@ -78,7 +81,9 @@ class CollectionExecution(Execution):
         self._job, self._fence, self._limiter, self._editions = job, fence, limiter, editions
         self._client, self._storage, self._now = client, storage, now
         self._shared = SharedReports(job, storage)
-        self._last_request: ReportRequest | None = None
+        self._publication = Publication(storage)
+        self._last_requests: dict[ReportName, ReportRequest] = {}
+        """The last successful request of each report."""
 
     def concurrency(self, limits: RateLimits) -> int:
         return limits.max_concurrent
@@ -144,27 +149,25 @@ class CollectionExecution(Execution):
             request = ReportRequest(report=missing[0], district=item.district, edition=edition)
             self._wait_for_robots(request)
             try:
-                with self._limiter.request(item.key, is_first=not reports) as is_probe:
+                with self._limiter.request(item.key, request.report, is_first=not reports) as is_probe:
                     if is_probe:
-                        self._send_probe(day, edition)
+                        self._send_probe(day, request)
                     else:
                         mark = self._editions.mark()
-                        reports[request.report] = self._client.report(request)
+                        reports[request.report] = self._requested(request, item)
                         self._editions.answered(edition, mark)
-                        self._last_request = request
-            except GivenUp as exc:
-                raise self._failed(item, failure or exc, self._limiter.failures(item.key)) from exc
+                        self._last_requests[request.report] = request
+            except (GivenUp, NotSent) as exc:
+                raise self._given_up(item, edition, failure or exc, is_first=not reports) from exc
             except LocalProblem:
                 continue  # nothing was sent: the limiter waits, and the attempt does not count against the item
             except DashboardError as exc:
                 failure = exc
                 if isinstance(exc, Throttled) and exc.retry_at is not None:
-                    continue  # the dashboard asked for a pause: this does not count against the item
-                empty_responses += isinstance(exc, NoRows)
-                if empty_responses >= _EMPTY_RESPONSES and not reports:
+                    continue  # every request waits until then
+                empty_responses += isinstance(exc, NotPublished)
+                if empty_responses and not reports and self._is_unpublished(item, edition, empty_responses):
                     raise self._not_published(item, exc.message) from exc
-                if not exc.is_retryable:
-                    raise self._failed(item, exc, self._limiter.failures(item.key)) from exc
                 if isinstance(exc, WrongReport):
                     wrong_responses += 1
                     last_wrong = self._editions.mark()
@@ -177,9 +180,26 @@ class CollectionExecution(Execution):
                     reports.clear()
         return edition
 
+    def _requested(self, request: ReportRequest, item: WorkItem) -> Report:
+        """Raises NotPublished if a report has no rows because the dashboard has no figures for the item."""
+        try:
+            return self._client.report(request)
+        except NoRows as exc:
+            if item.district == SUMMARY or self._publication.lacks(item, request.edition):
+                raise NotPublished(exc.message) from exc
+            raise
+
+    def _is_unpublished(self, item: WorkItem, edition: Edition, empty_responses: int) -> bool:
+        if item.district != SUMMARY:
+            return self._publication.lacks(item, edition)
+        if empty_responses < _EMPTY_RESPONSES:
+            return False
+        self._publication.note_empty_summary(item.date)
+        return True
+
     def _wait_for_robots(self, request: ReportRequest) -> None:
         if self._robots is not None:
-            self._robots.wait(self._limiter, request.path_and_query)
+            self._robots.wait(self._client, self._limiter, request.path_and_query)
 
     def _edition_after(
         self, exc: WrongReport, day: PlannedDay, item: WorkItem, edition: Edition, last_wrong: int
@@ -200,28 +220,40 @@ class CollectionExecution(Execution):
             logger.info("The calendar has changed; item %s is fetched as %s.", item.key, found)
         return found
 
-    def _send_probe(self, day: PlannedDay, edition: Edition) -> None:
-        """Request what was available before: the last report, a stored report of this day, or the calendar page."""
-        if self._last_request is None:
-            stored = (
-                held.districts for held in self._storage.snapshots.editions(day.date, day.date) if held.covers(edition)
-            )
-            for district in sorted(frozenset().union(*stored).intersection(day.districts), key=district_order):
-                self._last_request = ReportRequest(report=reports_of(district)[0], district=district, edition=edition)
-        if self._last_request is None:
-            district = self._existing_district(day, edition)
-            self._client.calendar_page(edition.month_end, district=district, is_archived=edition.is_archived)
-        else:
-            self._client.report(self._last_request)
+    def _send_probe(self, day: PlannedDay, wanted: ReportRequest) -> None:
+        """Request what was available before, of the same report.
 
-    def _existing_district(self, day: PlannedDay, edition: Edition) -> str:
-        """A district of the edition's program year: one of the planned day, otherwise one of the stored calendar."""
-        months = self._storage.calendars.months(edition.month_end, edition.month_end)
-        known = (*day.districts, *(district for month in months for district in month.districts))
-        return next((district for district in known if district != SUMMARY), "F")
+        This is the last one of this job, otherwise that of a district that is stored for this day, otherwise that of
+        another district. For a summary, the last resort is the calendar page.
+        """
+        known = self._last_requests.get(wanted.report)
+        if known is None:
+            edition = wanted.edition
+            others = (d for d in self._existing_districts(day, edition) if d != wanted.district)
+            if wanted.report is ReportName.SUMMARY or (other := next(others, None)) is None:
+                district = next(iter(self._existing_districts(day, edition)), "F")
+                self._client.calendar_page(edition.month_end, district=district, is_archived=edition.is_archived)
+                return
+            known = ReportRequest(report=wanted.report, district=other, edition=edition)
+        self._client.report(known)
 
-    def _failed(self, item: WorkItem, failure: BackfillError, attempts: int) -> _Unsuccessful:
-        kind, at = OutcomeKind.FAILED, self._now()
+    def _existing_districts(self, day: PlannedDay, edition: Edition) -> Iterator[str]:
+        """Districts of the edition's program year: stored ones of this day, planned ones, those of the calendar."""
+        for held in self._storage.snapshots.editions(day.date, day.date):
+            if held.covers(edition):
+                yield from sorted(held.districts.difference({SUMMARY}), key=district_order)
+        yield from (district for district in day.districts if district != SUMMARY)
+        for month in self._storage.calendars.months(edition.month_end, edition.month_end):
+            yield from month.districts
+
+    def _given_up(self, item: WorkItem, edition: Edition, failure: BackfillError, *, is_first: bool) -> _Unsuccessful:
+        """`is_first`: no report of the item was fetched."""
+        if isinstance(failure, NoRows) and is_first and self._publication.lacks(item, edition):
+            return self._not_published(item, failure.message)
+        return self._failed(item, failure)
+
+    def _failed(self, item: WorkItem, failure: BackfillError) -> _Unsuccessful:
+        kind, at, attempts = OutcomeKind.FAILED, self._now(), max(self._limiter.attempts(item.key), 1)
         outcome = Outcome(item, kind, at, failure.code, failure.message, attempts, failure.is_retryable)
         excerpt = failure.excerpt if isinstance(failure, DashboardError) else ""
         return _Unsuccessful(outcome._replace(excerpt=excerpt))

@@ -17,8 +17,9 @@ from backfill.errors import (
     DisallowedByRobots,
     HtmlPage,
     LocalProblem,
-    RefusedAnswer,
     RobotsUnavailable,
+    TooLarge,
+    UnexpectedStatus,
 )
 from backfill.rate_limit import Limiter
 
@@ -44,38 +45,44 @@ class Robots:
 
         Raises DisallowedByRobots, and RobotsUnavailable or LocalProblem if robots.txt cannot be read.
         """
-        self._check(limiter, path, max_wait=_PREVIEW_WAITS)
+        self._check(self._client, limiter, path, max_wait=_PREVIEW_WAITS)
 
-    def wait(self, limiter: Limiter, path: str) -> None:
-        """Wait until a path may be requested. Raises Stopped."""
+    def wait(self, client: DashboardClient, limiter: Limiter, path: str) -> None:
+        """Wait until a path may be requested. Raises Stopped.
+
+        `client` is that of the job, so that a request of robots.txt is aborted with the job.
+        """
         is_held = False
         while True:
             try:
-                self._check(limiter, path, max_wait=math.inf)
+                self._check(client, limiter, path, max_wait=math.inf)
             except LocalProblem:
                 limiter.resume()  # the limiter waits before the next attempt and reports why
                 is_held = False
             except DisallowedByRobots as exc:
-                limiter.hold_for(
-                    WaitReason.ROBOTS,
-                    f"{exc.message} This does not count against any item.",
-                    self._seconds_to_next_read(),
-                )
+                sentence = f"{exc.message} This does not count against any item."
+                if limiter.hold_for(WaitReason.ROBOTS, sentence, self._seconds_to_next_read()):
+                    self._forget()
                 is_held = True
             except RobotsUnavailable as exc:
                 sentence = (
                     f"The dashboard counts as down. {exc.message} The job retries and then continues automatically. "
                     "This does not count against any item."
                 )
-                limiter.hold_for(WaitReason.DOWN, sentence, self._seconds_to_retry())
+                if limiter.hold_for(WaitReason.DOWN, sentence, self._seconds_to_retry()):
+                    self._forget()
                 is_held = True
             else:
                 if is_held:
                     limiter.resume()
                 return
 
-    def _check(self, limiter: Limiter, path: str, max_wait: float) -> None:
-        rules = self._current() or self._fetched(limiter, max_wait)
+    def _forget(self) -> None:
+        """Read the file again before the next request: an operator does not want to wait."""
+        self._read = self._unavailable = None
+
+    def _check(self, client: DashboardClient, limiter: Limiter, path: str, max_wait: float) -> None:
+        rules = self._current() or self._fetched(client, limiter, max_wait)
         limiter.set_crawl_delay(rules.crawl_delay)
         if not rules.allows(path):
             _, read_at = self._read or (rules, self._now())
@@ -92,7 +99,7 @@ class Robots:
         # abs(): a clock that was set back must not keep old rules for longer than a day.
         return rules if abs(self._now() - read_at) < MAX_AGE else None
 
-    def _fetched(self, limiter: Limiter, max_wait: float) -> RobotRules:
+    def _fetched(self, client: DashboardClient, limiter: Limiter, max_wait: float) -> RobotRules:
         """Read robots.txt. One thread reads while the others wait."""
         ends = time.monotonic() + max_wait
         while not (is_reader := self._reading.acquire(timeout=0.5)) and time.monotonic() < ends:
@@ -102,18 +109,18 @@ class Robots:
                 return rules
             if self._unavailable is not None and max_wait == math.inf and self._seconds_to_retry() > 0:
                 raise RobotsUnavailable(self._unavailable[0])  # another thread has just tried
-            rules = self._request(limiter)
+            rules = self._request(client, limiter)
             self._read, self._unavailable, self._failures = (rules, self._now()), None, 0
             return rules
         finally:
             if is_reader:
                 self._reading.release()
 
-    def _request(self, limiter: Limiter) -> RobotRules:
+    def _request(self, client: DashboardClient, limiter: Limiter) -> RobotRules:
         try:
-            with limiter.request(is_first=True):
-                return self._client.robot_rules()
-        except (RefusedAnswer, HtmlPage):
+            with limiter.request(report="robots.txt", is_first=True):
+                return client.robot_rules()
+        except (UnexpectedStatus, TooLarge, HtmlPage):
             return NO_RULES  # a missing file allows everything
         except LocalProblem:
             raise

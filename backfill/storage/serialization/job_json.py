@@ -43,6 +43,7 @@ def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
         "ended": _event_to_json(webhook_events.ended),
         "held": _event_to_json(webhook_events.held),
         "heldSince": _text(webhook_events.held_since),
+        "holdEndedAt": _text(webhook_events.hold_ended_at),
     }
 
 
@@ -52,6 +53,7 @@ def webhook_events_from_json(value: Mapping[str, Any]) -> WebhookEvents:
         ended=_event_from_json(value.get("ended")),
         held=_event_from_json(value.get("held")),
         held_since=_instant(value.get("heldSince")),
+        hold_ended_at=_instant(value.get("holdEndedAt")),
     )
 
 
@@ -134,6 +136,7 @@ def crash_isolation_from_json(value: Mapping[str, Any]) -> CrashIsolation:
 def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the counts, which lists of jobs need, and the detail, which only the page of a job needs."""
     limiter = progress.limiter
+    waits_for_responses = limiter.waits_for is WaitReason.RESPONSES
     counts = {
         "total": progress.total_items,
         "expectedSkips": progress.expected_skips,
@@ -149,8 +152,10 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
             "waiting_until": _text(limiter.waiting_until),
             "down_since": _text(limiter.down_since),
             "reason": storable(limiter.reason),
-            "waits_for": str(limiter.waits_for) if limiter.waits_for else None,
+            "waits_for": str(limiter.waits_for) if limiter.waits_for and not waits_for_responses else None,
         },
+        # A field of its own: version 0.1 cannot read a job with an unknown reason.
+        "waitsForResponses": waits_for_responses,
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
         "course": _throughput_to_json(progress.throughput),
@@ -192,7 +197,7 @@ def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
 
 
 def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Progress:
-    waits_for = counts["limiter"].get("waits_for")
+    waits_for = WaitReason.RESPONSES if counts.get("waitsForResponses") else counts["limiter"].get("waits_for")
     limiter = {
         **counts["limiter"],
         "state": LimiterState(counts["limiter"]["state"]),
