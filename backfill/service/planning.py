@@ -158,12 +158,12 @@ class Planner:
 
 
 def _number(value: float) -> float:
-    """A limit without a decimal point, if it is a whole number."""
+    """Return a whole number as an int, so that it is rendered without a decimal point."""
     return int(value) if value == int(value) else value
 
 
 def _plan_changed(plan_id: str, now: Preview) -> PlanChanged:
-    """The error for a start whose plan id is not that of the plan. Raises InvalidRequest if it is no plan id."""
+    """Build the error for a start whose plan differs from its plan id. Raises InvalidRequest for an invalid id."""
     found = _PLAN_ID.fullmatch(plan_id)
     if found is None:
         raise InvalidRequest({"planId": ["planId is not that of a preview; preview again and use its planId."]})

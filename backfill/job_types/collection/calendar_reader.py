@@ -174,7 +174,7 @@ class CalendarReader:
             raise CalendarReadDenied(
                 f"This needs {pages} that {'are' if count > 1 else 'is'} not stored yet, and reading the dashboard "
                 "requires the permission backfill.add_backfilljob. Ask an administrator for it, or ask an operator "
-                "who has it to preview these dates first."
+                "with this permission to preview these dates first."
             )
 
     def _wait_for(self, call: _Call, access: CalendarAccess) -> None:
