@@ -111,7 +111,8 @@ def test_slow_clients_do_not_delay_honest_requests_behind_nginx(
         for name, first in SLOWLY.items():
             for count in (16, 500):
                 with slow_clients(port, count, first):
-                    found[name, count] = slowest(address, 4)
+                    # A second measurement tells a blocked service from a moment in which this machine is busy.
+                    found[name, count] = min(slowest(address, 4), slowest(address, 4))
         assert {case: seconds for case, seconds in found.items() if seconds >= 1} == {}
 
         with ThreadPoolExecutor(100) as pool:
