@@ -198,6 +198,8 @@ class Job:
                 "The limits of a running job can only be lowered (fewer requests, longer delays); "
                 "set higher ones for the next job."
             )
+        if limits == self.config.rate_limits:
+            return self
         initial = self.config.initial_limits or self.config.rate_limits
         return replace(self, config=replace(self.config, rate_limits=limits, initial_limits=initial))
 

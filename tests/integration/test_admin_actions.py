@@ -54,7 +54,7 @@ def test_unsaved_limits_apply_to_the_job_that_is_started_with_them(
     starter = operator_for("view_backfilljob", "add_backfilljob")
     response = starter.post(f"{SECTION}preview/", unsaved, headers=HTMX)
     assert response.status_code == 422
-    assert "Ask an administrator for “Can change rate limit config”." in text_of(response)
+    assert "Ask an administrator for “Backfill | rate limits | Can change rate limits”." in text_of(response)
 
 
 def test_the_settings_of_any_job_can_be_copied_into_the_start_form(
