@@ -76,11 +76,11 @@ check: $(DEV)  ## Check style, types, import contracts, unit tests and SQLite st
 check-tests: $(DEV)
 	$(BIN)/pytest -q -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)"
 
-chromium:  ## Install the browser of the browser tests (on Debian, as root)
-	@command -v chromium >/dev/null \
+chromium:  ## Install the browser and nginx for the tests (on Debian, as root)
+	@{ command -v chromium && PATH="$$PATH:/usr/sbin" command -v nginx; } >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium >/dev/null; } \
-		|| echo "Chromium is missing, so the browser tests are skipped. On Debian: apt-get install chromium"
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium nginx-light >/dev/null; } \
+		|| echo "Chromium or nginx is missing, so their tests are skipped. On Debian: apt-get install chromium nginx-light"
 
 screenshots: $(DEV) chromium  ## Update the pictures of the documentation from the sample world
 	$(BIN)/python -m tests.screenshots

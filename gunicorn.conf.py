@@ -1,15 +1,33 @@
-"""Starts the worker in each process of gunicorn after the fork, with and without --preload.
+"""The configuration of gunicorn, which reads this file if it is started in this folder. Its options override the file.
 
-gunicorn reads this file if it is started in this folder. A configuration of your own needs the same two statements.
+A configuration of your own needs at least the environment variable and `post_worker_init`, which start the worker of
+jobs in each process after the fork, with and without --preload.
 """
 
 import os
 
-# A variable and no import: the main process of gunicorn must not load code that `kill -HUP` is to load again.
+# An environment variable instead of an import: code that the main process imports is not reloaded by `kill -HUP`.
 os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
 
+# A slow client occupies a thread until its request is complete, so there are more threads than requests that run at the
+# same time. deploy/nginx.conf reads requests before it passes them on.
+threads = 8
+timeout = 60  # seconds; a process that does not respond for so long is replaced
+graceful_timeout = 30  # seconds for requests in flight when a process stops
+keepalive = 5  # seconds until an idle connection is closed; nginx reuses connections
 
-def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn passes it
+limit_request_line = 8190  # bytes; longer addresses get 414
+limit_request_fields = 100
+limit_request_field_size = 8190  # bytes; longer headers get 431
+
+# Clients cannot set SCRIPT_NAME and PATH_INFO by headers. gunicorn accepts them from local addresses by default.
+forwarder_headers = ""
+
+control_socket_disable = True  # nothing here uses it, and servers of one user would share its path
+
+
+def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     from backfill.apps import start_worker
 
+    os.environ["BACKFILL_SERVER_THREADS"] = str(worker.cfg.threads)  # at most half of them wait for the calendar
     start_worker()

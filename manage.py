@@ -8,6 +8,13 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
     try:
+        execute()
+    except KeyboardInterrupt:  # while modules are loaded; the commands handle it afterwards
+        raise SystemExit(130) from None
+
+
+def execute() -> None:
+    try:
         from django.core.management import execute_from_command_line
     except ImportError as exc:
         raise SystemExit("Django is not installed. Run `make setup`, then use .venv/bin/python manage.py.") from exc

@@ -11,12 +11,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from backfill.domain import (
+    LIMIT_NAMES,
     Cadence,
     JobRequest,
     JobType,
     RateLimits,
     camel,
     normalised_district,
+    parsed_note,
 )
 from backfill.errors import InvalidRequest
 
@@ -88,14 +90,42 @@ class DomainForm(forms.Form):
         return re.sub("|".join(fields), lambda match: f"“{self.fields[fields[match[0]]].label}”", message)
 
 
-class StartForm(DomainForm):
+class NoteForm(DomainForm):
+    """A note, which may be empty."""
+
+    note = forms.CharField(required=False, label=gettext_lazy("Note"))
+
+    def clean_note(self) -> str:
+        try:
+            return parsed_note(self.cleaned_data["note"])
+        except InvalidRequest as exc:
+            raise forms.ValidationError(_("The note must be one line of at most 500 characters.")) from exc
+
+
+class LimitFields(DomainForm):
+    """Rate limits. An empty field keeps its current value."""
+
+    max_requests_per_minute = forms.IntegerField(required=False, label=gettext_lazy("Requests a minute"))
+    max_concurrent = forms.IntegerField(required=False, label=gettext_lazy("Requests at once"))
+    min_delay_ms = forms.IntegerField(required=False, label=gettext_lazy("Shortest delay"))
+    max_delay_ms = forms.IntegerField(required=False, label=gettext_lazy("Longest delay"))
+    backoff_multiplier = forms.FloatField(required=False, label=gettext_lazy("Backoff factor"))
+
+    def given_limits(self) -> dict[str, float]:
+        values = {name: self.cleaned_data.get(name) for name in LIMIT_NAMES}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class StartForm(LimitFields, NoteForm):
+    """The limits are those that were changed on the page and not saved. They apply to this job only."""
+
     job_type = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in JobType], label=gettext_lazy("Job type"))
     start_date = forms.DateField(required=False, label=gettext_lazy("From"))
     end_date = forms.DateField(required=False, label=gettext_lazy("To"))
     cadence = forms.ChoiceField(choices=[(str(kind), str(kind)) for kind in Cadence], initial=str(Cadence.DAILY))
     districts = DistrictsField(required=False, label=gettext_lazy("Districts"))
     skip_existing = forms.BooleanField(required=False)
-    plan_id = forms.CharField(required=False, max_length=100)
+    plan_id = forms.CharField(required=False, max_length=200)
 
     def request(self) -> JobRequest:
         """The job request. The form must be valid."""
@@ -108,20 +138,14 @@ class StartForm(DomainForm):
             cadence=Cadence(values["cadence"]),
             skip_existing=values["skip_existing"],
             plan_id=values["plan_id"],
+            limit_changes=self.given_limits(),
         )
 
 
-class LimitsForm(DomainForm):
-    """Rate limits. An empty field keeps its current value."""
-
-    max_requests_per_minute = forms.IntegerField(required=False, label=gettext_lazy("Requests a minute"))
-    max_concurrent = forms.IntegerField(required=False, label=gettext_lazy("Requests at once"))
-    min_delay_ms = forms.IntegerField(required=False, label=gettext_lazy("Shortest delay"))
-    max_delay_ms = forms.IntegerField(required=False, label=gettext_lazy("Longest delay"))
-    backoff_multiplier = forms.FloatField(required=False, label=gettext_lazy("Backoff factor"))
+class LimitsForm(LimitFields):
+    """The form of the limits of the next job, and of a running job."""
 
     def changes(self, current: RateLimits) -> dict[str, float]:
         """The limits that differ from `current`."""
         now = current.to_dict()
-        given = {name: value for name, value in self.cleaned_data.items() if value is not None}
-        return {name: value for name, value in given.items() if value != now[name]}
+        return {name: value for name, value in self.given_limits().items() if value != now[name]}

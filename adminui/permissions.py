@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission
 
 VIEW = "backfill.view_backfilljob"
 START = "backfill.add_backfilljob"
 CHANGE = "backfill.change_backfilljob"
 CHANGE_LIMITS = "backfill.change_ratelimitconfig"
-
-LABELS: dict[str, str | Promise] = {
-    VIEW: _("Can view backfill job"),
-    START: _("Can add backfill job"),
-    CHANGE: _("Can change backfill job"),
-    CHANGE_LIMITS: _("Can change rate limit config"),
-}
-"""Names in the permission list of the admin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +39,15 @@ class Permissions:
 
 
 def permission_labels(permissions: Iterable[str]) -> list[str]:
-    return [str(LABELS[permission]) for permission in permissions]
+    """The names in the permission list of the admin, such as `Backfill | backfill job | Can add backfill job`.
+
+    They are read, because a database keeps the names that were current when it was created.
+    """
+    wanted = list(permissions)
+    if not wanted:
+        return []
+    found = Permission.objects.select_related("content_type").filter(
+        content_type__app_label="backfill", codename__in=[name.partition(".")[2] for name in wanted]
+    )
+    labels = {f"{each.content_type.app_label}.{each.codename}": str(each) for each in found}
+    return [labels.get(name, name) for name in wanted]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from django.http import QueryDict
 
@@ -13,16 +14,19 @@ from adminui.forms import parse_districts
 from backfill.domain import (
     Cadence,
     JobFilter,
+    JobOutcome,
     JobType,
     OutcomeFilter,
     OutcomeKind,
     ProgramYear,
     Status,
+    is_one_line,
     parsed_district,
 )
 from backfill.errors import InvalidRequest
 
 LARGEST_PAGE = 100_000
+_LONGEST_TEXT = 200
 
 
 class _Page(Protocol):
@@ -38,10 +42,32 @@ PageT = TypeVar("PageT", bound=_Page)
 
 
 def job_filter(query: QueryDict) -> JobFilter:
+    """The filter of the history. `status` is a status, or an outcome that is no status."""
+    statuses = query.getlist("status")
+    since, until = _day(query, "since"), _day(query, "until")
     return JobFilter(
-        statuses=frozenset(Status(text) for text in query.getlist("status") if text in set(Status)),
+        statuses=frozenset(Status(text) for text in statuses if text in set(Status)),
+        outcomes=frozenset(JobOutcome(text) for text in statuses if text in set(JobOutcome) - set(Status)),
         job_types=frozenset(JobType(text) for text in query.getlist("type") if text in set(JobType)),
+        created_from=datetime.combine(since, time(), UTC) if since else None,
+        created_to=datetime.combine(until, time(), UTC) + timedelta(days=1) if until else None,
+        created_by=_line(query, "by"),
+        text=_line(query, "q"),
     )
+
+
+def _day(query: QueryDict, name: str) -> date | None:
+    """A date on which a job can have been created."""
+    try:
+        day = date.fromisoformat(query.get(name, ""))
+    except ValueError:
+        return None
+    return day if day.year in range(1970, 9000) else None
+
+
+def _line(query: QueryDict, name: str) -> str:
+    text = query.get(name, "").strip()[:_LONGEST_TEXT]
+    return text if is_one_line(text) else ""
 
 
 def page_number(query: QueryDict, name: str = "page") -> int:
@@ -64,7 +90,12 @@ def outcome_filter(query: QueryDict) -> OutcomeFilter:
         wanted = parsed_district(district) if district else None
     except InvalidRequest:
         wanted = None
-    return OutcomeFilter(district=wanted, kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None)
+    code = query.get("code", "")
+    return OutcomeFilter(
+        district=wanted,
+        kind=OutcomeKind(kind) if kind in set(OutcomeKind) else None,
+        codes=frozenset({code} if code else ()),
+    )
 
 
 def shows_all_districts(query: QueryDict) -> bool:
@@ -93,6 +124,14 @@ def start_values(query: QueryDict) -> dict[str, Any]:
     if query.get("skip") in {"0", "1"}:
         values["skip_existing"] = query["skip"] == "1"
     return values
+
+
+def copied_job(query: QueryDict) -> UUID | None:
+    """The job whose settings the start form shows: `?like=ID`."""
+    try:
+        return UUID(query.get("like", ""))
+    except ValueError:
+        return None
 
 
 def retry_codes(query: QueryDict) -> list[str]:

@@ -8,19 +8,23 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 
+from adminui.calendar_reading import reading_dialog
 from adminui.permissions import VIEW, permission_labels
 from backfill import bootstrap
 from backfill.domain import Actor, Channel
 from backfill.errors import (
     BackfillError,
+    CalendarIncomplete,
     DashboardUnavailable,
     InvalidRequest,
     JobNotFound,
@@ -28,7 +32,7 @@ from backfill.errors import (
 )
 from backfill.service.commands import BackfillService
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 Context = Mapping[str, Any]
 
 
@@ -61,15 +65,17 @@ def action_view(permission: str, *more_methods: str) -> Callable[[View], View]:
 
 def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in methods:
             return HttpResponseNotAllowed(methods)
         missing = [name for name in dict.fromkeys((VIEW, permission)) if not request.user.has_perm(name)]
         if missing:
-            response = _permission_denied(request, missing)
+            response: HttpResponseBase = _permission_denied(request, missing)
         else:
             try:
                 response = view(request, *args, **kwargs)
+            except CalendarIncomplete as exc:
+                response = _reading_dialog(request, exc)
             except BackfillError as exc:
                 response = error_response(request, exc)
         if not response.has_header("Cache-Control"):
@@ -82,7 +88,8 @@ def _guarded(view: View, permission: str, methods: tuple[str, ...]) -> View:
 
 def render_page(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
     """Render a page of the admin."""
-    return render(request, template, {**admin.site.each_context(request), **context}, status=status)
+    common = {**admin.site.each_context(request), "service_zone": settings.BACKFILL_TIME_ZONE}
+    return render(request, template, {**common, **context}, status=status)
 
 
 def render_fragment(request: HttpRequest, template: str, context: Context, *, status: int = 200) -> HttpResponse:
@@ -97,6 +104,15 @@ def render_dialog(request: HttpRequest, template: str, context: Context, *, stat
         response["HX-Retarget"], response["HX-Reswap"] = "#bf-dialog", "innerHTML"
         return response
     return render_page(request, "admin/backfill/dialog_page.html", {**context, "body": template}, status=status)
+
+
+def _reading_dialog(request: HttpRequest, exc: CalendarIncomplete) -> HttpResponse:
+    """Show the progress of reading the calendar. The script repeats the request, so the dialog is merged."""
+    context = {"title": _("Backfill"), "reading": reading_dialog(request, exc)}
+    response = render_dialog(request, "admin/backfill/dialog_calendar.html", context, status=202)
+    if is_htmx(request):
+        response["HX-Reswap"] = "morph:innerHTML"
+    return response
 
 
 def action_done(request: HttpRequest, message: str, *, focus_status: bool = False) -> HttpResponse:
@@ -154,8 +170,8 @@ def _permission_denied(request: HttpRequest, missing: list[str]) -> HttpResponse
 
 
 def etag_matches(request: HttpRequest, etag: str) -> bool:
-    """Whether the browser has the content with this ETag."""
-    return etag in parse_etags(request.headers.get("If-None-Match", ""))
+    """Whether the browser has the content with this ETag. Compression makes ETags weak."""
+    return etag in {known.removeprefix("W/") for known in parse_etags(request.headers.get("If-None-Match", ""))}
 
 
 def not_modified(etag: str) -> HttpResponse:

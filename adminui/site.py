@@ -18,28 +18,28 @@ class BackfillAdminSite(AdminSite):
     site_header = gettext_lazy("Dashboard history administration")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from adminui.urls import section_urls
+        from adminui.urls import account_urls, section_urls
 
-        return [path("backfill/", include(section_urls(self))), *super().get_urls()]
+        return [path("backfill/", include(section_urls(self))), *account_urls(self), *super().get_urls()]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps: list[Any] = super().get_app_list(request, app_label)
-        if app_label is not None or not request.user.has_perm(VIEW):
+        if app_label is not None or not self.has_permission(request):
             return apps
-        url = reverse("admin:backfill", current_app=self.name)
+        apps = [*apps, self._section("account", _("Your account"), _("API tokens"), "ApiTokens", "admin:api_tokens")]
+        if not request.user.has_perm(VIEW):
+            return apps
+        return [self._section("backfill", _("Backfill"), _("Backfill jobs"), "Backfill", "admin:backfill"), *apps]
+
+    def _section(self, app_label: str, title: str, name: str, object_name: str, url_name: str) -> dict[str, Any]:
+        """Return a section of the index with one page that belongs to no model."""
+        url = reverse(url_name, current_app=self.name)
         entry = {
-            "name": _("Backfill jobs"),
-            "object_name": "Backfill",
+            "name": name,
+            "object_name": object_name,
             "admin_url": url,
             "add_url": None,
             "perms": {"view": True},
             "view_only": True,
         }
-        section = {
-            "name": _("Backfill"),
-            "app_label": "backfill",
-            "app_url": url,
-            "has_module_perms": True,
-            "models": [entry],
-        }
-        return [section, *apps]
+        return {"name": title, "app_label": app_label, "app_url": url, "has_module_perms": True, "models": [entry]}

@@ -13,6 +13,8 @@ from types import ModuleType
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.db import connections
+from django.db.models.signals import pre_migrate
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +59,10 @@ def _start_worker_of_server() -> None:
     if (uwsgi := _uwsgi()) is not None:
         _start_worker_in_uwsgi(uwsgi)
         return
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # exit handlers run: the worker returns its lease
+    if threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, lambda *_: sys.exit(0))  # exit handlers run: the worker returns its lease
     start_worker()
 
 
@@ -91,6 +95,14 @@ def _start_worker_in_uwsgi(uwsgi: ModuleType) -> None:
     uwsgi.post_fork_hook = start_after_fork  # type: ignore[attr-defined]
 
 
+def _keep_migrations_small(using: str, **_: object) -> None:
+    """Empty the write-ahead log of SQLite often while migrations rewrite tables, so that they need little space."""
+    connection = connections[using]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_autocheckpoint = 50")  # pages; only for this connection
+
+
 class BackfillConfig(AppConfig):
     name = "backfill"
     verbose_name = "Backfill"
@@ -100,5 +112,6 @@ class BackfillConfig(AppConfig):
         """Start the worker if this process serves. Makes no database query."""
         from backfill import checks  # noqa: F401 - registers the system checks
 
+        pre_migrate.connect(_keep_migrations_small, sender=self)
         if _serves:
             _start_worker_of_server()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import cache
 
@@ -12,10 +13,13 @@ from backfill.domain import AllowedHours
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine.worker import Worker, wake_process_worker
 from backfill.job_types.collection.robots import Robots
-from backfill.job_types.registry import job_type_handlers
+from backfill.job_types.registry import MAX_WAITING, job_type_handlers
 from backfill.service.commands import BackfillService
 from backfill.storage import open_storage
 from backfill.webhooks import WebhookDispatcher, key_of
+
+SERVER_THREADS = "BACKFILL_SERVER_THREADS"
+"""The environment variable by which gunicorn.conf.py passes the number of threads of the process."""
 
 
 def runtime_config() -> RuntimeConfig:
@@ -32,15 +36,27 @@ def runtime_config() -> RuntimeConfig:
 def backfill_service() -> BackfillService:
     """Return the service of this process. Raises ValueError, with a message for the operator, for invalid settings."""
     config, storage = runtime_config(), open_storage(settings.BACKFILL_STORAGE)
-    now = config.clock.now
     client = DashboardClient(
         settings.BACKFILL_DASHBOARD_URL,
         contact=settings.BACKFILL_CONTACT,
         deadline=settings.BACKFILL_REQUEST_DEADLINE_SECONDS,
     )
-    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=now)
-    handlers = job_type_handlers(storage, client, executor=settings.BACKFILL_EXECUTOR, now=now, robots=robots)
+    robots = None if settings.BACKFILL_IGNORE_ROBOTS else Robots(client, now=config.clock.now)
+    handlers = job_type_handlers(
+        storage,
+        client,
+        executor=settings.BACKFILL_EXECUTOR,
+        clock=config.clock,
+        robots=robots,
+        max_waiting=_max_waiting(),
+    )
     return BackfillService(storage, handlers, config, wake=wake_process_worker)
+
+
+def _max_waiting() -> int:
+    """How many requests of this process may wait for the calendar: half of its threads, so that others stay free."""
+    threads = os.environ.get(SERVER_THREADS, "")
+    return int(threads) // 2 if threads.isdecimal() else MAX_WAITING
 
 
 def webhook_dispatcher(service: BackfillService) -> WebhookDispatcher | None:

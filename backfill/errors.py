@@ -91,6 +91,26 @@ class PlanChanged(BackfillError):
     code = "PLAN_CHANGED"
 
 
+class CalendarIncomplete(BackfillError):
+    """Pages of the dashboard's calendar are not stored yet; `details` says how many. Repeating the request continues.
+
+    `retry_after`: seconds until the request should be repeated.
+    """
+
+    code = "CALENDAR_INCOMPLETE"
+    is_retryable = True
+
+    def __init__(self, message: str, *, details: Mapping[str, Any], retry_after: int) -> None:
+        super().__init__(message, details=details)
+        self.retry_after = retry_after
+
+
+class CalendarReadDenied(BackfillError):
+    """Pages of the dashboard's calendar are not stored, and the operator may not read the dashboard."""
+
+    code = "PERMISSION_DENIED"
+
+
 class NothingToRetry(BackfillError):
     """The job has no failed item that matches the request."""
 

@@ -1,11 +1,11 @@
-"""The rows of the ORM adapter. Rules live in the domain; what is here is form, and the one constraint that counts."""
+"""The tables of the ORM adapter. They contain no rules except the constraint of one active job."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class BackfillJob(models.Model):
-    """A job. Columns are what is searched or locked by; the rest is JSON and packed bytes."""
+    """A job. Values that queries use are columns; the rest is JSON and packed bytes."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     job_type = models.CharField(max_length=32)
@@ -35,6 +35,8 @@ class BackfillJob(models.Model):
     segments = models.PositiveIntegerField(default=0)
     idempotency_key = models.CharField(max_length=64, blank=True)
     idempotency_fingerprint = models.CharField(max_length=64, blank=True)
+    notes = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    note_text = models.TextField(blank=True, db_default="")
     revision = models.PositiveBigIntegerField(default=0)
     plan = models.BinaryField()
 
@@ -51,6 +53,7 @@ class BackfillJob(models.Model):
             models.Index(fields=["-created_at", "-id"], name="backfill_job_newest"),
             models.Index(fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="backfill_job_key"),
             models.Index(fields=["webhook_due_at"], name="backfill_job_webhook_due"),
+            models.Index(fields=["retry_of"], condition=Q(retry_of__isnull=False), name="backfill_job_retries"),
         ]
 
     def __str__(self) -> str:
@@ -75,7 +78,7 @@ class Checkpoint(models.Model):
 
 
 class RateLimitConfig(models.Model):
-    """The limits of the next job; one row."""
+    """The rate limits of the next job. The table has one row."""
 
     max_requests_per_minute = models.PositiveIntegerField()
     max_concurrent = models.PositiveIntegerField()
@@ -94,16 +97,16 @@ class RateLimitConfig(models.Model):
 
 
 class StoredJobCounters(models.Model):
-    """What all jobs that ended came to; one row."""
+    """The sums over all ended jobs. The table has one row."""
 
     value = models.JSONField()
 
     def __str__(self) -> str:
-        return "totals"
+        return "job counters"
 
 
 class AuditRecord(models.Model):
-    """What an operator did. Kept apart from jobs, which are removed earlier."""
+    """An action of an operator. Has no foreign key to its job, because jobs are removed earlier."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     at = models.DateTimeField()
@@ -126,16 +129,16 @@ class AuditRecord(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """When a worker was last looking for jobs; one row."""
+    """The time of the latest worker heartbeat. The table has one row."""
 
     at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"a worker looked for jobs at {self.at}"
+        return f"worker heartbeat at {self.at}"
 
 
 class StoredRequestSchedule(models.Model):
-    """How far ahead the time of the dashboard is given out, and at which pace; one row."""
+    """The shared request schedule: reserved time, pauses, and the reduced rate. The table has one row."""
 
     reserved_until = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
@@ -149,7 +152,7 @@ class StoredRequestSchedule(models.Model):
 
 
 class StoredSnapshot(models.Model):
-    """The reports of a district, or the district summary, for a date."""
+    """The reports of a district, or the summary, for a snapshot date."""
 
     date = models.DateField()
     district = models.CharField(max_length=8)
@@ -166,9 +169,9 @@ class StoredSnapshot(models.Model):
         verbose_name = "snapshot"
         constraints = [models.UniqueConstraint(fields=["date", "district"], name="backfill_snapshot_once")]
         indexes = [
-            # Covers the question "what is stored of these dates", which must not touch the packed reports.
+            # Covers the query of stored editions, which must not read the packed reports.
             models.Index(fields=["date", "as_of", "is_final", "job_id", "district"], name="backfill_snapshot_keys"),
-            # Covers what analytics need to know of every snapshot.
+            # Covers the metadata that analytics reads of every snapshot.
             models.Index(
                 fields=["date", "district", "data_month", "as_of", "is_final", "content_hash"],
                 name="backfill_snapshot_facts",
@@ -181,7 +184,7 @@ class StoredSnapshot(models.Model):
 
 
 class StoredResult(models.Model):
-    """What was computed for a district, or for the world, and a date."""
+    """The analytics result of a district, or of the world, for a date."""
 
     date = models.DateField()
     district = models.CharField(max_length=8)
@@ -199,7 +202,7 @@ class StoredResult(models.Model):
         verbose_name = "result"
         constraints = [models.UniqueConstraint(fields=["date", "district"], name="backfill_result_once")]
         indexes = [
-            # Covers the question "what needs no computing", which must not touch the packed figures.
+            # Covers the query of results that are up to date, which must not read the packed figures.
             models.Index(
                 fields=["date", "district", "input_digest", "source_hash", "schema_version", "job_id"],
                 name="backfill_result_facts",
@@ -212,7 +215,7 @@ class StoredResult(models.Model):
 
 
 class StoredCalendarMonth(models.Model):
-    """What the dashboard publishes of a month."""
+    """A month of the dashboard's calendar."""
 
     month_end = models.DateField(primary_key=True)
     districts = models.JSONField()
@@ -227,3 +230,15 @@ class StoredCalendarMonth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.month_end}"
+
+
+class StoredCalendarClaim(models.Model):
+    """The process that reads the dashboard's calendar for previews; one row."""
+
+    owner = models.CharField(max_length=64, blank=True, default="", db_default="")
+    since = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    wanted_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"claimed until {self.expires_at}" if self.owner else "unclaimed"

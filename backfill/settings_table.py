@@ -18,6 +18,7 @@ from backfill.storage import ADAPTERS
 
 _ON, _OFF = {"true", "on", "yes", "1"}, {"false", "off", "no", "0", ""}
 _MAX_DAYS = 36_500
+_MAX_PROXIES = 9
 _MAX_SECONDS = 3600
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
 _HOST_AND_PORT = re.compile(rf"({_HOST.pattern}):\d{{1,5}}")
@@ -67,6 +68,12 @@ def days(text: str) -> int:
     return int(text)
 
 
+def proxies(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= _MAX_PROXIES):
+        raise ValueError(f"set it to a number from 0 to {_MAX_PROXIES}.")
+    return int(text)
+
+
 def seconds(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= _MAX_SECONDS):
         raise ValueError(f"set it to a number of seconds from 1 to {_MAX_SECONDS:,}.")
@@ -95,11 +102,6 @@ def _is_web_address(url: str) -> bool:
     except ValueError:
         return False
     return address.scheme in {"http", "https"} and bool(address.hostname)
-
-
-def _shown(url: str) -> str:
-    """Return an address as it may appear in messages: without a user name and a password."""
-    return repr(re.sub(r"^([^/]*//)?.*@", r"\1", url, flags=re.DOTALL))
 
 
 def _hosts(settings: Any) -> str:
@@ -137,8 +139,9 @@ def _emulator(settings: Any) -> str:
 
 
 def _dashboard(settings: Any) -> str:
-    url = settings.BACKFILL_DASHBOARD_URL
-    return "" if _is_web_address(url) else f"BACKFILL_DASHBOARD_URL is {_shown(url)}, which is not a web address."
+    # These messages do not contain the value, which may contain a password.
+    is_valid = _is_web_address(settings.BACKFILL_DASHBOARD_URL)
+    return "" if is_valid else "BACKFILL_DASHBOARD_URL has a value which is not a web address."
 
 
 def _hours(settings: Any) -> str:
@@ -157,8 +160,7 @@ def _executor(settings: Any) -> str:
 
 def _webhook_url(settings: Any) -> str:
     url = settings.BACKFILL_WEBHOOK_URL
-    # Without the address, which may contain a secret.
-    return "" if not url or _is_web_address(url) else "BACKFILL_WEBHOOK_URL is a text which is not a web address."
+    return "" if not url or _is_web_address(url) else "BACKFILL_WEBHOOK_URL has a value which is not a web address."
 
 
 def _webhook_secret(settings: Any) -> str:
@@ -205,6 +207,20 @@ SETTINGS = (
         "false",
         "`true` behind TLS: redirect to HTTPS, secure cookies, HSTS. The proxy must set `X-Forwarded-Proto`.",
         flag,
+    ),
+    Setting(
+        "BACKFILL_PROXIES",
+        "0",
+        "The number of reverse proxies in front of the service, each of which appends the address of its client to "
+        "`X-Forwarded-For`. Failed sign-ins are counted by that address.",
+        proxies,
+    ),
+    Setting(
+        "BACKFILL_DOCS",
+        "public",
+        "Who may read `/api/docs` and `/api/schema`: `public` (everybody) or `sign-in` (users who are signed in, and "
+        "programs with a token).",
+        one_of("public", "sign-in"),
     ),
     Setting(
         "DATABASE_URL",

@@ -11,7 +11,7 @@ from backfill.apps import declare_serving
 
 
 class Utf8Request(ASGIRequest):
-    """As in wsgi.py."""
+    """A request that is read as UTF-8, regardless of the charset in its header; see wsgi.py."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))

@@ -1,8 +1,7 @@
-"""The service at work in half a minute: `make run`.
+"""The demonstration of `make run`.
 
-Sets up a database of its own, starts the sample dashboard, collects the live program year and the two before it under
-a live progress bar, computes their analytics, and then serves. Nothing here touches the real dashboard, or a database
-that holds real history.
+Creates `var/demo.sqlite3`, starts the sample dashboard, collects the live program year and the two years before it,
+computes their analytics, and serves the result. It uses neither the real dashboard nor the configured database.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ OPERATOR = "operator"
 
 
 def manage(*arguments: str) -> int:
-    """The exit code of a command of manage.py."""
+    """Run a command of manage.py and return its exit code."""
     return subprocess.call([sys.executable, "manage.py", *arguments], cwd=ROOT)  # noqa: S603 - our own command
 
 
-def refuse_taken(port: int) -> None:
-    """Before all that is done which could not be served then."""
+def check_port(port: int) -> None:
+    """Exit with a message if the server could not listen on the port."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as exc:
-            raise SystemExit(f"Port {port} is taken, or is none. Choose another: make run PORT=8001") from exc
+            raise SystemExit(f"Port {port} is in use or invalid. Choose another: make run PORT=8001") from exc
 
 
-def settle_environment() -> None:
-    """Settings of its own: those of the real service, here or in a `.env`, may name its store or its receiver."""
+def isolate_environment() -> None:
+    """Replace all settings, which may name a real store or webhook receiver, and ignore `.env`."""
     for name in [name for name in os.environ if name.startswith(("DJANGO_", "BACKFILL_"))]:
         del os.environ[name]
     os.environ.update(
@@ -47,41 +46,43 @@ def settle_environment() -> None:
 
 
 def collected_range(today: date) -> tuple[date, date]:
-    """The current program year up to yesterday, and the two before it."""
+    """Return the range from the start of the program year before last to yesterday."""
     return date((today.year if today.month >= 7 else today.year - 1) - 2, 7, 1), today - timedelta(days=1)
 
 
 def sample_dashboard() -> tuple[subprocess.Popen[str], str]:
-    """The sample dashboard in a process of its own, and its address."""
+    """Start the sample dashboard; return its process and address."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "sample_dashboard", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     line = process.stdout.readline() if process.stdout else ""
     if not line:
-        raise SystemExit("The sample dashboard did not start; its message is above.")
+        raise SystemExit("The sample dashboard did not start; see its message above.")
     return process, line.split()[-1]
 
 
 def prepare_operator() -> str:
-    """An operator who may do everything, and the token of that operator for the API."""
+    """Create a superuser, unless it exists, and return a new API token; earlier tokens are deleted."""
     import django
 
     django.setup()
     from django.contrib.auth import get_user_model
-    from rest_framework.authtoken.models import Token
+
+    from accounts.models import ApiToken
 
     users = get_user_model().objects
     operator = users.filter(username=OPERATOR).first() or users.create_superuser(OPERATOR, password=OPERATOR)
-    token, _ = Token.objects.get_or_create(user=operator)
-    return str(token.key)
+    ApiToken.objects.filter(user=operator).delete()
+    _, key = ApiToken.objects.issue(operator, name="make run")
+    return key
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=8000, help="where to serve")
+    parser.add_argument("--port", type=int, default=8000, help="port of the server (default: 8000)")
     port = parser.parse_args().port
-    refuse_taken(port)
-    settle_environment()
+    check_port(port)
+    isolate_environment()
     dashboard, os.environ["BACKFILL_DASHBOARD_URL"] = sample_dashboard()
     try:
         if manage("migrate", "--verbosity", "0"):
@@ -89,7 +90,7 @@ def main() -> int:
         token = prepare_operator()
         first, last = collected_range(datetime.now(UTC).date())
         print(
-            "Collecting three program years of an imaginary organisation from the sample dashboard.",
+            "Collecting three program years of fictitious data from the sample dashboard.",
             flush=True,
         )
         manage("backfill", "rate-limit", "--max-requests-per-minute", "1200", "--min-delay-ms", "0")
@@ -106,7 +107,7 @@ def main() -> int:
             OPERATOR,
             "--wait",
         )
-        print("\nComputing the analytics of what was collected.", flush=True)
+        print("\nComputing the analytics of the collected snapshots.", flush=True)
         manage("backfill", "start", "--type", "analytics-generation", "--operator", OPERATOR, "--wait")
         manage("backfill", "coverage")
         result = f"/api/analytics/{first.year + 2}-06-30/world"

@@ -6,14 +6,17 @@ since serving processes run no system checks.
 
 import os
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from backfill.domain import LeasePolicy
 from backfill.settings_table import read_settings
+from backfill_site.compression import weaken_etag
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -47,7 +50,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside the network, without TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ("/api/docs",),  # that page has an inline script
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
@@ -69,6 +71,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "axes",  # before accounts, whose receivers read what axes has counted
+    "accounts",  # before authtoken, whose command drf_create_token it replaces
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
@@ -78,16 +82,19 @@ INSTALLED_APPS = [
     "adminui",
 ]
 MIDDLEWARE = [
+    "backfill.api.middleware.SecurityHeaders",
+    "backfill_site.compression.Compression",
     "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "backfill_site.urls"
 WSGI_APPLICATION = "backfill_site.wsgi.application"
@@ -125,6 +132,8 @@ def _database(url: str) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
+        if os.access(path, os.R_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            return database | _read_only(path)
         database["NAME"] = str(path)
         # IMMEDIATE: a transaction that reads before it writes waits for its turn instead of failing at once.
         # WAL: readers and the writer do not wait for each other. NORMAL keeps the order of commits through a kill.
@@ -146,6 +155,17 @@ def _database(url: str) -> dict[str, Any]:
     return database
 
 
+def _read_only(path: Path) -> dict[str, Any]:
+    """Return the options of a SQLite file that this process may not write, so that reading commands work.
+
+    Without a write-ahead log no process has the file open for writing. SQLite cannot create the log to read, so
+    `immutable` states that the file does not change.
+    """
+    is_in_use = Path(f"{path}-wal").exists()
+    uri = f"file:{quote(str(path))}?mode=ro" + ("" if is_in_use else "&immutable=1")
+    return {"NAME": uri, "OPTIONS": {"timeout": 20}}
+
+
 DATABASES = {"default": _database(_values["DATABASE_URL"])}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -160,6 +180,18 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 10  # of a user name from an address; accounts.lockout has the other limits
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = "accounts.lockout.lockout_parameters"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_response"
+AXES_USERNAME_CALLABLE = "accounts.lockout.user_name"
+AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a lock ends, even if the attack continues
+AXES_DISABLE_ACCESS_LOG = True  # the audit log has the failures; sign-ins would be kept for ever
+AXES_VERBOSE = False
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
@@ -172,12 +204,14 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True  # files are served from the packages: no collectstatic
+WHITENOISE_ADD_HEADERS_FUNCTION = weaken_etag
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -215,7 +249,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "text": {
+            "()": "backfill_site.log_format.TextFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "fmt": "{levelname}{name}{message}",
@@ -227,6 +264,9 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _values["BACKFILL_LOG_FORMAT"]}},
     "loggers": {
         "backfill": {"handlers": ["console"], "level": _values["BACKFILL_LOG_LEVEL"]},
+        "axes": {"handlers": ["console"], "level": "ERROR"},  # accounts.sign_in_log reports failures
+        # Anybody can send a wrong Host header, and the response names DJANGO_ALLOWED_HOSTS.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Without this, Django reports errors by mail only if DEBUG is off.
         "django": {"handlers": ["console"], "level": "INFO" if DEBUG else "ERROR"},
     },

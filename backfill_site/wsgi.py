@@ -11,9 +11,9 @@ from backfill.apps import declare_serving
 
 
 class Utf8Request(WSGIRequest):
-    """A request that is read as UTF-8, whatever charset its header names.
+    """A request that is read as UTF-8, regardless of the charset in its header.
 
-    Django looks the charset up among Python's codecs before any view runs, and fails if it is no text encoding
+    Django looks up the charset in Python's codecs before a view runs, and fails if it is not a text encoding
     (`charset=zlib`).
     """
 

@@ -183,12 +183,12 @@ def ten_years() -> None:
     service = service_for("http://127.0.0.1:9")
     first, last = date(2013, 7, 1), date(2023, 6, 30)
     for end in month_ends(date(2013, 6, 30), last):  # June is still closing in July
-        begin = end.replace(day=1)
+        begin = end.replace(day=9)  # a day belongs to one month only
         service.storage.calendars.save(
             CalendarMonth(
                 month_end=end,
                 districts=tuple(f"{n:02d}" for n in range(1, 131)),
-                as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 8)),
+                as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 9)),
                 is_archived=True,
                 is_closed=True,
                 has_blank_close=end.month == 6,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,8 @@ from uuid import uuid4
 from benchmarks.harness import print_figure
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from backfill.service.commands import BackfillService
 
 JOBS = 10_000
@@ -48,6 +51,37 @@ def section(service: BackfillService) -> None:
     etag = client.get(poll)["ETag"]
     unchanged = median_ms(lambda: client.get(poll, headers={"If-None-Match": etag}))
     print_figure("a poll without changes (304)", f"{unchanged:.1f} ms", "at most 20 ms")
+    print("  On the wire, with headers and compression:")
+    print_kb("the section with its styles and scripts, cold", section_size(client, page), "at most 90 KB")
+    print_kb("a poll with changes", wire_size(client, poll), "at most 4 KB")
+    unchanged_size = wire_size(client, poll, **{"If-None-Match": etag})
+    print_figure("a poll without changes (304)", f"{unchanged_size} bytes", "at most 300 bytes")
+    advance(failing=len(DISTRICTS))
+    print_kb("a poll with failures in 130 districts", wire_size(client, poll), "at most 12 KB")
+
+
+_SERVER_HEADERS = 110
+"""Bytes of the status line and of the headers Server, Date and Connection, which gunicorn adds."""
+
+
+def print_kb(name: str, size: int, target: str) -> None:
+    print_figure(name, f"{size / 1024:.1f} KB", target)
+
+
+def wire_size(client: Client, path: str, **headers: str) -> int:
+    """Return the bytes of the response to a browser, with its headers."""
+    response = client.get(path, headers={"Accept-Encoding": "gzip, deflate, br", **headers})
+    assert response.status_code in {200, 304}, path
+    headers_size = sum(len(f"{name}: {value}\r\n") for name, value in response.items()) + 2
+    return _SERVER_HEADERS + headers_size + len(response.getvalue())
+
+
+def section_size(client: Client, page: str) -> int:
+    """Return the bytes of the page, of its coverage map and of the files that it loads."""
+    content = client.get(page).content.decode()
+    files = set(re.findall(r'<(?:script|link)[^>]*? (?:src|href)="(/static/[^"]+)"', content))
+    assert len(files) > 10
+    return sum(wire_size(client, path) for path in (page, f"{page}coverage/map/", *files))
 
 
 def median_ms(call: Callable[[], object], before: Callable[[], object] = lambda: None, times: int = 15) -> float:
@@ -84,7 +118,7 @@ def store_ended_jobs(service: BackfillService) -> None:
     )
 
 
-def running_job(service: BackfillService) -> Callable[[], object]:
+def running_job(service: BackfillService) -> Callable[..., object]:
     """Start a job. The returned function records the outcomes of some items."""
     from backfill.domain import (
         Actor,
@@ -111,11 +145,14 @@ def running_job(service: BackfillService) -> Callable[[], object]:
     items = (item for day in claim.plan.days for item in day.items())
     limiter = LimiterReport(state=LimiterState.RUNNING, requests_made=100)
 
-    def advance() -> None:
+    def advance(failing: int = 0) -> None:
+        """Settle twenty items of which one fails, or as many failing ones as given."""
         now = datetime.now(UTC)
         settled = [
-            Outcome(item, OutcomeKind.FAILED if n == 3 else OutcomeKind.PROCESSED, now, "TIMEOUT" if n == 3 else "")
-            for n, item in zip(range(20), items, strict=False)
+            Outcome(item, OutcomeKind.FAILED, now, "TIMEOUT", "No response within 30 s.")
+            if failing or n == 3
+            else Outcome(item, OutcomeKind.PROCESSED, now)
+            for n, item in zip(range(failing or 20), items, strict=False)
         ]
         claim.note(settled)
         claim.record([settled[-1].item], limiter, now)

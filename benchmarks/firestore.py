@@ -92,7 +92,7 @@ def firestore(million_items: Callable[[Any, str], None]) -> None:
         try:
             with mock.patch.dict("os.environ", environment(emulator.host)):
                 _documents()
-                _years_of_facts()
+                _metadata_reads()
                 million_items(_storage([]).jobs, "at most 20 s")
         finally:
             emulator.kill()
@@ -151,7 +151,7 @@ def _documents() -> None:
             print_figure("writes of snapshots per item", f"{writes['snapshots'] / items:.3f}", "1")
             print_figure("writes of the slot, total", f"{writes['slot']}", "3")
             print_figure("reads per item", f"{reads.total() / items:.2f}")
-            print_figure("reads of the admin page, and of a poll with changes", f"{page}, {poll}", "a poll at most 2")
+            print_figure("reads of the admin page and of a poll with changes", f"{page}, {poll}", "a poll at most 2")
             print(f"    all writes: {dict(writes)}\n    all reads: {dict(reads)}")
     finally:
         services.backfill_service.cache_clear()
@@ -181,8 +181,8 @@ def _reads_of_the_admin() -> tuple[int, int]:
     return of_page.total(), charges.reads.total()
 
 
-def _years_of_facts() -> None:
-    """Read what a plan needs: the facts of the results of 130 districts on each day of a year."""
+def _metadata_reads() -> None:
+    """Read what a plan needs: the metadata of the results of 130 districts on each day of a year."""
     charges = Charges()
     storage = _storage([charges]).results
     days = [date(2023, 1, 1) + timedelta(days=n) for n in range(365)]
@@ -195,9 +195,9 @@ def _years_of_facts() -> None:
         found = sum(1 for _ in storage.metadata(days[0], days[-1]))
         seconds = time.perf_counter() - began
         if found != stored:
-            raise AssertionError(f"Found {found:,} facts of {stored:,} results.")
+            raise AssertionError(f"Found metadata of {found:,} of {stored:,} results.")
         reads = charges.reads.total()
-        print_figure(f"reads for the facts of {stored:,} results, {when}", f"{reads:,} in {seconds:.1f} s", limit)
+        print_figure(f"reads for the metadata of {stored:,} results, {when}", f"{reads:,} in {seconds:.1f} s", limit)
 
 
 def _result(day: date, district: str) -> Any:

@@ -13,7 +13,7 @@ from sample_dashboard.names import club_name
 from sample_dashboard.reformation import REFORMATION_YEAR, Reformation
 from sample_dashboard.rng import Rng
 from sample_dashboard.seasons import EPOCH, GOOD_STANDING, Club, Ramp, Season, ordinal
-from sample_dashboard.standings import LAST_LEGACY_YEAR, Standing, stand_on
+from sample_dashboard.standings import LAST_LEGACY_YEAR, Standing, standing_on
 
 
 class Population:
@@ -34,7 +34,7 @@ class Population:
     def _standings(self, district: str, year: int, day: date) -> tuple[Standing, ...]:
         """Return the clubs that are listed on a day, by division, area and number."""
         listed = [
-            stand_on(season, day)
+            standing_on(season, day)
             for season in self.seasons(district, year)
             if season.club.chartered_on is None or season.club.chartered_on <= day
         ]
@@ -42,7 +42,7 @@ class Population:
 
     def _payments_before(self, district: str, year: int) -> int:
         """Return the payments in the previous program year of the clubs that a district has in `year`."""
-        return sum(stand_on(s, date(year, 7, 31)).payments for s in self._seasons(district, year, earlier=1))
+        return sum(standing_on(s, date(year, 7, 31)).payments for s in self._seasons(district, year, earlier=1))
 
     def _seasons(self, district: str, year: int, *, earlier: int = 0) -> tuple[Season, ...]:
         """Return the seasons, `earlier` years before, of the clubs that a district has in `year`."""

@@ -88,7 +88,7 @@ def goals_met(year: int, levels: tuple[int, ...], awards: tuple[int, ...], other
     return sum(learning) + sum(others)
 
 
-def stand_on(season: Season, as_of: date) -> Standing:
+def standing_on(season: Season, as_of: date) -> Standing:
     """Return the figures of a club on a day. The figures of a suspended club do not change."""
     club, year = season.club, season.year
     is_suspended = season.suspended_on is not None and season.suspended_on <= as_of

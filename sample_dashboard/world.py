@@ -35,7 +35,7 @@ class _Published(NamedTuple):
     stamp: date
 
 
-class _Wanted(NamedTuple):
+class _ReportQuery(NamedTuple):
     """A parsed report string."""
 
     name: ReportName
@@ -47,7 +47,7 @@ class _Wanted(NamedTuple):
     """The as-of date is empty."""
 
     @classmethod
-    def read(cls, text: str) -> _Wanted | None:
+    def read(cls, text: str) -> _ReportQuery | None:
         """Return None for an unknown report."""
         report, *slots = text.split("~")
         if report not in set(ReportName):
@@ -159,56 +159,56 @@ class SampleWorld:
             has_blank_close=year != self.live_year and month_end.month == 6,
         ).render()
 
-    def report(self, asked: str, archive: ProgramYear | None = None) -> bytes | None:
+    def report(self, report_string: str, archive: ProgramYear | None = None) -> bytes | None:
         """Return the export for a report string, from the archive of a closed year or from the live path.
 
         None means the error page. The live path returns the figures of today for requests that it does not understand.
         """
-        wanted = _Wanted.read(asked)
-        if wanted is None:
+        query = _ReportQuery.read(report_string)
+        if query is None:
             return None
-        return self._from_bare_path(wanted) if archive is None else self._from_archive(wanted, archive)
+        return self._from_bare_path(query) if archive is None else self._from_archive(query, archive)
 
-    def _from_bare_path(self, wanted: _Wanted) -> bytes:
+    def _from_bare_path(self, query: _ReportQuery) -> bytes:
         year = self.live_year
-        is_known = wanted.name is ReportName.SUMMARY or wanted.district in self.districts_of(year)
+        is_known = query.name is ReportName.SUMMARY or query.district in self.districts_of(year)
         if not is_known:
-            wanted = wanted._replace(district=self.districts_of(year)[0])
-        is_understood = wanted.month_end is not None and ProgramYear.of(wanted.month_end) == year
-        if not is_known or not is_understood or wanted.is_blank:
-            return self._csv(wanted, year, self._newest())
-        return self._of_day(wanted, year)
+            query = query._replace(district=self.districts_of(year)[0])
+        is_understood = query.month_end is not None and ProgramYear.of(query.month_end) == year
+        if not is_known or not is_understood or query.is_blank:
+            return self._csv(query, year, self._newest())
+        return self._figures_of_day(query, year)
 
-    def _from_archive(self, wanted: _Wanted, year: ProgramYear) -> bytes:
-        if wanted.month_end is None or wanted.is_blank:
-            return self._csv(wanted, year, _Published(year.close, self.close_of(year.close), self.today))
-        return self._of_day(wanted, year)
+    def _from_archive(self, query: _ReportQuery, year: ProgramYear) -> bytes:
+        if query.month_end is None or query.is_blank:
+            return self._csv(query, year, _Published(year.close, self.close_of(year.close), self.today))
+        return self._figures_of_day(query, year)
 
-    def _of_day(self, wanted: _Wanted, year: ProgramYear) -> bytes:
-        month_end, as_of = wanted.month_end or year.close, wanted.as_of
+    def _figures_of_day(self, query: _ReportQuery, year: ProgramYear) -> bytes:
+        month_end, as_of = query.month_end or year.close, query.as_of
         is_published = ProgramYear.of(month_end) == year and as_of in self.as_of_days(month_end)
         if year != self.live_year and as_of == self.close_of(year.close):
             is_published = False  # the calendar page has an empty value for that day
         if as_of is None or not is_published:
-            return as_csv(header_of(wanted.name, year.start), (), month_end, as_of or self.today)
-        return self._csv(wanted, year, _Published(month_end, as_of, as_of))
+            return as_csv(header_of(query.name, year.start), (), month_end, as_of or self.today)
+        return self._csv(query, year, _Published(month_end, as_of, as_of))
 
     def _newest(self) -> _Published:
         month_end = self.live_year.month_end(self.months(self.live_year)[0])
         as_of = self.as_of_days(month_end)[-1]
         return _Published(month_end, as_of, as_of)
 
-    def _csv(self, wanted: _Wanted, year: ProgramYear, published: _Published) -> bytes:
+    def _csv(self, query: _ReportQuery, year: ProgramYear, published: _Published) -> bytes:
         districts, rows = self.districts_of(year), list[list[object]]()
 
         def clubs(district: str) -> tuple[Standing, ...]:
-            return self._people.standings(district, year.start, published.as_of)
+            return self._population.standings(district, year.start, published.as_of)
 
-        if wanted.name is ReportName.SUMMARY:
+        if query.name is ReportName.SUMMARY:
             rows = [summary_row(year.start, self._traits(year, each), clubs(each)) for each in districts]
-        elif wanted.district in districts:
-            rows = district_rows(wanted.name, year.start, wanted.district, clubs(wanted.district))
-        return as_csv(header_of(wanted.name, year.start), rows, published.month_end, published.stamp)
+        elif query.district in districts:
+            rows = district_rows(query.name, year.start, query.district, clubs(query.district))
+        return as_csv(header_of(query.name, year.start), rows, published.month_end, published.stamp)
 
     def _traits(self, year: ProgramYear, district: str) -> DistrictTraits:
         before = ProgramYear(year.start - 1)
@@ -219,7 +219,7 @@ class SampleWorld:
             region="DNAR" if district == "U" else f"{region:02d}",
             has_success_plan=self._rng.happens(85, "plan", district, year),
             is_trained=self._rng.happens(90, "training", district, year),
-            payment_base=self._people.payments_before(district, year.start) if is_old else 0,
+            payment_base=self._population.payments_before(district, year.start) if is_old else 0,
         )
 
     @cached_property
@@ -231,7 +231,7 @@ class SampleWorld:
         return Reformation.of(self.districts - 2)
 
     @cached_property
-    def _people(self) -> Population:
+    def _population(self) -> Population:
         return Population(self._rng, self.clubs, self._reformation)
 
 

@@ -1,4 +1,4 @@
-"""What every test may ask for: a storage of each adapter, empty."""
+"""Fixtures for all tests: an empty storage of each adapter."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests import shared
 from tests.contract.backends import BACKENDS, Backend, BackendMissing
 from tests.run import FOLDERS, PACED_AT_ONCE, ROOT
 
-settings.register_profile("here", deadline=None)  # a shared machine may be slow for a moment
-settings.load_profile("here")
+settings.register_profile("backfill", deadline=None)  # a shared machine may be slow
+settings.load_profile("backfill")
 
 
 def pytest_configure() -> None:
@@ -77,7 +77,7 @@ def backend(request: pytest.FixtureRequest, open_backend: Callable[[str], Backen
 
 @pytest.fixture
 def storage(backend: Backend, django_db_blocker: DjangoDbBlocker) -> Iterator[Storage]:
-    """Both ports over an empty store."""
+    """An empty storage of each adapter."""
     with django_db_blocker.unblock(), backend.opened() as storage:
         backend.clear()
         yield storage

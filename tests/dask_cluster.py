@@ -1,4 +1,4 @@
-"""A Dask cluster of real processes: a scheduler and its worker, which may be killed, frozen and brought back."""
+"""A Dask cluster of real processes: a scheduler and workers, which tests can kill, freeze and restart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class DaskCluster:
-    """On a port of its own."""
+    """A cluster on a free port."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,7 +24,7 @@ class DaskCluster:
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def start(self, *, workers: int = 1) -> None:
-        """Returns at once: they come up by themselves, and the worker waits for its scheduler."""
+        """Start the processes and return immediately. Workers wait for their scheduler."""
         self._scheduler = self._spawn(
             "dask_scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--dashboard-address", ":0"
         )
@@ -33,14 +33,14 @@ class DaskCluster:
         ]
 
     def kill(self) -> None:
-        """All of it, at once."""
+        """Kill all processes."""
         for process in (self._scheduler, *self._workers):
             if process is not None:
                 kill_group(process)
         self._scheduler, self._workers = None, []
 
     def freeze(self) -> None:
-        """The scheduler takes connections and bytes, and does nothing with them."""
+        """Stop the scheduler with SIGSTOP. The kernel still accepts connections and data for it."""
         assert self._scheduler is not None
         os.killpg(self._scheduler.pid, signal.SIGSTOP)
 

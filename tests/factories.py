@@ -1,4 +1,4 @@
-"""Values to test with: `JobFactory.build(status=Status.PAUSED)`. What is not given is plain and valid."""
+"""Factories of valid values: `JobFactory.build(status=Status.PAUSED)`."""
 # mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ from backfill.domain import (
 from backfill.errors import JobConflict
 
 NOW = datetime(2024, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
-"""An instant to count from, with microseconds."""
+"""The current time of tests, with microseconds."""
 
 DAY = date(2024, 1, 31)
-"""A month's end."""
+"""The last day of a month."""
 
 CLOSE = date(2024, 2, 9)
-"""The last as-of day of that month."""
+"""The last as-of date of that month."""
 
 
 def named_job(conflict: JobConflict) -> str:
-    """The id of the job that the refusal names."""
+    """Return the id of the job that the error names."""
     return str((conflict.details or {})["jobId"])
 
 
 def report_of(content: bytes, rows: int = 1) -> Report:
-    """A report of those bytes; other bytes have another hash."""
+    """Return a report with the bytes and their hash."""
     return Report(
         rows=rows, size=len(content), content_hash=blake2b(content, digest_size=16).hexdigest(), content=content
     )
 
 
 def reports_for(district: str, mark: str = "") -> Mapping[ReportName, Report]:
-    """The reports that a snapshot of the district has; another `mark` makes other content."""
+    """Return the reports of a snapshot of the district. The content depends on `mark`."""
     return {name: report_of(f'"{name}","{district}","{mark}"\r\n'.encode()) for name in reports_of(district)}
 
 

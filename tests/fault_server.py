@@ -1,4 +1,4 @@
-"""A dashboard for fault injection: a real HTTP server, with or without TLS, whose every answer a test may replace."""
+"""A dashboard for fault injection: a real HTTP server, with or without TLS, whose responses tests can replace."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from sample_dashboard.server import Answer, answer
 from sample_dashboard.world import SampleWorld
 
 CERTIFICATE = Path(__file__).with_name("self_signed.pem")
-"""Of 127.0.0.1, with its key; it is its own authority."""
+"""A self-signed certificate of 127.0.0.1, with its key."""
 
 Respond = Callable[[str], Answer]
-"""From a path with its query to an answer."""
+"""Maps a path with its query to a response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedRequest:
     path: str
     headers: Mapping[str, str]
     at: float
 
 
 def sample_dashboard(world: SampleWorld) -> Respond:
-    """What the sample dashboard answers."""
+    """Return the responses of the sample dashboard."""
 
     def respond(path: str) -> Answer:
         url = urlsplit(path)
@@ -41,11 +41,11 @@ def sample_dashboard(world: SampleWorld) -> Respond:
 
 
 class FaultServer:
-    """Serves within a `with` block. `respond` may be replaced at any time."""
+    """A server that runs within a `with` block. `respond` can be replaced at any time."""
 
     def __init__(self, respond: Respond, *, tls: bool = False) -> None:
         self.respond = respond
-        self.received: list[Received] = []
+        self.received: list[ReceivedRequest] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,25 +53,25 @@ class FaultServer:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
-                server.received.append(Received(self.path, dict(self.headers), time.time()))
-                told = server.respond(self.path)
-                self.send_response_only(told.status)
-                for name, value in {"Content-Type": told.content_type, **told.headers}.items():
+                server.received.append(ReceivedRequest(self.path, dict(self.headers), time.time()))
+                response = server.respond(self.path)
+                self.send_response_only(response.status)
+                for name, value in {"Content-Type": response.content_type, **response.headers}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(told.body)))
+                self.send_header("Content-Length", str(len(response.body)))
                 self.end_headers()
-                self.wfile.write(told.body)
+                self.wfile.write(response.body)
 
             do_POST = do_GET  # noqa: N815 - the name that the base class calls
 
             def log_message(self, *_: object) -> None:
-                """Quietly."""
+                """Do not log requests."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
             def handle_error(self, *_: object) -> None:
-                """A client that hangs up, or refuses the certificate, is what some tests are about."""
+                """Ignore clients that close the connection or reject the certificate, which some tests provoke."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         if tls:
@@ -84,7 +84,7 @@ class FaultServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def paths(self, ending: str = "") -> list[str]:
-        """The paths that were asked for, without their queries."""
+        """Return the requested paths without their queries."""
         paths = [urlsplit(one.path).path for one in self.received]
         return [path for path in paths if path.endswith(ending)]
 

@@ -1,4 +1,4 @@
-"""The real Firestore emulator, in a process of its own on a free port."""
+"""The real Firestore emulator in its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ PROJECT = "backfill-test"
 
 
 class EmulatorMissing(Exception):
-    """Java or the emulator is not installed; the message says what to do."""
+    """Java or the emulator is not installed. The message says what to do."""
 
 
 def _jar() -> Path:
     named = os.environ.get("BACKFILL_TEST_FIRESTORE_JAR")
-    places = [Path(named)] if named else [p / "platform/cloud-firestore-emulator" for p in _JARS]
-    for place in places:
-        jar = place if named else place / "cloud-firestore-emulator.jar"
+    paths = [Path(named)] if named else [p / "platform/cloud-firestore-emulator" for p in _JARS]
+    for path in paths:
+        jar = path if named else path / "cloud-firestore-emulator.jar"
         if jar.exists():
             return jar
     raise EmulatorMissing(
-        "The Firestore emulator is not here; install it with `gcloud components install cloud-firestore-emulator` or "
-        "the package google-cloud-cli-firestore-emulator, or name its jar in BACKFILL_TEST_FIRESTORE_JAR."
+        "The Firestore emulator is not installed; use `gcloud components install cloud-firestore-emulator` or install "
+        "the package google-cloud-cli-firestore-emulator, or set BACKFILL_TEST_FIRESTORE_JAR to the path of its jar."
     )
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @dataclass
 class Emulator:
-    """Can be stopped and started again; what it holds is kept in the folder meanwhile."""
+    """An emulator that can be stopped and restarted. Its data is exported to the folder meanwhile."""
 
     folder: Path
     port: int = field(default_factory=_free_port)
@@ -62,14 +62,14 @@ class Emulator:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Start the emulator and wait until it accepts connections."""
         java = shutil.which("java")
         if java is None:
-            raise EmulatorMissing("The Firestore emulator needs Java 17 or newer, which is not here.")
+            raise EmulatorMissing("The Firestore emulator needs Java 17 or newer, which is not installed.")
         command = [java, "-Xmx1g", "-Duser.language=en", "-cp", str(_jar()), _MAIN, "start"]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        if self._kept.exists():
-            command += ["--seed_from_export", str(self._kept)]
+        if self._export.exists():
+            command += ["--seed_from_export", str(self._export)]
         with (self.folder / "emulator.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 60
@@ -90,17 +90,17 @@ class Emulator:
         return self._process.pid
 
     @property
-    def _kept(self) -> Path:
-        return self.folder / "kept" / "kept.overall_export_metadata"
+    def _export(self) -> Path:
+        return self.folder / "export" / "export.overall_export_metadata"
 
     def stop(self) -> None:
-        """What it holds is there again after `start`; nobody may write meanwhile."""
+        """Export the data, which `start` imports, and stop. There must be no writes meanwhile."""
         requests.post(
             f"http://{self.host}/emulator/v1/projects/{PROJECT}:export",
             json={
                 "database": f"projects/{PROJECT}/databases/(default)",
                 "export_directory": str(self.folder),
-                "export_name": "kept",
+                "export_name": "export",
             },
             timeout=60,
         ).raise_for_status()
@@ -112,18 +112,18 @@ class Emulator:
             self._process.wait()
 
 
-def _shut(one: socket.socket) -> None:
-    with suppress(OSError):  # the other side was quicker
+def _shut_down(one: socket.socket) -> None:
+    with suppress(OSError):  # the other side has closed it
         one.shutdown(socket.SHUT_RDWR)
 
 
 class Gate:
-    """A port that leads to the emulator while it is open. Closing it breaks what goes through and refuses the rest."""
+    """A proxy to the emulator. Closing it ends the open connections and refuses new ones."""
 
-    def __init__(self, port_behind: int) -> None:
-        self._behind, self.port = port_behind, _free_port()
+    def __init__(self, target_port: int) -> None:
+        self._target_port, self.port = target_port, _free_port()
         self._listener: socket.socket | None = None
-        self._passing: set[socket.socket] = set()
+        self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.open()
 
@@ -133,55 +133,55 @@ class Gate:
 
     def open(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._let_in, args=(self._listener,), daemon=True).start()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def close(self) -> None:
         with self._lock:
-            sockets, self._passing = self._passing, set()
+            sockets, self._connections = self._connections, set()
             listener, self._listener = self._listener, None
         for one in [listener, *sockets]:
             if one is not None:
-                _shut(one)
+                _shut_down(one)
                 one.close()
 
-    def _let_in(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
                 client, _ = listener.accept()
             except OSError:  # closed
                 return
-            behind = socket.create_connection(("127.0.0.1", self._behind))
+            upstream = socket.create_connection(("127.0.0.1", self._target_port))
             with self._lock:
                 is_open = self._listener is listener
-                self._passing |= {client, behind}
+                self._connections |= {client, upstream}
             if not is_open:
                 self.close()
                 return
-            for source, target in ((client, behind), (behind, client)):
+            for source, target in ((client, upstream), (upstream, client)):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         try:
-            with suppress(OSError):  # broken, or closed by us: the other direction ends too
+            with suppress(OSError):  # broken, or closed by `close`: the other direction ends too
                 while data := source.recv(65_536):
                     target.sendall(data)
         finally:
             for one in (source, target):
-                _shut(one)
+                _shut_down(one)
             with self._lock:
-                self._passing -= {source}
+                self._connections -= {source}
             source.close()
 
 
 _shared: list[Emulator] = []
-"""Kept, since a process that runs must not be collected as garbage; it outlives whoever started it."""
+"""Keeps the emulator referenced, because its Popen object must not be collected while the process runs."""
 
 
 def shared_port() -> int:
     """Return the port of the emulator that all processes of the test run share.
 
-    Whoever uses it names a project of its own. A test that stops an emulator starts one for itself.
+    Each user has its own project. A test that stops an emulator starts its own.
     """
 
     def create() -> dict[str, int]:
@@ -200,7 +200,7 @@ def new_project() -> str:
 
 
 def environment(host: str, prefix: str = "", project: str = PROJECT) -> dict[str, str]:
-    """For a process that keeps its jobs in the emulator behind that address, under names of its own."""
+    """Return the environment of a process that stores its jobs in the emulator at that address."""
     return {
         "BACKFILL_STORAGE": "firestore",
         "BACKFILL_FIRESTORE_PREFIX": prefix or f"test-{uuid4().hex[:8]}",

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from backfill.domain import (
     AuditEntry,
+    CalendarClaim,
     CalendarMonth,
     Job,
     JobCounters,
@@ -26,11 +27,11 @@ from backfill.domain import (
     ProgramYear,
     RequestSchedule,
     Result,
-    ResultFacts,
+    ResultMetadata,
     Segment,
     Snapshot,
-    SnapshotFacts,
     SnapshotFilter,
+    SnapshotMetadata,
     StoredDay,
     StoredEdition,
     StoredLimits,
@@ -51,7 +52,7 @@ from backfill.storage import (
     SnapshotStorage,
     Storage,
 )
-from backfill.storage.serialization.corrupt_records import salvaged_job, unreadable_job
+from backfill.storage.serialization.corrupt_records import corrupt_job, corrupt_job_error
 from backfill.storage.serialization.packing import pack_outcomes, pack_plan, storable, unpack_plan, unpack_segment
 
 
@@ -104,7 +105,7 @@ class MemoryLedger(LedgerStorage):
         self.store = store
         self.rows: dict[UUID, dict[int, bytes]] = defaultdict(dict)
         self.writes: list[tuple[float, int, int]] = []
-        """Of each written segment: the monotonic time, its number, and how many outcomes it has."""
+        """For each written segment: the monotonic time, its number, and the number of its outcomes."""
         self.clock = SYSTEM_CLOCK
 
     def write(self, job_id: UUID, segment: Segment) -> None:
@@ -117,9 +118,11 @@ class MemoryLedger(LedgerStorage):
         for number, outcomes in packed:
             yield unpack_segment(number, outcomes, f"segment {number} of job {job_id}")
 
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         found = [outcome for outcome in self.of(job_id) if wanted.matches(outcome)]
-        return Page(found[offset : offset + limit], len(found))
+        return Page((found[::-1] if newest_first else found)[offset : offset + limit], len(found))
 
     def of(self, job_id: UUID) -> list[Outcome]:
         return [outcome for segment in self.segments(job_id) for outcome in segment.outcomes]
@@ -130,7 +133,7 @@ class MemoryJobs(JobStorage):
         self.store, self._ledger, self._audit = store, ledger, audit
         self.rows: dict[UUID, Job] = {}
         self.plans: dict[UUID, bytes] = {}
-        self.sums = JobCounters()
+        self.job_counters = JobCounters()
         self.updates = 0
 
     def create(
@@ -183,7 +186,7 @@ class MemoryJobs(JobStorage):
 
     def _write(self, job: Job) -> Job:
         if self.rows[job.id].status.is_active and not job.status.is_active:
-            self.sums = self.sums.plus(job)
+            self.job_counters = self.job_counters.plus(job)
         self.rows[job.id] = replace(job, error=storable(job.error))
         return self.rows[job.id]
 
@@ -211,14 +214,7 @@ class MemoryJobs(JobStorage):
     def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
         with self.store.answering():
             found = sorted(
-                (
-                    _without_detail(job)
-                    for job in self.rows.values()
-                    if (not wanted.statuses or job.status in wanted.statuses)
-                    and (not wanted.job_types or job.job_type in wanted.job_types)
-                    and (wanted.created_from is None or job.created_at >= wanted.created_from)
-                    and (wanted.created_to is None or job.created_at < wanted.created_to)
-                ),
+                (_without_detail(job) for job in self.rows.values() if wanted.matches(job)),
                 key=lambda job: (job.created_at, job.id),
                 reverse=True,
             )
@@ -258,18 +254,18 @@ class MemoryJobs(JobStorage):
         return job
 
     def damage(self, job_id: UUID) -> None:
-        """Make a job unreadable: the adapters return such a job as a failed one that says so."""
+        """Make a job unreadable. The adapters return an unreadable job as failed, with the reason."""
         job = self.rows[job_id]
-        self.rows[job_id] = salvaged_job(
+        self.rows[job_id] = corrupt_job(
             {},
             job_id=job.id,
             job_type=str(job.job_type),
             created_at=job.created_at,
             created_by=job.created_by,
-            moved_at=job.progressed_at,
+            progressed_at=job.progressed_at,
             token=job.token + 1,
             revision=job.revision + 1,
-            error=unreadable_job(job_id, ValueError("it is damaged")).message,
+            error=corrupt_job_error(job_id, ValueError("it is damaged")).message,
         )
 
 
@@ -321,7 +317,7 @@ class MemoryControl(ControlStorage):
 
     def counters(self) -> JobCounters:
         with self.store.answering():
-            return self._jobs.sums
+            return self._jobs.job_counters
 
     def ping(self) -> None:
         with self.store.answering():
@@ -350,11 +346,11 @@ class MemoryResults(ResultStorage):
                 raise CorruptRecord(f"The result {day}/{district} is damaged.")
             return self.rows.get((day, district))
 
-    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         with self.store.answering():
             found = [r for (day, _), r in sorted(self.rows.items()) if first <= day <= last]
         for r in found:
-            yield ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
+            yield ResultMetadata(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
         with self.store.answering():
@@ -430,9 +426,9 @@ class MemorySnapshots(SnapshotStorage):
         for (day, as_of, is_final, job_id), districts in sorted(groups.items()):
             yield StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts))
 
-    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
         for s in self._range(first, last):
-            yield SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
+            yield SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
         by_day: dict[date, list[Snapshot]] = defaultdict(list)
@@ -457,6 +453,7 @@ class MemoryCalendars(CalendarStorage):
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
         self.rows: dict[date, CalendarMonth] = {}
+        self.claim = CalendarClaim()
 
     def months(self, first: date, last: date) -> list[CalendarMonth]:
         with self.store.answering():
@@ -465,6 +462,11 @@ class MemoryCalendars(CalendarStorage):
     def save(self, month: CalendarMonth) -> None:
         with self.store.answering():
             self.rows[month.month_end] = month
+
+    def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
+        with self.store.answering():
+            self.claim = change(self.claim)
+            return self.claim
 
 
 class MemoryStorage(Storage):
@@ -500,7 +502,7 @@ class MemoryStorage(Storage):
     def clear(self) -> None:
         """Remove everything that is stored."""
         with self.store.lock:
-            fresh = MemoryStorage()
+            empty = MemoryStorage()
             for name in ("jobs", "ledger", "audit", "control", "snapshots", "results", "calendars"):
-                mine, new = vars(getattr(self, name)), vars(getattr(fresh, name))
-                mine |= {key: value for key, value in new.items() if key != "store" and not key.startswith("_")}
+                current, new = vars(getattr(self, name)), vars(getattr(empty, name))
+                current |= {key: value for key, value in new.items() if key != "store" and not key.startswith("_")}

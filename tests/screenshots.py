@@ -1,4 +1,4 @@
-"""The pictures of the README, taken from the sample world: `make screenshots`."""
+"""Takes the pictures of the documentation from the sample dashboard: `make screenshots`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.desk import SECTION, Desk, chromium, fill_form, launched, preview, status_badge
+from tests.browser.admin_site import SECTION, AdminSite, chromium, fill_form, launch, preview, status_badge
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WORLD = ("--districts", "40", "--clubs", "10", "--latency-ms", "60")
-CLOSED = "localStorage.setItem('django.admin.navSidebarIsOpen', 'false')"
+CLOSE_SIDEBAR = "localStorage.setItem('django.admin.navSidebarIsOpen', 'false')"
 
 
 def take(page: Page, name: str) -> None:
@@ -23,17 +23,17 @@ def take(page: Page, name: str) -> None:
     print(f"{name}.png", flush=True)
 
 
-def opened(desk: Desk, **options: Any) -> Page:
-    """With the sidebar of the admin closed."""
-    page = desk.open("/admin/", **options)
-    page.evaluate(CLOSED)
+def open_page(admin_site: AdminSite, **options: Any) -> Page:
+    """Open a page with the sidebar of the admin closed."""
+    page = admin_site.open("/admin/", **options)
+    page.evaluate(CLOSE_SIDEBAR)
     page.goto(SECTION)
     return page
 
 
-def history(desk: Desk) -> None:
-    """Some jobs that have ended, and what they stored."""
-    desk.client.set_limits(maxDelayMs=200, maxConcurrent=16)
+def run_jobs(admin_site: AdminSite) -> None:
+    """Run the jobs that the pictures show."""
+    admin_site.client.set_limits(maxDelayMs=200, maxConcurrent=16)
     some = [str(number) for number in range(1, 22)]
     for first, last, districts in (
         ("2022-07-01", "2024-06-30", []),
@@ -41,21 +41,21 @@ def history(desk: Desk) -> None:
         ("2021-06-01", "2021-06-30", []),
     ):
         if districts:
-            desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~12~"})
-        job = desk.client.start(first, last, cadence="month-ends", targetDistricts=districts)
-        desk.client.ended(job["jobId"], within=240)
-        desk.dashboard.forget()
-    analytics = desk.client.start_analytics(startDate="2023-07-01", endDate="2024-06-30")
-    desk.client.ended(analytics["jobId"], within=240)
+            admin_site.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~12~"})
+        job = admin_site.client.start(first, last, cadence="month-ends", targetDistricts=districts)
+        admin_site.client.ended(job["jobId"], within=240)
+        admin_site.dashboard.forget()
+    analytics = admin_site.client.start_analytics(startDate="2023-07-01", endDate="2024-06-30")
+    admin_site.client.ended(analytics["jobId"], within=240)
 
 
-def results(desk: Desk) -> None:
-    """A district over two program years, and the ranking of the world."""
+def take_result_pages(admin_site: AdminSite) -> None:
+    """Take the pictures of a district over two program years and of the world ranking."""
     for name, path, options in (
         ("district", "results/07/2024-06-30/", {}),
         ("world", "results/world/2024-06-30/", {"color_scheme": "dark"}),
     ):
-        page = opened(desk, **options)
+        page = open_page(admin_site, **options)
         page.goto(f"{SECTION}{path}")
         expect(page.get_by_role("heading", level=1)).to_contain_text("30 Jun 2024")
         take(page, name)
@@ -64,21 +64,21 @@ def results(desk: Desk) -> None:
 def main() -> int:
     path = chromium()
     if path is None:
-        print("Chromium is not here: apt-get install chromium", file=sys.stderr)
+        print("Chromium is not installed: apt-get install chromium", file=sys.stderr)
         return 1
     PICTURES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = launched(playwright, path)
-        with Desk.opened(browser, Path(folder), *WORLD) as desk:
-            history(desk)
-            results(desk)
-            page = opened(desk)
+        browser = launch(playwright, path)
+        with AdminSite.opened(browser, Path(folder), *WORLD) as admin_site:
+            run_jobs(admin_site)
+            take_result_pages(admin_site)
+            page = open_page(admin_site)
             fill_form(page, "2020-07-01", "2022-06-30")
-            desk.client.set_limits(maxRequestsPerMinute=600, maxDelayMs=200)
+            admin_site.client.set_limits(maxRequestsPerMinute=600, maxDelayMs=200)
             page.evaluate("document.querySelector('#start').scrollIntoView()")
             preview(page)
             take(page, "preview")
-            desk.dashboard.play(
+            admin_site.dashboard.play(
                 {"kind": "html", "times": -1, "match": "clubperformance~24~"},
                 {"kind": "stale_footer", "times": -1, "match": "clubperformance~38~"},
             )
@@ -90,8 +90,8 @@ def main() -> int:
             page.locator("#coverage").scroll_into_view_if_needed()
             page.evaluate("document.querySelector('#coverage').scrollIntoView()")
             take(page, "coverage")
-            take(opened(desk, color_scheme="dark"), "running-dark")
-            take(opened(desk, viewport={"width": 375, "height": 812}), "running-375")
+            take(open_page(admin_site, color_scheme="dark"), "running-dark")
+            take(open_page(admin_site, viewport={"width": 375, "height": 812}), "running-375")
         browser.close()
     return 0
 

@@ -1,4 +1,4 @@
-"""The folder that all processes of a test run share, and what the first process that needs it creates there."""
+"""The folder that all processes of a test run share, and resources that one of them creates for all."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Databases of sites, copied from a template that is migrated once per test run.
 
-Each has an `operator`, a superuser with the API token TOKEN, and a `looker`, who only has the permission to view jobs.
+Each has an `operator`, a superuser with the API token TOKEN, and a `viewer`, who only has the permission to view jobs.
 Their passwords are their names. `python -m tests.template_site` creates all of that in the database of DATABASE_URL.
 """
 
@@ -93,12 +93,13 @@ def main() -> None:
     call_command("migrate", verbosity=0)
 
     from django.contrib.auth.models import Permission, User
-    from rest_framework.authtoken.models import Token
+
+    from accounts.models import ApiToken
 
     operator = User.objects.create_superuser("operator", password="operator")
-    Token.objects.create(user=operator, key=TOKEN)
-    looker = User.objects.create_user("looker", password="looker", is_staff=True)
-    looker.user_permissions.add(Permission.objects.get(codename="view_backfilljob"))
+    ApiToken.objects.issue(operator, key=TOKEN)
+    viewer = User.objects.create_user("viewer", password="viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_backfilljob"))
 
 
 if __name__ == "__main__":

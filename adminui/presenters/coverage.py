@@ -17,6 +17,7 @@ from backfill.domain import SUMMARY, Cadence, Cell, CoveredMonth, Gap, ProgramYe
 from backfill.service.queries import Coverage
 
 _STORED = frozenset({Cell.SNAPSHOT, Cell.FINAL, Cell.ANALYTICS})
+_WITHOUT_DATA = frozenset({Cell.UNPUBLISHED, Cell.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class MonthRow:
     missing: str
     """Districts whose close is missing; empty if none is missing."""
     query: str
+    is_unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class YearTable:
     name: str
     months: list[MonthRow]
     missing: int
+    unknown: int
+    """Months whose calendar is not known."""
 
 
 def is_empty(coverage: Coverage) -> bool:
@@ -60,6 +64,19 @@ def summary(coverage: Coverage) -> str:
         published += held + sum(month.cells.get(district) is Cell.NONE for district in month.missing)
     counts = {"stored": formatting.number(stored), "published": formatting.number(published)}
     return _("%(stored)s of %(published)s published district months stored") % counts
+
+
+def unknown_text(coverage: Coverage) -> str:
+    """How many months are unknown; empty if none is."""
+    count = len(coverage.unknown_months)
+    if not count:
+        return ""
+    text = ngettext(
+        "%(n)s month is unknown: the dashboard's calendar of it has not been read.",
+        "%(n)s months are unknown: the dashboard's calendar of them has not been read.",
+        count,
+    )
+    return text % {"n": formatting.number(count)}
 
 
 def size(coverage: Coverage) -> str:
@@ -94,6 +111,7 @@ def year_tables(coverage: Coverage) -> list[YearTable]:
             name=str(year),
             months=[_month_row(month) for month in reversed(months)],
             missing=sum(len(month.missing) for month in months),
+            unknown=sum(month.is_unknown for month in months),
         )
         for year, months in reversed(lines)
     ]
@@ -127,7 +145,7 @@ def _has_all_districts(gap: Gap, coverage: Coverage) -> bool:
 
 
 def _published(month: CoveredMonth) -> set[str]:
-    return {district for district, cell in month.cells.items() if cell is not Cell.UNPUBLISHED}
+    return {district for district, cell in month.cells.items() if cell not in _WITHOUT_DATA}
 
 
 def _month_row(month: CoveredMonth) -> MonthRow:
@@ -137,11 +155,12 @@ def _month_row(month: CoveredMonth) -> MonthRow:
     names = [] if is_all else [district for district in missing if district != SUMMARY]
     return MonthRow(
         name=month_name(month),
-        published=formatting.number(len(_published(month))),
+        published=_("unknown") if month.is_unknown else formatting.number(len(_published(month))),
         stored=formatting.number(sum(cell in _STORED for cell in cells)),
         analysed=formatting.number(cells.count(Cell.ANALYTICS)),
         missing=(_("All districts") if is_all else formatting.where(missing)) if missing else "",
         query=start_query(month.month_end.replace(day=1), month.month_end, names) if missing else "",
+        is_unknown=month.is_unknown,
     )
 
 

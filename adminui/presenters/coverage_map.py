@@ -9,14 +9,21 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from adminui.presenters import formatting
-from adminui.presenters.coverage import districts_of, gap_row, month_name, size, summary
+from adminui.presenters.coverage import districts_of, gap_row, month_name, size, summary, unknown_text
 from backfill.domain import SUMMARY, Cell, CoveredMonth, Gap, ProgramYear
 from backfill.service.queries import Coverage
 
 LARGEST_GAPS = 3
 """Number of gaps listed below the map."""
 
-_LETTERS = {Cell.NONE: "n", Cell.SNAPSHOT: "s", Cell.FINAL: "f", Cell.ANALYTICS: "a", Cell.UNPUBLISHED: "u"}
+_LETTERS = {
+    Cell.NONE: "n",
+    Cell.SNAPSHOT: "s",
+    Cell.FINAL: "f",
+    Cell.ANALYTICS: "a",
+    Cell.UNPUBLISHED: "u",
+    Cell.UNKNOWN: "q",
+}
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 """Base 32: a month has at most 31 dates, so a count is one digit."""
 
@@ -24,8 +31,8 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 def map_json(coverage: Coverage, today: date) -> dict[str, Any]:
     """The whole map, with a string for each district and a character for each month.
 
-    `cells`: n nothing, s snapshot, f final, a analytics, u not published; upper case if the final figures of a closed
-    month are missing. `stored` and `computed` count the dates of the month in base 32.
+    `cells`: n nothing, s snapshot, f final, a analytics, u not published, q unknown; upper case if the final figures
+    of a closed month are missing. `stored` and `computed` count the dates of the month in base 32.
     """
     months, districts = coverage.months, districts_of(coverage)
     return {
@@ -40,6 +47,7 @@ def map_json(coverage: Coverage, today: date) -> dict[str, Any]:
         "computed": ["".join(_DIGITS[month.results.get(d, 0)] for month in months) for d in districts],
         "summary": summary(coverage),
         "size": size(coverage),
+        "unknown": unknown_text(coverage),
         "gaps": [_gap_as_json(gap, coverage) for gap in coverage.gaps[:LARGEST_GAPS]],
         "moreGaps": len(coverage.gaps) > LARGEST_GAPS,
         "texts": map_texts(),
@@ -57,6 +65,7 @@ def map_texts() -> dict[str, Any]:
         "a": _("analytics"),
         "A": _("analytics without the final close"),
         "u": _("not published"),
+        "q": _("unknown; its calendar is not read yet"),
         "dates": [_("{n} date stored"), _("{n} dates stored")],
         "computed": _("{n} with analytics"),
         "cell": _("{district}, {month}: {state}."),
@@ -67,6 +76,7 @@ def map_texts() -> dict[str, Any]:
         "missing": _("{n} missing"),
         "stored": _("{n} stored"),
         "unpublished": _("{n} not published"),
+        "unknown": _("{n} unknown"),
         "onlySummary": _("Every job collects the summary: select a district as well."),
         "tapAgain": _("Tap another cell to extend the selection to it."),
         "cleared": _("Selection cleared."),

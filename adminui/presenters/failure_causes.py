@@ -84,6 +84,22 @@ CAUSES: dict[str, Cause] = {
         _("wrong district"),
         _("Retry: the dashboard returned the wrong report or changed its program year. Nothing was stored."),
     ),
+    "QUARANTINED": Cause(
+        _("The process died three times at this item"),
+        _("quarantined"),
+        _(
+            "Not retried, because it may crash the process again. Find the cause of the crashes in the log, often too "
+            "little memory; then start a job over its dates."
+        ),
+    ),
+    "COMPUTING_DIED": Cause(
+        _("The computing process died"),
+        _("computing died"),
+        _(
+            "Not retried, because each attempt ended the same way. Give the computing processes more memory or run "
+            "fewer of them (BACKFILL_EXECUTOR); then start a job over its dates."
+        ),
+    ),
     "UNEXPECTED_ERROR": Cause(
         _("An unexpected error occurred"), _("unexpected error"), _("Retry once; if it fails again, check the log.")
     ),

@@ -1,9 +1,9 @@
-"""Format numbers, dates, durations and districts. Times are UTC."""
+"""Format numbers, dates, durations and districts; times.py formats times."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils.formats import date_format
 from django.utils.functional import Promise
@@ -73,37 +73,6 @@ def stored_items(stored: int) -> str:
 def day(value: date) -> str:
     """30 Jun 2013."""
     return date_format(value, "j M Y")
-
-
-def clock(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%H:%M:%S}"
-
-
-def minute(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%H:%M}"
-
-
-def when(at: datetime, now: datetime) -> str:
-    """Today, 12:29; 11 Oct, 18:04; 11 Oct 2023, 18:04."""
-    at = at.astimezone(UTC)
-    if at.date() == now.astimezone(UTC).date():
-        return _("Today, %(time)s") % {"time": minute(at)}
-    date_of = date_format(at, "j M" if at.year == now.year else "j M Y")
-    return f"{date_of}, {minute(at)}"
-
-
-def at(value: datetime, now: datetime) -> str:
-    """For use in a sentence: at 14:31; on 11 Oct at 18:04."""
-    value = value.astimezone(UTC)
-    if value.date() == now.astimezone(UTC).date():
-        return _("at %(time)s") % {"time": minute(value)}
-    date_of = date_format(value, "j M" if value.year == now.year else "j M Y")
-    return _("on %(date)s at %(time)s") % {"date": date_of, "time": minute(value)}
-
-
-def soon(at: datetime, now: datetime) -> str:
-    """The time of day, with its date unless that is today."""
-    return minute(at) if at.date() == now.date() else when(at, now)
 
 
 def length(of: timedelta) -> str:
@@ -178,7 +147,7 @@ def item(key: str) -> str:
     date_of, _slash, district = key.partition("/")
     shown = day(date.fromisoformat(date_of))
     if district == SUMMARY:
-        return _("Summary of all districts, %(day)s") % {"day": shown}
+        return _("Summary, %(day)s") % {"day": shown}
     return _("District %(district)s, %(day)s") % {"district": one_district(district), "day": shown}
 
 

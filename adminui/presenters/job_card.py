@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from adminui.permissions import Permissions
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.districts import Districts, districts
 from adminui.presenters.failures import Failures, failures
 from adminui.presenters.job_details import Detail, job_details
@@ -33,6 +33,8 @@ class JobCard:
     is_active: bool
     etag: str
     badge: StatusBadge
+    is_held: bool = False
+    """Whether a hold lasts so long that it is reported."""
     heading: str = ""
     """Heading of the card on the overview."""
     title: str = ""
@@ -48,8 +50,13 @@ class JobCard:
     details: list[Detail] = field(default_factory=list)
     sparkline: Sparkline | None = None
     limits: list[str] = field(default_factory=list)
+    left_of_retried_job: str = ""
+    """What is still failed in the job that this job retries, apart from the items of an active retry."""
+    notes: list[Detail] = field(default_factory=list)
+    """Newest first."""
     failures: Failures | None = None
     districts: Districts | None = None
+    can_start: bool = False
     can_change: bool = False
     is_pausable: bool = False
     is_cancellable: bool = False
@@ -85,8 +92,8 @@ def _idle_badge() -> StatusBadge:
 
 
 def needs_no_attention(job: Job) -> bool:
-    """Whether the job ended without failed items."""
-    return not (job.status.is_active or job.status is Status.FAILED or job.progress.failed)
+    """Whether the job ended without items that are still failed."""
+    return not (job.status.is_active or job.status is Status.FAILED or job.still_failed)
 
 
 def last_job_card(
@@ -95,16 +102,21 @@ def last_job_card(
     now: datetime,
     *,
     shows_all: bool = False,
+    left_of_retried_job: int = 0,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
     """A single line, or the full card if the last job needs attention."""
     if not needs_no_attention(job):
         title = _("Last job: %(title)s") % {"title": formatting.title(job)}
-        card = job_card(job, permissions, now, shows_all=shows_all, policy=policy)
+        card = job_card(
+            job, permissions, now, shows_all=shows_all, left_of_retried_job=left_of_retried_job, policy=policy
+        )
         return replace(card, heading=_("Now: nothing is running"), title=title)
-    took, ended = formatting.duration(job, now), formatting.at(job.ended_at or now, now)
+    took, ended = formatting.duration(job, now), times.at(job.ended_at or now, now)
     note = (
-        _("%(at)s, after %(length)s") % {"at": ended, "length": formatting.length(took)} if took is not None else ended
+        times.filled(_("%(at)s, after %(length)s"), {"at": ended, "length": formatting.length(took)})
+        if took is not None
+        else ended
     )
     return JobCard(
         job=job,
@@ -116,6 +128,8 @@ def last_job_card(
         title=formatting.title(job),
         last_job=status_badge(job, now),
         last_job_note=note,
+        left_of_retried_job=left_text(job, left_of_retried_job),
+        can_start=permissions.can_start,
     )
 
 
@@ -126,9 +140,13 @@ def job_card(
     *,
     shows_all: bool = False,
     last_audit_entry: AuditEntry | None = None,
+    left_of_retried_job: int = 0,
     policy: LeasePolicy = STANDARD_LEASES,
 ) -> JobCard:
-    """`job` must be loaded with its districts. `shows_all` lists all of them instead of only the notable ones."""
+    """`job` must be loaded with its districts. `shows_all` lists all of them instead of only the notable ones.
+
+    `left_of_retried_job` is the number of failed items that remain in the job that this one retries.
+    """
     progress, status = job.progress, job.status
     time_left, time_left_range = _time_left(job, now)
     return JobCard(
@@ -137,6 +155,7 @@ def job_card(
         is_active=status.is_active,
         etag=etag_of(job, permissions, now, shows_all=shows_all, policy=policy),
         badge=status_badge(job, now),
+        is_held=status.is_active and job.webhook_events.held is not None,
         heading=_("Now"),
         title=formatting.title(job),
         short_id=formatting.short_id(job),
@@ -152,8 +171,11 @@ def job_card(
         details=job_details(job, now),
         sparkline=sparkline(job),
         limits=formatting.limits(job.config.rate_limits),
+        left_of_retried_job=left_text(job, left_of_retried_job),
+        notes=notes(job, now),
         failures=failures(job, now),
         districts=districts(job, shows_all=shows_all),
+        can_start=permissions.can_start,
         can_change=permissions.can_change,
         is_pausable=status in {Status.PENDING, Status.RUNNING},
         is_cancellable=status.is_active and status is not Status.CANCELLING,
@@ -161,6 +183,36 @@ def job_card(
         can_end_hold=job.can_end_hold,
         can_lower=status.is_active and status is not Status.CANCELLING,
     )
+
+
+def left_text(job: Job, left: int) -> str:
+    """What is still failed in the job that `job` retries; empty if nothing is."""
+    if not left:
+        return ""
+    text = (
+        ngettext(
+            "%(number)s failed item of the first job is not part of this retry.",
+            "%(number)s failed items of the first job are not part of this retry.",
+            left,
+        )
+        if job.status.is_active
+        else ngettext(
+            "%(number)s item of the first job is still failed.",
+            "%(number)s items of the first job are still failed.",
+            left,
+        )
+    )
+    return text % {"number": formatting.number(left)}
+
+
+def notes(job: Job, now: datetime) -> list[Detail]:
+    """Newest first."""
+    return [
+        Detail(
+            _("Note"), note.text, times.filled("%(by)s, %(at)s", {"by": note.operator, "at": times.when(note.at, now)})
+        )
+        for note in reversed(job.notes)
+    ]
 
 
 def _summary(job: Job, now: datetime) -> list[str]:
@@ -176,10 +228,10 @@ def _summary(job: Job, now: datetime) -> list[str]:
         lines.append(str(formatting.CADENCES[config.cadence]))
     if job.started_at:
         started = _("Started %(at)s by %(operator)s")
-        lines.append(started % {"at": formatting.at(job.started_at, now), "operator": job.created_by})
+        lines.append(times.filled(started, {"at": times.at(job.started_at, now), "operator": job.created_by}))
     else:
         requested = _("Requested %(at)s by %(operator)s")
-        lines.append(requested % {"at": formatting.at(job.created_at, now), "operator": job.created_by})
+        lines.append(times.filled(requested, {"at": times.at(job.created_at, now), "operator": job.created_by}))
     return lines
 
 

@@ -9,14 +9,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.sparkline import allowed_items_per_minute
 from backfill.domain import Job, LimiterState, Status, WaitReason
 
-_STATES: dict[LimiterState, str | Promise] = {
+_STATES: dict[LimiterState, str | Promise] = {  # nothing is said of a job within its limits
     LimiterState.IDLE: gettext_lazy("idle"),
-    LimiterState.RUNNING: gettext_lazy("within the limit"),
-    LimiterState.THROTTLED: gettext_lazy("waiting for the limit"),
+    LimiterState.THROTTLED: gettext_lazy("at the limit"),
     LimiterState.BACKING_OFF: gettext_lazy("backing off"),
 }
 
@@ -43,14 +42,16 @@ def _item(job: Job) -> Detail | None:
         others = sum(district.is_in_progress for district in progress.districts.values()) - 1
         note = _("and %(number)s more in flight") % {"number": others} if others > 0 else ""
         return Detail(_("Current item"), formatting.item(progress.current_item), note)
-    return Detail(_("Last item"), formatting.item(progress.last_item)) if progress.last_item else None
+    if progress.last_item:
+        return Detail(_("Last item"), formatting.item(progress.last_item))
+    return Detail(_("Current item"), _("None yet")) if job.status is Status.RUNNING else None
 
 
 def _pace(job: Job) -> Detail | None:
     pace, may = job.progress.items_per_minute, allowed_items_per_minute(job)
     if pace is None and job.status is not Status.RUNNING:
         return None
-    value = _("Known after a minute") if pace is None else formatting.items_a_minute(pace)
+    value = _("Known after two minutes") if pace is None else formatting.items_a_minute(pace)
     note = _("the limit allows about %(number)s") % {"number": formatting.number(round(may))} if may else ""
     return Detail(_("Pace"), value, _("before it was paused") if job.status is Status.PAUSED else note)
 
@@ -58,16 +59,19 @@ def _pace(job: Job) -> Detail | None:
 def _expected_end(job: Job, now: datetime) -> Detail | None:
     if job.status is Status.PAUSED:
         return Detail(_("Expected end"), _("Unknown while paused"), _("a paused job blocks new jobs"))
-    left = job.progress.left if job.status is Status.RUNNING else None
-    if left is None:
+    if job.status is not Status.RUNNING:
         return None
+    left = job.progress.left
+    if left is None:
+        return Detail(_("Expected end"), _("Known soon"))
     usual, low, high = (
-        formatting.soon(now + timedelta(seconds=seconds), now) for seconds in (left.seconds, left.low, left.high)
+        times.soon((now + timedelta(seconds=seconds)).replace(second=0), now)
+        for seconds in (left.seconds, left.low, left.high)
     )
     return Detail(
         _("Expected end"),
-        _("Around %(time)s") % {"time": usual},
-        _("between %(low)s and %(high)s") % {"low": low, "high": high},
+        times.filled(_("Around %(time)s"), {"time": usual}),
+        times.filled(_("between %(low)s and %(high)s"), {"low": low, "high": high}),
     )
 
 
@@ -78,17 +82,19 @@ def _requests(job: Job) -> Detail | None:
     limiter = job.progress.limiter
     if job.ended_at:
         return Detail(_("Requests"), _sent(job))
-    note = _("%(number)s of %(limit)s this minute; %(state)s") % {
-        "number": formatting.number(limiter.requests_this_minute),
-        "limit": formatting.number(job.config.rate_limits.max_requests_per_minute),
-        "state": _STATES[limiter.state],
-    }
+    limit, made = job.config.rate_limits.max_requests_per_minute, limiter.requests_this_minute
+    words = _("%(number)s of %(limit)s this minute")
+    if made > limit:
+        words = _("%(number)s in the last minute, before the limit was lowered to %(limit)s")
+    note = words % {"number": formatting.number(made), "limit": formatting.number(limit)}
+    if limiter.state in _STATES:
+        note = f"{note}; {_STATES[limiter.state]}"
     return Detail(_("Requests"), _sent(job), note)
 
 
 def _ended_details(job: Job, ended: datetime, now: datetime) -> list[Detail]:
-    began = _("started %(at)s") % {"at": formatting.at(job.started_at, now)} if job.started_at else ""
-    details: list[Detail | None] = [Detail(_("Ended"), formatting.when(ended, now), began)]
+    began = times.filled(_("started %(at)s"), {"at": times.at(job.started_at, now)}) if job.started_at else ""
+    details: list[Detail | None] = [Detail(_("Ended"), times.when(ended, now), began)]
     took = formatting.duration(job, now)
     if took is not None:
         details += [_time_lost(job), _average_pace(job, took)]

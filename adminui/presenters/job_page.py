@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.failure_causes import cause_of
 from adminui.presenters.job_details import Detail
@@ -36,6 +37,11 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.TRIED_NOW: gettext_lazy("Ended its wait"),
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
+    AuditAction.NOTED: gettext_lazy("Added a note"),
+    AuditAction.SIGN_IN_FAILED: gettext_lazy("Failed to sign in"),
+    AuditAction.SIGN_IN_LOCKED: gettext_lazy("Was locked after failed sign-ins"),
+    AuditAction.TOKEN_CREATED: gettext_lazy("Created an API token"),
+    AuditAction.TOKEN_REVOKED: gettext_lazy("Revoked an API token"),
 }
 
 _CHANNELS: dict[Channel, str | Promise] = {
@@ -51,8 +57,13 @@ _ACTIONS_WITH_CHANGES = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANG
 @dataclass(frozen=True, slots=True)
 class ItemList:
     table: Table
+    order: str
+    """The order in words."""
     outcomes: list[Choice]
+    causes: list[Choice]
     district: str
+    query: str
+    """The filters as a query string."""
     is_filtered: bool
     pages: Pagination
 
@@ -60,23 +71,35 @@ class ItemList:
 def job_parameters(job: Job, now: datetime) -> list[Detail]:
     """The parameters with which the job was started."""
     config = job.config
+    again = _("%(done)s again") % {"done": _(job.job_type.description.participle)}
     facts = [
         Detail(_("Job"), str(job.id)),
         Detail(_("Range"), f"{formatting.dates(config)}, {str(formatting.CADENCES[config.cadence]).lower()}"),
         Detail(_("Districts"), formatting.districts(config.target_districts) or _("all districts of the calendar")),
-        Detail(_("Stored items"), _("skipped") if config.skip_existing else _("fetched again")),
-        Detail(_("Limits"), ", ".join(formatting.limits(config.rate_limits))),
-        Detail(_("Requested"), f"{formatting.when(job.created_at, now)}, {job.created_by}"),
+        Detail(_("Stored items"), _("skipped") if config.skip_existing else again),
+        Detail(_("Limits"), ", ".join(formatting.limits(config.initial_limits or config.rate_limits))),
+        Detail(
+            _("Requested"),
+            times.filled("%(at)s, %(by)s", {"at": times.when(job.created_at, now), "by": job.created_by}),
+        ),
     ]
+    if config.initial_limits:
+        facts.append(Detail(_("Limits lowered to"), ", ".join(formatting.limits(config.rate_limits))))
     if job.resumed_at:
-        facts.append(Detail(_("Last resumed"), formatting.when(job.resumed_at, now)))
+        facts.append(Detail(_("Last resumed"), times.when(job.resumed_at, now)))
     if job.cancelled_at:
-        facts.append(Detail(_("Cancellation requested"), formatting.when(job.cancelled_at, now)))
+        facts.append(Detail(_("Cancellation requested"), times.when(job.cancelled_at, now)))
     return facts
 
 
-def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, number: int, now: datetime) -> ItemList:
-    filters = {"outcome": str(wanted.kind or ""), "district": wanted.district or ""}
+def item_list(
+    job: Job, outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, *, number: int, now: datetime
+) -> ItemList:
+    code = next(iter(wanted.codes), "")
+    filters = {"outcome": str(wanted.kind or ""), "code": code, "district": wanted.district or ""}
+    causes = {
+        group.code: cause_of(group.code, is_retryable=group.is_retryable).label for group in job.progress.failures
+    }
     columns = [
         Column(_("Outcome"), "lead"),
         Column(_("Date")),
@@ -88,7 +111,10 @@ def item_list(outcomes: Sequence[Outcome], total: int, wanted: OutcomeFilter, nu
     return ItemList(
         table=Table(_("Settled items"), columns, [_item(outcome, now) for outcome in outcomes]),
         outcomes=choices({kind: label for kind, (label, _icon, _tone) in _OUTCOMES.items()}, wanted.kind),
+        causes=choices({**causes, code: causes.get(code, code)} if code else causes, code),
+        order=_("Newest first") if job.status.is_active else _("In the order in which they were completed"),
         district=wanted.district or "",
+        query=urlencode({name: value for name, value in filters.items() if value}),
         is_filtered=wanted != OutcomeFilter(),
         pages=paginate(number, ITEMS_PER_PAGE, rows=len(outcomes), total=total, filters=filters),
     )
@@ -102,7 +128,7 @@ def _item(outcome: Outcome, now: datetime) -> Row:
         formatting.where([outcome.item.district]),
         _reason(outcome),
         formatting.number(outcome.attempts) if outcome.attempts else "\N{EN DASH}",
-        formatting.when(outcome.at, now),
+        times.when(outcome.at, now, has_seconds=True),
     )
 
 
@@ -120,11 +146,9 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
         [Column(_("When"), "lead"), Column(_("Operator")), Column(_("Action"), "wide"), Column(_("Channel"))],
         [
             row(
-                formatting.when(entry.at, now),
+                times.when(entry.at, now, has_seconds=True),
                 entry.actor.operator,
-                Cell(
-                    str(_ACTIONS[entry.action]), note=_changes(entry) if entry.action in _ACTIONS_WITH_CHANGES else ""
-                ),
+                Cell(str(_ACTIONS[entry.action]), note=_changes(entry)),
                 str(_CHANNELS[entry.actor.channel]),
             )
             for entry in entries
@@ -133,8 +157,12 @@ def audit_table(entries: Sequence[AuditEntry], now: datetime) -> Table:
 
 
 def _changes(entry: AuditEntry) -> str:
-    changes_text = [
+    """The changed values of some actions, and the note."""
+    pairs = dict(entry.changes)
+    note = pairs.pop("note", None)
+    texts = [
         _("%(name)s from %(before)s to %(now)s") % {"name": name, "before": before, "now": after}
-        for name, (before, after) in entry.changes.items()
+        for name, (before, after) in pairs.items()
+        if entry.action in _ACTIONS_WITH_CHANGES
     ]
-    return "; ".join(changes_text)
+    return "; ".join([*texts, _("Note: %(text)s") % {"text": note[1]}] if note else texts)

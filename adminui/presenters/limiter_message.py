@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from backfill.domain import Job, LimiterReport, WaitReason
 
 
@@ -18,8 +18,8 @@ class LimiterMessage(NamedTuple):
 
 def waiting_message(job: Job) -> LimiterMessage:
     limiter = job.progress.limiter
-    time = {"time": formatting.clock(limiter.waiting_until)} if limiter.waiting_until else {}
-    plain = _("Waiting until %(time)s.") % time if time else _("Waiting for the dashboard.")
+    time: dict[str, object] = {"time": times.clock(limiter.waiting_until)} if limiter.waiting_until else {}
+    plain = times.filled(_("Waiting until %(time)s."), time) if time else _(job.job_type.description.waiting)
     if limiter.waits_for in (
         WaitReason.DOWN,
         WaitReason.LOCAL,
@@ -30,17 +30,19 @@ def waiting_message(job: Job) -> LimiterMessage:
         return _limiter_message(limiter, plain)
     match limiter.waits_for:
         case WaitReason.PACE:
-            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _limit(job)}
-            return LimiterMessage("neutral", lead, _("It goes on by itself."))
+            lead = times.filled(_("Waiting until %(time)s to keep to %(pace)s."), {**time, "pace": _limit(job)})
+            return LimiterMessage("neutral", lead, _("The job continues automatically."))
         case WaitReason.SLOWED | WaitReason.CRAWL_DELAY:
-            lead = _("Waiting until %(time)s to keep to %(pace)s.") % {**time, "pace": _pace(job)}
+            lead = times.filled(_("Waiting until %(time)s to keep to %(pace)s."), {**time, "pace": _pace(job)})
             is_crawling = limiter.waits_for is WaitReason.CRAWL_DELAY
-            slowed = _("The dashboard's robots.txt asks for this pace.") if is_crawling else _slowed(job)
-            return LimiterMessage("neutral", lead, _("%(slowed)s It goes on by itself.") % {"slowed": slowed})
-        case WaitReason.OUTSIDE_HOURS:
-            lead = _("Waiting until %(time)s, when the dashboard may be asked again.") % time
+            slowed = _("The dashboard's robots.txt requires this rate.") if is_crawling else _slowed(job)
             return LimiterMessage(
-                "neutral", lead, _("It is asked only within the allowed hours. The job goes on by itself.")
+                "neutral", lead, _("%(slowed)s The job continues automatically.") % {"slowed": slowed}
+            )
+        case WaitReason.OUTSIDE_HOURS:
+            lead = times.filled(_("Waiting until %(time)s, when the allowed hours begin."), time)
+            return LimiterMessage(
+                "neutral", lead, _("Requests are sent only within the allowed hours. The job continues automatically.")
             )
     return _limiter_message(limiter, plain)
 
@@ -50,19 +52,25 @@ def pace_message(job: Job) -> str:
     if job.progress.limiter.waits_for is WaitReason.RESPONSES:
         return formatting.sentence(job.progress.limiter.reason)
     if job.progress.limiter.waits_for is WaitReason.SLOWED:
-        return _("The dashboard answers, at %(pace)s. %(slowed)s") % {"pace": _pace(job), "slowed": _slowed(job)}
+        return _("The dashboard responds; the rate is %(pace)s. %(slowed)s") % {
+            "pace": _pace(job),
+            "slowed": _slowed(job),
+        }
     if job.progress.limiter.waits_for is WaitReason.CRAWL_DELAY:
-        return _("The dashboard answers, at %(pace)s, the pace that its robots.txt asks for.") % {"pace": _pace(job)}
-    return _("The dashboard answers normally; the limit of %(limit)s sets the pace.") % {"limit": _limit(job)}
+        return _("The dashboard responds; the rate is %(pace)s, as its robots.txt requires.") % {"pace": _pace(job)}
+    return _("The dashboard responds normally; the rate is the limit of %(limit)s.") % {"limit": _limit(job)}
 
 
 def _limiter_message(limiter: LimiterReport, lead: str) -> LimiterMessage:
-    rest = _("%(reason)s It tries again by itself. No item is lost and there is nothing to do.")
+    rest = _("%(reason)s The request is repeated automatically. No item is lost; no action is needed.")
     return LimiterMessage("warn", lead, rest % {"reason": formatting.sentence(limiter.reason)})
 
 
 def _slowed(job: Job) -> str:
-    words = _("It asked for fewer requests than the limit of %(limit)s; a tenth of that comes back each minute.")
+    words = _(
+        "It asked for fewer requests than the limit of %(limit)s; the rate increases by a tenth of the limit "
+        "each minute."
+    )
     return words % {"limit": _limit(job)}
 
 
@@ -71,4 +79,4 @@ def _pace(job: Job) -> str:
 
 
 def _limit(job: Job) -> str:
-    return formatting.requests_a_minute(job.config.rate_limits.most_a_minute)
+    return formatting.requests_a_minute(job.config.rate_limits.max_per_minute)

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.forms import LimitsForm, error_texts
-from adminui.presenters import formatting
-from backfill.domain import BOUNDS, DISTRICT_REPORTS, LIMIT_NAMES, RateLimits, StoredLimits
+from adminui.presenters import formatting, times
+from backfill.domain import BOUNDS, LIMIT_NAMES, JobType, RateLimits, StoredLimits
 
 _UNITS: dict[str, str | Promise] = {"min_delay_ms": gettext_lazy("ms"), "max_delay_ms": gettext_lazy("ms")}
 
@@ -41,24 +41,31 @@ class LimitsPanel:
 def limits_panel(stored: StoredLimits, now: datetime, form: LimitsForm | None = None) -> LimitsPanel:
     """`form` is the submitted form, if it is invalid."""
     current = stored.limits.to_dict()
-    interval = stored.limits.interval.total_seconds()
-    allowed = 60 / interval / len(DISTRICT_REPORTS)
     changed = _("Default values, never changed.")
     if stored.updated_at:
-        changed = _("Changed %(at)s by %(operator)s.") % {
-            "at": formatting.at(stored.updated_at, now),
-            "operator": stored.updated_by,
-        }
+        changed = times.filled(
+            _("Changed %(at)s by %(operator)s."),
+            {"at": times.at(stored.updated_at, now), "operator": stored.updated_by},
+        )
     return LimitsPanel(
         fields=[_limit_field(name, current[name], form) for name in LIMIT_NAMES],
         changed=changed,
-        effects=[
-            _("Allows about %(pace)s; each item needs %(requests)s requests.")
-            % {"pace": formatting.items_a_minute(allowed), "requests": len(DISTRICT_REPORTS)},
-            _backoff_text(stored.limits),
-        ],
+        effects=[*_pace_texts(stored.limits), _backoff_text(stored.limits)],
         errors=error_texts(form.non_field_errors()) if form else (),
     )
+
+
+def _pace_texts(limits: RateLimits) -> list[str]:
+    """The pace that the limits allow, for each job type that sends requests to the dashboard."""
+    requests_per_item = sorted({kind.description.requests_per_item for kind in JobType} - {0})
+    return [
+        _("Allows about %(pace)s; each item needs %(requests)s.")
+        % {
+            "pace": formatting.items_a_minute(60 / limits.interval.total_seconds() / requests),
+            "requests": formatting.requests(requests),
+        }
+        for requests in requests_per_item
+    ]
 
 
 def _backoff_text(limits: RateLimits) -> str:

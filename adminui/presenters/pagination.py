@@ -28,6 +28,11 @@ class Pagination:
     """Empty if there is only one page."""
     query: str
     """Query string of this page, used to reload it."""
+    number: int
+    count: int
+    """The number of pages."""
+    hidden: list[tuple[str, str]]
+    """The filters, as hidden fields of the form that selects a page."""
 
 
 def paginate(number: int, size: int, *, rows: int, total: int, filters: Mapping[str, str]) -> Pagination:
@@ -38,8 +43,14 @@ def paginate(number: int, size: int, *, rows: int, total: int, filters: Mapping[
         "last": formatting.number(first + rows),
         "total": formatting.number(total),
     }
+    paginator = Paginator(range(total), size)
     return Pagination(
-        range_text if rows else "", _links(number, Paginator(range(total), size), filters), _query(number, filters)
+        range_text if rows else "",
+        _links(number, paginator, filters),
+        _query(number, filters),
+        number=number,
+        count=paginator.num_pages,
+        hidden=[(name, value) for name, value in filters.items() if value],
     )
 
 

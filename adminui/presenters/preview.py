@@ -10,12 +10,15 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from adminui.forms import LimitFields
 from adminui.presenters import formatting
 from adminui.presenters.job_details import Detail
-from backfill.domain import SUMMARY, RateLimits
+from backfill.domain import LIMIT_NAMES, SUMMARY, RateLimits, camel, limit_text
 from backfill.service.planning import Preview
 
 _DATES_LISTED = 400
+
+_LIMITS = {name: LimitFields.base_fields[name].label for name in LIMIT_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,17 @@ class Plan:
     plan_id: str
     plan_name: str
     is_empty: bool
+    why_empty: str
     changes: list[Change]
 
 
-def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
-    """`changed` are the details of PlanChanged if the plan differs from the one previewed before."""
+def plan(
+    preview: Preview, changed: Mapping[str, Any] | None = None, *, limit_changes: Mapping[str, float] | None = None
+) -> Plan:
+    """`changed` are the details of PlanChanged if the plan differs from the one previewed before.
+
+    `limit_changes` are the limits of the request that are not saved.
+    """
     made, config, limits = preview.plan, preview.config, preview.config.rate_limits
     to_do = made.total_items - made.skipped_items
     kind = _lowercase_first(formatting.job_type(preview.job_type))
@@ -64,7 +73,7 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
     count = ngettext("%(number)s date", "%(number)s dates", len(days)) % {"number": formatting.number(len(days))}
     names = [name for name in made.district_totals if name != SUMMARY]
     skipped = formatting.reasons(dict(made.skipped)) or _("nothing")
-    if made.unpublished_dates:
+    if made.unpublished_dates and description.calls_dashboard:
         skipped += "; " + ngettext(
             "%(number)s date has no published data",
             "%(number)s dates have no published data",
@@ -84,7 +93,8 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
             "You can retry them later."
         )
         rows.append(Detail(_("Failed items"), failed))
-        rows.append(Detail(_("Limits"), ", ".join(formatting.limits(limits))))
+        unsaved = _("Not saved: they apply to this job only.") if limit_changes else ""
+        rows.append(Detail(_("Limits"), ", ".join(formatting.limits(limits)), unsaved))
     else:
         rows.append(Detail(_("Failed items"), _("The job continues without them; you can retry them later.")))
     lead = _("The job has not started; nothing has been %(done)s.") % {"done": _(description.participle)}
@@ -101,6 +111,8 @@ def plan(preview: Preview, changed: Mapping[str, Any] | None = None) -> Plan:
         plan_id=preview.plan_id,
         plan_name=preview.plan_id.rpartition("-")[2][:8],
         is_empty=not made.total_items,
+        why_empty=_("The plan is empty: %(why)s for these dates and districts. Go back and choose others.")
+        % {"why": _(description.no_items)},
         changes=_changes(changed, preview) if changed else [],
     )
 
@@ -125,6 +137,14 @@ def _changes(changed: Mapping[str, Any], preview: Preview) -> list[Change]:
     lengths = [formatting.length(limits.interval * made["estimatedRequests"]) for made in (before, now)]
     counts = [Change(label, formatting.number(old), formatting.number(new)) for label, old, new in pairs]
     changed_values = [change for change in [*counts, Change(_("Duration"), *lengths)] if change.before != change.now]
+    if changed["rateLimits"] is None:
+        changed_values.append(Change(_("Limits"), _("unknown"), ", ".join(formatting.limits(limits))))
+    changed_limits: Mapping[str, Mapping[str, float]] = changed["rateLimits"] or {}
+    changed_values += [
+        Change(str(_LIMITS[name]), limit_text(name, pair["before"]), f"{pair['now']:,g}")
+        for name in LIMIT_NAMES
+        if (pair := changed_limits.get(camel(name)))
+    ]
     return changed_values or [Change(_("Dates or districts"), _("others"), _("as below"))]
 
 

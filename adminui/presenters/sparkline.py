@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from backfill.domain import Job
 
 WIDTH, HEIGHT = 300, 64
@@ -28,6 +28,11 @@ class Sparkline:
     last: str
     description: str
     """Text alternative."""
+    counts: list[int]
+    """Items of each minute."""
+    first_at: str
+    """The first minute in ISO 8601."""
+    last_text: str
 
 
 def allowed_items_per_minute(job: Job) -> float | None:
@@ -40,7 +45,7 @@ def allowed_items_per_minute(job: Job) -> float | None:
 
 def sparkline(job: Job) -> Sparkline | None:
     """None if fewer than two full minutes are known."""
-    minutes = job.progress.minutes[:-1] if job.status.is_active else job.progress.minutes
+    minutes = job.progress.complete_minutes
     if len(minutes) < 2:
         return None
     limit = allowed_items_per_minute(job)
@@ -58,16 +63,19 @@ def sparkline(job: Job) -> Sparkline | None:
         last_y=points[-1][1],
         allowed_y=_y(shown_limit, top) if shown_limit is not None else None,
         top=formatting.number(top),
-        first=formatting.minute(first),
-        last=formatting.minute(last),
+        first=times.axis_minute(first),
+        last=times.axis_minute(last),
         description=_description(first, last, most, count),
+        counts=[count for _at, count in minutes],
+        first_at=first.isoformat(),
+        last_text=_("%(time)s: %(items)s") % {"time": times.minute(last), "items": formatting.items(count)},
     )
 
 
 def _description(first: datetime, last: datetime, most: int, count: int) -> str:
     return _("Items a minute from %(first)s to %(last)s: at most %(most)s, %(count)s at the end.") % {
-        "first": formatting.minute(first),
-        "last": formatting.minute(last),
+        "first": times.minute(first),
+        "last": times.minute(last),
         "most": formatting.number(most),
         "count": formatting.number(count),
     }

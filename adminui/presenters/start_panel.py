@@ -11,10 +11,21 @@ from django.utils.translation import gettext as _
 
 from adminui.forms import StartForm, error_texts
 from adminui.permissions import Permissions
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.limits_panel import LimitsPanel
-from backfill.domain import FIRST_DAY, STANDARD_LEASES, Cadence, Job, JobType, LeasePolicy, ProgramYear, Status
+from backfill.domain import (
+    FIRST_DAY,
+    LIMIT_NAMES,
+    STANDARD_LEASES,
+    Cadence,
+    Job,
+    JobRequest,
+    JobType,
+    LeasePolicy,
+    ProgramYear,
+    Status,
+)
 
 _YEAR_ENDS_SINCE = date(2012, 7, 1)
 
@@ -25,6 +36,11 @@ class TypeChoice:
     label: str
     description: str
     dates_help: str
+    skip_label: str
+    skip_help: str
+    start_date: str
+    """The dates with which the form of this type begins."""
+    end_date: str
     is_chosen: bool
 
 
@@ -54,6 +70,8 @@ class StartPanel:
     form_errors: Sequence[str]
     """Errors that belong to no field."""
     is_open: bool
+    copied: str
+    """The id of the job whose settings are shown."""
     note: str
     blocked: str
     limits: LimitsPanel
@@ -70,12 +88,16 @@ def start_panel(
     permissions: Permissions,
     now: datetime,
     policy: LeasePolicy = STANDARD_LEASES,
+    copied: str = "",
 ) -> StartPanel:
-    """`form` is the submitted form, if it is invalid. `known` are the districts of the stored calendars."""
+    """`form` is the submitted form, if it is invalid. `known` are the districts of the stored calendars.
+
+    `copied` is the id of the job from which `initial` is.
+    """
     values = _values(form, initial, now.date())
     job_type = JobType(values["job_type"]) if values["job_type"] in handlers else handlers[0]
     chosen = set(values["districts"])
-    yesterday = now.date() - timedelta(days=1)
+    yesterday, default = now.date() - timedelta(days=1), presets(now.date())[0]
     return StartPanel(
         types=[
             TypeChoice(
@@ -83,6 +105,10 @@ def start_panel(
                 label=formatting.job_type(kind),
                 description=_(kind.description.summary),
                 dates_help=_(kind.description.dates_help),
+                skip_label=_(kind.description.skip_label),
+                skip_help=_(kind.description.skip_help),
+                start_date=default.start if kind.description.requires_dates else "",
+                end_date=default.end if kind.description.requires_dates else "",
                 is_chosen=kind is job_type,
             )
             for kind in handlers
@@ -98,11 +124,19 @@ def start_panel(
         chosen_count=len(chosen),
         skip_existing=bool(values["skip_existing"]),
         errors={name: error_texts(errors) for name, errors in form.errors.items()} if form else {},
-        form_errors=error_texts(form.non_field_errors()) if form else (),
-        is_open=active is None,
+        form_errors=_form_errors(form) if form else (),
+        is_open=active is None or bool(copied) or any(initial.values()),
+        copied=copied,
         note=note(active, permissions),
         blocked=start_blocked(active, permissions, now, policy),
         limits=limits,
+    )
+
+
+def _form_errors(form: StartForm) -> list[str]:
+    """Errors of no field, and of the limits, whose fields are in another form of the page."""
+    return error_texts(
+        [*form.non_field_errors(), *(error for name in LIMIT_NAMES for error in form.errors.get(name, ()))]
     )
 
 
@@ -122,19 +156,41 @@ def start_blocked(
     left = active.progress.left if active.status is Status.RUNNING else None
     if left is None:
         return _("Start is possible when the active job has ended. Preview works now.")
-    expected_end = formatting.soon(now + timedelta(seconds=left.seconds), now)
-    return _("Start is possible when the running job has ended, around %(time)s. Preview works now.") % {
-        "time": expected_end
+    expected_end = times.soon(now + timedelta(seconds=left.seconds), now)
+    return times.filled(
+        _("Start is possible when the running job has ended, around %(time)s. Preview works now."),
+        {"time": expected_end},
+    )
+
+
+def retry_blocked(job: Job, active: Job | None, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> str:
+    """Why the failed items of an ended job cannot be retried, or an empty string."""
+    if active is None or active.id == job.id or active.is_stale(now, policy):
+        return ""
+    return _("A retry is possible when the active job has ended.")
+
+
+def values_like(job: Job) -> Mapping[str, Any]:
+    """Initial values of the form: the settings of a job."""
+    request = JobRequest.like(job)
+    return {
+        "job_type": request.job_type,
+        "start_date": request.start_date,
+        "end_date": request.end_date,
+        "cadence": request.cadence,
+        "districts": request.target_districts,
+        "skip_existing": request.skip_existing,
     }
 
 
 def _values(form: StartForm | None, initial: Mapping[str, Any], today: date) -> Mapping[str, Any]:
     default = presets(today)[0]
     if form is None:
+        has_dates = JobType(initial.get("job_type", JobType.DATA_COLLECTION)).description.requires_dates
         return {
             "job_type": "",
-            "start_date": default.start,
-            "end_date": default.end,
+            "start_date": default.start if has_dates else "",
+            "end_date": default.end if has_dates else "",
             "cadence": default.cadence if "start_date" not in initial else Cadence.MONTH_ENDS,
             "districts": (),
             "districts_text": "",

@@ -47,8 +47,10 @@ def status_badge(job: Job, now: datetime) -> StatusBadge:
             return StatusBadge("clock", "warn", _("Running, waiting"))
         case Status.RUNNING if job.resume_count:
             return StatusBadge("play", "info", _("Running, resumed"))
+        case Status.COMPLETED if job.progress.failed and not job.still_failed:
+            return StatusBadge("check", "ok", _("Completed, failures recovered"))
         case Status.COMPLETED if job.progress.failed:
-            failed = {"number": number(job.progress.failed)}
+            failed = {"number": number(job.still_failed)}
             return StatusBadge("warn", "warn", _("Completed, %(number)s failed") % failed)
         case Status.CANCELLED:
             return StatusBadge(
@@ -76,4 +78,5 @@ def is_limiter_waiting(job: Job) -> bool:
 def time_dependent_state(job: Job, now: datetime, policy: LeasePolicy) -> str:
     """State that changes without a write to the job, as part of the ETag."""
     reason = crc32(job.progress.limiter.reason.encode()) if job.status is Status.PENDING else 0
-    return f"{job.is_held(now):d}{job.is_stale(now, policy):d}{reason:x}"
+    retried = f"-{job.retried.version}" if job.retried else ""
+    return f"{job.is_held(now):d}{job.is_stale(now, policy):d}{reason:x}{retried}"

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from adminui.presenters import formatting
+from adminui.presenters import formatting, times
 from adminui.presenters.limiter_message import pace_message, waiting_message
 from adminui.presenters.status import is_limiter_waiting
 from backfill.domain import STANDARD_LEASES, AuditAction, AuditEntry, Job, LeasePolicy, LimiterState, Status
@@ -42,16 +42,14 @@ def resumed_message(job: Job, now: datetime) -> StatusMessage | None:
     """The banner of a resumed job, shown until the job ends."""
     if job.resumed_at is None or job.started_at is None or not job.status.is_active:
         return None
-    lead = _("Resumed %(at)s, from the last stored item.") % {"at": formatting.at(job.resumed_at, now)}
+    words = _("Resumed %(at)s, from the last stored item.")
     if job.resume_count > 1:
-        lead = _("Resumed %(count)s times, most recently %(at)s, from the last stored item.") % {
-            "count": job.resume_count,
-            "at": formatting.at(job.resumed_at, now),
-        }
-    rest = _("Originally started %(at)s. Stored items were kept and are not %(done)s again.") % {
-        "at": formatting.at(job.started_at, now),
-        "done": _(job.job_type.description.participle),
-    }
+        words = _("Resumed %(count)s times, most recently %(at)s, from the last stored item.")
+    lead = times.filled(words, {"count": job.resume_count, "at": times.at(job.resumed_at, now)})
+    rest = times.filled(
+        _("Originally started %(at)s. Stored items were kept and are not %(done)s again."),
+        {"at": times.at(job.started_at, now), "done": _(job.job_type.description.participle)},
+    )
     return StatusMessage(kind="resumed", icon="again", tone="info", lead=lead, rest=rest)
 
 
@@ -68,7 +66,7 @@ def _pending(job: Job, _now: datetime) -> StatusMessage:
     reason = job.progress.limiter.reason.removeprefix("Waiting for a worker; ")
     rest = f"{reason[:1].upper()}{formatting.sentence(reason)[1:]}"
     if job.started_at is not None:
-        rest += " " + _("It then goes on from the last stored item.")
+        rest += " " + _("The job then continues from the last stored item.")
     return StatusMessage(kind="pending", icon="clock", tone="neutral", lead=lead, rest=rest)
 
 
@@ -78,16 +76,16 @@ def _orphaned(job: Job, now: datetime) -> StatusMessage:
         kind="orphaned",
         icon="clock",
         tone="warn",
-        lead=_("Worker not heard from since %(time)s.") % {"time": formatting.clock(expired)},
-        rest=_("The next worker goes on from the last stored item by itself; no stored item is lost."),
+        lead=times.filled(_("Worker not heard from since %(time)s."), {"time": times.clock(expired)}),
+        rest=_("The next worker continues automatically from the last stored item; no stored item is lost."),
     )
 
 
 def _stale(policy: LeasePolicy) -> StatusMessage:
     lead = _("No progress for %(minutes)s minutes.") % {"minutes": int(policy.stale_after.total_seconds() // 60)}
     rest = _(
-        "The worker seems lost. The next worker goes on from the last stored item; a new job may also be started and "
-        "replaces this one."
+        "The worker seems to have stopped. The next worker continues from the last stored item. A new job can also be "
+        "started; it replaces this one."
     )
     return StatusMessage(kind="stale", icon="warn", tone="warn", lead=lead, rest=rest)
 
@@ -100,13 +98,13 @@ def _waiting(job: Job) -> StatusMessage:
 
 
 def _waiting_to_compute(job: Job) -> StatusMessage:
-    """Waiting for the compute backend. The reason says what the operator needs to do."""
+    """The message of a job that waits for another system than the dashboard; `reason` names the necessary action."""
     return StatusMessage(
         kind="waiting-to-compute",
         icon="clock",
         tone="warn",
-        lead=_("Waiting for the Dask cluster."),
-        rest=_("%(reason)s It then goes on by itself. No item is lost.")
+        lead=_(job.job_type.description.waiting),
+        rest=_("%(reason)s The job then continues automatically. No item is lost.")
         % {"reason": formatting.sentence(job.progress.limiter.reason)},
     )
 
@@ -114,7 +112,7 @@ def _waiting_to_compute(job: Job) -> StatusMessage:
 def _fetching(job: Job) -> StatusMessage:
     limiter = job.progress.limiter
     if limiter.state is not LimiterState.RUNNING:
-        lead, rest = _("Working through the plan."), _("What is already stored is skipped without a request.")
+        lead, rest = _("Working through the plan."), _("Stored items are skipped without a request.")
         return StatusMessage(kind="fetching", icon="play", tone="info", lead=lead, rest=rest)
     pace = pace_message(job)
     working = [name for name, district in job.progress.districts.items() if district.is_in_progress]
@@ -146,8 +144,8 @@ def _stopping(job: Job, _now: datetime) -> StatusMessage:
         rest = _("Usually within 20 seconds. %(stored)s; %(left)s will be left undone.")
     else:
         rest = ngettext(
-            "Usually within 20 seconds. %(stored)s; the other one is done once someone resumes it.",
-            "Usually within 20 seconds. %(stored)s; the other %(left)s are done once someone resumes it.",
+            "Usually within 20 seconds. %(stored)s; the other one is processed after the job is resumed.",
+            "Usually within 20 seconds. %(stored)s; the other %(left)s are processed after the job is resumed.",
             left,
         )
     return StatusMessage(
@@ -161,37 +159,47 @@ def _stopping(job: Job, _now: datetime) -> StatusMessage:
 
 def _paused(job: Job, now: datetime, last_audit_entry: AuditEntry | None) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
-    nothing = _("Nothing is %(done)s until someone resumes it.") % {"done": _(job.job_type.description.participle)}
+    nothing = _("Nothing is %(done)s until the job is resumed.") % {"done": _(job.job_type.description.participle)}
     goes_on = ngettext(
-        "It then goes on with the one item that is left.",
-        "It then goes on with the %(left)s items that are left.",
+        "The job then continues with the one item that is left.",
+        "The job then continues with the %(left)s items that are left.",
         left,
     )
     lead = _("Paused.")
     if last_audit_entry is not None and last_audit_entry.action is AuditAction.PAUSED:
-        values = {"at": formatting.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
-        lead = _("Paused %(at)s by %(operator)s.") % values
+        values = {"at": times.at(last_audit_entry.at, now), "operator": last_audit_entry.actor.operator}
+        lead = times.filled(_("Paused %(at)s by %(operator)s."), values)
     rest = f"{nothing} {goes_on % {'left': formatting.number(left)}}"
     return StatusMessage(kind="paused", icon="pause", tone="neutral", lead=lead, rest=rest)
 
 
 def _completed(job: Job, now: datetime) -> StatusMessage:
-    progress, time = job.progress, formatting.at(job.ended_at or now, now)
+    progress, time = job.progress, times.at(job.ended_at or now, now)
+    done = {"done": _(job.job_type.description.done)}
     if not progress.failed:
-        lead = _("Completed %(time)s.") % {"time": time}
+        lead = times.filled(_("Completed %(time)s."), {"time": time})
         return StatusMessage(
-            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was stored or skipped.")
+            kind="completed", icon="check", tone="ok", lead=lead, rest=_("Every item was %(done)s or skipped.") % done
         )
-    lead = _("Ended %(time)s with %(items)s not stored.") % {"time": time, "items": formatting.items(progress.failed)}
+    if not job.still_failed:
+        lead = times.filled(_("Completed %(time)s."), {"time": time})
+        rest = _("%(items)s failed, and later jobs recovered all of them.") % {
+            "items": formatting.items(progress.failed)
+        }
+        return StatusMessage(kind="completed-recovered", icon="check", tone="ok", lead=lead, rest=rest)
+    lead = times.filled(
+        _("Ended %(time)s with %(items)s not %(done)s."),
+        {"time": time, "items": formatting.items(job.still_failed), **done},
+    )
     rest = _("All other items are done.")
-    retryable = sum(group.items for group in progress.failures if group.is_retryable)
+    retryable = sum(group.items for group in job.failures if group.is_retryable)
     if retryable:
         rest += " " + ngettext(
             "%(number)s can be retried: that is a new job of exactly that item, under the limits of the next job.",
             "%(number)s can be retried: that is a new job of exactly those items, under the limits of the next job.",
             retryable,
         ) % {"number": formatting.number(retryable)}
-    if not_retryable := progress.failed - retryable:
+    if not_retryable := job.still_failed - retryable:
         rest += " " + _not_retryable_text(not_retryable, retryable)
     return StatusMessage(kind="completed-failed", icon="warn", tone="warn", lead=lead, rest=rest)
 
@@ -204,14 +212,14 @@ def _not_retryable_text(items: int, others: int) -> str:
 
 
 def _failed(job: Job, now: datetime) -> StatusMessage:
-    lead = _("Failed %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
+    lead = times.filled(_("Failed %(time)s."), {"time": times.at(job.ended_at or now, now)})
     rest = formatting.sentence(job.error) or _("No item could be stored.")
     return StatusMessage(kind="failed", icon="cross", tone="bad", lead=lead, rest=rest)
 
 
 def _cancelled(job: Job, now: datetime) -> StatusMessage:
     left = job.progress.total_items - job.progress.settled_items
-    lead = _("Cancelled %(time)s.") % {"time": formatting.at(job.ended_at or now, now)}
+    lead = times.filled(_("Cancelled %(time)s."), {"time": times.at(job.ended_at or now, now)})
     rest = ngettext(
         "Stored items are kept; %(items)s was left undone. Start the same range again to continue.",
         "Stored items are kept; %(items)s were left undone. Start the same range again to continue.",

@@ -43,6 +43,11 @@ class Cell:
     href: str = ""
     link_label: str = ""
     """Accessible name of the link, if its text is not unique on the page."""
+    action: str = ""
+    """Text of another link in the cell."""
+    action_href: str = ""
+    action_label: str = ""
+    """Its accessible name."""
     is_strong: bool = False
     is_empty: bool = False
     """The text stands for a missing value; cards leave the cell out."""

@@ -1,15 +1,17 @@
-"""Coverage: the data of the map, and the page with gaps and months."""
+"""Coverage: the data of the map, the page with gaps and months, and reading the calendar of unknown months."""
 
 from __future__ import annotations
 
 import json
 from hashlib import blake2b
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import responses
-from adminui.permissions import Permissions
+from adminui import calendar_reading, responses
+from adminui.permissions import START, Permissions
 from adminui.presenters import coverage as presenter
 from adminui.presenters import coverage_map as map_presenter
 from backfill.domain import FIRST_DAY
@@ -21,7 +23,12 @@ def coverage_map(request: HttpRequest) -> HttpResponse:
     """The coverage of the whole history as JSON."""
     today = responses.now().date()
     found = _coverage()
-    content = {"isEmpty": True} if presenter.is_empty(found) else map_presenter.map_json(found, today)
+    is_empty = presenter.is_empty(found)
+    content = (
+        {"isEmpty": True, "unknown": presenter.unknown_text(found)}
+        if is_empty
+        else map_presenter.map_json(found, today)
+    )
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
     if responses.etag_matches(request, etag):
@@ -38,11 +45,27 @@ def coverage(request: HttpRequest) -> HttpResponse:
         "permissions": Permissions.of(request.user),
         "is_empty": presenter.is_empty(found),
         "summary": presenter.summary(found),
+        "unknown": presenter.unknown_text(found),
         "size": presenter.size(found),
         "gaps": presenter.gap_rows(found),
         "years": presenter.year_tables(found),
     }
     return responses.render_page(request, "admin/backfill/coverage_page.html", context)
+
+
+@responses.action_view(START)
+def read_calendar(request: HttpRequest) -> HttpResponse:
+    """Read the calendar of the unknown months. Answers with the progress until every month is known."""
+    today = responses.now().date()
+    responses.get_service().read_calendar(FIRST_DAY, today, calendar_reading.access(request))
+    message = _("The calendar is read; every month is known.")
+    if not responses.is_htmx(request):
+        messages.success(request, message)
+        return HttpResponseRedirect(reverse("admin:backfill_coverage"))
+    if request.POST.get("view") == "table":
+        messages.success(request, message)
+        return HttpResponse(status=204, headers={"HX-Redirect": reverse("admin:backfill_coverage")})
+    return responses.action_done(request, message)
 
 
 def _coverage() -> Coverage:

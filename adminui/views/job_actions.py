@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from adminui import query_parameters, responses
-from adminui.forms import LimitsForm
+from adminui import calendar_reading, query_parameters, responses
+from adminui.forms import LimitsForm, NoteForm
 from adminui.permissions import CHANGE
 from adminui.presenters import formatting
 from adminui.presenters.limits_panel import limits_panel
-from backfill.domain import Status, StoredLimits
+from backfill.domain import Job, Status, StoredLimits
 from backfill.errors import InvalidRequest
+
+
+def _note_form(request: HttpRequest) -> NoteForm | None:
+    """The submitted note; None if the dialog is requested."""
+    return NoteForm(request.POST) if request.method == "POST" else None
+
+
+def _note_dialog(
+    request: HttpRequest, form: NoteForm | None, job: Job, *, heading: str, confirm: str, codes: Sequence[str] = ()
+) -> HttpResponse:
+    """Ask for the note of an action, which is posted to the same URL. `form` is the submitted one, if it is invalid."""
+    context = {
+        "title": _("Backfill"),
+        "url": request.path,
+        "name": formatting.title(job),
+        "heading": heading,
+        "confirm": confirm,
+        "codes": codes,
+        "form": form,
+    }
+    return responses.render_dialog(request, "admin/backfill/dialog_note.html", context, status=422 if form else 200)
 
 
 @responses.action_view(CHANGE, "GET")
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    service = responses.get_service()
-    if request.method == "GET":
+    service, form = responses.get_service(), _note_form(request)
+    if form is None or not form.is_valid():
         job, now = service.job(job_id), responses.now()
         job.cancel_requested(now)  # raises an error if the job has ended
         progress = job.progress
@@ -31,9 +53,12 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
             "stored_items": formatting.stored_items(progress.processed),
             "left": progress.total_items - progress.settled_items,
             "can_pause": job.status in {Status.PENDING, Status.RUNNING},
+            "form": form,
         }
-        return responses.render_dialog(request, "admin/backfill/dialog_cancel.html", context)
-    cancelled = service.cancel(job_id, by=responses.actor(request)).job
+        return responses.render_dialog(
+            request, "admin/backfill/dialog_cancel.html", context, status=422 if form else 200
+        )
+    cancelled = service.cancel(job_id, by=responses.actor(request), note=form.cleaned_data["note"]).job
     if cancelled.status is Status.CANCELLED:
         return responses.action_done(request, _("Job cancelled. Stored items are kept."), focus_status=True)
     return responses.action_done(
@@ -41,11 +66,16 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     )
 
 
-@responses.action_view(CHANGE)
+@responses.action_view(CHANGE, "GET")
 def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    job = responses.get_service().pause(job_id, by=responses.actor(request))
+    service, form = responses.get_service(), _note_form(request)
+    if form is None or not form.is_valid():
+        job = service.job(job_id)
+        job.pause_requested(responses.now())  # raises an error if the job cannot be paused
+        return _note_dialog(request, form, job, heading=_("Pause this job?"), confirm=_("Pause"))
+    job = service.pause(job_id, by=responses.actor(request), note=form.cleaned_data["note"])
     if job.status is Status.PAUSED:
-        return responses.action_done(request, _("Job paused until someone resumes it."))
+        return responses.action_done(request, _("Job paused until the job is resumed."))
     return responses.action_done(request, _("The job finishes the items in flight and then pauses."))
 
 
@@ -83,10 +113,33 @@ def lower_limits(request: HttpRequest, job_id: UUID) -> HttpResponse:
     )
 
 
-@responses.action_view(CHANGE)
+@responses.action_view(CHANGE, "GET")
+def note(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Add a note to a job."""
+    service, form = responses.get_service(), _note_form(request)
+    if form is not None and form.is_valid():
+        if form.cleaned_data["note"]:
+            service.add_note(job_id, form.cleaned_data["note"], by=responses.actor(request))
+            return responses.action_done(request, _("The note was added."))
+        form.add_error("note", _("Enter a note."))
+    return _note_dialog(request, form, service.job(job_id), heading=_("Add a note"), confirm=_("Add the note"))
+
+
+@responses.action_view(CHANGE, "GET")
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Start a job of the failed items, or of those with the given causes."""
-    service = responses.get_service()
-    started = service.retry(job_id, by=responses.actor(request), codes=query_parameters.retry_codes(request.POST))
+    service, form = responses.get_service(), _note_form(request)
+    codes = query_parameters.retry_codes(request.POST if form else request.GET)
+    if form is None or not form.is_valid():
+        job = service.job(job_id)
+        heading = _("Retry the failed items of this job?")
+        return _note_dialog(request, form, job, heading=heading, confirm=_("Retry"), codes=codes)
+    started = service.retry(
+        job_id,
+        by=responses.actor(request),
+        codes=codes,
+        note=form.cleaned_data["note"],
+        access=calendar_reading.access(request),
+    )
     items = formatting.items(started.job.progress.total_items)
     return responses.action_done(request, _("Job created with %(items)s.") % {"items": items}, focus_status=True)

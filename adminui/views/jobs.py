@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from adminui import query_parameters, responses
@@ -12,8 +14,10 @@ from adminui.permissions import Permissions
 from adminui.presenters import formatting
 from adminui.presenters import job_card as card_presenter
 from adminui.presenters import job_page as job_presenter
+from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.job_card import JobCard
 from backfill.domain import Job, Status
+from backfill.serializers.item_csv import item_csv
 
 _AUDIT_SHOWN = 50
 
@@ -24,8 +28,9 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     found, permissions = service.job(job_id), Permissions.of(request.user)
     wanted, number = query_parameters.outcome_filter(request.GET), query_parameters.page_number(request.GET)
     size = job_presenter.ITEMS_PER_PAGE
+    newest_first = found.status.is_active
     number, items = query_parameters.fetch_page(
-        number, size, lambda offset: service.items(job_id, wanted, limit=size, offset=offset)
+        number, size, lambda offset: service.items(job_id, wanted, limit=size, offset=offset, newest_first=newest_first)
     )
     audit = service.audit(job_id, limit=_AUDIT_SHOWN, offset=0)
     return responses.render_page(
@@ -36,8 +41,11 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
             "permissions": permissions,
             "card": job_card(request, found, permissions),
             "poll_url": reverse("admin:backfill_job_now", args=[job_id]),
+            "retry_blocked": start_presenter.retry_blocked(
+                found, service.active() if found.progress.failed else None, at, service.config.lease_policy
+            ),
             "parameters": job_presenter.job_parameters(found, at),
-            "items": job_presenter.item_list(items.rows, items.total, wanted, number, at),
+            "items": job_presenter.item_list(found, items.rows, items.total, wanted, number=number, now=at),
             "audit": job_presenter.audit_table(audit.rows, at),
         },
     )
@@ -56,6 +64,19 @@ def job_status(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return response
 
 
+@responses.read_view
+def items_csv(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """The items of the filter as a file for spreadsheets, which need the byte order mark to recognise UTF-8."""
+    wanted = query_parameters.outcome_filter(request.GET)
+    rows = item_csv(responses.get_service().all_items(job_id, wanted))
+    name = f"job-{str(job_id)[:8]}{f'-{wanted.kind}' if wanted.kind else ''}-items.csv"
+    return StreamingHttpResponse(
+        chain(["\ufeff"], rows),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
 def job_card(request: HttpRequest, found: Job, permissions: Permissions) -> JobCard:
     """The full card of a job."""
     is_paused = found.status is Status.PAUSED
@@ -68,5 +89,6 @@ def job_card(request: HttpRequest, found: Job, permissions: Permissions) -> JobC
         responses.now(),
         shows_all=shows_all,
         last_audit_entry=next(iter(audit_log), None),
+        left_of_retried_job=service.left_of_retried_job(found),
         policy=service.config.lease_policy,
     )

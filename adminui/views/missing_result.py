@@ -20,7 +20,7 @@ from backfill.service.queries import Selection
 
 def missing_on_date(request: HttpRequest, title: str, day: date, district: str) -> HttpResponse:
     """No result on a date: offer data collection if no snapshot is stored, otherwise analytics generation."""
-    is_collected = any(responses.get_service().history.facts(Selection(day, day, frozenset({district}))))
+    is_collected = any(responses.get_service().history.snapshot_metadata(Selection(day, day, frozenset({district}))))
     if is_collected:
         message = _(
             "There are no analytics for this date. An analytics-generation job computes them from stored snapshots."

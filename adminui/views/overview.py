@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -17,6 +20,7 @@ from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.limits_panel import limits_panel
 from adminui.views import jobs as job_views
 from backfill.domain import Job, JobFilter
+from backfill.errors import JobNotFound
 
 
 @responses.read_view
@@ -28,6 +32,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     job = _newest(jobs) if wanted == JobFilter() and number == 1 else _newest_job()
     active = job if job and job.status.is_active else None
     stored = service.rate_limits()
+    initial, copied = _initial_values(request)
     return responses.render_page(
         request,
         "admin/backfill/overview.html",
@@ -38,7 +43,8 @@ def overview(request: HttpRequest) -> HttpResponse:
             "poll_url": reverse("admin:backfill_now"),
             "start": start_presenter.start_panel(
                 None,
-                query_parameters.start_values(request.GET),
+                initial,
+                copied=copied,
                 handlers=list(service.handlers),
                 known=service.history.districts(),
                 limits=limits_panel(stored, now),
@@ -47,10 +53,22 @@ def overview(request: HttpRequest) -> HttpResponse:
                 now=now,
                 policy=service.config.lease_policy,
             ),
-            "history": history_presenter.job_history(jobs, total, wanted, number, now),
+            "history": history_presenter.job_history(jobs, total, wanted, number, now, can_start=permissions.can_start),
             "retention_days": service.config.retention.days,
         },
     )
+
+
+def _initial_values(request: HttpRequest) -> tuple[Mapping[str, Any], str]:
+    """The initial values of the start form, and from which job they are copied; empty if from none."""
+    values, like = query_parameters.start_values(request.GET), query_parameters.copied_job(request.GET)
+    if like is None:
+        return values, ""
+    try:
+        return start_presenter.values_like(responses.get_service().job(like)), str(like)
+    except JobNotFound as exc:
+        messages.warning(request, exc.message)
+        return values, ""
 
 
 @responses.read_view
@@ -74,7 +92,9 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
         "card": job_card,
         "permissions": permissions,
         "poll_url": reverse("admin:backfill_now"),
-        "job_table": history_presenter.job_table([job_card.job] if job_card.job else [], responses.now()),
+        "job_table": history_presenter.job_table(
+            [job_card.job] if job_card.job else [], responses.now(), can_start=permissions.can_start
+        ),
         "note": start_presenter.note(active, permissions),
         "blocked": start_presenter.start_blocked(
             active, permissions, responses.now(), responses.get_service().config.lease_policy
@@ -86,17 +106,27 @@ def _status_update(request: HttpRequest, job_card: card_presenter.JobCard, permi
 
 
 @responses.read_view
-def history(request: HttpRequest) -> HttpResponse:
+def history(request: HttpRequest) -> HttpResponseBase:
     """A filtered page of the history."""
     wanted, number = query_parameters.job_filter(request.GET), query_parameters.page_number(request.GET)
     if not responses.is_htmx(request):
         return overview(request)
     number, jobs, total = _page_of_jobs(wanted, number)
-    found = history_presenter.job_history(jobs, total, wanted, number, responses.now())
+    can_start = Permissions.of(request.user).can_start
+    found = history_presenter.job_history(jobs, total, wanted, number, responses.now(), can_start=can_start)
     context: Mapping[str, Any] = {"history": found, "retention_days": responses.get_service().config.retention.days}
     response = responses.render_fragment(request, "admin/backfill/history.html", context)
-    response["HX-Replace-Url"] = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
+    url = f"{reverse('admin:backfill')}{'?' if found.pages.query else ''}{found.pages.query}"
+    is_refresh = request.headers.get("HX-Trigger") == "bf-history-list"  # a job ended; the user did nothing
+    if not is_refresh and not _is_current(request, url):
+        response["HX-Push-Url"] = f"{url}#history"
     return response
+
+
+def _is_current(request: HttpRequest, url: str) -> bool:
+    """Whether the browser shows this URL."""
+    shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return shown._replace(scheme="", netloc="", fragment="").geturl() == url
 
 
 def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> card_presenter.JobCard:
@@ -106,8 +136,15 @@ def _card(request: HttpRequest, job: Job | None, permissions: Permissions) -> ca
         job = responses.get_service().job(job.id)  # lists omit the districts
     if job.status.is_active:
         return job_views.job_card(request, job, permissions)
-    shows_all, policy = query_parameters.shows_all_districts(request.GET), responses.get_service().config.lease_policy
-    return card_presenter.last_job_card(job, permissions, responses.now(), shows_all=shows_all, policy=policy)
+    service, shows_all = responses.get_service(), query_parameters.shows_all_districts(request.GET)
+    return card_presenter.last_job_card(
+        job,
+        permissions,
+        responses.now(),
+        shows_all=shows_all,
+        left_of_retried_job=service.left_of_retried_job(job),
+        policy=service.config.lease_policy,
+    )
 
 
 def _page_of_jobs(wanted: JobFilter, number: int) -> tuple[int, Sequence[Job], int]:

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from adminui import responses
+from adminui import calendar_reading, responses
 from adminui.forms import LimitsForm, StartForm
-from adminui.permissions import CHANGE_LIMITS, START, Permissions
+from adminui.permissions import CHANGE_LIMITS, START, Permissions, permission_labels
 from adminui.presenters import preview as preview_presenter
 from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.limits_panel import limits_panel
@@ -19,42 +19,76 @@ from backfill.errors import InvalidRequest, JobConflict, PlanChanged
 @responses.action_view(START)
 def preview(request: HttpRequest) -> HttpResponse:
     """Show the plan in the dialog that starts it."""
-    form = StartForm(request.POST)
+    form = _start_form(request)
     if not form.is_valid():
         return _invalid_form(request, form)
     try:
-        planned = responses.get_service().preview(form.request())
+        planned = responses.get_service().preview(form.request(), calendar_reading.access(request))
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
         return _invalid_form(request, form)
-    return _dialog(request, form.request(), preview_presenter.plan(planned))
+    wanted = form.request()
+    return _dialog(request, wanted, preview_presenter.plan(planned, limit_changes=wanted.limit_changes))
 
 
 @responses.action_view(START)
 def start(request: HttpRequest) -> HttpResponse:
     """Start the previewed plan. If the plan has changed, show the changes instead."""
-    form = StartForm(request.POST)
-    if not form.is_valid():
+    form = _start_form(request)
+    if not form.is_valid() and set(form.errors) != {"note"}:
         return _invalid_form(request, form)
     service, wanted = responses.get_service(), form.request()
+    if form.errors:
+        previewed = service.preview(wanted, calendar_reading.access(request))
+        plan = preview_presenter.plan(previewed, limit_changes=wanted.limit_changes)
+        return _dialog(request, wanted, plan, form=form, status=422)
     try:
-        service.start(wanted, by=responses.actor(request))
+        service.start(
+            wanted,
+            by=responses.actor(request),
+            note=form.cleaned_data["note"],
+            access=calendar_reading.access(request),
+        )
     except InvalidRequest as exc:
         form.add_domain_errors(exc)
         return _invalid_form(request, form)
     except PlanChanged as exc:
         changed = exc.details or {}
-        return _dialog(request, wanted, preview_presenter.plan(service.preview(wanted), changed), status=409)
+        previewed = service.preview(wanted, calendar_reading.access(request))
+        plan = preview_presenter.plan(previewed, changed, limit_changes=wanted.limit_changes)
+        return _dialog(request, wanted, plan, form=form, status=409)
     except JobConflict as exc:
         context = {"title": _("Backfill"), "message": exc.message}
         return responses.render_dialog(request, "admin/backfill/dialog_conflict.html", context, status=409)
     return responses.action_done(request, _("Job created; it starts as soon as a worker is free."), focus_status=True)
 
 
+def _start_form(request: HttpRequest) -> StartForm:
+    """The submitted form. Unsaved limits are an error for a user who may not change limits."""
+    form = StartForm(request.POST)
+    may_change = request.user.has_perm(CHANGE_LIMITS)
+    if not may_change and not form.errors and form.given_limits():
+        names = "”, “".join(permission_labels([CHANGE_LIMITS]))
+        form.add_error(
+            None, _("You may not change rate limits. Ask an administrator for “%(names)s”.") % {"names": names}
+        )
+    return form
+
+
 def _dialog(
-    request: HttpRequest, wanted: JobRequest, plan: preview_presenter.Plan, *, status: int = 200
+    request: HttpRequest,
+    wanted: JobRequest,
+    plan: preview_presenter.Plan,
+    *,
+    form: StartForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    context = {"title": _("Backfill"), "plan": plan, "wanted": wanted}
+    """`form` is the submitted form of the dialog, whose note is kept."""
+    service = responses.get_service()
+    blocked = start_presenter.start_blocked(
+        service.active(), Permissions.of(request.user), responses.now(), service.config.lease_policy
+    )
+    context = {"title": _("Backfill"), "plan": plan, "wanted": wanted, "form": form, "blocked": blocked}
     return responses.render_dialog(request, "admin/backfill/dialog_preview.html", context, status=status)
 
 

@@ -12,7 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,6 +20,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from backfill import bootstrap
 from backfill.api.exceptions import LengthRequired, MalformedJson
+from backfill.api.fields import printable
 from backfill.api.permissions import VIEW, HasBackfillPermission
 from backfill.domain import Actor, Channel
 from backfill.service.commands import BackfillService
@@ -29,7 +30,7 @@ PRIVATE = "private, no-cache"
 
 NO_STORE = {"Cache-Control": "no-store"}
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class StrictJson(JSONParser):
@@ -42,7 +43,8 @@ class StrictJson(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         try:
-            return json.loads(stream.read().decode("utf-8"), parse_constant=_refuse_constant)
+            text = stream.read().decode("utf-8")
+            return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as exc:
             reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)[:200]
             raise MalformedJson(f"The body is not JSON in UTF-8: {reason}. Correct it and send it again.") from exc
@@ -50,6 +52,23 @@ class StrictJson(JSONParser):
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+class CsvRenderer(BaseRenderer):
+    """Makes `Accept: text/csv` acceptable; the view streams the rows itself."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Other parsers take the first of two equal names; a proxy could check another value than this service uses."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise MalformedJson(f"The body has the field {printable(name)!r} twice. Send each field once.")
+        values[name] = value
+    return values
 
 
 class AnyAccept(BaseContentNegotiation):
@@ -85,6 +104,8 @@ class ApiView(APIView):
             raise LengthRequired("Chunked bodies are not supported. Send the body with a Content-Length header.")
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        if getattr(response, "exception", False):  # errors are JSON, whatever the client accepts
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), str(JSONRenderer.media_type)
         response = super().finalize_response(request, response, *args, **kwargs)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = PRIVATE

@@ -19,6 +19,10 @@ REQUESTS = [
     OpenApiExample("Month ends of two districts", _JOB_EXAMPLE, request_only=True),
     OpenApiExample("Analytics of every snapshot", {"jobType": "analytics-generation"}, request_only=True),
 ]
+JOB_CHANGES = [
+    OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True),
+    OpenApiExample("Add a note", {"note": "The figures of May were checked by hand."}, request_only=True),
+]
 BUSY = OpenApiExample(
     "Another job is active",
     {
@@ -33,6 +37,26 @@ BUSY = OpenApiExample(
                 "status": "running",
                 "path": f"/api/admin/backfill/{_ID}",
                 "progress": {"totalItems": 2000, "settledItems": 850, "percent": 42.5},
+            },
+        },
+        "metadata": _METADATA,
+    },
+    response_only=True,
+    status_codes=["409"],
+)
+PLAN_CHANGED = OpenApiExample(
+    "The limits changed since the preview",
+    {
+        "error": {
+            "code": "PLAN_CHANGED",
+            "retryable": False,
+            "message": "The plan has changed since the preview, so nothing was started: 60 requests per minute when "
+            "previewed, 30 now. Look at what changed, and start with the new planId.",
+            "details": {
+                "before": {"totalItems": 21, "skippedItems": 14, "estimatedRequests": 21},
+                "now": {"totalItems": 21, "skippedItems": 14, "estimatedRequests": 21},
+                "planId": "plan-21-14-21-30_3_500_30000_2-0123456789abcdef",
+                "rateLimits": {"maxRequestsPerMinute": {"before": 60, "now": 30}},
             },
         },
         "metadata": _METADATA,
@@ -70,7 +94,7 @@ PREVIEWED = OpenApiExample(
             "itemBreakdown": {"dates": ["2023-07-31", "2023-08-31"]},
             "skipped": {"stored": 14},
             "unpublishedDates": 0,
-            "planId": "plan-21-14-21-0123456789abcdef",
+            "planId": "plan-21-14-21-60_3_500_30000_2-0123456789abcdef",
             "rateLimits": {
                 "maxRequestsPerMinute": 60,
                 "maxConcurrent": 3,

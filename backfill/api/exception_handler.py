@@ -9,7 +9,7 @@ from typing import Any
 from rest_framework.response import Response
 
 from backfill.api.exceptions import ApiError, error_spec
-from backfill.errors import StorageUnavailable
+from backfill.errors import CalendarIncomplete, StorageUnavailable
 from backfill.serializers.errors import ErrorSerializer
 
 RETRY_AFTER = 5
@@ -34,6 +34,8 @@ def _headers(exc: Exception, error: ApiError) -> dict[str, str]:
         headers["WWW-Authenticate"] = str(scheme)
     if error.code == StorageUnavailable.code:
         headers["Retry-After"] = str(RETRY_AFTER)
+    elif isinstance(exc, CalendarIncomplete):
+        headers["Retry-After"] = str(exc.retry_after)
     elif wait := getattr(exc, "wait", None):
         headers["Retry-After"] = str(int(wait))
     return headers
@@ -41,7 +43,7 @@ def _headers(exc: Exception, error: ApiError) -> dict[str, str]:
 
 def _log_error(error: ApiError, exc: Exception, request: str, operation: str) -> None:
     """Logs one line for a server error, with a traceback for a fault of this service."""
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(exc, CalendarIncomplete):  # the client repeats its request
         is_fault = error.status == 500
         cause = "" if is_fault or str(exc) == error.message else f" [{exc}]"
         _log.error(

@@ -82,6 +82,8 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     errors.InvalidJobState: ErrorSpec(errors.InvalidJobState.code, 409),
     errors.NothingToRetry: ErrorSpec(errors.NothingToRetry.code, 409),
     errors.IdempotencyKeyReused: ErrorSpec(errors.IdempotencyKeyReused.code, 409),
+    errors.CalendarReadDenied: ErrorSpec(errors.CalendarReadDenied.code, 403),
+    errors.CalendarIncomplete: ErrorSpec(errors.CalendarIncomplete.code, 503),
     errors.LeaseLost: ErrorSpec(errors.LeaseLost.code, 409),
     errors.CorruptRecord: ErrorSpec(errors.CorruptRecord.code, 500),
     errors.DashboardError: ErrorSpec(errors.DashboardError.code, 502),

@@ -13,11 +13,17 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.fields import empty
 
+from backfill.domain import LONGEST_NOTE, parsed_note, required_note
 from backfill.errors import InvalidRequest
 
 PRINTABLE_PATTERN = "^[ -~]+$"
 DISTRICT_PATTERN = "^ *(0*[1-9][0-9]{0,3}|[A-Za-z]) *$"
 DISTRICT_OR_SUMMARY_PATTERN = f"^all$|{DISTRICT_PATTERN}"
+_NOTE_CHARACTER = r"[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]"
+LINE_PATTERN = f"^{_NOTE_CHARACTER}*$"
+"""A text without control characters and line breaks."""
+_NOTE_WITH_TEXT = rf"^{_NOTE_CHARACTER}*[!-~]{_NOTE_CHARACTER}*$"
+"""A sufficient form of a note that is not empty."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _QUOTED = 40
 """The most characters of a request's text that a response repeats."""
@@ -70,6 +76,38 @@ class StrictCharField(serializers.CharField):
             if not data and not self.allow_blank:
                 refuse("must not be empty")
         return super().run_validation(data)
+
+
+class NoteField(serializers.CharField):
+    """A note of an operator. `is_required`: it must not be empty."""
+
+    def __init__(self, *, is_required: bool = False, **options: Any) -> None:
+        self.is_required = is_required
+        super().__init__(allow_blank=True, trim_whitespace=False, allow_null=not is_required, **options)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if data is not empty and data is not None and not isinstance(data, str):
+            refuse("must be text")
+        return super().run_validation(data)
+
+    def to_internal_value(self, data: str) -> str:
+        try:
+            return required_note(data) if self.is_required else parsed_note(data)
+        except InvalidRequest as exc:
+            refuse(exc.message.removeprefix("note ").rstrip("."))
+
+
+class NoteFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """States the characters of a note in the OpenAPI document; drf-spectacular finds this class by itself."""
+
+    target_class = NoteField
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:  # noqa: ARG002
+        return note_schema(is_required=self.target.is_required)
+
+
+def note_schema(*, is_required: bool = False) -> dict[str, Any]:
+    return {"type": "string", "maxLength": LONGEST_NOTE, "pattern": _NOTE_WITH_TEXT if is_required else LINE_PATTERN}
 
 
 class StrictChoiceField(serializers.ChoiceField):

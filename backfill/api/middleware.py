@@ -1,11 +1,15 @@
-"""Middleware that renders errors outside the API views, such as a wrong Host header, as JSON."""
+"""Middleware around all others: security headers for every response, and JSON for errors outside the API views."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from csp.middleware import CSPMiddleware
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import MethodNotAllowed, NotAcceptable
 
 from backfill.api.exceptions import ERRORS, ErrorSpec
@@ -24,8 +28,29 @@ _SERVER_ERROR = ErrorSpec(
 )
 
 
+class SecurityHeaders:
+    """The outermost middleware: adds the security headers that a response does not have yet.
+
+    The middleware that usually sets them does not see a response that is made outside of it, for example to a wrong
+    Host header.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        kinds: tuple[Any, ...] = (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware)
+        self._middleware = [kind(get_response) for kind in kinds]
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if response.status_code == 304:
+            return response  # the client has the headers of the stored response
+        for middleware in self._middleware:
+            response = middleware.process_response(request, response)
+        return response
+
+
 class JsonErrors:
-    """The outermost middleware: programs never receive an HTML error page."""
+    """Programs never receive an HTML error page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -15,8 +16,26 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from backfill.api import path_parameters
-from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, StrictSerializer, parsed, parsed_day, printable, refuse
-from backfill.domain import JobType, OutcomeKind, ProgramYear, Status, parsed_district
+from backfill.api.fields import (
+    DISTRICT_OR_SUMMARY_PATTERN,
+    LINE_PATTERN,
+    StrictSerializer,
+    note_schema,
+    parsed,
+    parsed_day,
+    printable,
+    refuse,
+)
+from backfill.domain import (
+    JobOutcome,
+    JobType,
+    OutcomeKind,
+    ProgramYear,
+    Status,
+    is_one_line,
+    parsed_district,
+    parsed_note,
+)
 from backfill.errors import InvalidDateRange, InvalidRequest
 
 LARGEST_PAGE = 100
@@ -25,6 +44,7 @@ LARGEST_OFFSET = 10_000_000
 
 _QUOTED = 40
 """The most characters of a value that a message repeats."""
+_CODE = "[A-Z][A-Z0-9_]{0,39}"
 _MONTH_AND_DAY = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -98,6 +118,20 @@ def _member(kind: type[StrEnum], text: str) -> StrEnum:
         refuse(f"must be one of {', '.join(kind)}; it was {text[:_QUOTED]!r}")
 
 
+class CodeListParameter(Parameter):
+    """Error codes, separated by commas."""
+
+    def __init__(self, **options: Any) -> None:
+        text = "Only failed items with one of these error codes, separated by commas."
+        super().__init__({"type": "string", "pattern": f"^ *{_CODE} *(, *{_CODE} *)*$"}, help_text=text, **options)
+
+    def to_internal_value(self, data: str) -> frozenset[str]:
+        codes = frozenset(word.strip() for word in data.split(","))
+        if not all(re.fullmatch(_CODE, code) for code in codes):
+            refuse(f"must be error codes such as SERVER_ERROR, separated by commas; it was {data[:_QUOTED]!r}")
+        return codes
+
+
 class JobIdParameter(Parameter):
     def __init__(self, **options: Any) -> None:
         super().__init__({"type": "string", "format": "uuid"}, **options)
@@ -145,6 +179,31 @@ class InstantParameter(Parameter):
             )
 
 
+class LineParameter(Parameter):
+    """A text of one line."""
+
+    def __init__(self, longest: int, **options: Any) -> None:
+        self.longest = longest
+        super().__init__({"type": "string", "maxLength": longest, "pattern": LINE_PATTERN}, **options)
+
+    def to_internal_value(self, data: str) -> str:
+        if len(data) > self.longest:
+            refuse(f"must not be longer than {self.longest} characters")
+        if not is_one_line(data):
+            refuse("must be one line without control characters")
+        return data.strip()
+
+
+class NoteParameter(Parameter):
+    """The domain validates the text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(note_schema(), **options)
+
+    def to_internal_value(self, data: str) -> str:
+        return parsed_note(data)
+
+
 class ProgramYearParameter(Parameter):
     def __init__(self, **options: Any) -> None:
         super().__init__({"type": "string", "pattern": "^[1-9][0-9]{3}-[0-9]{4}$"}, **options)
@@ -167,15 +226,31 @@ class PageQuery(StrictSerializer):
 class JobListQuery(PageQuery):
     status = EnumListParameter(Status, source="statuses")
     jobType = EnumListParameter(JobType, source="job_types")
+    outcome = EnumListParameter(JobOutcome, source="outcomes")
+    createdBy = LineParameter(150, source="created_by", help_text="The name of the operator.")
+    q = LineParameter(200, source="text", help_text="The beginning of the job id, or a part of a note.")
     createdFrom = InstantParameter(source="created_from", help_text="A date or a time; UTC unless it has an offset.")
     createdTo = InstantParameter(
         source="created_to", is_end=True, help_text="A date, which is included, or a time, which is excluded."
     )
 
 
+class CancelQuery(StrictSerializer):
+    note = NoteParameter(help_text="One line about why, at most 500 characters; instead of a body with `note`.")
+
+
+class ItemOrder(StrEnum):
+    """Order of the items of a job."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
 class ItemListQuery(PageQuery):
     district = DistrictParameter()
     outcome = EnumParameter(OutcomeKind, source="kind")
+    code = CodeListParameter(source="codes")
+    order = EnumParameter(ItemOrder, default=str(ItemOrder.OLDEST), help_text="Which items come first.")
 
 
 class AuditQuery(PageQuery):
@@ -211,6 +286,11 @@ class CoverageQuery(DateRangeQuery):
     from_help = "Default by day: one year before `to`. Default by month: the first month that has stored data."
     to_help = "Default: yesterday. By day: at most 1,100 days after `from`."
     resolution = EnumParameter(Resolution, default=str(Resolution.DAY))
+
+
+class CalendarQuery(DateRangeQuery):
+    from_help = "Default: the first month that has stored data."
+    to_help = "Default: the last month that has stored data."
 
 
 class SeriesQuery(StrictSerializer):

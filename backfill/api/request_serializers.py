@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from backfill.api.fields import (
     DISTRICT_OR_SUMMARY_PATTERN,
     DISTRICT_PATTERN,
+    NoteField,
     StrictBooleanField,
     StrictCharField,
     StrictChoiceField,
@@ -25,11 +26,16 @@ from backfill.domain import BOUNDS, Cadence, JobRequest, JobType, parsed_distric
 from backfill.errors import InvalidJobType, InvalidRequest
 
 _LONGEST_KEY = 255
+_LIMIT = r"[0-9]{1,10}(\.[0-9]{1,20})?"
+"""A rate limit in a plan id."""
 
 
 def _bounds(name: str) -> dict[str, Any]:
     low, high = BOUNDS[name]
     return {"min_value": low, "max_value": high, "required": False, "source": name}
+
+
+_NOTE_HELP = "One line about why, at most 500 characters. The job and the audit log show it."
 
 
 class JobBody(StrictSerializer):
@@ -60,13 +66,18 @@ class JobBody(StrictSerializer):
     skipExisting = StrictBooleanField(source="skip_existing", required=False, help_text="Default: true.")
     planId = StrictCharField(
         source="plan_id",
-        max_length=100,
-        pattern="^plan-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{16}$",
+        max_length=200,
+        pattern=f"^plan-[0-9]+-[0-9]+-[0-9]+(-{_LIMIT}(_{_LIMIT}){{4}})?-[0-9a-f]{{16}}$",
         mismatch="is not a plan id; create a preview and use its planId",
         required=False,
         allow_null=True,
-        help_text="The planId of a preview: start exactly that plan, or fail with PLAN_CHANGED.",
+        help_text="The planId of a preview: start exactly that plan with its rate limits, or fail with PLAN_CHANGED.",
     )
+    note = NoteField(required=False, help_text=f"{_NOTE_HELP} A preview ignores it.")
+
+
+class NoteBody(StrictSerializer):
+    note = NoteField(required=False, help_text=_NOTE_HELP)
 
 
 class RateLimitsBody(StrictSerializer):
@@ -80,12 +91,18 @@ class RateLimitsBody(StrictSerializer):
 
 
 class JobChangeBody(StrictSerializer):
-    """Lower rate limits for an active job."""
+    """Lower rate limits for an active job, or another note for any job."""
 
-    rateLimits = RateLimitsBody(source="rate_limits")
+    rateLimits = RateLimitsBody(source="rate_limits", required=False, help_text="Lower limits for an active job.")
+    note = NoteField(is_required=True, required=False, help_text="A note, which is added to the others.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise InvalidRequest({"rateLimits": ["rateLimits or note is required."]})
+        return attrs
 
 
-class RetryBody(StrictSerializer):
+class RetryBody(NoteBody):
     """Selects failed items; the default is all of them."""
 
     codes = StrictStringListField(longest=40, most=100, required=False, help_text="Error codes, such as SERVER_ERROR.")
@@ -122,14 +139,27 @@ def limit_changes(request: Request) -> dict[str, float]:
     return parsed(RateLimitsBody, request.data)
 
 
-def job_limit_changes(request: Request) -> dict[str, float]:
-    return dict(parsed(JobChangeBody, request.data)["rate_limits"])
+def job_change(request: Request) -> tuple[dict[str, float] | None, str]:
+    """The limits, None without any, and the note."""
+    values = parsed(JobChangeBody, request.data)
+    limits = values.get("rate_limits")
+    return None if limits is None else dict(limits), values.get("note") or ""
 
 
 def retry_group(request: Request) -> tuple[list[str], list[str]]:
     """Codes and districts."""
     values = parsed(RetryBody, request.data)
     return values.get("codes", []), [parsed_district(text, "districts") for text in values.get("districts", [])]
+
+
+def note(request: Request) -> str:
+    """The note of a body that was parsed before; empty without one."""
+    return dict(request.data).get("note") or ""
+
+
+def only_note(request: Request) -> str:
+    """The note of a body that has no other field; empty without one."""
+    return parsed(NoteBody, request.data).get("note") or ""
 
 
 def idempotency_key(request: Request) -> str:

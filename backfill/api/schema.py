@@ -9,8 +9,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from backfill.api import examples, request_serializers
+from backfill.api.fields import DISTRICT_OR_SUMMARY_PATTERN, DISTRICT_PATTERN
 from backfill.api.query_parameters import (
     AuditQuery,
+    CalendarQuery,
+    CancelQuery,
     CoverageQuery,
     ItemListQuery,
     JobListQuery,
@@ -20,6 +23,7 @@ from backfill.api.query_parameters import (
 )
 from backfill.domain import ReportName
 from backfill.serializers.audit import AuditPageSerializer
+from backfill.serializers.calendar import CalendarProgressResponseSerializer
 from backfill.serializers.coverage import CoverageResponseSerializer
 from backfill.serializers.errors import ErrorSerializer
 from backfill.serializers.items import ItemPageSerializer
@@ -42,11 +46,21 @@ _ERROR_TEXTS = {
     411: "LENGTH_REQUIRED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "TOO_MANY_REQUESTS: too many unknown tokens from this address; try again after Retry-After seconds",
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
 }
+_INCOMPLETE = {
+    503: "CALENDAR_INCOMPLETE after 50 s: calendar pages are missing (details say how many), and nothing was created; "
+    "repeat the request after Retry-After seconds, and it continues. Or STORAGE_UNAVAILABLE"
+}
 _BODY = (400, 411, 413, 415)
-_ALWAYS = (401, 403, 503)
+_SERVER = {
+    (414, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The address is longer than the web server accepts"),
+    (431, "text/html"): OpenApiResponse(OpenApiTypes.STR, "The headers are larger than the web server accepts"),
+}
+"""Responses of gunicorn or nginx, which the service does not see."""
+_ALWAYS = (401, 403, 429, 503)
 
 _JOB_ID = OpenApiParameter("job_id", OpenApiTypes.UUID, OpenApiParameter.PATH)  # CAMELIZE_NAMES renders it as jobId
 _KEY = OpenApiParameter(
@@ -68,10 +82,29 @@ _IF_NONE_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The ETag of an earlier response. The response is 304 without a body if nothing has changed.",
 )
+_PREFER = OpenApiParameter(
+    "Prefer",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="With respond-async (RFC 7240) the response comes after at most 5 seconds: 202 with the progress if "
+    "pages of the dashboard's calendar are missing. Repeat the request after Retry-After seconds; it continues.",
+)
+_APPLIED = OpenApiParameter(
+    "Preference-Applied", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[202], description="respond-async"
+)
+_RETRY_AFTER = OpenApiParameter(
+    "Retry-After", OpenApiTypes.INT, OpenApiParameter.HEADER, response=[202, 503], description="Seconds."
+)
+_PROGRESS = OpenApiResponse(
+    CalendarProgressResponseSerializer, "Pages of the dashboard's calendar are still missing; repeat the request."
+)
 _SNAPSHOT = [
     OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
     OpenApiParameter(
-        "district", OpenApiTypes.STR, OpenApiParameter.PATH, description="91, F, or all for the district summary."
+        "district",
+        {"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN},
+        OpenApiParameter.PATH,
+        description="91, F, or all for the district summary.",
     ),
 ]
 
@@ -88,9 +121,8 @@ def _operation(
 ) -> Decorator[Any]:
     """Describes an operation with its successful responses, the given errors, and the errors of every operation."""
     texts = _ERROR_TEXTS | (error_texts or {})
-    responses = successes | {
-        status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})
-    }
+    described = {status: OpenApiResponse(ErrorSerializer, texts[status]) for status in sorted({*errors, *_ALWAYS})}
+    responses = successes | described | _SERVER
     return extend_schema(operation_id=name, tags=[tag], summary=summary, responses=responses, **more)
 
 
@@ -106,18 +138,25 @@ start_job = _operation(
     "Start a job",
     _STARTED,
     errors=(*_BODY, 409, 502),
-    error_texts={409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
+    error_texts=_INCOMPLETE
+    | {409: "JOB_ALREADY_RUNNING (details name the job), PLAN_CHANGED or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.JobBody,
     parameters=[_KEY, _LOCATION, _REPLAYED],
-    examples=[*examples.REQUESTS, examples.BUSY, examples.INVALID],
+    examples=[*examples.REQUESTS, examples.BUSY, examples.PLAN_CHANGED, examples.INVALID],
 )
 preview_job = _operation(
     "Backfill",
     "previewJob",
     "Preview a job",
-    {200: PreviewResponseSerializer},
+    {200: PreviewResponseSerializer, 202: _PROGRESS},
     errors=(*_BODY, 502),
+    error_texts=_INCOMPLETE
+    | {
+        403: "PERMISSION_DENIED: the message names the permission. If calendar pages are missing, a preview reads the "
+        "dashboard, which requires backfill.add_backfilljob. Or CSRF_FAILED"
+    },
     request=request_serializers.JobBody,
+    parameters=[_PREFER, _APPLIED, _RETRY_AFTER],
     examples=[*examples.REQUESTS, examples.PREVIEWED, examples.INVALID],
 )
 list_jobs = _operation(
@@ -146,18 +185,19 @@ cancel_job = _operation(
             CancelledJobSerializer, "The job; its status is cancelling while running items finish, otherwise cancelled."
         )
     },
-    errors=(400, 404, 409),
-    parameters=[_JOB_ID],
+    errors=(*_BODY, 404, 409),
+    description='The body may be `{"note": "…"}`, which OpenAPI cannot describe for DELETE.',
+    parameters=[_JOB_ID, CancelQuery],
 )
 change_job = _operation(
     "Backfill",
-    "lowerJobLimits",
-    "Lower the rate limits of an active job",
+    "changeJob",
+    "Lower the rate limits of an active job, or add a note to any job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
     request=request_serializers.JobChangeBody,
     parameters=[_JOB_ID],
-    examples=[OpenApiExample("Lower limits", {"rateLimits": {"maxRequestsPerMinute": 20}}, request_only=True)],
+    examples=examples.JOB_CHANGES,
 )
 pause_job = _operation(
     "Backfill",
@@ -165,7 +205,7 @@ pause_job = _operation(
     "Pause a job",
     {200: JobSerializer},
     errors=(*_BODY, 404, 409),
-    request=None,
+    request=request_serializers.NoteBody,
     parameters=[_JOB_ID],
 )
 resume_job, try_now = (
@@ -187,8 +227,9 @@ list_items = _operation(
     "Backfill",
     "listItems",
     "List the settled items of a job",
-    {200: ItemPageSerializer},
+    {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
+    description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
     parameters=[_JOB_ID, ItemListQuery],
 )
 retry_job = _operation(
@@ -197,7 +238,8 @@ retry_job = _operation(
     "Start a job of the failed items",
     _STARTED,
     errors=(*_BODY, 404, 409, 502),
-    error_texts={409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
+    error_texts=_INCOMPLETE
+    | {409: "NOTHING_TO_RETRY, JOB_ALREADY_RUNNING, INVALID_JOB_STATE or IDEMPOTENCY_KEY_REUSED"},
     request=request_serializers.RetryBody,
     parameters=[_JOB_ID, _KEY, _LOCATION, _REPLAYED],
     examples=[
@@ -283,7 +325,12 @@ get_report = _operation(
 
 _NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message names the job that computes them"}
 _RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
-_RESULT_DISTRICT = OpenApiParameter("district", OpenApiTypes.STR, OpenApiParameter.PATH, description="Such as 91 or F.")
+_RESULT_DISTRICT = OpenApiParameter(
+    "district",
+    {"type": "string", "pattern": DISTRICT_PATTERN},
+    OpenApiParameter.PATH,
+    description="Such as 91 or F.",
+)
 get_result = _operation(
     "Analytics",
     "getResult",
@@ -325,12 +372,26 @@ get_coverage = _operation(
     parameters=[CoverageQuery],
 )
 
+read_calendar = _operation(
+    "Coverage",
+    "readCalendar",
+    "Read the calendar of months that are unknown",
+    {
+        200: OpenApiResponse(CalendarProgressResponseSerializer, "Every month of the range is known."),
+        202: _PROGRESS,
+    },
+    errors=(*_BODY, 502),
+    error_texts=_INCOMPLETE,
+    request=None,
+    parameters=[CalendarQuery, _PREFER, _APPLIED, _RETRY_AFTER],
+)
+
 _WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header is not a host of this service")
 health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
     summary="Check that the process responds",
-    responses={200: HealthSerializer, 400: _WRONG_HOST},
+    responses={200: HealthSerializer, 400: _WRONG_HOST, **_SERVER},
 )
 readiness = extend_schema(
     operation_id="isReady",
@@ -340,6 +401,7 @@ readiness = extend_schema(
         200: ReadinessSerializer,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 metrics = extend_schema(
@@ -350,6 +412,7 @@ metrics = extend_schema(
         (200, "text/plain"): OpenApiTypes.STR,
         400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, _ERROR_TEXTS[503]),
+        **_SERVER,
     },
 )
 hidden = extend_schema(exclude=True)

@@ -6,7 +6,7 @@ from django.urls import path, re_path
 
 from backfill.api.analytics import DistrictResult, Series, WorldResult
 from backfill.api.audit import Audit, JobAudit
-from backfill.api.coverage import Coverage
+from backfill.api.coverage import Coverage, CoverageCalendar
 from backfill.api.docs import Docs, OpenApi, RemovedEndpoint, UnknownEndpoint
 from backfill.api.jobs import Jobs
 from backfill.api.rate_limits import RateLimits
@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{_BACKFILL}/jobs", Jobs.as_view({"get": "list"})),
     path(f"{_BACKFILL}/config/rate-limit", RateLimits.as_view()),
     path(f"{_BACKFILL}/coverage", Coverage.as_view()),
+    path(f"{_BACKFILL}/coverage/calendar", CoverageCalendar.as_view()),
     path(f"{_BACKFILL}/audit", Audit.as_view()),
     path(_JOB, Jobs.as_view({"get": "retrieve", "delete": "destroy", "patch": "partial_update"})),
     path(f"{_JOB}/pause", Jobs.as_view({"post": "pause"})),

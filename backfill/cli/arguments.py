@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from uuid import UUID
 from django.core.management.base import CommandError
 from django.db import Error as DatabaseError
 
-from backfill.domain import BOUNDS, Actor, Cadence, Channel, JobRequest, parsed_district, parsed_job_type
+from backfill.domain import BOUNDS, Actor, Cadence, Channel, JobRequest, JobType, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
 
 Options = Mapping[str, Any]
@@ -98,17 +99,19 @@ def limit_changes(options: Options) -> dict[str, float]:
     }
 
 
-def request(options: Options) -> JobRequest:
-    """Return the request of `start` or `preview`."""
-    return JobRequest(
-        job_type=parsed_job_type(options["type"]),
-        start_date=day(options["from"], "--from"),
-        end_date=day(options["to"], "--to"),
-        target_districts=tuple(options["district"]),
-        cadence=one_of(Cadence, options["cadence"], "--cadence"),
-        skip_existing=not options["no_skip_existing"],
-        plan_id=options.get("plan_id") or "",
-    )
+def request(options: Options, like: JobRequest | None = None) -> JobRequest:
+    """Return the request of `start` or `preview`: the given options, and the rest of `like` or the defaults."""
+    base = like or JobRequest(job_type=JobType.DATA_COLLECTION)
+    given: dict[str, Any] = {
+        "job_type": parsed_job_type(options["type"]) if options["type"] is not None else None,
+        "start_date": day(options["from"], "--from"),
+        "end_date": day(options["to"], "--to"),
+        "target_districts": tuple(options["district"]) or None,
+        "cadence": one_of(Cadence, options["cadence"], "--cadence") if options["cadence"] is not None else None,
+        "skip_existing": options["skip_existing"],
+        "plan_id": options.get("plan_id"),
+    }
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def actor(options: Options) -> Actor:
@@ -132,10 +135,20 @@ def as_command_error(exc: BackfillError) -> CommandError:
     if isinstance(exc, PlanChanged) and exc.details:
         before, now = exc.details["before"], exc.details["now"]
         changed = ", ".join(f"{name} {before[name]:,} -> {now[name]:,}" for name in now if before[name] != now[name])
-        message += f" Changed: {changed or 'the set of items'}. The new option is --plan-id {exc.details['planId']}"
+        message += f" Changed: {changed}." if changed else ""
+        message += f" The new option is --plan-id {exc.details['planId']}"
     if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseError):
-        message += " Check DATABASE_URL. If the database is new, run: manage.py migrate"
+        message += f" {_database_advice(str(exc.__cause__))}"
     return CommandError(message)
+
+
+def _database_advice(cause: str) -> str:
+    """The texts are those of SQLite."""
+    if "readonly" in cause:
+        return "This process may not write the file or its folder. Run the command as the user of the service."
+    if "disk is full" in cause:
+        return "Free some space, then run the command again."
+    return "Check DATABASE_URL. If the database is new, run: manage.py migrate"
 
 
 def _integer(text: object, flag: str) -> int:

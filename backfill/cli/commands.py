@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from django.core.management.base import CommandError
@@ -11,13 +12,25 @@ from django.core.management.base import CommandError
 from backfill import bootstrap
 from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
+from backfill.cli.calendar_progress import calendar_progress
 from backfill.cli.coverage_table import coverage_view
 from backfill.cli.formatting import COMMAND
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
 from backfill.cli.transfer import run_copy, run_export
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
-from backfill.domain import Job, JobFilter, JobType, Outcome, OutcomeFilter, OutcomeKind, Status, parsed_district
+from backfill.domain import (
+    Job,
+    JobFilter,
+    JobOutcome,
+    JobRequest,
+    JobType,
+    Outcome,
+    OutcomeFilter,
+    OutcomeKind,
+    Status,
+    parsed_district,
+)
 from backfill.serializers.audit import AuditPageSerializer
 from backfill.serializers.coverage import CoverageResponseSerializer
 from backfill.serializers.items import ItemPageSerializer
@@ -39,42 +52,41 @@ class Commands:
         return run()
 
     def start(self) -> int:
-        started = self._service.start(
-            arguments.request(self._options),
-            by=arguments.actor(self._options),
-            idempotency_key=self._options["idempotency_key"] or "",
-        )
+        with calendar_progress(self._console.err) as access:
+            started = self._service.start(
+                self._request(),
+                by=arguments.actor(self._options),
+                idempotency_key=self._options["idempotency_key"] or "",
+                note=self._options["note"],
+                access=access,
+            )
         return self._report_started(started)
 
     def retry(self) -> int:
-        started = self._service.retry(
-            arguments.job_id(self._options["job_id"]),
-            by=arguments.actor(self._options),
-            codes=self._options["code"],
-            districts=arguments.districts(self._options["district"]),
-        )
+        with calendar_progress(self._console.err) as access:
+            started = self._service.retry(
+                arguments.job_id(self._options["job_id"]),
+                by=arguments.actor(self._options),
+                codes=self._options["code"],
+                districts=arguments.districts(self._options["district"]),
+                note=self._options["note"],
+                access=access,
+            )
         return self._report_started(started)
 
     def preview(self) -> int:
-        preview = self._service.preview(arguments.request(self._options))
+        with calendar_progress(self._console.err) as access:
+            preview = self._service.preview(self._request(), access)
         if self._console.is_json:
             self._console.json({"preview": PreviewSerializer.render(preview)})
         else:
-            self._console.say(*tables.preview_view(preview, self._start_arguments()))
+            self._console.say(*tables.preview_view(preview))
         return 0
 
-    def _start_arguments(self) -> Sequence[str]:
-        """Return the arguments with which `start` creates the same plan."""
-        options = self._options
-        pairs = [
-            ("--type", options["type"]),
-            ("--from", options["from"]),
-            ("--to", options["to"]),
-            *(("--district", district) for district in options["district"]),
-            ("--cadence", options["cadence"]),
-        ]
-        words = [word for option, value in pairs if value is not None for word in (option, value)]
-        return [*words, "--no-skip-existing"] if options["no_skip_existing"] else words
+    def _request(self) -> JobRequest:
+        like = self._options["like"]
+        job = self._service.job(arguments.job_id(like)) if like else None
+        return arguments.request(self._options, JobRequest.like(job) if job else None)
 
     def _report_started(self, started: Started) -> int:
         job = started.job
@@ -123,6 +135,9 @@ class Commands:
         job_filter = JobFilter(
             statuses=arguments.several_of(Status, self._options["status"], "--status"),
             job_types=arguments.several_of(JobType, self._options["type"], "--type"),
+            outcomes=arguments.several_of(JobOutcome, self._options["outcome"], "--outcome"),
+            created_by=self._options["created_by"],
+            text=self._options["search"],
         )
         page = self._service.jobs(job_filter, limit=limit, offset=offset)
         now = datetime.now(UTC)
@@ -142,8 +157,10 @@ class Commands:
         outcome_filter = OutcomeFilter(
             district=parsed_district(district) if district is not None else None,
             kind=arguments.one_of(OutcomeKind, outcome, "--outcome") if outcome else None,
+            codes=frozenset(code.strip() for text in self._options["code"] for code in text.split(",") if code.strip()),
         )
-        page = self._service.items(job_id, outcome_filter, limit=limit, offset=offset)
+        newest_first = self._options["newest_first"]
+        page = self._service.items(job_id, outcome_filter, limit=limit, offset=offset, newest_first=newest_first)
         if self._console.is_json:
             self._console.json(ItemPageSerializer.render_page(page, limit=limit, offset=offset))
         elif not page.total:
@@ -180,6 +197,9 @@ class Commands:
         first, last = arguments.day(self._options["from"], "--from"), arguments.day(self._options["to"], "--to")
         now = datetime.now(UTC)
         districts = arguments.districts(self._options["district"])
+        if self._options["read_calendar"]:
+            with calendar_progress(self._console.err) as access:
+                self._service.read_calendar(first, last, access)
         coverage = self._service.history.coverage(first, last, now.date(), districts)
         if self._console.is_json:
             self._console.json(CoverageResponseSerializer.render(coverage))
@@ -199,7 +219,9 @@ class Commands:
             self._console.say(f"Shown: {rows} of {formatting.count(total, name)}; more with --offset and --limit.")
 
     def cancel(self) -> int:
-        cancelled = self._service.cancel(self._target_id(), by=arguments.actor(self._options))
+        cancelled = self._service.cancel(
+            self._target_id(), by=arguments.actor(self._options), note=self._options["note"]
+        )
         if self._console.is_json:
             self._console.json(CancelledJobSerializer.render(cancelled))
         else:
@@ -212,7 +234,17 @@ class Commands:
         return 0
 
     def pause(self) -> int:
-        return self._change(self._service.pause, "Resume it with: {command} resume {job}")
+        pause = partial(self._service.pause, note=self._options["note"])
+        return self._change(pause, "Resume it with: {command} resume {job}")
+
+    def note(self) -> int:
+        job_id = arguments.job_id(self._options["job_id"])
+        job = self._service.add_note(job_id, self._options["text"], by=arguments.actor(self._options))
+        if self._console.is_json:
+            self._show(job)
+        else:
+            self._console.say(f"The note was added to job {job.id}.")
+        return 0
 
     def resume(self) -> int:
         return self._change(self._service.resume, "A worker continues it. Show it with: {command} status {job}")

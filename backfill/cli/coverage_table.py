@@ -15,8 +15,15 @@ from backfill.domain import Cell, CoveredMonth, ProgramYear, district_order
 from backfill.serializers.coverage import filling_command
 from backfill.service.queries import Coverage
 
-SYMBOLS = {Cell.ANALYTICS: "A", Cell.FINAL: "#", Cell.SNAPSHOT: "o", Cell.NONE: ".", Cell.UNPUBLISHED: " "}
-_LEGEND = "Closing of each month: A with analytics, # final, o not final, . missing, blank not published."
+SYMBOLS = {
+    Cell.ANALYTICS: "A",
+    Cell.FINAL: "#",
+    Cell.SNAPSHOT: "o",
+    Cell.NONE: ".",
+    Cell.UNPUBLISHED: " ",
+    Cell.UNKNOWN: "?",
+}
+_LEGEND = "Closing of each month: A with analytics, # final, o not final, . missing, blank not published, ? unknown."
 
 _YEAR_WIDTH = 12 + 3
 """Columns of a program year: one per month, and the gap to the next year."""
@@ -32,11 +39,14 @@ def coverage_view(coverage: Coverage, console: Console) -> list[RenderableType]:
     months = coverage.months
     shown = sorted({district for month in months for district in month.cells}, key=district_order)
     if not shown:
-        return [f"Nothing is stored from {coverage.first} to {coverage.last}. Start with: {COMMAND} preview --from DAY"]
+        nothing = (
+            f"Nothing is stored from {coverage.first} to {coverage.last}. Start with: {COMMAND} preview --from DAY"
+        )
+        return [nothing, *_unknown(coverage)]
     years = [list(group) for _, group in groupby(months, key=lambda month: ProgramYear.of(month.month_end))]
     years_per_table = max((console.width - _REST_WIDTH) // _YEAR_WIDTH, 1)
     tables = [_table(years[n : n + years_per_table], shown, console) for n in range(0, len(years), years_per_table)]
-    return [*tables, _LEGEND, *_gaps(coverage), *_analytics(months)]
+    return [*tables, _LEGEND, *_gaps(coverage), *_unknown(coverage), *_analytics(months)]
 
 
 def _table(years: Sequence[Sequence[CoveredMonth]], districts: Sequence[str], console: Console) -> Table:
@@ -65,7 +75,7 @@ def _year(months: Sequence[CoveredMonth], district: str) -> str:
 
 def _gaps(coverage: Coverage) -> list[RenderableType]:
     if not coverage.gaps:
-        return ["No closing is missing."]
+        return ["No closing of a known month is missing." if coverage.unknown_months else "No closing is missing."]
     lines: list[RenderableType] = ["Gaps, largest first:"]
     for gap in coverage.gaps[:_GAPS_SHOWN]:
         names = " ".join(gap.districts[:6]) + (" ..." if len(gap.districts) > 6 else "")
@@ -76,6 +86,15 @@ def _gaps(coverage: Coverage) -> list[RenderableType]:
     if len(coverage.gaps) > _GAPS_SHOWN:
         lines.append(f"  and {formatting.count(len(coverage.gaps) - _GAPS_SHOWN, 'smaller gap')}; use --json for all")
     return lines
+
+
+def _unknown(coverage: Coverage) -> list[RenderableType]:
+    count = len(coverage.unknown_months)
+    if not count:
+        return []
+    verb = "is" if count == 1 else "are"
+    command = f"{COMMAND} coverage --read-calendar --from {coverage.first} --to {coverage.last}"
+    return [f"{formatting.count(count, 'month')} {verb} unknown; read the dashboard's calendar with: {command}"]
 
 
 def _analytics(months: Sequence[CoveredMonth]) -> list[RenderableType]:

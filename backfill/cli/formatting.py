@@ -92,11 +92,14 @@ def status_message(job: Job) -> str:
 
 
 def changes(entry: AuditEntry) -> str:
-    """Format changes as `status running to cancelling`; for a new job only its range."""
+    """Format changes as `status running to cancelling`; for a new job only its range. A note comes last."""
+    pairs = dict(entry.changes)
+    note = pairs.pop("note", None)
+    parts = [f"{name} {before} to {after}" for name, (before, after) in pairs.items()]
     if entry.action in {AuditAction.STARTED, AuditAction.RETRIED}:
-        first, last = (entry.changes.get(name, (None, None))[1] for name in ("startDate", "endDate"))
-        return f"{first or 'the first'} to {last or 'the newest'}"
-    return printable(", ".join(f"{name} {before} to {after}" for name, (before, after) in entry.changes.items()))
+        first, last = (pairs.get(name, (None, None))[1] for name in ("startDate", "endDate"))
+        parts = [f"{first or 'the first'} to {last or 'the newest'}"]
+    return printable(", ".join([*parts, f"note: {note[1]}"] if note else parts))
 
 
 def time_lost(limiter: LimiterReport) -> str:

@@ -19,6 +19,8 @@ _INTERRUPTED = 130
 def run(options: Mapping[str, Any]) -> int:
     """Return the exit code. Raises CommandError with a message for the operator."""
     command = options["command"]
+    if sys.stdout is None and options.get("stdout") is None:
+        raise CommandError("Standard output is closed. Redirect it to a file, or to /dev/null.")
     try:
         return _run(command, options)
     except BackfillError as exc:
@@ -27,13 +29,18 @@ def run(options: Mapping[str, Any]) -> int:
         advice = "Run the command again to continue." if command == "copy" else "Check with: manage.py backfill status"
         raise CommandError(f"Interrupted. {advice}", returncode=_INTERRUPTED) from None
     except OSError as exc:
-        if exc.errno not in {errno.EPIPE, errno.ENOSPC}:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the rest of the buffer at exit
-        if exc.errno == errno.ENOSPC:
-            raise CommandError(f"Standard output cannot be written: {exc.strerror}.") from exc
-        # EPIPE: the reader has closed the pipe, as `| head` does.
+        check_output_error(exc)
+        # The reader has closed the pipe, as `| head` does, or the terminal is gone.
         return _INTERRUPTED if command == "copy" or options.get("wait") else 0
+
+
+def check_output_error(error: OSError) -> None:
+    """Return if the reader of standard output has gone. Raises CommandError if it is full, and any other error."""
+    if error.errno not in {errno.EPIPE, errno.ENOSPC, errno.EIO}:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the rest of the buffer at exit
+    if error.errno == errno.ENOSPC:
+        raise CommandError(f"Standard output cannot be written: {error.strerror}.") from error
 
 
 def _run(command: str, options: Mapping[str, Any]) -> int:

@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
-from typing import IO, Any
+from io import BufferedIOBase, BytesIO, StringIO
+from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
 
 from backfill.cli.arguments import Options
+from backfill.domain.text import escaped
 
 _PIPED_WIDTH = 160
 """Columns of output that is not a terminal."""
@@ -26,7 +27,8 @@ class ConsoleOutput:
         self.is_json: bool = options.get("json", False)
         self._file: IO[str] = options.get("stdout") or sys.stdout
         self.out = _console(self._file, options)
-        self.err = _console(options.get("stderr") or sys.stderr, options)
+        # Python has no sys.stderr if it was started with a closed standard error.
+        self.err = _console(options.get("stderr") or sys.stderr or StringIO(), options)
 
     @property
     def progress(self) -> Console:
@@ -36,18 +38,21 @@ class ConsoleOutput:
         """Print text unless --json is set. Long lines are not wrapped, so that commands in them can be copied."""
         if not self.is_json:
             for renderable in renderables:
-                self.out.print(renderable, soft_wrap=isinstance(renderable, str))
+                if isinstance(renderable, str):
+                    self.out.print(escaped(renderable), soft_wrap=True)
+                else:
+                    self.out.print(renderable)
 
     def note(self, message: str) -> None:
         """Print a message to standard error, also with --json."""
-        self.err.print(message, soft_wrap=True)
+        self.err.print(escaped(message), soft_wrap=True)
 
     @contextmanager
     def binary_out(self) -> Iterator[IO[bytes]]:
-        """Yield standard output as a binary stream."""
+        """Yield standard output as a binary stream for text. A terminal gets control characters as escape sequences."""
         binary = getattr(self._file, "buffer", None)
         if binary is not None:
-            yield binary
+            yield cast("IO[bytes]", _TerminalStream(binary)) if self._file.isatty() else binary
             binary.flush()
             return
         buffer = BytesIO()  # a replacement of standard output that accepts text only
@@ -55,8 +60,24 @@ class ConsoleOutput:
         self._file.write(buffer.getvalue().decode())
 
     def json(self, document: Any) -> None:
-        self._file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        # Control characters beyond ASCII are valid in JSON, but could control a terminal.
+        self._file.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n")
         self._file.flush()
+
+
+class _TerminalStream(BufferedIOBase):
+    """Replaces the control characters in text that other systems wrote, but not line breaks."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._out.write(escaped(bytes(data).decode("utf-8", "replace")).encode())
+        return len(data)
 
 
 class _Console(Console):

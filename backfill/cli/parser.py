@@ -6,7 +6,7 @@ import argparse
 
 from django.core.management.base import CommandParser
 
-from backfill.domain import BOUNDS
+from backfill.domain import BOUNDS, JobType
 
 HELP = (
     "Collect the history of the dashboards. Exit codes of --wait: 0 completed, 1 failed, "
@@ -25,7 +25,7 @@ def add_arguments(parser: CommandParser) -> None:
             name, help=description, description=description, parents=[_django_options(), *options]
         )
 
-    start = command("start", "Start a job.", _plan(), _json(), _operator(), _wait())
+    start = command("start", "Start a job.", _plan(), _json(), _operator(), _note(), _wait())
     start.add_argument("--plan-id", metavar="ID", help="start only if the plan is still the one of this preview")
     start.add_argument("--idempotency-key", metavar="KEY", help="the same key within 24 h starts no second job")
     command("preview", "Show what a start would do. No job is started.", _plan(), _json())
@@ -33,18 +33,29 @@ def add_arguments(parser: CommandParser) -> None:
     jobs = command("list", "List jobs, newest first.", _json(), _page())
     jobs.add_argument("--status", action="append", default=[], help=_REPEATABLE_LIST)
     jobs.add_argument("--type", action="append", default=[], help=_REPEATABLE_LIST)
+    outcomes = "succeeded, completed-with-failures, failed or cancelled"
+    jobs.add_argument("--outcome", action="append", default=[], help=f"{outcomes}; {_REPEATABLE_LIST}")
+    jobs.add_argument("--created-by", metavar="NAME", default="", help="the operator who started the jobs")
+    jobs.add_argument("--search", metavar="TEXT", default="", help="the beginning of the job id, or a part of a note")
     items = command("items", "List the outcomes of the items of a job.", _job(), _json(), _page())
     items.add_argument("--district", metavar="ID")
     items.add_argument("--outcome", help="processed, failed or skipped")
+    items.add_argument("--code", action="append", default=[], help=f"only failures with this code; {_REPEATABLE_LIST}")
+    items.add_argument("--newest-first", action="store_true", help="list the items that were settled last first")
     items.add_argument("--excerpts", action="store_true", help="print the beginning of each rejected report")
-    for name, description in (
-        ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s."),
-        ("pause", "Pause a job."),
-        ("resume", "Resume a paused job."),
-        ("try-now", "End the wait of a job, for example after a long Retry-After: its next request is sent now."),
+    for name, description, options in (
+        ("cancel", "Cancel a job. No new item starts; items in flight finish or are aborted within 5 s.", [_note()]),
+        ("pause", "Pause a job.", [_note()]),
+        ("resume", "Resume a paused job.", []),
+        ("try-now", "End the wait of a job, for example after a long Retry-After: its next request is sent now.", []),
     ):
-        command(name, f"{description} The default is the active job.", _job(is_optional=True), _json(), _operator())
-    retry = command("retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _wait())
+        text = f"{description} The default is the active job."
+        command(name, text, _job(is_optional=True), _json(), _operator(), *options)
+    note = command("note", "Add a note to a job, which may have ended.", _job(), _json(), _operator())
+    note.add_argument("text", metavar="TEXT", help="one line of at most 500 characters")
+    retry = command(
+        "retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _note(), _wait()
+    )
     retry.add_argument("--code", action="append", default=[], help="only failures with this code; repeatable")
     retry.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable")
     command("audit", "List audit entries, newest first.", _job(is_optional=True), _json(), _page())
@@ -55,8 +66,18 @@ def add_arguments(parser: CommandParser) -> None:
     export.add_argument("--what", default="analytics", metavar="WHAT", help="analytics (default) or snapshots")
     export.add_argument("--format", default="csv", metavar="FORMAT", help="csv (default), jsonl or parquet")
     export.add_argument("--report", default="clubperformance", metavar="NAME", help="the report of the snapshots")
+    export.add_argument(
+        "--for-spreadsheets",
+        action="store_true",
+        help="CSV: write a byte order mark, and an apostrophe before texts that a spreadsheet would evaluate",
+    )
     export.add_argument("--output", metavar="FILE", help="default: standard output")
-    command("coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json())
+    coverage = command(
+        "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()
+    )
+    coverage.add_argument(
+        "--read-calendar", action="store_true", help="first read the dashboard's calendar of the unknown months"
+    )
     copy = command("copy", "Copy all data from one store to another. Repeat the command if it is interrupted.")
     copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
     copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")
@@ -95,13 +116,17 @@ def _range() -> CommandParser:
 
 def _plan() -> CommandParser:
     options = CommandParser(add_help=False, parents=[_range()])
+    default, *others = JobType
+    options.add_argument("--type", metavar="TYPE", help=f"{default} (default) or {', '.join(others)}")
+    options.add_argument("--cadence", metavar="CADENCE", help="daily (default), month-ends or year-ends")
     options.add_argument(
-        "--type", default="data-collection", metavar="TYPE", help="data-collection (default) or analytics-generation"
+        "--skip-existing",
+        action=argparse.BooleanOptionalAction,
+        help="skip stored items (default), or fetch them again",
     )
     options.add_argument(
-        "--cadence", default="daily", metavar="CADENCE", help="daily (default), month-ends or year-ends"
+        "--like", metavar="JOB_ID", help="take the settings of this job, except those that are given as options"
     )
-    options.add_argument("--no-skip-existing", action="store_true", help="fetch stored items again")
     return options
 
 
@@ -114,6 +139,12 @@ def _json() -> CommandParser:
 def _operator() -> CommandParser:
     options = _options()
     options.add_argument("--operator", metavar="NAME", help="name for the audit log (default: your login name)")
+    return options
+
+
+def _note() -> CommandParser:
+    options = _options()
+    options.add_argument("--note", metavar="TEXT", default="", help="one line about why, at most 500 characters")
     return options
 
 

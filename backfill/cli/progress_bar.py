@@ -15,6 +15,7 @@ from rich.text import Text
 
 from backfill.cli import formatting
 from backfill.domain import Job, Status
+from backfill.domain.text import escaped
 
 _LINE_EVERY = 4.0
 """Seconds between two lines."""
@@ -132,7 +133,7 @@ class _LogAbove(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(self.format(record), soft_wrap=True)
+        self._console.print(escaped(self.format(record)), soft_wrap=True)
 
 
 def progress_display(console: Console) -> ProgressDisplay:

@@ -1,4 +1,4 @@
-"""Waits for SIGINT and SIGTERM."""
+"""Waits for a signal that ends the process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ _POLL_SECONDS = 0.5
 """A signal that arrives just before the thread blocks is handled only when the thread runs again."""
 
 
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+"""Signals that end a process without a handler. Windows has only the first two."""
+
+
 class StopSignals:
-    """Within the context, SIGINT and SIGTERM end `wait` and interrupt nothing else."""
+    """Context in which signals that would end the process end `wait` and interrupt nothing else.
+
+    A signal that the process was started to ignore, as `nohup` does with SIGHUP, is still ignored.
+    """
 
     def __init__(self) -> None:
         # SimpleQueue.put is reentrant: a signal handler may call it while the same thread is in get.
@@ -22,9 +29,11 @@ class StopSignals:
         self._is_stopped = False
 
     def __enter__(self) -> Self:
+        numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
         self._before = {
             number: signal.signal(number, lambda received, _frame: self._signals.put(received))
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in numbers
+            if signal.getsignal(number) is not signal.SIG_IGN
         }
         return self
 

@@ -18,6 +18,9 @@ from backfill.cli.progress_bar import bar, status_text
 from backfill.domain import LIMIT_NAMES, AuditEntry, Job, Outcome, OutcomeKind, StoredLimits
 from backfill.service.planning import Preview
 
+_VERY_WIDE = 160
+"""Minimum width in characters for the notes in the list of jobs."""
+
 _WIDE = 130
 """Minimum width in characters for all columns of the list of jobs."""
 
@@ -45,8 +48,9 @@ def jobs_table(jobs: Sequence[Job], console: Console, now: datetime) -> Table:
         (_WIDE, "Type", "left", lambda job: str(job.job_type)),
         (_WIDE, "Dates", "left", lambda job: formatting.dates(job.config)),
         (_WIDE, "By", "left", lambda job: printable(job.created_by)),
+        (_VERY_WIDE, "Note", "left", lambda job: printable(job.note)),
         (0, "Done", "right", done),
-        (_SMALL, "Failed", "right", lambda job: f"{job.progress.failed:,}"),
+        (_SMALL, "Failed", "right", lambda job: f"{job.still_failed:,}"),
         (_NARROW, "Took", "right", lambda job: formatting.length(formatting.duration(job, now))),
     ]
     shown = [column for column in columns if console.width >= column[0]]
@@ -133,8 +137,7 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
         "created": f"{formatting.instant(job.created_at)} UTC by {printable(job.created_by)}",
         "started": started,
     }
-    if job.retry_of:
-        rows["retry of"] = str(job.retry_of)
+    rows |= _notes_and_retries(job)
     if progress.current_item:
         rows["now"] = progress.current_item
     if job.cancelled_at:
@@ -153,8 +156,24 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
     return [bar(job, is_drawn=console.is_terminal), _details(rows), *_errors(job, console)]
 
 
-def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableType]:
-    """Return the plan and the command that starts it; `arguments` are those of the preview."""
+def _notes_and_retries(job: Job) -> dict[str, str]:
+    rows = {}
+    for number, note in enumerate(job.notes, 1):
+        by = f"{formatting.instant(note.at)} UTC, {printable(note.operator)}"
+        rows[f"note {number}" if len(job.notes) > 1 else "note"] = f"{printable(note.text)} ({by})"
+    if job.retry_of:
+        rows["retry of"] = str(job.retry_of)
+    for number, retry in enumerate(job.retries, 1):
+        recovered = f"{retry.recovered:,} of {formatting.count(retry.items, 'failed item')} recovered"
+        label = f"retry {number}" if len(job.retries) > 1 else "retry"
+        rows[label] = f"{retry.job_id} is {retry.status}, {recovered}"
+    if job.retries:
+        rows["still failed"] = formatting.count(job.still_failed, "item")
+    return rows
+
+
+def preview_view(preview: Preview) -> list[RenderableType]:
+    """Return the plan and the command that starts it."""
     plan, config = preview.plan, preview.config
     names = [name for name in plan.district_totals if name != "all"]
     shown = " ".join(names[:_NAMES_SHOWN]) + (" ..." if len(names) > _NAMES_SHOWN else "")
@@ -173,8 +192,22 @@ def preview_view(preview: Preview, arguments: Sequence[str]) -> list[RenderableT
         "duration": f"about {formatting.estimate(preview.duration)}",
         "plan": preview.plan_id,
     }
-    command = shlex.join([*arguments, "--plan-id", preview.plan_id])
+    command = shlex.join([*_start_arguments(preview), "--plan-id", preview.plan_id])
     return [_details(rows), f"No job was started. Start this plan with: {COMMAND} start {command}"]
+
+
+def _start_arguments(preview: Preview) -> list[str]:
+    """Return the arguments with which `start` creates the same plan."""
+    config = preview.config
+    pairs = [
+        ("--type", preview.job_type),
+        ("--from", config.start_date),
+        ("--to", config.end_date),
+        *(("--district", district) for district in config.target_districts),
+        ("--cadence", config.cadence),
+    ]
+    words = [str(word) for option, value in pairs if value is not None for word in (option, value)]
+    return words if config.skip_existing else [*words, "--no-skip-existing"]
 
 
 def _unpublished(dates: int) -> str:

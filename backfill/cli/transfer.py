@@ -54,6 +54,8 @@ def run_export(history: HistoryQueries, console: ConsoleOutput, options: Options
         districts=frozenset(arguments.districts(options["district"])),
     )
     report = arguments.one_of(ReportName, options["report"], "--report")
+    if options["for_spreadsheets"] and file_format is not ExportFormat.CSV:
+        raise CommandError(f"--for-spreadsheets applies to --format csv, not to {file_format}.")
     skipped = 0
 
     def note_skipped(key: str, problem: BackfillError) -> None:
@@ -62,7 +64,16 @@ def run_export(history: HistoryQueries, console: ConsoleOutput, options: Options
         console.note(f"Skipped {key}: {problem.message}")
 
     with _destination(options["output"], file_format, console) as out:
-        count = export(history, dataset, file_format, selection, out, report=report, on_problem=note_skipped)
+        count = export(
+            history,
+            dataset,
+            file_format,
+            selection,
+            out,
+            report=report,
+            for_spreadsheets=options["for_spreadsheets"],
+            on_problem=note_skipped,
+        )
     name = options["output"] or "standard output"
     console.note(f"{formatting.count(count, 'record')} written to {name}.")
     if not skipped:

@@ -79,7 +79,7 @@ class RunningRequest:
 
 
 class _Opening(threading.Thread):
-    """Opens a connection, and closes it again if nobody waits for it any more."""
+    """Opens a connection, and closes it again if no one waits for it any more."""
 
     def __init__(self, open_connection: Callable[[], Any], wake: threading.Event) -> None:
         super().__init__(name="backfill-connect", daemon=True)

@@ -22,18 +22,18 @@ from backfill.domain.calendar import (
     month_end_of,
     month_ends,
 )
+from backfill.domain.calendar_reading import CalendarAccess, CalendarClaim, CalendarProgress
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
 from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
 from backfill.domain.job import (
     IDEMPOTENCY_WINDOW,
-    Cadence,
     IdempotencyKey,
     Job,
-    JobConfig,
-    JobFilter,
 )
+from backfill.domain.job_config import Cadence, JobConfig
 from backfill.domain.job_counters import JobCounters
+from backfill.domain.job_filter import JobFilter, JobOutcome, outcome_of
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, missing_worker, waiting_for_worker
@@ -45,15 +45,17 @@ from backfill.domain.ledger import (
     Segment,
     SettledItems,
     SkipReason,
-    kinds_in,
+    count_kinds,
 )
 from backfill.domain.limiter_status import ENDED_BY_OPERATORS, LimiterReport, LimiterState, WaitReason
+from backfill.domain.note import LONGEST_NOTE, MOST_NOTES, Note, is_one_line, parsed_note, required_note
 from backfill.domain.plan import SUMMARY, Plan, PlannedDay, WorkItem, district_order, normalised_district
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
 from backfill.domain.progress_counter import ProgressCounter
-from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel
+from backfill.domain.rate_limits import BOUNDS, LIMIT_NAMES, RateLimits, StoredLimits, camel, limit_text
 from backfill.domain.request_schedule import Pace, RequestSchedule, Reservation
-from backfill.domain.result import Point, Result, ResultFacts, SnapshotFacts
+from backfill.domain.result import Point, Result, ResultMetadata, SnapshotMetadata
+from backfill.domain.retries import RetriedGroup, Retry, RetrySummary
 from backfill.domain.snapshot import (
     DISTRICT_REPORTS,
     Report,
@@ -88,6 +90,8 @@ __all__ = [
     "IDEMPOTENCY_WINDOW",
     "LIMIT_NAMES",
     "LONGEST_EXCERPT",
+    "LONGEST_NOTE",
+    "MOST_NOTES",
     "QUARANTINED_AFTER",
     "STANDARD_LEASES",
     "SUMMARY",
@@ -98,7 +102,10 @@ __all__ = [
     "AuditEntry",
     "Breakdown",
     "Cadence",
+    "CalendarAccess",
+    "CalendarClaim",
     "CalendarMonth",
+    "CalendarProgress",
     "Cell",
     "Changes",
     "Channel",
@@ -116,6 +123,7 @@ __all__ = [
     "JobConfig",
     "JobCounters",
     "JobFilter",
+    "JobOutcome",
     "JobRequest",
     "JobType",
     "JobTypeDescription",
@@ -123,6 +131,7 @@ __all__ = [
     "LeasePolicy",
     "LimiterReport",
     "LimiterState",
+    "Note",
     "Outcome",
     "OutcomeFilter",
     "OutcomeKind",
@@ -140,13 +149,16 @@ __all__ = [
     "RequestSchedule",
     "Reservation",
     "Result",
-    "ResultFacts",
+    "ResultMetadata",
+    "RetriedGroup",
+    "Retry",
+    "RetrySummary",
     "Segment",
     "SettledItems",
     "SkipReason",
     "Snapshot",
-    "SnapshotFacts",
     "SnapshotFilter",
+    "SnapshotMetadata",
     "Status",
     "StoredDay",
     "StoredEdition",
@@ -159,6 +171,7 @@ __all__ = [
     "WorkItem",
     "calendar_ends",
     "camel",
+    "count_kinds",
     "covered_days",
     "covered_months",
     "district_order",
@@ -170,16 +183,20 @@ __all__ = [
     "hold_event",
     "is_alive",
     "is_month_end",
+    "is_one_line",
     "job_changes",
-    "kinds_in",
     "limit_changes",
+    "limit_text",
     "missing_worker",
     "month_end_of",
     "month_ends",
     "normalise_column",
     "normalised_district",
+    "outcome_of",
     "parsed_district",
     "parsed_job_type",
+    "parsed_note",
     "reports_of",
+    "required_note",
     "waiting_for_worker",
 ]

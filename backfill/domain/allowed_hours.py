@@ -16,12 +16,12 @@ _LARGEST_SHIFT = timedelta(hours=3)
 _MAX_EXACT_PERIODS = 400
 """Daily periods that are evaluated exactly; later ones are assumed to have the usual length."""
 
-FURTHEST = timedelta(days=36_525)
+MAX_DURATION = timedelta(days=36_525)
 """Longer durations are reported as a century, because dates are limited to the year 9999."""
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The zone of that name. Raises ValueError if there is none."""
+    """Return the time zone of that name. Raises ValueError for an unknown name."""
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as exc:  # ZoneInfo raises these, OSError for the name of a folder
@@ -41,7 +41,7 @@ class AllowedHours:
 
     @classmethod
     def parse(cls, text: str, zone: str = "UTC") -> AllowedHours | None:
-        """None for an empty text: any hour. Raises ValueError if `text` is not a period or `zone` not a time zone."""
+        """Return None for an empty text, which allows any hour. Raises ValueError for an invalid period or zone."""
         where = zone_of(zone)
         if not text.strip():
             return None
@@ -63,15 +63,15 @@ class AllowedHours:
         return wall >= self.opens or wall < self.closes
 
     def opens_at(self, now: datetime) -> datetime:
-        """The next opening in UTC; `now` if it is open."""
+        """Return the next opening in UTC; `now` if it is open."""
         return now if self.is_open(now) else self._changes_at(self.opens, now)
 
     def closes_at(self, now: datetime) -> datetime:
-        """The next closing in UTC; `now` if it is closed."""
+        """Return the next closing in UTC; `now` if it is closed."""
         return self._changes_at(self.closes, now) if self.is_open(now) else now
 
     def after(self, working: timedelta, now: datetime) -> datetime:
-        """When this much open time has passed, at most a century later."""
+        """Return the time at which this much open time has passed, at most a century later."""
         for _ in range(_MAX_EXACT_PERIODS):
             opens = self.opens_at(now)
             now = self.closes_at(opens)
@@ -79,7 +79,7 @@ class AllowedHours:
                 return opens + working
             working -= now - opens
         days, rest = divmod(working, (_clock(self.closes) - _clock(self.opens)) % _DAY)
-        return self.opens_at(now) + min(days, FURTHEST.days) * _DAY + rest
+        return self.opens_at(now) + min(days, MAX_DURATION.days) * _DAY + rest
 
     def _changes_at(self, wall: time, now: datetime) -> datetime:
         """The next minute at which `is_open` changes: at local time `wall`, unless the UTC offset changes."""

@@ -38,7 +38,22 @@ class AuditAction(StrEnum):
     RESUMED = "resumed"
     LOWERED_LIMITS = "lowered-limits"  # of an active job
     CHANGED_LIMITS = "changed-limits"  # of the next job
+    NOTED = "noted"
     TRIED_NOW = "tried-now"  # ended a wait
+    SIGN_IN_FAILED = "sign-in-failed"
+    SIGN_IN_LOCKED = "sign-in-locked"  # after repeated failures
+    TOKEN_CREATED = "token-created"  # noqa: S105 - the name of an action
+    TOKEN_REVOKED = "token-revoked"  # noqa: S105
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether the action concerns a user, and neither a job nor the limits."""
+        return self in {
+            AuditAction.SIGN_IN_FAILED,
+            AuditAction.SIGN_IN_LOCKED,
+            AuditAction.TOKEN_CREATED,
+            AuditAction.TOKEN_REVOKED,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +65,15 @@ class AuditEntry:
     actor: Actor
     action: AuditAction
     job_id: UUID | None
-    """None for the limits of the next job."""
+    """None for the limits of the next job and for actions of accounts."""
     changes: Changes
 
 
 def job_changes(before: Job | None, after: Job) -> Changes:
-    """Changes of the fields that operators control; for a new job, all of them."""
-    return _differences(_facts_of(before) if before else {}, _facts_of(after))
+    """Return the changes of the fields that operators control; for a new job, all of them. `note` is a new note."""
+    changes = _differences(_audited_values(before) if before else {}, _audited_values(after))
+    is_noted = len(after.notes) > (len(before.notes) if before else 0)
+    return {**changes, "note": (None, after.note)} if is_noted else changes
 
 
 def hold_changes(before: Job) -> Changes:
@@ -69,7 +86,7 @@ def limit_changes(before: RateLimits, after: RateLimits) -> Changes:
     return _differences(_limits(before), _limits(after))
 
 
-def _facts_of(job: Job) -> dict[str, object]:
+def _audited_values(job: Job) -> dict[str, object]:
     config = job.config
     return {
         "status": str(job.status),

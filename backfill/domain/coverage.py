@@ -13,7 +13,7 @@ from backfill.domain.calendar import CalendarMonth, calendar_ends, edition_of, m
 from backfill.domain.plan import SUMMARY, district_order
 
 _LONGEST_CLOSING = dt.timedelta(days=45)
-"""After this time a month is closed, even if its calendar is unknown."""
+"""After this time a month is closed, even if its stored calendar says otherwise."""
 
 
 class Cell(StrEnum):
@@ -27,6 +27,8 @@ class Cell(StrEnum):
     """A snapshot and a result computed from its current content."""
     UNPUBLISHED = "unpublished"
     """The dashboard has no data."""
+    UNKNOWN = "unknown"
+    """Nothing is stored, and neither is the calendar that says whether the dashboard has data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,8 @@ class CoveredMonth:
     """Dates with analytics by district."""
     missing: frozenset[str]
     """Districts whose closing figures are not stored although they should be, or were stored before the closing."""
+    is_unknown: bool = False
+    """Whether its calendar is not stored, or was read before its figures were published. Nothing is missing then."""
 
     @property
     def unanalysed(self) -> int:
@@ -106,9 +110,12 @@ def covered_days(
         day = days.get(date) or _empty_day(date)
         edition = edition_of(date, months)
         published: Collection[str] = _published(months[edition.month_end]) if edition else ()
-        if edition is None and any(end not in months for end in calendar_ends(date)):
-            published = known
-        yield CoveredDay(date, {d: _cell(day, d, published) for d in sorted(known, key=district_order)})
+        is_unknown = edition is None and any(
+            end not in months or _was_read_before(months[end], date) for end in calendar_ends(date)
+        )
+        yield CoveredDay(
+            date, {d: _cell(day, d, published, is_unknown=is_unknown) for d in sorted(known, key=district_order)}
+        )
 
 
 def covered_months(
@@ -146,14 +153,14 @@ def _month(
     end: dt.date, month: CalendarMonth | None, days: Sequence[StoredDay], known: Collection[str], today: dt.date
 ) -> CoveredMonth:
     close = next((day for day in days if day.date == end), _empty_day(end))
-    # A calendar that was read before the month began does not show what has been published since.
-    is_outdated = month is not None and not month.as_of_days and not month.is_closed and end < today
-    published = known if month is None or is_outdated else _published(month)
+    is_unknown = month is None or _is_outdated(month, today)
+    published = _published(month) if month is not None else frozenset()
     snapshots = _count_by_district(known, (day.snapshots for day in days))
     cells = {}
     for district in known:
-        cell = _cell(close, district, published)
-        cells[district] = Cell.SNAPSHOT if cell is Cell.NONE and district in snapshots else cell
+        cell = _cell(close, district, published, is_unknown=is_unknown)
+        is_empty = cell in (Cell.NONE, Cell.UNKNOWN)
+        cells[district] = Cell.SNAPSHOT if is_empty and district in snapshots else cell
     is_over = (month is not None and month.is_closed) or today - end > _LONGEST_CLOSING
     wanted = close.final if is_over else close.snapshots
     return CoveredMonth(
@@ -161,8 +168,21 @@ def _month(
         cells=cells,
         snapshots=snapshots,
         results=_count_by_district(known, (day.analysed for day in days)),
-        missing=frozenset(published).intersection(known) - wanted if end < today else frozenset(),
+        missing=published.intersection(known) - wanted if end < today else frozenset(),
+        is_unknown=is_unknown,
     )
+
+
+def _was_read_before(month: CalendarMonth, date: dt.date) -> bool:
+    """Whether the page of an open month was read before a date could be published."""
+    return not month.is_closed and month.fetched_at.date() <= date
+
+
+def _is_outdated(month: CalendarMonth, today: dt.date) -> bool:
+    """Whether figures may have been published since its page was read, which listed none."""
+    if month.as_of_days or month.is_closed or month.month_end >= today:
+        return False
+    return month.fetched_at.date() < min(today, month.month_end + _LONGEST_CLOSING)
 
 
 def _count_by_district(known: Iterable[str], sets: Iterable[Collection[str]]) -> Mapping[str, int]:
@@ -170,9 +190,11 @@ def _count_by_district(known: Iterable[str], sets: Iterable[Collection[str]]) ->
     return {district: counts[district] for district in known if counts[district]}
 
 
-def _cell(day: StoredDay, district: str, published: Collection[str]) -> Cell:
+def _cell(day: StoredDay, district: str, published: Collection[str], *, is_unknown: bool) -> Cell:
     cell = day.cell(district)
-    return Cell.UNPUBLISHED if cell is Cell.NONE and district not in published else cell
+    if cell is not Cell.NONE or (district in published and not is_unknown):
+        return cell
+    return Cell.UNKNOWN if is_unknown else Cell.UNPUBLISHED
 
 
 def _known_districts(months: Iterable[CalendarMonth], days: Iterable[StoredDay]) -> frozenset[str]:

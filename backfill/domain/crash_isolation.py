@@ -38,15 +38,15 @@ class CrashIsolation:
         return tuple(key for key, deaths in self.suspects.items() if deaths == QUARANTINED_AFTER - 1)
 
     @property
-    def moves(self) -> bool:
-        """Whether a takeover counts as progress. It does not for a job that keeps killing its runners."""
+    def counts_as_progress(self) -> bool:
+        """Whether a takeover counts as progress: not if several runners died without settling an item."""
         return self.deaths <= _MAX_DEATHS_AS_PROGRESS
 
     def died(self) -> CrashIsolation:
-        """After a crash. Items that were not in progress are no longer suspects."""
+        """Return the value after a crash. Items that were not in progress are no longer suspects."""
         suspects = {key: self.suspects.get(key, 0) + 1 for key in self.items}
         return CrashIsolation(deaths=self.deaths + 1, suspects=suspects)
 
     def recorded(self, items: tuple[str, ...], *, is_settling: bool) -> CrashIsolation:
-        """With the items in progress now. `is_settling`: an item was settled since the last record."""
+        """Return a copy with the items in progress. `is_settling`: an item was settled since the last record."""
         return replace(self, items=items, deaths=0 if is_settling else self.deaths)

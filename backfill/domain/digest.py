@@ -1,4 +1,4 @@
-"""Digests that are stored: of named fields, so that they change only with the meaning of what they identify."""
+"""Stored digests of named fields, which change only if the values of the fields change."""
 
 from __future__ import annotations
 

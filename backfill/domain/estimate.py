@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from backfill.domain.allowed_hours import FURTHEST, AllowedHours
+from backfill.domain.allowed_hours import MAX_DURATION, AllowedHours
 from backfill.domain.limiter_status import LimiterReport
 from backfill.domain.rate_limits import RateLimits
 
@@ -30,6 +30,9 @@ _OUTAGE_WEIGHT = 0.4
 _UPPER_FACTOR = 1.5
 """The range extends further up than down by this factor, because problems only delay a job."""
 
+_LARGEST_FACTOR = 4
+"""The lower end of the range is at most this factor away; with an estimate of the plan, the upper end as well."""
+
 _STUDENT = 1.83
 """Student's t for a 90 % interval over ten periods."""
 
@@ -44,6 +47,12 @@ _FIRST_RUN_FACTOR = 1.3
 
 _COMPUTE_SPREAD = 0.3
 """The relative uncertainty of computing times."""
+
+_TRUST_AFTER = 60.0
+"""Seconds of work after which a measurement counts as much as the estimate of the plan; less in a short job."""
+
+_TRUST_AFTER_SHARE = 0.1
+"""The same as a share of the estimated duration, for jobs shorter than ten minutes."""
 
 _SECONDS_A_RESULT = 0.005
 """Assumed time per result without a measurement."""
@@ -61,19 +70,28 @@ class Estimate:
     high: float
 
     def within(self, hours: AllowedHours | None, now: datetime) -> Estimate:
-        """Including the hours outside `hours` from `now` on; at most a century."""
+        """Add the time outside the allowed hours from `now` on; at most a century."""
 
         def length(seconds: float) -> float:
-            working = timedelta(seconds=min(seconds, FURTHEST.total_seconds()))
+            working = timedelta(seconds=min(seconds, MAX_DURATION.total_seconds()))
             if hours is not None:
-                working = min(hours.after(working, now) - now, FURTHEST)
+                working = min(hours.after(working, now) - now, MAX_DURATION)
             return working.total_seconds()
 
         return Estimate(seconds=length(self.seconds), low=length(self.low), high=length(self.high))
 
     def from_later(self, seconds: float) -> Estimate:
-        """For work that begins after this time."""
+        """Return the estimate for work that begins after this number of seconds."""
         return Estimate(seconds=self.seconds + seconds, low=self.low + seconds, high=self.high + seconds)
+
+    def times(self, factor: float) -> Estimate:
+        return Estimate(seconds=self.seconds * factor, low=self.low * factor, high=self.high * factor)
+
+    def mixed(self, other: Estimate, share: float) -> Estimate:
+        """With this share of `other`, from 0 to 1."""
+        pairs = ((self.seconds, other.seconds), (self.low, other.low), (self.high, other.high))
+        seconds, low, high = (own + share * (others - own) for own, others in pairs)
+        return Estimate(seconds=seconds, low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +105,15 @@ class ThroughputHistory:
     marks: tuple[tuple[float, float], ...] = ()
     """Pairs of seconds and the work done by then, oldest first."""
     measured_at: datetime | None = None
+    expected_each: Estimate | None = None
+    """Seconds per unit of work as estimated with the plan; None for jobs that were created without it."""
 
     def begun(self, now: datetime) -> ThroughputHistory:
-        """A runner begins; the time since the previous one does not count."""
+        """Return the history at the start of a runner; the time since the previous runner does not count."""
         return replace(self, measured_at=now)
 
     def measured(self, planned: float, done: float, now: datetime, *, idle: float = 0.0) -> ThroughputHistory:
-        """With the work done by now. `idle`: seconds since the last measurement that do not count."""
+        """Return a copy with the work done by now. `idle`: seconds since the last measurement that do not count."""
         step = min(max(now - (self.measured_at or now), timedelta()), _LONGEST_STEP).total_seconds()
         seconds = self.seconds + max(step - idle, 0.0)
         marks = self.marks
@@ -101,7 +121,7 @@ class ThroughputHistory:
             marks = (*marks, (seconds, done))
             if len(marks) > _MAX_MARKS:
                 marks = marks[1::2]
-        return ThroughputHistory(planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
+        return replace(self, planned=planned, done=done, seconds=seconds, marks=marks, measured_at=now)
 
     @property
     def _distance(self) -> float:
@@ -115,16 +135,30 @@ class ThroughputHistory:
     def left_after(
         self, limits: RateLimits, limiter: LimiterReport, now: datetime, hours: AllowedHours | None = None
     ) -> Estimate | None:
-        """The remaining time from `now` on; None before any work is done."""
-        if not self.done or not self.seconds:
+        """Return the remaining time from `now` on; None before any work is done, unless the plan had an estimate.
+
+        The estimate of the plan is used first; the measured throughput replaces it gradually.
+        """
+        working = self._working_time(limits.interval.total_seconds() if limiter.requests_made else 0.0)
+        if working is None:
             return None
-        each, spread = self._each_and_spread()
-        shortest = limits.interval.total_seconds() if limiter.requests_made else 0.0
-        seconds = max(self.left * each, self.left * shortest)
-        low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / 4)
-        working = Estimate(seconds=seconds, low=low, high=seconds + _UPPER_FACTOR * spread)
         begins = max(limiter.waiting_until or now, now)
         return working.within(hours, begins).from_later((begins - now).total_seconds())
+
+    def _working_time(self, shortest: float) -> Estimate | None:
+        """The remaining time without holds. `shortest`: the least seconds per unit of work that the limits allow."""
+        expected = self.expected_each.times(self.left) if self.expected_each else None
+        if not self.done or not self.seconds:
+            return expected
+        each, spread = self._each_and_spread()
+        seconds = max(self.left * each, self.left * shortest)
+        low = max(seconds - spread, self.left * shortest * (1 - _LEAST_SPREAD), seconds / _LARGEST_FACTOR)
+        measured = Estimate(seconds=seconds, low=low, high=seconds + _UPPER_FACTOR * spread)
+        if expected is None or self.expected_each is None:
+            return measured
+        measured = replace(measured, high=min(measured.high, _LARGEST_FACTOR * seconds))
+        whole = self.expected_each.seconds * self.planned
+        return expected.mixed(measured, self.seconds / (self.seconds + min(_TRUST_AFTER, _TRUST_AFTER_SHARE * whole)))
 
     def _each_and_spread(self) -> tuple[float, float]:
         """Seconds per unit of work, and the uncertainty of the remaining time in seconds."""
@@ -192,7 +226,7 @@ def _seconds_each(limits: RateLimits, latency: float | None) -> float:
 
 
 def estimate_requests(requests: float, limits: RateLimits, past: Sequence[PastRun]) -> Estimate:
-    """How long a number of requests takes. `past` is newest first."""
+    """Estimate the duration of a number of requests. `past` is newest first."""
     usable = [run for run in past if run.is_large_enough]
     seconds = requests * _seconds_each(limits, usable[0].latency if usable else None)
     excesses = sorted(run.excess for run in usable) or [1.0]
@@ -205,7 +239,7 @@ def estimate_requests(requests: float, limits: RateLimits, past: Sequence[PastRu
 
 
 def estimate_items(items: float, past: Sequence[PastRun]) -> Estimate:
-    """How long a number of items without requests takes on this machine. `past` is newest first."""
+    """Estimate the duration of a number of items without requests on this machine. `past` is newest first."""
     each = [run.throughput.seconds / run.throughput.done for run in past if run.is_large_enough]
     usual = median(each) if each else _SECONDS_A_RESULT
     low, high = (min(each), max(each)) if each else (usual / 2, usual * 2)

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from backfill.domain.crash_isolation import CrashIsolation
+from backfill.domain.job_config import JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.limiter_status import ENDED_BY_OPERATORS, LimiterState, WaitReason
-from backfill.domain.progress import Progress
+from backfill.domain.note import MOST_NOTES, Note
+from backfill.domain.progress import FailureGroup, Progress
 from backfill.domain.rate_limits import RateLimits
+from backfill.domain.retries import Retry, RetrySummary
 from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.webhook_event import WebhookEvent, WebhookEvents, WebhookEventType
 from backfill.errors import InvalidJobState, JobConflict, LeaseLost
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 """How long a repeated Idempotency-Key returns the job that it created."""
-
-
-class Cadence(StrEnum):
-    DAILY = "daily"
-    MONTH_ENDS = "month-ends"
-    YEAR_ENDS = "year-ends"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobConfig:
-    """The request of an operator. Without dates, analytics covers every snapshot; without districts, all districts."""
-
-    start_date: date | None
-    end_date: date | None
-    target_districts: tuple[str, ...] = ()
-    cadence: Cadence = Cadence.DAILY
-    skip_existing: bool = True
-    rate_limits: RateLimits = field(default_factory=RateLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +62,26 @@ class Job:
     segments: int = 0
     """The number of ledger segments."""
     idempotency: IdempotencyKey | None = None
+    notes: tuple[Note, ...] = ()
+    """Oldest first."""
     revision: int = 0
     """The number of writes; set by the storage."""
+    retried: RetrySummary | None = field(default=None, compare=False)
+    """What later jobs made of its failed items, if there are any; read by the service, never stored."""
+
+    @property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """The failed items that no retry recovered, by error code, the most frequent first."""
+        return self.retried.failures if self.retried else self.progress.failures
+
+    @property
+    def still_failed(self) -> int:
+        """The number of failed items that no retry recovered."""
+        return self.progress.failed - sum(retry.recovered for retry in self.retries)
+
+    @property
+    def retries(self) -> tuple[Retry, ...]:
+        return self.retried.retries if self.retried else ()
 
     def is_held(self, now: datetime) -> bool:
         """Whether a live runner holds it."""
@@ -103,12 +105,30 @@ class Job:
         is_held = self.is_held(now) and self.lease != dead
         return self.status.is_active and self.status is not Status.PAUSED and not is_held
 
+    @property
+    def note(self) -> str:
+        """The newest note; empty without one."""
+        return self.notes[-1].text if self.notes else ""
+
+    @property
+    def note_text(self) -> str:
+        """The text of all notes, for searching without regard to case."""
+        return "\n".join(note.text for note in self.notes).casefold()
+
+    def noted(self, note: Note | None) -> Job:
+        """With another note; unchanged for None. Raises InvalidJobState if it has MOST_NOTES already."""
+        if note is None:
+            return self
+        if len(self.notes) >= MOST_NOTES:
+            raise InvalidJobState(f"Job {self.id} has {MOST_NOTES} notes, which is the most that a job can have.")
+        return replace(self, notes=(*self.notes, note))
+
     def with_webhook_events(self, event: WebhookEvent) -> Job:
-        """With the event replacing the one of the same type."""
+        """Return a copy in which the event replaces the one of the same type."""
         return replace(self, webhook_events=self.webhook_events.replaced(event))
 
     def waiting(self, sentence: str) -> Job:
-        """With the reason why no request is sent, for display only."""
+        """Return a copy with the reason why no request is sent, for display only."""
         return replace(self, progress=replace(self.progress, limiter=replace(self.progress.limiter, reason=sentence)))
 
     def conflict(self) -> JobConflict:
@@ -134,7 +154,7 @@ class Job:
     # Requests of operators.
 
     def cancel_requested(self, now: datetime) -> Job:
-        """Cancelling while items in flight finish; cancelled at once if no live runner holds it."""
+        """Return the job as `cancelling`, or as `cancelled` if no live runner holds it. Raises InvalidJobState."""
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); only an active job can be cancelled.")
         asked = replace(self, cancelled_at=self.cancelled_at or now)
@@ -143,7 +163,7 @@ class Job:
         return asked if self.status is Status.CANCELLING else _moved(asked, Status.CANCELLING)
 
     def pause_requested(self, now: datetime) -> Job:
-        """Pausing while items in flight finish; paused at once if no live runner holds it."""
+        """Return the job as `pausing`, or as `paused` if no live runner holds it. Raises InvalidJobState."""
         if self.status in {Status.PAUSING, Status.PAUSED}:
             return self if self.is_held(now) or self.status is Status.PAUSED else _at_rest(self, Status.PAUSED)
         if self.status not in {Status.PENDING, Status.RUNNING}:
@@ -170,7 +190,7 @@ class Job:
         return replace(self, webhook_events=replace(self.webhook_events, hold_ended_at=now))
 
     def limits_lowered(self, limits: RateLimits) -> Job:
-        """With lower limits from now on. Raises InvalidJobState for higher limits, which only the next job can use."""
+        """Return a copy with lower limits. Raises InvalidJobState for higher limits: only the next job can use them."""
         if not self.status.is_active:
             raise InvalidJobState(f"Job {self.id} has ended ({self.status}); its limits no longer matter.")
         if limits != self.config.rate_limits.lowered(limits):
@@ -178,10 +198,13 @@ class Job:
                 "The limits of a running job can only be lowered (fewer requests, longer delays); "
                 "set higher ones for the next job."
             )
-        return replace(self, config=replace(self.config, rate_limits=limits))
+        if limits == self.config.rate_limits:
+            return self
+        initial = self.config.initial_limits or self.config.rate_limits
+        return replace(self, config=replace(self.config, rate_limits=limits, initial_limits=initial))
 
     def displaced(self, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job | None:
-        """Failed, to make room for a new job; None if it is not stale."""
+        """Return the job as failed, so that a new job can start; None if it is not stale."""
         if not self.is_stale(now, policy):
             return None
         minutes = int((now - self.progressed_at).total_seconds() // 60)
@@ -199,7 +222,7 @@ class Job:
         dead: Lease | None = None,
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
-        """With a lease for `owner`. Raises LeaseLost if a live runner holds it."""
+        """Return a copy with a lease for `owner`. Raises LeaseLost if a live runner holds it."""
         if not self.can_be_claimed(now, dead=dead):
             raise LeaseLost(f"Job {self.id} is held by {self.lease.owner if self.lease else 'no runner'}.")
         runs_on = self.status in {Status.PENDING, Status.RUNNING}  # otherwise only a cancel or a pause is completed
@@ -217,12 +240,12 @@ class Job:
             takeovers=self.takeovers + (self.lease is not None),
             takeover_seconds=self.takeover_seconds + silence,
             crash_isolation=crash_isolation,
-            progressed_at=now if crash_isolation.moves else self.progressed_at,
+            progressed_at=now if crash_isolation.counts_as_progress else self.progressed_at,
             progress=progress or self.progress,
         )
 
     def renewed(self, token: int, now: datetime, policy: LeasePolicy = STANDARD_LEASES) -> Job:
-        """With a renewed lease."""
+        """Return a copy with a renewed lease. Raises LeaseLost."""
         self.check_fence(token)
         return replace(self, lease=replace(self.lease, expires_at=now + policy.duration) if self.lease else None)
 
@@ -233,13 +256,14 @@ class Job:
         segments: int,
         now: datetime,
         *,
-        moves: bool,
+        is_progress: bool,
         at_work: tuple[str, ...] = (),
         policy: LeasePolicy = STANDARD_LEASES,
     ) -> Job:
-        """With new progress and a renewed lease.
+        """Return a copy with new progress and a renewed lease. Raises LeaseLost.
 
-        `moves`: an item was settled, or it waits for a known reason. `at_work`: keys of the items in progress.
+        `is_progress`: an item was settled, or the runner waits for a known reason. `at_work`: keys of the items in
+        progress.
         """
         return replace(
             self.renewed(token, now, policy),
@@ -249,7 +273,7 @@ class Job:
             crash_isolation=self.crash_isolation.recorded(
                 at_work, is_settling=progress.settled_items > self.progress.settled_items
             ),
-            progressed_at=now if moves else self.progressed_at,
+            progressed_at=now if is_progress else self.progressed_at,
         )
 
     def _with_webhook_events(self, progress: Progress, now: datetime) -> WebhookEvents:
@@ -257,13 +281,13 @@ class Job:
         limiter = progress.limiter
         is_resting = limiter.waits_for is WaitReason.OUTSIDE_HOURS
         if is_resting or progress.settled_items > self.progress.settled_items:
-            return self.webhook_events.moving()
+            return self.webhook_events.without_hold()
         if limiter.state is LimiterState.BACKING_OFF or limiter.waits_for is WaitReason.RESPONSES:
             return self.webhook_events.holding(limiter.reason, limiter.waiting_until, now)
         return self.webhook_events
 
     def released(self, token: int, now: datetime) -> Job:
-        """Without the lease, so that any worker can claim it at once."""
+        """Return a copy without the lease, so that any worker can claim the job at once. Raises LeaseLost."""
         self.check_fence(token)
         if self.status is Status.CANCELLING:
             return _ended(self, Status.CANCELLED, now)
@@ -272,7 +296,7 @@ class Job:
         return _at_rest(self, Status.PENDING)
 
     def finished(self, token: int, now: datetime) -> Job:
-        """Ended if all items are settled; released otherwise."""
+        """Return the job as ended if all items are settled, otherwise as released. Raises LeaseLost."""
         self.check_fence(token)
         progress = self.progress
         if progress.settled_items == progress.total_items:
@@ -283,12 +307,12 @@ class Job:
         return self.released(token, now)
 
     def broken(self, token: int, sentence: str, now: datetime) -> Job:
-        """Failed, because it cannot be run."""
+        """Return the job as failed, because it cannot be run. Raises LeaseLost."""
         self.check_fence(token)
         return _ended(self, Status.FAILED, now, sentence)
 
     def check_fence(self, token: int) -> None:
-        """Raises LeaseLost unless the token belongs to the current claim."""
+        """Raise LeaseLost unless the token belongs to the current claim."""
         if token != self.token or self.lease is None:
             raise LeaseLost(f"Job {self.id} has been taken over (token {token}, now {self.token}).")
 
@@ -312,7 +336,7 @@ def _at_rest(job: Job, status: Status) -> Job:
         lease=None,
         progress=replace(progress, current_item="", districts=districts, limiter=limiter),
         crash_isolation=CrashIsolation(),
-        webhook_events=job.webhook_events.moving() if status is Status.PAUSED else job.webhook_events,
+        webhook_events=job.webhook_events.without_hold() if status is Status.PAUSED else job.webhook_events,
     )
 
 
@@ -331,13 +355,3 @@ def _ended(job: Job, status: Status, now: datetime, error: str = "") -> Job:
         webhook_events=WebhookEvents(ended=event),
         progress=replace(ended.progress, left=None),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Empty and None values match any job."""
-
-    statuses: frozenset[Status] = frozenset()
-    job_types: frozenset[JobType] = frozenset()
-    created_from: datetime | None = None
-    created_to: datetime | None = None

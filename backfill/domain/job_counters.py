@@ -31,7 +31,7 @@ class JobCounters:
     takeover_seconds: float = 0.0
 
     def plus(self, job: Job) -> JobCounters:
-        """With the figures of a job, including its final status if it has ended."""
+        """Return the sum with the figures of a job, including its final status if it has ended."""
         kind, progress, limiter = job.job_type, job.progress, job.progress.limiter
         items = {
             OutcomeKind.PROCESSED: progress.processed,

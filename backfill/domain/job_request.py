@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from backfill.domain.calendar import FIRST_DAY
 from backfill.domain.digest import stable_digest
-from backfill.domain.job import Cadence, JobConfig
+from backfill.domain.job import Job
+from backfill.domain.job_config import Cadence, JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.plan import SUMMARY, district_order, normalised_district
 from backfill.domain.rate_limits import RateLimits
@@ -44,9 +46,27 @@ class JobRequest:
     skip_existing: bool = True
     plan_id: str = ""
     """The plan id of a preview; empty if the start is not bound to one."""
+    limit_changes: Mapping[str, float] = field(default_factory=dict)
+    """Rate limits of this job only, by name; the others are those of the next job."""
+
+    @classmethod
+    def like(cls, job: Job) -> JobRequest:
+        """The request with the settings of a job, except its rate limits."""
+        config = job.config
+        return cls(
+            job_type=job.job_type,
+            start_date=config.start_date,
+            end_date=config.end_date,
+            target_districts=config.target_districts,
+            cadence=config.cadence,
+            skip_existing=config.skip_existing,
+        )
 
     def config(self, limits: RateLimits, today: date) -> JobConfig:
-        """The request after all checks that need no calendar. Raises InvalidRequest or InvalidDateRange."""
+        """The request after all checks that need no calendar. Raises InvalidRequest or InvalidDateRange.
+
+        `limits` are those of the next job.
+        """
         self._check_dates(today)
         districts = sorted(
             {parsed_district(text, "targetDistricts", may_be_summary=False) for text in self.target_districts},
@@ -58,7 +78,7 @@ class JobRequest:
             target_districts=tuple(districts),
             cadence=self.cadence,
             skip_existing=self.skip_existing,
-            rate_limits=limits,
+            rate_limits=limits.changed(self.limit_changes),
         )
 
     def _check_dates(self, today: date) -> None:
@@ -84,6 +104,7 @@ class JobRequest:
 
     def fingerprint(self) -> str:
         """A digest that is equal for equal requests only."""
+        of_this_job = {"limitChanges": sorted(self.limit_changes.items())} if self.limit_changes else {}
         return stable_digest(
             {
                 "jobType": str(self.job_type),
@@ -93,5 +114,6 @@ class JobRequest:
                 "cadence": str(self.cadence),
                 "skipExisting": self.skip_existing,
                 "planId": self.plan_id,
+                **of_this_job,
             }
         )

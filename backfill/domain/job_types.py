@@ -46,6 +46,11 @@ class JobTypeDescription:
     """The label of processed items."""
     dates_help: str
     """The help text of the date fields."""
+    skip_label: str
+    """The label of the option to skip items that are done."""
+    skip_help: str
+    waiting: str
+    """What a job reports while it waits for the system that it depends on: a sentence."""
     no_items: str
     """Why a job has no items; completes "It had no items: … for its dates."."""
     breakdown: Breakdown
@@ -79,6 +84,9 @@ _DESCRIPTIONS = {
         gerund="Fetching",
         done="stored",
         dates_help="From 1 July 2008 to yesterday. Unpublished dates are left out.",
+        skip_label="Skip items that are already stored",
+        skip_help="Untick to fetch stored items again; a snapshot is replaced only if its content changed.",
+        waiting="Waiting for the dashboard.",
         no_items="no data is published",
         breakdown=Breakdown.DATES,
         requires_dates=True,
@@ -93,6 +101,9 @@ _DESCRIPTIONS = {
         gerund="Computing",
         done="computed",
         dates_help="Optional: if left empty, the results of all snapshots are computed.",
+        skip_label="Skip items whose results are up to date",
+        skip_help="Untick to compute all results again.",
+        waiting="Waiting for the Dask cluster.",
         no_items="no snapshots are stored",
         breakdown=Breakdown.ITEMS,
         requires_dates=False,

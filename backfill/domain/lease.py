@@ -25,11 +25,11 @@ class LeasePolicy:
     stale_after: timedelta = timedelta(minutes=10)
     """A job without progress for this long is stale: a new job may displace it."""
     poll_interval: timedelta = timedelta(seconds=1)
-    """An idle worker looks this often for a job that needs a runner, unless the store asks for longer pauses."""
+    """An idle worker polls for jobs at this interval, unless the storage requires longer intervals."""
     careful_for: timedelta = timedelta(seconds=15)
     """After a takeover from a dead runner, items begin one at a time for this long, each recorded before it begins."""
     heartbeat: timedelta = timedelta(seconds=30)
-    """An idle worker reports this often; one that runs a job renews its lease instead."""
+    """An idle worker sends a heartbeat at this interval; a worker that runs a job renews its lease instead."""
 
     def __post_init__(self) -> None:
         for time in fields(self):
@@ -64,7 +64,7 @@ class Lease:
     expires_at: datetime
 
     def renewed_at(self, policy: LeasePolicy = STANDARD_LEASES) -> datetime:
-        """When its owner renewed it last."""
+        """When the owner last renewed it."""
         return self.expires_at - policy.duration
 
     def is_live(self, now: datetime) -> bool:

@@ -90,14 +90,23 @@ class OutcomeFilter:
 
     district: str | None = None
     kind: OutcomeKind | None = None
+    codes: frozenset[str] = frozenset()
+    """Error codes of failed items; empty for any outcome."""
+
+    @property
+    def counted_kind(self) -> OutcomeKind | None:
+        """The kind of every outcome that matches; None if there are several."""
+        return OutcomeKind.FAILED if self.codes and self.kind is None else self.kind
 
     def matches(self, outcome: Outcome) -> bool:
-        return (self.district is None or outcome.item.district == self.district) and (
-            self.kind is None or outcome.kind is self.kind
+        return (
+            (self.district is None or outcome.item.district == self.district)
+            and (self.kind is None or outcome.kind is self.kind)
+            and (not self.codes or (outcome.kind is OutcomeKind.FAILED and outcome.reason in self.codes))
         )
 
 
-def kinds_in(outcomes: Iterable[Outcome]) -> Mapping[OutcomeKind, int]:
+def count_kinds(outcomes: Iterable[Outcome]) -> Mapping[OutcomeKind, int]:
     """The number of outcomes of each kind."""
     counts = dict.fromkeys(OutcomeKind, 0)
     for outcome in outcomes:

@@ -101,7 +101,12 @@ class Progress:
         return math.floor(1000 * self.settled_items / self.total_items) / 10
 
     @property
+    def complete_minutes(self) -> tuple[tuple[datetime, int], ...]:
+        """Without the first minute, in which the work began, and the current one."""
+        return self.minutes[1:-1]
+
+    @property
     def items_per_minute(self) -> float | None:
-        """The mean over the last complete minutes; None without one."""
-        counts = [count for _, count in self.minutes[:-1]]
+        """The mean over the complete minutes; None without one."""
+        counts = [count for _, count in self.complete_minutes]
         return fmean(counts) if counts else None

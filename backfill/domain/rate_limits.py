@@ -50,7 +50,7 @@ class RateLimits:
         return max(pace, timedelta(milliseconds=self.min_delay_ms))
 
     @property
-    def most_a_minute(self) -> float:
+    def max_per_minute(self) -> float:
         """Requests that may start per minute; the minimum delay may allow fewer than the other limit."""
         return min(self.max_requests_per_minute, 60_000 / max(self.min_delay_ms, 1))
 
@@ -68,7 +68,7 @@ class RateLimits:
         return timedelta(milliseconds=max(delay * (0.5 + jitter / 2), self.min_delay_ms))
 
     def changed(self, changes: Mapping[str, float]) -> RateLimits:
-        """With some limits replaced. Raises InvalidRequest with every field that is out of bounds."""
+        """Return a copy with some limits replaced. Raises InvalidRequest with every field that is out of bounds."""
         wrong: dict[str, list[str]] = {}
         for name, value in changes.items():
             low, high = BOUNDS[name]
@@ -85,7 +85,7 @@ class RateLimits:
         return limits
 
     def lowered(self, other: RateLimits) -> RateLimits:
-        """With the lower of both values for each limit (the higher for delays)."""
+        """Return the stricter of both values for each limit: the lower number of requests, the higher delay."""
         return RateLimits(
             max_requests_per_minute=min(self.max_requests_per_minute, other.max_requests_per_minute),
             max_concurrent=min(self.max_concurrent, other.max_concurrent),
@@ -97,8 +97,26 @@ class RateLimits:
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
 
+    def differences(self, other: RateLimits) -> dict[str, tuple[float, float]]:
+        """The limits that differ, by name: the value here and the value of `other`."""
+        others = other.to_dict()
+        return {name: (value, others[name]) for name, value in self.to_dict().items() if value != others[name]}
+
 
 LIMIT_NAMES = tuple(f.name for f in fields(RateLimits))
+
+_MEANINGS: Mapping[str, str] = {
+    "max_requests_per_minute": "{:,g} requests per minute",
+    "max_concurrent": "{:,g} requests at once",
+    "min_delay_ms": "{:,g} ms minimum delay",
+    "max_delay_ms": "{:,g} ms maximum delay",
+    "backoff_multiplier": "backoff factor {:,g}",
+}
+
+
+def limit_text(name: str, value: float) -> str:
+    """A limit in words: `60 requests per minute`."""
+    return _MEANINGS[name].format(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ class Pace:
         return min(1.0, self.slowed_to + _RECOVERY_PER_MINUTE * minutes)
 
     def slowed(self, asked_at: datetime, now: datetime) -> Pace:
-        """Halved, because of the response to a request that started at `asked_at`.
+        """Return half the pace, because of the response to a request that started at `asked_at`.
 
         Unchanged if the request started before the last change: of three rejected requests in flight, one counts.
         """
@@ -86,13 +86,13 @@ class RequestSchedule:
         return replace(self._adjusted(now), reserved_until=reservation.ends_at), reservation
 
     def given_back(self, reserved_until: datetime, free: datetime) -> RequestSchedule:
-        """With the rest of a reservation freed, unless another reservation follows it."""
+        """Return a copy with the rest of a reservation freed, unless another reservation follows it."""
         if self.reserved_until != reserved_until:
             return self
         return replace(self, reserved_until=min(reserved_until, free))
 
     def held(self, until: datetime, reason: str, now: datetime) -> RequestSchedule:
-        """With a hold until then; a longer hold stays."""
+        """Return a copy with a hold until then; a longer hold stays."""
         until, known = min(until, now + LONGEST_HOLD), self._adjusted(now)
         if known.held_until is not None and known.held_until >= until:
             return known
@@ -110,7 +110,7 @@ class RequestSchedule:
         return until if until is not None and now < until <= now + LONGEST_HOLD else None
 
     def _adjusted(self, now: datetime) -> RequestSchedule:
-        """With the hold adjusted to the clock of the reader.
+        """Return a copy with the hold adjusted to the clock of the reader.
 
         A hold set in the future was set by a clock that is ahead or was set back. It then begins now with its full
         length; otherwise a difference of an hour would turn a hold of a second into one of an hour.
@@ -120,7 +120,7 @@ class RequestSchedule:
         return replace(self, held_until=now + (self.held_until - self.held_at), held_at=now)
 
     def slowed(self, asked_at: datetime, now: datetime) -> RequestSchedule:
-        """With half the rate, because of the response to a request that started at `asked_at`."""
+        """Return a copy with half the rate, because of the response to a request that started at `asked_at`."""
         return replace(self, pace=self.pace.slowed(asked_at, now))
 
     def with_pace(self, pace: Pace) -> RequestSchedule:

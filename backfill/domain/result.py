@@ -11,7 +11,7 @@ from uuid import UUID
 from backfill.domain.calendar import ProgramYear
 
 
-class SnapshotFacts(NamedTuple):
+class SnapshotMetadata(NamedTuple):
     """A stored snapshot without its reports. A tuple, because a plan may read half a million of them."""
 
     date: dt.date
@@ -23,7 +23,7 @@ class SnapshotFacts(NamedTuple):
     content_hash: str
 
 
-class ResultFacts(NamedTuple):
+class ResultMetadata(NamedTuple):
     """A stored result without its content."""
 
     date: dt.date
@@ -46,7 +46,7 @@ class Result:
     schema_version: int
     """The version of the analytics rules."""
     input_digest: str
-    """A digest of all its input, including the rules and other snapshots. Equal input is not computed again."""
+    """A digest of all inputs, including the rules and other snapshots. A result with equal inputs is up to date."""
     job_id: UUID
     computed_at: dt.datetime
     quality: Mapping[str, int]

@@ -41,7 +41,7 @@ class Report:
 
     rows: int
     size: int
-    """In bytes."""
+    """Size of the content in bytes."""
     content_hash: str
     """Hash of the content without its footer, which contains the date of the download."""
     content: bytes = field(default=b"", repr=False)

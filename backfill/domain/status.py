@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Status(StrEnum):
@@ -23,29 +25,30 @@ class Status(StrEnum):
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSING, Status.PAUSED, Status.CANCELLING})
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
-TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
+TRANSITIONS: Mapping[tuple[Status, Status], str] = MappingProxyType(
     {
-        (Status.PENDING, Status.RUNNING),  # a worker claims it
-        (Status.PENDING, Status.PAUSED),  # paused before a worker took it
-        (Status.PENDING, Status.CANCELLED),  # cancelled before a worker took it
-        (Status.PENDING, Status.FAILED),  # displaced as stale: no worker took it
-        (Status.RUNNING, Status.PENDING),  # clean stop: the runner releases its lease
-        (Status.RUNNING, Status.COMPLETED),  # every item is settled, and not all have failed
-        (Status.RUNNING, Status.FAILED),  # every item failed, the job cannot be run, or displaced as stale
-        (Status.RUNNING, Status.PAUSING),  # pause requested; items in flight finish
-        (Status.RUNNING, Status.PAUSED),  # paused while no live runner holds it
-        (Status.RUNNING, Status.CANCELLING),  # cancel requested; items in flight finish
-        (Status.RUNNING, Status.CANCELLED),  # cancelled while no live runner holds it
-        (Status.PAUSING, Status.PAUSED),  # no item is in flight any more, or its runner died
-        (Status.PAUSING, Status.RUNNING),  # resumed while items were in flight
-        (Status.PAUSING, Status.COMPLETED),  # the items in flight were the last ones
-        (Status.PAUSING, Status.FAILED),  # ... and all had failed, or displaced as stale
-        (Status.PAUSING, Status.CANCELLING),  # cancel requested while pausing
-        (Status.PAUSING, Status.CANCELLED),  # ... while no live runner holds it
-        (Status.PAUSED, Status.PENDING),  # resumed: any worker may claim it
-        (Status.PAUSED, Status.CANCELLED),  # cancelled; no runner holds it
-        (Status.CANCELLING, Status.CANCELLED),  # no item is in flight any more, or its runner died
-        (Status.CANCELLING, Status.COMPLETED),  # the items in flight were the last ones
-        (Status.CANCELLING, Status.FAILED),  # ... and all had failed, or displaced as stale
+        (Status.PENDING, Status.RUNNING): "a worker claims the job",
+        (Status.PENDING, Status.PAUSED): "paused before a worker claimed it",
+        (Status.PENDING, Status.CANCELLED): "cancelled before a worker claimed it",
+        (Status.PENDING, Status.FAILED): "displaced as stale",
+        (Status.RUNNING, Status.PENDING): "clean stop, the lease is returned",
+        (Status.RUNNING, Status.COMPLETED): "all items are settled, not all failed",
+        (Status.RUNNING, Status.FAILED): "all items failed, the job cannot be run, or displaced as stale",
+        (Status.RUNNING, Status.PAUSING): "pause requested",
+        (Status.RUNNING, Status.PAUSED): "paused without a live runner",
+        (Status.RUNNING, Status.CANCELLING): "cancel requested",
+        (Status.RUNNING, Status.CANCELLED): "cancelled without a live runner",
+        (Status.PAUSING, Status.PAUSED): "no item in flight, or the runner died",
+        (Status.PAUSING, Status.RUNNING): "resumed",
+        (Status.PAUSING, Status.COMPLETED): "the items in flight were the last",
+        (Status.PAUSING, Status.FAILED): "all items failed, or displaced as stale",
+        (Status.PAUSING, Status.CANCELLING): "cancel requested",
+        (Status.PAUSING, Status.CANCELLED): "cancelled without a live runner",
+        (Status.PAUSED, Status.PENDING): "resumed",
+        (Status.PAUSED, Status.CANCELLED): "cancelled",
+        (Status.CANCELLING, Status.CANCELLED): "no item in flight, or the runner died",
+        (Status.CANCELLING, Status.COMPLETED): "the items in flight were the last",
+        (Status.CANCELLING, Status.FAILED): "all items failed, or displaced as stale",
     }
 )
+"""The permitted transitions and their reasons, which label the state diagram in docs/architecture.md."""

@@ -53,7 +53,7 @@ class WebhookEvent:
         return replace(self, attempts=self.attempts + 1, due_at=now + delay)
 
     def settled(self) -> WebhookEvent:
-        """After delivery or giving up."""
+        """Return the event after delivery or giving up: no further attempt is due."""
         return replace(self, due_at=None)
 
 
@@ -82,20 +82,20 @@ class WebhookEvents:
         return min((event.due_at for event in self.all() if event.due_at is not None), default=None)
 
     def replaced(self, event: WebhookEvent) -> WebhookEvents:
-        """With the event replacing the one of the same type."""
+        """Return a copy in which the event replaces the one of the same type."""
         return replace(self, ended=event) if event.event is WebhookEventType.ENDED else replace(self, held=event)
 
     def find(self, event: WebhookEventType) -> WebhookEvent | None:
         return self.ended if event is WebhookEventType.ENDED else self.held
 
     def holding(self, sentence: str, until: datetime | None, now: datetime) -> WebhookEvents:
-        """During a hold; reports it once, when it lasts or is known to last for HOLD_REPORTED_AFTER."""
+        """Return the events during a hold. It is reported once, if it lasts or will last for HOLD_REPORTED_AFTER."""
         since = self.held_since or now
         if max(now, until or now) - since < HOLD_REPORTED_AFTER or (self.held is not None and self.held.at == since):
             return self if since == self.held_since else replace(self, held_since=since)
         event = WebhookEvent(event=WebhookEventType.HELD, at=since, sentence=sentence, due_at=now)
         return replace(self, held=event, held_since=since)
 
-    def moving(self) -> WebhookEvents:
-        """After a hold. Its event is dropped, delivered or not."""
+    def without_hold(self) -> WebhookEvents:
+        """Return a copy without the event of a hold that has ended, even if it was not delivered."""
         return self if self.held_since is None else replace(self, held=None, held_since=None)

@@ -78,7 +78,7 @@ class Claim:
         throughput, left = job.progress.throughput.begun(now), job.progress.left
         progress = replace(progress_counter.progress((), limiter, now), throughput=throughput, left=left)
         job = storage.jobs.update(
-            job.id, lambda held: held.recorded(job.token, progress, number, now, moves=False, policy=policy)
+            job.id, lambda held: held.recorded(job.token, progress, number, now, is_progress=False, policy=policy)
         ).after
         claim = cls(storage, job, plan, settled, progress_counter, config=config)
         claim.note(_quarantined(WorkItem.of(key), now) for key in job.crash_isolation.quarantined)
@@ -87,9 +87,9 @@ class Claim:
         return claim
 
     @property
-    def record_after(self) -> float:
-        """The least number of seconds between two records."""
-        return self._storage.jobs.record_after
+    def record_interval(self) -> float:
+        """Minimum seconds between two records."""
+        return self._storage.jobs.record_interval
 
     @property
     def unwritten(self) -> int:
@@ -115,7 +115,7 @@ class Claim:
         at_work = () if is_holding else tuple(item.key for item in in_flight)
         progress = self._with_estimate(self._progress_counter.progress(in_flight, limiter, now), now)
         segment = Segment(self._number, tuple(self._open)) if self._unwritten else None
-        moves = (
+        is_progress = (
             segment is not None
             or limiter.waiting_until is not None
             or (limiter.requests_made > self.job.progress.limiter.requests_made)
@@ -125,7 +125,7 @@ class Claim:
         self.job = self._storage.jobs.update(
             self.job.id,
             lambda job: job.recorded(
-                self.fence.token, progress, count, now, moves=moves, at_work=at_work, policy=policy
+                self.fence.token, progress, count, now, is_progress=is_progress, at_work=at_work, policy=policy
             ),
             segment=segment,
         ).after
@@ -186,8 +186,8 @@ def _renew(storage: Storage, job: Job, now: datetime, policy: LeasePolicy) -> No
 
 def _quarantined(item: WorkItem, now: datetime) -> Outcome:
     message = (
-        f"The process died {QUARANTINED_AFTER} times in a row while it worked on this item, so it is set aside. Look "
-        "at what the log says of those deaths before you retry it."
+        f"The process died {QUARANTINED_AFTER} times in a row while it worked on this item. "
+        "Check the log for the cause before you retry it."
     )
-    logger.error("Item %s is set aside. %s", item.key, message)
+    logger.error("Item %s is quarantined. %s", item.key, message)
     return Outcome(item, OutcomeKind.FAILED, now, "QUARANTINED", message, attempts=QUARANTINED_AFTER)

@@ -40,12 +40,12 @@ class JobManager:
             raise
 
     @property
-    def look_after(self) -> float:
-        """The least number of seconds before the next look: 0 while there is a job that may need a runner soon."""
-        return 0.0 if self._found_job else self._storage.jobs.look_after
+    def idle_poll_interval(self) -> float:
+        """Minimum seconds until the next poll: 0 while there is a job that may soon need a runner."""
+        return 0.0 if self._found_job else self._storage.jobs.idle_poll_interval
 
     def lease_left(self, now: datetime) -> timedelta | None:
-        """Return how long the lease that the last look found is valid; None if there is no valid lease."""
+        """Return how long the lease found by the last poll remains valid; None if there is no valid lease."""
         lease = self._watched[0]
         return lease.expires_at - now if lease is not None and lease.is_live(now) else None
 

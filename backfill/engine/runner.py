@@ -272,7 +272,7 @@ class Runner:
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
         is_renewal_due = self._is_due(self._policy.renew_after.total_seconds())
-        if (has_news and self._is_due(self._claim.record_after)) or is_renewal_due:
+        if (has_news and self._is_due(self._claim.record_interval)) or is_renewal_due:
             self._record()
         elif self._monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
             self._last_look = self._monotonic()

@@ -25,10 +25,10 @@ from backfill.storage import Storage
 logger = logging.getLogger(__name__)
 
 _AFTER_LEASE_END = 0.02
-"""Seconds after the end of another runner's lease at which the worker looks again."""
+"""Seconds from the end of another runner's lease to the next poll."""
 
 _AFTER_ERROR = 5.0
-"""Seconds from a failed look to the next one."""
+"""Seconds from a failed poll to the next one."""
 
 _PRUNE_EVERY = timedelta(days=1)
 
@@ -44,7 +44,7 @@ class Dispatcher(Protocol):
     def stop(self) -> None: ...
 
     def wake(self) -> None:
-        """Look for webhook events: a job may have ended."""
+        """Check for due webhook events now: a job may have ended."""
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
         """Deliver an event that cannot be stored; None if the store responds again."""
@@ -91,7 +91,7 @@ class Worker:
             self._dispatcher.stop()
 
     def wake(self) -> None:
-        """Look for a job now."""
+        """Poll for a job now."""
         self._wake_event.set()
 
     def work(self) -> None:
@@ -113,7 +113,7 @@ class Worker:
                 outage = exc.message
                 self._stop.wait(_AFTER_ERROR)
             except CorruptRecord as exc:
-                logger.error("%s Its job is failed; other jobs continue.", exc.message)  # noqa: TRY400 - not a bug
+                logger.error("%s The job has failed; other jobs can run.", exc.message)  # noqa: TRY400 - not a bug
             except Exception:
                 logger.exception("Unexpected error in the worker; it continues.", extra=fields)
                 self._stop.wait(_AFTER_ERROR)
@@ -127,12 +127,12 @@ class Worker:
         self._storage.control.disconnect()
 
     def _pause(self) -> float:
-        """Return the seconds until the next look: fewer if a lease ends sooner, more while no job is active."""
+        """Return the seconds until the next poll: fewer if a lease ends sooner, more while no job is active."""
         poll = self._policy.poll_interval.total_seconds()
         left = self._manager.lease_left(self._now())
         if left is not None:
             return min(left.total_seconds() + _AFTER_LEASE_END, poll)
-        return max(poll, self._manager.look_after)
+        return max(poll, self._manager.idle_poll_interval)
 
     def _work_once(self) -> bool:
         """Run the job that needs a runner; return whether there was one."""

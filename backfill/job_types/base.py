@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
-from backfill.domain import Job, JobConfig, Outcome, OutcomeKind, Plan, PlannedDay, RateLimits, WorkItem
+from backfill.domain import CalendarAccess, Job, JobConfig, Outcome, OutcomeKind, Plan, PlannedDay, RateLimits, WorkItem
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence
 
@@ -55,15 +55,26 @@ class JobTypeHandler(ABC):
     """Plans jobs of one type and creates their executions."""
 
     @abstractmethod
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
-        """Plan every item of a job.
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
+        """Plan every item of a job. `access`: whether and how long calendar pages may be read; the default is forever.
 
-        Raises InvalidRequest for unknown districts and DashboardUnavailable if a needed calendar cannot be read.
+        Raises InvalidRequest for unknown districts, CalendarIncomplete and CalendarReadDenied if calendar pages are
+        missing, and DashboardUnavailable if one cannot be read.
         """
 
-    def plan_items(self, config: JobConfig, now: datetime, items: Iterable[WorkItem]) -> Plan:
+    def plan_items(
+        self, config: JobConfig, now: datetime, items: Iterable[WorkItem], access: CalendarAccess | None = None
+    ) -> Plan:
         """Plan a retry of `items`. Raises the same errors as `plan`. Override it to count requests."""
-        return self.plan(config, now).only(items)
+        return self.plan(config, now, access).only(items)
+
+    def read_calendar(  # noqa: B027 - optional
+        self, month_ends: Sequence[date], access: CalendarAccess, *, known: int
+    ) -> None:
+        """Read and store the calendar pages of these months, in order. Raises the same errors as `plan`.
+
+        `known`: how many further months count as needed and stored in the progress.
+        """
 
     @abstractmethod
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:

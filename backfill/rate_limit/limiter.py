@@ -19,7 +19,7 @@ from backfill.rate_limit.shared_schedule import ScheduleUpdate, SharedSchedule
 from backfill.rate_limit.status import (
     LimiterSnapshot,
     LimiterStatus,
-    busy_sentence,
+    held_sentence,
     limiter_status,
     patience_sentence,
 )
@@ -42,18 +42,21 @@ class Limiter:
         update_schedule: ScheduleUpdate,
         *,
         max_wait: float | None = None,
+        is_wanted: Callable[[], bool] | None = None,
         before: LimiterReport | None = None,
         hours: AllowedHours | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`max_wait`: seconds after which a wait raises DashboardUnavailable; None for no limit.
+        """`max_wait`: for previews. Seconds; a hold that is longer raises DashboardUnavailable. None for jobs.
+
+        `is_wanted`: for previews. Waits raise Stopped, within 5 seconds, once it returns False.
 
         `before`: the last report of the previous runner. `hours`: requests start only within them; None for any time.
         """
         before = before or LimiterReport()
         self._limits, self._max_wait, self._hours = limits, max_wait, hours
         self._now, self._clock = clock.now, clock.monotonic
-        self._waits = Waits(clock)
+        self._waits = Waits(clock, is_wanted)
         self._changed = self._waits.changed
         self._shared = SharedSchedule(update_schedule, clock, waits=max_wait is None)
         self._reservations, self._counts = Reservations(), RequestCounter(before)
@@ -65,6 +68,7 @@ class Limiter:
         """When the requests in flight started, oldest first."""
         self._waiting_starts = 0
         self._crawl_delay = 0.0
+        self._turns_for_others = 0
 
     # Requests and items.
 
@@ -203,6 +207,11 @@ class Limiter:
                 self._reservations.slowed(self._interval())
                 self._changed.notify_all()
 
+    def leave_turns(self, turns: int) -> None:
+        """Leave the time of this number of requests to other processes between two starts of a preview."""
+        with self._changed:
+            self._turns_for_others = turns
+
     def drain(self, *, on: bool = True) -> None:
         """Begin no further item; items in progress finish unless they must wait for more than the rate."""
         with self._changed:
@@ -288,29 +297,30 @@ class Limiter:
     # Starts of requests.
 
     def _acquire(self, item: str, report: str, *, is_first: bool) -> RequestStart:
-        began = self._clock()
         with self._changed:
             self._waiting_starts += 1
             try:
-                while (start := self._try_to_start(item, report, began, is_first=is_first)) is None:
+                while (start := self._try_to_start(item, report, is_first=is_first)) is None:
                     pass
             finally:
                 self._waiting_starts -= 1
             return start
 
-    def _try_to_start(self, item: str, report: str, began: float, *, is_first: bool) -> RequestStart | None:
+    def _try_to_start(self, item: str, report: str, *, is_first: bool) -> RequestStart | None:
         """Start a request if the limits allow it now; otherwise wait for a change and return None."""
         self._waits.check(may_drain=not is_first and not self._breaker.is_down)
         if self._retries.is_given_up(item):
             raise GivenUp(f"{item} has no attempts left.")
         now, interval, reservations = self._clock(), self._interval(), self._reservations
-        self._check_max_wait(began, now)
+        self._check_max_wait(now)
         if (held_for := max(self._closed_for(), reservations.hold_ends - now, self._local.left(now))) > 0:
             self._wait_for_hold(held_for)
         elif len(self._in_flight) >= self._max_in_flight():
             self._waits.wait()
         elif reservations.may_start(interval, now):
             return self._start(item, report, interval, now)
+        elif self._is_preview and reservations.next_start > now:
+            self._waits.wait(reservations.next_start - now)  # time that is reserved early is lost to others
         elif reservations.need_another(interval, now) and not self._waits.is_storing:
             self._reserve(interval)
         else:
@@ -319,7 +329,7 @@ class Limiter:
         return None
 
     def _start(self, item: str, report: str, interval: float, now: float) -> RequestStart:
-        self._reservations.started(interval, now)
+        self._reservations.started(interval * (1 + self._turns_for_others), now)
         self._counts.started(now)
         self._in_flight.append(now)
         self._changed.notify_all()
@@ -334,6 +344,10 @@ class Limiter:
         else:
             self._waits.wait(seconds)
 
+    @property
+    def _is_preview(self) -> bool:
+        return self._max_wait is not None
+
     def _closed_for(self) -> float:
         """Seconds until the allowed hours begin; 0 inside them."""
         now = self._now()
@@ -347,16 +361,15 @@ class Limiter:
         return max(own, self._crawl_delay)
 
     def _reserve(self, interval: float) -> None:
-        length = self._reservations.length(interval)
+        length = self._reservations.length(interval, is_single=self._is_preview)
         result = self._waits.while_storing(lambda: self._shared.reserve(length, self._max_wait))
         if result is None:
             return
         self._reservations.learn(result.schedule, result.now, result.wall)
         if result.reservation is None:
-            raise DashboardUnavailable(busy_sentence(result.schedule, result.wall))
+            raise DashboardUnavailable(held_sentence(result.schedule, result.wall))
         self._reservations.taken(result.reservation, result.now, result.wall)
 
-    def _check_max_wait(self, began: float, now: float) -> None:
-        held_for = self._reservations.hold_ends - now
-        if self._max_wait is not None and max(now - began, held_for) > self._max_wait:
+    def _check_max_wait(self, now: float) -> None:
+        if self._max_wait is not None and self._reservations.hold_ends - now > self._max_wait:
             raise DashboardUnavailable(patience_sentence(self._reservations.hold_reason))

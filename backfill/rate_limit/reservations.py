@@ -9,6 +9,9 @@ from backfill.domain import RequestSchedule, Reservation
 LENGTH = 2.0
 """Seconds reserved at once, so that the store is updated once in that time instead of once per request."""
 
+SLACK = 0.1
+"""Seconds added to a reservation. Without them, its last request could not start if a thread wakes up late."""
+
 
 class Reservations:
     """When a request may start: within a reservation, one interval after the last start and one before its end.
@@ -36,9 +39,10 @@ class Reservations:
         return self._ends - max(now, self.next_start) < max(interval, LENGTH / 2)
 
     @staticmethod
-    def length(interval: float) -> timedelta:
-        """The length of a reservation: a whole number of intervals."""
-        return timedelta(seconds=interval * max(1, round(LENGTH / interval)))
+    def length(interval: float, *, is_single: bool = False) -> timedelta:
+        """The length of a reservation: a whole number of intervals, or one for a preview, and the slack."""
+        intervals = 1 if is_single else max(1, round(LENGTH / interval))
+        return timedelta(seconds=interval * intervals + SLACK)
 
     def taken(self, reservation: Reservation, now: float, wall: datetime) -> None:
         """Use a reservation of the shared schedule."""

@@ -21,7 +21,7 @@ class ReservationResult(NamedTuple):
 
     schedule: RequestSchedule
     reservation: Reservation | None
-    """None if the next free time is too far away."""
+    """None if a hold lasts too long."""
     now: float
     wall: datetime
 
@@ -71,7 +71,7 @@ class SharedSchedule:
             self._apply(lambda schedule: schedule.with_pace(before) if schedule.pace == after else schedule)
 
     def reserve(self, length: timedelta, max_wait: float | None) -> ReservationResult | None:
-        """Reserve the next free time unless it begins later than in `max_wait` seconds. None as for `update`."""
+        """Reserve the next free time unless a hold lasts longer than `max_wait` seconds. None as for `update`."""
         reservation: Reservation | None = None
         now, wall = self._clock.monotonic(), self._clock.now()
 
@@ -79,7 +79,8 @@ class SharedSchedule:
             nonlocal reservation, now, wall  # read both clocks together: the wall clock may be set meanwhile
             now, wall = self._clock.monotonic(), self._clock.now()
             reservation = None
-            if max_wait is not None and (schedule.free_at(wall) - wall).total_seconds() > max_wait:
+            hold = schedule.hold(wall)
+            if max_wait is not None and hold is not None and (hold - wall).total_seconds() > max_wait:
                 return schedule
             after, reservation = schedule.reserved(length, wall)
             return after

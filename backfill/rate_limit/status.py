@@ -60,7 +60,7 @@ class LimiterSnapshot:
     """Current seconds between two starts."""
     store_trouble: str
     held_up: tuple[WaitReason, float, str] | None
-    """What else it waits for, the time of the next attempt, and the sentence about it."""
+    """Another wait reason, the time of the next attempt, and its sentence."""
     down_reason: str
     """Empty if the circuit breaker is closed."""
     closed_for: float
@@ -136,7 +136,7 @@ def _waits_for_dependency(snapshot: LimiterSnapshot) -> LimiterStatus | None:
 def _without_hold(snapshot: LimiterSnapshot) -> LimiterStatus:
     if snapshot.waits_for_responses:
         return LimiterStatus(WaitReason.RESPONSES, LimiterState.RUNNING, None, responses_sentence(snapshot))
-    limit = rate = _a_minute(snapshot.limits.most_a_minute)
+    limit = rate = _a_minute(snapshot.limits.max_per_minute)
     slowed = None
     if snapshot.crawl_delay > snapshot.limits.interval.total_seconds():
         slowed = WaitReason.CRAWL_DELAY
@@ -222,20 +222,18 @@ def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def busy_sentence(schedule: RequestSchedule, wall: datetime) -> str:
-    """Why a preview got no reservation within its time limit."""
-    hold = schedule.hold(wall)
-    if hold is not None:
-        return (
-            f"No request may be sent to the dashboard until {hold:%H:%M:%S} UTC ({schedule.hold_reason}). "
-            "Nothing was created; try again after that."
-        )
-    return "Other processes are using the request rate. Nothing was created; try again in a minute."
+def held_sentence(schedule: RequestSchedule, wall: datetime) -> str:
+    """Why a preview reserves no time: a stored hold lasts longer than the preview waits."""
+    until = schedule.hold(wall) or wall
+    return (
+        f"No request may be sent to the dashboard until {until:%H:%M:%S} UTC ({schedule.hold_reason}). "
+        "Nothing was created; try again after that."
+    )
 
 
 def patience_sentence(reason: str) -> str:
-    """Why a preview exceeded its time limit; `reason` is that of the hold, or empty."""
+    """Why a preview does not wait for the end of a hold; `reason` is that of the hold."""
     return (
-        f"No request can be sent to the dashboard soon enough: {reason or 'other processes are using the rate.'} "
+        f"No request can be sent to the dashboard soon enough: {reason} "
         "Nothing was created; try again in a few minutes."
     )

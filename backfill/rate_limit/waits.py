@@ -20,10 +20,11 @@ _Stored = TypeVar("_Stored")
 class Waits:
     """The lock that guards a limiter's state, and the waits for it to change. Call the methods with the lock held."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, is_wanted: Callable[[], bool] | None = None) -> None:
+        """`is_wanted` is None if only `is_stopped` and `is_draining` end the waits."""
         self.changed = clock.condition()
         self.is_stopped = self.is_draining = self.is_storing = False
-        self._clock = clock.monotonic
+        self._clock, self._is_wanted = clock.monotonic, is_wanted
         self._backing_off: dict[int, tuple[float, str]] = {}
         self._ended_waits = 0
 
@@ -36,6 +37,8 @@ class Waits:
         """Raise Stopped if the job stops, or drains and `may_drain` is False."""
         if self.is_stopped or (self.is_draining and not may_drain):
             raise Stopped("The job is stopping; the item is not processed.")
+        if self._is_wanted is not None and not self._is_wanted():
+            raise Stopped("No caller waits for this request any more.")
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for a change; callers check their condition again."""

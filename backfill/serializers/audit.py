@@ -15,7 +15,9 @@ class AuditEntrySerializer(ValueSerializer):
     operator = CharField(source="actor.operator")
     channel = EnumField(Channel, source="actor.channel")
     action = EnumField(AuditAction)
-    jobId = UUIDField(allow_null=True, help_text="Null if the action changed the rate limits of the next job.")
+    jobId = UUIDField(
+        allow_null=True, help_text="Null if the action changed the rate limits of the next job, or concerns an account."
+    )
     changes = DictField(
         child=DictField(help_text="`from` and `to`."), help_text="Changed values by the name of the job's JSON field."
     )

@@ -87,6 +87,11 @@ class CoverageSerializer(ValueSerializer):
     dates = CoverageDaySerializer(many=True, required=False)
     months = CoverageMonthSerializer(many=True, required=False)
     gaps = CoverageGapSerializer(many=True, required=False)
+    unknownMonths = ListField(
+        child=MonthField(),
+        required=False,
+        help_text="By month only: months whose calendar is not stored, so that nothing of them counts as missing.",
+    )
 
     def get_dates(self, coverage: Coverage | CoverageByDay) -> Sequence[CoveredDay] | None:
         return coverage.days if isinstance(coverage, CoverageByDay) else None
@@ -96,6 +101,9 @@ class CoverageSerializer(ValueSerializer):
 
     def get_gaps(self, coverage: Coverage | CoverageByDay) -> object:
         return coverage.gaps if isinstance(coverage, Coverage) else None
+
+    def get_unknownMonths(self, coverage: Coverage | CoverageByDay) -> Sequence[date] | None:  # noqa: N802
+        return coverage.unknown_months if isinstance(coverage, Coverage) else None
 
 
 class CoverageResponseSerializer(ResponseSerializer):

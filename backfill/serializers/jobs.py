@@ -180,6 +180,54 @@ class RateLimiterSerializer(ValueSerializer):
     )
 
 
+class RetriedGroupSerializer(ValueSerializer):
+    code = CharField(help_text="The error code in the retried job.")
+    items = IntegerField()
+    recoveredItems = IntegerField(source="recovered", help_text="Items that the retry processed or skipped.")
+
+
+class RetrySerializer(ValueSerializer):
+    """Renders a Retry."""
+
+    jobId = UUIDField()
+    status = EnumField(Status)
+    createdAt = InstantField()
+    items = IntegerField()
+    recoveredItems = IntegerField(source="recovered", help_text="Items that the retry processed or skipped.")
+    groups = RetriedGroupSerializer(many=True)
+
+
+class NoteSerializer(ValueSerializer):
+    at = InstantField()
+    operator = CharField()
+    text = CharField()
+
+
+class AgainBodySerializer(ValueSerializer):
+    """Renders a Job as the request that starts a job with the same settings."""
+
+    jobType = EnumField(JobType)
+    startDate = DateField(source="config.start_date", allow_null=True)
+    endDate = DateField(source="config.end_date", allow_null=True)
+    targetDistricts = ListField(child=CharField(), source="config.target_districts")
+    cadence = EnumField(Cadence, source="config.cadence")
+    skipExisting = BooleanField(source="config.skip_existing")
+
+
+class AgainSerializer(ValueSerializer):
+    """Renders the request that starts a job with the same settings."""
+
+    method = CharField()
+    path = CharField()
+    body = AgainBodySerializer(source="*")
+
+    def get_method(self, _: Job) -> str:
+        return "POST"
+
+    def get_path(self, _: Job) -> str:
+        return API
+
+
 class LinksSerializer(ValueSerializer):
     """Renders the paths that belong to a Job; `cancel` and `retry` only if the job's status allows the action."""
 
@@ -188,6 +236,9 @@ class LinksSerializer(ValueSerializer):
     cancel = CharField(required=False)
     retry = CharField(required=False)
     retryOf = CharField(required=False)
+    again = AgainSerializer(
+        source="*", help_text="The request that starts a job with these settings, at the rate limits of the next job."
+    )
 
     def get_self(self, job: Job) -> str:
         return f"{API}/{job.id}"
@@ -199,7 +250,7 @@ class LinksSerializer(ValueSerializer):
         return f"{API}/{job.id}" if job.status.is_active else None
 
     def get_retry(self, job: Job) -> str | None:
-        return f"{API}/{job.id}/retry" if job.progress.failed and not job.status.is_active else None
+        return f"{API}/{job.id}/retry" if job.still_failed and not job.status.is_active else None
 
     def get_retryOf(self, job: Job) -> str | None:
         return f"{API}/{job.retry_of}" if job.retry_of else None
@@ -226,6 +277,10 @@ class ListedJobSerializer(ValueSerializer):
     retryOf = UUIDField(allow_null=True)
     result = JobResultSerializer(allow_null=True)
     error = NullableTextField()
+    stillFailedItems = IntegerField(source="still_failed", help_text="Failed items that no retry recovered.")
+    retries = RetrySerializer(many=True, help_text="Later jobs that contain failed items of this job, oldest first.")
+    note = NullableTextField(help_text="The newest note.")
+    notes = NoteSerializer(many=True, help_text="Oldest first.")
     rateLimiter = RateLimiterSerializer(source="progress.limiter")
     links = LinksSerializer(source="*")
 

@@ -57,6 +57,9 @@ class AuditLog:
     def limits_changed(self, before: StoredLimits, after: StoredLimits) -> AuditEntry:
         return self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))
 
+    def account_action(self, action: AuditAction, changes: Changes) -> AuditEntry:
+        return self._entry(action, None, changes)
+
     def _entry(self, action: AuditAction, job_id: UUID | None, changes: Changes) -> AuditEntry:
         return AuditEntry(id=uuid4(), at=self.at, actor=self.actor, action=action, job_id=job_id, changes=changes)
 
@@ -72,6 +75,10 @@ class AuditLog:
             _log(entry)
         return creation.job
 
+    def record_entry(self, entry: AuditEntry) -> None:
+        """Log an entry that was stored without a change."""
+        _log(entry)
+
 
 def _log(entry: AuditEntry) -> None:
     """Log at DEBUG for the command line, which prints the result itself."""
@@ -79,7 +86,7 @@ def _log(entry: AuditEntry) -> None:
     logger.log(
         logging.DEBUG if actor.channel is Channel.CLI else logging.INFO,
         "%s: %s by %s (%s).",
-        f"Job {entry.job_id}" if entry.job_id else "The limits of the next job",
+        _subject(entry),
         entry.action,
         actor.operator,
         actor.channel,
@@ -91,3 +98,9 @@ def _log(entry: AuditEntry) -> None:
             "changes": dict(entry.changes),
         },
     )
+
+
+def _subject(entry: AuditEntry) -> str:
+    if entry.job_id:
+        return f"Job {entry.job_id}"
+    return "Account" if entry.action.is_of_account else "The limits of the next job"

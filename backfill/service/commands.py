@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from backfill.domain import (
@@ -12,18 +13,26 @@ from backfill.domain import (
     Actor,
     AuditAction,
     AuditEntry,
+    CalendarAccess,
+    CalendarProgress,
+    Changes,
     IdempotencyKey,
     Job,
     JobFilter,
     JobRequest,
     JobType,
+    Note,
     Outcome,
     OutcomeFilter,
+    OutcomeKind,
     Progress,
     Status,
     StoredLimits,
+    ThroughputHistory,
     missing_worker,
     parsed_district,
+    parsed_note,
+    required_note,
     waiting_for_worker,
 )
 from backfill.domain.digest import stable_digest
@@ -39,7 +48,11 @@ from backfill.service.audit_log import AuditLog
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
+from backfill.service.retries import RetryReader
 from backfill.storage import Change, Page, Storage
+
+PATIENT = CalendarAccess()
+"""Waits until every page of the calendar is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +93,33 @@ class BackfillService:
     def _planner(self) -> Planner:
         return Planner(self.storage, self.handlers, self.config)
 
-    def preview(self, request: JobRequest) -> Preview:
-        """Return what a start would do. Raises InvalidRequest (and its subclasses), DashboardUnavailable."""
-        return self._planner.preview(request)
+    def preview(self, request: JobRequest, access: CalendarAccess = PATIENT) -> Preview:
+        """Return what a start would do. `access`: whether and how long the dashboard's calendar may be read.
 
-    def start(self, request: JobRequest, *, by: Actor, idempotency_key: str = "") -> Started:
+        Raises InvalidRequest (and its subclasses), CalendarIncomplete, CalendarReadDenied, DashboardUnavailable.
+        """
+        return self._planner.preview(request, access)
+
+    def start(
+        self,
+        request: JobRequest,
+        *,
+        by: Actor,
+        idempotency_key: str = "",
+        note: str = "",
+        access: CalendarAccess = PATIENT,
+    ) -> Started:
         """Store a pending job and wake the worker.
 
-        Raises what `preview` raises, and JobConflict, PlanChanged, IdempotencyKeyReused.
+        The note is not part of the request that an idempotency key stands for: a repetition with another note returns
+        the job with its first note. Raises what `preview` raises, and JobConflict, PlanChanged, IdempotencyKeyReused.
         """
         self._planner.validate(request)
+        note = parsed_note(note)
         key = _idempotency_key(by, idempotency_key, request.fingerprint())
-        return self._find_idempotent(key) or self._create(lambda: self._planner.confirmed(request), key, by)
+        return self._find_idempotent(key) or self._create(
+            lambda: self._planner.confirmed(request, access), key, by, note
+        )
 
     def retry(
         self,
@@ -101,27 +129,38 @@ class BackfillService:
         codes: Collection[str] = (),
         districts: Collection[str] = (),
         idempotency_key: str = "",
+        note: str = "",
+        access: CalendarAccess = PATIENT,
     ) -> Started:
         """Start a job of the failed items of an ended job, or of those with the given codes or districts.
 
-        Raises JobNotFound, InvalidJobState, NothingToRetry, JobConflict, DashboardUnavailable, IdempotencyKeyReused.
+        Raises JobNotFound, InvalidRequest, InvalidJobState, NothingToRetry, JobConflict, CalendarIncomplete,
+        DashboardUnavailable, IdempotencyKeyReused.
         """
+        note = parsed_note(note)
         job = self.job(job_id)
         districts = {parsed_district(district, "districts") for district in districts}
         retried = {"retryOf": str(job_id), "codes": sorted(codes), "districts": sorted(districts)}
         key = _idempotency_key(by, idempotency_key, stable_digest(retried))
         return self._find_idempotent(key) or self._create(
-            lambda: self._planner.retry(job, codes, districts), key, by, retry_of=job_id
+            lambda: self._planner.retry(job, codes, districts, access), key, by, note, retry_of=job_id
         )
 
     def _create(
-        self, plan: Callable[[], Preview], key: IdempotencyKey | None, by: Actor, *, retry_of: UUID | None = None
+        self,
+        plan: Callable[[], Preview],
+        key: IdempotencyKey | None,
+        by: Actor,
+        note: str,
+        *,
+        retry_of: UUID | None = None,
     ) -> Started:
         """Admit, plan and record a job, unless an equal request does so first."""
         try:
             self._admit()
             preview = plan()
-            return self._find_idempotent(key) or self._record(preview, key, by, retry_of)  # planning can take minutes
+            # Planning can take minutes.
+            return self._find_idempotent(key) or self._record(preview, key, by, note, retry_of)
         except (JobConflict, PlanChanged):
             if (existing := self._find_idempotent(key)) is not None:
                 return existing
@@ -133,7 +172,9 @@ class BackfillService:
         if active is not None and not self.is_stale(active):
             raise active.conflict()
 
-    def _record(self, preview: Preview, key: IdempotencyKey | None, by: Actor, retry_of: UUID | None) -> Started:
+    def _record(
+        self, preview: Preview, key: IdempotencyKey | None, by: Actor, note: str, retry_of: UUID | None
+    ) -> Started:
         """Store the job with its audit entry; it displaces a stale one."""
         now = self.now()
         job = Job(
@@ -145,7 +186,12 @@ class BackfillService:
             progressed_at=now,
             retry_of=retry_of,
             idempotency=key,
-            progress=Progress(total_items=preview.plan.total_items, expected_skips=preview.plan.skipped_items),
+            notes=(Note(at=now, operator=by.operator, text=note),) if note else (),
+            progress=Progress(
+                total_items=preview.plan.total_items,
+                expected_skips=preview.plan.skipped_items,
+                throughput=ThroughputHistory(expected_each=preview.expected_each),
+            ),
         )
         audit_log = AuditLog(by, now)
         creation = self.storage.jobs.create(
@@ -171,6 +217,18 @@ class BackfillService:
             )
         return Started(job, is_new=False)
 
+    def read_calendar(self, first: date | None, last: date | None, access: CalendarAccess) -> CalendarProgress:
+        """Read the calendar pages of a range that are not stored yet; the default range is that of the coverage.
+
+        The progress counts every month of the range. Raises InvalidDateRange, CalendarIncomplete,
+        DashboardUnavailable.
+        """
+        coverage = self.history.coverage(first, last, self.now().date())
+        unknown, months = coverage.unknown_months, len(coverage.months)
+        for handler in self.handlers.values():
+            handler.read_calendar(unknown, access, known=months - len(unknown))
+        return CalendarProgress(needed=months, stored=months)
+
     # Jobs.
 
     def job(self, job_id: UUID) -> Job:
@@ -178,7 +236,23 @@ class BackfillService:
         job = self.storage.jobs.get(job_id)
         if job is None:
             raise JobNotFound(f"There is no job {job_id}. List the jobs to find the one you mean.")
-        return self._with_worker_status(job)
+        return self._with_worker_status(self._retries.with_retries([job])[0])
+
+    @property
+    def _retries(self) -> RetryReader:
+        return RetryReader(self.storage)
+
+    def left_of_retried_job(self, job: Job) -> int:
+        """Return how many failed items remain in the job that `job` retries, without those that it is retrying.
+
+        0 if it is no retry, or the retried job was removed.
+        """
+        if job.retry_of is None:
+            return 0
+        if job.status.is_active:
+            return self._retries.left_outside(job)
+        parent = self.storage.jobs.get(job.retry_of)
+        return self._retries.with_retries([parent])[0].still_failed if parent else 0
 
     def _with_worker_status(self, job: Job) -> Job:
         if job.status is not Status.PENDING:
@@ -195,22 +269,34 @@ class BackfillService:
         return self._with_worker_status(active) if active else None
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
-        return self.storage.jobs.page(wanted, limit=limit, offset=offset)
+        page = self.storage.jobs.page(wanted, limit=limit, offset=offset)
+        return Page(self._retries.with_retries(page.rows), page.total)
 
-    def items(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def items(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         self.job(job_id)
-        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset)
+        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset, newest_first=newest_first)
+
+    def all_items(self, job_id: UUID, wanted: OutcomeFilter) -> Iterator[Outcome]:
+        """Return all matching outcomes in the order in which they were recorded. Raises JobNotFound, CorruptRecord."""
+        self.job(job_id)
+        if wanted.counted_kind is OutcomeKind.FAILED:  # few; the segments without failures are not read
+            page = self.storage.ledger.outcomes(job_id, wanted, limit=sys.maxsize, offset=0)
+            return iter(page.rows)
+        segments = self.storage.ledger.segments(job_id)
+        return (outcome for segment in segments for outcome in segment.outcomes if wanted.matches(outcome))
 
     # Changing an active job.
 
-    def cancel(self, job_id: UUID, *, by: Actor) -> Cancelled:
-        """Raises JobNotFound, and InvalidJobState if the job has ended."""
-        change = self._change(job_id, AuditAction.CANCELLED, lambda job: job.cancel_requested(self.now()), by)
+    def cancel(self, job_id: UUID, *, by: Actor, note: str = "") -> Cancelled:
+        """Raises InvalidRequest, JobNotFound, and InvalidJobState if the job has ended."""
+        change = self._change(job_id, AuditAction.CANCELLED, lambda job: job.cancel_requested(self.now()), by, note)
         return Cancelled(self._with_worker_status(change.after), change.before.status)
 
-    def pause(self, job_id: UUID, *, by: Actor) -> Job:
-        """Raises JobNotFound, InvalidJobState."""
-        change = self._change(job_id, AuditAction.PAUSED, lambda job: job.pause_requested(self.now()), by)
+    def pause(self, job_id: UUID, *, by: Actor, note: str = "") -> Job:
+        """Raises InvalidRequest, JobNotFound, InvalidJobState."""
+        change = self._change(job_id, AuditAction.PAUSED, lambda job: job.pause_requested(self.now()), by, note)
         return self._with_worker_status(change.after)
 
     def resume(self, job_id: UUID, *, by: Actor) -> Job:
@@ -231,18 +317,29 @@ class BackfillService:
         self.wake()
         return audit_log.record(changed).after
 
-    def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor) -> Job:
+    def lower_limits(self, job_id: UUID, changes: Mapping[str, float], *, by: Actor, note: str = "") -> Job:
         """Lower the limits of an active job. Raises InvalidRequest, JobNotFound, InvalidJobState."""
 
         def lowered(job: Job) -> Job:
             return job.limits_lowered(job.config.rate_limits.changed(changes))
 
-        return self._with_worker_status(self._change(job_id, AuditAction.LOWERED_LIMITS, lowered, by).after)
+        return self._with_worker_status(self._change(job_id, AuditAction.LOWERED_LIMITS, lowered, by, note).after)
 
-    def _change(self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job], by: Actor) -> Change[Job]:
+    def add_note(self, job_id: UUID, note: str, *, by: Actor) -> Job:
+        """Add a note to a job, which may have ended. Raises InvalidRequest, JobNotFound, InvalidJobState."""
+        noted = self._change(job_id, AuditAction.NOTED, lambda job: job, by, required_note(note))
+        return self.job(noted.after.id)
+
+    def _change(
+        self, job_id: UUID, action: AuditAction, change: Callable[[Job], Job], by: Actor, note: str = ""
+    ) -> Change[Job]:
+        text = parsed_note(note)
         self.job(job_id)
         audit_log = AuditLog(by, self.now())
-        changed = self.storage.jobs.update(job_id, change, audit=audit_log.job_changed(action))
+        added = Note(at=audit_log.at, operator=by.operator, text=text) if text else None
+        changed = self.storage.jobs.update(
+            job_id, lambda job: change(job).noted(added), audit=audit_log.job_changed(action)
+        )
         self.wake()
         return audit_log.record(changed)
 
@@ -254,6 +351,13 @@ class BackfillService:
         if job_id is not None and not found.total:
             self.job(job_id)
         return found
+
+    def record_account_action(self, action: AuditAction, changes: Changes, *, by: Actor) -> None:
+        """Store an audit entry of an action that changes Django's own data, such as a failed sign-in."""
+        audit_log = AuditLog(by, self.now())
+        entry = audit_log.account_action(action, changes)
+        self.storage.audit.add([entry])
+        audit_log.record_entry(entry)
 
     # Rate limits, pruning, monitoring.
 

@@ -15,11 +15,11 @@ class ServiceStatus:
 
     at: datetime
     counters: JobCounters
-    """Of all jobs ever, including the active one: no figure ever falls."""
+    """The sums over all jobs, including the active one and removed jobs. No value ever decreases."""
     active: Job | None
     worker_seen_at: datetime | None
     lease_renewed_at: datetime | None
-    """Of the active job; None without a lease."""
+    """When the lease of the active job was renewed; None without a lease."""
 
 
 def service_status(storage: Storage, now: datetime, policy: LeasePolicy) -> ServiceStatus:

@@ -1,4 +1,4 @@
-"""A page of a ledger: which segments hold what is wanted is known from their counts. The same for every adapter."""
+"""Selection of a page of a ledger from the outcome counts of its segments, for all adapters."""
 
 from __future__ import annotations
 
@@ -11,30 +11,39 @@ from backfill.storage.ports import Page
 K = TypeVar("K")
 
 
-def page_of_outcomes(
+def select_outcomes_page(
     counts: Sequence[tuple[K, int]],
     read: Callable[[list[K]], Iterable[Segment]],
     wanted: OutcomeFilter,
     *,
     limit: int,
     offset: int,
+    newest_first: bool = False,
 ) -> Page[Outcome]:
-    """`counts`: the key of each segment in order, and how many of its outcomes are of the wanted kind.
+    """Return a page of the matching outcomes.
 
-    `read` is asked once, for the segments in which the page lies. Which hold a district is not known: all are read.
+    `counts` contains the key of each segment in order, and the number of its outcomes of the wanted kind. `read` is
+    called at most once, with the keys of the segments that contain the page. A filter by district or error code
+    reads all segments that contain the kind, because the counts do not include them.
     """
-    if wanted.district is not None:
+    if wanted.district is not None or wanted.codes:
         found = _matching(read([key for key, count in counts if count]), wanted)
-        return Page(found[offset : offset + limit], len(found))
-    total = before = 0
-    touched: list[K] = []
+        return Page((found[::-1] if newest_first else found)[offset : offset + limit], len(found))
+    if newest_first:  # the same rows, counted from the other end
+        length = sum(count for _, count in counts)
+        last = max(length - offset, 0)
+        first = max(last - limit, 0)
+        page = select_outcomes_page(counts, read, wanted, limit=last - first, offset=first)
+        return Page(page.rows[::-1], page.total)
+    total = first_offset = 0
+    keys: list[K] = []
     for key, count in counts:
         if count and total + count > offset and total < offset + limit:
-            before = before if touched else total
-            touched.append(key)
+            first_offset = first_offset if keys else total
+            keys.append(key)
         total += count
-    found = _matching(read(touched), wanted) if touched else []
-    return Page(found[offset - before :][:limit], total)
+    found = _matching(read(keys), wanted) if keys else []
+    return Page(found[offset - first_offset :][:limit], total)
 
 
 def _matching(segments: Iterable[Segment], wanted: OutcomeFilter) -> list[Outcome]:

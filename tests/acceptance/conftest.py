@@ -46,7 +46,7 @@ def sample(sample_dashboard: Dashboard) -> Dashboard:
 @pytest.fixture
 def real_world() -> Iterator[Dashboard]:
     if not PEER.exists():
-        pytest.skip("The real exports are not here (../shared/dashboard is no part of the project).")
+        pytest.skip("The real exports are missing (../shared/dashboard is not part of the repository).")
     dashboard = Dashboard.peer("--world", "real")
     yield dashboard
     dashboard.stop()
@@ -55,7 +55,7 @@ def real_world() -> Iterator[Dashboard]:
 @pytest.fixture
 def peer() -> Iterator[Dashboard]:
     if not PEER.exists():
-        pytest.skip("The stand-in dashboard is not here (../shared/dashboard is no part of the project).")
+        pytest.skip("The stand-in dashboard is missing (../shared/dashboard is not part of the repository).")
     dashboard = Dashboard.peer("--world", "synthetic", "--districts", "5", "--clubs", "8")
     yield dashboard
     dashboard.stop()

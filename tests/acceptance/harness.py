@@ -43,9 +43,9 @@ def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 class Dashboard:
@@ -276,18 +276,18 @@ def most_in_a_minute(entries: Sequence[Json]) -> int:
 
 
 def assert_paced(times: Sequence[float], per_minute: float) -> None:
-    """No bursts, and no more in any stretch of time than the pace allows.
+    """Assert that there are no bursts, and no more requests in any period than the rate allows.
 
-    A busy dashboard notes a request now and then later than it came, and the next one then seems to follow too soon.
+    A busy dashboard may log a request late, and the next one then seems to follow too early.
     """
     interval = 60 / per_minute
-    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     short = [gap for gap in gaps if gap < 0.8 * interval]
     assert gaps
     assert len(short) <= max(1, len(gaps) // 5), f"{len(short)} of {len(gaps)} starts are too close: {short[:9]}"
     slack = [at - number * interval for number, at in enumerate(times)]
     ahead = max(most - now for most, now in zip(itertools.accumulate(slack, max), slack, strict=True))
-    assert ahead < 0.5, f"a start came {ahead:.2f} s before its time"
+    assert ahead < 0.5, f"a request started {ahead:.2f} s too early"
 
 
 def as_json(text: str) -> Json:

@@ -31,18 +31,16 @@ def server(good: Respond) -> Iterator[FaultServer]:
         yield server
 
 
-def assert_whole(client: Client, job: Json) -> None:
+def assert_complete(client: Client, job: Json) -> None:
     assert (job["status"], job["progress"]["failedItems"]) == ("completed", 0)
     items = client.items(job["jobId"])
     assert {(item["outcome"], item["attempts"]) for item in items} == {("processed", 1)}
 
 
-# The network of this machine.
+# The local network.
 
 
-def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
-    good: Respond, new_site: NewSite, tmp_path: Path
-) -> None:
+def test_a_job_waits_while_its_ca_bundle_is_missing(good: Respond, new_site: NewSite, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(CERTIFICATE.read_bytes())
     with FaultServer(good, tls=True) as server:
@@ -52,15 +50,17 @@ def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
         client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 1, 30, "an item is settled")
         bundle.unlink()
         held = client.wait_for(
-            job["jobId"], lambda job: "REQUESTS_CA_BUNDLE" in job["rateLimiter"]["reason"], 30, "it holds"
+            job["jobId"], lambda job: "REQUESTS_CA_BUNDLE" in job["rateLimiter"]["reason"], 30, "the job waits"
         )
         assert held["status"] == "running"
         assert held["rateLimiter"]["state"] == "backing-off"
         assert f"REQUESTS_CA_BUNDLE names {bundle}, which does not exist." in held["rateLimiter"]["reason"]
         bundle.write_bytes(CERTIFICATE.read_bytes())
         ended = client.ended(job["jobId"])
-        assert_whole(client, ended)
-        assert ended["result"]["requestsMade"] == len(server.paths("export.aspx")), "what was not sent is not counted"
+        assert_complete(client, ended)
+        assert ended["result"]["requestsMade"] == len(server.paths("export.aspx")), (
+            "requests that were not sent are not counted"
+        )
 
 
 @pytest.mark.parametrize(
@@ -73,18 +73,18 @@ def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
         ("http://dashboard.invalid", {}, "DNS does not resolve dashboard.invalid"),
     ],
 )
-def test_a_preview_over_a_local_problem_is_one_line_that_names_it(
+def test_a_local_network_problem_in_a_preview_is_reported_in_one_line(
     url: str, environment: dict[str, str], cause: str, new_site: NewSite
 ) -> None:
-    site = new_site(RemoteCompute(url), no_proxy="", **environment)
-    failed = previewed(site)
-    assert failed.returncode == 1
-    assert cause in failed.stderr
-    assert "Nothing was created" in failed.stderr
-    assert failed.stderr.count("\n") == 1
+    site = new_site(ExternalDashboard(url), no_proxy="", **environment)
+    result = run_preview(site)
+    assert result.returncode == 1
+    assert cause in result.stderr
+    assert "Nothing was created" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
-def test_a_certificate_that_cannot_be_verified_is_502_for_a_preview(good: Respond, new_site: NewSite) -> None:
+def test_a_preview_returns_502_for_an_unverifiable_certificate(good: Respond, new_site: NewSite) -> None:
     with FaultServer(good, tls=True) as server:
         client = new_site(server, REQUESTS_CA_BUNDLE="", CURL_CA_BUNDLE="", SSL_CERT_FILE="").serve()
         body = {"jobType": "data-collection", "startDate": RANGE[0], "endDate": RANGE[1]}
@@ -94,14 +94,14 @@ def test_a_certificate_that_cannot_be_verified_is_502_for_a_preview(good: Respon
         assert server.received == []
 
 
-class RemoteCompute(Dashboard):
-    """Return the URL of a port without a server."""
+class ExternalDashboard(Dashboard):
+    """A dashboard without a process, at any URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
 
-def previewed(site: Site) -> subprocess.CompletedProcess[str]:
+def run_preview(site: Site) -> subprocess.CompletedProcess[str]:
     return site.manage("backfill", "preview", "--from", RANGE[0], "--to", RANGE[1], check=False)
 
 
@@ -113,7 +113,7 @@ def with_robots(good: Respond, text: str, status: int = 200) -> Respond:
     return lambda path: robots if path == "/robots.txt" else good(path)
 
 
-def test_what_robots_txt_disallows_is_never_requested_and_the_job_says_so(
+def test_paths_that_robots_txt_disallows_are_not_requested_and_the_job_reports_it(
     server: FaultServer, good: Respond, new_site: NewSite
 ) -> None:
     server.respond = with_robots(good, "User-agent: *\nDisallow: /*export.aspx\n")
@@ -121,7 +121,7 @@ def test_what_robots_txt_disallows_is_never_requested_and_the_job_says_so(
     client = site.serve()
     client.set_limits()
     job = client.start(*RANGE, cadence="month-ends")
-    held = client.wait_for(job["jobId"], lambda job: "robots.txt" in job["rateLimiter"]["reason"], 30, "it holds")
+    held = client.wait_for(job["jobId"], lambda job: "robots.txt" in job["rateLimiter"]["reason"], 30, "the job waits")
     assert "BACKFILL_IGNORE_ROBOTS=true" in held["rateLimiter"]["reason"]
     assert (held["status"], held["progress"]["failedItems"]) == ("running", 0)
     assert server.paths("export.aspx") == []
@@ -129,34 +129,32 @@ def test_what_robots_txt_disallows_is_never_requested_and_the_job_says_so(
     site.stop()
     site.more_env["BACKFILL_IGNORE_ROBOTS"] = "true"
     client = site.serve()
-    assert_whole(client, client.ended(job["jobId"]))
-    assert server.paths().count("/robots.txt") == 1, "it is not even read"
+    assert_complete(client, client.ended(job["jobId"]))
+    assert server.paths().count("/robots.txt") == 1, "robots.txt is not read again"
 
 
-def test_a_preview_says_that_robots_txt_disallows_the_calendar(
+def test_a_preview_reports_that_robots_txt_disallows_the_calendar(
     server: FaultServer, good: Respond, new_site: NewSite
 ) -> None:
     server.respond = with_robots(good, "User-agent: *\nDisallow: /\n")
-    failed = previewed(new_site(server))
-    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
-    assert "robots.txt does not allow" in failed.stderr
+    result = run_preview(new_site(server))
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "robots.txt does not allow" in result.stderr
     assert server.paths() == ["/robots.txt"]
 
 
-def test_a_robots_txt_that_cannot_be_read_holds_the_job_until_it_can(
-    server: FaultServer, good: Respond, new_site: NewSite
-) -> None:
+def test_a_job_waits_while_robots_txt_cannot_be_read(server: FaultServer, good: Respond, new_site: NewSite) -> None:
     site = new_site(server)
     client = site.serve()
     client.set_limits(maxDelayMs=500, maxRequestsPerMinute=120)
     job = client.start(*RANGE, cadence="month-ends")
     site.stop()
     server.respond = with_robots(good, "Broken.", 500)
-    asked = len(server.paths("export.aspx"))
+    requests_before = len(server.paths("export.aspx"))
     client = site.serve()
     client.wait_for(
-        job["jobId"], lambda job: "robots.txt cannot be read" in job["rateLimiter"]["reason"], 40, "it holds"
+        job["jobId"], lambda job: "robots.txt cannot be read" in job["rateLimiter"]["reason"], 40, "the job waits"
     )
-    assert len(server.paths("export.aspx")) == asked
+    assert len(server.paths("export.aspx")) == requests_before
     server.respond = good
-    assert_whole(client, client.ended(job["jobId"]))
+    assert_complete(client, client.ended(job["jobId"]))

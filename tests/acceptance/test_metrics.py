@@ -18,8 +18,8 @@ PROCESSED: Sample = (
 )
 
 
-def scraped(client: Client) -> dict[Sample, float]:
-    """Use a new connection, so that any of the workers may answer."""
+def scrape(client: Client) -> dict[Sample, float]:
+    """Use a new connection, so that any of the workers may respond."""
     response = requests.get(f"{client.url}/metrics", timeout=10)
     assert response.status_code == 200, response.text
     return {
@@ -30,11 +30,11 @@ def scraped(client: Client) -> dict[Sample, float]:
     }
 
 
-def counted(samples: dict[Sample, float], name: str, **labels: str) -> float:
+def value_of(samples: dict[Sample, float], name: str, **labels: str) -> float:
     return samples.get((name, frozenset(labels.items())), 0.0)
 
 
-def test_every_worker_answers_alike_and_no_counter_falls_through_a_kill(
+def test_every_worker_reports_the_same_metrics_and_no_counter_decreases_after_a_kill(
     sample: Dashboard,
     new_site: Callable[..., Site],
     database_url: str,
@@ -44,28 +44,28 @@ def test_every_worker_answers_alike_and_no_counter_falls_through_a_kill(
     client.set_limits(**LIMITS)
     sample.play({"kind": "500", "times": 2, "match": "clubperformance"})
     job = client.start(*RANGE, cadence="month-ends")
-    seen = [scraped(client)]
+    scrapes = [scrape(client)]
 
     def has_settled(count: int) -> bool:
-        seen.append(scraped(client))
-        return seen[-1].get(PROCESSED, 0) >= count
+        scrapes.append(scrape(client))
+        return scrapes[-1].get(PROCESSED, 0) >= count
 
     client.wait_for(job["jobId"], lambda _: has_settled(12), 30, "items settle")
     kill_group(client.process)
     client = site.serve(workers=2)
     client.wait_for(job["jobId"], lambda job: has_settled(0) and job["completedAt"], 90, "the job ends")
     ended = client.job(job["jobId"])
-    for before, after in pairwise(seen):
+    for before, after in pairwise(scrapes):
         assert [name for name, value in before.items() if after[name] < value] == []
 
-    last = [scraped(client) for _ in range(20)]
+    last = [scrape(client) for _ in range(20)]
     assert all(samples == last[0] for samples in last)
     assert last[0][PROCESSED] == ended["progress"]["processedItems"] == ended["progress"]["totalItems"]
-    assert counted(last[0], "backfill_jobs_ended_total", job_type="data-collection", status="completed") == 1
-    assert counted(last[0], "backfill_dashboard_requests_total", status="500") == 2
-    assert counted(last[0], "backfill_takeover_seconds_count") == 1
-    assert 0 < counted(last[0], "backfill_takeover_seconds_sum") < 20
+    assert value_of(last[0], "backfill_jobs_ended_total", job_type="data-collection", status="completed") == 1
+    assert value_of(last[0], "backfill_dashboard_requests_total", status="500") == 2
+    assert value_of(last[0], "backfill_takeover_seconds_count") == 1
+    assert 0 < value_of(last[0], "backfill_takeover_seconds_sum") < 20
     made = sum(value for (name, _), value in last[0].items() if name == "backfill_dashboard_requests_total")
-    asked = len(sample.exports()) + sum(entry["path"] == "/robots.txt" for entry in sample.log())
-    # A kill loses what its runner had not reported: the requests of its last second or so.
-    assert ended["rateLimiter"]["requestsMade"] - LIMITS["maxConcurrent"] <= made <= asked
+    received = len(sample.exports()) + sum(entry["path"] == "/robots.txt" for entry in sample.log())
+    # A kill loses the requests that the runner has not recorded, those of about the last second.
+    assert ended["rateLimiter"]["requestsMade"] - LIMITS["maxConcurrent"] <= made <= received

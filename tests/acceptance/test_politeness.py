@@ -15,23 +15,23 @@ MONTHS = ("2025-01-01", "2025-04-30")
 DISTRICTS = ("01", "02", "03", "04", "F", "U")
 
 
-def collected(client: Client, within: float = 90, **limits: int) -> Json:
+def collect(client: Client, within: float = 90, **limits: int) -> Json:
     client.set_limits(**limits)
     job = client.start(*MONTHS, cadence="month-ends")
     return client.ended(job["jobId"], within)
 
 
 @pytest.mark.paced
-def test_starts_are_even_and_keep_to_every_limit(sample: Dashboard, new_site: Callable[..., Site]) -> None:
-    """R12.4: no bursts, never more than the limit, never more at once than allowed."""
+def test_requests_are_evenly_spaced_and_keep_every_limit(sample: Dashboard, new_site: Callable[..., Site]) -> None:
+    """R12.4: no bursts, no more requests than the limit, and no more concurrent requests than allowed."""
     sample.play({"kind": "latency", "times": -1, "seconds": 0.3})
     site = new_site(sample, BACKFILL_CONTACT="operator@example.org")
     client = site.serve(workers=2)
-    job = collected(client, maxRequestsPerMinute=480, maxConcurrent=2)
+    job = collect(client, maxRequestsPerMinute=480, maxConcurrent=2)
     assert job["status"] == "completed"
     exports = sample.exports()
     robots = job["result"]["requestsMade"] - len(exports)
-    assert 0 <= robots <= 1, "the process that runs the job may have to read robots.txt first"
+    assert 0 <= robots <= 1, "the process that runs the job may read robots.txt first"
     times = starts_of(exports)
     assert_paced(times, 480)
     assert most_in_a_minute(sample.log()) <= 480
@@ -40,8 +40,8 @@ def test_starts_are_even_and_keep_to_every_limit(sample: Dashboard, new_site: Ca
 
 
 @pytest.mark.paced
-def test_the_delay_between_starts_is_kept(sample: Dashboard, new_site: Callable[..., Site]) -> None:
-    """R12.1: minDelayMs, where it is longer than the pace."""
+def test_the_minimum_delay_between_requests_is_kept(sample: Dashboard, new_site: Callable[..., Site]) -> None:
+    """R12.1: minDelayMs, if it is longer than the interval of the rate."""
     client = new_site(sample).serve()
     client.set_limits(minDelayMs=400)
     job = client.start("2025-01-31", "2025-01-31", targetDistricts=["F"])
@@ -53,7 +53,7 @@ def test_the_delay_between_starts_is_kept(sample: Dashboard, new_site: Callable[
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("status", ["429", "503"])
-def test_retry_after_holds_the_whole_source_and_costs_no_attempt(
+def test_retry_after_pauses_all_requests_and_does_not_count_as_an_attempt(
     sample: Dashboard,
     new_site: Callable[..., Site],
     status: str,
@@ -65,32 +65,36 @@ def test_retry_after_holds_the_whole_source_and_costs_no_attempt(
     sample.play({"kind": status, "times": 1, "retry_after": after, "match": "clubperformance"})
     client.set_limits()
     job = client.start(*MONTHS, cadence="month-ends")
-    waiting = client.wait_for(job["jobId"], lambda job: job["rateLimiter"]["state"] == "backing-off", 10, "it holds")
+    waiting = client.wait_for(
+        job["jobId"], lambda job: job["rateLimiter"]["state"] == "backing-off", 10, "the job waits"
+    )
     assert status in waiting["rateLimiter"]["reason"]
     ended = client.ended(job["jobId"])
     assert ended["status"] == "completed"
     assert {item["attempts"] for item in client.items(job["jobId"])} == {1}
     log = sorted(sample.exports(), key=lambda entry: entry["time"])
-    asked_to_wait = next(n for n, entry in enumerate(log) if str(entry["status"]) == status)
-    ended_at = log[asked_to_wait]["ended"]
-    later = [at for at in starts_of(log) if at > ended_at + 1]  # on a busy machine it takes a while to notice a refusal
+    refusal = next(n for n, entry in enumerate(log) if str(entry["status"]) == status)
+    ended_at = log[refusal]["ended"]
+    later = [at for at in starts_of(log) if at > ended_at + 1]  # a busy machine notices the refusal late
     assert min(later) - ended_at > 3
 
 
-def test_trouble_is_retried_and_every_item_comes_whole(sample: Dashboard, new_site: Callable[..., Site]) -> None:
-    """R5.4: 5xx, resets, truncation, broken pages and empty answers cost attempts, and no item."""
-    kinds = ("500", "503", "429", "reset", "truncate", "html", "empty")
+def test_failed_requests_are_retried_and_every_item_is_processed(
+    sample: Dashboard, new_site: Callable[..., Site]
+) -> None:
+    """R5.4: 5xx, resets, truncation, broken pages and empty responses cost attempts, and no item fails."""
+    fault_kinds = ("500", "503", "429", "reset", "truncate", "html", "empty")
     reports = ("clubperformance", "divisionperformance")
-    # Each kind twice, and no more than that to one item: five failures would be its end.
+    # Each kind is injected twice, and into different items: an item fails after five failures.
     sample.play(
         *(
             {"kind": kind, "times": 1, "match": f"{report}~{district}~"}
             for report in reports
-            for kind, district in zip(kinds, DISTRICTS * 2, strict=False)
+            for kind, district in zip(fault_kinds, DISTRICTS * 2, strict=False)
         )
     )
     client = new_site(sample).serve()
-    job = collected(client, maxDelayMs=1000)
+    job = collect(client, maxDelayMs=1000)
     assert job["status"] == "completed"
     assert job["progress"]["failedItems"] == 0
     items = client.items(job["jobId"])
@@ -98,43 +102,43 @@ def test_trouble_is_retried_and_every_item_comes_whole(sample: Dashboard, new_si
     assert sum(item["attempts"] - 1 for item in items) == 14
 
 
-def test_what_cannot_be_had_fails_with_its_reason_and_is_retried_as_a_group(
+def test_items_with_permanent_errors_fail_with_a_reason_and_can_be_retried_as_a_group(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    """R5.4: each error with item and message. An item fails whole: nothing of it is stored."""
+    """R5.4: each error has an item and a message. Nothing of a failed item is stored."""
     sample.play(
         {"kind": "stale_footer", "times": -1, "match": "clubperformance~03"},
         {"kind": "500", "times": -1, "match": "divisionperformance~F"},
     )
     client = new_site(sample).serve()
-    job = collected(client, maxDelayMs=200)
+    job = collect(client, maxDelayMs=200)
     assert job["status"] == "completed"
     failed = client.items(job["jobId"], outcome="failed")
     assert {(item["districtId"], item["reason"], item["attempts"]) for item in failed} == {
         ("03", "WRONG_AS_OF", 5),
         ("03", "WRONG_MONTH", 5),
         ("F", "SERVER_ERROR", 5),
-    }  # January has the right month
+    }  # the response for January has the correct month
     assert len(failed) == 8
     assert client.ask("GET", "/api/snapshots/2025-01-31/F").status_code == 404
     assert {error["code"] for error in job["progress"]["errors"]} == {"WRONG_AS_OF", "WRONG_MONTH", "SERVER_ERROR"}
 
     sample.play()
-    answer = client.ask("POST", f"/api/admin/backfill/{job['jobId']}/retry", {"codes": ["SERVER_ERROR"]})
-    assert answer.status_code == 201
-    retried = client.ended(answer.json()["jobId"])
+    response = client.ask("POST", f"/api/admin/backfill/{job['jobId']}/retry", {"codes": ["SERVER_ERROR"]})
+    assert response.status_code == 201
+    retried = client.ended(response.json()["jobId"])
     assert retried["retryOf"] == job["jobId"]
     assert retried["progress"]["totalItems"] == retried["progress"]["processedItems"] == 4
     assert client.ask("GET", "/api/snapshots/2025-01-31/F").status_code == 200
 
 
 @pytest.mark.paced
-def test_two_servers_previewing_beside_a_job_share_one_pace(
+def test_previews_on_two_servers_and_a_job_share_one_rate_limit(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    """R12.4: calendar pages for two operators' previews and a running job, all within one limit."""
+    """R12.4: the calendar pages of two previews and the requests of a running job keep one limit together."""
     site = new_site(sample)
     servers = [site.serve(), site.serve()]
     servers[0].set_limits(maxRequestsPerMinute=300)

@@ -20,7 +20,7 @@ CLOSES = ("2014-07-01", "2024-11-30")
 def test_ten_years_of_closes_are_collected_computed_read_and_exported(
     real_world: Dashboard, new_site: Callable[..., Site]
 ) -> None:
-    """R2.1, R2.3, R2.5, R4.5: analytics for every stored snapshot; a job without a range takes them all."""
+    """R2.1, R2.3, R2.5, R4.5: a job without a range computes analytics for every stored snapshot."""
     site = new_site(real_world)
     client = site.serve()
     client.set_limits()
@@ -57,7 +57,7 @@ def test_ten_years_of_closes_are_collected_computed_read_and_exported(
 
 
 def check_june_closes(results: dict[date, Json]) -> None:
-    """At the end of a year, the computed levels of all clubs are those that the dashboard reports."""
+    """Assert that at the end of each year the computed levels of all clubs equal the reported levels."""
     junes = {day: result["distinguished"] for day, result in results.items() if day.month == 6}
     assert len(junes) == 10
     for day, distinguished in junes.items():
@@ -68,18 +68,18 @@ def program_year(day: date) -> int:
     return day.year if day.month >= 7 else day.year - 1
 
 
-def test_after_kill_9_the_computing_goes_on_and_every_result_counts_once(
+def test_an_analytics_job_resumes_after_kill_9_and_counts_every_result_once(
     real_world: Dashboard, new_site: Callable[..., Site], database_url: str
 ) -> None:
-    """R10.1, R10.3: what was stored and not yet in the ledger counts as done by the job, with its notes on quality."""
+    """R10.1, R10.3: results that were stored before the kill, but not recorded in the ledger, count as processed."""
     site = new_site(real_world, database_url, **SHORT_LEASE)
     client = site.serve()
     client.set_limits()
     client.ended(client.start(*CLOSES, targetDistricts=["91"], cadence="month-ends")["jobId"])
-    whole = client.ended(client.start_analytics()["jobId"])
+    uninterrupted = client.ended(client.start_analytics()["jobId"])
     results = {path: client.ask("GET", path).content for path in ("/api/analytics/2020-06-30/91",)}
 
-    for _ in range(5):  # it takes a second: the kill may come too late
+    for _ in range(5):  # the job takes a second, so the kill may be too late
         job = client.start_analytics(skipExisting=False)
         client.wait_for(job["jobId"], lambda job: job["status"] != "pending", 10, "the job runs")
         kill_group(client.process)
@@ -91,12 +91,12 @@ def test_after_kill_9_the_computing_goes_on_and_every_result_counts_once(
     items = client.items(job["jobId"])
     assert len(items) == len({item["itemId"] for item in items}) == ended["progress"]["totalItems"] == 248
     assert {item["outcome"] for item in items} == {"processed"}
-    assert ended["result"]["quality"] == whole["result"]["quality"]
+    assert ended["result"]["quality"] == uninterrupted["result"]["quality"]
     assert {path: client.ask("GET", path).content for path in results} == results
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Which process started which is read from /proc.")
-def test_on_every_core_the_results_are_the_same_and_no_process_is_left_behind(
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="The parents of processes are read from /proc.")
+def test_compute_processes_return_the_same_results_and_end_with_their_worker(
     real_world: Dashboard, new_site: Callable[..., Site]
 ) -> None:
     """Only the process that runs the job is killed: its child processes end, and the job continues."""
@@ -104,22 +104,22 @@ def test_on_every_core_the_results_are_the_same_and_no_process_is_left_behind(
     client = site.serve("--preload", workers=2)
     client.set_limits()
     client.ended(client.start(*CLOSES, targetDistricts=["91"], cadence="month-ends")["jobId"])
-    whole = client.ended(client.start_analytics()["jobId"])
-    assert whole["progress"]["processedItems"] == 248
+    uninterrupted = client.ended(client.start_analytics()["jobId"])
+    assert uninterrupted["progress"]["processedItems"] == 248
     bodies = {path: client.ask("GET", path).content for path in ("/api/analytics/2020-06-30/91",)}
 
     job = client.start_analytics(skipExisting=False)
-    started = eventually(lambda: computing_below(client.process.pid), 30, "processes compute")
-    os.kill(next(iter(started.values())), signal.SIGKILL)
-    eventually(lambda: not any(is_running(pid) for pid in started), 20, "they end with the process that had them")
+    processes = eventually(lambda: compute_processes_of(client.process.pid), 30, "processes compute")
+    os.kill(next(iter(processes.values())), signal.SIGKILL)
+    eventually(lambda: not any(is_running(pid) for pid in processes), 20, "they end with their parent process")
     ended = client.ended(job["jobId"], 90)
     assert (ended["status"], ended["progress"]["processedItems"]) == ("completed", 248)
-    assert ended["result"]["quality"] == whole["result"]["quality"]
+    assert ended["result"]["quality"] == uninterrupted["result"]["quality"]
     assert {path: client.ask("GET", path).content for path in bodies} == bodies
-    eventually(lambda: not computing_below(client.process.pid), 20, "the processes of the job end with it")
+    eventually(lambda: not compute_processes_of(client.process.pid), 20, "the compute processes of the job end")
 
 
-def computing_below(root: int) -> dict[int, int]:
+def compute_processes_of(root: int) -> dict[int, int]:
     """Return the compute processes of a server and their parents."""
     workers = children_of(root)
     return {

@@ -17,11 +17,11 @@ def served_files(report: str) -> dict[date, Path]:
     return {date.fromisoformat(path.name[:10]): path for path in folder.glob("*.csv.gz")}
 
 
-def test_ten_years_of_closes_are_collected_byte_for_byte_and_not_asked_for_again(
+def test_ten_years_of_closes_are_collected_byte_for_byte_and_not_requested_again(
     real_world: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
-    """R2.2: the dashboard's reports for the range. R2.1, R2.4: data-collection."""
+    """R2.1, R2.2, R2.4: a data-collection job stores the reports of the dashboard for its range."""
     site = new_site(real_world)
     client = site.serve()
     client.set_limits()
@@ -34,11 +34,11 @@ def test_ten_years_of_closes_are_collected_byte_for_byte_and_not_asked_for_again
         files = served_files(report)
         assert len(files) == 124
         for day, path in files.items():
-            answer = client.ask("GET", f"/api/snapshots/{day}/91/{report}.csv")
-            assert answer.status_code == 200
-            assert answer.content == gzip.decompress(path.read_bytes())
+            response = client.ask("GET", f"/api/snapshots/{day}/91/{report}.csv")
+            assert response.status_code == 200
+            assert response.content == gzip.decompress(path.read_bytes())
 
-    # The day as of which a close was published is a day of its own beside the month's end.
+    # The as-of date of a close is a snapshot date in addition to the month-end.
     days = [row["date"] for row in client.items(job["jobId"], district="91", outcome="processed")]
     closes = [path.name[:21].split("_") for path in served_files(REPORTS[0]).values()]
     assert len(days) == len(set(days))

@@ -18,7 +18,7 @@ BEFORE, AFTER = {"01", "02", "03", "F", "U"}, {"03", "201", "202", "F", "U"}
 def reformed(request: pytest.FixtureRequest) -> Iterator[Dashboard]:
     """The stand-in; the parameter selects its response for an unknown district."""
     if not PEER.exists():
-        pytest.skip("The stand-in dashboard is not here (../shared/dashboard is no part of the project).")
+        pytest.skip("The stand-in dashboard is missing (../shared/dashboard is not part of the repository).")
     options = ("--reformed", "2026", "--today", "2026-11-15", "--districts", "5", "--clubs", "8")
     dashboard = Dashboard.peer("--world", "synthetic", "--unknown-id", str(request.param), *options)
     yield dashboard
@@ -57,7 +57,7 @@ def collect(site: Site) -> tuple[Client, dict[str, set[str]]]:
     return client, districts_of(client.items(job["jobId"], outcome="processed"))
 
 
-def test_the_months_around_the_reformation_are_collected_with_the_districts_of_their_own_year(
+def test_each_month_around_the_reformation_is_collected_with_the_districts_of_its_year(
     reformed: Dashboard, new_site: Callable[..., Site]
 ) -> None:
     client, processed = collect(new_site(reformed))
@@ -69,18 +69,16 @@ def test_the_months_around_the_reformation_are_collected_with_the_districts_of_t
     assert client.ask("GET", "/api/snapshots/2026-10-31/01").status_code == 404
 
 
-def test_a_new_district_alone_is_previewed_over_an_empty_store(
-    reformed: Dashboard, new_site: Callable[..., Site]
-) -> None:
+def test_a_new_district_can_be_previewed_on_an_empty_store(reformed: Dashboard, new_site: Callable[..., Site]) -> None:
     client = new_site(reformed).serve()
     client.set_limits()
     plan = preview(client, "2026-07-01", "2026-10-31", targetDistricts=["202"])
-    assert plan["totalItems"] == 8  # four month-ends, each with its summary
+    assert plan["totalItems"] == 8  # four month-ends with their summaries
     pages = [entry for entry in reformed.log() if not entry["report"]]
     assert [entry["path"] for entry in pages] == ["/robots.txt", "/", *["/Club.aspx"] * 4]
 
 
-def test_a_dissolved_district_alone_is_previewed_in_its_last_year_and_refused_in_the_next(
+def test_a_dissolved_district_can_be_previewed_in_its_last_year_and_is_refused_in_the_next(
     reformed: Dashboard, new_site: Callable[..., Site]
 ) -> None:
     client = new_site(reformed).serve()
@@ -92,7 +90,7 @@ def test_a_dissolved_district_alone_is_previewed_in_its_last_year_and_refused_in
     assert "has no district 01 between" in refused.text
 
 
-def test_the_sample_dashboard_has_the_same_reformation_and_its_results_are_computed(
+def test_the_reformation_of_the_sample_dashboard_is_collected_and_computed(
     reformed_sample: Dashboard, new_site: Callable[..., Site]
 ) -> None:
     client, processed = collect(new_site(reformed_sample))

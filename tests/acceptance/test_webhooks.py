@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.acceptance.harness import SHORT_LEASE, Dashboard, Site, eventually, kill_group
-from tests.receiver import SECRET, Receiver
+from tests.webhook_receiver import SECRET, Receiver
 
 DAYS = ("2024-01-01", "2024-02-29")
 
 
-def test_a_server_that_is_killed_after_the_end_of_a_job_and_before_its_delivery_delivers_when_it_is_back(
+def test_the_end_of_a_job_is_delivered_by_the_next_server_after_a_kill_before_the_delivery(
     sample: Dashboard,
     new_site: Callable[..., Site],
     database_url: str,
@@ -23,7 +23,7 @@ def test_a_server_that_is_killed_after_the_end_of_a_job_and_before_its_delivery_
         client = site.serve(workers=2)
         client.set_limits()
         job = client.start(*DAYS, cadence="month-ends")
-        ended = client.ended(job["jobId"])  # though the receiver does not answer
+        ended = client.ended(job["jobId"])  # the receiver does not respond
         assert ended["status"] == "completed"
         eventually(lambda: receiver.deliveries, 15, "an attempt is made")
         kill_group(client.process)
@@ -31,7 +31,7 @@ def test_a_server_that_is_killed_after_the_end_of_a_job_and_before_its_delivery_
         receiver.hangs.clear()
 
         client = site.serve(workers=2)
-        eventually(lambda: len(receiver.deliveries) > 1, 40, "it is delivered by the next server")
+        eventually(lambda: len(receiver.deliveries) > 1, 40, "the next server delivers it")
         receiver.hangs.clear()
         eventually(lambda: ": delivered job." in site.logs(), 10, "the delivery is logged")
         first, *again = receiver.deliveries
@@ -44,7 +44,7 @@ def test_a_server_that_is_killed_after_the_end_of_a_job_and_before_its_delivery_
         assert shape["job"] == listed
 
 
-def test_what_is_run_from_the_command_line_is_told_before_the_command_ends(
+def test_the_command_line_delivers_the_end_of_its_job_before_it_exits(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:
@@ -57,7 +57,7 @@ def test_what_is_run_from_the_command_line_is_told_before_the_command_ends(
         assert delivery.shape["job"]["status"] == "completed"
 
 
-def test_a_dashboard_that_asks_to_wait_for_long_is_told_once_and_the_job_waits_on(
+def test_a_long_retry_after_is_delivered_once_and_the_job_waits(
     sample: Dashboard,
     new_site: Callable[..., Site],
 ) -> None:

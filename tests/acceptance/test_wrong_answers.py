@@ -33,11 +33,11 @@ def pages_of(dashboard: Dashboard) -> list[str]:
     return [f"{entry['path']}?{entry['query']}" for entry in dashboard.log() if "club.aspx" in entry["path"].lower()]
 
 
-# For a moment, and for long.
+# Temporary and permanent faults.
 
 
 @pytest.mark.parametrize("times", [1, 2, 4])
-def test_a_few_wrong_answers_among_a_hundred_reports_fail_no_item(
+def test_a_few_wrong_responses_among_a_hundred_reports_fail_no_item(
     sample: Dashboard, new_site: Callable[..., Site], times: int
 ) -> None:
     client = new_site(sample).serve()
@@ -48,13 +48,13 @@ def test_a_few_wrong_answers_among_a_hundred_reports_fail_no_item(
     items = client.items(job["jobId"])
     assert {item["outcome"] for item in items} == {"processed"}
     assert sum(item["attempts"] - 1 for item in items) == times * len(KINDS)
-    assert job["result"]["requestsMade"] == len(sample.exports()) + len(pages_of(sample)) - 4  # of the plan
+    assert job["result"]["requestsMade"] == len(sample.exports()) + len(pages_of(sample)) - 4  # pages of the plan
 
 
-def test_wrong_answers_that_persist_fail_their_items_after_the_calendar_was_read_again(
+def test_permanently_wrong_responses_fail_their_items_after_the_calendar_was_read_again(
     sample: Dashboard, new_site: Callable[..., Site]
 ) -> None:
-    """R5.4: each with its own code; the retry that the admin advises collects them."""
+    """R5.4: each item fails with its own code, and a retry collects them later."""
     client = new_site(sample).serve()
     client.set_limits(**LIMITS)
     sample.play(*faults(-1, "clubperformance"))
@@ -66,18 +66,18 @@ def test_wrong_answers_that_persist_fail_their_items_after_the_calendar_was_read
         (name, code, 5): 4 for name, (_, code) in KINDS.items()
     }
     assert {error["isRetryable"] for error in job["progress"]["errors"]} == {True}
-    assert len((Counter(pages_of(sample)) - planned).keys()) == 4  # each month's page
+    assert len((Counter(pages_of(sample)) - planned).keys()) == 4  # the page of each month
 
     sample.play()
     retried = client.ended(client.ask("POST", f"/api/admin/backfill/{job['jobId']}/retry", {}).json()["jobId"])
     assert retried["progress"]["processedItems"] == retried["progress"]["totalItems"] == 16
 
 
-# The yearly move.
+# Archiving of a program year.
 
 
 @pytest.fixture(params=["peer", "sample"])
-def moving(request: pytest.FixtureRequest) -> Iterator[tuple[Dashboard, str, str]]:
+def archiving_dashboard(request: pytest.FixtureRequest) -> Iterator[tuple[Dashboard, str, str]]:
     """A dashboard, and the days before and after the archiving of its program year 2026-2027."""
     size = ("--districts", "5", "--clubs", "8")
     if request.param == "sample":
@@ -87,7 +87,7 @@ def moving(request: pytest.FixtureRequest) -> Iterator[tuple[Dashboard, str, str
         before, after = "2027-06-30", "2027-08-20"
         dashboard = Dashboard.peer("--world", "synthetic", *size, "--today", before)
     else:
-        pytest.skip("The stand-in dashboard is not here (../shared/dashboard is no part of the project).")
+        pytest.skip("The stand-in dashboard is missing (../shared/dashboard is not part of the repository).")
     yield dashboard, before, after
     dashboard.stop()
 
@@ -102,21 +102,23 @@ def serve_on(site: Site, day: str, folder: Path) -> Client:
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["", "and kill -9"])
-def test_a_job_from_20_july_to_10_august_during_which_its_year_moves_to_the_archive_fails_no_item(
-    moving: tuple[Dashboard, str, str], new_site: Callable[..., Site], tmp_path: Path, *, is_killed: bool
+def test_no_item_fails_when_the_program_year_is_archived_during_the_job(
+    archiving_dashboard: tuple[Dashboard, str, str], new_site: Callable[..., Site], tmp_path: Path, *, is_killed: bool
 ) -> None:
-    dashboard, before, after = moving
+    dashboard, before, after = archiving_dashboard
     site = new_site(dashboard)
     client = serve_on(site, before, tmp_path)
     client.set_limits(maxRequestsPerMinute=900, maxDelayMs=500)
     job = client.start("2026-07-20", "2026-08-10")
     assert job["progress"]["totalItems"] == 22 * 6
     client.wait_for(
-        job["jobId"], lambda job: job["progress"]["processedItems"] >= 80, 60, "the year moves in the middle"
+        job["jobId"], lambda job: job["progress"]["processedItems"] >= 80, 60, "items of the live year are processed"
     )
     dashboard.restart("--today", after)
     if is_killed:
-        client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] >= 100, 60, "items of the archive")
+        client.wait_for(
+            job["jobId"], lambda job: job["progress"]["processedItems"] >= 100, 60, "items of the archive are processed"
+        )
         kill_group(client.process)
         client = serve_on(site, before, tmp_path)
     ended = client.ended(job["jobId"], 90)
@@ -124,7 +126,7 @@ def test_a_job_from_20_july_to_10_august_during_which_its_year_moves_to_the_arch
     items = client.items(job["jobId"])
     assert Counter(item["itemId"] for item in items).most_common(1)[0][1] == 1
     assert Counter(item["outcome"] for item in items) == {"processed": 22 * 6}
-    # Two wrong answers for each item in flight, in each of two months, and of each runner; and the restart itself.
+    # Two wrong responses for each item in flight, in each of two months and for each runner, and the restart itself.
     assert sum(max(item["attempts"] - 1, 0) for item in items) <= 2 * 3 * 2 * (1 + is_killed) + 6
     assert {entry["path"] for entry in dashboard.exports()[-30:]} == {"/2026-2027/export.aspx"}
     snapshots = client.get("/api/snapshots?from=2026-07-20&to=2026-08-10&limit=100&offset=0")
@@ -146,9 +148,9 @@ def test_a_close_and_its_as_of_date_are_requested_once(sample: Dashboard, new_si
     preview = client.ask("POST", "/api/admin/backfill/preview", body).json()["preview"]
     job = client.ended(client.start("2025-01-31", "2025-02-15")["jobId"])
     assert job["progress"]["processedItems"] == 16 * 7
-    asked = Counter((entry["path"], entry["report"]) for entry in sample.exports())
-    assert set(asked.values()) == {1}
-    assert len(asked) == preview["estimatedRequests"] == 15 * 19
+    requested = Counter((entry["path"], entry["report"]) for entry in sample.exports())
+    assert set(requested.values()) == {1}
+    assert len(requested) == preview["estimatedRequests"] == 15 * 19
     close = client.get("/api/snapshots/2025-01-31/01")
     same = client.get(f"/api/snapshots/{close['asOf']}/01")
     assert (close["isFinal"], same["isFinal"], same["asOf"]) == (True, False, close["asOf"])

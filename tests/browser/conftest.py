@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.desk import Desk, chromium, launched
+from tests.browser.admin_site import AdminSite, chromium, launch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of this folder can be selected by the marker `browser`."""
+    """Mark the tests of this folder with `browser`."""
     for item in items:
         if "tests/browser/" in item.nodeid:
             item.add_marker(pytest.mark.browser)
@@ -27,23 +27,23 @@ def browser() -> Iterator[Browser]:
             pytest.fail(message)
         pytest.skip(message)
     with sync_playwright() as playwright:
-        browser = launched(playwright, path)
+        browser = launch(playwright, path)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="package")
-def shared_desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with Desk.opened(browser, tmp_path_factory.mktemp("desk")) as desk:
-        yield desk
+def shared_admin_site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminSite]:
+    with AdminSite.opened(browser, tmp_path_factory.mktemp("admin")) as admin_site:
+        yield admin_site
 
 
 @pytest.fixture
-def desk(shared_desk: Desk) -> Iterator[Desk]:
+def admin_site(shared_admin_site: AdminSite) -> Iterator[AdminSite]:
     """A site without an active job. Fails if a page reported an error."""
-    shared_desk.quiet()
-    shared_desk.troubles.clear()
-    yield shared_desk
-    for context in shared_desk.browser.contexts:
+    shared_admin_site.reset()
+    shared_admin_site.errors.clear()
+    yield shared_admin_site
+    for context in shared_admin_site.browser.contexts:
         context.close()
-    assert shared_desk.troubles == []
+    assert shared_admin_site.errors == []

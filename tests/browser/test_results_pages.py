@@ -1,4 +1,4 @@
-"""The pages of results: a district over time, and the world on a date."""
+"""The result pages: a district over time, and the world ranking of a date."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.desk import SECTION, Desk, faults, is_wider_than_the_window
+from tests.browser.admin_site import SECTION, AdminSite, axe_violations, has_horizontal_overflow
 
 RESULTS = f"{SECTION}results/"
 DISTRICT, WORLD = f"{RESULTS}01/2022-06-30/", f"{RESULTS}world/2022-06-30/"
 
 
 @pytest.fixture(scope="module")
-def shared_desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Two program years of closes, with analytics; on a desk of its own, for the stories need these years empty."""
-    with Desk.opened(browser, tmp_path_factory.mktemp("results")) as desk:
-        client = desk.client
+def shared_admin_site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminSite]:
+    """Create a site with the closes of two program years and their analytics.
+
+    The other tests need a site without these years.
+    """
+    with AdminSite.opened(browser, tmp_path_factory.mktemp("results")) as admin_site:
+        client = admin_site.client
         client.set_limits()
         client.ended(client.start("2020-07-01", "2022-06-30", cadence="month-ends")["jobId"], within=120)
         client.ended(client.start("2020-07-01", "2022-06-30", jobType="analytics-generation")["jobId"], within=120)
-        yield desk
+        yield admin_site
 
 
-def opened(desk: Desk, path: str = DISTRICT, **options: Any) -> Page:
-    page = desk.open(path, **options)
+def open_page(admin_site: AdminSite, path: str = DISTRICT, **options: Any) -> Page:
+    page = admin_site.open(path, **options)
     if path == DISTRICT:
         expect(page.locator("#bf-charts")).to_have_attribute("data-state", "ready")
     return page
 
 
-def test_the_page_of_a_district_shows_the_figures_of_the_api(desk: Desk) -> None:
-    page = opened(desk)
-    result = desk.client.get("/api/analytics/2022-06-30/01")
+def test_the_page_of_a_district_shows_the_figures_of_the_api(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
+    result = admin_site.client.get("/api/analytics/2022-06-30/01")
     figures = page.locator("#figures .bf-tiles")
     expect(figures).to_contain_text(f"{result['membership']['total']:,}")
     expect(figures).to_contain_text(f"{result['payments']['total']:,}")
@@ -46,8 +49,8 @@ def test_the_page_of_a_district_shows_the_figures_of_the_api(desk: Desk) -> None
     expect(page.locator("#divisions .bf-division")).to_have_count(len(result["divisions"]))
 
 
-def test_the_charts_are_drawn_and_read_together_under_the_pointer(desk: Desk) -> None:
-    page = opened(desk)
+def test_all_charts_show_their_values_at_the_date_under_the_pointer(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
     charts = page.locator(".bf-chart")
     expect(charts.locator("canvas")).to_have_count(4)
     readings = page.locator(".bf-chart-value")
@@ -63,10 +66,10 @@ def test_the_charts_are_drawn_and_read_together_under_the_pointer(desk: Desk) ->
     expect(readings.first).to_contain_text("Jul 2021")
 
 
-def test_the_points_of_the_charts_are_a_table_too(desk: Desk) -> None:
-    page = opened(desk)
+def test_the_points_of_the_charts_are_also_shown_as_a_table(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
     page.get_by_role("heading", name="Points as a table").click()
-    points = desk.client.get("/api/analytics/series/01?programYear=2021-2022")["points"]
+    points = admin_site.client.get("/api/analytics/series/01?programYear=2021-2022")["points"]
     rows = page.locator("#trend tbody tr")
     expect(rows).to_have_count(len(points))
     expect(rows.last).to_contain_text(f"{points[-1]['members']:,}")
@@ -74,8 +77,8 @@ def test_the_points_of_the_charts_are_a_table_too(desk: Desk) -> None:
     expect(page).to_have_url(re.compile(rf"/results/01/{points[0]['date']}/$"))
 
 
-def test_another_year_date_and_district_are_chosen_above(desk: Desk) -> None:
-    page = opened(desk)
+def test_another_year_date_and_district_can_be_selected(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
     page.get_by_role("link", name="Earlier: 31 May 2022").click()
     expect(page.get_by_role("heading", name="District 1, 31 May 2022")).to_be_visible()
     page.select_option("#bf-year", "2020-2021")
@@ -86,9 +89,9 @@ def test_another_year_date_and_district_are_chosen_above(desk: Desk) -> None:
     expect(page.get_by_role("heading", name="District 2, 30 Jun 2021")).to_be_visible()
 
 
-def test_the_world_is_sorted_by_a_heading_and_leads_to_a_district(desk: Desk) -> None:
-    page = opened(desk, WORLD)
-    world = desk.client.get("/api/analytics/2022-06-30/world")["districts"]
+def test_the_world_ranking_can_be_sorted_and_links_to_districts(admin_site: AdminSite) -> None:
+    page = open_page(admin_site, WORLD)
+    world = admin_site.client.get("/api/analytics/2022-06-30/world")["districts"]
     rows = page.locator("#ranking tbody tr")
     expect(rows).to_have_count(len(world))
     expect(page.get_by_role("columnheader", name="Rank", exact=True)).to_have_attribute("aria-sort", "ascending")
@@ -101,8 +104,8 @@ def test_the_world_is_sorted_by_a_heading_and_leads_to_a_district(desk: Desk) ->
     expect(page.get_by_role("heading", name=f"District {most.lstrip('0')}, 30 Jun 2022")).to_be_visible()
 
 
-def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_prepared(desk: Desk) -> None:
-    page = opened(desk, f"{RESULTS}01/2019-06-30/")
+def test_the_page_of_a_missing_result_links_to_a_prefilled_form_for_the_next_job(admin_site: AdminSite) -> None:
+    page = open_page(admin_site, f"{RESULTS}01/2019-06-30/")
     expect(page.get_by_role("heading", name="No result yet")).to_be_visible()
     page.get_by_role("link", name="Prepare the data collection").click()
     expect(page.locator("[name=job_type][value=data-collection]")).to_be_checked()
@@ -113,9 +116,27 @@ def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_prepared(desk
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("path", [DISTRICT, WORLD, f"{RESULTS}02/2010-06-30/"])
-def test_axe_finds_nothing_and_nothing_passes_the_edge(desk: Desk, path: str, scheme: str, width: int) -> None:
-    page = opened(desk, path, color_scheme=scheme, viewport={"width": width, "height": 900})
+def test_result_pages_have_no_axe_violations_and_no_horizontal_overflow(
+    admin_site: AdminSite, path: str, scheme: str, width: int
+) -> None:
+    page = open_page(admin_site, path, color_scheme=scheme, viewport={"width": width, "height": 900})
     for part in page.locator("details.bf-block > summary").all():
         part.click()
-    assert faults(page) == []
-    assert not is_wider_than_the_window(page)
+    assert axe_violations(page) == []
+    assert not has_horizontal_overflow(page)
+
+
+def test_the_values_of_a_chart_can_be_read_with_the_keyboard(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
+    chart = page.locator(".bf-chart-canvas").first
+    reading = page.locator(".bf-chart-value").first
+    chart.focus()
+    expect(reading).to_contain_text("30 Jun 2022")
+    page.keyboard.press("ArrowLeft")
+    expect(reading).to_contain_text("31 May 2022")
+    shown = reading.locator("strong").inner_text()
+    expect(chart).to_have_attribute("aria-valuetext", f"31 May 2022: {shown}")
+    page.keyboard.press("Home")
+    expect(reading).to_contain_text("Jul 2020")
+    page.keyboard.press("Tab")
+    expect(reading).to_contain_text("30 Jun 2022")

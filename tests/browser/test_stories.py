@@ -1,4 +1,4 @@
-"""What operators do, from the first click to what they see come of it."""
+"""User stories of the admin, from the first click to the visible result."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.acceptance.harness import free_port, kill_group
-from tests.browser.desk import SECTION, Desk, fill_form, preview, status_badge
+from tests.browser.admin_site import SECTION, AdminSite, fill_form, preview, status_badge
 
 YEAR = ("2020-07-01", "2021-06-30")
 MONTH = ("2020-07-01", "2020-07-31")
 
 
-def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: Desk) -> None:
+def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(admin_site: AdminSite) -> None:
     """R4.1, R5.1, R5.2, R5.3, R7.1, R8.2, R8.3, R8.4, R11.1, R11.2, R11.4"""
-    page = desk.open()
+    page = admin_site.open()
     fill_form(page, *YEAR)
     dialog = preview(page)
     expect(dialog.get_by_role("heading", name="Start data collection?")).to_be_focused()
@@ -25,7 +25,7 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     expect(dialog).to_be_hidden()
     expect(page.locator("#bf-preview-button")).to_be_focused()
 
-    desk.client.set_limits(maxRequestsPerMinute=240)
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
     dialog = preview(page)
     dialog.get_by_role("button", name="Start backfill").click()
     expect(dialog).to_be_hidden()
@@ -54,10 +54,10 @@ def test_a_job_is_previewed_started_from_the_dialog_watched_and_cancelled(desk: 
     expect(page.locator("#bf-start")).to_have_attribute("open", "")
 
 
-def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) -> None:
+def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(admin_site: AdminSite) -> None:
     """R5.4"""
-    desk.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
-    page = desk.open()
+    admin_site.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~03~"})
+    page = admin_site.open()
     fill_form(page, "2021-07-01", "2021-08-31")
     preview(page).get_by_role("button", name="Start backfill").click()
     expect(status_badge(page)).to_have_text("Completed, 2 failed", timeout=40_000)
@@ -65,7 +65,7 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
     expect(cause).to_contain_text("The report page was broken")
     expect(cause).to_contain_text("District 3")
 
-    desk.dashboard.forget()
+    admin_site.dashboard.forget()
     cause.get_by_role("button", name="Retry this group").click()
     expect(page.locator("#bf-toast")).to_contain_text("Job created with 2 items.")
     expect(status_badge(page)).to_have_text("Nothing is running", timeout=20_000)
@@ -74,37 +74,39 @@ def test_failed_items_are_grouped_by_cause_and_a_group_is_retried(desk: Desk) ->
     expect(page.locator("#bf-history tbody tr").first).to_contain_text("Retry of job")
 
 
-def test_a_kill_is_said_while_nobody_answers_and_the_banner_says_that_the_job_was_resumed(
-    browser: Browser, tmp_path_factory: object, shared_desk: Desk
+def test_the_page_reports_a_killed_server_and_later_the_resumed_job(
+    browser: Browser, tmp_path_factory: object, shared_admin_site: AdminSite
 ) -> None:
     """R10.4"""
     folder = tmp_path_factory.mktemp("killed")  # type: ignore[attr-defined]
-    with Desk.opened(browser, folder) as desk:
+    with AdminSite.opened(browser, folder) as admin_site:
         port = free_port()
         address = f"http://127.0.0.1:{port}"
-        kill_group(desk.client.process)
-        desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
-        desk.client.set_limits(maxRequestsPerMinute=240)
-        job = desk.client.start(*YEAR, cadence="month-ends")
-        page = desk.open(address=address)
-        desk.client.wait_for(job["jobId"], lambda job: job["progress"]["processedItems"] > 2, 20, "items are stored")
+        kill_group(admin_site.client.process)
+        admin_site.client = admin_site.site.serve("--bind", f"127.0.0.1:{port}")
+        admin_site.client.set_limits(maxRequestsPerMinute=240)
+        job = admin_site.client.start(*YEAR, cadence="month-ends")
+        page = admin_site.open(address=address)
+        admin_site.client.wait_for(
+            job["jobId"], lambda job: job["progress"]["processedItems"] > 2, 20, "items are stored"
+        )
 
-        kill_group(desk.client.process)
+        kill_group(admin_site.client.process)
         expect(page.locator("#bf-poll-status")).to_contain_text("No response since")
         page.locator("#bf-pause").click()
         expect(page.locator("#bf-alerts")).to_contain_text("Unexpected response from the server.")
-        desk.troubles.clear()  # the console reports it as well
-        desk.client = desk.site.serve("--bind", f"127.0.0.1:{port}")
+        admin_site.errors.clear()  # the console also reports the failed request
+        admin_site.client = admin_site.site.serve("--bind", f"127.0.0.1:{port}")
         expect(page.locator("#bf-poll-status")).to_contain_text("Updates every second", timeout=20_000)
         expect(page.locator("#bf-resumed")).to_contain_text("Resumed", timeout=40_000)
         expect(status_badge(page)).to_have_text("Running, resumed")
-        assert desk.troubles == []
+        assert admin_site.errors == []
         page.context.close()
 
 
-def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk: Desk) -> None:
+def test_limits_can_be_changed_next_to_the_form_and_apply_to_the_next_job(admin_site: AdminSite) -> None:
     """R12.1, R12.2, R12.3"""
-    page = desk.open()
+    page = admin_site.open()
     page.fill("#bf-limit-max_requests_per_minute", "0")
     page.click("#bf-save-limits")
     expect(page.locator("#bf-limit-max_requests_per_minute-error")).to_contain_text("between 1 and 6,000")
@@ -123,19 +125,19 @@ def test_limits_are_changed_beside_the_form_and_the_next_job_keeps_to_them(desk:
     page.locator("#bf-lower-limits").click()
     page.fill("#bf-lower-max_requests_per_minute", "500")
     page.click("#bf-confirm-lower-limits")
-    expect(page.locator("#bf-alerts")).to_contain_text("can only be lowered")
-    page.locator("#bf-lower-limits").click()
+    expect(page.locator("#bf-dialog [role=alert]")).to_contain_text("can only be lowered")
+    expect(page.locator("#bf-lower-max_requests_per_minute")).to_have_value("500")
     page.fill("#bf-lower-max_requests_per_minute", "60")
     page.click("#bf-confirm-lower-limits")
     expect(page.locator(".bf-job-limits")).to_contain_text("60 requests a minute")
 
 
-def test_a_plan_that_changed_says_so_and_starts_nothing(desk: Desk) -> None:
-    page = desk.open()
+def test_a_changed_plan_is_reported_and_nothing_is_started(admin_site: AdminSite) -> None:
+    page = admin_site.open()
     fill_form(page, "2022-07-01", "2022-07-31")
     dialog = preview(page)
-    done = desk.client.start("2022-07-01", "2022-07-31", cadence="month-ends")
-    desk.client.ended(done["jobId"])
+    done = admin_site.client.start("2022-07-01", "2022-07-31", cadence="month-ends")
+    admin_site.client.ended(done["jobId"])
     dialog.get_by_role("button", name="Start backfill").click()
     expect(dialog).to_contain_text("The plan changed since you previewed it, so nothing was started.")
     expect(dialog.locator(".bf-changes")).to_contain_text("0 now")
@@ -144,40 +146,39 @@ def test_a_plan_that_changed_says_so_and_starts_nothing(desk: Desk) -> None:
     expect(page.locator("#bf-job-status")).to_contain_text("Completed")
 
 
-def test_a_job_is_paused_and_resumed(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
-    page = desk.open()
+def test_a_job_can_be_paused_and_resumed(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    admin_site.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = admin_site.open()
     page.locator("#bf-pause").click()
     expect(status_badge(page)).to_have_text("Paused", timeout=25_000)
-    expect(page.locator("#bf-status-message")).to_contain_text("until someone resumes it")
+    expect(page.locator("#bf-status-message")).to_contain_text("until the job is resumed")
     page.locator("#bf-resume").click()
     expect(status_badge(page)).to_contain_text("Running", timeout=20_000)
 
 
-def test_start_is_refused_beside_a_job_with_the_reason_while_preview_works(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    job = desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
-    page = desk.open()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/preview/") else None)
+def test_start_is_disabled_with_a_reason_while_a_job_is_active_and_preview_works(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    job = admin_site.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = admin_site.open()
     page.locator("#bf-start > summary").click()
+    fill_form(page, *YEAR)
     start = page.locator("#bf-start-button")
     expect(start).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#bf-start-help")).to_contain_text("Preview works now.")
     start.press("Enter")
+    expect(page.locator("#bf-dialog")).to_be_hidden()
     preview(page)
-    assert len(asked) == 1
     page.keyboard.press("Escape")
-    desk.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
+    admin_site.client.ask("DELETE", f"/api/admin/backfill/{job['jobId']}")
     expect(start).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
     expect(page.locator("#bf-start-help")).to_contain_text("Both first show what would run.")
 
 
-def test_districts_are_found_by_typing_and_only_those_ticked_are_chosen(desk: Desk) -> None:
-    page = desk.open()
+def test_districts_are_found_by_typing_and_only_ticked_districts_are_selected(admin_site: AdminSite) -> None:
+    page = admin_site.open()
     fill_form(page, *MONTH)
-    preview(page)  # now the calendar is known
+    preview(page)  # fetches the calendar
     page.goto(SECTION)
     page.locator("#bf-districts-text").press_sequentially("3")
     box = page.locator("#bf-district-checkboxes").get_by_label("3", exact=True)
@@ -190,10 +191,10 @@ def test_districts_are_found_by_typing_and_only_those_ticked_are_chosen(desk: De
     expect(page.locator("#bf-district-count")).to_have_text("3 chosen")
 
 
-def test_a_choice_of_districts_is_kept_whatever_answer_is_on_its_way(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
-    page = desk.open()
+def test_a_selected_view_of_districts_is_kept_when_an_older_response_arrives(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    admin_site.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = admin_site.open()
     page.locator("#bf-districts > summary").click()
     counts = page.locator(".bf-progress-figures").inner_text()
     held: list[Route] = []
@@ -211,8 +212,8 @@ def test_a_choice_of_districts_is_kept_whatever_answer_is_on_its_way(desk: Desk)
 
 
 @pytest.mark.parametrize("cookie", ["sessionid", "csrftoken"])
-def test_who_was_signed_out_meanwhile_is_told_so_and_keeps_what_was_filled_in(desk: Desk, cookie: str) -> None:
-    page = desk.open()
+def test_an_expired_session_is_reported_and_the_form_keeps_its_values(admin_site: AdminSite, cookie: str) -> None:
+    page = admin_site.open()
     fill_form(page, *YEAR)
     page.context.clear_cookies(name=cookie)
     page.click("#bf-preview-button")
@@ -221,11 +222,11 @@ def test_who_was_signed_out_meanwhile_is_told_so_and_keeps_what_was_filled_in(de
     expect(page.locator("#bf-from")).to_have_value(YEAR[0])
 
 
-def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) -> None:
+def test_the_history_can_be_filtered_and_updates_when_a_job_ends(admin_site: AdminSite) -> None:
     """R6.1, R6.2, R6.3, R6.5, R8.5"""
-    desk.client.set_limits(maxRequestsPerMinute=600)
-    page = desk.open()
-    job = desk.client.start(*MONTH, cadence="month-ends", skipExisting=False)
+    admin_site.client.set_limits(maxRequestsPerMinute=200)
+    page = admin_site.open()
+    job = admin_site.client.start(*MONTH, cadence="month-ends", skipExisting=False)
     page.reload()
     row = page.locator(f"#bf-row-{job['jobId']}")
     expect(row).to_have_class(re.compile("bf-current"))
@@ -241,16 +242,16 @@ def test_history_is_filtered_and_shows_by_itself_that_a_job_ended(desk: Desk) ->
     page.select_option("#bf-filter-status", "completed")
     page.click("#bf-filter")
     expect(row).to_be_visible()
-    row.get_by_role("link").click()
+    row.get_by_role("link").first.click()
     expect(page.locator("h1").last).to_contain_text("Data collection")
     expect(page.locator("#items tbody tr")).to_have_count(6)
     expect(page.locator("#audit-log")).to_contain_text("Started the job")
     expect(page.locator("#audit-log")).to_contain_text("API")
 
 
-def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    page = desk.open()
+def test_a_job_can_be_started_and_controlled_with_the_keyboard_alone(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    page = admin_site.open()
     keys = page.keyboard
     page.locator("#bf-preset-this-year").focus()
     keys.press("Space")
@@ -276,7 +277,7 @@ def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
     page.locator("#bf-pause").focus()
     counts = page.locator(".bf-progress-figures").inner_text()
     expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)
-    expect(page.locator("#bf-pause")).to_be_focused()  # what is swapped meanwhile takes no focus
+    expect(page.locator("#bf-pause")).to_be_focused()  # the updated fragment keeps the focus
     page.locator("#bf-cancel").focus()
     keys.press("Enter")
     expect(dialog.get_by_role("button", name="Keep it running")).to_be_focused()
@@ -284,9 +285,9 @@ def test_everything_is_done_with_the_keyboard_alone(desk: Desk) -> None:
     expect(page.locator("#bf-cancel")).to_be_focused()
 
 
-def test_two_tabs_show_the_same_job_and_what_is_done_in_one_is_seen_in_the_other(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    first = desk.open()
+def test_an_action_in_one_tab_is_shown_in_another_tab(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    first = admin_site.open()
     second = first.context.new_page()
     second.goto(SECTION)
     expect(status_badge(second)).to_be_visible()
@@ -299,14 +300,16 @@ def test_two_tabs_show_the_same_job_and_what_is_done_in_one_is_seen_in_the_other
     expect(first.locator("#bf-job-status")).to_contain_text("Cancelled at", timeout=20_000)
 
 
-def test_who_may_only_look_sees_everything_and_whom_to_ask_for_what(desk: Desk) -> None:
-    desk.client.set_limits(maxRequestsPerMinute=240)
-    desk.client.start(*YEAR, cadence="month-ends", skipExisting=False)
-    page = desk.open(user="looker")
+def test_a_viewer_sees_everything_and_the_names_of_the_missing_permissions(admin_site: AdminSite) -> None:
+    admin_site.client.set_limits(maxRequestsPerMinute=240)
+    admin_site.client.start(*YEAR, cadence="month-ends", skipExisting=False)
+    page = admin_site.open(user="viewer")
     expect(status_badge(page)).to_have_text("Running", timeout=20_000)
     expect(page.locator("#bf-cancel, #bf-pause, #bf-start-form, #bf-save-limits")).to_have_count(0)
     page.locator("#bf-start > summary").click()
-    expect(page.locator("#bf-start")).to_contain_text("“Can add backfill job”, “Can change backfill job”")
+    expect(page.locator("#bf-start")).to_contain_text(
+        "“Backfill | backfill job | Can add backfill job”, “Backfill | backfill job | Can change backfill job”"
+    )
     expect(page.locator("#bf-limits")).to_contain_text("240")
     counts = page.locator(".bf-progress-figures").inner_text()
     expect(page.locator(".bf-progress-figures")).not_to_have_text(counts)

@@ -1,4 +1,4 @@
-"""A campaign: parallel sites that run random stories and the checker after each of them."""
+"""A campaign: parallel sites that run random scenarios, and the checker after each scenario."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.places import FirestorePlace, Place, PlaceMissing, PostgresPlace, SqlitePlace
+from tests.chaos.chaos_site import ChaosSite
 from tests.chaos.record import Record
-from tests.chaos.stories import STORIES, Story
-from tests.chaos.world import World
+from tests.chaos.scenarios import SCENARIOS, Scenario
+from tests.chaos.stores import FirestoreStore, PostgresStore, SqliteStore, Store, StoreMissing
 
-PLACES: tuple[type[Place], ...] = (SqlitePlace, PostgresPlace, FirestorePlace)
+STORES: tuple[type[Store], ...] = (SqliteStore, PostgresStore, FirestoreStore)
 
 
 @dataclass(frozen=True)
 class Campaign:
     seed: int
     minutes: float
-    sites: int = len(PLACES)
+    sites: int = len(STORES)
     kills: int | None = None
     """Maximum number of kills."""
-    places: tuple[type[Place], ...] = PLACES
+    stores: tuple[type[Store], ...] = STORES
     """The stores of the sites, in turn."""
     is_strict: bool = os.environ.get("CI") == "true"
-    """Whether a story that this machine cannot run is a violation."""
+    """Whether a scenario that this machine cannot run is a violation."""
 
     def run(self) -> Record:
         record, interrupted = Record(), threading.Event()
@@ -48,7 +48,7 @@ class Campaign:
             for thread in threads:
                 thread.join()
         except KeyboardInterrupt:
-            print("Every site ends after its story.", flush=True)
+            print("Each site stops after its current scenario.", flush=True)
             interrupted.set()
             for thread in threads:
                 thread.join()
@@ -58,63 +58,63 @@ class Campaign:
         return record
 
     def _site(self, number: int, record: Record, is_over: Callable[[], bool]) -> None:
-        """Run sites one after the other; a new site replaces one with a violation."""
+        """Run scenarios on a site. If the site fails, continue with a new one."""
         rng = random.Random(f"{self.seed}-{number}")
-        place_type = self.places[number % len(self.places)]
+        store_type = self.stores[number % len(self.stores)]
         while not is_over():
-            world: World | None = None
+            site: ChaosSite | None = None
             try:
-                place = place_type()
-            except PlaceMissing as exc:
-                record.skipped[place_type.kind] = str(exc)
+                store = store_type()
+            except StoreMissing as exc:
+                record.skipped[store_type.kind] = str(exc)
                 return
-            except Exception as exc:  # noqa: BLE001 - as below
-                record.violation(f"{place_type.kind}: there is no place for a site: {exc!r}")
+            except Exception as exc:  # noqa: BLE001 - any error is a violation
+                record.violation(f"{store_type.kind}: the store cannot be started: {exc!r}")
                 return
             try:
-                world = World(place, record, rng)
-                with world:
-                    tell_all(world, is_over)
-                shutil.rmtree(world.folder)
-            except Exception as exc:  # noqa: BLE001 - whatever it is, the campaign must not call it a success
-                record.violation(f"{place_type.kind}: the site broke: {exc!r}")
-                if world is not None:
-                    print(f"  What its servers logged is kept in {world.folder}.", flush=True)
-                if len(record.wrong) > 20:
+                site = ChaosSite(store, record, rng)
+                with site:
+                    run_scenarios(site, is_over)
+                shutil.rmtree(site.folder)
+            except Exception as exc:  # noqa: BLE001 - any error is a violation
+                record.violation(f"{store_type.kind}: the site failed: {exc!r}")
+                if site is not None:
+                    print(f"  The logs of its servers are in {site.folder}.", flush=True)
+                if len(record.violations) > 20:
                     return
 
 
-def told_here(place: Place, record: Record) -> Sequence[Story]:
-    """Return the stories of a store that this machine can run."""
-    found = [story for story in STORIES if isinstance(place, story.kind)]
-    if isinstance(place, SqlitePlace) and not place.has_own_disk:
-        for story in found:
-            if story.needs_disk:
-                record.skipped[story.name] = "A small disk of its own cannot be mounted here; that takes root."
-        found = [story for story in found if not story.needs_disk]
+def available_scenarios(store: Store, record: Record) -> Sequence[Scenario]:
+    """Return the scenarios of a store that this machine can run."""
+    found = [scenario for scenario in SCENARIOS if isinstance(store, scenario.kind)]
+    if isinstance(store, SqliteStore) and not store.has_own_disk:
+        for scenario in found:
+            if scenario.needs_disk:
+                record.skipped[scenario.name] = "This machine cannot mount a small disk; root is required."
+        found = [scenario for scenario in found if not scenario.needs_disk]
     return found
 
 
-def tell_all(world: World, is_over: Callable[[], bool]) -> None:
-    stories = told_here(world.place, world.record)
-    hand: list[Story] = []
+def run_scenarios(site: ChaosSite, is_over: Callable[[], bool]) -> None:
+    scenarios = available_scenarios(site.store, site.record)
+    queue: list[Scenario] = []
     while not is_over():
-        if not hand:  # like a hand of cards: each comes as often as its weight, in any order
-            hand = [story for story in stories for _ in range(story.weight)]
-            world.rng.shuffle(hand)
-        tell(world, hand.pop())
-    world.raise_the_dead()
-    world.ends_all()
+        if not queue:  # each scenario runs as often as its weight, in random order
+            queue = [scenario for scenario in scenarios for _ in range(scenario.weight)]
+            site.rng.shuffle(queue)
+        run_scenario(site, queue.pop())
+    site.ensure_two_servers()
+    site.finish()
 
 
-def tell(world: World, story: Story) -> None:
-    """Run a story, then check that the job continues and that the stored data is consistent."""
+def run_scenario(site: ChaosSite, scenario: Scenario) -> None:
+    """Run a scenario, then check that the job continues and that the stored data is consistent."""
     began = time.monotonic()
-    world.ready()
-    story.tell(world)
-    world.raise_the_dead()
-    if world.is_active() and world.job().status not in {"paused", "cancelling"}:
-        world.moves()
-    world.check()
-    world.record.stories[story.name] += 1
-    print(f"  {world.place.kind:<10} {story.name:<52} {time.monotonic() - began:5.1f} s", flush=True)
+    site.ready()
+    scenario.run(site)
+    site.ensure_two_servers()
+    if site.is_active() and site.job().status not in {"paused", "cancelling"}:
+        site.wait_for_progress()
+    site.check()
+    site.record.scenarios[scenario.name] += 1
+    print(f"  {site.store.kind:<10} {scenario.name:<52} {time.monotonic() - began:5.1f} s", flush=True)

@@ -1,9 +1,10 @@
-"""A server whose clock another process sets: `gunicorn tests.chaos.clock:application`, or a command under that clock.
+"""A server, or a command, whose clock another process sets: `gunicorn tests.chaos.clock:application`.
 
-The file named by CHAOS_CLOCK contains by how many seconds the wall clock is ahead. The monotonic clock does not jump.
+The file named by CHAOS_CLOCK contains the number of seconds by which the wall clock is ahead. The monotonic clock is
+not changed.
 
-gRPC computes deadlines with Python's clock and compares them with the kernel's. On a real machine both clocks jump;
-here the kernel's does not, so that deadlines must use it.
+gRPC computes deadlines with Python's clock and compares them with the kernel's clock. On a real machine both clocks
+are the same. Here the kernel's clock is not changed, so deadlines have to use it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 import time_machine
 from grpc import _channel
 
-_LOOK_EVERY = 0.05
+_POLL_SECONDS = 0.05
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -26,25 +27,25 @@ def _deadline(timeout: float | None) -> float | None:
 
 
 def follow(path: Path) -> None:
-    """Keep the wall clock of this process as far ahead as the file says."""
+    """Keep the wall clock of this process ahead by the number of seconds in the file."""
     vars(_channel)["_deadline"] = _deadline
     clock = time_machine.travel(datetime.now(UTC), tick=True).start()
     ahead = 0.0
 
-    def look() -> None:
+    def check() -> None:
         nonlocal ahead
         wanted = float(path.read_text() or 0)
         if wanted != ahead:
             clock.shift(timedelta(seconds=wanted - ahead))
             ahead = wanted
 
-    def keep_looking() -> None:
+    def poll() -> None:
         while True:
-            time.sleep(_LOOK_EVERY)
-            look()
+            time.sleep(_POLL_SECONDS)
+            check()
 
-    look()
-    threading.Thread(target=keep_looking, name="chaos-clock", daemon=True).start()
+    check()
+    threading.Thread(target=poll, name="chaos-clock", daemon=True).start()
 
 
 follow(Path(os.environ["CHAOS_CLOCK"]))

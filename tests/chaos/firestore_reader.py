@@ -10,10 +10,10 @@ from uuid import UUID
 
 import requests
 
-from tests.chaos.books import KINDS, Account, JobRow, Reader, SegmentRow, StoreAway, unpacked
+from tests.chaos.consistency import KINDS, JobRow, Reader, SegmentRow, StoredJob, StoreDown, unpack
 
 _STORED_BY = {"data-collection": "snapshots", "analytics-generation": "results"}
-"""The collection with the effects of each job type."""
+"""The collection that items of each job type write."""
 
 _PAGE = 300
 """Number of documents that one call removes."""
@@ -45,7 +45,7 @@ def _last(name: str) -> str:
 
 
 def _job_of(name: str, fields: Fields) -> JobRow:
-    body = unpacked(fields["body"])
+    body = unpack(fields["body"])
     owner = body["lease"][0] if body["lease"] else ""
     return JobRow(UUID(_last(name)).hex, body["status"], body["token"], owner, body["progress"])
 
@@ -106,7 +106,7 @@ class FirestoreReader(Reader):
         try:
             yield
         except requests.RequestException as exc:
-            raise StoreAway(str(exc)) from exc
+            raise StoreDown(str(exc)) from exc
 
     @contextmanager
     def _moment(self) -> Iterator[_Moment]:
@@ -121,7 +121,7 @@ class FirestoreReader(Reader):
             answer.raise_for_status()
         return _job_of(name, _fields(answer.json()["fields"]))
 
-    def account(self, job_id: str) -> Account:
+    def read_job(self, job_id: str) -> StoredJob:
         key = str(UUID(job_id))
         name, plan_name = self.name("jobs", key), self.name("plans", key)
         with self._moment() as moment:
@@ -141,16 +141,16 @@ class FirestoreReader(Reader):
             stored = moment.all(_STORED_BY[fields["job_type"]], only=("day", "district"))
             packed_plan = moment.body(plan_name, plan or {})
         rows = {at: _job_of(at, found) for at, found in jobs.items()}
-        return Account(
+        return StoredJob(
             job=rows[name],
             active=sum(row.is_active for row in rows.values()),
             plan=packed_plan,
-            detail=unpacked(fields["detail"]),
+            detail=unpack(fields["detail"]),
             ledger=ledger,
             stored={f"{document['day']}/{document['district']}" for document in stored.values()},
-            inconsistencies=[
-                *(sentence for at, found in jobs.items() for sentence in _at_odds(rows[at], found)),
-                *_claims_at_odds(list(rows.values()), slot, schedule),
+            differences=[
+                *(sentence for at, found in jobs.items() for sentence in _field_differences(rows[at], found)),
+                *_claim_differences(list(rows.values()), slot, schedule),
             ],
         )
 
@@ -159,7 +159,7 @@ class FirestoreReader(Reader):
             for name, fields in moment.all("snapshots").items():
                 yield fields["district"], fields["about"]["reports"], moment.body(name, fields)
 
-    def forget_collected(self) -> None:
+    def delete_collected(self) -> None:
         names: list[str] = []
         with self._moment() as moment:
             for collection in _STORED_BY.values():
@@ -171,24 +171,24 @@ class FirestoreReader(Reader):
             self.ask(self.root, "commit", {"writes": deletes})
 
 
-def _at_odds(row: JobRow, fields: Fields) -> list[str]:
-    """Return messages about search fields of jobs that differ from the packed data."""
-    wrong = []
+def _field_differences(row: JobRow, fields: Fields) -> list[str]:
+    """Return messages about query fields of a job that differ from its packed data."""
+    violations = []
     if fields["status"] != row.status or fields["is_active"] != row.is_active:
-        wrong.append(f"job {row.id} is {row.status}, and is found as {fields['status']}")
+        violations.append(f"job {row.id} is {row.status}, but its query field is {fields['status']}")
     if (fields["ended_at"] is None) != row.is_active or (fields["expires_at"] is None) != row.is_active:
-        wrong.append(f"job {row.id} is {row.status}, and its end and expiry do not fit that")
-    return wrong
+        violations.append(f"job {row.id} is {row.status}, which contradicts its end and expiry")
+    return violations
 
 
-def _claims_at_odds(rows: Sequence[JobRow], slot: Fields | None, schedule: Fields | None) -> list[str]:
+def _claim_differences(rows: Sequence[JobRow], slot: Fields | None, schedule: Fields | None) -> list[str]:
     """Return a message if the stored claim is not that of the active job."""
-    wrong = []
+    violations = []
     claims = [(str(UUID(row.id)), row.token, bool(row.owner)) for row in rows if row.is_active]
     slots = [tuple(slot[name] for name in _CLAIM)] if slot else []
     if slots != claims:
-        wrong.append(f"the slot says {slots}, and the active jobs {claims}")
+        violations.append(f"the slot has the claim {slots}, the active jobs {claims}")
     held = [tuple(schedule[name] for name in _CLAIM)] if schedule and schedule["job_id"] else []
     if held != claims:
-        wrong.append(f"the timeline is held by {held}, and the active jobs are {claims}")
-    return wrong
+        violations.append(f"the request schedule has the claim {held}, the active jobs {claims}")
+    return violations

@@ -15,7 +15,7 @@ CLEAN_STOP_WORST = 2.0
 """Seconds from a SIGTERM to the claim of the next runner."""
 
 CANCEL_WITHIN = 1.0
-"""Seconds from the answer to a cancel to the start of the last new item."""
+"""Seconds from the response to a cancel to the start of the last new item."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -27,7 +27,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 class Record:
     """Filled by the threads of all sites."""
 
-    stories: Counter[str] = field(default_factory=Counter)
+    scenarios: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     killed_on: Counter[str] = field(default_factory=Counter)
     """Kills by kind of store."""
@@ -38,38 +38,38 @@ class Record:
     items: int = 0
     requests: int = 0
     lost: int = 0
-    doubled: int = 0
-    set_aside: int = 0
-    """Items that were in flight at three successive kills and correctly failed."""
+    duplicated: int = 0
+    quarantined: int = 0
+    """Items that were quarantined after three kills in a row."""
     over_limit: int = 0
     stuck: int = 0
-    most_again: int = 0
-    """Maximum number of items fetched again for one change of runner."""
+    max_repeated: int = 0
+    """Maximum number of repeated items per takeover."""
     fenced: int = 0
     refused: int = 0
-    crowds: int = 0
-    """Rounds of 100 concurrent creates."""
+    concurrent_starts: int = 0
+    """Rounds of 100 concurrent starts."""
     checks: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
-    """Stories that this machine cannot run, and the reasons."""
-    wrong: list[str] = field(default_factory=list)
+    """Scenarios that this machine cannot run, and the reasons."""
+    violations: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def killed(self) -> int:
         return sum(self.kills.values())
 
-    def kill(self, name: str, place: str) -> None:
+    def kill(self, name: str, store: str) -> None:
         with self.lock:
             self.kills[name] += 1
-            self.killed_on[place] += 1
+            self.killed_on[store] += 1
 
     def violation(self, sentence: str) -> None:
         with self.lock:
-            self.wrong.append(sentence)
+            self.violations.append(sentence)
         print(f"  VIOLATION: {sentence}", flush=True)
 
-    def missed_aims(self) -> list[str]:
+    def missed_targets(self) -> list[str]:
         """Return messages about missed targets."""
         missed = []
         if self.after_kill and statistics.median(self.after_kill) > RESUME_MEDIAN:
@@ -83,26 +83,26 @@ class Record:
         kills = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
         rows = [
             (
-                "stories",
-                f"{sum(self.stories.values()):,}, each followed by a check of ledger, counters and request log",
+                "scenarios",
+                f"{sum(self.scenarios.values()):,}, each followed by a check of ledger, counters and request log",
             ),
             ("kills", f"{self.killed:,} ({kills})"),
-            ("kills by place", ", ".join(f"{count} on {place}" for place, count in sorted(self.killed_on.items()))),
+            ("kills by store", ", ".join(f"{count} on {store}" for store, count in sorted(self.killed_on.items()))),
             ("jobs, items, requests", f"{self.jobs:,}, {self.items:,}, {self.requests:,}"),
-            ("items lost, doubled", f"{self.lost}, {self.doubled}"),
-            ("items set aside, in flight at three kills in a row", f"{self.set_aside}"),
+            ("items lost, duplicated", f"{self.lost}, {self.duplicated}"),
+            ("items quarantined after three kills in a row", f"{self.quarantined}"),
             ("jobs stuck", f"{self.stuck}"),
             ("requests over the limit in any 60 s", f"{self.over_limit}"),
-            ("fenced-off runners, refused", f"{self.fenced}, {self.refused}"),
-            ("items fetched again for one change of runner, at most", f"{self.most_again}"),
-            ("resume after kill -9: median, slowest", self._of(self.after_kill)),
-            ("resume after SIGTERM: median, slowest", self._of(self.after_stop)),
+            ("runners that lost their claim, writes refused", f"{self.fenced}, {self.refused}"),
+            ("repeated items per takeover, maximum", f"{self.max_repeated}"),
+            ("resume after kill -9: median, maximum", self._of(self.after_kill)),
+            ("resume after SIGTERM: median, maximum", self._of(self.after_stop)),
         ]
         if self.after_cancel:
             late = percentile(self.after_cancel, 0.99)
             rows.append(("last new item after a cancel, 99th percentile", f"{late:.2f} s of {len(self.after_cancel)}"))
-        if self.crowds:
-            rows.append(("100 concurrent creates, one job each time", f"{self.crowds} times"))
+        if self.concurrent_starts:
+            rows.append(("100 concurrent starts, one job each time", f"{self.concurrent_starts} times"))
         return rows
 
     @staticmethod

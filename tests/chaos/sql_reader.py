@@ -10,10 +10,10 @@ from typing import Any
 
 import psycopg
 
-from tests.chaos.books import Account, JobRow, Reader, SegmentRow, StoreAway
+from tests.chaos.consistency import JobRow, Reader, SegmentRow, StoredJob, StoreDown
 
 _STORED_BY = {"data-collection": "backfill_storedsnapshot", "analytics-generation": "backfill_storedresult"}
-"""The table with the effects of each job type."""
+"""The table that items of each job type write."""
 
 _JOB = "id, status, token, lease_owner, progress"
 
@@ -60,7 +60,7 @@ class SqlReader(Reader):
         try:
             yield
         except (sqlite3.Error, psycopg.Error) as exc:
-            raise StoreAway(str(exc)) from exc
+            raise StoreDown(str(exc)) from exc
 
     @property
     def _path(self) -> str:
@@ -75,7 +75,7 @@ class SqlReader(Reader):
         rows = self._rows(f"SELECT {_JOB} FROM backfill_backfilljob")  # noqa: S608
         return next(_job_of(row) for row in rows if _hex(row[0]) == key)
 
-    def account(self, job_id: str) -> Account:
+    def read_job(self, job_id: str) -> StoredJob:
         key = _hex(job_id)
         with self._reading() as database:
             jobs = database.execute(
@@ -87,7 +87,7 @@ class SqlReader(Reader):
                 "SELECT job_id, number, processed, failed, skipped, outcomes FROM backfill_checkpoint ORDER BY number"
             ).fetchall()
             stored = database.execute(f"SELECT date, district FROM {_STORED_BY[job_type]}").fetchall()  # noqa: S608
-        return Account(
+        return StoredJob(
             job=_job_of(row),
             active=sum(_job_of(found).is_active for found in jobs),
             plan=bytes(plan),
@@ -98,7 +98,7 @@ class SqlReader(Reader):
                 if _hex(of_job) == key
             ],
             stored={f"{day}/{district}" for day, district in stored},
-            inconsistencies=[],
+            differences=[],
         )
 
     def snapshots(self) -> Iterator[tuple[str, dict[str, Any], bytes]]:
@@ -107,7 +107,7 @@ class SqlReader(Reader):
         ):
             yield district, _as_json(described), bytes(content)
 
-    def forget_collected(self) -> None:
+    def delete_collected(self) -> None:
         statements = [f"DELETE FROM {table}" for table in sorted(_STORED_BY.values())]  # noqa: S608
         with self._answering():
             if self._url.startswith("sqlite"):

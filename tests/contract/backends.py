@@ -1,4 +1,4 @@
-"""The stores that the contract is shown on. Another adapter joins the suite as one more entry of BACKENDS."""
+"""The stores that the contract suite runs on. To test another adapter, add an entry to BACKENDS."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from tests.firestore_emulator import EmulatorMissing, Gate, environment, new_pro
 from tests.memory_storage import MemoryStorage
 
 DAMAGE = b"\x78\x9c damaged"
-"""What looks like packed bytes and is not."""
+"""Bytes that begin like compressed data and cannot be decompressed."""
 
 
 class BackendMissing(Exception):
-    """A server that a backend needs does not answer; the message says what to do."""
+    """A server that a backend needs is missing. The message says what to do."""
 
 
 class Backend(ABC):
-    """An adapter over a store of its own. A value that can be pickled, so that other processes open the same store."""
+    """An adapter over its own store. It can be pickled, so that other processes can open the same store."""
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Storage]:
-        """Within it this process works with that store, in every thread."""
+        """Open the store for all threads of this process."""
 
     def patient(self) -> Backend:
-        """The same store for processes that compete for it, which on a busy machine takes any time."""
+        """Return the same store with a long time-out, for concurrent processes on a busy machine."""
         return self
 
-    # The others are called while it is opened.
+    # The methods below are called while the store is open.
 
     @abstractmethod
     def prepare(self) -> None:
-        """What a new store needs once."""
+        """Prepare a new store."""
 
     @abstractmethod
     def clear(self) -> None:
         """Remove everything that is stored."""
 
     @abstractmethod
-    def out_of_reach(self) -> AbstractContextManager[None]:
-        """Within it the store does not answer; connections that were open are broken."""
+    def unavailable(self) -> AbstractContextManager[None]:
+        """Make the store unavailable; open connections break."""
 
     @abstractmethod
     def damage_plan(self, job_id: UUID) -> None: ...
@@ -78,13 +78,13 @@ class Backend(ABC):
 
 @dataclass(frozen=True)
 class OrmBackend(Backend):
-    """The ORM adapter over one database, which stands in for Django's `default` while it is opened."""
+    """The ORM adapter over one database, which replaces Django's `default` while it is open."""
 
     database: Mapping[str, Any]
 
     @contextmanager
     def opened(self) -> Iterator[Storage]:
-        # What stands there now is put back as it was: pytest-django may have a database of its own behind it.
+        # The previous value is restored, since pytest-django may have its own database there.
         settings_before, connection_before = connections.settings["default"], connections["default"]
         connections.settings["default"] = connections.configure_settings({"default": deepcopy(dict(self.database))})[
             "default"
@@ -135,8 +135,8 @@ class OrmBackend(Backend):
 @dataclass(frozen=True)
 class SqliteBackend(OrmBackend):
     @contextmanager
-    def out_of_reach(self) -> Iterator[None]:
-        """Its folder is moved away."""
+    def unavailable(self) -> Iterator[None]:
+        """Move the folder of the file away."""
         connection.close()
         folder = Path(str(self.database["NAME"])).parent
         away = folder.rename(folder.with_name(folder.name + "-away"))
@@ -149,11 +149,11 @@ class SqliteBackend(OrmBackend):
 @dataclass(frozen=True)
 class PostgresBackend(OrmBackend):
     server: str
-    """The address of a database on the same server, from which this one is made, shut and removed."""
+    """The URL of a database on the same server, used to create, close and drop this one."""
 
     @contextmanager
-    def out_of_reach(self) -> Iterator[None]:
-        """It lets nobody in, and throws everybody out."""
+    def unavailable(self) -> Iterator[None]:
+        """Refuse new connections and end the open ones."""
         name = sql.Identifier(self.database["NAME"])
         with psycopg.connect(self.server, autocommit=True) as server:
             server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
@@ -186,7 +186,7 @@ class MemoryBackend(Backend):
         self.storage.clear()
 
     @contextmanager
-    def out_of_reach(self) -> Iterator[None]:
+    def unavailable(self) -> Iterator[None]:
         self.storage.store.is_down = True
         try:
             yield
@@ -214,7 +214,7 @@ def _memory(_folder: Path) -> Iterator[Backend]:
     yield MemoryBackend(MemoryStorage())
 
 
-def _as_the_project_opens(url: str) -> dict[str, Any]:
+def _project_database(url: str) -> dict[str, Any]:
     from backfill_site.settings import _database
 
     return _database(url)
@@ -222,15 +222,15 @@ def _as_the_project_opens(url: str) -> dict[str, Any]:
 
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[Backend]:
-    """A file."""
-    place = folder / "store"
-    place.mkdir()
-    yield SqliteBackend(_as_the_project_opens(f"sqlite:///{place / 'backfill.sqlite3'}"))
+    """Yield a backend over a new file."""
+    store = folder / "store"
+    store.mkdir()
+    yield SqliteBackend(_project_database(f"sqlite:///{store / 'backfill.sqlite3'}"))
 
 
 @contextmanager
 def _postgresql(_folder: Path) -> Iterator[Backend]:
-    """A database of its own on the server of BACKFILL_TEST_POSTGRES_URL, removed afterwards."""
+    """Yield a backend over a new database on the server of BACKFILL_TEST_POSTGRES_URL, and drop it afterwards."""
     url = os.environ.get("BACKFILL_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
     try:
         server = psycopg.connect(url, autocommit=True, connect_timeout=3)
@@ -243,7 +243,7 @@ def _postgresql(_folder: Path) -> Iterator[Backend]:
     with server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
-            yield PostgresBackend({**_as_the_project_opens(url), "NAME": name}, url)
+            yield PostgresBackend({**_project_database(url), "NAME": name}, url)
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -256,7 +256,7 @@ class FirestoreBackend(Backend):
     prefix: str
     project: str
     max_wait: float = 0.5
-    """Seconds for which a call is retried: few, since tests wait for the end of them."""
+    """Seconds for which a call is retried. Short, because tests wait until the retries end."""
 
     def patient(self) -> Backend:
         return replace(self, max_wait=60.0)
@@ -267,7 +267,7 @@ class FirestoreBackend(Backend):
             yield _firestore_storage(self.prefix, self.max_wait)
 
     def through(self, *interceptors: Any, max_wait: float = 3.0) -> Storage:
-        """A storage of a process of its own, as it were, over the same documents; its calls pass the interceptors."""
+        """Return another storage over the same documents, whose calls pass through the interceptors."""
         from backfill.storage.firestore import storage_over
         from backfill.storage.firestore.client import Connection
 
@@ -275,7 +275,7 @@ class FirestoreBackend(Backend):
         return storage_over(connection, prefix=self.prefix, retention=timedelta(days=30), max_wait=max_wait)
 
     def prepare(self) -> None:
-        """Wait until the emulator, which may have started just now, answers in time."""
+        """Wait until the emulator responds. It may have just been started."""
         self._wait_until_connected()
 
     def clear(self) -> None:
@@ -284,8 +284,8 @@ class FirestoreBackend(Backend):
         ).raise_for_status()
 
     @contextmanager
-    def out_of_reach(self) -> Iterator[None]:
-        """Nobody comes through to it, and who was connected is thrown out."""
+    def unavailable(self) -> Iterator[None]:
+        """Refuse new connections to the emulator and end the open ones."""
         gate = _gates[self.host]
         gate.close()
         try:
@@ -295,7 +295,7 @@ class FirestoreBackend(Backend):
             self._wait_until_connected()
 
     def _wait_until_connected(self) -> None:
-        """gRPC looks for what was away twice a second at best, more seldom on a busy machine."""
+        """Wait for gRPC, which reconnects at most twice a second, and less often on a busy machine."""
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -326,12 +326,12 @@ class FirestoreBackend(Backend):
 
 
 _gates: dict[str, Gate] = {}
-"""The way to each emulator that this process has started."""
+"""The gate in front of each emulator that this process uses."""
 
 
 @cache
 def _firestore_storage(prefix: str, max_wait: float) -> Storage:
-    """One a process: a client is not made for each test."""
+    """Return one storage per process, so that tests share the client."""
     from backfill.storage.firestore import storage_over
     from backfill.storage.firestore.client import Connection
 
@@ -340,7 +340,7 @@ def _firestore_storage(prefix: str, max_wait: float) -> Storage:
 
 @contextmanager
 def _firestore(_folder: Path) -> Iterator[Backend]:
-    """A project of its own on the emulator that all processes of the run share."""
+    """Yield a backend over a new project on the emulator that all processes of the run share."""
     try:
         gate = Gate(shared_port())
     except EmulatorMissing as exc:
@@ -358,9 +358,9 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     "postgresql": _postgresql,
     "firestore": _firestore,
 }
-"""Name to what makes a store in a folder, and takes it away again."""
+"""Maps the name of an adapter to a context manager that creates its store in a folder and removes it."""
 
 SHARED_BACKENDS = ("sqlite", "postgresql", "firestore")
-"""The adapters whose store several processes can open."""
+"""The adapters whose stores several processes can open."""
 
 ORM_BACKENDS = ("sqlite", "postgresql")

@@ -1,4 +1,4 @@
-"""What the contract needs besides a storage: processes that race for it."""
+"""The processes that write to a storage concurrently."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.racers import Racers
+from tests.contract.concurrent_processes import ConcurrentProcesses
 
 
 @pytest.fixture(scope="session")
-def racers() -> Iterator[Racers]:
-    """Eight processes; to start them takes seconds, so they race in every test that needs some."""
-    racers = Racers(8)
-    yield racers
-    racers.close()
+def processes() -> Iterator[ConcurrentProcesses]:
+    """Eight processes. Their start takes seconds, so the tests share them."""
+    processes = ConcurrentProcesses(8)
+    yield processes
+    processes.close()

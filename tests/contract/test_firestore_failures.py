@@ -1,4 +1,4 @@
-"""Firestore in trouble: what it refuses is tried again within a limit; what it did without saying so is done once."""
+"""Failures of Firestore: a refused call is retried within a limit; a write whose answer is lost has one effect."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.factories import DAY, NOW, AuditEntryFactory, JobFactory, PlanFactory
 
 pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)
 
-PATIENCE = 1.0
+MAX_WAIT = 1.0
 
 
-class Refusal(grpc.RpcError):
-    """As gRPC raises it, or gives it as a call that has failed."""
+class RpcFailure(grpc.RpcError):
+    """An error as gRPC raises it; also a call that has failed."""
 
     def __init__(self, code: grpc.StatusCode) -> None:
         super().__init__(code.name)
@@ -37,7 +37,7 @@ class Refusal(grpc.RpcError):
         return self._code
 
     def details(self) -> str:
-        return f"{self._code.name}, as the test has it"
+        return f"{self._code.name}, injected by a test"
 
     def result(self) -> None:
         raise self
@@ -47,39 +47,42 @@ class Refusal(grpc.RpcError):
 
 
 class Fault:
-    """What becomes of a call: it goes through, is refused, or is done and its answer lost."""
+    """A failure of a call: the call is refused, or it is executed and its answer is lost."""
 
-    def __init__(self, code: grpc.StatusCode, *, is_done: bool = False) -> None:
-        self.code, self.is_done = code, is_done
+    def __init__(self, code: grpc.StatusCode, *, is_executed: bool = False) -> None:
+        self.code, self.is_executed = code, is_executed
 
 
 @dataclass
-class Trouble(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Stands between the adapter and the real emulator, and asks `choose` about each call by its name."""
+class FaultInjector(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Intercepts the calls of the adapter to the real emulator. `choose` maps the name of a call to its fault."""
 
     choose: Callable[[str], Fault | None] = lambda _name: None
-    met: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
 
-    def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+    def intercept_unary_unary(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         name = details.method.rpartition("/")[2]
         fault = self.choose(name)
         if fault is None:
-            return go_on(details, request)
-        self.met[name] += 1
-        if fault.is_done:
-            go_on(details, request).result()
-        raise Refusal(fault.code)
+            return continuation(details, request)
+        self.injected[name] += 1
+        if fault.is_executed:
+            continuation(details, request).result()
+        raise RpcFailure(fault.code)
 
-    def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+    def intercept_unary_stream(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         name = details.method.rpartition("/")[2]
         fault = self.choose(name)
         if fault is None:
-            return go_on(details, request)
-        self.met[name] += 1
-        raise Refusal(fault.code)
+            return continuation(details, request)
+        self.injected[name] += 1
+        raise RpcFailure(fault.code)
 
-    def first(self, times: int, fault: Fault, *names: str) -> None:
-        """The fault happens to the first calls of those names (of none: of any), and then no more."""
+    def fail_first(self, times: int, fault: Fault, *names: str) -> None:
+        """Inject the fault into the first calls with one of the names, or into the first calls if there are no names.
+
+        A negative number of times has no end.
+        """
         left = times
 
         def choose(name: str) -> Fault | None:
@@ -89,75 +92,75 @@ class Trouble(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
             left -= 1
             return fault
 
-        self.choose, self.met = choose, Counter()
+        self.choose, self.injected = choose, Counter()
 
 
 @dataclass
-class Late(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Does a commit some calls after it was told that it had failed."""
+class DelayedCommit(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Reports a commit as failed, and executes it some calls later."""
 
     calls: int = 0
-    is_next: bool = False
-    kept: Callable[[], Any] | None = None
+    is_armed: bool = False
+    delayed: Callable[[], Any] | None = None
 
-    def next_commit(self, calls: int) -> None:
-        self.calls, self.is_next, self.kept = calls, True, None
+    def delay_next_commit(self, calls: int) -> None:
+        self.calls, self.is_armed, self.delayed = calls, True, None
 
-    def do(self) -> None:
-        """Whatever comes of it: by then it may be refused."""
-        if self.kept is not None:
-            self.kept().exception()
-            self.kept = None
+    def execute(self) -> None:
+        """Execute the delayed commit. The server may refuse it by now."""
+        if self.delayed is not None:
+            self.delayed().exception()
+            self.delayed = None
 
-    def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        if self.is_next and details.method.endswith("/Commit"):
-            self.is_next, self.kept = False, lambda: go_on(details, request)
-            raise Refusal(grpc.StatusCode.UNAVAILABLE)
-        return self.intercept_unary_stream(go_on, details, request)
+    def intercept_unary_unary(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        if self.is_armed and details.method.endswith("/Commit"):
+            self.is_armed, self.delayed = False, lambda: continuation(details, request)
+            raise RpcFailure(grpc.StatusCode.UNAVAILABLE)
+        return self.intercept_unary_stream(continuation, details, request)
 
-    def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        if self.kept is not None:
+    def intercept_unary_stream(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        if self.delayed is not None:
             if self.calls == 0:
-                self.do()
+                self.execute()
             self.calls -= 1
-        return go_on(details, request)
+        return continuation(details, request)
 
 
 @pytest.fixture
-def troubled(storage: Storage, backend: FirestoreBackend) -> tuple[Trouble, Storage]:
-    """A storage of which each call to the emulator may meet trouble, over an empty store."""
-    trouble = Trouble()
-    return trouble, backend.through(trouble, max_wait=PATIENCE)
+def faulty(storage: Storage, backend: FirestoreBackend) -> tuple[FaultInjector, Storage]:
+    """An empty storage, and the injector of faults into its calls to the emulator."""
+    injector = FaultInjector()
+    return injector, backend.through(injector, max_wait=MAX_WAIT)
 
 
-REFUSALS = [
+REFUSAL_CODES = [
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.INTERNAL,
 ]
-LOSSES = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNKNOWN]
+LOSS_CODES = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNKNOWN]
 
-FAULTS = [pytest.param(Fault(code), id=f"refused as {code.name}") for code in REFUSALS] + [
-    pytest.param(Fault(code, is_done=True), id=f"answer lost, {code.name}") for code in LOSSES
+FAULTS = [pytest.param(Fault(code), id=f"refused as {code.name}") for code in REFUSAL_CODES] + [
+    pytest.param(Fault(code, is_executed=True), id=f"answer lost, {code.name}") for code in LOSS_CODES
 ]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Storage], fault: Fault) -> None:
-    """Each kind of write, with its first commit refused, or done and its answer lost."""
-    trouble, storage = troubled
+def test_a_write_whose_commit_fails_once_has_one_effect(faulty: tuple[FaultInjector, Storage], fault: Fault) -> None:
+    """Each kind of write; its first commit is refused, or is executed and its answer is lost."""
+    injector, storage = faulty
 
-    def met(write: Callable[[], Any]) -> Any:
-        trouble.first(1, fault, "Commit")
+    def with_failure(write: Callable[[], Any]) -> Any:
+        injector.fail_first(1, fault, "Commit")
         answer = write()
-        assert trouble.met == {"Commit": 1}
+        assert injector.injected == {"Commit": 1}
         return answer
 
-    job = met(lambda: created(storage))
+    job = with_failure(lambda: created(storage))
     assert storage.jobs.active() == job
-    changed = met(
+    changed = with_failure(
         lambda: (
             storage.jobs.update(
                 job.id,
@@ -173,7 +176,7 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
     def raise_delay(stored: StoredLimits) -> StoredLimits:
         return replace(stored, limits=replace(stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1))
 
-    met(
+    with_failure(
         lambda: storage.control.update_rate_limits(
             raise_delay, audit=lambda _b, _a: AuditEntryFactory.build(job_id=None)
         )
@@ -181,7 +184,7 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
     assert storage.control.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 1
     assert storage.audit.page(None, limit=10, offset=0).total == 2
 
-    met(
+    with_failure(
         lambda: storage.control.update_schedule(
             lambda schedule: replace(schedule, reserved_until=(schedule.reserved_until or NOW) + timedelta(seconds=1))
         )
@@ -191,43 +194,45 @@ def test_a_change_that_meets_trouble_is_made_once(troubled: tuple[Trouble, Stora
     claimed = storage.jobs.update(job.id, lambda held: held.claimed("runner", NOW)).after
     fence = Fence(job.id, claimed.token)
     snapshot, result = SnapshotFactory.build(), ResultFactory.build()
-    assert storage.snapshots.put(replace(snapshot, district="02"), fence=fence)  # the server is known from here on
-    assert met(lambda: storage.snapshots.put(snapshot, fence=fence)) is True
+    assert storage.snapshots.put(replace(snapshot, district="02"), fence=fence)  # detects whether the server verifies
+    assert with_failure(lambda: storage.snapshots.put(snapshot, fence=fence)) is True
     assert storage.snapshots.get(snapshot.date, snapshot.district) == snapshot
-    met(lambda: storage.results.put([result], fence=fence))
+    with_failure(lambda: storage.results.put([result], fence=fence))
     assert storage.results.get(result.date, result.district) == result
 
-    ended = met(lambda: storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW + timedelta(hours=1))).after)
+    ended = with_failure(
+        lambda: storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW + timedelta(hours=1))).after
+    )
     assert ended.status is Status.CANCELLED
     assert storage.control.counters().jobs == {f"{job.job_type} cancelled": 1}
     assert storage.jobs.active() is None
-    assert met(lambda: storage.jobs.delete_finished(NOW + timedelta(days=1))) == 1
+    assert with_failure(lambda: storage.jobs.delete_finished(NOW + timedelta(days=1))) == 1
     assert storage.jobs.page(JobFilter(), limit=10, offset=0).total == 0
 
 
 @pytest.mark.parametrize("calls", range(6))
-def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
+def test_a_commit_that_is_executed_during_the_retry_has_one_effect(
     storage: Storage, backend: FirestoreBackend, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its answer never comes, and some of what the next try has read is of the moment before; or it comes too late."""
+    """The retry has read some documents before the commit and some after it."""
     from backfill.storage.firestore import database
 
-    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.001)
-    late = Late()
-    belated = backend.through(late)
+    monkeypatch.setattr(database, "_MAX_PAUSE", 0.001)
+    commit = DelayedCommit()
+    delayed = backend.through(commit)
 
-    def met(write: Callable[[], Any]) -> Any:
-        late.next_commit(calls)
+    def with_failure(write: Callable[[], Any]) -> Any:
+        commit.delay_next_commit(calls)
         answer = write()
-        late.do()
+        commit.execute()
         return answer
 
-    stale = met(lambda: created(belated))
+    stale = with_failure(lambda: created(delayed))
     assert storage.jobs.active() == stale
     later = NOW + timedelta(minutes=11)
-    job = met(
+    job = with_failure(
         lambda: (
-            belated.jobs.create(
+            delayed.jobs.create(
                 JobFactory.build(created_at=later),
                 PlanFactory.build(),
                 displace=lambda active: active.displaced(later),
@@ -238,36 +243,36 @@ def test_a_commit_that_is_done_between_two_calls_of_the_next_try_is_made_once(
     assert storage.jobs.active() == job
     assert storage.control.counters().jobs == {f"{job.job_type} failed": 1}
     assert storage.audit.page(None, limit=10, offset=0).total == 1
-    claimed = met(lambda: belated.jobs.update(job.id, lambda held: held.claimed("runner", later)).after)
+    claimed = with_failure(lambda: delayed.jobs.update(job.id, lambda held: held.claimed("runner", later)).after)
     assert storage.jobs.get(job.id) == claimed
     snapshot, fence = SnapshotFactory.build(), Fence(job.id, claimed.token)
-    belated.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)  # the server is known from here on
-    assert met(lambda: belated.snapshots.put(snapshot, fence=fence)) is True
+    delayed.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)  # detects whether the server verifies
+    assert with_failure(lambda: delayed.snapshots.put(snapshot, fence=fence)) is True
     assert storage.snapshots.get(snapshot.date, snapshot.district) == snapshot
-    met(
-        lambda: belated.control.update_rate_limits(
+    with_failure(
+        lambda: delayed.control.update_rate_limits(
             lambda stored: replace(stored, updated_by=f"{stored.updated_by}again")
         )
     )
     assert storage.control.rate_limits().updated_by == "again"
     second = timedelta(seconds=1)
-    met(
-        lambda: belated.control.update_schedule(
+    with_failure(
+        lambda: delayed.control.update_schedule(
             lambda schedule: replace(schedule, reserved_until=(schedule.reserved_until or NOW) + second), fence=fence
         )
     )
     assert storage.control.update_schedule(lambda schedule: schedule).reserved_until == NOW + second
-    ended = met(
-        lambda: belated.jobs.update(job.id, lambda held: held.cancel_requested(later + timedelta(hours=1))).after
+    ended = with_failure(
+        lambda: delayed.jobs.update(job.id, lambda held: held.cancel_requested(later + timedelta(hours=1))).after
     )
     assert storage.jobs.get(job.id) == ended
     assert storage.jobs.active() is None
     assert storage.control.counters().jobs == {f"{job.job_type} failed": 1, f"{job.job_type} cancelled": 1}
 
 
-@pytest.mark.parametrize("code", REFUSALS, ids=lambda code: code.name)
-def test_reading_goes_on_after_a_refusal(troubled: tuple[Trouble, Storage], code: grpc.StatusCode) -> None:
-    trouble, storage = troubled
+@pytest.mark.parametrize("code", REFUSAL_CODES, ids=lambda code: code.name)
+def test_a_refused_read_is_retried(faulty: tuple[FaultInjector, Storage], code: grpc.StatusCode) -> None:
+    injector, storage = faulty
     job = created(storage)
     reads: list[tuple[Callable[[], Any], str]] = [
         (lambda: storage.jobs.get(job.id), "BatchGetDocuments"),
@@ -275,43 +280,45 @@ def test_reading_goes_on_after_a_refusal(troubled: tuple[Trouble, Storage], code
         (lambda: storage.jobs.page(JobFilter(), limit=1, offset=0).rows[0], "RunAggregationQuery"),
     ]
     for read, name in reads:
-        trouble.first(2, Fault(code), name)
+        injector.fail_first(2, Fault(code), name)
         assert read() == job
-        assert trouble.met == {name: 2}
+        assert injector.injected == {name: 2}
 
 
-@pytest.mark.parametrize("code", [*REFUSALS, None], ids=lambda code: code.name if code else "silent after a write")
-def test_an_endless_failure_is_reported_within_the_limit_and_doubles_nothing(
-    troubled: tuple[Trouble, Storage], code: grpc.StatusCode | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "code", [*REFUSAL_CODES, None], ids=lambda code: code.name if code else "no answer after a write"
+)
+def test_an_endless_failure_is_reported_within_the_limit_and_duplicates_nothing(
+    faulty: tuple[FaultInjector, Storage], code: grpc.StatusCode | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the runner tries again, as in any outage: the same segment, under the same number."""
+    """The runner then writes the same segment again, under the same number."""
     from backfill.storage.firestore import database
 
-    monkeypatch.setattr(database, "_CONTENTION_LIMIT", PATIENCE)
-    trouble, storage = troubled
+    monkeypatch.setattr(database, "_CONTENTION_LIMIT", MAX_WAIT)
+    injector, storage = faulty
     job = created(storage)
     claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     item = next(item for day in PlanFactory.build().days for item in day.items())
     claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
 
-    def silent_after_a_write(name: str) -> Fault | None:
-        if trouble.met:
+    def fail_after_a_write(name: str) -> Fault | None:
+        if injector.injected:
             return Fault(grpc.StatusCode.UNAVAILABLE)
-        return Fault(grpc.StatusCode.UNAVAILABLE, is_done=True) if name == "Commit" else None
+        return Fault(grpc.StatusCode.UNAVAILABLE, is_executed=True) if name == "Commit" else None
 
     if code is None:
-        trouble.choose = silent_after_a_write
+        injector.choose = fail_after_a_write
     else:
-        trouble.first(-1, Fault(code), "Commit")
+        injector.fail_first(-1, Fault(code), "Commit")
     began = time.monotonic()
-    with pytest.raises(StorageUnavailable) as told:
+    with pytest.raises(StorageUnavailable) as error:
         claim.record((), LimiterReport(), NOW)
-    assert time.monotonic() - began < PATIENCE + 5
-    assert trouble.met.total() > 1, "It was tried again."
-    assert told.value.__cause__ is not None
+    assert time.monotonic() - began < MAX_WAIT + 5
+    assert injector.injected.total() > 1, "The call is retried."
+    assert error.value.__cause__ is not None
 
-    trouble.choose = lambda _name: None
+    injector.choose = lambda _name: None
     claim.record((), LimiterReport(), NOW)
     assert [outcome.item for segment in storage.ledger.segments(job.id) for outcome in segment.outcomes] == [item]
     stored = storage.jobs.get(job.id)
@@ -320,37 +327,37 @@ def test_an_endless_failure_is_reported_within_the_limit_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_job_that_meets_trouble_at_every_fourth_call_settles_each_item_once(
-    troubled: tuple[Trouble, Storage], seed: int
+def test_a_job_settles_each_item_once_when_every_fourth_call_fails(
+    faulty: tuple[FaultInjector, Storage], seed: int
 ) -> None:
-    """Refused or lost, whatever comes: claimed, recorded item by item, and finished."""
-    trouble, storage = troubled
+    """Calls are refused or their answers are lost while the job is claimed, recorded item by item, and finished."""
+    injector, storage = faulty
     rng = random.Random(seed)
 
     def choose(name: str) -> Fault | None:
         if rng.random() > 0.25:
             return None
         if name == "Commit" and rng.random() < 0.5:
-            return Fault(rng.choice(LOSSES), is_done=True)
-        return Fault(rng.choice(REFUSALS))
+            return Fault(rng.choice(LOSS_CODES), is_executed=True)
+        return Fault(rng.choice(REFUSAL_CODES))
 
-    def patiently(write: Callable[[], Any]) -> Any:
+    def retry_until_stored(write: Callable[[], Any]) -> Any:
         while True:
             try:
                 return write()
             except StorageUnavailable:
                 continue
 
-    trouble.choose = choose
-    job = patiently(lambda: created(storage))
-    claim = patiently(lambda: JobManager(storage).claim("runner", NOW))
+    injector.choose = choose
+    job = retry_until_stored(lambda: created(storage))
+    claim = retry_until_stored(lambda: JobManager(storage).claim("runner", NOW))
     items = [item for day in PlanFactory.build().days for item in day.items()]
     for item in items:
         claim.note([Outcome(item, OutcomeKind.PROCESSED, NOW, attempts=1)])
-        patiently(lambda: claim.record((), LimiterReport(), NOW))
-    patiently(lambda: claim.finish(NOW))
-    assert trouble.met.total() > len(items) / 2
-    trouble.choose = lambda _name: None
+        retry_until_stored(lambda: claim.record((), LimiterReport(), NOW))
+    retry_until_stored(lambda: claim.finish(NOW))
+    assert injector.injected.total() > len(items) / 2
+    injector.choose = lambda _name: None
 
     ended = storage.jobs.get(job.id)
     assert ended is not None

@@ -1,4 +1,4 @@
-"""The registers of Firestore: cheap where they are true, and never believed where they are not."""
+"""The monthly indexes of Firestore: they save reads, and an index that does not match the documents is not used."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from backfill.storage import Storage
 from backfill.storage.firestore import chunked_blobs
 from benchmarks.firestore import Charges
 from tests.contract.backends import Backend, FirestoreBackend
-from tests.contract.test_firestore_failures import Fault, Trouble
+from tests.contract.test_firestore_failures import Fault, FaultInjector
 from tests.contract.test_snapshot_metadata import (
     DAYS,
     DISTRICTS,
     EVERYTHING,
-    Stored,
+    Snapshots,
     facts_of,
+    fill_all,
     snapshot_of,
-    stored_everywhere,
 )
 from tests.factories import NOW
 
@@ -34,12 +34,12 @@ MONTHS = {(day.year, day.month) for day in DAYS}
 
 
 class Killed(BaseException):
-    """The process ends here, without a word."""
+    """Stands for the end of the process, without any cleanup."""
 
 
 @dataclass
-class Between(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Does something before one of the calls to the emulator, or after it."""
+class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Runs an action before or after one of the calls to the emulator."""
 
     action: Callable[[], None] = lambda: None
     call: int = -1
@@ -50,29 +50,29 @@ class Between(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         self.call, self.action, self.is_after, self.calls = call, action, is_after, 0
 
     @property
-    def was_met(self) -> bool:
+    def was_reached(self) -> bool:
         return self.calls > self.call
 
-    def _passed(self) -> bool:
+    def _count(self) -> bool:
         self.calls += 1
         return self.calls == self.call + 1
 
-    def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        is_it = self._passed()
-        if is_it and not self.is_after:
+    def intercept_unary_unary(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        is_chosen = self._count()
+        if is_chosen and not self.is_after:
             self.action()
-        answer = go_on(details, request)
-        if is_it and self.is_after:
+        answer = continuation(details, request)
+        if is_chosen and self.is_after:
             answer.result()
             self.action()
         return answer
 
-    def intercept_unary_stream(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        is_it = self._passed()
-        if is_it and not self.is_after:
+    def intercept_unary_stream(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        is_chosen = self._count()
+        if is_chosen and not self.is_after:
             self.action()
-        answers = list(go_on(details, request))
-        if is_it and self.is_after:
+        answers = list(continuation(details, request))
+        if is_chosen and self.is_after:
             self.action()
         return iter(answers)
 
@@ -85,19 +85,19 @@ def collection(backend: Backend, name: str) -> Any:
 
 
 @pytest.fixture
-def between(storage: Storage, backend: Backend) -> tuple[Between, Storage]:
+def intercepted(storage: Storage, backend: Backend) -> tuple[CallInterceptor, Storage]:
     assert isinstance(backend, FirestoreBackend)
-    between = Between()
-    return between, backend.through(between)
+    interceptor = CallInterceptor()
+    return interceptor, backend.through(interceptor)
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MonthlyIndex lie in several documents, as those of thousands of districts would."""
-    monkeypatch.setattr(chunked_blobs, "_LONGEST", 100)
+    """Split the indexes into several documents, like those of thousands of districts."""
+    monkeypatch.setattr(chunked_blobs, "_MAX_PART_BYTES", 100)
 
 
-def known(storage: Storage) -> list[Any]:
+def metadata(storage: Storage) -> list[Any]:
     return list(storage.snapshots.metadata(*EVERYTHING))
 
 
@@ -106,151 +106,154 @@ def newer(snapshot: Snapshot) -> Snapshot:
     return snapshot_of(snapshot.date, snapshot.district, f"{later}", fetched_at=later)
 
 
-# Cheap
+# Cost
 
 
-def test_what_was_read_once_costs_a_register_a_month_and_one_read_a_thousand_documents(
+def test_a_repeated_read_costs_one_index_per_month_and_one_read_per_thousand_documents(
     storage: Storage, backend: FirestoreBackend
 ) -> None:
     charges = Charges()
     charged = backend.through(charges)
-    snapshots, _ = stored_everywhere(storage)
+    snapshots, _ = fill_all(storage)
     years = len({day.year for day in DAYS})
     expected = facts_of(snapshots)
-    assert known(charged) == expected
+    assert metadata(charged) == expected
     assert charges.reads["snapshots"] >= len(snapshots)
     assert charges.writes == {"registers": len(MONTHS)}
     charges.reset()
-    assert known(charged) == expected
-    assert charges.reads["snapshots"] == 2 + 2 * years  # where it begins and ends; stamps and number of each year
+    assert metadata(charged) == expected
+    assert charges.reads["snapshots"] == 2 + 2 * years  # first and last; stamps and count of each year
     assert charges.reads["registers"] == 21  # the months from the first to the last
     assert not charges.writes
 
     replaced = newer(snapshots[DAYS[2], "F"])
     charges.reset()
     assert charged.snapshots.put(replaced)
-    assert charges.writes == {"snapshots": 1}, "A writer pays nothing for registers."
+    assert charges.writes == {"snapshots": 1}, "A write does not write an index."
     charges.reset()
-    assert known(charged) == facts_of({**snapshots, (DAYS[2], "F"): replaced})
+    assert metadata(charged) == facts_of({**snapshots, (DAYS[2], "F"): replaced})
     months_of_2023 = 12
     assert charges.reads["snapshots"] == 2 + 2 * years + 2 * months_of_2023 + 2 * len(DISTRICTS)
     assert charges.writes == {"registers": 1}
 
 
-# True
+# Correctness
 
 
-def test_a_register_that_is_missing_damaged_old_or_of_another_month_is_not_believed(
+def test_an_index_that_is_missing_damaged_old_or_of_another_month_is_replaced(
     storage: Storage, backend: Backend
 ) -> None:
-    snapshots, _ = stored_everywhere(storage)
-    assert known(storage) == facts_of(snapshots)
+    snapshots, _ = fill_all(storage)
+    assert metadata(storage) == facts_of(snapshots)
     stored = {document.id: document.to_dict() for document in collection(backend, "registers").get()}
     old = stored["snapshots_2023-02"]
     replaced = newer(snapshots[DAYS[2], "F"])
     storage.snapshots.put(replaced)
     expected = facts_of({**snapshots, (DAYS[2], "F"): replaced})
-    assert known(storage) == expected
+    assert metadata(storage) == expected
 
-    register = collection(backend, "registers").document("snapshots_2023-02")
-    true = register.get().to_dict()
-    others = {name: stored[name] for name in ("snapshots_2023-01", "results_2023-02") if name in stored}
-    for other in [old, *others.values(), {**true, "body": b"damaged"}, {**true, "body": true["body"][:-5]}]:
-        register.set(other)
-        assert known(storage) == expected
-        assert register.get().to_dict() == true, "It was made anew."
-    register.delete()
-    assert known(storage) == expected
-    assert register.get().to_dict() == true
+    index = collection(backend, "registers").document("snapshots_2023-02")
+    correct = index.get().to_dict()
+    of_other_documents = {name: stored[name] for name in ("snapshots_2023-01", "results_2023-02") if name in stored}
+    for other in [
+        old,
+        *of_other_documents.values(),
+        {**correct, "body": b"damaged"},
+        {**correct, "body": correct["body"][:-5]},
+    ]:
+        index.set(other)
+        assert metadata(storage) == expected
+        assert index.get().to_dict() == correct, "The index is replaced."
+    index.delete()
+    assert metadata(storage) == expected
+    assert index.get().to_dict() == correct
 
 
-def test_what_is_removed_behind_the_service_is_not_known_any_more(storage: Storage, backend: Backend) -> None:
-    snapshots, _ = stored_everywhere(storage)
-    assert known(storage) == facts_of(snapshots)
+def test_documents_that_another_program_deletes_disappear_from_the_metadata(storage: Storage, backend: Backend) -> None:
+    snapshots, _ = fill_all(storage)
+    assert metadata(storage) == facts_of(snapshots)
     collection(backend, "snapshots").document(f"{DAYS[2]}_F").delete()
     del snapshots[DAYS[2], "F"]
-    assert known(storage) == facts_of(snapshots)
+    assert metadata(storage) == facts_of(snapshots)
     for key in [key for key in snapshots if key[0] in DAYS[1:4]]:
         collection(backend, "snapshots").document(f"{key[0]}_{key[1]}").delete()
         del snapshots[key]
     for _ in range(2):
-        assert known(storage) == facts_of(snapshots)
+        assert metadata(storage) == facts_of(snapshots)
 
 
-def test_documents_without_a_stamp_are_read_and_no_register_is_made_of_their_month(
-    storage: Storage, backend: Backend
-) -> None:
-    """An older version of the service writes them, before this one or beside it."""
+def test_documents_without_a_stamp_are_read_and_their_month_gets_no_index(storage: Storage, backend: Backend) -> None:
+    """An older version of the service writes them, earlier or at the same time."""
     from google.cloud.firestore import DELETE_FIELD
 
-    snapshots, _ = stored_everywhere(storage)
+    snapshots, _ = fill_all(storage)
     stamped = {key: snapshot for key, snapshot in snapshots.items() if key[0] != DAYS[2]}
     for day, district in snapshots.keys() - stamped.keys():
         collection(backend, "snapshots").document(f"{day}_{district}").update({"stamp": DELETE_FIELD})
     for _ in range(2):
-        assert known(storage) == facts_of(snapshots)
+        assert metadata(storage) == facts_of(snapshots)
     assert not collection(backend, "registers").document("snapshots_2023-02").get().exists
     for snapshot in snapshots.values():
         if snapshot.date == DAYS[2]:
             storage.snapshots.put(newer(snapshot))
     now = {key: newer(snapshot) if key[0] == DAYS[2] else snapshot for key, snapshot in snapshots.items()}
-    assert known(storage) == facts_of(now)
+    assert metadata(storage) == facts_of(now)
     assert collection(backend, "registers").document("snapshots_2023-02").get().exists
 
     collection(backend, "snapshots").document(f"{DAYS[0]}_F").update({"stamp": DELETE_FIELD, "about.is_final": True})
-    told = [facts.is_final for facts in known(storage) if (facts.date, facts.district) == (DAYS[0], "F")]
-    assert told == [True]
+    found = [facts.is_final for facts in metadata(storage) if (facts.date, facts.district) == (DAYS[0], "F")]
+    assert found == [True]
 
 
-# Between any two calls
+# Events between two calls
 
 
-def each_call(between: Between, action: Callable[[], None], *, is_after: bool) -> Iterator[int]:
-    """The deed is done at the first call of what follows, then at the second, until there are no more calls."""
+def each_call(interceptor: CallInterceptor, action: Callable[[], None], *, is_after: bool) -> Iterator[int]:
+    """Yield once for each call of the body of the loop: the action runs at the first call, then at the second."""
     call = 0
     while True:
-        between.at(call, action, is_after=is_after)
+        interceptor.at(call, action, is_after=is_after)
         yield call
-        if not between.was_met:
+        if not interceptor.was_reached:
             return
         call += 1
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("is_after", [False, True], ids=["before a call", "after a call"])
-def test_a_reader_that_is_killed_between_any_two_calls_leaves_nothing_that_is_wrong(
-    storage: Storage, between: tuple[Between, Storage], is_after: bool
+def test_a_reader_that_is_killed_between_any_two_calls_leaves_no_wrong_index(
+    storage: Storage, intercepted: tuple[CallInterceptor, Storage], is_after: bool
 ) -> None:
-    line, reader = between
-    snapshots, _ = stored_everywhere(storage)
+    interceptor, reader = intercepted
+    snapshots, _ = fill_all(storage)
 
-    def die() -> None:
+    def kill() -> None:
         raise Killed
 
     deaths = 0
-    for _ in each_call(line, die, is_after=is_after):
+    for _ in each_call(interceptor, kill, is_after=is_after):
         changed = newer(snapshots[DAYS[deaths % len(DAYS)], "01"])
         assert storage.snapshots.put(changed)
         snapshots[changed.date, "01"] = changed
         try:
-            told = known(reader)
+            found = metadata(reader)
         except Killed:
             deaths += 1
         else:
-            assert told == facts_of(snapshots)
-        assert known(storage) == facts_of(snapshots)
+            assert found == facts_of(snapshots)
+        assert metadata(storage) == facts_of(snapshots)
     assert deaths > 15
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("is_after", [False, True], ids=["before a call", "after a call"])
-def test_a_write_between_any_two_calls_of_a_reader_is_seen_by_the_next(
-    storage: Storage, between: tuple[Between, Storage], is_after: bool
+def test_a_write_between_any_two_calls_of_a_reader_is_seen_by_the_next_reader(
+    storage: Storage, intercepted: tuple[CallInterceptor, Storage], is_after: bool
 ) -> None:
-    """The reader itself may have been before it or after it, and tells one or the other."""
-    line, reader = between
-    snapshots, _ = stored_everywhere(storage)
-    written: list[Stored] = []
+    """The interrupted reader returns the state before or after the write."""
+    interceptor, reader = intercepted
+    snapshots, _ = fill_all(storage)
+    written: list[Snapshots] = []
 
     def write() -> None:
         day, district = DAYS[len(written) % len(DAYS)], DISTRICTS[len(written) % len(DISTRICTS)]
@@ -259,58 +262,58 @@ def test_a_write_between_any_two_calls_of_a_reader_is_seen_by_the_next(
         written.append(dict(snapshots))
         snapshots[day, district] = changed
 
-    for call in each_call(line, write, is_after=is_after):
+    for call in each_call(interceptor, write, is_after=is_after):
         changed = newer(snapshots[DAYS[call % len(DAYS)], "01"])
         assert storage.snapshots.put(changed)
         snapshots[changed.date, "01"] = changed
         before = dict(snapshots)
-        assert known(reader) in (facts_of(before), facts_of(snapshots))
-        assert known(storage) == facts_of(snapshots)
+        assert metadata(reader) in (facts_of(before), facts_of(snapshots))
+        assert metadata(storage) == facts_of(snapshots)
     assert len(written) > 15
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("is_after", [False, True], ids=["before a call", "after a call"])
-def test_two_readers_at_once_are_both_right(storage: Storage, between: tuple[Between, Storage], is_after: bool) -> None:
-    """Both find a month changed, and both would make its register."""
-    line, reader = between
-    snapshots, _ = stored_everywhere(storage)
-    met = 0
+def test_two_concurrent_readers_both_return_the_stored_state(
+    storage: Storage, intercepted: tuple[CallInterceptor, Storage], is_after: bool
+) -> None:
+    """Both find that a month has changed, and both write its index."""
+    interceptor, reader = intercepted
+    snapshots, _ = fill_all(storage)
+    reads = 0
 
     def read() -> None:
-        nonlocal met
-        met += 1
-        assert known(storage) == facts_of(snapshots)
+        nonlocal reads
+        reads += 1
+        assert metadata(storage) == facts_of(snapshots)
 
-    for call in each_call(line, read, is_after=is_after):
+    for call in each_call(interceptor, read, is_after=is_after):
         changed = newer(snapshots[DAYS[call % len(DAYS)], "01"])
         assert storage.snapshots.put(changed)
         snapshots[changed.date, "01"] = changed
-        assert known(reader) == facts_of(snapshots)
-        assert known(storage) == facts_of(snapshots)
-    assert met > 15
+        assert metadata(reader) == facts_of(snapshots)
+        assert metadata(storage) == facts_of(snapshots)
+    assert reads > 15
 
 
-def test_a_reader_does_not_wait_for_a_register_that_cannot_be_written(
-    storage: Storage, backend: FirestoreBackend
-) -> None:
-    snapshots, _ = stored_everywhere(storage)
-    trouble = Trouble()
-    trouble.first(-1, Fault(grpc.StatusCode.UNAVAILABLE), "Commit")
-    assert known(backend.through(trouble)) == facts_of(snapshots)
-    assert trouble.met == {"Commit": len(MONTHS)}, "Each was tried once."
+def test_a_reader_does_not_retry_the_write_of_an_index(storage: Storage, backend: FirestoreBackend) -> None:
+    snapshots, _ = fill_all(storage)
+    injector = FaultInjector()
+    injector.fail_first(-1, Fault(grpc.StatusCode.UNAVAILABLE), "Commit")
+    assert metadata(backend.through(injector)) == facts_of(snapshots)
+    assert injector.injected == {"Commit": len(MONTHS)}, "Each index is written once."
     assert not collection(backend, "registers").get()
-    assert known(storage) == facts_of(snapshots)
+    assert metadata(storage) == facts_of(snapshots)
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_befalls_documents_and_registers_what_is_told_is_what_is_stored(
-    storage: Storage, backend: Backend, between: tuple[Between, Storage], seed: int
+def test_the_metadata_equals_the_stored_documents_after_any_sequence_of_events(
+    storage: Storage, backend: Backend, intercepted: tuple[CallInterceptor, Storage], seed: int
 ) -> None:
-    line, reader = between
+    interceptor, reader = intercepted
     rng = random.Random(seed)
-    snapshots: Stored = {}
+    snapshots: Snapshots = {}
     kept: list[tuple[str, dict[str, Any]]] = []
 
     def any_key() -> tuple[date, str]:
@@ -328,36 +331,36 @@ def test_whatever_befalls_documents_and_registers_what_is_told_is_what_is_stored
         collection(backend, "snapshots").document(f"{key[0]}_{key[1]}").delete()
         snapshots.pop(key, None)
 
-    def keep_registers() -> None:
+    def keep_indexes() -> None:
         kept.extend((document.id, document.to_dict()) for document in collection(backend, "registers").get())
 
-    def bring_back_an_old_register() -> None:
+    def restore_an_old_index() -> None:
         if kept:
             name, value = rng.choice(kept)
             collection(backend, "registers").document(name).set(value)
 
-    def lose_a_register() -> None:
+    def delete_an_index() -> None:
         if kept:
             collection(backend, "registers").document(rng.choice(kept)[0]).delete()
 
-    def die_reading() -> None:
-        def die() -> None:
+    def kill_a_reader() -> None:
+        def kill() -> None:
             raise Killed
 
-        line.at(rng.randrange(30), die, is_after=rng.random() < 0.5)
+        interceptor.at(rng.randrange(30), kill, is_after=rng.random() < 0.5)
         try:
-            known(reader)
+            metadata(reader)
         except Killed:
             pass
         finally:
-            line.at(-1, lambda: None)
+            interceptor.at(-1, lambda: None)
 
-    audit_log = [put, put, put, remove, keep_registers, bring_back_an_old_register, lose_a_register, die_reading]
+    events = [put, put, put, remove, keep_indexes, restore_an_old_index, delete_an_index, kill_a_reader]
     steps: list[str] = []
     for _ in range(60):
-        action = rng.choice(audit_log)
+        action = rng.choice(events)
         action()
         steps.append(action.__name__)
         if rng.random() < 0.4:
-            assert known(reader) == facts_of(snapshots), steps
-    assert known(reader) == facts_of(snapshots), steps
+            assert metadata(reader) == facts_of(snapshots), steps
+    assert metadata(reader) == facts_of(snapshots), steps

@@ -1,4 +1,4 @@
-"""What is stored under a claim is held to it by the server, whether this can verify a document or not."""
+"""The server rejects writes of a lost claim, whether it supports verification of a document or not."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from google.cloud.firestore_v1 import types
 from backfill.errors import LeaseLost
 from backfill.storage import Fence, Storage
 from tests.contract.backends import FirestoreBackend
-from tests.contract.test_firestore_failures import Fault, Refusal, Trouble
+from tests.contract.test_firestore_failures import Fault, FaultInjector, RpcFailure
 from tests.contract.test_job_storage import created
 from tests.factories import NOW, ResultFactory, SnapshotFactory
 
 pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)
 
 
-def verifies(write: types.Write) -> bool:
+def is_verification(write: types.Write) -> bool:
     return not write.update.name and not write.delete
 
 
 @dataclass
 class Commits(grpc.UnaryUnaryClientInterceptor):
-    """Keeps what is committed, and does with verifications what a server of some kind would."""
+    """Records what is committed, and handles verifications like a server of the given kind."""
 
     kind: str
     sent: list[types.Write] = field(default_factory=list)
 
-    def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+    def intercept_unary_unary(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         if not details.method.endswith("/Commit"):
-            return go_on(details, request)
+            return continuation(details, request)
         self.sent += request.writes
-        if any(map(verifies, request.writes)):
+        if any(map(is_verification, request.writes)):
             if self.kind == "refuses":
-                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT)
+                raise RpcFailure(grpc.StatusCode.INVALID_ARGUMENT)
             if self.kind == "overlooks":
-                request.writes = [write for write in request.writes if not verifies(write)]
+                request.writes = [write for write in request.writes if not is_verification(write)]
             if self.kind == "takes any version":
-                for write in filter(verifies, request.writes):
+                for write in filter(is_verification, request.writes):
                     write.current_document = types.Precondition(exists=True)
-        return go_on(details, request)
+        return continuation(details, request)
 
 
-Open = Callable[[str], tuple[Trouble, Commits, Storage]]
+OpenStorage = Callable[[str], tuple[FaultInjector, Commits, Storage]]
 
 
 @pytest.fixture
-def opened(storage: Storage, backend: FirestoreBackend) -> Open:
-    """A storage before one of the SERVERS, over an empty store."""
+def opened(storage: Storage, backend: FirestoreBackend) -> OpenStorage:
+    """Return a function that opens an empty storage on one of the SERVERS."""
 
-    def opened(kind: str) -> tuple[Trouble, Commits, Storage]:
-        trouble, commits = Trouble(), Commits(kind)
-        return trouble, commits, backend.through(trouble, commits)
+    def opened(kind: str) -> tuple[FaultInjector, Commits, Storage]:
+        injector, commits = FaultInjector(), Commits(kind)
+        return injector, commits, backend.through(injector, commits)
 
     return opened
 
@@ -70,7 +70,7 @@ def claimed(storage: Storage) -> Fence:
 
 
 SERVERS = {"verifies": 1, "refuses": 2, "overlooks": 2, "takes any version": 2}
-"""What a document that is stored under a claim is charged as, in writes."""
+"""How many writes are charged for a document that is stored under a claim."""
 
 WRITES: dict[str, Callable[[Storage, Fence], object]] = {
     "snapshot": lambda storage, fence: storage.snapshots.put(SnapshotFactory.build(), fence=fence),
@@ -80,30 +80,30 @@ WRITES: dict[str, Callable[[Storage, Fence], object]] = {
 
 @pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize(("server", "charged"), SERVERS.items())
-def test_what_is_stored_under_a_claim_is_one_write_where_the_server_verifies(
-    opened: Open, server: str, charged: int, kind: str
+def test_a_document_stored_under_a_claim_is_charged_once_if_the_server_verifies(
+    opened: OpenStorage, server: str, charged: int, kind: str
 ) -> None:
     _, commits, storage = opened(server)
     fence = claimed(storage)
     WRITES[kind](storage, fence)
     commits.sent.clear()
-    WRITES[kind](storage, fence)  # a snapshot of the same content supersedes nothing, and is not written
-    assert [*map(verifies, commits.sent)].count(False) == (0 if kind == "snapshot" else charged)
+    WRITES[kind](storage, fence)  # a snapshot with the same content is not written again
+    assert [*map(is_verification, commits.sent)].count(False) == (0 if kind == "snapshot" else charged)
     commits.sent.clear()
     storage.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)
-    assert [*map(verifies, commits.sent)].count(False) == charged
-    assert [*map(verifies, commits.sent)].count(True) == (charged == 1)
+    assert [*map(is_verification, commits.sent)].count(False) == charged
+    assert [*map(is_verification, commits.sent)].count(True) == (charged == 1)
 
 
 @pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_is_refused(
-    opened: Open, storage: Storage, server: str, kind: str
+def test_a_writer_that_freezes_before_its_commit_does_not_block_a_takeover_and_is_refused(
+    opened: OpenStorage, storage: Storage, server: str, kind: str
 ) -> None:
-    """R1.3: Firestore would keep the locks of a transaction for a minute, four times as long as a lease."""
-    trouble, commits, freezing = opened(server)
+    """R1.3: Firestore keeps the locks of a transaction for a minute, which is four times as long as a lease."""
+    injector, commits, freezing = opened(server)
     fence = claimed(storage)
-    freezing.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)  # the server is known from here on
+    freezing.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)  # detects whether the server verifies
     arrived, thawed = threading.Event(), threading.Event()
 
     def freeze(name: str) -> Fault | None:
@@ -112,13 +112,13 @@ def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_i
             thawed.wait(30)
         return None
 
-    trouble.choose = freeze
+    injector.choose = freeze
     with ThreadPoolExecutor(1) as frozen:
         written = frozen.submit(WRITES[kind], freezing, fence)
         try:
             assert arrived.wait(10)
             began = time.monotonic()
-            taken = storage.jobs.update(
+            successor = storage.jobs.update(
                 fence.job_id, lambda held: held.claimed("the next", NOW + timedelta(minutes=1))
             ).after
             assert time.monotonic() - began < 1
@@ -126,19 +126,19 @@ def test_a_writer_that_freezes_before_its_commit_keeps_nobody_from_its_job_and_i
             thawed.set()
         with pytest.raises(LeaseLost):
             written.result(30)
-    assert taken.token == fence.token + 1
+    assert successor.token == fence.token + 1
     snapshot, result = SnapshotFactory.build(), ResultFactory.build()
     assert storage.snapshots.get(snapshot.date, snapshot.district) is None
     assert storage.results.get(result.date, result.district) is None
     assert commits.sent
 
 
-def test_a_server_in_trouble_is_asked_again_whether_it_verifies(opened: Open) -> None:
-    trouble, commits, storage = opened("verifies")
+def test_the_check_whether_a_server_verifies_is_repeated_after_a_failure(opened: OpenStorage) -> None:
+    injector, commits, storage = opened("verifies")
     fence = claimed(storage)
-    trouble.first(2, Fault(grpc.StatusCode.UNAVAILABLE), "Commit")
+    injector.fail_first(2, Fault(grpc.StatusCode.UNAVAILABLE), "Commit")
     assert storage.snapshots.put(SnapshotFactory.build(), fence=fence)
-    assert trouble.met == {"Commit": 2}
+    assert injector.injected == {"Commit": 2}
     commits.sent.clear()
     assert storage.snapshots.put(SnapshotFactory.build(district="02"), fence=fence)
-    assert len([write for write in commits.sent if not verifies(write)]) == 1
+    assert len([write for write in commits.sent if not is_verification(write)]) == 1

@@ -1,4 +1,4 @@
-"""What every job storage promises. `storage` comes once of each adapter, so this is one suite for all (R1.1, R1.5)."""
+"""The contract of every job storage. The fixture `storage` is parametrized by adapter (R1.1, R1.5)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from threading import Barrier, BrokenBarrierError
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from backfill.domain import (
     Lease,
     LimiterReport,
     LimiterState,
+    Note,
     Outcome,
     OutcomeFilter,
     OutcomeKind,
@@ -71,9 +73,9 @@ from tests.factories import (
     named_job,
 )
 
-Waiting = Callable[[], None]
+Wait = Callable[[], None]
 ITEM = WorkItem(DAY, "01")
-FULL_PROGRESS = Progress(
+PROGRESS_WITH_ALL_FIELDS = Progress(
     total_items=6,
     expected_skips=2,
     processed=1,
@@ -106,7 +108,7 @@ FULL_PROGRESS = Progress(
     ),
     minutes=((NOW.replace(second=0, microsecond=0), 4), (NOW.replace(minute=27, second=0, microsecond=0), 0)),
 )
-FULL_JOB = Job(
+JOB_WITH_ALL_FIELDS = Job(
     id=uuid4(),
     job_type=JobType.ANALYTICS_GENERATION,
     status=Status.CANCELLED,
@@ -122,7 +124,7 @@ FULL_JOB = Job(
     ),
     created_at=NOW,
     created_by="operator \u00e9",
-    progress=FULL_PROGRESS,
+    progress=PROGRESS_WITH_ALL_FIELDS,
     progressed_at=NOW + timedelta(microseconds=3),
     lease=Lease(owner="host-1", expires_at=NOW + timedelta(microseconds=4)),
     crash_isolation=CrashIsolation(items=(ITEM.key, "2024-01-31/F"), deaths=2, suspects={ITEM.key: 2}),
@@ -152,73 +154,77 @@ FULL_JOB = Job(
     error="All 6 items failed.",
     segments=2,
     idempotency=IdempotencyKey(key="k" * 64, fingerprint="f" * 32),
+    notes=(
+        Note(at=NOW, operator="operator \u00e9", text="The close of May \u2014 \u00c9t\u00e9 \U0001f642"),
+        Note(at=NOW + timedelta(microseconds=10), operator="other", text='100 % \\ _done_ "quoted"'),
+    ),
     revision=12,
 )
 
 
-def no_room(active: Job) -> None:
-    """For `displace`: the active job stays."""
+def keep_active(active: Job) -> None:
+    """Keep the active job, as the argument `displace`."""
 
 
 def created(storage: Storage, job: Job | None = None, plan: Plan | None = None) -> Job:
-    return storage.jobs.create(job or JobFactory.build(), plan or PlanFactory.build(), displace=no_room).job
+    return storage.jobs.create(job or JobFactory.build(), plan or PlanFactory.build(), displace=keep_active).job
 
 
-def moved(job: Job, **changes: object) -> Callable[[Job], Job]:
+def changed(job: Job, **changes: object) -> Callable[[Job], Job]:
     return lambda stored: replace(stored, **changes)  # type: ignore[arg-type]
 
 
 # Create and read
 
 
-def test_a_job_comes_back_with_every_field_as_it_was_to_the_microsecond(storage: Storage) -> None:
+def test_a_job_is_stored_with_every_field_to_the_microsecond(storage: Storage) -> None:
     """R1.1, R1.2, R1.5"""
-    left_out = [f.name for f in fields(Job) if getattr(FULL_JOB, f.name) == f.default]
-    assert not left_out, "the job of this test must have a value of its own in every field"
-    assert created(storage, FULL_JOB) == FULL_JOB
-    assert storage.jobs.get(FULL_JOB.id) == FULL_JOB
+    with_default = [f.name for f in fields(Job) if f.compare and getattr(JOB_WITH_ALL_FIELDS, f.name) == f.default]
+    assert not with_default, "every field of the job of this test must differ from its default"
+    assert created(storage, JOB_WITH_ALL_FIELDS) == JOB_WITH_ALL_FIELDS
+    assert storage.jobs.get(JOB_WITH_ALL_FIELDS.id) == JOB_WITH_ALL_FIELDS
 
 
 @pytest.mark.parametrize("reason", [None, *WaitReason])
-def test_a_reason_to_wait_comes_back(storage: Storage, reason: WaitReason | None) -> None:
+def test_each_wait_reason_is_stored(storage: Storage, reason: WaitReason | None) -> None:
     progress = Progress(total_items=1, limiter=LimiterReport(waits_for=reason))
     job = created(storage, JobFactory.build(progress=progress))
     assert storage.jobs.get(job.id).progress.limiter.waits_for is reason  # type: ignore[union-attr]
 
 
-def test_a_new_job_with_nothing_in_it_comes_back_equal(storage: Storage) -> None:
+def test_a_new_job_with_default_values_is_stored(storage: Storage) -> None:
     """R1.2: it is stored when `create` returns."""
     job = JobFactory.build(config=JobConfig(start_date=None, end_date=None))
     assert created(storage, job) == job
     assert storage.jobs.get(job.id) == job
 
 
-def test_instants_come_back_in_utc(storage: Storage) -> None:
+def test_times_are_returned_in_utc(storage: Storage) -> None:
     job = created(storage)
     stored = storage.jobs.get(job.id)
     assert stored is not None
     assert stored.created_at.tzinfo is UTC or stored.created_at.utcoffset() == timedelta(0)
 
 
-def test_texts_that_a_database_cannot_hold_do_not_stop_a_job(storage: Storage) -> None:
-    """An error's message may quote what the dashboard sent, a NUL among it."""
+def test_texts_that_a_database_cannot_store_do_not_stop_a_job(storage: Storage) -> None:
+    """An error message may quote a response of the dashboard that contains a NUL character."""
     job = created(storage)
     progress = replace(
-        FULL_PROGRESS,
+        PROGRESS_WITH_ALL_FIELDS,
         districts={"01": DistrictProgress(total=1, last_error="came as \x00\x00")},
-        errors=(replace(FULL_PROGRESS.errors[0], message="begins with `\x00PNG`"),),
+        errors=(replace(PROGRESS_WITH_ALL_FIELDS.errors[0], message="begins with `\x00PNG`"),),
     )
-    stored = storage.jobs.update(job.id, moved(job, progress=progress, error="broke on \x00")).after
+    stored = storage.jobs.update(job.id, changed(job, progress=progress, error="broke on \x00")).after
     for text in (stored.error, stored.progress.errors[0].message, stored.progress.districts["01"].last_error):
         assert text.startswith(("broke on ", "begins with `", "came as "))
 
 
-def test_an_unknown_job_is_none(storage: Storage) -> None:
+def test_the_result_for_an_unknown_job_is_none(storage: Storage) -> None:
     created(storage)
     assert storage.jobs.get(uuid4()) is None
 
 
-def test_a_plan_comes_back_as_it_was(storage: Storage) -> None:
+def test_a_plan_is_stored_unchanged(storage: Storage) -> None:
     plan = replace(PlanFactory.build(), unpublished_dates=4, skipped={"stored": 3}, requests=17)
     job = created(storage, plan=plan)
     stored = storage.jobs.plan(job.id)
@@ -231,12 +237,12 @@ def test_the_plan_of_an_unknown_job_is_refused(storage: Storage) -> None:
         storage.jobs.plan(uuid4())
 
 
-# One at a time
+# One active job
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_a_second_job_is_refused_and_the_active_one_is_named(storage: Storage, status: Status) -> None:
-    """R3.1, R3.3: for every active status, paused among them."""
+def test_a_second_job_is_refused_with_an_error_that_names_the_active_job(storage: Storage, status: Status) -> None:
+    """R3.1, R3.3: for every active status, including paused."""
     progress = ProgressFactory.build(total_items=8, processed=2)
     first = created(storage, JobFactory.build(status=status, progress=progress))
     second = JobFactory.build()
@@ -251,14 +257,14 @@ def test_a_second_job_is_refused_and_the_active_one_is_named(storage: Storage, s
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
-def test_an_ended_job_makes_room_for_the_next(storage: Storage, status: Status) -> None:
+def test_a_job_can_be_created_after_one_that_has_ended(storage: Storage, status: Status) -> None:
     """R3.1"""
     created(storage, JobFactory.build(status=status, ended_at=NOW))
     second = created(storage)
     assert storage.jobs.active() == second
 
 
-def test_a_job_that_ends_makes_room_and_the_next_is_the_active_one(storage: Storage) -> None:
+def test_a_job_that_is_created_after_the_end_of_another_is_the_active_job(storage: Storage) -> None:
     """R3.1, R3.3"""
     first = created(storage)
     assert storage.jobs.active() == first
@@ -268,21 +274,21 @@ def test_a_job_that_ends_makes_room_and_the_next_is_the_active_one(storage: Stor
     assert storage.jobs.active() == second
 
 
-def test_a_stale_job_is_displaced_and_the_new_one_stored_in_one(storage: Storage) -> None:
+def test_a_stale_job_is_displaced_and_the_new_job_is_stored_in_one_transaction(storage: Storage) -> None:
     """R3.4"""
     later = NOW + timedelta(minutes=11)
-    stale = created(storage, JobFactory.build(status=Status.RUNNING, progress=FULL_PROGRESS, token=4))
+    stale = created(storage, JobFactory.build(status=Status.RUNNING, progress=PROGRESS_WITH_ALL_FIELDS, token=4))
     new = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda job: job.displaced(later)).job
     displaced = storage.jobs.get(stale.id)
     assert displaced is not None
     assert (displaced.status, displaced.ended_at, displaced.token) == (Status.FAILED, later, 5)
     assert displaced.revision == stale.revision + 1
     assert "11 minutes" in displaced.error
-    assert displaced.progress.errors == FULL_PROGRESS.errors
+    assert displaced.progress.errors == PROGRESS_WITH_ALL_FIELDS.errors
     assert storage.jobs.active() == new
 
 
-def test_a_job_that_moves_is_not_displaced(storage: Storage) -> None:
+def test_a_job_that_makes_progress_is_not_displaced(storage: Storage) -> None:
     """R3.4"""
     soon = NOW + timedelta(minutes=9)
     moving = created(storage, JobFactory.build(status=Status.RUNNING))
@@ -291,8 +297,8 @@ def test_a_job_that_moves_is_not_displaced(storage: Storage) -> None:
     assert storage.jobs.get(moving.id) == moving
 
 
-def test_where_the_new_job_cannot_be_stored_the_stale_one_stays(storage: Storage) -> None:
-    """R3.4: displaced and created, or neither; here a job of that id is stored already."""
+def test_a_stale_job_is_not_displaced_if_the_new_job_cannot_be_stored(storage: Storage) -> None:
+    """R3.4: both changes are made or neither; here a job with the same id exists already."""
     later = NOW + timedelta(minutes=11)
     ended = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
     stale = created(storage, JobFactory.build(status=Status.RUNNING))
@@ -304,7 +310,7 @@ def test_where_the_new_job_cannot_be_stored_the_stale_one_stays(storage: Storage
     assert storage.jobs.get(ended.id) == ended
 
 
-def test_where_displace_raises_nothing_is_changed(storage: Storage) -> None:
+def test_an_error_of_displace_changes_nothing(storage: Storage) -> None:
     def broken(_: Job) -> Job:
         raise InvalidJobState("No.")
 
@@ -316,7 +322,7 @@ def test_where_displace_raises_nothing_is_changed(storage: Storage) -> None:
     assert storage.jobs.get(new.id) is None
 
 
-def test_threads_that_create_at_once_make_one_job(storage: Storage) -> None:
+def test_concurrent_threads_create_one_job(storage: Storage) -> None:
     """R3.1, R3.3: the storage decides."""
     jobs = [JobFactory.build() for _ in range(6)]
 
@@ -339,33 +345,35 @@ def test_threads_that_create_at_once_make_one_job(storage: Storage) -> None:
 # Update
 
 
-def test_an_update_stores_the_change_counts_it_and_returns_what_is_stored(storage: Storage) -> None:
+def test_an_update_stores_the_change_increases_the_revision_and_returns_the_stored_job(storage: Storage) -> None:
     """R1.1"""
     job = created(storage)
     stored = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
     assert stored.revision == job.revision + 1
     assert stored == replace(job.claimed("host-1", NOW), revision=stored.revision)
     assert storage.jobs.get(job.id) == stored
-    again = storage.jobs.update(job.id, lambda held: held.recorded(held.token, FULL_PROGRESS, 1, NOW, moves=True)).after
+    again = storage.jobs.update(
+        job.id, lambda held: held.recorded(held.token, PROGRESS_WITH_ALL_FIELDS, 1, NOW, is_progress=True)
+    ).after
     assert again.revision == job.revision + 2
-    assert again.progress == FULL_PROGRESS
+    assert again.progress == PROGRESS_WITH_ALL_FIELDS
     assert storage.jobs.get(job.id) == again
 
 
-def test_every_field_can_be_updated_but_those_that_a_job_is_known_by(storage: Storage) -> None:
+def test_every_field_except_id_and_revision_can_be_updated(storage: Storage) -> None:
     job = created(storage)
-    after = storage.jobs.update(job.id, lambda _: replace(FULL_JOB, id=job.id)).after
-    assert after == replace(FULL_JOB, id=job.id, revision=after.revision)
+    after = storage.jobs.update(job.id, lambda _: replace(JOB_WITH_ALL_FIELDS, id=job.id)).after
+    assert after == replace(JOB_WITH_ALL_FIELDS, id=job.id, revision=after.revision)
     assert storage.jobs.get(job.id) == after
 
 
-def test_where_the_change_raises_neither_job_nor_segment_is_written(storage: Storage) -> None:
+def test_an_error_in_the_change_prevents_the_write_of_job_and_segment(storage: Storage) -> None:
     def refused(_: Job) -> Job:
         raise InvalidJobState("No.")
 
     job = created(storage)
     first = Segment(0, (OutcomeFactory.build(),))
-    storage.jobs.update(job.id, moved(job, segments=1), segment=first)
+    storage.jobs.update(job.id, changed(job, segments=1), segment=first)
     before = storage.jobs.get(job.id)
     for number in (0, 1):
         with pytest.raises(InvalidJobState):
@@ -374,14 +382,14 @@ def test_where_the_change_raises_neither_job_nor_segment_is_written(storage: Sto
     assert list(storage.ledger.segments(job.id)) == [first]
 
 
-def test_an_update_of_an_unknown_job_is_refused_and_its_segment_not_kept(storage: Storage) -> None:
+def test_an_update_of_an_unknown_job_is_refused_and_its_segment_is_not_stored(storage: Storage) -> None:
     unknown = uuid4()
     with pytest.raises(JobNotFound, match=str(unknown)):
         storage.jobs.update(unknown, lambda job: job, segment=Segment(0, (OutcomeFactory.build(),)))
     assert list(storage.ledger.segments(unknown)) == []
 
 
-def test_updates_of_many_threads_are_all_kept(storage: Storage) -> None:
+def test_concurrent_updates_of_many_threads_are_all_stored(storage: Storage) -> None:
     job = created(storage)
 
     def add(_: int) -> None:
@@ -398,10 +406,10 @@ def test_updates_of_many_threads_are_all_kept(storage: Storage) -> None:
     assert (after.resume_count, after.revision) == (40, 40)
 
 
-def interleaved(storage: Storage, first: Callable[[Waiting], object], second: Callable[[Waiting], object]) -> None:
-    """Run two writes at once; a change that calls what it is given waits a moment for the other to come as far.
+def interleaved(storage: Storage, first: Callable[[Wait], object], second: Callable[[Wait], object]) -> None:
+    """Run two writes concurrently. A change that calls its argument waits a moment for the other to do the same.
 
-    Where the two can both be inside, what one writes is lost. Where they cannot, the first goes on after the moment.
+    If both changes can run at the same time, one write is lost. If they cannot, the first continues after the moment.
     """
     inside = Barrier(2)
 
@@ -409,7 +417,7 @@ def interleaved(storage: Storage, first: Callable[[Waiting], object], second: Ca
         with suppress(BrokenBarrierError):
             inside.wait(0.3)
 
-    def run(write: Callable[[Waiting], object]) -> None:
+    def run(write: Callable[[Wait], object]) -> None:
         try:
             write(wait)
         finally:
@@ -420,10 +428,10 @@ def interleaved(storage: Storage, first: Callable[[Waiting], object], second: Ca
             running.result(20)
 
 
-def test_no_change_is_worked_out_from_what_another_is_about_to_replace(storage: Storage) -> None:
+def test_no_change_is_computed_from_a_job_that_a_concurrent_update_replaces(storage: Storage) -> None:
     """R1.1, R3.3"""
 
-    def resume_once_more(wait: Waiting) -> None:
+    def resume_once_more(wait: Wait) -> None:
         def change(job: Job) -> Job:
             wait()
             return replace(job, resume_count=job.resume_count + 1)
@@ -437,18 +445,18 @@ def test_no_change_is_worked_out_from_what_another_is_about_to_replace(storage: 
     assert (after.resume_count, after.revision) == (2, 2)
 
 
-def test_a_job_is_displaced_as_it_is_and_not_as_it_was(storage: Storage) -> None:
-    """R3.3, R3.4: an update that comes in between is not lost."""
+def test_a_displacement_includes_a_concurrent_update(storage: Storage) -> None:
+    """R3.3, R3.4: the update is not lost."""
 
-    def displace(wait: Waiting) -> None:
+    def displace(wait: Wait) -> None:
         def make_room(active: Job) -> Job:
             wait()  # until the update begins
-            wait()  # until it is done, where it can be
+            wait()  # until it is done, if the storage admits it
             return active.cancel_requested(NOW)
 
         storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=make_room)
 
-    def resume_once_more(wait: Waiting) -> None:
+    def resume_once_more(wait: Wait) -> None:
         def change(job: Job) -> Job:
             return replace(job, resume_count=job.resume_count + 1)
 
@@ -466,7 +474,7 @@ def test_a_job_is_displaced_as_it_is_and_not_as_it_was(storage: Storage) -> None
 # The ledger
 
 
-def test_segments_come_back_whole_and_in_order(storage: Storage) -> None:
+def test_segments_are_read_complete_and_in_order(storage: Storage) -> None:
     """R1.1"""
     job = created(storage)
     outcomes = [
@@ -484,27 +492,27 @@ def test_segments_come_back_whole_and_in_order(storage: Storage) -> None:
     ]
     segments = [Segment(n, (outcome,)) for n, outcome in enumerate(outcomes)] + [Segment(3, tuple(outcomes))]
     for segment in (segments[2], segments[0], segments[3], segments[1]):
-        storage.jobs.update(job.id, moved(job, segments=4), segment=segment)
+        storage.jobs.update(job.id, changed(job, segments=4), segment=segment)
     assert list(storage.ledger.segments(job.id)) == segments
 
 
-def test_a_full_segment_of_refused_reports_keeps_all_their_excerpts(storage: Storage) -> None:
-    """500 texts of 2 KB that do not shrink: a document of Firestore holds 1 MiB."""
-    dice = random.Random(7)
+def test_a_full_segment_of_rejected_reports_keeps_all_their_excerpts(storage: Storage) -> None:
+    """500 texts of 2 KB that cannot be compressed; the limit for a document of Firestore is 1 MiB."""
+    rng = random.Random(7)
     letters = [chr(number) for number in range(33, 127)]
     outcomes = tuple(
-        OutcomeFactory.build(kind=OutcomeKind.FAILED, reason="NOT_CSV", excerpt="".join(dice.choices(letters, k=2048)))
+        OutcomeFactory.build(kind=OutcomeKind.FAILED, reason="NOT_CSV", excerpt="".join(rng.choices(letters, k=2048)))
         for _ in range(500)
     )
     job = created(storage)
     for count in (499, 500):
-        storage.jobs.update(job.id, moved(job, segments=1), segment=Segment(0, outcomes[:count]))
+        storage.jobs.update(job.id, changed(job, segments=1), segment=Segment(0, outcomes[:count]))
     assert list(storage.ledger.segments(job.id)) == [Segment(0, outcomes)]
     (last,) = storage.ledger.outcomes(job.id, OutcomeFilter(), limit=10, offset=499).rows
     assert last.excerpt == outcomes[-1].excerpt
 
 
-def test_more_than_a_screenful_of_segments_keeps_its_order(storage: Storage) -> None:
+def test_many_segments_are_read_in_order(storage: Storage) -> None:
     job = created(storage)
     for number in range(45):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
@@ -512,17 +520,17 @@ def test_more_than_a_screenful_of_segments_keeps_its_order(storage: Storage) -> 
 
 
 def test_a_segment_that_is_written_again_is_replaced(storage: Storage) -> None:
-    """So that a write whose answer was lost may be repeated."""
+    """A write whose answer was lost can be repeated."""
     job = created(storage)
     outcomes = tuple(OutcomeFactory.build_batch(5))
     for count in (1, 3, 3, 5):
-        storage.jobs.update(job.id, moved(job, segments=1), segment=Segment(0, outcomes[:count]))
+        storage.jobs.update(job.id, changed(job, segments=1), segment=Segment(0, outcomes[:count]))
     assert list(storage.ledger.segments(job.id)) == [Segment(0, outcomes)]
     assert storage.ledger.outcomes(job.id, OutcomeFilter(), limit=10, offset=0).total == 5
 
 
 def test_segments_are_read_one_at_a_time(storage: Storage, backend: Backend) -> None:
-    """What is unreadable far behind does not matter until it is reached."""
+    """A later segment that is unreadable has no effect before it is read."""
     job = created(storage)
     for number in range(3):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
@@ -533,20 +541,20 @@ def test_segments_are_read_one_at_a_time(storage: Storage, backend: Backend) -> 
         next(reading)
 
 
-def test_segments_may_be_left_half_read(storage: Storage) -> None:
+def test_a_partly_read_iterator_of_segments_does_not_block_a_write(storage: Storage) -> None:
     job = created(storage)
     for number in range(30):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
     reading = storage.ledger.segments(job.id)
     next(reading)
     del reading
-    assert storage.jobs.update(job.id, moved(job, segments=30)).after.segments == 30
+    assert storage.jobs.update(job.id, changed(job, segments=30)).after.segments == 30
 
 
-def test_a_job_can_be_written_while_its_segments_are_read_whoever_else_writes(storage: Storage) -> None:
-    """R10.1: who goes on with a job renews its lease while the ledger is read."""
+def test_a_job_can_be_written_while_its_segments_are_read_and_others_write(storage: Storage) -> None:
+    """R10.1: a runner that resumes a job renews its lease while it reads the ledger."""
 
-    def another_writes() -> None:
+    def write_from_another_thread() -> None:
         storage.control.report_worker(NOW)
         storage.control.disconnect()
 
@@ -557,16 +565,24 @@ def test_a_job_can_be_written_while_its_segments_are_read_whoever_else_writes(st
         read.append(segment.number)
         if segment.number in {5, 25}:
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(another_writes).result()
-            assert storage.jobs.update(job.id, moved(job, segments=segment.number)).after.segments == segment.number
+                pool.submit(write_from_another_thread).result()
+            assert storage.jobs.update(job.id, changed(job, segments=segment.number)).after.segments == segment.number
     assert read == list(range(30))
+
+
+PAGES = [(1, 0), (50, 0), (6, 4), (3, 5), (6, 11), (6, 22), (1, 24), (3, 25), (3, 40)]
 
 
 def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
     """R1.1: with and without filters, for many limits and offsets."""
     kinds = list(OutcomeKind)
     outcomes = [
-        OutcomeFactory.build(item=WorkItem(DAY, ("01", "02", "F")[n % 3]), kind=kinds[n * n % 7 % 3]) for n in range(25)
+        OutcomeFactory.build(
+            item=WorkItem(DAY, ("01", "02", "F")[n % 3]),
+            kind=kinds[n * n % 7 % 3],
+            reason=("TIMEOUT", "NO_ROWS", "SERVER_ERROR")[n % 3],
+        )
+        for n in range(25)
     ]
     job = created(storage)
     start = 0
@@ -575,26 +591,31 @@ def test_a_page_of_outcomes_is_a_slice_of_the_ledger(storage: Storage) -> None:
         storage.jobs.update(job.id, lambda job: job, segment=segment)
         start += size
     assert start == len(outcomes)
-    filters = [OutcomeFilter(district=d, kind=k) for d in (None, "01", "F", "99") for k in (None, *kinds)]
+    filters = [
+        OutcomeFilter(district=d, kind=k, codes=frozenset(c))
+        for d in (None, "01", "F", "99")
+        for k in (None, *kinds)
+        for c in ((), ("TIMEOUT",), ("TIMEOUT", "NO_ROWS"))
+    ]
     for wanted in filters:
         matching = [outcome for outcome in outcomes if wanted.matches(outcome)]
-        for offset in (0, 1, 4, 5, 6, 11, 24, 25, 40):
-            for limit in (1, 3, 6, 50):
-                page = storage.ledger.outcomes(job.id, wanted, limit=limit, offset=offset)
-                assert (list(page.rows), page.total) == (matching[offset : offset + limit], len(matching)), (
-                    wanted,
-                    limit,
-                    offset,
-                )
+        for (limit, offset), newest_first in product(PAGES, (False, True)):
+            page = storage.ledger.outcomes(job.id, wanted, limit=limit, offset=offset, newest_first=newest_first)
+            expected = (matching[::-1] if newest_first else matching)[offset : offset + limit]
+            assert (list(page.rows), page.total) == (expected, len(matching)), (wanted, limit, offset, newest_first)
 
 
-def test_a_job_that_cannot_be_read_is_failed_shown_and_in_nobodys_way(storage: Storage, backend: Backend) -> None:
+def test_an_unreadable_job_is_shown_as_failed_and_does_not_block_a_new_job(storage: Storage, backend: Backend) -> None:
     job = created(storage)
     backend.damage_job(job.id)
     assert storage.jobs.active() is None
-    shown = storage.jobs.get(job.id)
-    assert shown is not None
-    assert (shown.status, str(job.id) in shown.error, "cannot be read" in shown.error) == (Status.FAILED, True, True)
+    unreadable = storage.jobs.get(job.id)
+    assert unreadable is not None
+    assert (unreadable.status, str(job.id) in unreadable.error, "cannot be read" in unreadable.error) == (
+        Status.FAILED,
+        True,
+        True,
+    )
     other = created(storage)
     assert {row.id for row in storage.jobs.page(JobFilter(), limit=5, offset=0).rows} == {job.id, other.id}
     active = storage.jobs.active()
@@ -602,7 +623,7 @@ def test_a_job_that_cannot_be_read_is_failed_shown_and_in_nobodys_way(storage: S
     assert active.id == other.id
 
 
-def test_room_is_made_for_a_new_job_where_the_active_one_cannot_be_read(storage: Storage, backend: Backend) -> None:
+def test_a_new_job_can_be_created_if_the_active_job_is_unreadable(storage: Storage, backend: Backend) -> None:
     job = created(storage)
     backend.damage_job(job.id)
     other = created(storage)
@@ -621,7 +642,9 @@ def test_the_ledger_of_another_job_is_not_shown(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("wanted", [OutcomeFilter(), OutcomeFilter(district="01")], ids=["all", "district"])
-def test_a_page_over_an_unreadable_segment_names_it(storage: Storage, backend: Backend, wanted: OutcomeFilter) -> None:
+def test_the_error_for_an_unreadable_segment_on_a_page_names_the_segment(
+    storage: Storage, backend: Backend, wanted: OutcomeFilter
+) -> None:
     job = created(storage)
     storage.jobs.update(job.id, lambda job: job, segment=Segment(7, (OutcomeFactory.build(),)))
     backend.damage_segment(job.id, 7)
@@ -629,7 +652,7 @@ def test_a_page_over_an_unreadable_segment_names_it(storage: Storage, backend: B
         storage.ledger.outcomes(job.id, wanted, limit=5, offset=0)
 
 
-def test_an_unreadable_plan_is_named(storage: Storage, backend: Backend) -> None:
+def test_the_error_for_an_unreadable_plan_names_its_job(storage: Storage, backend: Backend) -> None:
     job = created(storage)
     backend.damage_plan(job.id)
     with pytest.raises(CorruptRecord, match=f"plan of job {job.id}"):
@@ -657,7 +680,7 @@ def ended_jobs(storage: Storage, count: int) -> list[Job]:
     return jobs[::-1]
 
 
-def test_a_list_is_newest_first(storage: Storage) -> None:
+def test_a_list_of_jobs_is_newest_first(storage: Storage) -> None:
     """R1.6"""
     jobs = ended_jobs(storage, 7)
     for limit, offset in ((3, 0), (3, 3), (3, 6), (100, 0), (5, 7)):
@@ -665,7 +688,7 @@ def test_a_list_is_newest_first(storage: Storage) -> None:
         assert (list(page.rows), page.total) == (jobs[offset : offset + limit], 7)
 
 
-def test_a_list_can_be_filtered(storage: Storage) -> None:
+def test_a_list_of_jobs_can_be_filtered(storage: Storage) -> None:
     """R1.6"""
     jobs = ended_jobs(storage, 7)
     middle = jobs[3].created_at
@@ -695,12 +718,13 @@ def test_a_list_can_be_filtered(storage: Storage) -> None:
     ]
     for wanted, matches in filters:
         matching = [job for job in jobs if matches(job)]
+        assert matching == [job for job in jobs if wanted.matches(job)], wanted
         page = storage.jobs.page(wanted, limit=2, offset=0)
         assert (list(page.rows), page.total) == (matching[:2], len(matching)), wanted
         assert list(storage.jobs.page(wanted, limit=2, offset=2).rows) == matching[2:4], wanted
 
 
-def test_jobs_of_the_same_instant_stand_in_the_same_order_on_every_page(storage: Storage) -> None:
+def test_jobs_of_the_same_instant_have_the_same_order_on_every_page(storage: Storage) -> None:
     """R1.6"""
     for _ in range(9):
         created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
@@ -710,10 +734,10 @@ def test_jobs_of_the_same_instant_stand_in_the_same_order_on_every_page(storage:
     assert len(set(whole)) == 9
 
 
-def test_a_list_comes_without_districts_and_errors(storage: Storage) -> None:
-    created(storage, FULL_JOB)
+def test_a_list_of_jobs_omits_districts_and_errors(storage: Storage) -> None:
+    created(storage, JOB_WITH_ALL_FIELDS)
     listed = storage.jobs.page(JobFilter(), limit=1, offset=0).rows[0]
-    assert listed == replace(FULL_JOB, progress=replace(FULL_PROGRESS, districts={}, errors=()))
+    assert listed == replace(JOB_WITH_ALL_FIELDS, progress=replace(PROGRESS_WITH_ALL_FIELDS, districts={}, errors=()))
 
 
 def test_the_newest_job_of_an_idempotency_key_is_found(storage: Storage) -> None:
@@ -725,7 +749,7 @@ def test_the_newest_job_of_an_idempotency_key_is_found(storage: Storage) -> None
                 ended_at=NOW,
                 created_at=NOW + timedelta(hours=hours),
                 idempotency=IdempotencyKey(key=key, fingerprint=f"{key}{hours}"),
-                progress=FULL_PROGRESS,
+                progress=PROGRESS_WITH_ALL_FIELDS,
             ),
         )
 
@@ -743,7 +767,7 @@ def test_the_newest_job_of_an_idempotency_key_is_found(storage: Storage) -> None
 # Retention
 
 
-def test_only_jobs_that_ended_before_the_limit_are_removed_with_plan_and_ledger(storage: Storage) -> None:
+def test_only_jobs_that_ended_before_the_limit_are_deleted_with_plan_and_ledger(storage: Storage) -> None:
     """R1.7"""
 
     def ended(status: Status, at: datetime) -> Job:
@@ -767,14 +791,14 @@ def test_only_jobs_that_ended_before_the_limit_are_removed_with_plan_and_ledger(
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_an_active_job_is_never_removed_however_old(storage: Storage, status: Status) -> None:
+def test_an_active_job_of_any_age_is_not_deleted(storage: Storage, status: Status) -> None:
     """R1.7"""
     job = created(storage, JobFactory.build(status=status, created_at=NOW - timedelta(days=1000)))
     assert storage.jobs.delete_finished(NOW + timedelta(days=1000)) == 0
     assert storage.jobs.get(job.id) == job
 
 
-def test_jobs_take_no_snapshot_with_them(storage: Storage) -> None:
+def test_the_deletion_of_a_job_keeps_its_snapshots(storage: Storage) -> None:
     """R1.7"""
     job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
     snapshot = SnapshotFactory.build(job_id=job.id)
@@ -785,7 +809,7 @@ def test_jobs_take_no_snapshot_with_them(storage: Storage) -> None:
 
 # Rate limits
 
-GENTLE = StoredLimits(
+CHANGED_LIMITS = StoredLimits(
     limits=RateLimits(
         max_requests_per_minute=7, max_concurrent=1, min_delay_ms=1000, max_delay_ms=2000, backoff_multiplier=1.5
     ),
@@ -794,45 +818,45 @@ GENTLE = StoredLimits(
 )
 
 
-def test_rate_limits_are_the_defaults_until_somebody_sets_them(storage: Storage) -> None:
+def test_rate_limits_are_the_defaults_until_they_are_set(storage: Storage) -> None:
     """R12.5"""
     assert storage.control.rate_limits() == StoredLimits()
-    assert storage.control.update_rate_limits(lambda _: GENTLE).after == GENTLE
-    assert storage.control.rate_limits() == GENTLE
+    assert storage.control.update_rate_limits(lambda _: CHANGED_LIMITS).after == CHANGED_LIMITS
+    assert storage.control.rate_limits() == CHANGED_LIMITS
     assert (
         storage.control.update_rate_limits(lambda limits: replace(limits, updated_by="another")).after.limits
-        == GENTLE.limits
+        == CHANGED_LIMITS.limits
     )
-    assert storage.control.rate_limits() == replace(GENTLE, updated_by="another")
+    assert storage.control.rate_limits() == replace(CHANGED_LIMITS, updated_by="another")
 
 
-def test_rate_limits_are_stored_apart_from_jobs(storage: Storage) -> None:
-    """R12.5: a job carries its copy, and takes nothing with it when it goes."""
+def test_rate_limits_are_stored_independently_of_jobs(storage: Storage) -> None:
+    """R12.5: a job has its own copy, and its deletion does not change the stored limits."""
     job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
-    storage.control.update_rate_limits(lambda _: GENTLE)
+    storage.control.update_rate_limits(lambda _: CHANGED_LIMITS)
     assert storage.jobs.get(job.id) == job
     storage.jobs.delete_finished(NOW + timedelta(days=1))
-    assert storage.control.rate_limits() == GENTLE
+    assert storage.control.rate_limits() == CHANGED_LIMITS
 
 
-def test_where_a_change_of_rate_limits_raises_they_stay(storage: Storage) -> None:
+def test_an_error_in_a_change_of_rate_limits_leaves_them_unchanged(storage: Storage) -> None:
     """R12.5"""
 
     def refused(limits: StoredLimits) -> StoredLimits:
         return replace(limits, limits=limits.limits.changed({"max_concurrent": 0}))
 
-    for before in (StoredLimits(), GENTLE):
+    for before in (StoredLimits(), CHANGED_LIMITS):
         if before != StoredLimits():
-            storage.control.update_rate_limits(lambda _: GENTLE)
+            storage.control.update_rate_limits(lambda _: CHANGED_LIMITS)
         with pytest.raises(Exception, match="maxConcurrent"):
             storage.control.update_rate_limits(refused)
         assert storage.control.rate_limits() == before
 
 
-def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
-    """R12.5: also the very first ones."""
+def test_concurrent_changes_of_rate_limits_are_all_stored(storage: Storage) -> None:
+    """R12.5: including the first changes."""
 
-    def raise_delay(wait: Waiting) -> None:
+    def raise_delay(wait: Wait) -> None:
         def change(stored: StoredLimits) -> StoredLimits:
             wait()
             return replace(stored, limits=replace(stored.limits, max_delay_ms=stored.limits.max_delay_ms + 1))
@@ -844,7 +868,7 @@ def test_changes_of_rate_limits_at_once_are_all_kept(storage: Storage) -> None:
         assert storage.control.rate_limits().limits.max_delay_ms == RateLimits().max_delay_ms + 2 * rounds
 
 
-# Trouble
+# Failures
 
 CALLS: dict[str, Callable[[Storage], object]] = {
     "jobs.create": created,
@@ -875,6 +899,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "snapshots.editions": lambda storage: list(storage.snapshots.editions(DAY, DAY)),
     "calendars.months": lambda storage: storage.calendars.months(DAY, DAY),
     "calendars.save": lambda storage: storage.calendars.save(CalendarMonthFactory.build()),
+    "calendars.update_claim": lambda storage: storage.calendars.update_claim(lambda claim: claim),
     "snapshots.metadata": lambda storage: list(storage.snapshots.metadata(DAY, DAY)),
     "snapshots.days": lambda storage: list(storage.snapshots.days(DAY, DAY)),
     "snapshots.span": lambda storage: storage.snapshots.span(),
@@ -898,7 +923,7 @@ PORTS = (
 """In the order of the fields of Storage."""
 
 
-def test_every_call_of_every_port_is_tried_out_of_reach() -> None:
+def test_every_method_of_every_port_is_tested_on_an_unavailable_store() -> None:
     ports = {
         f"{field.name}.{name}"
         for field, port in zip(fields(Storage), PORTS, strict=True)
@@ -912,26 +937,26 @@ def test_no_port_has_more_than_nine_methods() -> None:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
-def test_a_store_out_of_reach_is_one_error_and_works_again_afterwards(
+def test_an_unavailable_store_raises_one_error_and_works_again_afterwards(
     storage: Storage,
     backend: Backend,
     call: Callable[[Storage], object],
 ) -> None:
-    """R1.1: every driver error leaves as StorageUnavailable, chained, and no broken connection is used twice."""
+    """R1.1: every driver error is translated to StorageUnavailable, and no broken connection is used again."""
     storage.control.ping()
-    with backend.out_of_reach():
+    with backend.unavailable():
         for _ in range(2):
-            with pytest.raises(StorageUnavailable) as trouble:
+            with pytest.raises(StorageUnavailable) as error:
                 call(storage)
-            assert trouble.value.__cause__ is not None
-            assert trouble.value.is_retryable
+            assert error.value.__cause__ is not None
+            assert error.value.is_retryable
     storage.control.ping()
     assert storage.jobs.active() is None
     job = created(storage)
     assert storage.jobs.active() == job
 
 
-def test_a_thread_may_disconnect_and_go_on(storage: Storage) -> None:
+def test_a_thread_can_disconnect_and_continue(storage: Storage) -> None:
     job = created(storage)
     storage.control.disconnect()
     assert storage.jobs.get(job.id) == job
@@ -939,6 +964,6 @@ def test_a_thread_may_disconnect_and_go_on(storage: Storage) -> None:
     storage.control.disconnect()
 
 
-def test_a_ping_of_a_store_that_answers_says_nothing_and_changes_nothing(storage: Storage) -> None:
+def test_a_ping_of_an_available_store_changes_nothing(storage: Storage) -> None:
     storage.control.ping()
     assert storage.control.rate_limits() == StoredLimits()

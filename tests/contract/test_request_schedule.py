@@ -1,4 +1,4 @@
-"""The timeline that all processes share: whoever starts requests has reserved the time for it."""
+"""The request schedule that all processes share. A process reserves time before it starts requests."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def claimed(storage: Storage) -> Job:
     return storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
 
 
-def now_stored(storage: Storage) -> RequestSchedule:
+def stored_schedule(storage: Storage) -> RequestSchedule:
     return storage.control.update_schedule(lambda schedule: schedule)
 
 
-def test_a_new_timeline_is_free(storage: Storage) -> None:
-    assert now_stored(storage) == RequestSchedule()
+def test_a_new_schedule_is_free(storage: Storage) -> None:
+    assert stored_schedule(storage) == RequestSchedule()
     assert reserve(storage) == Reservation(starts_at=NOW, ends_at=NOW + SECOND)
 
 
-def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) -> None:
+def test_a_schedule_is_stored_unchanged_to_the_microsecond(storage: Storage) -> None:
     """R1.1"""
     schedule = RequestSchedule(
         reserved_until=NOW,
@@ -53,13 +53,13 @@ def test_a_timeline_comes_back_as_it_was_to_the_microsecond(storage: Storage) ->
         hold_reason="Retry \u00e9",
     )
     assert storage.control.update_schedule(lambda _: schedule) == schedule
-    assert now_stored(storage) == schedule
+    assert stored_schedule(storage) == schedule
     assert storage.control.update_schedule(lambda _: RequestSchedule()) == RequestSchedule()
-    assert now_stored(storage) == RequestSchedule()
+    assert stored_schedule(storage) == RequestSchedule()
 
 
-def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> None:
-    """R1.1: of four threads, from the very first reservation on."""
+def test_concurrent_reservations_do_not_overlap(storage: Storage) -> None:
+    """R1.1: with four threads, from the first reservation on."""
 
     def reserve_some(thread: int) -> list[Reservation]:
         try:
@@ -74,34 +74,34 @@ def test_turns_that_are_reserved_at_once_do_not_overlap(storage: Storage) -> Non
         )
     assert reservations[0].starts_at == NOW
     assert all(reservation.starts_at == before.ends_at for before, reservation in pairwise(reservations))
-    assert now_stored(storage).reserved_until == reservations[-1].ends_at == NOW + 15 * timedelta(milliseconds=46)
+    assert stored_schedule(storage).reserved_until == reservations[-1].ends_at == NOW + 15 * timedelta(milliseconds=46)
 
 
-def test_a_turn_is_reserved_while_the_claim_holds(storage: Storage) -> None:
+def test_a_valid_claim_can_reserve(storage: Storage) -> None:
     job = claimed(storage)
     assert reserve(storage, fence=Fence(job.id, job.token)).starts_at == NOW
 
 
-def test_whoever_has_lost_the_job_reserves_nothing(storage: Storage) -> None:
-    """R3.3: after a takeover, a clean stop, the end of the job, or where there is no such job."""
+def test_a_lost_claim_cannot_reserve(storage: Storage) -> None:
+    """R3.3: after a takeover, a clean stop or the end of the job, and if there is no such job."""
     job = claimed(storage)
     old = Fence(job.id, job.token)
     later = NOW + timedelta(minutes=1)
-    taken = storage.jobs.update(job.id, lambda job: job.claimed("host-2", later)).after
-    for fence in (old, Fence(job.id, taken.token + 1), Fence(uuid4(), taken.token)):
+    successor = storage.jobs.update(job.id, lambda job: job.claimed("host-2", later)).after
+    for fence in (old, Fence(job.id, successor.token + 1), Fence(uuid4(), successor.token)):
         with pytest.raises(LeaseLost, match=str(fence.job_id)):
             reserve(storage, fence=fence)
-    assert reserve(storage, fence=Fence(job.id, taken.token)).starts_at == NOW
-    storage.jobs.update(job.id, lambda job: job.released(taken.token, later))
+    assert reserve(storage, fence=Fence(job.id, successor.token)).starts_at == NOW
+    storage.jobs.update(job.id, lambda job: job.released(successor.token, later))
     with pytest.raises(LeaseLost):
-        reserve(storage, fence=Fence(job.id, taken.token))
+        reserve(storage, fence=Fence(job.id, successor.token))
     storage.jobs.update(job.id, lambda job: job.cancel_requested(later))
     with pytest.raises(LeaseLost):
-        reserve(storage, fence=Fence(job.id, taken.token))
-    assert now_stored(storage).reserved_until == NOW + SECOND
+        reserve(storage, fence=Fence(job.id, successor.token))
+    assert stored_schedule(storage).reserved_until == NOW + SECOND
 
 
-def test_a_displaced_job_reserves_nothing(storage: Storage) -> None:
+def test_a_displaced_job_cannot_reserve(storage: Storage) -> None:
     """R3.4"""
     job = claimed(storage)
     later = NOW + timedelta(minutes=11)
@@ -111,42 +111,42 @@ def test_a_displaced_job_reserves_nothing(storage: Storage) -> None:
     assert stored.status is Status.FAILED
     with pytest.raises(LeaseLost):
         reserve(storage, fence=Fence(job.id, job.token))
-    assert now_stored(storage) == RequestSchedule()
+    assert stored_schedule(storage) == RequestSchedule()
 
 
-def test_a_hold_is_seen_by_who_reserves_next(storage: Storage) -> None:
+def test_a_pause_delays_the_next_reservation(storage: Storage) -> None:
     until = NOW + timedelta(minutes=3)
     storage.control.update_schedule(lambda schedule: schedule.held(until, "It asked to wait.", NOW))
     storage.control.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "A shorter one.", NOW))
-    assert now_stored(storage) == RequestSchedule(held_until=until, held_at=NOW, hold_reason="It asked to wait.")
+    assert stored_schedule(storage) == RequestSchedule(held_until=until, held_at=NOW, hold_reason="It asked to wait.")
     assert reserve(storage) == Reservation(starts_at=until, ends_at=until + SECOND)
 
 
-def test_a_reason_that_quotes_a_nul_is_stored(storage: Storage) -> None:
+def test_a_reason_with_a_nul_character_is_stored(storage: Storage) -> None:
     storage.control.update_schedule(lambda schedule: schedule.held(NOW + SECOND, "It said \x00.", NOW))
-    assert now_stored(storage).hold_reason.startswith("It said ")
+    assert stored_schedule(storage).hold_reason.startswith("It said ")
 
 
-def test_what_is_left_of_a_turn_can_be_given_back(storage: Storage) -> None:
+def test_the_unused_part_of_a_reservation_can_be_returned(storage: Storage) -> None:
     reservation = reserve(storage, 10 * SECOND)
-    free = NOW + 2 * SECOND
-    storage.control.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, free))
-    assert reserve(storage).starts_at == free
+    unused_from = NOW + 2 * SECOND
+    storage.control.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, unused_from))
+    assert reserve(storage).starts_at == unused_from
 
 
-def test_a_turn_behind_which_another_stands_stays_reserved(storage: Storage) -> None:
+def test_a_reservation_that_is_followed_by_another_stays_reserved(storage: Storage) -> None:
     reservation = reserve(storage, 10 * SECOND)
-    behind = reserve(storage)
+    following = reserve(storage)
     storage.control.update_schedule(lambda schedule: schedule.given_back(reservation.ends_at, NOW + SECOND))
-    assert now_stored(storage).reserved_until == behind.ends_at
+    assert stored_schedule(storage).reserved_until == following.ends_at
 
 
-def test_where_the_change_raises_the_timeline_stays(storage: Storage) -> None:
+def test_an_error_in_the_change_leaves_the_schedule_unchanged(storage: Storage) -> None:
     def refused(schedule: RequestSchedule) -> RequestSchedule:
         raise LeaseLost("No.")
 
     reserve(storage)
-    before = now_stored(storage)
+    before = stored_schedule(storage)
     with pytest.raises(LeaseLost, match=r"No\."):
         storage.control.update_schedule(refused)
-    assert now_stored(storage) == before == replace(RequestSchedule(), reserved_until=NOW + SECOND)
+    assert stored_schedule(storage) == before == replace(RequestSchedule(), reserved_until=NOW + SECOND)

@@ -1,4 +1,4 @@
-"""What is known of years of snapshots and results, whatever an adapter keeps to know it sooner (R1.1)."""
+"""The metadata of years of snapshots and results, with any index that an adapter keeps for it (R1.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
 
-from backfill.domain import SUMMARY, Result, ResultFacts, Snapshot, SnapshotFacts
+from backfill.domain import SUMMARY, Result, ResultMetadata, Snapshot, SnapshotMetadata
 from backfill.storage import Storage
 from tests.factories import NOW, ResultFactory, SnapshotFactory, reports_for
 
@@ -14,8 +14,8 @@ EVERYTHING = date.min, date.max
 DAYS = [date(2022, 11, 30), date(2023, 1, 31), date(2023, 2, 1), date(2023, 2, 28), date(2024, 7, 5)]
 DISTRICTS = ("01", "F", SUMMARY)
 
-Stored = dict[tuple[date, str], Snapshot]
-ComputeOutput = dict[tuple[date, str], Result]
+Snapshots = dict[tuple[date, str], Snapshot]
+Results = dict[tuple[date, str], Result]
 
 
 def snapshot_of(day: date, district: str, mark: str = "", **fields: object) -> Snapshot:
@@ -24,7 +24,7 @@ def snapshot_of(day: date, district: str, mark: str = "", **fields: object) -> S
     )
 
 
-def stored_everywhere(storage: Storage) -> tuple[Stored, ComputeOutput]:
+def fill_all(storage: Storage) -> tuple[Snapshots, Results]:
     snapshots = {(day, district): snapshot_of(day, district) for day in DAYS for district in DISTRICTS}
     results = {
         key: ResultFactory.build(date=key[0], district=key[1], source_hash=snapshot.content_hash)
@@ -36,30 +36,30 @@ def stored_everywhere(storage: Storage) -> tuple[Stored, ComputeOutput]:
     return snapshots, results
 
 
-def facts_of(snapshots: Stored, first: date = date.min, last: date = date.max) -> list[SnapshotFacts]:
+def facts_of(snapshots: Snapshots, first: date = date.min, last: date = date.max) -> list[SnapshotMetadata]:
     return [
-        SnapshotFacts(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
+        SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
         for (day, _), s in sorted(snapshots.items())
         if first <= day <= last
     ]
 
 
-def assert_known(storage: Storage, snapshots: Stored, results: ComputeOutput) -> None:
-    """Each list that there is says what was stored, over everything and over a part of it, once and again."""
+def assert_metadata(storage: Storage, snapshots: Snapshots, results: Results) -> None:
+    """Assert that each list contains what was stored, for all dates and for parts of them, at repeated reads."""
     parts = [EVERYTHING, (DAYS[1], DAYS[3]), (DAYS[2], DAYS[-1] - timedelta(days=1)), (DAYS[0], DAYS[0])]
     for first, last in [*parts, *parts]:
         assert list(storage.snapshots.metadata(first, last)) == facts_of(snapshots, first, last)
         assert list(storage.results.metadata(first, last)) == [
-            ResultFacts(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
+            ResultMetadata(r.date, r.district, r.input_digest, r.source_hash, r.schema_version, r.job_id)
             for (day, _), r in sorted(results.items())
             if first <= day <= last
         ]
-        told = {
+        editions = {
             (edition.date, district, edition.as_of, edition.is_final, edition.job_id)
             for edition in storage.snapshots.editions(first, last)
             for district in edition.districts
         }
-        assert told == {
+        assert editions == {
             (s.date, s.district, s.as_of, s.is_final, s.job_id) for s in snapshots.values() if first <= s.date <= last
         }
         days = {day.date: day for day in storage.snapshots.days(first, last)}
@@ -74,29 +74,31 @@ def assert_known(storage: Storage, snapshots: Stored, results: ComputeOutput) ->
             }
 
 
-def test_the_facts_of_years_follow_whatever_is_stored_and_stored_anew(storage: Storage) -> None:
-    snapshots, results = stored_everywhere(storage)
-    assert_known(storage, snapshots, results)
+def test_the_metadata_of_years_reflects_each_stored_and_replaced_snapshot(storage: Storage) -> None:
+    snapshots, results = fill_all(storage)
+    assert_metadata(storage, snapshots, results)
 
     def put(snapshot: Snapshot) -> None:
         assert storage.snapshots.put(snapshot)
         snapshots[snapshot.date, snapshot.district] = snapshot
 
     put(snapshot_of(DAYS[1], "F", "other figures", fetched_at=NOW + timedelta(days=1)))
-    assert_known(storage, snapshots, results)
+    assert_metadata(storage, snapshots, results)
     put(snapshot_of(date(2023, 2, 14), "01"))
     put(snapshot_of(date(2021, 1, 1), "99"))
     put(snapshot_of(date(2025, 12, 31), "99"))
-    assert_known(storage, snapshots, results)
+    assert_metadata(storage, snapshots, results)
     kept = snapshots[DAYS[1], "F"]
     assert not storage.snapshots.put(replace(kept, as_of=kept.as_of - timedelta(days=1)))
-    assert_known(storage, snapshots, results)
-    again = ResultFactory.build(date=DAYS[3], district="01", source_hash="of nothing stored", input_digest="d" * 32)
-    alone = [ResultFactory.build(date=day, district="01") for day in (date(2022, 11, 29), date(2023, 1, 15))]
-    storage.results.put([again, *alone])
-    results.update({(result.date, result.district): result for result in [again, *alone]})
-    assert_known(storage, snapshots, results)
+    assert_metadata(storage, snapshots, results)
+    replaced = ResultFactory.build(date=DAYS[3], district="01", source_hash="of nothing stored", input_digest="d" * 32)
+    without_snapshots = [
+        ResultFactory.build(date=day, district="01") for day in (date(2022, 11, 29), date(2023, 1, 15))
+    ]
+    storage.results.put([replaced, *without_snapshots])
+    results.update({(result.date, result.district): result for result in [replaced, *without_snapshots]})
+    assert_metadata(storage, snapshots, results)
 
 
-def test_nothing_is_known_where_nothing_is_stored(storage: Storage) -> None:
-    assert_known(storage, {}, {})
+def test_an_empty_store_has_no_metadata(storage: Storage) -> None:
+    assert_metadata(storage, {}, {})

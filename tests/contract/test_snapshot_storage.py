@@ -1,4 +1,4 @@
-"""What every snapshot storage promises. `storage` comes once of each adapter, so this is one suite for all (R1.1)."""
+"""The contract of every snapshot storage. The fixture `storage` is parametrized by adapter (R1.1)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from tests.factories import (
 LATER = NOW + timedelta(hours=1)
 
 
-def described(snapshot: Snapshot) -> Snapshot:
-    """As it comes in a list: without the bytes."""
+def without_bytes(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot as in a list: without the bytes."""
     return replace(snapshot, reports={name: replace(r, content=b"") for name, r in snapshot.reports.items()})
 
 
@@ -53,15 +53,15 @@ def put_all(storage: Storage, snapshots: Iterable[Snapshot]) -> None:
 
 
 @pytest.mark.parametrize("district", ["01", "F", SUMMARY])
-def test_a_snapshot_comes_back_as_it_was(storage: Storage, district: str) -> None:
+def test_a_snapshot_is_stored_unchanged(storage: Storage, district: str) -> None:
     """R1.1, R1.5"""
     snapshot = SnapshotFactory.build(district=district)
     assert storage.snapshots.put(snapshot)
     assert storage.snapshots.get(DAY, district) == snapshot
 
 
-def test_the_exact_bytes_come_back(storage: Storage) -> None:
-    """R1.1: whatever they are, and each under its own name."""
+def test_the_exact_bytes_of_reports_are_stored(storage: Storage) -> None:
+    """R1.1: any bytes, each report under its own name."""
     contents = {
         ReportName.DIVISIONS: b"",
         ReportName.CLUBS: bytes(range(256)) * 20 + b"\r\n\r\n",
@@ -75,13 +75,13 @@ def test_the_exact_bytes_come_back(storage: Storage) -> None:
     assert stored.content_hash == snapshot.content_hash
 
 
-def test_what_is_not_stored_is_none(storage: Storage) -> None:
+def test_the_result_for_a_missing_snapshot_is_none(storage: Storage) -> None:
     storage.snapshots.put(SnapshotFactory.build())
     assert storage.snapshots.get(DAY, "02") is None
     assert storage.snapshots.get(DAY - timedelta(days=1), "01") is None
 
 
-def test_putting_the_same_snapshot_again_changes_nothing(storage: Storage) -> None:
+def test_storing_the_same_snapshot_again_changes_nothing(storage: Storage) -> None:
     """R1.1: items may run twice after a kill."""
     first = SnapshotFactory.build()
     assert storage.snapshots.put(first)
@@ -90,33 +90,48 @@ def test_putting_the_same_snapshot_again_changes_nothing(storage: Storage) -> No
     assert storage.snapshots.get(DAY, "01") == first
 
 
-def open_month(as_of: date = CLOSE, mark: str = "", **changes: object) -> Snapshot:
+def snapshot_of_open_month(as_of: date = CLOSE, mark: str = "", **changes: object) -> Snapshot:
     return SnapshotFactory.build(is_final=False, as_of=as_of, reports=reports_for("01", mark), **changes)
 
 
 BEFORE, AFTER = CLOSE - timedelta(days=1), CLOSE + timedelta(days=1)
 SUPERSEDING = {
-    "a final close beats an open month": (open_month(AFTER), SnapshotFactory.build()),
-    "a newer as-of wins": (open_month(BEFORE), open_month(CLOSE)),
-    "a newer as-of wins though it was fetched earlier": (open_month(BEFORE, fetched_at=LATER), open_month(CLOSE)),
-    "a newer as-of wins with equal figures": (open_month(BEFORE, "x"), open_month(CLOSE, "x")),
-    "a later fetch of other figures wins under one as-of": (open_month(), open_month(mark="x", fetched_at=LATER)),
+    "a final close beats an open month": (snapshot_of_open_month(AFTER), SnapshotFactory.build()),
+    "a newer as-of wins": (snapshot_of_open_month(BEFORE), snapshot_of_open_month(CLOSE)),
+    "a newer as-of wins though it was fetched earlier": (
+        snapshot_of_open_month(BEFORE, fetched_at=LATER),
+        snapshot_of_open_month(CLOSE),
+    ),
+    "a newer as-of wins with equal figures": (snapshot_of_open_month(BEFORE, "x"), snapshot_of_open_month(CLOSE, "x")),
+    "a later fetch of other figures wins under one as-of": (
+        snapshot_of_open_month(),
+        snapshot_of_open_month(mark="x", fetched_at=LATER),
+    ),
     "a later fetch wins in a final month too": (
         SnapshotFactory.build(),
         SnapshotFactory.build(reports=reports_for("01", "x"), fetched_at=LATER),
     ),
 }
 KEEPING = {
-    "an open month does not beat a final close": (SnapshotFactory.build(), open_month(AFTER, fetched_at=LATER)),
-    "an older as-of changes nothing": (open_month(CLOSE), open_month(BEFORE, "x", fetched_at=LATER)),
-    "an equal one changes nothing": (open_month(), open_month(fetched_at=LATER)),
-    "an earlier fetch of other figures changes nothing": (open_month(fetched_at=LATER), open_month(mark="x")),
-    "a fetch at the same time changes nothing": (open_month(), open_month(mark="x")),
+    "an open month does not beat a final close": (
+        SnapshotFactory.build(),
+        snapshot_of_open_month(AFTER, fetched_at=LATER),
+    ),
+    "an older as-of changes nothing": (
+        snapshot_of_open_month(CLOSE),
+        snapshot_of_open_month(BEFORE, "x", fetched_at=LATER),
+    ),
+    "an equal one changes nothing": (snapshot_of_open_month(), snapshot_of_open_month(fetched_at=LATER)),
+    "an earlier fetch of other figures changes nothing": (
+        snapshot_of_open_month(fetched_at=LATER),
+        snapshot_of_open_month(mark="x"),
+    ),
+    "a fetch at the same time changes nothing": (snapshot_of_open_month(), snapshot_of_open_month(mark="x")),
 }
 
 
 @pytest.mark.parametrize(("stored", "new"), SUPERSEDING.values(), ids=list(SUPERSEDING))
-def test_a_snapshot_that_supersedes_is_stored_whole(storage: Storage, stored: Snapshot, new: Snapshot) -> None:
+def test_a_superseding_snapshot_replaces_the_stored_one(storage: Storage, stored: Snapshot, new: Snapshot) -> None:
     """R1.1"""
     put_all(storage, [stored, new])
     assert storage.snapshots.get(DAY, "01") == new
@@ -131,14 +146,14 @@ def test_a_snapshot_that_does_not_supersede_changes_nothing(storage: Storage, st
     assert storage.snapshots.get(DAY, "01") == stored
 
 
-def test_of_snapshots_put_at_once_the_newest_stays(storage: Storage) -> None:
+def test_the_newest_of_concurrently_stored_snapshots_is_kept(storage: Storage) -> None:
     """R1.1"""
     days = [CLOSE - timedelta(days=n) for n in range(12)]
 
     def put(start: int) -> None:
         try:
             for as_of in days[start::4]:
-                storage.snapshots.put(open_month(as_of, str(as_of)))
+                storage.snapshots.put(snapshot_of_open_month(as_of, str(as_of)))
         finally:
             storage.control.disconnect()
 
@@ -152,34 +167,34 @@ def test_of_snapshots_put_at_once_the_newest_stays(storage: Storage) -> None:
 # The fence
 
 
-def test_a_snapshot_is_stored_under_a_claim_that_holds_and_refused_under_one_that_is_lost(storage: Storage) -> None:
-    """R3.3: who has lost the job writes nothing, neither a new snapshot nor one that would supersede."""
+def test_a_snapshot_is_stored_under_a_valid_claim_and_refused_under_a_lost_claim(storage: Storage) -> None:
+    """R3.3: a former runner stores neither a new snapshot nor a superseding one."""
     job = storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
     with pytest.raises(LeaseLost):
-        storage.snapshots.put(SnapshotFactory.build(), fence=Fence(job.id, job.token))  # nobody has claimed it
+        storage.snapshots.put(SnapshotFactory.build(), fence=Fence(job.id, job.token))  # the job is not claimed
     first = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
-    stored = open_month(BEFORE)
+    stored = snapshot_of_open_month(BEFORE)
     assert storage.snapshots.put(stored, fence=Fence(job.id, first.token))
     second = storage.jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(minutes=1))).after
     for fence in (Fence(job.id, first.token), Fence(uuid4(), second.token)):
-        for snapshot in (open_month(CLOSE), SnapshotFactory.build(district="02")):
+        for snapshot in (snapshot_of_open_month(CLOSE), SnapshotFactory.build(district="02")):
             with pytest.raises(LeaseLost, match=str(fence.job_id)):
                 storage.snapshots.put(snapshot, fence=fence)
     assert storage.snapshots.get(DAY, "01") == stored
     assert storage.snapshots.get(DAY, "02") is None
-    assert storage.snapshots.put(open_month(CLOSE), fence=Fence(job.id, second.token))
+    assert storage.snapshots.put(snapshot_of_open_month(CLOSE), fence=Fence(job.id, second.token))
 
 
 # Lists
 
 
-def test_a_page_is_by_date_and_district_and_without_the_bytes(storage: Storage) -> None:
+def test_a_page_is_ordered_by_date_and_district_and_omits_the_bytes(storage: Storage) -> None:
     days = [DAY - timedelta(days=n) for n in range(3)]
     snapshots = [
         SnapshotFactory.build(date=day, district=district) for day in days for district in ("F", "02", SUMMARY)
     ]
     put_all(storage, snapshots)
-    expected = [described(s) for s in sorted(snapshots, key=lambda s: (s.date, s.district))]
+    expected = [without_bytes(s) for s in sorted(snapshots, key=lambda s: (s.date, s.district))]
 
     def page(limit: int = 100, offset: int = 0, **wanted: object) -> tuple[list[Snapshot], int]:
         found = storage.snapshots.page(SnapshotFilter(**wanted), limit=limit, offset=offset)  # type: ignore[arg-type]
@@ -198,7 +213,7 @@ def test_a_page_is_by_date_and_district_and_without_the_bytes(storage: Storage) 
     assert page(district="99") == ([], 0)
 
 
-def test_keys_are_grouped_by_edition_and_job_and_in_date_order(storage: Storage) -> None:
+def test_editions_are_grouped_by_as_of_date_finality_and_job_in_date_order(storage: Storage) -> None:
     """R1.1"""
     one, two = uuid4(), uuid4()
     days = [DAY - timedelta(days=n) for n in range(4)]
@@ -225,9 +240,9 @@ def test_keys_are_grouped_by_edition_and_job_and_in_date_order(storage: Storage)
             districts=frozenset(districts),
         )
 
-    keys = list(storage.snapshots.editions(days[2], days[0]))
-    assert all(before.date <= after.date for before, after in pairwise(keys))
-    assert set(keys) == {
+    editions = list(storage.snapshots.editions(days[2], days[0]))
+    assert all(before.date <= after.date for before, after in pairwise(editions))
+    assert set(editions) == {
         edition(days[2], two, "01"),
         edition(days[1], two, "01"),
         edition(days[0], one, "01", "F"),
@@ -235,17 +250,19 @@ def test_keys_are_grouped_by_edition_and_job_and_in_date_order(storage: Storage)
         edition(days[0], one, "02", is_final=False),
         edition(days[0], one, "03", as_of=BEFORE),
     }
-    assert len(keys) == 6
+    assert len(editions) == 6
     assert list(storage.snapshots.editions(DAY + timedelta(days=1), DAY + timedelta(days=9))) == []
 
 
-def test_keys_show_the_job_that_stored_what_is_there_now(storage: Storage) -> None:
-    first, second = open_month(BEFORE), open_month(CLOSE)
+def test_an_edition_names_the_job_that_stored_its_current_snapshots(storage: Storage) -> None:
+    first, second = snapshot_of_open_month(BEFORE), snapshot_of_open_month(CLOSE)
     put_all(storage, [first, second])
-    assert [(key.job_id, key.as_of) for key in storage.snapshots.editions(DAY, DAY)] == [(second.job_id, CLOSE)]
+    assert [(edition.job_id, edition.as_of) for edition in storage.snapshots.editions(DAY, DAY)] == [
+        (second.job_id, CLOSE)
+    ]
 
 
-def test_several_snapshots_of_a_date_come_at_once_without_those_that_cannot_be_read(
+def test_several_snapshots_of_a_date_are_read_together_without_unreadable_ones(
     storage: Storage, backend: Backend
 ) -> None:
     snapshots = [SnapshotFactory.build(district=district) for district in ("01", "02", "F")]
@@ -259,18 +276,20 @@ def test_several_snapshots_of_a_date_come_at_once_without_those_that_cannot_be_r
 # Unreadable
 
 
-def test_an_unreadable_snapshot_is_named_and_still_listed(storage: Storage, backend: Backend) -> None:
-    """R1.1: one that is damaged does not hide the others, and the same takes its place when it is fetched again."""
-    damaged, whole = open_month(), SnapshotFactory.build(district="02")
+def test_the_error_for_an_unreadable_snapshot_names_it_and_lists_still_contain_it(
+    storage: Storage, backend: Backend
+) -> None:
+    """R1.1: a damaged snapshot does not hide the others, and the same content replaces it when it is fetched again."""
+    damaged, whole = snapshot_of_open_month(), SnapshotFactory.build(district="02")
     put_all(storage, [damaged, whole])
     backend.damage_snapshot(DAY, "01")
     with pytest.raises(CorruptRecord, match=f"snapshot {DAY}/01"):
         storage.snapshots.get(DAY, "01")
     assert list(storage.snapshots.page(SnapshotFilter(), limit=5, offset=0).rows) == [
-        described(damaged),
-        described(whole),
+        without_bytes(damaged),
+        without_bytes(whole),
     ]
-    assert sum(len(key.districts) for key in storage.snapshots.editions(DAY, DAY)) == 2
+    assert sum(len(edition.districts) for edition in storage.snapshots.editions(DAY, DAY)) == 2
     again = replace(damaged, fetched_at=LATER)
     assert storage.snapshots.put(again)
     assert storage.snapshots.get(DAY, "01") == again
@@ -280,7 +299,7 @@ def test_an_unreadable_snapshot_is_named_and_still_listed(storage: Storage, back
 # The calendar
 
 
-def test_a_calendar_month_comes_back_as_it_was(storage: Storage) -> None:
+def test_a_calendar_month_is_stored_unchanged(storage: Storage) -> None:
     """R1.1"""
     months = [
         CalendarMonthFactory.build(),
@@ -293,7 +312,7 @@ def test_a_calendar_month_comes_back_as_it_was(storage: Storage) -> None:
         assert storage.calendars.months(month.month_end, month.month_end) == [month]
 
 
-def test_a_calendar_is_oldest_first_and_of_the_months_that_end_in_the_range(storage: Storage) -> None:
+def test_a_calendar_contains_the_months_that_end_in_the_range_oldest_first(storage: Storage) -> None:
     ends = month_ends(date(2023, 11, 1), date(2024, 4, 1))
     months = [CalendarMonthFactory.build(month_end=end) for end in ends]
     for month in reversed(months):
@@ -304,7 +323,7 @@ def test_a_calendar_is_oldest_first_and_of_the_months_that_end_in_the_range(stor
     assert storage.calendars.months(date(2000, 1, 1), date(2000, 12, 31)) == []
 
 
-def test_a_calendar_month_that_is_saved_again_is_replaced(storage: Storage) -> None:
+def test_a_calendar_month_that_is_saved_again_replaces_the_stored_one(storage: Storage) -> None:
     month: CalendarMonth = CalendarMonthFactory.build(is_closed=False)
     closed = replace(month, is_closed=True, as_of_days=(*month.as_of_days, AFTER), districts=("01",), fetched_at=LATER)
     storage.calendars.save(month)
@@ -313,7 +332,7 @@ def test_a_calendar_month_that_is_saved_again_is_replaced(storage: Storage) -> N
     assert storage.calendars.months(DAY, DAY) == [closed]
 
 
-def test_a_report_of_many_megabytes_comes_back(storage: Storage) -> None:
+def test_a_report_of_several_megabytes_is_stored_unchanged(storage: Storage) -> None:
     content = b'"a cell of the report","another","and a third"\r\n' * 60_000
     report: Report = report_of(content, rows=60_000)
     storage.snapshots.put(SnapshotFactory.build(district=SUMMARY, reports={ReportName.SUMMARY: report}))

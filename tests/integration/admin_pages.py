@@ -1,4 +1,4 @@
-"""What tests of the admin's pages share."""
+"""Helpers for the tests of admin pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OperatorFor = Callable[..., Client]
 _INLINE = re.compile(r"""<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)(?![^>]*type="application/json")""")
 
 
-def is_free_of_inline_code(answer: Any) -> bool:
-    """Whether a page keeps to a policy that allows no inline script and no inline style."""
-    found = _INLINE.search(answer.content.decode())
-    return found is None and "'unsafe" not in answer["Content-Security-Policy"]
+def is_free_of_inline_code(response: Any) -> bool:
+    """Return whether a page has no inline script and no inline style, and a policy that forbids them."""
+    found = _INLINE.search(response.content.decode())
+    return found is None and "'unsafe" not in response["Content-Security-Policy"]

@@ -1,4 +1,4 @@
-"""A client of the API that holds every answer against the OpenAPI document, so that neither can drift."""
+"""A client of the API that validates every response against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.test import APIClient
 
-EVERYWHERE = frozenset({400, 405, 406, 410, 413, 415, 500})
-"""Errors that any address may answer with, whether its operation names them or not."""
+COMMON_ERRORS = frozenset({400, 405, 406, 410, 413, 415, 500})
+"""Status codes of errors that any path may return, even if its operation does not document them."""
 
 
-DOCUMENT = "/api/schema"
-"""Where the document itself is."""
+DOCUMENT_PATH = "/api/schema"
+"""The path of the document itself."""
 
 
 @cache
@@ -28,13 +28,13 @@ def openapi() -> dict[str, Any]:
 
 @cache
 def operations() -> frozenset[tuple[str, str]]:
-    """Each operation's path and method."""
+    """Return the path and method of each operation."""
     return frozenset((path, method) for path, methods in openapi()["paths"].items() for method in methods)
 
 
 @cache
 def _components() -> dict[str, Any]:
-    """The document's components, closed: no object may have a property that is not named."""
+    """Return the components of the document, changed so that objects have no undocumented properties."""
     components = deepcopy(openapi()["components"])
     for schema in components["schemas"].values():
         if "properties" in schema:
@@ -44,7 +44,7 @@ def _components() -> dict[str, Any]:
 
 @cache
 def template_of(path: str) -> str | None:
-    """The document's path that an address belongs to; one without parameters goes first."""
+    """Return the path template of the document that a path matches. Templates without parameters come first."""
     for template in sorted(openapi()["paths"], key=lambda template: template.count("{")):
         if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path):
             return str(template)
@@ -55,17 +55,17 @@ def template_of(path: str) -> str | None:
 def _validator(template: str | None, method: str, status: int) -> Draft202012Validator:
     error = {"$ref": "#/components/schemas/Error"}
     operation = openapi()["paths"].get(template, {}).get("get" if method == "head" else method)
-    if operation is None or (status in EVERYWHERE and str(status) not in operation["responses"]):
-        assert status >= 400, f"{method} {template} answered {status} and is not in the document"
+    if operation is None or (status in COMMON_ERRORS and str(status) not in operation["responses"]):
+        assert status >= 400, f"{method} {template} answered {status} and is not documented"
         schema = error
     else:
-        assert str(status) in operation["responses"], f"{method} {template} does not name {status}"
+        assert str(status) in operation["responses"], f"{method} {template} does not document {status}"
         schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
     return Draft202012Validator({**schema, "components": _components()}, format_checker=FormatChecker())
 
 
 class CheckedClient(APIClient):
-    """Answers as APIClient does, after it has looked at them; `seen` holds what has answered with success."""
+    """An APIClient that validates responses. `seen` contains the operations that have succeeded."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -79,7 +79,7 @@ class CheckedClient(APIClient):
             self.seen.add((template, method))
         if response.status_code == 304 or method == "head":
             assert not response.content
-        elif response.get("Content-Type") == "application/json" and path != DOCUMENT:
+        elif response.get("Content-Type") == "application/json" and path != DOCUMENT_PATH:
             body = json.loads(response.content)
             _validator(template, method, response.status_code).validate(body)
             if response.status_code >= 400:
@@ -88,7 +88,7 @@ class CheckedClient(APIClient):
 
 
 def check_error(body: dict[str, Any]) -> None:
-    """What the document cannot say of an error."""
+    """Check what the document cannot express about an error."""
     assert list(body) == ["error", "metadata"]
     assert re.fullmatch(r"[A-Z_]+", body["error"]["code"])
     assert len(body["error"]["message"]) > 10

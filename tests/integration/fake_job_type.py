@@ -1,4 +1,4 @@
-"""A work without a dashboard, and the command line over it as a process of its own: `python -m ... VERB`."""
+"""A service job type without a dashboard, and the command line with it: `python -m tests.integration.fake_job_type`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from backfill.domain import (
+    CalendarAccess,
     Job,
     JobConfig,
     JobType,
@@ -47,13 +48,13 @@ class FakeExecution(Execution):
         return [outcome_of(item, is_failed=item.district in self._failing) for item in items]
 
 
-class FakeWork(JobTypeHandler):
-    """Three districts a day; those in `failing` fail, each item takes `seconds`."""
+class FakeHandler(JobTypeHandler):
+    """Plans three districts a day. Districts in `failing` fail, and each item takes `seconds`."""
 
     def __init__(self, failing: Collection[str] = (), seconds: float = 0) -> None:
         self._failing, self._seconds = failing, seconds
 
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
         first, last = config.start_date or date(2024, 1, 1), config.end_date or date(2024, 1, 1)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         districts = config.target_districts or DISTRICTS
@@ -79,12 +80,12 @@ def outcome_of(item: WorkItem, *, is_failed: bool) -> Outcome:
     return Outcome(item, OutcomeKind.PROCESSED, now, attempts=1)
 
 
-def fake_service(storage: Storage, work: JobTypeHandler) -> BackfillService:
-    return BackfillService(storage, {JobType.DATA_COLLECTION: work})
+def fake_service(storage: Storage, handler: JobTypeHandler) -> BackfillService:
+    return BackfillService(storage, {JobType.DATA_COLLECTION: handler})
 
 
 def run_to_the_end(service: BackfillService, failing: Collection[str] = ()) -> Job:
-    """The active job, settled at once in the calling thread."""
+    """Settle all items of the active job in the calling thread, and return the ended job."""
     now = datetime.now(UTC)
     claim = JobManager(service.storage).claim("test", now)
     assert claim is not None
@@ -119,9 +120,9 @@ def main() -> None:
 
     django.setup()
     failing = os.environ.get("FAKE_FAILING", "").split(",")
-    work = FakeWork(failing, float(os.environ.get("FAKE_SECONDS", "0")))
-    fake = fake_service(open_storage("orm"), work)
-    bootstrap.backfill_service = lambda: fake  # type: ignore[assignment]
+    handler = FakeHandler(failing, float(os.environ.get("FAKE_SECONDS", "0")))
+    service = fake_service(open_storage("orm"), handler)
+    bootstrap.backfill_service = lambda: service  # type: ignore[assignment]
     execute_from_command_line(["manage.py", "backfill", *sys.argv[1:]])
 
 

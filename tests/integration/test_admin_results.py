@@ -1,4 +1,4 @@
-"""The pages of results, as the admin answers them: every figure is the stored result's."""
+"""The result pages of the admin: every figure is that of the stored result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from backfill.domain import SUMMARY, Actor, Channel, JobRequest, JobType, Report
 from backfill.service.commands import BackfillService
 from tests.factories import report_of
 from tests.integration.admin_pages import OperatorFor, is_free_of_inline_code
-from tests.integration.test_api_analytics import analytics_work, compute_everything
+from tests.integration.test_api_analytics import analytics_handler, compute_everything
 from tests.unit.analytics.builders import AClub, some_clubs
 from tests.unit.fakes import DAY, a_snapshot
 from tests.unit.stored_snapshots import a_district, a_summary
 
-HERE = "/admin/backfill/results"
+RESULTS = "/admin/backfill/results"
 A_YEAR_AGO = date(2023, 1, 31)
 REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "real"
 
@@ -37,27 +37,27 @@ CLUBS = [
 
 
 @pytest.fixture
-def computing(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
-    """The service with analytics."""
+def with_analytics(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
+    """Return the service with analytics."""
     service = replace(
-        served, handlers={**served.handlers, JobType.ANALYTICS_GENERATION: analytics_work(served.storage)}
+        served, handlers={**served.handlers, JobType.ANALYTICS_GENERATION: analytics_handler(served.storage)}
     )
     monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     return service
 
 
 @pytest.fixture
-def computed(computing: BackfillService) -> BackfillService:
-    """District 91 in two program years, and the world in the later one."""
+def computed(with_analytics: BackfillService) -> BackfillService:
+    """Return a service with results of district 91 in two program years, and a world result in the later year."""
     for snapshot in (
         a_district(A_YEAR_AGO, clubs=some_clubs(3, members="15")),
         a_district(date(2023, 12, 31), clubs=CLUBS),
         a_district(clubs=CLUBS),
         a_summary(DAY, {"% Club Growth": "2.50%"}, {"DISTRICT": "F", "REGION": ""}),
     ):
-        computing.storage.snapshots.put(snapshot)
-    compute(computing)
-    return computing
+        with_analytics.storage.snapshots.put(snapshot)
+    compute(with_analytics)
+    return with_analytics
 
 
 def compute(service: BackfillService) -> None:
@@ -65,10 +65,10 @@ def compute(service: BackfillService) -> None:
     compute_everything(service)
 
 
-def words_of(answer: Any) -> str:
-    """What can be read, in one line."""
-    assert answer.status_code == 200
-    text = re.sub(r"<[^>]+>", " ", answer.content.decode().partition("<main")[2])
+def words_of(response: Any) -> str:
+    """Return the visible text in one line."""
+    assert response.status_code == 200
+    text = re.sub(r"<[^>]+>", " ", response.content.decode().partition("<main")[2])
     return re.sub(r"\s+", " ", html.unescape(text))
 
 
@@ -77,9 +77,9 @@ def body_of(service: BackfillService, day: date, district: str) -> dict[str, Any
     return body
 
 
-def test_a_district_has_the_figures_of_its_result(computed: BackfillService, operator: Client) -> None:
-    answer = operator.get(f"{HERE}/91/2024-01-31/")
-    words, result = words_of(answer), body_of(computed, DAY, "91")
+def test_the_page_of_a_district_shows_the_figures_of_its_result(computed: BackfillService, operator: Client) -> None:
+    response = operator.get(f"{RESULTS}/91/2024-01-31/")
+    words, result = words_of(response), body_of(computed, DAY, "91")
     for text in (
         "District 91, 31 Jan 2024",
         "Figures of January 2024, final close, as of 9 Feb 2024.",
@@ -94,53 +94,53 @@ def test_a_district_has_the_figures_of_its_result(computed: BackfillService, ope
         assert text in words
     for note in result["quality"]:
         assert note["message"] in words
-    assert is_free_of_inline_code(answer)
-    assert "<Speakers>" not in answer.content.decode()
+    assert is_free_of_inline_code(response)
+    assert "<Speakers>" not in response.content.decode()
 
 
-def test_the_series_is_that_of_the_api(computed: BackfillService, operator: Client) -> None:
-    page = operator.get(f"{HERE}/91/2024-01-31/").content.decode()
-    sent = re.search(r'<script id="bf-trend-data" type="application/json">(.*?)</script>', page)
-    assert sent is not None
-    drawn = json.loads(sent[1])
+def test_the_trend_contains_the_series_of_the_api(computed: BackfillService, operator: Client) -> None:
+    page = operator.get(f"{RESULTS}/91/2024-01-31/").content.decode()
+    script = re.search(r'<script id="bf-trend-data" type="application/json">(.*?)</script>', page)
+    assert script is not None
+    trend = json.loads(script[1])
     points = [
         point
         for year in ("2022-2023", "2023-2024")
         for point in operator.get(f"/api/analytics/series/91?programYear={year}").json()["points"]
     ]
-    assert drawn["lines"]["members"] == [point["members"] for point in points] == [45, 47, 47]
-    assert drawn["lines"]["payments"] == [point["payments"] for point in points]
+    assert trend["lines"]["members"] == [point["members"] for point in points] == [45, 47, 47]
+    assert trend["lines"]["payments"] == [point["payments"] for point in points]
 
 
-def test_the_api_and_the_snapshot_are_a_click_away(computed: BackfillService, operator: Client) -> None:
-    page = operator.get(f"{HERE}/91/2024-01-31/").content.decode()
+def test_the_page_of_a_district_links_to_the_api_and_the_snapshot(computed: BackfillService, operator: Client) -> None:
+    page = operator.get(f"{RESULTS}/91/2024-01-31/").content.decode()
     for address in (
         "/api/analytics/2024-01-31/91",
         "/api/analytics/series/91?programYear=2023-2024",
         "/api/snapshots/2024-01-31/91",
-        f"{HERE}/world/2024-01-31/",
+        f"{RESULTS}/world/2024-01-31/",
     ):
         assert f'href="{address}"' in page
         assert operator.get(address).status_code == 200
 
 
-def test_the_world_of_a_date_is_a_table_that_leads_to_districts(computed: BackfillService, operator: Client) -> None:
-    answer = operator.get(f"{HERE}/world/2024-01-31/")
-    words, result = words_of(answer), body_of(computed, DAY, SUMMARY)
+def test_the_world_ranking_of_a_date_links_to_the_districts(computed: BackfillService, operator: Client) -> None:
+    response = operator.get(f"{RESULTS}/world/2024-01-31/")
+    words, result = words_of(response), body_of(computed, DAY, SUMMARY)
     assert "Figures of January 2024, final close, as of 9 Feb 2024." in words
     assert "+2.50 % no. 1, 2 points" in words
     assert f"{result['totals']['districts']} 0 active clubs" in words
-    assert f'href="{HERE}/91/2024-01-31/"' in answer.content.decode()
-    assert is_free_of_inline_code(answer)
+    assert f'href="{RESULTS}/91/2024-01-31/"' in response.content.decode()
+    assert is_free_of_inline_code(response)
 
 
-def test_the_newest_results_are_found_without_a_date(computed: BackfillService, operator: Client) -> None:
-    assert operator.get(f"{HERE}/", follow=True).redirect_chain[-1][0] == f"{HERE}/world/2024-01-31/"
-    assert operator.get(f"{HERE}/91/")["Location"] == f"{HERE}/91/2024-01-31/"
-    assert operator.get(f"{HERE}/0091/?year=2022-2023")["Location"] == f"{HERE}/91/2023-01-31/"
-    assert operator.get(f"{HERE}/91/?date=2023-12-31")["Location"] == f"{HERE}/91/2023-12-31/"
-    assert operator.get(f"{HERE}/?district=091")["Location"] == f"{HERE}/91/"
-    assert operator.get(f"{HERE}/?district=f&date=2024-01-31")["Location"] == f"{HERE}/F/2024-01-31/"
+def test_a_path_without_a_date_redirects_to_the_newest_result(computed: BackfillService, operator: Client) -> None:
+    assert operator.get(f"{RESULTS}/", follow=True).redirect_chain[-1][0] == f"{RESULTS}/world/2024-01-31/"
+    assert operator.get(f"{RESULTS}/91/")["Location"] == f"{RESULTS}/91/2024-01-31/"
+    assert operator.get(f"{RESULTS}/0091/?year=2022-2023")["Location"] == f"{RESULTS}/91/2023-01-31/"
+    assert operator.get(f"{RESULTS}/91/?date=2023-12-31")["Location"] == f"{RESULTS}/91/2023-12-31/"
+    assert operator.get(f"{RESULTS}/?district=091")["Location"] == f"{RESULTS}/91/"
+    assert operator.get(f"{RESULTS}/?district=f&date=2024-01-31")["Location"] == f"{RESULTS}/F/2024-01-31/"
 
 
 @pytest.mark.parametrize(
@@ -174,52 +174,54 @@ def test_the_newest_results_are_found_without_a_date(computed: BackfillService, 
         ),
     ],
 )
-def test_where_there_is_no_result_the_next_job_on_the_way_to_it_is_a_click_away(
+def test_the_page_of_a_missing_result_links_to_the_next_necessary_job(
     computed: BackfillService, operator: Client, operator_for: OperatorFor, path: str, sentence: str, query: str
 ) -> None:
     computed.storage.snapshots.put(a_district(date(2024, 3, 31), clubs=CLUBS))
-    answer = operator_for("view_backfilljob", "add_backfilljob").get(f"{HERE}/{path}")
-    page = html.unescape(answer.content.decode())
-    assert answer.status_code == 404
+    response = operator_for("view_backfilljob", "add_backfilljob").get(f"{RESULTS}/{path}")
+    page = html.unescape(response.content.decode())
+    assert response.status_code == 404
     assert sentence in page
     assert f"/admin/backfill/?{query}#start" in page
-    assert "#start" not in operator.get(f"{HERE}/{path}").content.decode()  # for one who may not start
+    assert "#start" not in operator.get(f"{RESULTS}/{path}").content.decode()  # without the permission to start
 
 
-def test_before_any_result_the_first_job_is_named(computing: BackfillService, operator: Client) -> None:
-    answer = operator.get(f"{HERE}/", follow=True)
-    assert answer.status_code == 404
-    assert "There is no ranking yet. An analytics-generation job computes one" in answer.content.decode()
+def test_the_page_without_any_results_names_the_first_job(with_analytics: BackfillService, operator: Client) -> None:
+    response = operator.get(f"{RESULTS}/", follow=True)
+    assert response.status_code == 404
+    assert "There is no ranking yet. An analytics-generation job computes one" in response.content.decode()
 
 
 @pytest.mark.parametrize("path", ["91/2024-02-30/", "xyz/", "0/", "91/yesterday/", "99999/", "92/?year=0000-0001"])
-def test_an_address_that_can_be_none_is_not_found(computed: BackfillService, operator: Client, path: str) -> None:
-    assert operator.get(f"{HERE}/{path}").status_code == 404
+def test_a_path_with_an_invalid_date_or_district_is_not_found(
+    computed: BackfillService, operator: Client, path: str
+) -> None:
+    assert operator.get(f"{RESULTS}/{path}").status_code == 404
 
 
-def test_what_was_typed_and_is_no_district_is_told(computed: BackfillService, operator: Client) -> None:
-    answer = operator.get(f"{HERE}/?district=London")
-    assert answer.status_code == 422
-    assert "A district is a number like 91, or F or U." in answer.content.decode()
+def test_an_invalid_district_in_the_search_field_is_reported(computed: BackfillService, operator: Client) -> None:
+    response = operator.get(f"{RESULTS}/?district=London")
+    assert response.status_code == 422
+    assert "A district is a number like 91, or F or U." in response.content.decode()
 
 
 @pytest.mark.parametrize("path", ["", "91/", "91/2024-01-31/", "world/2024-01-31/"])
-def test_to_look_needs_the_permission_of_the_api(
+def test_result_pages_require_the_permission_to_view_jobs(
     computed: BackfillService, operator_for: OperatorFor, path: str
 ) -> None:
-    assert operator_for("add_backfilljob").get(f"{HERE}/{path}").status_code == 403
-    assert Client().get(f"{HERE}/{path}").status_code == 302
+    assert operator_for("add_backfilljob").get(f"{RESULTS}/{path}").status_code == 403
+    assert Client().get(f"{RESULTS}/{path}").status_code == 302
 
 
 @pytest.mark.parametrize("path", ["91/2024-01-31/", "world/2024-01-31/"])
-def test_few_queries_make_a_page_of_results(
+def test_a_result_page_needs_at_most_fifteen_queries(
     computed: BackfillService, operator: Client, path: str, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_max_num_queries(15):
-        assert operator.get(f"{HERE}/{path}").status_code == 200
+        assert operator.get(f"{RESULTS}/{path}").status_code == 200
 
 
-# The real world
+# Real reports
 
 
 def real_report(name: ReportName, district: str, day: date) -> Report:
@@ -228,24 +230,24 @@ def real_report(name: ReportName, district: str, day: date) -> Report:
     return replace(report_of(content), rows=len(list(csv.reader(content.decode().splitlines()))) - 2)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="The real exports of ../shared/dashboard are not here.")
-def test_the_pages_of_district_91_say_what_the_dashboard_itself_says(
-    computing: BackfillService, operator: Client
+@pytest.mark.skipif(not REAL.is_dir(), reason="The real exports of ../shared/dashboard are missing.")
+def test_the_pages_of_district_91_show_the_official_figures_of_the_dashboard(
+    with_analytics: BackfillService, operator: Client
 ) -> None:
-    """Ten program years of June closes, and the district's own line of each summary."""
+    """The June closes of ten program years, compared with the row of the district in each summary."""
     closes = [date(year, 6, 30) for year in range(2015, 2025)]
     for day in closes:
         for district in (SUMMARY, "91"):
             reports = {name: real_report(name, district, day) for name in reports_of(district)}
-            computing.storage.snapshots.put(a_snapshot(day, district, data_month=day, reports=reports))
-    compute(computing)
+            with_analytics.storage.snapshots.put(a_snapshot(day, district, data_month=day, reports=reports))
+    compute(with_analytics)
     for day in closes:
-        rows = computing.history.rows(computing.history.snapshot(day, SUMMARY))
+        rows = with_analytics.history.rows(with_analytics.history.snapshot(day, SUMMARY))
         official = next(row for row in rows if row["DISTRICT"] == "91")
-        page = words_of(operator.get(f"{HERE}/91/{day}/"))
+        page = words_of(operator.get(f"{RESULTS}/91/{day}/"))
         base = f"{int(official['Payment Base'].replace(',', '')):,}"
         assert f"base {base}" in page
         assert f"{official['% Distinguished Clubs'].removesuffix('%')} % of the base" in page
-        ranking = operator.get(f"{HERE}/world/{day}/?sort=district")
+        ranking = operator.get(f"{RESULTS}/world/{day}/?sort=district")
         assert f"{len(rows)} districts" in words_of(ranking)
-    assert "5 program years" in operator.get(f"{HERE}/91/2024-06-30/").content.decode()
+    assert "5 program years" in operator.get(f"{RESULTS}/91/2024-06-30/").content.decode()

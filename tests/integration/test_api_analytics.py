@@ -1,4 +1,4 @@
-"""What was computed, and what there is, over HTTP."""
+"""Results and coverage over the API."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from backfill.storage import Storage
 from tests.factories import CalendarMonthFactory
 from tests.integration.checked_client import CheckedClient
 from tests.integration.conftest import ClientFor
-from tests.integration.test_api_jobs import START, refused
+from tests.integration.test_api_jobs import START, error_of
 from tests.unit.analytics.builders import some_clubs
 from tests.unit.fakes import DAY
 from tests.unit.stored_snapshots import a_district, a_summary
 
-HERE = "/api/analytics"
+ANALYTICS = "/api/analytics"
 A_YEAR_AGO = date(2023, 1, 31)
 
 
-def analytics_work(storage: Storage) -> AnalyticsHandler:
+def analytics_handler(storage: Storage) -> AnalyticsHandler:
     return AnalyticsHandler(storage, lambda _: LocalCompute(), now=lambda: datetime.now(UTC))
 
 
 def compute_everything(service: BackfillService) -> None:
-    """The active job's items, done at once in the calling thread."""
+    """Process all items of the active job in the calling thread."""
     now, storage = datetime.now(UTC), service.storage
     claim = JobManager(storage).claim("test", now)
     assert claim is not None
@@ -48,9 +48,9 @@ def compute_everything(service: BackfillService) -> None:
 
 @pytest.fixture
 def stored(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> BackfillService:
-    """Snapshots of two years, not computed yet."""
-    work = analytics_work(served.storage)
-    service = replace(served, handlers={**served.handlers, JobType.ANALYTICS_GENERATION: work})
+    """Return a service with snapshots of two years and no results."""
+    handler = analytics_handler(served.storage)
+    service = replace(served, handlers={**served.handlers, JobType.ANALYTICS_GENERATION: handler})
     monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
     for snapshot in (
         a_district(A_YEAR_AGO, clubs=some_clubs(4, members="15")),
@@ -70,7 +70,7 @@ def computed(api: CheckedClient, stored: BackfillService) -> BackfillService:
 
 
 def test_analytics_are_previewed_started_and_read(api: CheckedClient, stored: BackfillService) -> None:
-    """R2.1, R2.3, R4.5, R11.2: without a range every snapshot."""
+    """R2.1, R2.3, R4.5, R11.2: a job without a range takes every snapshot."""
     preview = api.post(f"{START}/preview", {"jobType": "analytics-generation"}, format="json").json()["preview"]
     assert preview["itemBreakdown"] == {
         "snapshotIds": ["2023-01-31/91", "2024-01-31/all", "2024-01-31/91", "2024-02-01/91"],
@@ -92,93 +92,98 @@ def test_analytics_are_previewed_started_and_read(api: CheckedClient, stored: Ba
     assert stale["itemBreakdown"]["stale"] == 1
 
 
-def test_a_result_is_answered_byte_for_byte_as_it_was_stored(api: CheckedClient, computed: BackfillService) -> None:
+def test_a_result_is_returned_with_the_stored_bytes(api: CheckedClient, computed: BackfillService) -> None:
     """R2.3"""
-    answer = api.get(f"{HERE}/2024-01-31/91")
+    response = api.get(f"{ANALYTICS}/2024-01-31/91")
     stored = computed.storage.results.get(DAY, "91")
     assert stored is not None
-    assert answer.content == stored.body
-    found = answer.json()
+    assert response.content == stored.body
+    found = response.json()
     assert (found["date"], found["districtId"], found["dataMonth"]) == ("2024-01-31", "91", "2024-01")
     assert found["yearOverYear"]["members"]["change"] == 20
-    assert (api.get(f"{HERE}/2024-01-31/0091").content, answer["Cache-Control"]) == (stored.body, "private, no-cache")
+    assert (api.get(f"{ANALYTICS}/2024-01-31/0091").content, response["Cache-Control"]) == (
+        stored.body,
+        "private, no-cache",
+    )
 
 
-def test_the_world_of_a_date_is_ranked(api: CheckedClient, computed: BackfillService) -> None:
-    world = api.get(f"{HERE}/2024-01-31/world").json()
+def test_the_world_result_of_a_date_ranks_all_districts(api: CheckedClient, computed: BackfillService) -> None:
+    world = api.get(f"{ANALYTICS}/2024-01-31/world").json()
     assert set(world["districts"]) == {"91", "F"}
     assert world["totals"]["districts"] == 2
 
 
 def test_the_series_of_a_program_year_is_oldest_first(api: CheckedClient, computed: BackfillService) -> None:
-    newest = api.get(f"{HERE}/series/91").json()
+    newest = api.get(f"{ANALYTICS}/series/91").json()
     assert newest["programYear"] == "2023-2024"
     assert [point["date"] for point in newest["points"]] == ["2024-01-31", "2024-02-01"]
-    assert newest["points"][0] == api.get(f"{HERE}/2024-01-31/91").json()["point"]
-    before = api.get(f"{HERE}/series/91?programYear=2022-2023").json()
+    assert newest["points"][0] == api.get(f"{ANALYTICS}/2024-01-31/91").json()["point"]
+    before = api.get(f"{ANALYTICS}/series/91?programYear=2022-2023").json()
     assert [point["members"] for point in before["points"]] == [60]
 
 
 @pytest.mark.parametrize("path", ["2024-01-31/91", "2024-01-31/world", "series/91"])
-def test_what_is_known_already_is_not_sent_again(api: CheckedClient, computed: BackfillService, path: str) -> None:
-    first = api.get(f"{HERE}/{path}")
-    again = api.get(f"{HERE}/{path}", headers={"If-None-Match": first["ETag"]})
+def test_an_unchanged_result_returns_304(api: CheckedClient, computed: BackfillService, path: str) -> None:
+    first = api.get(f"{ANALYTICS}/{path}")
+    again = api.get(f"{ANALYTICS}/{path}", headers={"If-None-Match": first["ETag"]})
     assert (again.status_code, again["ETag"]) == (304, first["ETag"])
 
 
-def test_the_tag_changes_with_the_content_only(api: CheckedClient, computed: BackfillService) -> None:
-    tag = api.get(f"{HERE}/2024-01-31/91")["ETag"]
+def test_the_etag_changes_only_with_the_content(api: CheckedClient, computed: BackfillService) -> None:
+    tag = api.get(f"{ANALYTICS}/2024-01-31/91")["ETag"]
     api.post(START, {"jobType": "analytics-generation", "skipExisting": False}, format="json")
     compute_everything(computed)
-    assert api.get(f"{HERE}/2024-01-31/91")["ETag"] == tag
+    assert api.get(f"{ANALYTICS}/2024-01-31/91")["ETag"] == tag
     computed.storage.snapshots.put(a_district(clubs=some_clubs(3), as_of=date(2024, 2, 12)))
     api.post(START, {"jobType": "analytics-generation"}, format="json")
     compute_everything(computed)
-    assert api.get(f"{HERE}/2024-01-31/91")["ETag"] != tag
+    assert api.get(f"{ANALYTICS}/2024-01-31/91")["ETag"] != tag
 
 
-def test_a_missing_result_names_the_job_that_makes_it(api: CheckedClient, stored: BackfillService) -> None:
-    said = refused(api.get(f"{HERE}/2024-01-31/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "start --type analytics-generation --from 2024-01-31 --to 2024-01-31" in said
-    assert "collected" not in said
-    said = refused(api.get(f"{HERE}/2024-01-31/F"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "first a data-collection job over that date" in said
-    assert "the world" in refused(api.get(f"{HERE}/2023-01-31/world"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    said = refused(api.get(f"{HERE}/series/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
-    assert "Start an analytics-generation job" in said
+def test_the_error_for_a_missing_result_names_the_job_that_computes_it(
+    api: CheckedClient, stored: BackfillService
+) -> None:
+    message = error_of(api.get(f"{ANALYTICS}/2024-01-31/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
+    assert "start --type analytics-generation --from 2024-01-31 --to 2024-01-31" in message
+    assert "data-collection" not in message
+    message = error_of(api.get(f"{ANALYTICS}/2024-01-31/F"), 404, "ANALYTICS_NOT_FOUND")["message"]
+    assert "first start a data-collection job over that date" in message
+    assert "the world" in error_of(api.get(f"{ANALYTICS}/2023-01-31/world"), 404, "ANALYTICS_NOT_FOUND")["message"]
+    message = error_of(api.get(f"{ANALYTICS}/series/91"), 404, "ANALYTICS_NOT_FOUND")["message"]
+    assert "start an analytics-generation job" in message
 
 
 @pytest.mark.parametrize(
     "path", ["2024-02-30/91", "yesterday/world", "2024-01-31/all", "2024-01-31/xyz", "series/0", "series/all"]
 )
-def test_what_is_no_date_and_no_district_has_no_analytics(api: CheckedClient, path: str) -> None:
-    refused(api.get(f"{HERE}/{path}"), 404, "ANALYTICS_NOT_FOUND")
+def test_an_invalid_date_or_district_has_no_analytics(api: CheckedClient, path: str) -> None:
+    error_of(api.get(f"{ANALYTICS}/{path}"), 404, "ANALYTICS_NOT_FOUND")
 
 
 @pytest.mark.parametrize("query", ["programYear=2023", "programYear=2023-2025", "year=2023-2024"])
-def test_a_program_year_that_is_none_is_refused(api: CheckedClient, computed: BackfillService, query: str) -> None:
-    refused(api.get(f"{HERE}/series/91?{query}"), 400, "VALIDATION_ERROR")
+def test_an_invalid_program_year_is_refused(api: CheckedClient, computed: BackfillService, query: str) -> None:
+    error_of(api.get(f"{ANALYTICS}/series/91?{query}"), 400, "VALIDATION_ERROR")
 
 
-def test_a_damaged_result_is_said_to_be_so(api: CheckedClient, computed: BackfillService) -> None:
+def test_the_error_for_a_damaged_result_names_it(api: CheckedClient, computed: BackfillService) -> None:
     from backfill.models import StoredResult
 
     StoredResult.objects.filter(district="91").update(body=b"damaged")
-    assert "result 2024-01-31/91" in refused(api.get(f"{HERE}/2024-01-31/91"), 500, "CORRUPT_RECORD")["message"]
+    assert "result 2024-01-31/91" in error_of(api.get(f"{ANALYTICS}/2024-01-31/91"), 500, "CORRUPT_RECORD")["message"]
 
 
-@pytest.mark.parametrize("path", [f"{HERE}/2024-01-31/91", f"{HERE}/series/91", f"{START}/coverage"])
-def test_reading_takes_the_permission_to_view(computed: BackfillService, client_for: ClientFor, path: str) -> None:
+@pytest.mark.parametrize("path", [f"{ANALYTICS}/2024-01-31/91", f"{ANALYTICS}/series/91", f"{START}/coverage"])
+def test_reading_requires_the_permission_to_view(computed: BackfillService, client_for: ClientFor, path: str) -> None:
     assert client_for("view_backfilljob").get(path).status_code == 200
-    refused(client_for().get(path), 403, "PERMISSION_DENIED")
-    refused(CheckedClient().get(path), 401, "NOT_AUTHENTICATED")
+    error_of(client_for().get(path), 403, "PERMISSION_DENIED")
+    error_of(CheckedClient().get(path), 401, "NOT_AUTHENTICATED")
 
 
 # Retrying.
 
 
-def test_failed_items_of_analytics_are_retried_alone(api: CheckedClient, stored: BackfillService) -> None:
-    """A new job of exactly the failed ones, planned over what is stored now."""
+def test_a_retry_of_analytics_contains_only_the_failed_items(api: CheckedClient, stored: BackfillService) -> None:
+    """The new job is planned over the snapshots that are stored now."""
     job = api.post(START, {"jobType": "analytics-generation"}, format="json").json()
     claim = JobManager(stored.storage).claim("test", datetime.now(UTC))
     assert claim is not None
@@ -215,18 +220,18 @@ def cells(api: CheckedClient, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("calendar")
-def test_coverage_says_of_each_date_and_district_what_is_stored(api: CheckedClient, stored: BackfillService) -> None:
+def test_coverage_shows_the_state_of_each_date_and_district(api: CheckedClient, stored: BackfillService) -> None:
     found = cells(api, "from=2024-01-29&to=2024-01-31")
     assert list(found) == ["2024-01-29", "2024-01-30", "2024-01-31"]
     assert set(found["2024-01-29"].values()) == {"unpublished"}
     assert set(found["2024-01-30"].values()) == {"none"}
     assert found["2024-01-31"] == {"all": "analytics", "91": "analytics", "F": "none"}
     stored.storage.snapshots.put(a_district(clubs=some_clubs(3), as_of=date(2024, 2, 12)))
-    assert cells(api, "from=2024-01-31&to=2024-01-31")["2024-01-31"]["91"] == "final"  # its result is of before
+    assert cells(api, "from=2024-01-31&to=2024-01-31")["2024-01-31"]["91"] == "final"  # its result is outdated
 
 
 @pytest.mark.usefixtures("calendar")
-def test_coverage_by_months_names_the_gaps_and_what_fills_them(api: CheckedClient) -> None:
+def test_coverage_by_month_contains_the_gaps_and_the_commands_that_fill_them(api: CheckedClient) -> None:
     coverage = api.get(f"{START}/coverage?resolution=month&from=2024-01-01&to=2024-01-31").json()["coverage"]
     (month,) = coverage["months"]
     assert month["districts"] == {SUMMARY: "analytics", "91": "analytics", "F": "none"}
@@ -247,12 +252,12 @@ def test_coverage_by_months_names_the_gaps_and_what_fills_them(api: CheckedClien
         ("district=91", "VALIDATION_ERROR"),
     ],
 )
-def test_a_coverage_that_cannot_be_is_refused(api: CheckedClient, query: str, code: str) -> None:
-    refused(api.get(f"{START}/coverage?{query}"), 400, code)
+def test_a_coverage_request_with_an_invalid_parameter_is_refused(api: CheckedClient, query: str, code: str) -> None:
+    error_of(api.get(f"{START}/coverage?{query}"), 400, code)
 
 
-def test_results_are_no_larger_than_they_should_be(computed: BackfillService) -> None:
-    """A result holds no series, so that it does not grow through the year."""
+def test_the_point_of_a_result_contains_only_the_figures_of_the_series(computed: BackfillService) -> None:
+    """A result contains no series, so that its size does not grow during the year."""
     found = computed.storage.results.get(DAY, "91")
     assert found is not None
     assert set(json.loads(found.body)["point"]) == {

@@ -1,4 +1,4 @@
-"""Who may do what, and the one shape of every error."""
+"""Permissions, and the common form of all errors."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from django.contrib.auth.models import User
 from django.db import DataError, OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import Throttled
 
+from accounts.authentication import TokenAuthentication
 from backfill.api.exception_handler import handle_exception
 from backfill.api.middleware import JsonErrors
 from backfill.errors import BackfillError, CorruptRecord, HtmlPage, LeaseLost, Stopped, StorageUnavailable
 from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
 from tests.integration.fake_job_type import run_to_the_end
-from tests.integration.test_api_jobs import BODY, START, refused, started
+from tests.integration.test_api_jobs import BODY, START, error_of, start_job
 
 ID = "0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11"
-ONE = f"{START}/{ID}"
+JOB = f"{START}/{ID}"
 LIMITS = f"{START}/config/rate-limit"
 
-VERBS = [
+OPERATIONS = [
     ("post", START, "add_backfilljob"),
     ("post", f"{START}/preview", "view_backfilljob"),
     ("get", f"{START}/jobs", "view_backfilljob"),
-    ("get", ONE, "view_backfilljob"),
-    ("head", ONE, "view_backfilljob"),
-    ("delete", ONE, "change_backfilljob"),
-    ("patch", ONE, "change_backfilljob"),
-    ("post", f"{ONE}/pause", "change_backfilljob"),
-    ("post", f"{ONE}/resume", "change_backfilljob"),
-    ("get", f"{ONE}/items", "view_backfilljob"),
-    ("post", f"{ONE}/retry", "change_backfilljob"),
+    ("get", JOB, "view_backfilljob"),
+    ("head", JOB, "view_backfilljob"),
+    ("delete", JOB, "change_backfilljob"),
+    ("patch", JOB, "change_backfilljob"),
+    ("post", f"{JOB}/pause", "change_backfilljob"),
+    ("post", f"{JOB}/resume", "change_backfilljob"),
+    ("get", f"{JOB}/items", "view_backfilljob"),
+    ("post", f"{JOB}/retry", "change_backfilljob"),
     ("get", LIMITS, "view_backfilljob"),
     ("put", LIMITS, "change_ratelimitconfig"),
     ("patch", LIMITS, "change_ratelimitconfig"),
@@ -54,11 +54,11 @@ PERMISSIONS = ["view_backfilljob", "add_backfilljob", "change_backfilljob", "cha
 ClientFor = Callable[..., CheckedClient]
 
 
-# Who may do what.
+# Permissions.
 
 
-@pytest.mark.parametrize(("method", "path", "needed"), VERBS)
-def test_nobody_does_anything_without_signing_in(
+@pytest.mark.parametrize(("method", "path", "needed"), OPERATIONS)
+def test_every_operation_requires_authentication(
     served: BackfillService,
     method: str,
     path: str,
@@ -68,11 +68,11 @@ def test_nobody_does_anything_without_signing_in(
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Token"
     if method != "head":
-        refused(response, 401, "NOT_AUTHENTICATED")
+        error_of(response, 401, "NOT_AUTHENTICATED")
 
 
-@pytest.mark.parametrize(("method", "path", "needed"), VERBS)
-def test_each_verb_takes_its_own_permission_and_no_other(
+@pytest.mark.parametrize(("method", "path", "needed"), OPERATIONS)
+def test_each_operation_requires_exactly_its_own_permission(
     client_for: ClientFor,
     method: str,
     path: str,
@@ -82,23 +82,23 @@ def test_each_verb_takes_its_own_permission_and_no_other(
     denied = getattr(others, method)(path)
     assert denied.status_code == 403
     if method != "head":
-        assert f"backfill.{needed}" in refused(denied, 403, "PERMISSION_DENIED")["message"]
+        assert f"backfill.{needed}" in error_of(denied, 403, "PERMISSION_DENIED")["message"]
     assert getattr(client_for(needed), method)(path).status_code in {200, 400, 404}
 
 
-def test_a_wrong_token_is_refused_as_such(served: BackfillService) -> None:
+def test_an_invalid_token_is_refused_with_advice(served: BackfillService) -> None:
     for token in ("Token nonsense", "Token", "Token a b", "Token \xff"):
-        error = refused(
+        error = error_of(
             CheckedClient().get(f"{START}/jobs", headers={"Authorization": token}), 401, "NOT_AUTHENTICATED"
         )
         assert "drf_create_token" in error["message"]
 
 
-def test_a_session_needs_its_csrf_token_for_a_change(served: BackfillService) -> None:
+def test_a_change_with_a_session_requires_a_csrf_token(served: BackfillService) -> None:
     client = CheckedClient(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("bob"))
     assert client.get(f"{START}/jobs").status_code == 200
-    error = refused(client.post(START, BODY, format="json"), 403, "CSRF_FAILED")
+    error = error_of(client.post(START, BODY, format="json"), 403, "CSRF_FAILED")
     assert "X-CSRFToken" in error["message"]
     client.cookies["csrftoken"] = "a" * 32
     assert client.post(START, BODY, format="json", headers={"X-CSRFToken": "a" * 32}).json()["createdBy"] == "bob"
@@ -107,14 +107,14 @@ def test_a_session_needs_its_csrf_token_for_a_change(served: BackfillService) ->
 @pytest.mark.parametrize(
     "body", [b"--x\r\n\r\n", b"", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--"]
 )
-def test_a_broken_form_under_a_session_is_refused(served: BackfillService, body: bytes) -> None:
+def test_a_malformed_form_with_a_session_is_refused(served: BackfillService, body: bytes) -> None:
     client = CheckedClient(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("bob"))
     for kind in ("multipart/form-data; boundary=x", "multipart/form-data", "application/x-www-form-urlencoded"):
         assert client.post(START, body, content_type=kind).status_code in {400, 403}
 
 
-# Addresses and methods.
+# Paths and methods.
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "head", "options"])
@@ -127,12 +127,12 @@ def test_a_broken_form_under_a_session_is_refused(served: BackfillService, body:
         "/api/districts/backfill/initiate",
     ],
 )
-def test_the_old_endpoints_are_gone_and_name_the_new_one(method: str, path: str) -> None:
+def test_the_removed_endpoints_return_410_and_name_the_new_endpoint(method: str, path: str) -> None:
     """R9.6, R8.1"""
     response = getattr(CheckedClient(), method)(path)
     assert response.status_code == 410
     if method != "head":
-        error = refused(response, 410, "ENDPOINT_REMOVED")
+        error = error_of(response, 410, "ENDPOINT_REMOVED")
         assert START in error["message"]
         assert error["details"] == {"path": START}
 
@@ -146,8 +146,8 @@ def test_the_old_endpoints_are_gone_and_name_the_new_one(method: str, path: str)
         "/api/admin/backfill/",
         "/api/admin/backfill/jobs/",
         "/api/snapshots/",
-        f"{ONE}/",
-        f"{ONE}/pause/",
+        f"{JOB}/",
+        f"{JOB}/pause/",
         "/api/districts/backfills",
         "/api/a%0Ab",
         "/api/%00",
@@ -155,8 +155,8 @@ def test_the_old_endpoints_are_gone_and_name_the_new_one(method: str, path: str)
         "/api//schema",
     ],
 )
-def test_an_unknown_address_is_not_found_and_never_a_redirect(method: str, path: str) -> None:
-    refused(getattr(CheckedClient(), method)(path, headers={"Accept": "text/html"}), 404, "NOT_FOUND")
+def test_an_unknown_path_is_not_found_and_not_redirected(method: str, path: str) -> None:
+    error_of(getattr(CheckedClient(), method)(path, headers={"Accept": "text/html"}), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_an_unknown_address_is_not_found_and_never_a_redirect(method: str, path:
         ("put", START, "POST"),
         ("get", f"{START}/preview", "POST"),
         ("post", f"{START}/jobs", "GET, HEAD"),
-        ("put", ONE, "GET, PATCH, DELETE, HEAD"),
-        ("get", f"{ONE}/pause", "POST"),
+        ("put", JOB, "GET, PATCH, DELETE, HEAD"),
+        ("get", f"{JOB}/pause", "POST"),
         ("post", LIMITS, "GET, PUT, PATCH"),
         ("options", LIMITS, "GET, PUT, PATCH"),
         ("post", "/api/snapshots", "GET"),
@@ -176,20 +176,20 @@ def test_an_unknown_address_is_not_found_and_never_a_redirect(method: str, path:
         ("trace", f"{START}/jobs", "GET, HEAD"),
     ],
 )
-def test_a_method_that_an_address_does_not_take_is_refused(
+def test_a_method_that_a_path_does_not_support_is_refused(
     api: CheckedClient,
     method: str,
     path: str,
     allowed: str,
 ) -> None:
     response = getattr(api, method)(path)
-    refused(response, 405, "METHOD_NOT_ALLOWED")
+    error_of(response, 405, "METHOD_NOT_ALLOWED")
     assert set(allowed.split(", ")) <= set(response["Allow"].split(", "))
     assert "OPTIONS" not in response["Allow"]
 
 
-def test_a_form_that_is_not_had_is_refused(api: CheckedClient) -> None:
-    refused(api.get(f"{START}/jobs", headers={"Accept": "text/html"}), 406, "NOT_ACCEPTABLE")
+def test_an_unsupported_accept_header_is_refused(api: CheckedClient) -> None:
+    error_of(api.get(f"{START}/jobs", headers={"Accept": "text/html"}), 406, "NOT_ACCEPTABLE")
     assert api.get(f"{START}/jobs", headers={"Accept": "text/html,*/*;q=0.8"}).status_code == 200
 
 
@@ -215,21 +215,21 @@ def test_a_form_that_is_not_had_is_refused(api: CheckedClient) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
-def test_malformed_json_is_refused_as_such(api: CheckedClient, path: str, body: bytes) -> None:
-    error = refused(api.post(path, body, content_type="application/json"), 400, "MALFORMED_JSON")
+def test_malformed_json_is_refused(api: CheckedClient, path: str, body: bytes) -> None:
+    error = error_of(api.post(path, body, content_type="application/json"), 400, "MALFORMED_JSON")
     assert "UTF-8" in error["message"]
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "5", '"text"', "true", "[{}]"])
-def test_a_body_that_is_no_object_is_refused(api: CheckedClient, body: str) -> None:
-    error = refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+def test_a_body_that_is_not_an_object_is_refused(api: CheckedClient, body: str) -> None:
+    error = error_of(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
     assert "its fields can be jobType, startDate" in error["message"]
-    error = refused(api.put(LIMITS, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+    error = error_of(api.put(LIMITS, body, content_type="application/json"), 400, "VALIDATION_ERROR")
     assert "its fields can be maxRequestsPerMinute, " in error["message"]
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "idna", "nonsense", "utf-8"])
-def test_the_charset_of_a_header_changes_nothing(api: CheckedClient, charset: str) -> None:
+def test_the_charset_of_the_content_type_is_ignored(api: CheckedClient, charset: str) -> None:
     body = json.dumps(BODY).encode()
     assert api.post(f"{START}/preview", body, content_type=f"application/json; charset={charset}").status_code == 200
     listed = api.generic("GET", f"{START}/jobs", "", content_type=f"text/plain; charset={charset}")
@@ -248,47 +248,60 @@ def test_the_charset_of_a_header_changes_nothing(api: CheckedClient, charset: st
     ],
 )
 def test_a_body_that_is_not_sent_as_json_is_refused(api: CheckedClient, kind: str) -> None:
-    refused(api.post(START, b"jobType=data-collection", content_type=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
+    error_of(api.post(START, b"jobType=data-collection", content_type=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [(method, path) for method, path, _ in VERBS if method in {"post", "put", "patch"}]
+    ("method", "path"), [(method, path) for method, path, _ in OPERATIONS if method in {"post", "put", "patch"}]
 )
-def test_a_body_in_chunks_is_refused_and_not_taken_for_none(api: CheckedClient, method: str, path: str) -> None:
+def test_a_body_in_chunks_is_refused_and_not_treated_as_empty(api: CheckedClient, method: str, path: str) -> None:
     response = getattr(api, method)(path, headers={"Transfer-Encoding": "chunked"})
-    assert "Content-Length" in refused(response, 411, "LENGTH_REQUIRED")["message"]
+    assert "Content-Length" in error_of(response, 411, "LENGTH_REQUIRED")["message"]
 
 
-def test_a_huge_body_is_refused_before_it_is_read(api: CheckedClient) -> None:
+def test_a_large_body_is_refused_before_it_is_read(api: CheckedClient) -> None:
     body = json.dumps({**BODY, "targetDistricts": ["91"] * 300_000})
-    refused(api.post(START, body, content_type="application/json"), 413, "PAYLOAD_TOO_LARGE")
+    error_of(api.post(START, body, content_type="application/json"), 413, "PAYLOAD_TOO_LARGE")
 
 
 @pytest.mark.parametrize("text", [r"\u0000", r"9\u00001", r"\ud800", r"\udfff\ud800", r"\u001b[31m", r"9\n1"])
-def test_text_that_no_terminal_and_no_database_takes_is_refused(api: CheckedClient, text: str) -> None:
+def test_text_with_control_characters_or_lone_surrogates_is_refused(api: CheckedClient, text: str) -> None:
     for field in ('"targetDistricts": ["%s"]', '"planId": "%s"', '"cadence": "%s"', '"startDate": "%s"', '"%s": 1'):
-        body = (
-            '{"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-01", ' + field % text + "}"
-        )
-        refused(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
+        body = '{"jobType": "data-collection", "endDate": "2024-01-01", ' + field % text + "}"
+        error_of(api.post(START, body, content_type="application/json"), 400, "VALIDATION_ERROR")
 
 
-def test_an_answer_repeats_little_of_what_it_was_sent(api: CheckedClient) -> None:
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ('{"jobType": "data-collection", "jobType": "analytics-generation"}', "'jobType'"),
+        ('{"jobType": "data-collection", "x": {"maxConcurrent": 1, "maxConcurrent": 2}}', "'maxConcurrent'"),
+        ('[{"a": 1, "\\u0061": 1}]', "'a'"),
+        (f'{{"{"x" * 500}": 1, "{"x" * 500}": 2}}', "'" + "x" * 40 + "'"),
+        ('{"\\ud800": 1, "\\ud800": 2}', "'\N{REPLACEMENT CHARACTER}'"),
+    ],
+)
+def test_a_body_that_has_a_field_twice_is_error_of(api: CheckedClient, body: str, name: str) -> None:
+    error = error_of(api.post(START, body, content_type="application/json"), 400, "MALFORMED_JSON")
+    assert error["message"] == f"The body has the field {name} twice. Send each field once."
+
+
+def test_an_error_response_quotes_only_a_small_part_of_the_request(api: CheckedClient) -> None:
     body = {**BODY, "cadence": "x" * 100_000, "y" * 100_000: 1, **{f"field{n}": n for n in range(1000)}}
     response = api.post(START, body, format="json")
-    refused(response, 400, "VALIDATION_ERROR")
+    error_of(response, 400, "VALIDATION_ERROR")
     assert len(response.content) < 20_000
 
 
 def test_too_many_parameters_are_refused(api: CheckedClient) -> None:
-    refused(api.get(f"{START}/jobs?" + "&".join(f"a{n}=1" for n in range(1001))), 400, "BAD_REQUEST")
+    error_of(api.get(f"{START}/jobs?" + "&".join(f"a{n}=1" for n in range(1001))), 400, "BAD_REQUEST")
 
 
-# What is not the client's fault.
+# Failures of the server.
 
 
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in VERBS if method != "head"])
-def test_a_store_that_does_not_answer_is_said_to_be_so(
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in OPERATIONS if method != "head"])
+def test_an_unavailable_store_returns_503_for_every_operation(
     api: CheckedClient,
     served: BackfillService,
     monkeypatch: pytest.MonkeyPatch,
@@ -305,11 +318,11 @@ def test_a_store_that_does_not_answer_is_said_to_be_so(
     bodies: dict[tuple[str, str], Any] = {
         ("post", START): BODY,
         ("post", f"{START}/preview"): BODY,
-        ("patch", ONE): {"rateLimits": {"maxConcurrent": 1}},
+        ("patch", JOB): {"rateLimits": {"maxConcurrent": 1}},
         ("put", LIMITS): {"maxConcurrent": 1},
     }
     response = getattr(api, method)(path, bodies.get((method, path)), format="json")
-    error = refused(response, 503, "STORAGE_UNAVAILABLE")
+    error = error_of(response, 503, "STORAGE_UNAVAILABLE")
     assert error["retryable"] is True
     assert response["Retry-After"] == "5"
     [line] = [record for record in caplog.records if record.name == "backfill"]
@@ -319,31 +332,31 @@ def test_a_store_that_does_not_answer_is_said_to_be_so(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "status", "code"),
+    ("error", "status", "code"),
     [
         (OperationalError("server closed the connection"), 503, "STORAGE_UNAVAILABLE"),
         (DataError("NUL"), 400, "BAD_REQUEST"),
     ],
 )
-def test_a_database_that_fails_at_signing_in_is_said_to_be_so(
+def test_a_database_error_during_authentication_is_translated(
     api: CheckedClient,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    trouble: Exception,
+    error: Exception,
     status: int,
     code: str,
 ) -> None:
     def fail(*_: object) -> None:
-        raise trouble
+        raise error
 
     monkeypatch.setattr(TokenAuthentication, "authenticate_credentials", fail)
     response = api.get(f"{START}/jobs")
-    refused(response, status, code)
+    error_of(response, status, code)
     assert "server closed" not in response.content.decode()
     assert ("server closed the connection" in caplog.text) is (status == 503)
 
 
-def test_a_fault_of_this_program_tells_the_client_nothing_and_the_log_everything(
+def test_an_internal_error_is_logged_completely_and_hidden_from_the_client(
     api: CheckedClient,
     served: BackfillService,
     monkeypatch: pytest.MonkeyPatch,
@@ -354,7 +367,7 @@ def test_a_fault_of_this_program_tells_the_client_nothing_and_the_log_everything
 
     monkeypatch.setattr(type(served.storage.jobs), "page", fail)
     response = api.get(f"{START}/jobs")
-    error = refused(response, 500, "INTERNAL_ERROR")
+    error = error_of(response, 500, "INTERNAL_ERROR")
     assert "operationId" in error["message"]
     assert b"secret" not in response.content
     [line] = [record for record in caplog.records if record.name == "backfill"]
@@ -363,8 +376,8 @@ def test_a_fault_of_this_program_tells_the_client_nothing_and_the_log_everything
     assert "a secret" in caplog.text
 
 
-class _Unheard(BackfillError):
-    code = "UNHEARD_OF"
+class _UnknownError(BackfillError):
+    code = "UNKNOWN_CODE"
 
 
 @pytest.mark.parametrize(
@@ -374,16 +387,16 @@ class _Unheard(BackfillError):
         (CorruptRecord("It is damaged."), 500),
         (LeaseLost("Taken over."), 409),
         (Stopped("It stops."), 503),
-        (_Unheard("What is this?"), 500),
+        (_UnknownError("It has no entry in the table."), 500),
     ],
 )
-def test_every_error_of_the_house_has_a_status(error: BackfillError, status: int) -> None:
+def test_every_error_of_the_service_has_a_status(error: BackfillError, status: int) -> None:
     response = handle_exception(error, {})
     assert response.status_code == status
     assert response.data["error"]["message"] == error.message
 
 
-def test_a_damaged_job_is_named(
+def test_the_error_for_a_damaged_job_names_it(
     api: CheckedClient,
     served: BackfillService,
     monkeypatch: pytest.MonkeyPatch,
@@ -392,22 +405,22 @@ def test_a_damaged_job_is_named(
         raise CorruptRecord("Job 7 cannot be read: KeyError('limits').")
 
     monkeypatch.setattr(type(served.storage.jobs), "get", fail)
-    assert "Job 7" in refused(api.get(f"{START}/{uuid4()}"), 500, "CORRUPT_RECORD")["message"]
+    assert "Job 7" in error_of(api.get(f"{START}/{uuid4()}"), 500, "CORRUPT_RECORD")["message"]
 
 
-# Before any view.
+# Errors outside views.
 
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("path", [f"{START}/jobs", "/api/nothing", "/healthz", "/readyz"])
-def test_a_wrong_host_is_told_so_in_json(served: BackfillService, path: str, *, debug: bool) -> None:
+def test_a_wrong_host_returns_json(served: BackfillService, path: str, *, debug: bool) -> None:
     with override_settings(DEBUG=debug, ALLOWED_HOSTS=["example.org"]):
         response = CheckedClient(raise_request_exception=False).get(path, headers={"Host": "evil.example"})
-    refused(response, 400, "BAD_REQUEST")
+    error_of(response, 400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_a_middleware_that_fails_is_told_in_json(
+def test_an_error_of_a_middleware_returns_json(
     served: BackfillService,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -419,7 +432,7 @@ def test_a_middleware_that_fails_is_told_in_json(
     monkeypatch.setattr("django.contrib.sessions.middleware.SessionMiddleware.process_request", fail)
     with override_settings(DEBUG=debug):
         response = CheckedClient(raise_request_exception=False).get(f"{START}/jobs")
-    refused(response, 500, "INTERNAL_ERROR")
+    error_of(response, 500, "INTERNAL_ERROR")
     assert b"secret" not in response.content
 
 
@@ -436,10 +449,10 @@ def test_a_middleware_that_fails_is_told_in_json(
         (503, "INTERNAL_ERROR"),
     ],
 )
-def test_every_page_of_an_error_becomes_json(rf: RequestFactory, status: int, code: str) -> None:
+def test_every_error_page_is_converted_to_json(rf: RequestFactory, status: int, code: str) -> None:
     page = HttpResponse("<h1>Sorry</h1>", status=status, headers={"Retry-After": "7"})
     response = JsonErrors(lambda _: page)(rf.get("/api/docs"))
-    refused(
+    error_of(
         SimpleNamespace(
             status_code=response.status_code, content=response.content, json=lambda: json.loads(response.content)
         ),
@@ -449,14 +462,14 @@ def test_every_page_of_an_error_becomes_json(rf: RequestFactory, status: int, co
     assert response["Retry-After"] == "7"
 
 
-def test_too_many_requests_say_when_to_come_again() -> None:
+def test_a_throttled_response_contains_retry_after() -> None:
     response = handle_exception(Throttled(wait=12.4), {})
     assert (response.status_code, response["Retry-After"]) == (429, "13")
     assert response.data["error"]["code"] == "TOO_MANY_REQUESTS"
     assert response.data["error"]["retryable"] is True
 
 
-def test_pages_elsewhere_keep_their_own_errors(db: None) -> None:
+def test_error_pages_outside_the_api_stay_html(db: None) -> None:
     response = Client().get("/nothing")
     assert response.status_code == 404
     assert response["Content-Type"].startswith("text/html")
@@ -465,7 +478,7 @@ def test_pages_elsewhere_keep_their_own_errors(db: None) -> None:
 # Probes.
 
 
-def test_the_probes_answer_anybody(served: BackfillService) -> None:
+def test_the_probes_need_no_authentication(served: BackfillService) -> None:
     for path in ("/healthz", "/readyz"):
         response = CheckedClient().get(path, headers={"Authorization": "Token nonsense", "Accept": "text/plain"})
         assert (response.status_code, response.json()["status"]) == (200, "ok")
@@ -473,7 +486,7 @@ def test_the_probes_answer_anybody(served: BackfillService) -> None:
         assert CheckedClient().head(path).status_code == 200
 
 
-def test_a_service_without_its_store_is_alive_and_not_ready(
+def test_a_service_with_an_unavailable_store_is_alive_and_not_ready(
     served: BackfillService,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -483,12 +496,14 @@ def test_a_service_without_its_store_is_alive_and_not_ready(
     monkeypatch.setattr(type(served.storage.control), "ping", fail)
     assert CheckedClient().get("/healthz").status_code == 200
     response = CheckedClient().get("/readyz")
-    assert "read-only" in refused(response, 503, "STORAGE_UNAVAILABLE")["message"]
+    assert "read-only" in error_of(response, 503, "STORAGE_UNAVAILABLE")["message"]
     assert response["Retry-After"] == "5"
 
 
-def test_an_ended_job_offers_what_can_be_done_with_it(api: CheckedClient, served: BackfillService) -> None:
-    job = started(api)
-    assert set(job["links"]) == {"self", "items", "cancel"}
+def test_the_links_of_an_ended_job_contain_only_the_possible_actions(
+    api: CheckedClient, served: BackfillService
+) -> None:
+    job = start_job(api)
+    assert set(job["links"]) == {"self", "items", "cancel", "again"}
     run_to_the_end(served)
-    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items"}
+    assert set(api.get(job["links"]["self"]).json()["links"]) == {"self", "items", "again"}

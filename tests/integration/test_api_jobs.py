@@ -1,4 +1,4 @@
-"""Jobs over HTTP: starting, previewing, watching, steering and retrying them."""
+"""Jobs over the API: start, preview, read, control and retry."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any
 
 import pytest
 
-from backfill.domain import JobConfig, JobType, Plan, PlannedDay, Status
+from backfill.domain import CalendarAccess, JobConfig, JobType, Plan, PlannedDay, Status
 from backfill.errors import DashboardUnavailable, InvalidRequest
 from backfill.service.commands import BackfillService
 from tests.factories import JobFactory, PlanFactory
 from tests.integration.checked_client import CheckedClient
-from tests.integration.fake_job_type import FakeWork, run_to_the_end
+from tests.integration.fake_job_type import FakeHandler, run_to_the_end
 
 START = "/api/admin/backfill"
 BODY = {"jobType": "data-collection", "startDate": "2024-01-01", "endDate": "2024-01-02"}
 
 
-def started(api: CheckedClient, **more: Any) -> dict[str, Any]:
-    response = api.post(START, {**BODY, **more}, format="json")
+def start_job(api: CheckedClient, **fields: Any) -> dict[str, Any]:
+    response = api.post(START, {**BODY, **fields}, format="json")
     assert response.status_code == 201, response.content
-    answer: dict[str, Any] = response.json()
-    return answer
+    job: dict[str, Any] = response.json()
+    return job
 
 
-def refused(response: Any, status: int, code: str) -> dict[str, Any]:
+def error_of(response: Any, status: int, code: str) -> dict[str, Any]:
+    """Assert the status and the code of an error response, and return the error."""
     assert response.status_code == status, response.content
     error: dict[str, Any] = response.json()["error"]
     assert error["code"] == code
@@ -36,7 +37,7 @@ def refused(response: Any, status: int, code: str) -> dict[str, Any]:
 # Starting.
 
 
-def test_a_post_creates_a_job_that_is_stored_before_the_answer_leaves(
+def test_a_post_creates_a_job_that_is_stored_before_the_response_is_sent(
     api: CheckedClient,
     served: BackfillService,
 ) -> None:
@@ -52,19 +53,19 @@ def test_a_post_creates_a_job_that_is_stored_before_the_answer_leaves(
     assert str(stored.id) == job["jobId"]
 
 
-def test_every_field_of_a_request_reaches_the_job(api: CheckedClient) -> None:
+def test_every_field_of_a_request_is_stored_with_the_job(api: CheckedClient) -> None:
     """R4.1"""
-    job = started(api, targetDistricts=["1", "f", "01"], cadence="month-ends", skipExisting=False)
+    job = start_job(api, targetDistricts=["1", "f", "01"], cadence="month-ends", skipExisting=False)
     assert job["config"]["targetDistricts"] == ["01", "F"]
     assert job["config"]["cadence"] == "month-ends"
     assert job["config"]["skipExisting"] is False
     assert (job["config"]["startDate"], job["config"]["endDate"]) == ("2024-01-01", "2024-01-02")
 
 
-def test_a_second_start_is_refused_with_the_name_of_the_running_job(api: CheckedClient) -> None:
+def test_a_second_start_is_refused_with_an_error_that_names_the_active_job(api: CheckedClient) -> None:
     """R3.2"""
-    first = started(api)
-    error = refused(api.post(START, BODY, format="json"), 409, "JOB_ALREADY_RUNNING")
+    first = start_job(api)
+    error = error_of(api.post(START, BODY, format="json"), 409, "JOB_ALREADY_RUNNING")
     assert first["jobId"] in error["message"]
     assert error["retryable"] is True
     assert error["details"]["jobId"] == first["jobId"]
@@ -104,14 +105,14 @@ def test_a_second_start_is_refused_with_the_name_of_the_running_job(api: Checked
         ({"targetDistricts": ["9\u00001"]}, "VALIDATION_ERROR", "targetDistricts"),
         ({"targetDistricts": ["nowhere"]}, "VALIDATION_ERROR", "targetDistricts"),
         ({"targetDistricts": ["all"]}, "VALIDATION_ERROR", "targetDistricts"),
-        ({"planId": "x" * 101}, "VALIDATION_ERROR", "planId"),
+        ({"planId": "x" * 201}, "VALIDATION_ERROR", "planId"),
         ({"planId": 7}, "VALIDATION_ERROR", "planId"),
         ({"district": "91"}, "VALIDATION_ERROR", "district"),
         ({"start_date": "2024-01-01"}, "VALIDATION_ERROR", "start_date"),
     ],
 )
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
-def test_what_is_wrong_is_refused_by_the_name_of_its_field(
+def test_the_error_for_an_invalid_value_names_its_field(
     api: CheckedClient,
     path: str,
     changes: dict[str, Any],
@@ -119,7 +120,7 @@ def test_what_is_wrong_is_refused_by_the_name_of_its_field(
     field: str,
 ) -> None:
     """R4.3, R4.4"""
-    error = refused(api.post(path, {**BODY, **changes}, format="json"), 400, code)
+    error = error_of(api.post(path, {**BODY, **changes}, format="json"), 400, code)
     assert field in error["details"]
     assert error["details"][field]
     assert error["retryable"] is False
@@ -129,12 +130,12 @@ def test_what_is_wrong_is_refused_by_the_name_of_its_field(
 def test_the_end_must_be_before_today(api: CheckedClient) -> None:
     """R4.4"""
     body = {**BODY, "endDate": str(datetime.now(UTC).date())}
-    error = refused(api.post(START, body, format="json"), 400, "INVALID_DATE_RANGE")
+    error = error_of(api.post(START, body, format="json"), 400, "INVALID_DATE_RANGE")
     assert "before today" in error["message"]
 
 
-def test_every_wrong_field_is_named_at_once(api: CheckedClient) -> None:
-    error = refused(
+def test_one_error_names_every_invalid_field(api: CheckedClient) -> None:
+    error = error_of(
         api.post(START, {"jobType": "data-collection", "startDate": 1, "cadence": 2, "color": "red"}, format="json"),
         400,
         "VALIDATION_ERROR",
@@ -142,22 +143,22 @@ def test_every_wrong_field_is_named_at_once(api: CheckedClient) -> None:
     assert set(error["details"]) == {"startDate", "cadence", "color"}
 
 
-def test_an_empty_body_is_an_empty_object(api: CheckedClient) -> None:
-    assert refused(api.post(START), 400, "INVALID_JOB_TYPE")["details"] == {"jobType": ["jobType is required."]}
+def test_an_empty_body_is_treated_as_an_empty_object(api: CheckedClient) -> None:
+    assert error_of(api.post(START), 400, "INVALID_JOB_TYPE")["details"] == {"jobType": ["jobType is required."]}
 
 
-def test_a_date_that_is_needed_and_missing_is_named(api: CheckedClient) -> None:
-    error = refused(api.post(START, {"jobType": "data-collection"}, format="json"), 400, "VALIDATION_ERROR")
+def test_the_error_for_missing_dates_names_them(api: CheckedClient) -> None:
+    error = error_of(api.post(START, {"jobType": "data-collection"}, format="json"), 400, "VALIDATION_ERROR")
     assert set(error["details"]) == {"startDate", "endDate"}
 
 
-def test_a_type_that_is_not_offered_is_refused(api: CheckedClient) -> None:
-    error = refused(api.post(START, {"jobType": "analytics-generation"}, format="json"), 400, "INVALID_JOB_TYPE")
+def test_a_job_type_without_a_handler_is_refused(api: CheckedClient) -> None:
+    error = error_of(api.post(START, {"jobType": "analytics-generation"}, format="json"), 400, "INVALID_JOB_TYPE")
     assert "data-collection" in error["message"]
 
 
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
-def test_a_district_that_the_calendar_does_not_know_is_refused(
+def test_a_district_that_is_not_in_the_calendar_is_refused(
     api: CheckedClient,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -165,13 +166,13 @@ def test_a_district_that_the_calendar_does_not_know_is_refused(
     def plan(*_: object) -> Plan:
         raise InvalidRequest({"targetDistricts": ["District 99 is none of that year."]})
 
-    monkeypatch.setattr(FakeWork, "plan", plan)
-    error = refused(api.post(path, {**BODY, "targetDistricts": ["99"]}, format="json"), 400, "VALIDATION_ERROR")
+    monkeypatch.setattr(FakeHandler, "plan", plan)
+    error = error_of(api.post(path, {**BODY, "targetDistricts": ["99"]}, format="json"), 400, "VALIDATION_ERROR")
     assert "99" in error["message"]
 
 
 @pytest.mark.parametrize("path", [START, f"{START}/preview"])
-def test_without_the_calendar_nothing_is_created(
+def test_a_start_without_the_calendar_creates_nothing(
     api: CheckedClient,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -179,8 +180,8 @@ def test_without_the_calendar_nothing_is_created(
     def plan(*_: object) -> Plan:
         raise DashboardUnavailable("The calendar of January 2024 is needed and cannot be had. Try again later.")
 
-    monkeypatch.setattr(FakeWork, "plan", plan)
-    error = refused(api.post(path, BODY, format="json"), 502, "DASHBOARD_UNAVAILABLE")
+    monkeypatch.setattr(FakeHandler, "plan", plan)
+    error = error_of(api.post(path, BODY, format="json"), 502, "DASHBOARD_UNAVAILABLE")
     assert error["retryable"] is True
     assert api.get(f"{START}/jobs").json()["total"] == 0
 
@@ -188,7 +189,7 @@ def test_without_the_calendar_nothing_is_created(
 # Previews.
 
 
-def test_a_preview_says_what_a_start_would_do_and_starts_nothing(api: CheckedClient) -> None:
+def test_a_preview_shows_what_a_start_would_do_and_starts_nothing(api: CheckedClient) -> None:
     """R11.2, R11.3"""
     response = api.post(f"{START}/preview", {**BODY, "targetDistricts": ["91"]}, format="json")
     assert response.status_code == 200
@@ -202,23 +203,23 @@ def test_a_preview_says_what_a_start_would_do_and_starts_nothing(api: CheckedCli
     assert api.get(f"{START}/jobs").json()["total"] == 0
 
 
-def test_a_start_with_a_plan_id_runs_that_plan_or_says_what_changed(
+def test_a_start_with_a_plan_id_runs_that_plan_or_is_refused_with_the_differences(
     api: CheckedClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R11.4"""
     plan_id = api.post(f"{START}/preview", BODY, format="json").json()["preview"]["planId"]
-    assert refused(api.post(START, {**BODY, "planId": "plan-x"}, format="json"), 400, "VALIDATION_ERROR")
-    monkeypatch.setattr(FakeWork, "plan", lambda *_: Plan((PlannedDay(date(2024, 1, 1), ("91",)),), requests=3))
-    error = refused(api.post(START, {**BODY, "planId": plan_id}, format="json"), 409, "PLAN_CHANGED")
+    assert error_of(api.post(START, {**BODY, "planId": "plan-x"}, format="json"), 400, "VALIDATION_ERROR")
+    monkeypatch.setattr(FakeHandler, "plan", lambda *_: Plan((PlannedDay(date(2024, 1, 1), ("91",)),), requests=3))
+    error = error_of(api.post(START, {**BODY, "planId": plan_id}, format="json"), 409, "PLAN_CHANGED")
     assert (error["details"]["before"]["totalItems"], error["details"]["now"]["totalItems"]) == (6, 1)
-    assert started(api, planId=error["details"]["planId"])["progress"]["totalItems"] == 1
+    assert start_job(api, planId=error["details"]["planId"])["progress"]["totalItems"] == 1
 
 
 # Idempotency.
 
 
-def test_the_same_key_and_body_answer_with_the_same_job(api: CheckedClient) -> None:
+def test_a_repeated_request_with_the_same_idempotency_key_returns_the_same_job(api: CheckedClient) -> None:
     headers = {"Idempotency-Key": "0b7f4c1e"}
     first = api.post(START, BODY, format="json", headers=headers)
     again = api.post(START, {**BODY, "skipExisting": True}, format="json", headers=headers)
@@ -230,35 +231,37 @@ def test_the_same_key_and_body_answer_with_the_same_job(api: CheckedClient) -> N
     assert api.get(f"{START}/jobs").json()["total"] == 1
 
 
-def test_another_body_with_that_key_is_refused(api: CheckedClient) -> None:
+def test_another_body_with_the_same_idempotency_key_is_refused(api: CheckedClient) -> None:
     headers = {"Idempotency-Key": "0b7f4c1e"}
     api.post(START, BODY, format="json", headers=headers)
-    refused(
+    error_of(
         api.post(START, {**BODY, "endDate": "2024-01-03"}, format="json", headers=headers),
         409,
         "IDEMPOTENCY_KEY_REUSED",
     )
 
 
-def test_a_key_belongs_to_its_operator(api: CheckedClient, client_for: Callable[..., CheckedClient]) -> None:
+def test_an_idempotency_key_is_valid_for_one_operator(
+    api: CheckedClient, client_for: Callable[..., CheckedClient]
+) -> None:
     headers = {"Idempotency-Key": "0b7f4c1e"}
     api.post(START, BODY, format="json", headers=headers)
     other = client_for("add_backfilljob")
-    refused(other.post(START, BODY, format="json", headers=headers), 409, "JOB_ALREADY_RUNNING")
+    error_of(other.post(START, BODY, format="json", headers=headers), 409, "JOB_ALREADY_RUNNING")
 
 
 @pytest.mark.parametrize("key", ["", "   ", "x" * 256, "a\x01b", "a\x00b"])
-def test_a_key_that_is_none_is_refused(api: CheckedClient, key: str) -> None:
-    error = refused(api.post(START, BODY, format="json", headers={"Idempotency-Key": key}), 400, "VALIDATION_ERROR")
+def test_an_invalid_idempotency_key_is_refused(api: CheckedClient, key: str) -> None:
+    error = error_of(api.post(START, BODY, format="json", headers={"Idempotency-Key": key}), 400, "VALIDATION_ERROR")
     assert "Idempotency-Key" in error["details"]
 
 
-# Watching.
+# Reading.
 
 
 def test_a_job_can_be_read(api: CheckedClient, served: BackfillService) -> None:
     """R9.3, R5.1, R5.3, R5.4, R5.5"""
-    started(api)
+    start_job(api)
     job = run_to_the_end(served, failing=["F"])
     shown = api.get(f"{START}/{job.id}").json()
     assert shown["status"] == "completed"
@@ -270,8 +273,8 @@ def test_a_job_can_be_read(api: CheckedClient, served: BackfillService) -> None:
     assert shown["links"]["retry"] == f"{START}/{job.id}/retry"
 
 
-def test_a_job_is_sent_again_only_where_it_has_changed(api: CheckedClient, served: BackfillService) -> None:
-    path = started(api)["links"]["self"]
+def test_a_job_is_sent_again_only_after_it_has_changed(api: CheckedClient, served: BackfillService) -> None:
+    path = start_job(api)["links"]["self"]
     first = api.get(path)
     etag = first["ETag"]
     assert etag.startswith('"')
@@ -288,14 +291,14 @@ def test_a_job_is_sent_again_only_where_it_has_changed(api: CheckedClient, serve
     assert changed["ETag"] != etag
 
 
-def test_head_answers_as_get_without_a_body(api: CheckedClient) -> None:
-    path = started(api)["links"]["self"]
+def test_head_returns_the_headers_of_get_without_a_body(api: CheckedClient) -> None:
+    path = start_job(api)["links"]["self"]
     head = api.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head["ETag"] == api.get(path)["ETag"]
 
 
-ON_ONE_JOB = [
+JOB_OPERATIONS = [
     ("get", ""),
     ("delete", ""),
     ("patch", ""),
@@ -306,13 +309,13 @@ ON_ONE_JOB = [
 ]
 
 
-@pytest.mark.parametrize(("method", "verb"), ON_ONE_JOB)
+@pytest.mark.parametrize(("method", "suffix"), JOB_OPERATIONS)
 @pytest.mark.parametrize(
     "job_id", ["0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11", "nothing", "1", "%00", "..%20", "x" * 300, "coverages"]
 )
-def test_a_job_that_there_is_not_is_not_found(api: CheckedClient, method: str, verb: str, job_id: str) -> None:
+def test_an_unknown_job_is_not_found(api: CheckedClient, method: str, suffix: str, job_id: str) -> None:
     body = {"rateLimits": {"maxConcurrent": 1}} if method == "patch" else None
-    error = refused(getattr(api, method)(f"{START}/{job_id}{verb}", body, format="json"), 404, "JOB_NOT_FOUND")
+    error = error_of(getattr(api, method)(f"{START}/{job_id}{suffix}", body, format="json"), 404, "JOB_NOT_FOUND")
     assert "List the jobs" in error["message"]
 
 
@@ -320,7 +323,7 @@ def test_jobs_are_listed_newest_first_and_paged(api: CheckedClient, served: Back
     """R9.5, R6.1, R6.2, R1.6"""
     ids: list[str] = []
     for _ in range(3):
-        ids.insert(0, started(api)["jobId"])
+        ids.insert(0, start_job(api)["jobId"])
         run_to_the_end(served)
     listed = api.get(f"{START}/jobs").json()
     assert [job["jobId"] for job in listed["jobs"]] == ids
@@ -336,7 +339,7 @@ def test_jobs_are_listed_newest_first_and_paged(api: CheckedClient, served: Back
 
 @pytest.fixture
 def history(served: BackfillService) -> dict[str, str]:
-    """One ended job of each outcome, an hour apart, each a day before now; status to id."""
+    """Store one ended job of each status, created an hour apart. Maps status to id."""
     ids = {}
     at = datetime(2024, 3, 14, 23, 0, tzinfo=UTC)
     for hours, status in enumerate(("completed", "failed", "cancelled")):
@@ -364,7 +367,7 @@ def history(served: BackfillService) -> dict[str, str]:
         ("createdFrom=2024-03-15&createdTo=2024-03-15T01:00:00Z&status=failed", ["failed"]),
     ],
 )
-def test_the_history_can_be_filtered(
+def test_the_list_of_jobs_can_be_filtered(
     api: CheckedClient,
     history: dict[str, str],
     query: str,
@@ -376,7 +379,7 @@ def test_the_history_can_be_filtered(
     assert listed["total"] == len(expected)
 
 
-PAGING = [
+INVALID_PAGING = [
     "limit=0",
     "limit=101",
     "limit=-1",
@@ -397,7 +400,7 @@ PAGING = [
 @pytest.mark.parametrize(
     "query",
     [
-        *PAGING,
+        *INVALID_PAGING,
         "status=done",
         "status=",
         "status=completed,",
@@ -413,8 +416,8 @@ PAGING = [
         "createdTo=2024-W05-3",
     ],
 )
-def test_a_parameter_that_is_wrong_is_named(api: CheckedClient, query: str) -> None:
-    error = refused(api.get(f"{START}/jobs?{query}"), 400, "VALIDATION_ERROR")
+def test_the_error_for_an_invalid_parameter_of_the_list_names_it(api: CheckedClient, query: str) -> None:
+    error = error_of(api.get(f"{START}/jobs?{query}"), 400, "VALIDATION_ERROR")
     assert list(error["details"]) == [query.partition("=")[0]]
 
 
@@ -423,7 +426,7 @@ def test_a_parameter_that_is_wrong_is_named(api: CheckedClient, query: str) -> N
 
 def test_the_items_of_a_job_are_listed_filtered_and_paged(api: CheckedClient, served: BackfillService) -> None:
     """R5.4, R9.5"""
-    path = started(api)["links"]["items"]
+    path = start_job(api)["links"]["items"]
     run_to_the_end(served, failing=["F"])
     found = api.get(path).json()
     assert found["total"] == 6
@@ -442,32 +445,32 @@ def test_the_items_of_a_job_are_listed_filtered_and_paged(api: CheckedClient, se
 
 
 @pytest.mark.parametrize(
-    "query", [*PAGING, "outcome=lost", "outcome=", "district=nowhere", "district=", "district=%00"]
+    "query", [*INVALID_PAGING, "outcome=lost", "outcome=", "district=nowhere", "district=", "district=%00"]
 )
-def test_a_parameter_of_items_that_is_wrong_is_named(api: CheckedClient, query: str) -> None:
-    path = started(api)["links"]["items"]
-    error = refused(api.get(f"{path}?{query}"), 400, "VALIDATION_ERROR")
+def test_the_error_for_an_invalid_parameter_of_items_names_it(api: CheckedClient, query: str) -> None:
+    path = start_job(api)["links"]["items"]
+    error = error_of(api.get(f"{path}?{query}"), 400, "VALIDATION_ERROR")
     assert list(error["details"]) == [query.partition("=")[0]]
 
 
-# Steering.
+# Control.
 
 
-def test_delete_cancels_at_once_where_no_runner_holds_the_job(api: CheckedClient) -> None:
+def test_delete_cancels_a_job_without_a_runner_immediately(api: CheckedClient) -> None:
     """R9.4, R7.3"""
-    path = started(api)["links"]["self"]
+    path = start_job(api)["links"]["self"]
     cancelled = api.delete(path)
     assert cancelled.status_code == 200
     job = cancelled.json()
     assert (job["status"], job["previousStatus"]) == ("cancelled", "pending")
     assert job["cancelledAt"]
     assert job["result"]["itemsProcessed"] == 0
-    refused(api.delete(path), 409, "INVALID_JOB_STATE")
+    error_of(api.delete(path), 409, "INVALID_JOB_STATE")
 
 
-def test_delete_of_a_held_job_waits_for_what_is_in_flight(api: CheckedClient, served: BackfillService) -> None:
+def test_delete_of_a_claimed_job_waits_for_the_items_in_flight(api: CheckedClient, served: BackfillService) -> None:
     """R7.3, R7.4"""
-    path = started(api)["links"]["self"]
+    path = start_job(api)["links"]["self"]
     active = served.active()
     assert active is not None
     served.storage.jobs.update(active.id, lambda job: job.claimed("runner", served.now()))
@@ -478,21 +481,21 @@ def test_delete_of_a_held_job_waits_for_what_is_in_flight(api: CheckedClient, se
 
 
 def test_a_job_can_be_paused_and_resumed(api: CheckedClient) -> None:
-    path = started(api)["links"]["self"]
-    refused(api.post(f"{path}/resume"), 409, "INVALID_JOB_STATE")
+    path = start_job(api)["links"]["self"]
+    error_of(api.post(f"{path}/resume"), 409, "INVALID_JOB_STATE")
     assert api.post(f"{path}/pause").json()["status"] == "paused"
     assert api.post(f"{path}/resume", {}, format="json").json()["status"] == "pending"
-    error = refused(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
-    assert error["details"] == {"for": ["for is not a field of this request; it takes none."]}
+    error = error_of(api.post(f"{path}/pause", {"for": 5}, format="json"), 400, "VALIDATION_ERROR")
+    assert error["details"] == {"for": ["for is not a field of this request; it takes note."]}
 
 
 def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> None:
-    path = started(api)["links"]["self"]
+    path = start_job(api)["links"]["self"]
     lowered = api.patch(path, {"rateLimits": {"maxRequestsPerMinute": 20}}, format="json").json()
     assert lowered["config"]["rateLimits"]["maxRequestsPerMinute"] == 20
-    refused(api.patch(path, {"rateLimits": {"maxRequestsPerMinute": 21}}, format="json"), 409, "INVALID_JOB_STATE")
+    error_of(api.patch(path, {"rateLimits": {"maxRequestsPerMinute": 21}}, format="json"), 409, "INVALID_JOB_STATE")
     api.delete(path)
-    refused(api.patch(path, {"rateLimits": {"maxConcurrent": 1}}, format="json"), 409, "INVALID_JOB_STATE")
+    error_of(api.patch(path, {"rateLimits": {"maxConcurrent": 1}}, format="json"), 409, "INVALID_JOB_STATE")
 
 
 @pytest.mark.parametrize(
@@ -507,23 +510,25 @@ def test_the_limits_of_an_active_job_can_only_be_lowered(api: CheckedClient) -> 
         ({"status": "paused"}, "status"),
     ],
 )
-def test_a_change_that_is_none_is_refused(api: CheckedClient, body: Any, field: str) -> None:
-    path = started(api)["links"]["self"]
-    assert field in refused(api.patch(path, body, format="json"), 400, "VALIDATION_ERROR")["details"]
+def test_an_empty_or_invalid_change_is_refused(api: CheckedClient, body: Any, field: str) -> None:
+    path = start_job(api)["links"]["self"]
+    assert field in error_of(api.patch(path, body, format="json"), 400, "VALIDATION_ERROR")["details"]
 
 
 # Retrying.
 
 
 def test_a_retry_is_a_new_job_of_exactly_the_failed_items(api: CheckedClient, served: BackfillService) -> None:
-    path = started(api)["links"]["self"]
-    refused(api.post(f"{path}/retry"), 409, "JOB_ALREADY_RUNNING")
+    path = start_job(api)["links"]["self"]
+    error_of(api.post(f"{path}/retry"), 409, "JOB_ALREADY_RUNNING")
     first = run_to_the_end(served, failing=["F", "02"])
     headers = {"Idempotency-Key": "again"}
-    answer = api.post(f"{path}/retry", {"codes": ["SERVER_ERROR"], "districts": ["f"]}, format="json", headers=headers)
-    assert answer.status_code == 201
-    job = answer.json()
-    assert answer["Location"] == job["links"]["self"]
+    response = api.post(
+        f"{path}/retry", {"codes": ["SERVER_ERROR"], "districts": ["f"]}, format="json", headers=headers
+    )
+    assert response.status_code == 201
+    job = response.json()
+    assert response["Location"] == job["links"]["self"]
     assert job["retryOf"] == str(first.id)
     assert job["links"]["retryOf"] == path
     assert job["progress"]["totalItems"] == 2
@@ -531,9 +536,9 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items(api: CheckedClient, se
         f"{path}/retry", {"codes": ["SERVER_ERROR"], "districts": ["F"]}, format="json", headers=headers
     )
     assert (replayed.status_code, replayed.json()["jobId"]) == (200, job["jobId"])
-    refused(api.post(f"{path}/retry"), 409, "JOB_ALREADY_RUNNING")
+    error_of(api.post(f"{path}/retry"), 409, "JOB_ALREADY_RUNNING")
     run_to_the_end(served)
-    refused(api.post(f"{job['links']['self']}/retry"), 409, "NOTHING_TO_RETRY")
+    error_of(api.post(f"{job['links']['self']}/retry"), 409, "NOTHING_TO_RETRY")
 
 
 @pytest.mark.parametrize(
@@ -547,32 +552,32 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items(api: CheckedClient, se
         ({"items": []}, "items"),
     ],
 )
-def test_a_group_that_is_none_is_refused(
+def test_a_retry_with_an_invalid_filter_is_refused(
     api: CheckedClient,
     served: BackfillService,
     body: Any,
     field: str,
 ) -> None:
-    path = started(api)["links"]["self"]
+    path = start_job(api)["links"]["self"]
     run_to_the_end(served, failing=["F"])
-    assert field in refused(api.post(f"{path}/retry", body, format="json"), 400, "VALIDATION_ERROR")["details"]
+    assert field in error_of(api.post(f"{path}/retry", body, format="json"), 400, "VALIDATION_ERROR")["details"]
 
 
-def test_a_query_on_a_post_is_refused(api: CheckedClient) -> None:
-    assert "dryRun" in refused(api.post(f"{START}?dryRun=1", BODY, format="json"), 400, "VALIDATION_ERROR")["details"]
+def test_a_query_parameter_on_a_post_is_refused(api: CheckedClient) -> None:
+    assert "dryRun" in error_of(api.post(f"{START}?dryRun=1", BODY, format="json"), 400, "VALIDATION_ERROR")["details"]
 
 
-def test_an_analytics_job_takes_no_dates(api: CheckedClient, served: BackfillService) -> None:
+def test_an_analytics_job_needs_no_dates(api: CheckedClient, served: BackfillService) -> None:
     """R4.2, R4.5"""
-    handlers = {JobType.DATA_COLLECTION: FakeWork(), JobType.ANALYTICS_GENERATION: FakeWork()}
-    seen: list[JobConfig] = []
+    handlers = {JobType.DATA_COLLECTION: FakeHandler(), JobType.ANALYTICS_GENERATION: FakeHandler()}
+    configs: list[JobConfig] = []
     object.__setattr__(served, "handlers", handlers)
 
-    def plan(config: JobConfig, now: datetime) -> Plan:
-        seen.append(config)
+    def plan(config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
+        configs.append(config)
         return Plan((PlannedDay(date(2024, 1, 31), ("91",)),))
 
     handlers[JobType.ANALYTICS_GENERATION].plan = plan  # type: ignore[method-assign]
     job = api.post(START, {"jobType": "analytics-generation", "startDate": None}, format="json").json()
     assert (job["jobType"], job["config"]["startDate"]) == ("analytics-generation", None)
-    assert (seen[0].start_date, seen[0].end_date) == (None, None)
+    assert (configs[0].start_date, configs[0].end_date) == (None, None)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: whole, readable by anybody, and true of every answer."""
+"""The OpenAPI document: it is complete, public, and matches every response."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, override_settings
 
 from backfill.domain import ReportName
 from backfill.service.commands import BackfillService
 from tests.factories import SnapshotFactory, report_of
+from tests.integration.admin_pages import OperatorFor
 from tests.integration.checked_client import CheckedClient, openapi, operations
 from tests.integration.fake_job_type import claimed_and_held, run_to_the_end
-from tests.integration.test_api_jobs import BODY, START, started
-from tests.integration.test_api_snapshots import CLUBS, HERE
+from tests.integration.test_api_jobs import BODY, START, start_job
+from tests.integration.test_api_snapshots import CLUBS, SNAPSHOTS
 
 
-def test_the_document_is_valid_and_generated_without_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_is_valid_and_is_generated_without_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("spectacular", validate=True, fail_on_warn=True, stdout=io.StringIO(), file="/dev/null")
     assert capsys.readouterr().err == ""
 
 
-def test_the_document_names_every_address(db: None) -> None:
+def test_the_document_contains_every_path(db: None) -> None:
     """R9.1"""
     assert operations() >= {
         (START, "post"),
@@ -42,9 +43,9 @@ def test_the_document_names_every_address(db: None) -> None:
         (f"{START}/config/rate-limit", "get"),
         (f"{START}/config/rate-limit", "put"),
         (f"{START}/config/rate-limit", "patch"),
-        (HERE, "get"),
-        (f"{HERE}/{{date}}/{{district}}", "get"),
-        (f"{HERE}/{{date}}/{{district}}/{{report}}.csv", "get"),
+        (SNAPSHOTS, "get"),
+        (f"{SNAPSHOTS}/{{date}}/{{district}}", "get"),
+        (f"{SNAPSHOTS}/{{date}}/{{district}}/{{report}}.csv", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),
         ("/metrics", "get"),
@@ -65,29 +66,29 @@ def test_every_operation_is_described() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_no_operation_has_a_parameter_twice() -> None:
+def test_no_operation_has_duplicate_parameters() -> None:
     for path, method in operations():
         names = [(given["in"], given["name"]) for given in openapi()["paths"][path][method].get("parameters", [])]
         assert len(names) == len(set(names)), f"{method} {path}: {names}"
         assert all(("path", name) in names for name in re.findall(r"\{(\w+)\}", path))
 
 
-def test_a_body_is_said_to_take_no_other_fields() -> None:
+def test_the_schemas_of_request_bodies_forbid_other_fields() -> None:
     bodies = [name for name in openapi()["components"]["schemas"] if name.endswith("BodyRequest")]
     assert len(bodies) >= 4
     for name in bodies:
         assert openapi()["components"]["schemas"][name]["additionalProperties"] is False
 
 
-def test_every_operation_answers_as_the_document_says(api: CheckedClient, served: BackfillService) -> None:
-    """Each once with success; the client holds every answer against the document."""
+def test_the_response_of_every_operation_matches_the_document(api: CheckedClient, served: BackfillService) -> None:
+    """Each operation succeeds once. The client validates every response against the document."""
     served.storage.snapshots.put(
         SnapshotFactory.build(
             reports={name: report_of(CLUBS, rows=2) for name in ReportName if name is not ReportName.SUMMARY}
         )
     )
     api.post(f"{START}/preview", BODY, format="json")
-    path = started(api)["links"]["self"]
+    path = start_job(api)["links"]["self"]
     api.patch(path, {"rateLimits": {"maxConcurrent": 1}}, format="json")
     api.post(f"{path}/pause")
     api.post(f"{path}/resume")
@@ -100,9 +101,9 @@ def test_every_operation_answers_as_the_document_says(api: CheckedClient, served
         f"{path}/items",
         f"{START}/jobs",
         f"{START}/config/rate-limit",
-        HERE,
-        f"{HERE}/2024-01-31/01",
-        f"{HERE}/2024-01-31/01/clubperformance.csv",
+        SNAPSHOTS,
+        f"{SNAPSHOTS}/2024-01-31/01",
+        f"{SNAPSHOTS}/2024-01-31/01/clubperformance.csv",
         f"{START}/audit",
         f"{path}/audit",
         "/healthz",
@@ -114,15 +115,15 @@ def test_every_operation_answers_as_the_document_says(api: CheckedClient, served
     api.delete(retried["links"]["self"])
     api.put(f"{START}/config/rate-limit", {"maxConcurrent": 2}, format="json")
     api.patch(f"{START}/config/rate-limit", {"maxConcurrent": 1}, format="json")
-    ours = {
+    expected = {
         (path, method)
         for path, method in operations()
         if re.match(r"/api/(admin/backfill(?!/coverage)|snapshots)|/healthz|/readyz|/metrics", path)
     }
-    assert api.seen == ours
+    assert api.seen == expected
 
 
-def test_anybody_may_read_the_document() -> None:
+def test_the_document_is_public() -> None:
     for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}, {"Authorization": "Token nonsense"}):
         response = Client().get("/api/schema?lang=%00&version=1%0A", headers=headers)
         assert (response.status_code, response["Content-Type"]) == (200, "application/json")
@@ -131,21 +132,36 @@ def test_anybody_may_read_the_document() -> None:
     assert yaml.safe_load(response.content)["openapi"].startswith("3.1")
 
 
-def test_the_page_of_the_document_works_offline(db: None) -> None:
+def test_the_documentation_page_works_offline(db: None) -> None:
     response = Client().get("/api/docs", headers={"Accept": "text/html", "Authorization": "Token nonsense"})
     page = response.content.decode()
     assert response.status_code == 200
-    assert "/api/schema" in page
+    assert "'unsafe" not in response["Content-Security-Policy"]
     assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
     needed = re.findall(r"""(?:src|href)=["'](/static/[^"']+)""", page)
     assert len(needed) >= 3
+    script = Client().get("/api/docs?script=", headers={"Accept": "*/*"})
+    assert script["Content-Type"] == "application/javascript"
+    assert 'url: "/api/schema"' in script.content.decode()
     for address in needed:
         file = Client().get(address)
         file.close()
         assert file.status_code == 200, address
 
 
-def test_a_wrong_method_on_the_page_is_told_in_json() -> None:
+def test_the_document_and_its_page_can_require_a_sign_in(api: CheckedClient, operator_for: OperatorFor) -> None:
+    with override_settings(BACKFILL_DOCS="sign-in"):
+        page = Client().get("/api/docs", headers={"Accept": "text/html"})
+        assert (page.status_code, page["Location"]) == (302, "/admin/login/?next=/api/docs")
+        assert CheckedClient().get("/api/schema").status_code == 401
+        assert CheckedClient().get("/api/schema", headers={"Authorization": "Token nonsense"}).status_code == 401
+        assert api.get("/api/schema").status_code == 200
+        browser = operator_for()  # no permission is needed
+        assert browser.get("/api/docs").status_code == 200
+        assert browser.get("/api/schema").status_code == 200
+
+
+def test_a_wrong_method_on_the_documentation_page_returns_json() -> None:
     for path in ("/api/docs", "/api/schema"):
         response = CheckedClient().post(path)
         assert (response.status_code, response.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")

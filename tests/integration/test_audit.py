@@ -1,4 +1,4 @@
-"""The audit trail over both doors: who did what, through which of them, and what it changed."""
+"""The audit log over the API and the command line: operator, channel, action and changes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.core.management.base import CommandError
 from backfill.domain import Actor, Channel
 from backfill.service.commands import BackfillService
 from tests.integration.checked_client import CheckedClient
-from tests.integration.test_api_jobs import started
+from tests.integration.test_api_jobs import start_job
 from tests.integration.test_api_limits import LIMITS
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 AUDIT = "/api/admin/backfill/audit"
 
 
@@ -27,20 +27,20 @@ def entries(api: CheckedClient, query: str = "", path: str = AUDIT) -> list[dict
     return found
 
 
-def told(*arguments: str) -> Any:
+def json_of(*arguments: str) -> Any:
     out = StringIO()
     call_command("backfill", *arguments, "--json", stdout=out)
     return json.loads(out.getvalue())
 
 
-def test_every_verb_that_changes_something_leaves_who_did_it(api: CheckedClient) -> None:
-    job = started(api)
-    here = job["links"]["self"]
-    api.post(f"{here}/pause")
-    api.post(f"{here}/resume")
-    api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 20}}, format="json")
+def test_every_change_over_the_api_writes_an_entry_with_its_operator(api: CheckedClient) -> None:
+    job = start_job(api)
+    path = job["links"]["self"]
+    api.post(f"{path}/pause")
+    api.post(f"{path}/resume")
+    api.patch(path, {"rateLimits": {"maxRequestsPerMinute": 20}}, format="json")
     api.put(LIMITS, {"maxConcurrent": 1}, format="json")
-    api.delete(here)
+    api.delete(path)
     found = entries(api)
     assert {(entry["operator"], entry["channel"]) for entry in found} == {("alice", "api")}
     assert [(entry["action"], entry["jobId"]) for entry in found] == [
@@ -62,22 +62,22 @@ def test_every_verb_that_changes_something_leaves_who_did_it(api: CheckedClient)
     assert found[5]["changes"]["startDate"] == {"from": None, "to": job["config"]["startDate"]}
 
 
-def test_what_is_refused_or_changes_nothing_leaves_no_entry(api: CheckedClient) -> None:
-    job = started(api)
-    here = job["links"]["self"]
-    api.post(f"{here}/resume")  # 409: it is not paused
-    api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 61}}, format="json")  # 409: that would raise it
-    api.patch(here, {"rateLimits": {"maxRequestsPerMinute": 60}}, format="json")  # as it is
-    api.put(LIMITS, {"maxConcurrent": 3}, format="json")  # as it is
-    api.post(f"{here}/pause")
-    api.post(f"{here}/pause")
+def test_a_refused_or_empty_change_writes_no_entry(api: CheckedClient) -> None:
+    job = start_job(api)
+    path = job["links"]["self"]
+    api.post(f"{path}/resume")  # 409: it is not paused
+    api.patch(path, {"rateLimits": {"maxRequestsPerMinute": 61}}, format="json")  # 409: a limit cannot be raised
+    api.patch(path, {"rateLimits": {"maxRequestsPerMinute": 60}}, format="json")  # unchanged
+    api.put(LIMITS, {"maxConcurrent": 3}, format="json")  # unchanged
+    api.post(f"{path}/pause")
+    api.post(f"{path}/pause")
     assert [entry["action"] for entry in entries(api)] == ["paused", "started"]
 
 
-def test_the_trail_is_paged_and_narrowed_to_a_job(api: CheckedClient) -> None:
-    first = started(api)
+def test_the_audit_log_is_paged_and_can_be_filtered_by_job(api: CheckedClient) -> None:
+    first = start_job(api)
     api.delete(first["links"]["self"])
-    second = started(api)
+    second = start_job(api)
     assert [entry["action"] for entry in entries(api, "?limit=1&offset=1")] == ["cancelled"]
     assert api.get(f"{AUDIT}?limit=1").json()["total"] == 3
     of_first = entries(api, f"?jobId={first['jobId']}")
@@ -90,29 +90,31 @@ def test_the_trail_is_paged_and_narrowed_to_a_job(api: CheckedClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        (f"/api/admin/backfill/{NOBODY}/audit", 404, "JOB_NOT_FOUND"),
+        (f"/api/admin/backfill/{UNKNOWN_ID}/audit", 404, "JOB_NOT_FOUND"),
         ("/api/admin/backfill/nothing/audit", 404, "JOB_NOT_FOUND"),
-        (f"{AUDIT}?jobId={NOBODY}", 404, "JOB_NOT_FOUND"),
+        (f"{AUDIT}?jobId={UNKNOWN_ID}", 404, "JOB_NOT_FOUND"),
         (f"{AUDIT}?limit=101", 400, "VALIDATION_ERROR"),
         (f"{AUDIT}?operator=alice", 400, "VALIDATION_ERROR"),
     ],
 )
-def test_what_there_is_not_is_refused(api: CheckedClient, path: str, status: int, code: str) -> None:
-    refused = api.get(path)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+def test_an_unknown_job_or_an_invalid_parameter_is_refused(
+    api: CheckedClient, path: str, status: int, code: str
+) -> None:
+    response = api.get(path)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
 
 
-def test_who_may_see_no_job_sees_no_trail(client_for: Any) -> None:
+def test_the_audit_log_requires_the_permission_to_view_jobs(client_for: Any) -> None:
     assert client_for().get(AUDIT).status_code == 403
     assert client_for("view_backfilljob").get(AUDIT).status_code == 200
 
 
-def test_the_command_line_is_a_door_of_its_own(served: BackfillService) -> None:
-    job = told("start", "--from", "2024-01-01", "--to", "2024-01-02", "--operator", "bob")
-    for verb in ("pause", "resume", "cancel"):
-        told(verb, "--operator", "carol")
-    told("rate-limit", "--max-concurrent", "2", "--operator", "dave")
-    found = told("audit")["entries"]
+def test_changes_on_the_command_line_are_recorded_with_the_channel_cli(served: BackfillService) -> None:
+    job = json_of("start", "--from", "2024-01-01", "--to", "2024-01-02", "--operator", "bob")
+    for command in ("pause", "resume", "cancel"):
+        json_of(command, "--operator", "carol")
+    json_of("rate-limit", "--max-concurrent", "2", "--operator", "dave")
+    found = json_of("audit")["entries"]
     assert {entry["channel"] for entry in found} == {"cli"}
     assert [(entry["operator"], entry["action"]) for entry in found] == [
         ("dave", "changed-limits"),
@@ -121,12 +123,12 @@ def test_the_command_line_is_a_door_of_its_own(served: BackfillService) -> None:
         ("carol", "paused"),
         ("bob", "started"),
     ]
-    assert told("audit", job["jobId"], "--limit", "1", "--offset", "1")["entries"] == [found[2]]
+    assert json_of("audit", job["jobId"], "--limit", "1", "--offset", "1")["entries"] == [found[2]]
     with pytest.raises(CommandError, match="There is no job"):
-        call_command("backfill", "audit", NOBODY)
+        call_command("backfill", "audit", UNKNOWN_ID)
 
 
-def test_the_command_line_shows_the_trail_to_people(served: BackfillService) -> None:
+def test_the_command_audit_prints_the_entries(served: BackfillService) -> None:
     out = StringIO()
     call_command("backfill", "audit", stdout=out)
     assert "There are no audit entries." in out.getvalue()

@@ -1,4 +1,4 @@
-"""The command-line door as real processes: exit codes, signals, a terminal, and a store that goes away."""
+"""The command line in real processes: exit codes, signals, a terminal, and an outage of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from tests import template_site
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+TIMEOUT = 60.0
 RANGE = ("--from", "2024-01-01", "--to", "2024-01-02")
 
 
@@ -42,25 +42,25 @@ def environment(database: Path, **more: str) -> dict[str, str]:
     }
 
 
-def ran(database: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """`manage.py backfill` over the fake work."""
+def run(database: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py backfill` with the fake job type."""
     return subprocess.run(
         [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
         cwd=ROOT,
         text=True,
         capture_output=True,
         env=environment(database, **more),
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
 
 @pytest.fixture
-def begun(database: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Begin such a process; what still runs at the end is killed."""
+def start_process(database: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Return a function that starts such a process. Processes that still run at the end are killed."""
     processes: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, **more: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
             cwd=ROOT,
@@ -72,7 +72,7 @@ def begun(database: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         processes.append(process)
         return process
 
-    yield begin
+    yield start
     for process in processes:
         if process.poll() is None:
             process.kill()
@@ -80,8 +80,8 @@ def begun(database: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def row(database: Path) -> tuple[str, str, str]:
-    """Id, status and lease of the newest job, straight from the database."""
-    with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
+    """Return id, status and lease owner of the newest job, read from the database."""
+    with closing(sqlite3.connect(database, timeout=TIMEOUT)) as connection:
         found = connection.execute(
             "SELECT id, status, lease_owner FROM backfill_backfilljob ORDER BY created_at DESC"
         ).fetchone()
@@ -89,74 +89,74 @@ def row(database: Path) -> tuple[str, str, str]:
 
 
 def wait_for(database: Path, status: str) -> str:
-    """The id of the newest job once it has that status."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the newest job has the status, and return its id."""
+    deadline = time.monotonic() + TIMEOUT
     while row(database)[1] != status:
-        assert time.monotonic() < deadline, f"the job never was {status}: {row(database)}"
+        assert time.monotonic() < deadline, f"the job is not {status}: {row(database)}"
         time.sleep(0.05)
     return str(UUID(row(database)[0]))
 
 
 def test_waiting_for_a_job_that_completes_exits_0(database: Path) -> None:
     """R5.1, R5.2."""
-    done = ran(database, "start", *RANGE, "--wait")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "completed 100.0 % | 6 of 6 items: 6 processed, 0 skipped, 0 failed" in done.stdout
-    assert "\x1b" not in done.stdout
+    completed = run(database, "start", *RANGE, "--wait")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "completed 100.0 % | 6 of 6 items: 6 processed, 0 skipped, 0 failed" in completed.stdout
+    assert "\x1b" not in completed.stdout
     assert row(database)[1:] == ("completed", "")
 
 
 def test_waiting_for_a_job_whose_items_all_fail_exits_1(database: Path) -> None:
-    done = ran(database, "start", *RANGE, "--wait", FAKE_FAILING="01,02,F")
-    assert done.returncode == 1
-    assert "All 6 items failed." in done.stdout
+    completed = run(database, "start", *RANGE, "--wait", FAKE_FAILING="01,02,F")
+    assert completed.returncode == 1
+    assert "All 6 items failed." in completed.stdout
 
 
-def test_waiting_for_a_job_with_some_failed_items_exits_2_and_says_how_to_retry(database: Path) -> None:
+def test_waiting_for_a_job_with_some_failed_items_exits_2_and_prints_the_retry_command(database: Path) -> None:
     """R5.4."""
-    done = ran(database, "start", *RANGE, "--wait", FAKE_FAILING="02")
-    assert done.returncode == 2
+    completed = run(database, "start", *RANGE, "--wait", FAKE_FAILING="02")
+    assert completed.returncode == 2
     job = wait_for(database, "completed")
-    assert f"Retry them with: manage.py backfill retry {job}" in done.stdout
-    cause = next(line for line in done.stdout.splitlines() if line.startswith("SERVER_ERROR"))
+    assert f"Retry them with: manage.py backfill retry {job}" in completed.stdout
+    cause = next(line for line in completed.stdout.splitlines() if line.startswith("SERVER_ERROR"))
     assert cause.split()[:4] == ["SERVER_ERROR", "2", "may", "help"]
-    retried = ran(database, "retry", job, "--wait")
+    retried = run(database, "retry", job, "--wait")
     assert retried.returncode == 0
     assert "2 of 2 items" in retried.stdout
 
 
-def test_waiting_with_json_prints_the_final_job_and_nothing_else(database: Path) -> None:
-    done = ran(database, "start", *RANGE, "--wait", "--json", FAKE_FAILING="02")
-    shape = json.loads(done.stdout)
-    assert (done.returncode, shape["status"], shape["result"]["itemsFailed"]) == (2, "completed", 2)
-    assert "completed 100.0 %" in done.stderr
+def test_waiting_with_json_prints_only_the_ended_job_to_standard_output(database: Path) -> None:
+    completed = run(database, "start", *RANGE, "--wait", "--json", FAKE_FAILING="02")
+    body = json.loads(completed.stdout)
+    assert (completed.returncode, body["status"], body["result"]["itemsFailed"]) == (2, "completed", 2)
+    assert "completed 100.0 %" in completed.stderr
 
 
 def test_waiting_for_a_job_that_is_cancelled_exits_130(
     database: Path,
-    begun: Callable[..., subprocess.Popen[str]],
+    start_process: Callable[..., subprocess.Popen[str]],
 ) -> None:
     """R7.2, R7.3."""
-    waiting = begun("start", "--from", "2023-01-01", "--to", "2023-12-31", "--wait", FAKE_SECONDS="0.2")
+    waiting = start_process("start", "--from", "2023-01-01", "--to", "2023-12-31", "--wait", FAKE_SECONDS="0.2")
     wait_for(database, "running")
-    assert ran(database, "cancel").returncode == 0
-    out, _ = waiting.communicate(timeout=PATIENCE)
+    assert run(database, "cancel").returncode == 0
+    out, _ = waiting.communicate(timeout=TIMEOUT)
     assert waiting.returncode == 130
     assert "is cancelled after" in out
     assert row(database)[1:] == ("cancelled", "")
 
 
 @pytest.mark.acceptance
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_stops_watching_gives_the_lease_back_and_leaves_the_job(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_watching_and_returns_the_lease_of_the_job(
     database: Path,
-    begun: Callable[..., subprocess.Popen[str]],
+    start_process: Callable[..., subprocess.Popen[str]],
     number: signal.Signals,
 ) -> None:
-    waiting = begun("start", "--from", "2023-01-01", "--to", "2023-12-31", "--wait", FAKE_SECONDS="0.2")
+    waiting = start_process("start", "--from", "2023-01-01", "--to", "2023-12-31", "--wait", FAKE_SECONDS="0.2")
     job = wait_for(database, "running")
     waiting.send_signal(number)
-    _, err = waiting.communicate(timeout=PATIENCE)
+    _, err = waiting.communicate(timeout=TIMEOUT)
     assert waiting.returncode == 130
     assert err == (
         f"Stopped watching. Any other worker continues job {job}. Cancel it with: manage.py backfill cancel {job}\n"
@@ -165,127 +165,127 @@ def test_who_stops_watching_gives_the_lease_back_and_leaves_the_job(
 
 
 @pytest.mark.acceptance
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_work_runs_a_job_and_stops_cleanly_within_3_seconds(
     database: Path,
-    begun: Callable[..., subprocess.Popen[str]],
+    start_process: Callable[..., subprocess.Popen[str]],
     number: signal.Signals,
 ) -> None:
-    assert ran(database, "start", "--from", "2023-01-01", "--to", "2023-12-31").returncode == 0
-    working = begun("work", FAKE_SECONDS="0.2")
+    assert run(database, "start", "--from", "2023-01-01", "--to", "2023-12-31").returncode == 0
+    worker = start_process("work", FAKE_SECONDS="0.2")
     wait_for(database, "running")
-    asked = time.monotonic()
-    working.send_signal(number)
-    _, err = working.communicate(timeout=PATIENCE)
-    assert time.monotonic() - asked < 3
-    assert working.returncode == 0
+    signalled_at = time.monotonic()
+    worker.send_signal(number)
+    _, err = worker.communicate(timeout=TIMEOUT)
+    assert time.monotonic() - signalled_at < 3
+    assert worker.returncode == 0
     assert "Traceback" not in err
     assert row(database)[1:] == ("pending", "")
 
 
-def test_a_paused_job_is_followed_and_said_to_be_paused(
+def test_watching_a_paused_job_continues_and_reports_the_pause(
     database: Path,
-    begun: Callable[..., subprocess.Popen[str]],
+    start_process: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    waiting = begun("start", "--from", "2024-01-01", "--to", "2024-01-20", "--wait", FAKE_SECONDS="0.4")
+    waiting = start_process("start", "--from", "2024-01-01", "--to", "2024-01-20", "--wait", FAKE_SECONDS="0.4")
     wait_for(database, "running")
-    assert ran(database, "pause").returncode == 0
+    assert run(database, "pause").returncode == 0
     job = wait_for(database, "paused")
     assert waiting.stdout is not None
     lines = iter(waiting.stdout.readline, "")
     assert any(f"It is paused. Resume it with: manage.py backfill resume {job}" in line for line in lines)
-    assert ran(database, "resume").returncode == 0
-    waiting.communicate(timeout=PATIENCE)
+    assert run(database, "resume").returncode == 0
+    waiting.communicate(timeout=TIMEOUT)
     assert waiting.returncode == 0
 
 
-def test_on_a_terminal_there_is_a_bar(database: Path) -> None:
+def test_a_terminal_shows_a_progress_bar(database: Path) -> None:
     """R5.2."""
-    ours, theirs = pty.openpty()
+    terminal, process_side = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.integration.fake_job_type", "start", *RANGE, "--wait"],
         cwd=ROOT,
-        stdout=theirs,
+        stdout=process_side,
         stderr=subprocess.PIPE,
         env=environment(database, TERM="xterm-256color", COLUMNS="90"),
     )
-    os.close(theirs)
-    shown = b""
+    os.close(process_side)
+    output = b""
     try:
-        while chunk := os.read(ours, 65536):
-            shown += chunk
-    except OSError:  # how Linux says that the other side of a terminal has closed
+        while chunk := os.read(terminal, 65536):
+            output += chunk
+    except OSError:  # Linux raises it when the other side of a terminal closes
         pass
     finally:
-        os.close(ours)
-    _, err = process.communicate(timeout=PATIENCE)
+        os.close(terminal)
+    _, err = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, err) == (0, b"")
-    text = shown.decode()
+    text = output.decode()
     assert "\u2501" * 60 in text
     assert "100.0 %" in text
-    assert "\x1b[?25h" in text  # the cursor is there again
+    assert "\x1b[?25h" in text  # the cursor is visible again
 
 
-def test_a_database_that_was_not_migrated_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    done = subprocess.run(
+def test_a_database_without_migrations_is_reported_in_one_line_with_exit_code_1(tmp_path: Path) -> None:
+    completed = subprocess.run(
         [sys.executable, "manage.py", "backfill", "status", "--json"],
         cwd=ROOT,
         text=True,
         capture_output=True,
         env=environment(tmp_path / "new.sqlite3"),
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
-    assert "The job store does not answer" in done.stderr
-    assert "manage.py migrate" in done.stderr
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr.count("\n") == 1
+    assert "The job store does not answer" in completed.stderr
+    assert "manage.py migrate" in completed.stderr
 
 
-def test_a_dashboard_that_is_away_is_one_line_and_exit_1(database: Path) -> None:
-    done = subprocess.run(
+def test_an_unavailable_dashboard_is_reported_in_one_line_with_exit_code_1(database: Path) -> None:
+    completed = subprocess.run(
         [sys.executable, "manage.py", "backfill", "start", *RANGE],
         cwd=ROOT,
         text=True,
         capture_output=True,
         env=environment(database),
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
-    assert "Nothing was created" in done.stderr
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr.count("\n") == 1
+    assert "Nothing was created" in completed.stderr
     assert row(database)[1] == ""
 
 
 @pytest.mark.parametrize(
     "arguments", [["start", "--traceback", "--type", "x"], ["--traceback", "start", "--type", "x"]]
 )
-def test_a_traceback_is_shown_to_who_asks_for_it(database: Path, arguments: list[str]) -> None:
-    done = ran(database, *arguments)
-    assert done.returncode == 1
-    assert "Traceback (most recent call last)" in done.stderr
+def test_the_option_traceback_prints_the_traceback(database: Path, arguments: list[str]) -> None:
+    completed = run(database, *arguments)
+    assert completed.returncode == 1
+    assert "Traceback (most recent call last)" in completed.stderr
 
 
-def test_an_unknown_verb_is_a_usage_error(database: Path) -> None:
-    done = ran(database, "frobnicate")
-    assert done.returncode == 2
-    assert "invalid choice: 'frobnicate'" in done.stderr
+def test_an_unknown_command_is_a_usage_error(database: Path) -> None:
+    completed = run(database, "frobnicate")
+    assert completed.returncode == 2
+    assert "invalid choice: 'frobnicate'" in completed.stderr
 
 
-def test_a_store_that_goes_away_is_said_and_waited_for(
+def test_an_unavailable_store_is_reported_and_the_command_waits_for_it(
     database: Path,
-    begun: Callable[..., subprocess.Popen[str]],
+    start_process: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    waiting = begun("start", "--from", "2024-01-01", "--to", "2024-01-20", "--wait", FAKE_SECONDS="0.1")
+    waiting = start_process("start", "--from", "2024-01-01", "--to", "2024-01-20", "--wait", FAKE_SECONDS="0.1")
     wait_for(database, "running")
-    with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
-        connection.execute("ALTER TABLE backfill_backfilljob RENAME TO away")
+    with closing(sqlite3.connect(database, timeout=TIMEOUT)) as connection:
+        connection.execute("ALTER TABLE backfill_backfilljob RENAME TO renamed")
         assert waiting.stdout is not None
         lines = iter(waiting.stdout.readline, "")
         assert any("The job is safe; this command tries again every 0.5 s." in line for line in lines)
-        connection.execute("ALTER TABLE away RENAME TO backfill_backfilljob")
-    rest, _ = waiting.communicate(timeout=PATIENCE)
+        connection.execute("ALTER TABLE renamed RENAME TO backfill_backfilljob")
+    rest, _ = waiting.communicate(timeout=TIMEOUT)
     assert waiting.returncode == 0
     assert "The job store is available again." in rest
     assert "60 processed" in rest
@@ -295,40 +295,64 @@ def test_a_store_that_goes_away_is_said_and_waited_for(
     ("arguments", "code"),
     [(["rate-limit", "--json"], 0), (["rate-limit"], 0), (["start", *RANGE, "--wait"], 130)],
 )
-def test_a_reader_who_has_had_enough_ends_a_verb_quietly_and_what_is_watched_as_not_watched_any_more(
-    database: Path, arguments: list[str], code: int
-) -> None:
-    ends, begins = os.pipe()
-    os.close(ends)
+def test_a_closed_pipe_ends_a_command_without_an_error_message(database: Path, arguments: list[str], code: int) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
             cwd=ROOT,
             text=True,
-            stdout=begins,
+            stdout=write_end,
             stderr=subprocess.PIPE,
             env=environment(database),
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
     finally:
-        os.close(begins)
-    assert (done.returncode, done.stderr) == (code, "")
+        os.close(write_end)
+    assert (completed.returncode, completed.stderr) == (code, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a device that is always full.")
 @pytest.mark.parametrize("arguments", [["rate-limit"], ["export"]])
-def test_a_disk_that_is_full_is_one_line_and_exit_1(database: Path, arguments: list[str]) -> None:
+def test_a_full_disk_is_reported_in_one_line_with_exit_code_1(database: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
             cwd=ROOT,
             text=True,
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment(database),
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
     sentence = "CommandError: Standard output cannot be written: No space left on device."
-    assert (done.returncode, done.stderr.strip()) == (1, sentence)
+    assert (completed.returncode, completed.stderr.strip()) == (1, sentence)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "code", "line"),
+    [
+        (">&-", ["list"], 1, "CommandError: Standard output is closed. Redirect it to a file, or to /dev/null."),
+        (">&-", ["export"], 1, "CommandError: Standard output is closed. Redirect it to a file, or to /dev/null."),
+        ("2>&-", ["status"], 0, ""),
+        (">/dev/full", ["--help"], 1, "CommandError: Standard output cannot be written: No space left on device."),
+        ("| true", ["--help"], 0, ""),
+    ],
+)
+def test_an_output_that_is_closed_or_full_is_one_line(
+    database: Path, redirection: str, arguments: list[str], code: int, line: str
+) -> None:
+    script = f'"$@" {redirection}; exit ${{PIPESTATUS[0]}}'
+    completed = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable, "manage.py", "backfill", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env={**environment(database), "PYTHONUNBUFFERED": "1"},
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (completed.returncode, completed.stderr.strip()) == (code, line)

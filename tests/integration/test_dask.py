@@ -1,4 +1,4 @@
-"""Results computed on a Dask cluster of real processes: the same as here, and nothing lost when it goes away."""
+"""Results computed on a Dask cluster of real processes: same bytes as local results, and no losses in outages."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from tests.unit.stored_snapshots import a_district, a_summary, broken
 
 pytest.importorskip("distributed", reason="The extra dask is not installed; make setup does it.")
 
-PATIENCE = 120.0
-"""Seconds after which a test fails. ProcessCompute start and answer as slowly as a busy machine makes them."""
+TIMEOUT = 120.0
+"""Seconds after which a test fails. On a busy machine, processes start and respond slowly."""
 
 DISTRICTS = [f"{number:02d}" for number in range(1, 40)]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
-    """One that nobody harms."""
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """Yield a cluster that tests do not stop."""
     dask = DaskCluster(tmp_path_factory.mktemp("dask"))
     dask.start()
     yield dask
@@ -57,8 +57,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 
 
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[DaskCluster]:
-    """One that is not started yet, and may be harmed."""
+def own_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
+    """Yield a cluster that is not started yet, and that a test may stop."""
     dask = DaskCluster(tmp_path)
     yield dask
     dask.kill()
@@ -82,16 +82,16 @@ def cluster_of() -> Iterator[Callable[[DaskCluster], tuple[DaskCompute, Limiter]
         limiter.stop()
         dask.close()
     names = {"backfill-dask", "IO loop"}
-    assert eventually(lambda: not any(one.name in names for one in threading.enumerate()), PATIENCE)
+    assert eventually(lambda: not any(one.name in names for one in threading.enumerate()), TIMEOUT)
 
 
-def sources() -> list[ComputeInput]:
-    found = [ComputeInput(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, 6)]
-    return [ComputeInput(snapshot=a_summary()), *found, ComputeInput(snapshot=broken(a_district()))]
+def compute_inputs() -> list[ComputeInput]:
+    districts = [ComputeInput(snapshot=a_district(district=f"{n:02d}", clubs=some_clubs(n))) for n in range(1, 6)]
+    return [ComputeInput(snapshot=a_summary()), *districts, ComputeInput(snapshot=broken(a_district()))]
 
 
-class Computing:
-    """An analytics job in a thread, over a store in memory."""
+class AnalyticsRun:
+    """An analytics job that runs in a thread, over a store in memory."""
 
     def __init__(self, executor: str, days: int = 2) -> None:
         self.storage = MemoryStorage()
@@ -99,9 +99,9 @@ class Computing:
         for day in (DAY + timedelta(days=n) for n in range(days)):
             for snapshot in (a_summary(day), *(a_district(day, name) for name in DISTRICTS)):
                 self.snapshots.rows[day, snapshot.district] = snapshot
-        work = AnalyticsHandler(self.storage, compute_backend_factory(executor), now=utc_now)
+        handler = AnalyticsHandler(self.storage, compute_backend_factory(executor), now=utc_now)
         config = JobConfig(start_date=None, end_date=None)
-        self.plan = work.plan(config, utc_now())
+        self.plan = handler.plan(config, utc_now())
         now, control = utc_now(), self.storage.control
         self.storage.jobs.put_in(
             a_job(
@@ -117,12 +117,12 @@ class Computing:
         assert claim is not None
         self._id = claim.job.id
         self.limiter = Limiter(FAST, lambda change: control.update_schedule(change, fence=claim.fence))
-        execution = work.execute(claim.job, claim.fence, self.limiter)
+        execution = handler.execute(claim.job, claim.fence, self.limiter)
         self.stop = threading.Event()
         runner = Runner(claim, execution, self.limiter, stop=self.stop, disconnect=control.disconnect)
         self._thread = threading.Thread(target=runner.run, daemon=True)
 
-    def begun(self) -> Computing:
+    def start(self) -> AnalyticsRun:
         self._thread.start()
         return self
 
@@ -133,179 +133,179 @@ class Computing:
     def is_held(self) -> bool:
         return self.job.progress.limiter.state is LimiterState.BACKING_OFF
 
-    def ended(self, within: float = PATIENCE) -> Job:
+    def ended(self, within: float = TIMEOUT) -> Job:
         self._thread.join(within)
         assert not self._thread.is_alive()
         return self.job
 
-    def check_whole(self) -> None:
-        """Every item processed, in the ledger once, and with the bytes that threads compute."""
+    def check_complete(self) -> None:
+        """Assert that every item is processed, is in the ledger once, and has the bytes that threads compute."""
         assert self.job.status is Status.COMPLETED
         ledger = self.storage.ledger.of(self._id)
         assert Counter(outcome.item for outcome in ledger) == Counter(all_items(self.plan))
         assert {str(outcome.kind) for outcome in ledger} == {"processed"}
-        here = Computing("threads").begun()
-        assert here.ended().status is Status.COMPLETED
+        local = AnalyticsRun("threads").start()
+        assert local.ended().status is Status.COMPLETED
         bodies = {key: result.body for key, result in self.storage.results.rows.items()}
-        assert bodies == {key: result.body for key, result in here.storage.results.rows.items()}
+        assert bodies == {key: result.body for key, result in local.storage.results.rows.items()}
         assert len(bodies) == self.plan.total_items
 
 
-def test_a_cluster_gives_the_bytes_that_threads_give(
-    running: DaskCluster, cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]]
+def test_a_cluster_computes_the_same_bytes_as_threads(
+    shared_cluster: DaskCluster, cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]]
 ) -> None:
-    dask, limiter = cluster_of(running)
-    given = sources()
-    there, here = dask.compute(given), LocalCompute().compute(given)
-    assert there[:-1] == here[:-1]
-    assert all(isinstance(one, ComputeOutput) for one in there[:-1])
-    assert (type(there[-1]), str(there[-1])) == (type(here[-1]), str(here[-1]))
-    (fault,) = dask.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
-    assert isinstance(fault, AttributeError | TypeError)
-    assert "tasks.py" in str(fault.__notes__)
+    dask, limiter = cluster_of(shared_cluster)
+    inputs = compute_inputs()
+    remote, local = dask.compute(inputs), LocalCompute().compute(inputs)
+    assert remote[:-1] == local[:-1]
+    assert all(isinstance(one, ComputeOutput) for one in remote[:-1])
+    assert (type(remote[-1]), str(remote[-1])) == (type(local[-1]), str(local[-1]))
+    (error,) = dask.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
+    assert isinstance(error, AttributeError | TypeError)
+    assert "tasks.py" in str(error.__notes__)
     assert dask.concurrency == 2
     assert limiter.report().state is LimiterState.IDLE
 
 
-def test_a_job_computes_on_the_cluster_as_it_does_in_threads(running: DaskCluster) -> None:
-    computing = Computing(running.address).begun()
-    computing.ended()
-    computing.check_whole()
+def test_a_job_on_the_cluster_has_the_same_results_as_in_threads(shared_cluster: DaskCluster) -> None:
+    run = AnalyticsRun(shared_cluster.address).start()
+    run.ended()
+    run.check_complete()
 
 
-def test_a_cluster_that_is_killed_in_the_middle_costs_no_item_and_doubles_none(doomed: DaskCluster) -> None:
-    """R10.3: it is killed while a bundle is on its way; the job holds and says why, and goes on when it is back."""
-    computing = Computing(doomed.address)
-    doomed.start()
-    put_results, kills = computing.storage.results.put, list[int]()
+def test_a_kill_of_the_cluster_during_a_job_loses_and_duplicates_no_item(own_cluster: DaskCluster) -> None:
+    """R10.3: the kill happens while a bundle is computed. The job waits, reports the reason, and continues later."""
+    run = AnalyticsRun(own_cluster.address)
+    own_cluster.start()
+    put_results, kills = run.storage.results.put, list[int]()
 
     def put_and_kill(results: Any, **options: Any) -> None:
         put_results(results, **options)
         if not kills:
-            kills.append(len(computing.storage.results.rows))
-            doomed.kill()
+            kills.append(len(run.storage.results.rows))
+            own_cluster.kill()
 
-    computing.storage.results.put = put_and_kill  # type: ignore[method-assign]
-    computing.begun()
-    assert eventually(lambda: kills, PATIENCE)
-    # It may have been held before, too: on a busy machine the scheduler is up later than the job begins.
-    assert eventually(lambda: computing.limiter.is_holding and computing.is_held(), PATIENCE)
-    limiter = computing.job.progress.limiter
-    assert limiter.reason.startswith(f"The Dask scheduler at {doomed.address} does not answer (")
+    run.storage.results.put = put_and_kill  # type: ignore[method-assign]
+    run.start()
+    assert eventually(lambda: kills, TIMEOUT)
+    # It may also have waited before: on a busy machine the scheduler may start later than the job.
+    assert eventually(lambda: run.limiter.is_holding and run.is_held(), TIMEOUT)
+    limiter = run.job.progress.limiter
+    assert limiter.reason.startswith(f"The Dask scheduler at {own_cluster.address} does not answer (")
     assert limiter.waiting_until is not None
-    assert computing.limiter.is_holding
-    assert computing.job.progress.processed < computing.plan.total_items
-    doomed.start()
-    job = computing.ended()
+    assert run.limiter.is_holding
+    assert run.job.progress.processed < run.plan.total_items
+    own_cluster.start()
+    job = run.ended()
     assert job.progress.limiter.waited[WaitReason.CLUSTER] > 0
-    computing.check_whole()
+    run.check_complete()
 
 
 @pytest.mark.parametrize(("status", "end"), [(Status.CANCELLED, "cancel"), (Status.PENDING, "stop")])
-def test_a_job_without_its_cluster_is_stopped_at_once(
-    doomed: DaskCluster, status: Status, end: str, monkeypatch: pytest.MonkeyPatch
+def test_a_job_that_waits_for_its_cluster_stops_immediately(
+    own_cluster: DaskCluster, status: Status, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing listens at the address. R7.2"""
+    """R7.2: nothing listens at the address of the cluster."""
     monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", 0.5)
-    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", 10 * PATIENCE)  # what ends before that was stopped
-    computing = Computing(doomed.address).begun()
-    assert eventually(computing.is_held, PATIENCE)
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", 10 * TIMEOUT)  # a job that ends before that was stopped
+    run = AnalyticsRun(own_cluster.address).start()
+    assert eventually(run.is_held, TIMEOUT)
     if end == "stop":
-        computing.stop.set()
+        run.stop.set()
     else:
-        computing.storage.jobs.update(computing.job.id, lambda job: job.cancel_requested(utc_now()))
-    assert computing.ended().status is status
-    assert computing.job.progress.settled_items == 0
-    assert eventually(lambda: not any(one.name == "backfill-dask" for one in threading.enumerate()), PATIENCE)
+        run.storage.jobs.update(run.job.id, lambda job: job.cancel_requested(utc_now()))
+    assert run.ended().status is status
+    assert run.job.progress.settled_items == 0
+    assert eventually(lambda: not any(one.name == "backfill-dask" for one in threading.enumerate()), TIMEOUT)
 
 
-def wait_for_hold(dask: DaskCompute, limiter: Limiter, says: str) -> str:
-    """What the limiter says once the cluster is found to be away; and that the wait can be ended.
+def wait_for_hold(dask: DaskCompute, limiter: Limiter, reason: str) -> str:
+    """Return the reason of the limiter once the cluster is unavailable, and assert that the wait can be ended.
 
-    A busy machine may let the cluster answer too late, which is another reason to hold; it is tried again then.
+    On a busy machine the cluster may first respond too late, which is another reason; the call is then retried.
     """
-    ends: list[BaseException] = []
+    errors: list[BaseException] = []
 
-    def try_it() -> None:
+    def compute_inputs_remotely() -> None:
         try:
-            dask.compute(sources())
-        except BaseException as exc:  # noqa: BLE001 - the test looks at it
-            ends.append(exc)
+            dask.compute(compute_inputs())
+        except BaseException as exc:  # noqa: BLE001 - the main thread checks it
+            errors.append(exc)
 
-    thread = threading.Thread(target=try_it, daemon=True)
+    thread = threading.Thread(target=compute_inputs_remotely, daemon=True)
     thread.start()
-    assert eventually(lambda: limiter.is_holding and says in limiter.report().reason, PATIENCE)
-    said = limiter.report().reason
+    assert eventually(lambda: limiter.is_holding and reason in limiter.report().reason, TIMEOUT)
+    reported = limiter.report().reason
     limiter.drain()
     began = time.monotonic()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
     assert time.monotonic() - began < cluster_module._RETRY_INTERVAL / 2
-    assert [type(end) for end in ends] == [Stopped]
-    return said
+    assert [type(error) for error in errors] == [Stopped]
+    return reported
 
 
-def test_a_scheduler_that_is_frozen_is_told_from_one_that_works(
-    doomed: DaskCluster,
+def test_a_frozen_scheduler_is_detected(
+    own_cluster: DaskCluster,
     cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It takes what is sent and answers nothing; nor does it answer who comes anew."""
-    doomed.start()
-    dask, limiter = cluster_of(doomed)
-    assert dask.compute(sources())[0] == compute(sources())[0]
+    """It accepts data and answers nothing, on open and on new connections."""
+    own_cluster.start()
+    dask, limiter = cluster_of(own_cluster)
+    assert dask.compute(compute_inputs())[0] == compute(compute_inputs())[0]
     monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", 0.5)
     monkeypatch.setattr(cluster_module, "_STATUS_INTERVAL", 0.3)
-    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE)
-    doomed.freeze()
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", TIMEOUT)
+    own_cluster.freeze()
     wait_for_hold(dask, limiter, "does not answer")
-    dask, limiter = cluster_of(doomed)
+    dask, limiter = cluster_of(own_cluster)
     wait_for_hold(dask, limiter, "does not answer")
 
 
-def test_a_scheduler_without_workers_is_said_to_have_none(
-    doomed: DaskCluster,
+def test_a_scheduler_without_workers_is_reported(
+    own_cluster: DaskCluster,
     cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster_module, "_STATUS_INTERVAL", 0.1)
     monkeypatch.setattr(cluster_module, "_WORKERS_TIMEOUT", 0.3)
-    monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", PATIENCE)  # until the scheduler is up
-    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE / 4)
-    doomed.start(workers=0)
-    dask, limiter = cluster_of(doomed)
-    wait_for_hold(dask, limiter, f"The Dask scheduler at {doomed.address} has no worker. Start one")
+    monkeypatch.setattr(cluster_module, "_RESPONSE_TIMEOUT", TIMEOUT)  # until the scheduler has started
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", TIMEOUT / 4)
+    own_cluster.start(workers=0)
+    dask, limiter = cluster_of(own_cluster)
+    wait_for_hold(dask, limiter, f"The Dask scheduler at {own_cluster.address} has no worker. Start one")
 
 
-def test_workers_of_another_version_of_the_rules_are_not_used(
-    running: DaskCluster,
+def test_workers_with_another_schema_version_are_not_used(
+    shared_cluster: DaskCluster,
     cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster_module, "SCHEMA_VERSION", 1_000)
-    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", PATIENCE / 4)
-    dask, limiter = cluster_of(running)
-    said = wait_for_hold(dask, limiter, "has schema version")
-    assert "with the same version." in said
+    monkeypatch.setattr(cluster_module, "_RETRY_INTERVAL", TIMEOUT / 4)
+    dask, limiter = cluster_of(shared_cluster)
+    reason = wait_for_hold(dask, limiter, "has schema version")
+    assert "with the same version." in reason
 
 
 def _die(*_: object) -> Any:
     os._exit(1)
 
 
-class Deadly(Mapping[str, str]):
-    """A row that kills the process that reads it."""
+class CrashingRow(Mapping[str, str]):
+    """A row that ends the process that reads it."""
 
     __getitem__ = __iter__ = __len__ = _die
 
 
-def test_an_item_that_kills_its_worker_fails_alone(
-    running: DaskCluster,
+def test_an_item_that_crashes_its_worker_fails_alone(
+    shared_cluster: DaskCluster,
     cluster_of: Callable[[DaskCluster], tuple[DaskCompute, Limiter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(base, "_ATTEMPTS_ALONE", 1)
-    dask, _ = cluster_of(running)
-    given = [ComputeInput(snapshot=a_summary()), ComputeInput(snapshot=a_district(), summary=Deadly())]
-    whole, died = dask.compute(given)
-    assert whole == compute(given[:1])[0]
-    assert isinstance(died, ComputeProcessDied)
+    dask, _ = cluster_of(shared_cluster)
+    inputs = [ComputeInput(snapshot=a_summary()), ComputeInput(snapshot=a_district(), summary=CrashingRow())]
+    output, crash = dask.compute(inputs)
+    assert output == compute(inputs[:1])[0]
+    assert isinstance(crash, ComputeProcessDied)

@@ -1,4 +1,4 @@
-"""Taking snapshots and results out, through the command line."""
+"""Exports of snapshots and results on the command line."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from backfill.domain import ReportName
 from backfill.service.commands import BackfillService
 from backfill.service.queries import Selection
 from backfill.transfer.export import ExportDataset, ExportFormat, export
+from backfill.transfer.export.formats import without_formula
 from backfill.transfer.export.result_columns import COLUMNS, flatten_result
-from tests.integration.test_command_line import refused, said
+from tests.integration.test_command_line import error_of, output_of
 from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures
 from tests.memory_storage import MemoryStorage
 from tests.unit.analytics.builders import AClub, some_clubs
@@ -35,8 +36,8 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def ended(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
+def run_export(*arguments: str) -> tuple[int, str, str]:
+    """Run an export, and return exit code, standard output and standard error."""
     out, err = io.StringIO(), io.StringIO()
     try:
         call_command("backfill", "export", *arguments, stdout=out, stderr=err)
@@ -48,8 +49,8 @@ def ended(*arguments: str) -> tuple[int, str, str]:
 # Snapshots.
 
 
-def test_the_rows_of_a_report_come_with_what_they_are_of(service: BackfillService) -> None:  # noqa: F811
-    found = rows(said("export", *CLUBS, "csv", "--district", "91"))
+def test_the_rows_of_a_report_are_exported_with_the_keys_of_their_snapshot(service: BackfillService) -> None:  # noqa: F811
+    found = rows(output_of("export", *CLUBS, "csv", "--district", "91"))
     assert [row["Club Number"] for row in found] == ["00000001", "00000002", "00000003", "00000004"]
     assert list(found[0])[:7] == [
         "date",
@@ -63,33 +64,33 @@ def test_the_rows_of_a_report_come_with_what_they_are_of(service: BackfillServic
     assert list(found[0].values())[:6] == ["2024-01-31", "91", "2023-2024", "2024-01", "2024-02-09", "true"]
 
 
-def test_another_report_can_be_taken(service: BackfillService) -> None:  # noqa: F811
-    found = rows(said("export", *CLUBS, "csv", "--report", "districtsummary"))
+def test_another_report_can_be_exported(service: BackfillService) -> None:  # noqa: F811
+    found = rows(output_of("export", *CLUBS, "csv", "--report", "districtsummary"))
     assert [row["DISTRICT"] for row in found] == ["91"]
-    assert "Total to Date" in rows(said("export", *CLUBS, "csv", "--report", "districtperformance"))[0]
+    assert "Total to Date" in rows(output_of("export", *CLUBS, "csv", "--report", "districtperformance"))[0]
 
 
-def test_columns_of_every_era_stand_side_by_side(service: BackfillService) -> None:  # noqa: F811
-    """A column that an era did not have is empty there; in JSON lines each row has just its own."""
+def test_an_export_contains_the_columns_of_all_program_years(service: BackfillService) -> None:  # noqa: F811
+    """A column that a year does not have is empty in CSV, and omitted in JSON lines."""
     later = a_district(date(2026, 1, 31), clubs=[AClub(plan="Y")])
     service.storage.snapshots.put(later)
-    found = rows(said("export", *CLUBS, "csv", "--district", "91"))
+    found = rows(output_of("export", *CLUBS, "csv", "--district", "91"))
     assert [row["CSP"] for row in found] == ["", "", "", "", "Y"]
-    lines = [json.loads(line) for line in said("export", *CLUBS, "jsonl", "--district", "91").splitlines()]
+    lines = [json.loads(line) for line in output_of("export", *CLUBS, "jsonl", "--district", "91").splitlines()]
     assert ["CSP" in line for line in lines] == [False, False, False, False, True]
     assert (lines[0]["Club Number"], lines[0]["isFinal"]) == ("00000001", True)
 
 
-def test_a_range_narrows_what_is_taken(service: BackfillService) -> None:  # noqa: F811
-    assert rows(said("export", *CLUBS, "csv", "--from", "2024-02-01")) == []
-    assert len(rows(said("export", *CLUBS, "csv", "--from", "2024-01-31", "--to", "2024-01-31"))) == 8
+def test_an_export_can_be_limited_to_a_range(service: BackfillService) -> None:  # noqa: F811
+    assert rows(output_of("export", *CLUBS, "csv", "--from", "2024-02-01")) == []
+    assert len(rows(output_of("export", *CLUBS, "csv", "--from", "2024-01-31", "--to", "2024-01-31"))) == 8
 
 
-def test_a_snapshot_that_cannot_be_read_is_named_and_the_rest_is_taken(service: BackfillService) -> None:  # noqa: F811
-    """Nothing is silently missing."""
+def test_an_unreadable_snapshot_is_reported_and_the_rest_is_exported(service: BackfillService) -> None:  # noqa: F811
+    """No item is omitted without a message."""
     service.storage.snapshots.put(broken(a_district(as_of=date(2024, 2, 12))))
     for kind in ("csv", "jsonl"):
-        code, out, err = ended(*CLUBS, kind)
+        code, out, err = run_export(*CLUBS, kind)
         assert code == 2
         assert len(out.splitlines()) == 4 + (kind == "csv")
         assert err.count("Skipped 2024-01-31/91: clubperformance of snapshot 2024-01-31/91 has 1 cells") == 1
@@ -100,21 +101,21 @@ def test_a_snapshot_that_cannot_be_read_is_named_and_the_rest_is_taken(service: 
 
 
 def test_results_as_json_lines_are_the_stored_bytes(computed: BackfillService) -> None:  # noqa: F811
-    lines = said("export", "--format", "jsonl").splitlines()
+    lines = output_of("export", "--format", "jsonl").splitlines()
     stored = [computed.storage.results.get(DAY, district) for district in ("91", "F")]
     assert [line.encode() for line in lines] == [result.body for result in stored if result]
 
 
-def test_results_as_csv_have_the_figures_under_dotted_names(computed: BackfillService) -> None:  # noqa: F811
-    found = rows(said("export"))
+def test_results_as_csv_have_dotted_column_names(computed: BackfillService) -> None:  # noqa: F811
+    found = rows(output_of("export"))
     assert list(found[0]) == list(COLUMNS)
-    of_91 = found[0]
-    assert (of_91["districtId"], of_91["membership.total"], of_91["isFinal"]) == ("91", "80", "true")
-    assert (of_91["rankings.overallRank"], of_91["yearOverYear.members.change"]) == ("1", "")
+    row = found[0]
+    assert (row["districtId"], row["membership.total"], row["isFinal"]) == ("91", "80", "true")
+    assert (row["rankings.overallRank"], row["yearOverYear.members.change"]) == ("1", "")
 
 
-def test_every_figure_of_a_result_is_in_a_column(computed: BackfillService) -> None:  # noqa: F811
-    """So that a new figure is not forgotten: what is left out are lists, and what says a column again."""
+def test_every_figure_of_a_result_has_a_column(computed: BackfillService) -> None:  # noqa: F811
+    """A new figure without a column fail this test. Lists and repetitions of other columns are exempt."""
     result = computed.storage.results.get(DAY, "91")
     assert result is not None
     body = json.loads(result.body)
@@ -125,13 +126,13 @@ def test_every_figure_of_a_result_is_in_a_column(computed: BackfillService) -> N
         return set() if isinstance(value, list) else {name}
 
     missing = {name for name in leaves(body, "") - set(COLUMNS) if not name.startswith("point.")}
-    assert missing == {"yearOverYear"}  # null, where there is no year before
+    assert missing == {"yearOverYear"}  # null without a result of the year before
     assert flatten_result(body)["qualityNotes"] == len(body["quality"])
 
 
 def test_parquet_has_typed_columns(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
     target = tmp_path / "results.parquet"
-    code, out, err = ended("--format", "parquet", "--output", str(target))
+    code, out, err = run_export("--format", "parquet", "--output", str(target))
     assert (code, out) == (0, "")
     assert "2 records written to" in err
     table = pq.read_table(target)
@@ -143,62 +144,62 @@ def test_parquet_has_typed_columns(computed: BackfillService, tmp_path: Path) ->
     assert table.column("membership.total").to_pylist() == [80, 80]
     assert table.column("rankings.overallRank").to_pylist() == [1, None]
     clubs = tmp_path / "clubs.parquet"
-    ended(*CLUBS, "parquet", "--output", str(clubs))
+    run_export(*CLUBS, "parquet", "--output", str(clubs))
     assert pq.read_table(clubs).column("Club Number").to_pylist()[0] == "00000001"
 
 
-def test_a_package_that_is_missing_is_named(
+def test_a_missing_package_is_named(
     computed: BackfillService,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     target = tmp_path / "results.parquet"
-    assert "pip install pyarrow" in refused("export", "--format", "parquet", "--output", str(target))
+    assert "pip install pyarrow" in error_of("export", "--format", "parquet", "--output", str(target))
     assert list(tmp_path.iterdir()) == []
 
 
-# Where it goes.
+# Output files.
 
 
-def test_a_file_appears_whole_or_not_at_all(
+def test_a_failed_export_leaves_the_output_file_unchanged(
     computed: BackfillService,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target = tmp_path / "results.csv"
-    target.write_text("of before")
+    target.write_text("previous content")
 
-    def fails(_: Any) -> Any:
+    def fail(_: Any) -> Any:
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr("backfill.transfer.export.sources.flatten_result", fails)
+    monkeypatch.setattr("backfill.transfer.export.sources.flatten_result", fail)
     with pytest.raises(RuntimeError):
-        ended("--output", str(target))
+        run_export("--output", str(target))
     assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
-    assert target.read_text() == "of before"
+    assert target.read_text() == "previous content"
     monkeypatch.undo()
 
 
-def test_a_place_that_cannot_be_written_is_named(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
-    assert "cannot be written" in refused("export", "--output", str(tmp_path / "nowhere" / "results.csv"))
+def test_an_output_file_that_cannot_be_written_is_reported(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
+    assert "cannot be written" in error_of("export", "--output", str(tmp_path / "nowhere" / "results.csv"))
 
 
-def test_nothing_but_a_file_is_replaced(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
+def test_an_output_path_that_is_not_a_file_is_refused(computed: BackfillService, tmp_path: Path) -> None:  # noqa: F811
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for there in (pipe, tmp_path):
-        assert refused("export", "--output", str(there)).startswith(f"{there} exists and is not a file.")
+    for existing in (pipe, tmp_path):
+        assert error_of("export", "--output", str(existing)).startswith(f"{existing} exists and is not a file.")
 
 
-def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
+def test_an_export_through_a_symbolic_link_replaces_its_target(
     computed: BackfillService,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     link, target = tmp_path / "newest.csv", tmp_path / "results.csv"
-    target.write_text("of before")
+    target.write_text("previous content")
     link.symlink_to(target)
-    assert ended("--output", str(link))[0] == 0
+    assert run_export("--output", str(link))[0] == 0
     assert link.is_symlink()
     assert target.read_text().startswith("date,")
 
@@ -213,15 +214,15 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
         (["--district", "x1"], "'x1' is not a district"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
+def test_an_invalid_argument_is_reported_in_one_line(
     service: BackfillService,  # noqa: F811
     arguments: list[str],
     sentence: str,
 ) -> None:
-    assert sentence in refused("export", *arguments)
+    assert sentence in error_of("export", *arguments)
 
 
-class _Counted(io.RawIOBase):
+class _CountingWriter(io.RawIOBase):
     size = 0
 
     def writable(self) -> bool:
@@ -233,7 +234,7 @@ class _Counted(io.RawIOBase):
 
 
 @pytest.mark.parametrize("kind", list(ExportFormat))
-def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
+def test_the_memory_of_an_export_does_not_grow_with_its_size(kind: ExportFormat) -> None:
     storage = MemoryStorage()
     clubs = some_clubs(60)
     for number in range(1, 121):
@@ -241,7 +242,7 @@ def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
     storage.snapshots.put(a_summary())
     from backfill.service.queries import HistoryQueries
 
-    out = _Counted()
+    out = _CountingWriter()
     tracemalloc.start()
     try:
         count = export(
@@ -251,7 +252,7 @@ def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
             Selection(),
             out,  # type: ignore[arg-type]
             report=ReportName.CLUBS,
-            on_problem=lambda *_: pytest.fail("it could not be read"),
+            on_problem=lambda *_: pytest.fail("a snapshot could not be read"),
         )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -259,3 +260,33 @@ def test_memory_does_not_grow_with_what_is_taken(kind: ExportFormat) -> None:
     assert count == 120 * 60
     assert out.size > 5_000
     assert peak < 6_000_000
+
+
+# Texts that a spreadsheet would evaluate, and texts that control a terminal.
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd", "-1+cmd", "@SUM(A1)", "\tx", "\rx", "\nx", "\uff1d1+1", "=", "-", '=HYPERLINK("http://x","y")'],
+)
+def test_a_text_that_a_spreadsheet_would_evaluate_gets_an_apostrophe(text: str) -> None:
+    assert without_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "Club", "-1", "+3.5", "-1,234.50", "-12.5%", "a=1", "'=1", "0001", " =1"])
+def test_a_number_and_any_other_text_remains(text: str) -> None:
+    assert without_formula(text) == text
+
+
+def test_an_export_is_raw_unless_it_is_for_spreadsheets(service: BackfillService) -> None:  # noqa: F811
+    clubs = [AClub(number="00000001", name="=1+1"), AClub(number="00000002", name="-5")]
+    service.storage.snapshots.put(a_district(district="92", clubs=clubs))
+    raw = output_of("export", *CLUBS, "csv", "--district", "92")
+    assert [row["Club Name"] for row in rows(raw)] == ["=1+1", "-5"]
+    safe = output_of("export", *CLUBS, "csv", "--district", "92", "--for-spreadsheets")
+    assert safe.startswith("\ufeff")
+    assert [row["Club Name"] for row in rows(safe)] == ["'=1+1", "-5"]
+
+
+def test_only_csv_is_written_for_spreadsheets(service: BackfillService) -> None:  # noqa: F811
+    assert "applies to --format csv" in error_of("export", *CLUBS, "jsonl", "--for-spreadsheets")

@@ -1,4 +1,4 @@
-"""Faults injected by a real server into a whole job: the service, its worker and its client, over a store in memory."""
+"""Faults that a real server injects into a job of service, worker and client, over a store in memory."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ ITEMS = 8
 REQUESTS = 2 * (1 + 3 * 3)
 
 
-class Collecting:
-    """A job that a worker of this process runs."""
+class CollectionRun:
+    """A collection job and a worker thread that runs it."""
 
     def __init__(self, server: FaultServer, client: DashboardClient, *, ignores_robots: bool) -> None:
         self.server, self.storage = server, MemoryStorage()
         robots = None if ignores_robots else Robots(client, now=utc_now)
         self.service = BackfillService(
             storage=self.storage,
-            handlers=job_type_handlers(self.storage, client, executor="threads", now=utc_now, robots=robots),
+            handlers=job_type_handlers(self.storage, client, executor="threads", robots=robots),
         )
         self.service.change_rate_limits(FAST.to_dict(), by=Actor("ann", Channel.CLI))
         self.worker = new_worker(self.service)
 
-    def begin(self) -> None:
+    def start(self) -> None:
         self.id = self.service.start(REQUEST, by=Actor("ann", Channel.CLI)).job.id
         self.worker.start()
 
@@ -72,22 +72,24 @@ class Collecting:
     def outcomes(self) -> list[Outcome]:
         return list(self.service.items(self.id, OutcomeFilter(), limit=100, offset=0).rows)
 
-    def end(self) -> Job:
+    def ended(self) -> Job:
         assert eventually(lambda: self.job.ended_at is not None, within=60)
         return self.job
 
-    def assert_whole(self) -> None:
-        job = self.end()
+    def assert_complete(self) -> None:
+        job = self.ended()
         assert (job.status, job.progress.failed, job.progress.processed) == (Status.COMPLETED, 0, ITEMS)
         assert {outcome.attempts for outcome in self.outcomes} == {1}
 
 
 @contextmanager
-def collecting(respond: Respond = GOOD, *, tls: bool = False, ignores_robots: bool = False) -> Iterator[Collecting]:
+def collection_run(
+    respond: Respond = GOOD, *, tls: bool = False, ignores_robots: bool = False
+) -> Iterator[CollectionRun]:
     with FaultServer(respond, tls=tls) as server, closing(DashboardClient(server.url)) as client:
-        it = Collecting(server, client, ignores_robots=ignores_robots)
-        yield it
-        it.worker.stop()
+        run = CollectionRun(server, client, ignores_robots=ignores_robots)
+        yield run
+        run.worker.stop()
 
 
 def with_robots(text: str, status: int = 200) -> Respond:
@@ -95,69 +97,67 @@ def with_robots(text: str, status: int = 200) -> Respond:
     return lambda path: robots if path == "/robots.txt" else GOOD(path)
 
 
-# The network of this machine.
+# The local network.
 
 
-def test_a_ca_bundle_that_goes_missing_holds_the_job_until_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_waits_while_its_ca_bundle_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(CERTIFICATE.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
 
     def respond(path: str) -> Answer:
-        if "export.aspx" in path and len(it.server.paths("export.aspx")) == 5:
+        if "export.aspx" in path and len(run.server.paths("export.aspx")) == 5:
             bundle.unlink()
         return GOOD(path)
 
-    with collecting(respond, tls=True) as it:
-        it.begin()
-        assert eventually(lambda: it.job.progress.limiter.waits_for is WaitReason.LOCAL, within=30)
-        held = it.job
+    with collection_run(respond, tls=True) as run:
+        run.start()
+        assert eventually(lambda: run.job.progress.limiter.waits_for is WaitReason.LOCAL, within=30)
+        held = run.job
         assert f"REQUESTS_CA_BUNDLE names {bundle}, which does not exist." in held.progress.limiter.reason
         assert (held.status, held.progress.failed) == (Status.RUNNING, 0)
         bundle.write_bytes(CERTIFICATE.read_bytes())
-        it.assert_whole()
-        assert it.job.progress.limiter.requests_made == len(it.server.paths("export.aspx")) == REQUESTS
+        run.assert_complete()
+        assert run.job.progress.limiter.requests_made == len(run.server.paths("export.aspx")) == REQUESTS
 
 
 # robots.txt.
 
 
-def test_what_robots_txt_disallows_is_not_requested_and_the_job_says_so() -> None:
-    with collecting(with_robots("User-agent: *\nDisallow: /*export.aspx")) as it:
-        it.begin()
-        assert eventually(lambda: it.job.progress.limiter.waits_for is WaitReason.ROBOTS, within=30)
-        assert "BACKFILL_IGNORE_ROBOTS=true" in it.job.progress.limiter.reason
-        assert (it.job.status, it.job.progress.failed) == (Status.RUNNING, 0)
-        assert it.server.paths("export.aspx") == []
-        assert it.server.paths().count("/robots.txt") == 1
-        it.service.cancel(it.id, by=Actor("ann", Channel.CLI))
-        assert it.end().status is Status.CANCELLED
+def test_paths_that_robots_txt_disallows_are_not_requested_and_the_job_reports_it() -> None:
+    with collection_run(with_robots("User-agent: *\nDisallow: /*export.aspx")) as run:
+        run.start()
+        assert eventually(lambda: run.job.progress.limiter.waits_for is WaitReason.ROBOTS, within=30)
+        assert "BACKFILL_IGNORE_ROBOTS=true" in run.job.progress.limiter.reason
+        assert (run.job.status, run.job.progress.failed) == (Status.RUNNING, 0)
+        assert run.server.paths("export.aspx") == []
+        assert run.server.paths().count("/robots.txt") == 1
+        run.service.cancel(run.id, by=Actor("ann", Channel.CLI))
+        assert run.ended().status is Status.CANCELLED
 
 
-def test_a_preview_says_that_robots_txt_disallows_the_calendar() -> None:
-    with collecting(with_robots("User-agent: *\nDisallow: /")) as it:
+def test_a_preview_reports_that_robots_txt_disallows_the_calendar() -> None:
+    with collection_run(with_robots("User-agent: *\nDisallow: /")) as run:
         with pytest.raises(DashboardUnavailable, match=r"robots\.txt does not allow"):
-            it.service.preview(REQUEST)
-        assert it.server.paths() == ["/robots.txt"]
+            run.service.preview(REQUEST)
+        assert run.server.paths() == ["/robots.txt"]
 
 
-def test_robots_txt_is_not_read_where_it_is_to_be_ignored() -> None:
-    with collecting(with_robots("User-agent: *\nDisallow: /"), ignores_robots=True) as it:
-        it.begin()
-        it.assert_whole()
-        assert it.server.paths("/robots.txt") == []
+def test_robots_txt_is_not_read_if_it_is_ignored() -> None:
+    with collection_run(with_robots("User-agent: *\nDisallow: /"), ignores_robots=True) as run:
+        run.start()
+        run.assert_complete()
+        assert run.server.paths("/robots.txt") == []
 
 
-def test_a_crawl_delay_is_kept_by_a_preview_and_a_whole_job() -> None:
-    with collecting(with_robots("User-agent: *\nCrawl-delay: 0.2")) as it:
-        it.begin()
-        it.assert_whole()
-        starts = [one.at for one in it.server.received]
-    gaps = sorted(later - sooner for sooner, later in pairwise(starts))
+def test_the_requests_of_a_plan_and_its_job_keep_a_crawl_delay() -> None:
+    with collection_run(with_robots("User-agent: *\nCrawl-delay: 0.2")) as run:
+        run.start()
+        run.assert_complete()
+        starts = [one.at for one in run.server.received]
+    gaps = sorted(later - earlier for earlier, later in pairwise(starts))
     assert len(gaps) > REQUESTS
-    assert gaps[len(gaps) // 10] > 0.17, "a busy machine notes a start late now and then"
+    assert gaps[len(gaps) // 10] > 0.17, "a busy machine may log a request late"
     assert starts[-1] - starts[0] > 0.19 * len(gaps)
 
 
@@ -197,26 +197,26 @@ def test_a_variant_of_csv_is_collected(variant: str) -> None:
         good = GOOD(path)
         return replace(good, body=VARIANTS[variant](good.body), headers=headers) if "export.aspx" in path else good
 
-    with collecting(respond) as it:
-        it.begin()
-        it.assert_whole()
+    with collection_run(respond) as run:
+        run.start()
+        run.assert_complete()
 
 
-def test_a_refused_report_is_kept_with_its_failed_item_alone() -> None:
+def test_a_rejected_report_is_stored_only_with_its_failed_item() -> None:
     broken = b"\x1b[31mNo report today.\r\n" + b"x" * 5000
 
     def respond(path: str) -> Answer:
         return replace(GOOD(path), body=broken) if "clubperformance~F~" in path else GOOD(path)
 
-    with collecting(respond) as it:
-        it.begin()
-        job = it.end()
+    with collection_run(respond) as run:
+        run.start()
+        job = run.ended()
         assert (job.progress.failed, job.progress.processed) == (2, ITEMS - 2)
-        for outcome in it.outcomes:
+        for outcome in run.outcomes:
             if outcome.item.district == "F":
                 assert outcome.reason == "NOT_CSV"
                 assert outcome.excerpt.startswith("\ufffd[31mNo report today.\nxxx")
                 assert len(outcome.excerpt.encode()) == 2048
             else:
                 assert outcome.excerpt == ""
-        assert "x" * 100 not in str(job.progress), "a job's own record does not grow by it"
+        assert "x" * 100 not in str(job.progress), "the record of the job does not contain it"

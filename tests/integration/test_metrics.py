@@ -1,4 +1,4 @@
-"""What Prometheus is told: the same by every process, and no counter of it ever falls."""
+"""The Prometheus metrics: every process reports the same values, and no counter decreases."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from backfill.service.commands import BackfillService
 from tests.factories import NOW, JobFactory, PlanFactory
 from tests.integration.checked_client import CheckedClient
 from tests.integration.fake_job_type import run_to_the_end
-from tests.integration.test_api_jobs import refused, started
+from tests.integration.test_api_jobs import error_of, start_job
 
 Samples = dict[str, float]
 
 
-def scraped() -> Samples:
-    """Without a sign-in, as Prometheus asks."""
+def scrape() -> Samples:
+    """Return the metrics, requested without authentication like Prometheus does."""
     response = CheckedClient().get("/metrics")
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/plain")
@@ -34,8 +34,8 @@ def scraped() -> Samples:
     return samples
 
 
-def test_before_there_was_a_job_every_counter_is_there_and_zero(served: BackfillService) -> None:
-    samples = scraped()
+def test_every_counter_is_zero_before_the_first_job(served: BackfillService) -> None:
+    samples = scrape()
     assert samples["backfill_items_total{job_type=data-collection,outcome=processed}"] == 0
     assert samples["backfill_jobs_ended_total{job_type=analytics-generation,status=completed}"] == 0
     assert samples["backfill_dashboard_requests_total{status=200}"] == 0
@@ -45,12 +45,12 @@ def test_before_there_was_a_job_every_counter_is_there_and_zero(served: Backfill
     assert not any("age" in name for name in samples)
 
 
-def test_a_job_that_ran_is_counted_by_outcome(api: CheckedClient, served: BackfillService) -> None:
-    job = started(api)
-    assert scraped()["backfill_job_status{status=pending}"] == 1
+def test_the_items_of_an_ended_job_are_counted_by_outcome(api: CheckedClient, served: BackfillService) -> None:
+    job = start_job(api)
+    assert scrape()["backfill_job_status{status=pending}"] == 1
     run_to_the_end(served, failing=["F"])
     progress = api.get(job["links"]["self"]).json()["progress"]
-    samples = scraped()
+    samples = scrape()
     for outcome in ("processed", "failed", "skipped"):
         name = f"backfill_items_total{{job_type=data-collection,outcome={outcome}}}"
         assert samples[name] == progress[f"{outcome}Items"]
@@ -59,7 +59,7 @@ def test_a_job_that_ran_is_counted_by_outcome(api: CheckedClient, served: Backfi
     assert samples["backfill_job_status{status=pending}"] == 0
 
 
-def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: BackfillService) -> None:
+def test_no_counter_decreases_when_a_job_is_taken_over_ends_and_is_deleted(served: BackfillService) -> None:
     progress = Progress(
         total_items=9,
         processed=4,
@@ -69,23 +69,23 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
         ),
     )
     jobs = served.storage.jobs
-    seen: list[Samples] = [scraped()]
+    scrapes: list[Samples] = [scrape()]
     job = jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
-    seen.append(scraped())
+    scrapes.append(scrape())
     held = jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
-    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, moves=True))
-    seen.append(scraped())
-    taken = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16))).after
-    seen.append(scraped())
-    jobs.update(job.id, lambda job: job.broken(taken.token, "Its plan cannot be read.", NOW))
-    seen.append(scraped())
+    jobs.update(job.id, lambda job: job.recorded(held.token, progress, 1, NOW, is_progress=True))
+    scrapes.append(scrape())
+    successor = jobs.update(job.id, lambda job: job.claimed("host-2", NOW + timedelta(seconds=16))).after
+    scrapes.append(scrape())
+    jobs.update(job.id, lambda job: job.broken(successor.token, "Its plan cannot be read.", NOW))
+    scrapes.append(scrape())
     assert jobs.delete_finished(NOW + timedelta(days=1)) == 1
-    seen.append(scraped())
-    counters = [name for name in seen[-1] if "_total" in name or name.endswith(("_count", "_sum"))]
+    scrapes.append(scrape())
+    counters = [name for name in scrapes[-1] if "_total" in name or name.endswith(("_count", "_sum"))]
     for name in counters:
-        values = [samples.get(name, 0.0) for samples in seen]
+        values = [samples.get(name, 0.0) for samples in scrapes]
         assert values == sorted(values), name
-    last = seen[-1]
+    last = scrapes[-1]
     assert last["backfill_items_total{job_type=data-collection,outcome=processed}"] == 4
     assert last["backfill_dashboard_requests_total{status=503}"] == 2
     assert last["backfill_waited_seconds_total{reason=down}"] == 3.5
@@ -93,11 +93,11 @@ def test_no_counter_falls_when_a_job_goes_on_ends_and_is_removed(served: Backfil
     assert last["backfill_jobs_ended_total{job_type=data-collection,status=failed}"] == 1
 
 
-def test_a_running_job_shows_its_ages_and_how_far_it_is(served: BackfillService) -> None:
+def test_a_running_job_reports_its_ages_and_its_settled_items(served: BackfillService) -> None:
     job = JobFactory.build(created_at=served.now() - timedelta(minutes=5))
     job = served.storage.jobs.create(job, PlanFactory.build(), displace=lambda _: None).job
     served.storage.jobs.update(job.id, lambda job: job.claimed("host-1", served.now() - timedelta(seconds=3)))
-    samples = scraped()
+    samples = scrape()
     assert samples["backfill_job_age_seconds"] == pytest.approx(300, abs=30)
     assert samples["backfill_job_lease_age_seconds"] == pytest.approx(3, abs=30)
     assert samples["backfill_job_progress_age_seconds"] == pytest.approx(3, abs=30)
@@ -117,30 +117,32 @@ def test_a_job_that_ends_between_two_reads_is_counted_once(
     control = served.storage.control
     read = control.counters
 
-    def ends_meanwhile(_: object) -> JobCounters:
+    def end_the_job_and_read(_: object) -> JobCounters:
         monkeypatch.undo()
         before = read()
         jobs.update(job.id, lambda job: job.cancel_requested(NOW))
         return before
 
-    monkeypatch.setattr(type(control), "counters", ends_meanwhile)
+    monkeypatch.setattr(type(control), "counters", end_the_job_and_read)
     found = served.service_status()
     assert (found.active, found.counters.items["data-collection processed"]) == (None, 4)
 
 
-def test_a_service_without_its_store_has_no_figures(served: BackfillService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_store_returns_503_instead_of_metrics(
+    served: BackfillService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_: object) -> Job:
         raise StorageUnavailable("The job store does not answer.")
 
     monkeypatch.setattr(type(served.storage.jobs), "active", fail)
-    refused(CheckedClient().get("/metrics"), 503, "STORAGE_UNAVAILABLE")
+    error_of(CheckedClient().get("/metrics"), 503, "STORAGE_UNAVAILABLE")
 
 
-def test_readiness_says_when_a_worker_was_last_there(served: BackfillService) -> None:
-    none = CheckedClient().get("/readyz").json()
-    assert none["workerSeenAt"] is None
-    assert none["message"].startswith("No worker is running; none has ever reported.")
-    assert "manage.py backfill work" in none["message"]
+def test_readiness_reports_the_latest_worker_heartbeat(served: BackfillService) -> None:
+    without_worker = CheckedClient().get("/readyz").json()
+    assert without_worker["workerSeenAt"] is None
+    assert without_worker["message"].startswith("No worker is running; none has ever reported.")
+    assert "manage.py backfill work" in without_worker["message"]
     served.storage.control.report_worker(NOW)
     assert CheckedClient().get("/readyz").json()["workerSeenAt"] == "2024-03-14T09:26:53.589793Z"
     job = served.storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
@@ -150,13 +152,13 @@ def test_readiness_says_when_a_worker_was_last_there(served: BackfillService) ->
     assert CheckedClient().get("/readyz").json()["message"] == ""
 
 
-def test_a_pending_job_says_whether_a_worker_is_there_and_a_poll_learns_of_it(
+def test_a_pending_job_reports_whether_a_worker_is_running_and_its_etag_changes_with_it(
     api: CheckedClient, served: BackfillService
 ) -> None:
-    here = started(api)["links"]["self"]
-    first = api.get(here)
+    path = start_job(api)["links"]["self"]
+    first = api.get(path)
     assert first.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; none has ever reported.")
-    assert api.get(here, headers={"If-None-Match": first["ETag"]}).status_code == 304
+    assert api.get(path, headers={"If-None-Match": first["ETag"]}).status_code == 304
     served.storage.control.report_worker(served.now())
-    second = api.get(here, headers={"If-None-Match": first["ETag"]})
+    second = api.get(path, headers={"If-None-Match": first["ETag"]})
     assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is running")

@@ -1,4 +1,4 @@
-"""What is the ORM adapter's own: the constraints, the queries, and how each of the two databases fails."""
+"""Tests of the ORM adapter alone: constraints, queries, and failures of SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from backfill.storage import ADAPTERS, Storage, open_storage
 from tests.contract.backends import ORM_BACKENDS, OrmBackend, PostgresBackend, SqliteBackend
 from tests.factories import DAY, NOW, JobFactory, OutcomeFactory, PlanFactory, SnapshotFactory
 
-on_both = pytest.mark.parametrize("backend", ORM_BACKENDS, indirect=True)
+on_both_databases = pytest.mark.parametrize("backend", ORM_BACKENDS, indirect=True)
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
@@ -46,13 +46,13 @@ def created(storage: Storage, job: Job | None = None) -> Job:
     return storage.jobs.create(job or JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
 
 
-# Constraints: they hold whatever the code above them does
+# Constraints of the database
 
 
-@on_both
+@on_both_databases
 @pytest.mark.parametrize("first", sorted(ACTIVE))
-def test_the_database_itself_admits_one_active_job(storage: Storage, first: Status) -> None:
-    """R3.1, R3.3: whatever the two statuses are."""
+def test_a_database_constraint_admits_one_active_job(storage: Storage, first: Status) -> None:
+    """R3.1, R3.3: for every pair of statuses."""
     from backfill.models import BackfillJob
 
     created(storage, JobFactory.build(status=first))
@@ -69,43 +69,43 @@ def test_the_database_itself_admits_one_active_job(storage: Storage, first: Stat
 
 
 @on_postgresql
-def test_where_the_one_who_came_first_has_ended_by_then_there_is_room(
+def test_a_create_is_repeated_if_the_conflicting_job_has_ended_meanwhile(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R3.1: another job comes to be between the look for room and the insert, and ends before it is looked for."""
+    """R3.1: another job is created between the check and the insert, and ends before the conflict is reported."""
     from backfill.storage.orm.jobs import OrmJobStorage
 
-    make_room, active = OrmJobStorage._make_room, OrmJobStorage.active
+    make_room, active = OrmJobStorage._displace_active, OrmJobStorage.active
     first = JobFactory.build()
 
-    def another_comes() -> None:
+    def create_another() -> None:
         try:
             created(storage, first)
         finally:
             storage.control.disconnect()
 
-    def overtaken(jobs: OrmJobStorage, displace: Any) -> Any:
-        monkeypatch.setattr(OrmJobStorage, "_make_room", make_room)
+    def make_room_and_create_another(jobs: OrmJobStorage, displace: Any) -> Any:
+        monkeypatch.setattr(OrmJobStorage, "_displace_active", make_room)
         room = make_room(jobs, displace)
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(another_comes).result(10)
+            pool.submit(create_another).result(10)
         return room
 
-    def ended_by_then(jobs: OrmJobStorage) -> Job | None:
+    def active_after_the_end(jobs: OrmJobStorage) -> Job | None:
         jobs.update(first.id, lambda job: job.cancel_requested(NOW))
         return active(jobs)
 
-    monkeypatch.setattr(OrmJobStorage, "_make_room", overtaken)
-    monkeypatch.setattr(OrmJobStorage, "active", ended_by_then)
+    monkeypatch.setattr(OrmJobStorage, "_displace_active", make_room_and_create_another)
+    monkeypatch.setattr(OrmJobStorage, "active", active_after_the_end)
     job = created(storage)
     monkeypatch.undo()
     assert storage.jobs.active() == job
     assert storage.jobs.page(JobFilter(), limit=5, offset=0).total == 2
 
 
-@on_both
-def test_the_constraint_and_the_rules_speak_of_the_same_statuses(storage: Storage) -> None:
-    """R3.1: a status that is added to the rules must be added to the constraint."""
+@on_both_databases
+def test_the_constraint_contains_exactly_the_active_statuses(storage: Storage) -> None:
+    """R3.1: a new active status must be added to the constraint."""
     from backfill.models import BackfillJob
 
     (constraint,) = BackfillJob._meta.constraints
@@ -116,8 +116,8 @@ def test_the_constraint_and_the_rules_speak_of_the_same_statuses(storage: Storag
     assert set(Status) == ACTIVE | ENDED
 
 
-@on_both
-def test_a_segment_and_a_snapshot_are_stored_once(storage: Storage) -> None:
+@on_both_databases
+def test_a_database_constraint_admits_each_segment_and_each_snapshot_once(storage: Storage) -> None:
     from backfill.models import Checkpoint, StoredSnapshot
 
     job = created(storage)
@@ -129,24 +129,24 @@ def test_a_segment_and_a_snapshot_are_stored_once(storage: Storage) -> None:
             row.save(force_insert=True)
 
 
-@on_both
-def test_the_migrations_are_those_of_the_models(storage: Storage) -> None:
+@on_both_databases
+def test_the_migrations_match_the_models(storage: Storage) -> None:
     call_command("makemigrations", "backfill", check=True, dry_run=True, verbosity=0)
 
 
-def test_an_unknown_adapter_is_refused_and_the_known_ones_are_named() -> None:
+def test_an_unknown_adapter_is_refused_with_the_names_of_the_adapters() -> None:
     """R1.1"""
     with pytest.raises(ValueError, match=r"'papyrus'.*orm"):
         open_storage("papyrus")
     assert "orm" in ADAPTERS
 
 
-# What is asked of the database
+# Queries
 
 
 @contextmanager
-def asked() -> Iterator[list[str]]:
-    """The statements that are sent within."""
+def captured_statements() -> Iterator[list[str]]:
+    """Capture the statements of the block."""
     statements: list[str] = []
     with CaptureQueriesContext(connection) as captured:
         yield statements
@@ -154,17 +154,17 @@ def asked() -> Iterator[list[str]]:
 
 
 def steps_of(statement: str) -> str:
-    """How SQLite would go about it."""
+    """Return SQLite's query plan."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
         return " ".join(row[3] for row in cursor.fetchall())
 
 
-@on_both
-def test_lists_read_neither_plans_nor_details_nor_reports(storage: Storage) -> None:
+@on_both_databases
+def test_lists_do_not_read_plans_details_or_reports(storage: Storage) -> None:
     job = created(storage)
     storage.snapshots.put(SnapshotFactory.build())
-    with asked() as statements:
+    with captured_statements() as statements:
         storage.jobs.page(JobFilter(), limit=5, offset=0)
         storage.jobs.active()
         storage.snapshots.page(SnapshotFilter(), limit=5, offset=0)
@@ -172,40 +172,40 @@ def test_lists_read_neither_plans_nor_details_nor_reports(storage: Storage) -> N
     assert statements
     for column in ("plan", "detail", "content"):
         assert not [statement for statement in statements if f'"{column}"' in statement]
-    with asked() as statements:
+    with captured_statements() as statements:
         storage.jobs.get(job.id)
         storage.jobs.update(job.id, lambda job: job.cancel_requested(NOW))
     assert not [statement for statement in statements if '"plan"' in statement]
 
 
-@on_both
-def test_a_page_of_the_ledger_unpacks_the_segments_that_it_shows(storage: Storage) -> None:
+@on_both_databases
+def test_a_page_of_the_ledger_reads_only_the_segments_that_it_shows(storage: Storage) -> None:
     """A ledger of a million outcomes has two thousand segments."""
     job = created(storage)
     for number in range(12):
         outcomes = OutcomeFactory.build_batch(10, kind=OutcomeKind.FAILED if number == 7 else OutcomeKind.PROCESSED)
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, tuple(outcomes)))
     for wanted, offset in ((OutcomeFilter(), 52), (OutcomeFilter(kind=OutcomeKind.FAILED), 2)):
-        with asked() as statements:
+        with captured_statements() as statements:
             page = storage.ledger.outcomes(job.id, wanted, limit=5, offset=offset)
         assert len(page.rows) == 5
         assert len([statement for statement in statements if '"outcomes"' in statement]) == 1
 
 
-@on_both
-def test_a_page_over_many_segments_is_asked_for_at_once(storage: Storage) -> None:
+@on_both_databases
+def test_a_page_over_many_segments_is_read_with_one_query(storage: Storage) -> None:
     job = created(storage)
     for number in range(12):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, tuple(OutcomeFactory.build_batch(2))))
-    with asked() as statements:
+    with captured_statements() as statements:
         page = storage.ledger.outcomes(job.id, OutcomeFilter(), limit=20, offset=3)
     assert len(page.rows) == 20
     assert len([statement for statement in statements if '"outcomes"' in statement]) == 1
 
 
 @on_sqlite
-def test_what_is_stored_of_a_range_is_answered_from_the_index_alone(storage: Storage) -> None:
-    with asked() as statements:
+def test_the_editions_of_a_range_are_read_from_the_index_alone(storage: Storage) -> None:
+    with captured_statements() as statements:
         list(storage.snapshots.editions(DAY, DAY))
     (statement,) = statements
     assert "COVERING INDEX backfill_snapshot_keys" in steps_of(statement)
@@ -213,9 +213,9 @@ def test_what_is_stored_of_a_range_is_answered_from_the_index_alone(storage: Sto
 
 
 @on_sqlite
-def test_the_span_of_what_is_stored_is_taken_from_the_ends_of_an_index(storage: Storage) -> None:
-    """Of half a million snapshots, in less than a millisecond."""
-    with asked() as statements:
+def test_the_span_of_stored_dates_is_read_from_both_ends_of_an_index(storage: Storage) -> None:
+    """The span of half a million snapshots takes less than a millisecond."""
+    with captured_statements() as statements:
         storage.snapshots.span()
     (statement,) = statements
     assert statement.count("LIMIT 1") == 2
@@ -226,52 +226,52 @@ def test_the_span_of_what_is_stored_is_taken_from_the_ends_of_an_index(storage: 
 @on_sqlite
 def test_the_newest_jobs_are_found_without_sorting(storage: Storage) -> None:
     """R1.6"""
-    with asked() as statements:
+    with captured_statements() as statements:
         storage.jobs.page(JobFilter(), limit=20, offset=0)
     (listing,) = (statement for statement in statements if "ORDER BY" in statement)
     assert "USING INDEX backfill_job_newest" in steps_of(listing)
     assert "TEMP B-TREE" not in steps_of(listing)
 
 
-@on_both
-def test_jobs_with_their_plans_are_removed_without_being_read(storage: Storage) -> None:
+@on_both_databases
+def test_jobs_are_deleted_without_reading_their_plans_and_outcomes(storage: Storage) -> None:
     """R1.7"""
     for _ in range(3):
         job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
         storage.jobs.update(job.id, lambda job: job, segment=Segment(0, (OutcomeFactory.build(),)))
-    with asked() as statements:
+    with captured_statements() as statements:
         assert storage.jobs.delete_finished(NOW.replace(year=2030)) == 3
     assert not [s for s in statements if '"plan"' in s or '"outcomes"' in s]
 
 
-# Damage of columns that a person may have edited
+# Damaged columns
 
 
-@on_both
-def test_who_meets_a_segment_that_cannot_be_read_can_write_though_another_wrote_meanwhile(
+@on_both_databases
+def test_a_job_can_be_written_after_an_unreadable_segment_and_a_write_of_another_thread(
     storage: Storage, backend: OrmBackend
 ) -> None:
-    """So that the job is failed at once. SQLite refuses to write while a query is half read."""
+    """The runner must be able to fail the job. SQLite refuses a write while a query is partly read."""
     job = created(storage)
     for number in range(30):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, (OutcomeFactory.build(),)))
     backend.damage_segment(job.id, 0)
 
-    def another_writes() -> None:
+    def write_from_another_thread() -> None:
         try:
             storage.control.report_worker(NOW)
         finally:
             storage.control.disconnect()
 
-    with pytest.raises(CorruptRecord) as met:  # the exception is held, and with it what it came from
+    with pytest.raises(CorruptRecord) as error:  # the exception keeps its traceback, and with it the query, alive
         list(storage.ledger.segments(job.id))
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(another_writes).result(10)
-    after = storage.jobs.update(job.id, lambda job: replace(job, error=met.value.message)).after
+        pool.submit(write_from_another_thread).result(10)
+    after = storage.jobs.update(job.id, lambda job: replace(job, error=error.value.message)).after
     assert "segment 0" in after.error
 
 
-@on_both
+@on_both_databases
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -283,21 +283,21 @@ def test_who_meets_a_segment_that_cannot_be_read_can_write_though_another_wrote_
         ("job_type", "gardening"),
     ],
 )
-def test_an_ended_job_that_cannot_be_read_is_a_failed_one_that_says_so(
+def test_an_unreadable_ended_job_is_shown_as_failed_with_the_reason(
     storage: Storage, column: str, value: object
 ) -> None:
     from backfill.models import BackfillJob
 
     job = created(storage, JobFactory.build(status=Status.COMPLETED, ended_at=NOW))
     BackfillJob.objects.update(**{column: value})
-    shown = storage.jobs.get(job.id)
-    assert shown is not None
-    assert (shown.status, shown.error.startswith(f"Job {job.id} cannot be read")) == (Status.FAILED, True)
+    stored = storage.jobs.get(job.id)
+    assert stored is not None
+    assert (stored.status, stored.error.startswith(f"Job {job.id} cannot be read")) == (Status.FAILED, True)
 
 
-@on_both
+@on_both_databases
 @pytest.mark.parametrize("value", [{"clubperformance": {}}, {"poems": {"rows": 1, "bytes": 1, "hash": ""}}, [], None])
-def test_a_snapshot_whose_description_cannot_be_read_is_named(storage: Storage, value: object) -> None:
+def test_the_error_for_an_unreadable_description_names_the_snapshot(storage: Storage, value: object) -> None:
     from backfill.models import StoredSnapshot
 
     storage.snapshots.put(SnapshotFactory.build())
@@ -308,11 +308,11 @@ def test_a_snapshot_whose_description_cannot_be_read_is_named(storage: Storage, 
         storage.snapshots.page(SnapshotFilter(), limit=1, offset=0)
 
 
-# How SQLite fails
+# Failures of SQLite
 
 
 def with_options(backend: SqliteBackend, **options: Any) -> SqliteBackend:
-    """The same file, opened otherwise."""
+    """Return the same file with other options of the connection."""
     return replace(backend, database={**backend.database, "OPTIONS": {**backend.database["OPTIONS"], **options}})
 
 
@@ -323,29 +323,29 @@ def test_a_new_file_is_opened_in_wal_mode(storage: Storage) -> None:
 
 
 @on_sqlite
-def test_a_file_that_another_program_holds_locked_is_unavailable_until_it_is_let_go(
+def test_a_file_that_another_program_has_locked_is_unavailable_until_it_is_unlocked(
     storage: Storage,
     backend: SqliteBackend,
 ) -> None:
     job = created(storage)
-    with with_options(backend, timeout=0.05).opened() as impatient:
+    with with_options(backend, timeout=0.05).opened() as with_short_timeout:
         with closing(sqlite3.connect(backend.database["NAME"], isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert impatient.jobs.get(job.id) == job  # readers do not wait
+            assert with_short_timeout.jobs.get(job.id) == job  # readers do not wait
             for write in (
-                impatient.control.ping,
-                lambda: impatient.jobs.update(job.id, lambda job: job).after,
-                lambda: impatient.snapshots.put(SnapshotFactory.build()),
+                with_short_timeout.control.ping,
+                lambda: with_short_timeout.jobs.update(job.id, lambda job: job).after,
+                lambda: with_short_timeout.snapshots.put(SnapshotFactory.build()),
             ):
                 with pytest.raises(StorageUnavailable, match="locked"):
                     write()
             other.execute("ROLLBACK")
-        impatient.control.ping()
-        assert impatient.snapshots.put(SnapshotFactory.build())
+        with_short_timeout.control.ping()
+        assert with_short_timeout.snapshots.put(SnapshotFactory.build())
 
 
 @on_sqlite
-def test_a_file_that_may_only_be_read_is_read_and_unavailable_for_writing(
+def test_a_read_only_file_can_be_read_and_is_unavailable_for_writes(
     storage: Storage,
     backend: SqliteBackend,
 ) -> None:
@@ -364,28 +364,28 @@ def test_a_file_that_may_only_be_read_is_read_and_unavailable_for_writing(
 
 
 @on_sqlite
-def test_a_file_without_tables_or_that_is_no_database_is_unavailable(
+def test_a_file_without_tables_or_with_other_content_is_unavailable(
     storage: Storage,
     backend: SqliteBackend,
     tmp_path: Path,
 ) -> None:
-    """As where `migrate` was forgotten, or a disk broke."""
+    """This happens without `migrate`, or with a damaged disk."""
     (tmp_path / "broken").write_bytes(b"This is no database." * 500)
-    said = {"empty": "no such table", "broken": "not a database", "missing/file": "unable to open"}
-    for name, sentence in said.items():
+    errors = {"empty": "no such table", "broken": "not a database", "missing/file": "unable to open"}
+    for name, message in errors.items():
         other = replace(backend, database={**backend.database, "NAME": str(tmp_path / name)})
         with other.opened() as stored:
-            for ask in (
+            for call in (
                 stored.control.ping,
                 stored.jobs.active,
                 lambda: stored.jobs.update(uuid4(), lambda job: job).after,
             ):
-                with pytest.raises(StorageUnavailable, match=sentence):
-                    ask()
+                with pytest.raises(StorageUnavailable, match=message):
+                    call()
 
 
 @on_sqlite
-def test_a_file_that_was_broken_in_the_middle_says_so(storage: Storage, backend: SqliteBackend, tmp_path: Path) -> None:
+def test_a_file_with_damaged_pages_raises_an_error(storage: Storage, backend: SqliteBackend, tmp_path: Path) -> None:
     job = created(storage)
     for number in range(30):
         storage.jobs.update(job.id, lambda job: job, segment=Segment(number, tuple(OutcomeFactory.build_batch(200))))
@@ -399,7 +399,7 @@ def test_a_file_that_was_broken_in_the_middle_says_so(storage: Storage, backend:
         list(stored.ledger.segments(job.id))
 
 
-# How PostgreSQL fails
+# Failures of PostgreSQL
 
 
 @pytest.fixture
@@ -409,13 +409,13 @@ def server(backend: PostgresBackend) -> Iterator[psycopg.Connection[Any]]:
 
 
 @on_postgresql
-def test_a_connection_that_was_ended_is_one_error_and_the_next_call_has_a_new_one(
+def test_an_ended_connection_causes_one_error_and_the_next_call_opens_another(
     storage: Storage,
     backend: PostgresBackend,
     server: psycopg.Connection[Any],
 ) -> None:
     job = created(storage)
-    for ask in (
+    for call in (
         lambda: storage.jobs.get(job.id),
         lambda: storage.jobs.update(job.id, lambda job: job).after,
         lambda: storage.snapshots.put(SnapshotFactory.build()),
@@ -423,12 +423,12 @@ def test_a_connection_that_was_ended_is_one_error_and_the_next_call_has_a_new_on
     ):
         backend.end_connections(server)
         with pytest.raises(StorageUnavailable):
-            ask()
-        ask()
+            call()
+        call()
 
 
 @on_postgresql
-def test_a_connection_that_ends_in_the_middle_of_a_change_leaves_everything_as_it_was(
+def test_a_connection_that_ends_during_a_change_rolls_it_back(
     storage: Storage,
     backend: PostgresBackend,
     server: psycopg.Connection[Any],
@@ -445,7 +445,7 @@ def test_a_connection_that_ends_in_the_middle_of_a_change_leaves_everything_as_i
 
 
 @on_postgresql
-def test_a_connection_that_ends_while_a_ledger_is_read_is_one_error(
+def test_a_connection_that_ends_while_a_ledger_is_read_causes_one_error(
     storage: Storage,
     backend: PostgresBackend,
     server: psycopg.Connection[Any],
@@ -462,12 +462,12 @@ def test_a_connection_that_ends_while_a_ledger_is_read_is_one_error(
 
 
 @on_postgresql
-def test_a_server_that_only_reads_is_noticed_by_a_ping(
+def test_a_ping_detects_a_read_only_server(
     storage: Storage,
     backend: PostgresBackend,
     server: psycopg.Connection[Any],
 ) -> None:
-    """As a standby is, after a failover that went wrong."""
+    """A standby is read-only, for example after a failed failover."""
     job = created(storage)
     name = sql.Identifier(backend.database["NAME"])
     server.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
@@ -486,12 +486,12 @@ def test_a_server_that_only_reads_is_noticed_by_a_ping(
     storage.control.ping()
 
 
-@on_both
-def test_a_takeover_waits_for_a_write_that_is_under_way(storage: Storage, backend: OrmBackend) -> None:
-    """R3.3: a write under a fence commits before the job can be taken over, or is refused; never after."""
+@on_both_databases
+def test_a_takeover_waits_for_a_write_in_progress(storage: Storage, backend: OrmBackend) -> None:
+    """R3.3: a write under a fence commits before the takeover, or it is refused."""
     from backfill.models import BackfillJob
     from backfill.storage import Fence
-    from backfill.storage.orm.database import check_fence, transacting
+    from backfill.storage.orm.database import atomic, check_fence
 
     job = created(storage)
     held = storage.jobs.update(job.id, lambda job: job.claimed("host-1", NOW)).after
@@ -504,7 +504,7 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(storage: Storage, backen
             storage.control.disconnect()
 
     with ThreadPoolExecutor(1) as pool:
-        with transacting():
+        with atomic():
             check_fence(Fence(job.id, held.token))
             taking = pool.submit(take_over)
             with pytest.raises(TimeoutError):
@@ -513,8 +513,8 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(storage: Storage, backen
         assert taking.result(timeout=10) == held.token + 1
 
 
-@on_both
-def test_an_update_of_a_job_that_was_removed_meanwhile_is_refused(storage: Storage) -> None:
+@on_both_databases
+def test_an_update_of_a_deleted_job_is_refused(storage: Storage) -> None:
     """R1.7"""
     job = created(storage, JobFactory.build(status=Status.FAILED, ended_at=NOW))
     storage.jobs.delete_finished(NOW.replace(year=2030))
@@ -523,20 +523,20 @@ def test_an_update_of_a_job_that_was_removed_meanwhile_is_refused(storage: Stora
 
 
 @on_postgresql
-def test_a_process_that_freezes_within_a_transaction_holds_nobody_up_for_long(storage: Storage) -> None:
-    """R10.1. Found by the campaign: a runner was stopped while it wrote, and nobody could take over or cancel."""
+def test_a_process_that_freezes_in_a_transaction_blocks_others_for_a_few_seconds_only(storage: Storage) -> None:
+    """R10.1: found by the chaos campaign: a runner froze during a write and blocked takeovers and cancels."""
     from backfill.models import BackfillJob
 
     job = created(storage)
-    is_inside, is_over = Event(), Event()
+    is_inside, can_continue = Event(), Event()
 
     def freeze() -> None:
         try:
             with transaction.atomic():
                 BackfillJob.objects.select_for_update().get(pk=job.id)
                 is_inside.set()
-                is_over.wait(60)
-                BackfillJob.objects.filter(pk=job.id).update(error="from the dead")
+                can_continue.wait(60)
+                BackfillJob.objects.filter(pk=job.id).update(error="written too late")
         finally:
             connection.close()
 
@@ -547,7 +547,7 @@ def test_a_process_that_freezes_within_a_transaction_holds_nobody_up_for_long(st
         try:
             claimed = storage.jobs.update(job.id, lambda job: job.claimed("runner", NOW)).after
         finally:
-            is_over.set()
+            can_continue.set()
         assert time.monotonic() - began < 15
         with pytest.raises(DatabaseError, match="idle-in-transaction"):
             frozen.result(10)

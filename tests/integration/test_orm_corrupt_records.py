@@ -1,4 +1,4 @@
-"""Rows that are damaged, or were written by another version: their job is failed and says so, and others work."""
+"""Rows that are damage_job or written by another version: their job fails with a reason, and other jobs work."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ DAMAGES: dict[str, dict[str, Any]] = {
     "no config": {"config": []},
     "no progress": {"progress": {}},
     "a limiter in an unknown state": {"progress": {"limiter": {"state": "levitating", "waiting_until": None}}},
-    "a crash isolation that is none": {"crash_isolation": 7},
+    "an invalid crash isolation": {"crash_isolation": 7},
 }
-damaged_in_each_way = pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
+for_each_damage = pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
 
 
 def created(storage: Storage) -> Job:
     return storage.jobs.create(JobFactory.build(), PlanFactory.build(), displace=lambda _: None).job
 
 
-def damaged(storage: Storage, damage: dict[str, Any]) -> Job:
+def damage_job(storage: Storage, damage: dict[str, Any]) -> Job:
     from backfill.models import BackfillJob
 
     job = created(storage)
@@ -40,42 +40,44 @@ def damaged(storage: Storage, damage: dict[str, Any]) -> Job:
     return job
 
 
-@damaged_in_each_way
-def test_the_next_worker_that_looks_fails_it_with_a_sentence_that_names_it(
+@for_each_damage
+def test_the_next_worker_fails_an_unreadable_job_with_an_error_that_names_it(
     storage: Storage, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = damaged(storage, damage)
+    job = damage_job(storage, damage)
     assert JobManager(storage).claim("runner", NOW) is None
     (row,) = storage.jobs.page(JobFilter(statuses=frozenset({Status.FAILED})), limit=9, offset=0).rows
     assert (row.id, row.status) == (job.id, Status.FAILED)
-    assert row.error.startswith(f"Job {job.id} cannot be read, since it is damaged or of another version")
+    assert row.error.startswith(f"Job {job.id} cannot be read. It is damaged or was written by another version")
     assert row.ended_at is not None
     assert row.error in caplog.text
     caplog.clear()
     assert JobManager(storage).claim("runner", NOW) is None
-    assert caplog.records == []  # it is said once
+    assert caplog.records == []  # it is logged once
 
 
-@damaged_in_each_way
-def test_another_job_is_created_and_runs(storage: Storage, damage: dict[str, Any]) -> None:
-    broken, job = damaged(storage, damage), created(storage)
+@for_each_damage
+def test_an_unreadable_job_does_not_prevent_another_job(storage: Storage, damage: dict[str, Any]) -> None:
+    broken, job = damage_job(storage, damage), created(storage)
     claim = JobManager(storage).claim("runner", NOW)
     assert claim is not None
     assert claim.job.id == job.id
     assert {row.id for row in storage.jobs.page(JobFilter(), limit=9, offset=0).rows} == {broken.id, job.id}
 
 
-@damaged_in_each_way
-def test_it_is_shown_and_cannot_be_steered(storage: Storage, damage: dict[str, Any]) -> None:
-    job = damaged(storage, damage)
-    shown = storage.jobs.get(job.id)
-    assert shown is not None
-    assert (shown.status, shown.created_by) == (Status.FAILED, job.created_by)
+@for_each_damage
+def test_an_unreadable_job_is_shown_as_failed_and_cannot_be_controlled(
+    storage: Storage, damage: dict[str, Any]
+) -> None:
+    job = damage_job(storage, damage)
+    stored = storage.jobs.get(job.id)
+    assert stored is not None
+    assert (stored.status, stored.created_by) == (Status.FAILED, job.created_by)
     with pytest.raises(InvalidJobState, match="has ended"):
         storage.jobs.update(job.id, lambda job: job.cancel_requested(NOW))
 
 
-def test_a_runner_whose_job_became_unreadable_ends_quietly(storage: Storage, backend: object) -> None:
+def test_a_runner_whose_job_becomes_unreadable_loses_its_lease(storage: Storage, backend: object) -> None:
     from backfill.models import BackfillJob
 
     job = created(storage)
@@ -88,16 +90,16 @@ def test_a_runner_whose_job_became_unreadable_ends_quietly(storage: Storage, bac
         claim.release(NOW + timedelta(seconds=1))
 
 
-def test_what_can_be_read_of_it_is_shown(storage: Storage, backend: object) -> None:
+def test_the_readable_fields_of_an_unreadable_job_are_shown(storage: Storage, backend: object) -> None:
     from backfill.models import BackfillJob
 
     job = created(storage)
     BackfillJob.objects.filter(pk=job.id).update(status="hibernating")
-    shown = storage.jobs.get(job.id)
-    assert shown is not None
-    assert (shown.config, shown.job_type, shown.progress.total_items) == (
+    stored = storage.jobs.get(job.id)
+    assert stored is not None
+    assert (stored.config, stored.job_type, stored.progress.total_items) == (
         job.config,
         job.job_type,
         job.progress.total_items,
     )
-    assert "'hibernating' is not a valid Status" in shown.error
+    assert "'hibernating' is not a valid Status" in stored.error

@@ -1,4 +1,4 @@
-"""What robots.txt allows and how it is kept, over a real server and with real threads."""
+"""The rules of robots.txt and their application, with a real server and real threads."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.unit.fakes import FakeClock, eventually
 
 EXPORT = "/2022-2023/export.aspx?type=CSV&report=clubperformance~91~1/31/2023~2/8/2023~2022-2023"
 CALENDAR = "/Club.aspx?id=01&month=1"
-QUICK = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=20)
+FAST_LIMITS = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=20)
 
 
-# The rules.
+# Rules.
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_rules_allow_or_disallow_each_path(text: str, export: bool, calendar: bo
     assert (rules.allows(EXPORT), rules.allows(CALENDAR)) == (export, calendar)
 
 
-def test_rules_apply_to_the_whole_path_where_the_dashboard_does_not_lie_at_the_root() -> None:
+def test_rules_apply_to_the_full_path_of_a_dashboard_below_the_root() -> None:
     rules = robot_rules(b"User-agent: *\nDisallow: /mirror/Club.aspx", "/mirror")
     assert (rules.allows(EXPORT), rules.allows(CALENDAR)) == (True, False)
 
@@ -73,23 +73,23 @@ def test_a_crawl_delay_is_a_number_of_seconds(delay: str, seconds: float) -> Non
 @given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode))
 @example(b"Crawl-delay: 5")
 @example(b"User-agent: *\nDisallow: *$**$\nRequest-rate: 1/0\nVisit-time: 9999-1")
-def test_no_robots_txt_whatever_breaks_the_rules(content: bytes) -> None:
+def test_a_robots_txt_with_any_content_can_be_parsed(content: bytes) -> None:
     rules = robot_rules(content)
     assert isinstance(rules.allows(EXPORT), bool)
     assert 0 <= rules.crawl_delay <= 86_400
 
 
-# Reading it.
+# Requests for robots.txt.
 
 
 class Dashboard:
-    """A dashboard whose robots.txt may change, and what a process knows of it."""
+    """A dashboard whose robots.txt can be changed, and the cached rules of a process."""
 
     def __init__(self, server: FaultServer, client: DashboardClient) -> None:
         self.server, self.client, self.clock = server, client, FakeClock()
         self.robots = Robots(client, now=self.clock)
 
-    def says(self, text: str | bytes, status: int = 200, **headers: str) -> None:
+    def serve_robots(self, text: str | bytes, status: int = 200, **headers: str) -> None:
         body = text.encode() if isinstance(text, str) else text
         self.server.respond = lambda path: Answer(status, body, "text/plain", headers)
 
@@ -100,7 +100,7 @@ class Dashboard:
 
 
 @contextmanager
-def dashboard(path: str = "") -> Iterator[Dashboard]:
+def run_dashboard(path: str = "") -> Iterator[Dashboard]:
     with (
         FaultServer(lambda path: Answer(404, ERROR_PAGE)) as server,
         closing(DashboardClient(server.url + path, read_timeout=1)) as client,
@@ -108,62 +108,62 @@ def dashboard(path: str = "") -> Iterator[Dashboard]:
         yield Dashboard(server, client)
 
 
-def limiter_of(limits: RateLimits = QUICK, clock: Clock = SYSTEM_CLOCK) -> Limiter:
+def limiter_of(limits: RateLimits = FAST_LIMITS, clock: Clock = SYSTEM_CLOCK) -> Limiter:
     return Limiter(limits, MemoryStorage().control.update_schedule, clock=clock)
 
 
 @pytest.mark.parametrize("path", ["", "/mirror"])
-def test_it_is_read_at_the_root_of_the_host_once_a_day(path: str) -> None:
-    with dashboard(path) as it:
-        it.says("User-agent: *\nDisallow: /private")
+def test_robots_txt_is_read_at_the_root_of_the_host_once_a_day(path: str) -> None:
+    with run_dashboard(path) as dashboard:
+        dashboard.serve_robots("User-agent: *\nDisallow: /private")
         limiter = limiter_of()
         for _ in range(5):
-            it.robots.check(limiter, EXPORT)
-        it.robots.wait(it.client, limiter_of(), CALENDAR)
-        assert it.reads == 1
-        it.clock.forward(hours=23, minutes=59)
-        it.robots.check(limiter, EXPORT)
-        assert it.reads == 1
-        it.clock.forward(minutes=1)
-        it.robots.check(limiter, EXPORT)
-        assert it.reads == 2
+            dashboard.robots.check(limiter, EXPORT)
+        dashboard.robots.wait(dashboard.client, limiter_of(), CALENDAR)
+        assert dashboard.reads == 1
+        dashboard.clock.forward(hours=23, minutes=59)
+        dashboard.robots.check(limiter, EXPORT)
+        assert dashboard.reads == 1
+        dashboard.clock.forward(minutes=1)
+        dashboard.robots.check(limiter, EXPORT)
+        assert dashboard.reads == 2
         report = limiter.report()
-    assert (report.requests_made, report.answers) == (2, {"200": 2}), "each is a request like any other"
+    assert (report.requests_made, report.answers) == (2, {"200": 2}), "the limiter counts requests for robots.txt"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 204])
-def test_where_there_is_none_everything_is_allowed(status: int) -> None:
-    with dashboard() as it:
-        it.says("User-agent: *\nDisallow: /" if status != 204 else "", status)
-        it.robots.check(limiter := limiter_of(), EXPORT)
+def test_a_missing_robots_txt_allows_everything(status: int) -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("User-agent: *\nDisallow: /" if status != 204 else "", status)
+        dashboard.robots.check(limiter := limiter_of(), EXPORT)
         assert limiter.report().answers == {str(status): 1}
 
 
-def test_a_web_page_in_its_place_allows_everything_and_so_does_a_redirect_to_the_error_page() -> None:
-    with dashboard() as it:
-        it.says(ERROR_PAGE)
-        it.robots.check(limiter_of(), EXPORT)
-    with dashboard() as it:
-        it.says(b"", 302, Location="/error.aspx")
-        it.robots.check(limiter_of(), EXPORT)
+def test_a_web_page_or_a_redirect_instead_of_robots_txt_allows_everything() -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots(ERROR_PAGE)
+        dashboard.robots.check(limiter_of(), EXPORT)
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots(b"", 302, Location="/error.aspx")
+        dashboard.robots.check(limiter_of(), EXPORT)
 
 
-def test_what_it_disallows_is_an_error_that_names_the_path_and_the_setting() -> None:
-    with dashboard() as it:
-        it.says("User-agent: *\nDisallow: /*/export.aspx")
+def test_the_error_for_a_disallowed_path_names_the_path_and_the_setting() -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("User-agent: *\nDisallow: /*/export.aspx")
         limiter = limiter_of()
-        it.robots.check(limiter, CALENDAR)
+        dashboard.robots.check(limiter, CALENDAR)
         with pytest.raises(DisallowedByRobots, match=r"request /2022-2023/export\.aspx\..*BACKFILL_IGNORE_ROBOTS=true"):
-            it.robots.check(limiter, EXPORT)
-        assert it.reads == 1
+            dashboard.robots.check(limiter, EXPORT)
+        assert dashboard.reads == 1
 
 
-def test_a_job_waits_for_what_is_disallowed_and_goes_on_once_it_is_allowed() -> None:
-    with dashboard() as it:
-        it.says("User-agent: *\nDisallow: /")
+def test_a_job_waits_for_a_disallowed_path_and_continues_once_it_is_allowed() -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("User-agent: *\nDisallow: /")
         offset = 0.0
         limiter = limiter_of(clock=Clock(monotonic=lambda: time.monotonic() + offset))
-        thread = threading.Thread(target=it.robots.wait, args=(it.client, limiter, EXPORT), daemon=True)
+        thread = threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
         thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
         report = limiter.report()
@@ -171,14 +171,14 @@ def test_a_job_waits_for_what_is_disallowed_and_goes_on_once_it_is_allowed() -> 
         assert "does not allow unified-backfill-service to request /2022-2023/export.aspx" in report.reason
         assert report.waiting_until is not None
         assert report.waiting_until - limiter._now() > timedelta(hours=23)
-        it.says("")
-        it.clock.forward(days=1)
+        dashboard.serve_robots("")
+        dashboard.clock.forward(days=1)
         offset = 86_400.0
         limiter.drain(on=False)  # wakes the waiting thread
         thread.join(10)
         assert not thread.is_alive()
         assert limiter.report().waits_for is not WaitReason.ROBOTS
-        assert it.reads == 2
+        assert dashboard.reads == 2
 
 
 def test_an_operator_who_ends_the_wait_has_it_read_again() -> None:
@@ -225,22 +225,24 @@ def test_a_slow_one_does_not_delay_a_cancel() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_where_it_cannot_be_read_a_preview_says_so_and_a_job_waits(status: int) -> None:
-    with dashboard() as it:
-        it.says("Broken.", status)
+def test_an_unreadable_robots_txt_fails_a_preview_and_delays_a_job(status: int) -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("Broken.", status)
         with pytest.raises(RobotsUnavailable, match=rf'robots\.txt cannot be read.*"{status} '):
-            it.robots.check(limiter_of(), EXPORT)
-        limiter = limiter_of(replace(QUICK, min_delay_ms=50, max_delay_ms=100))
-        it.robots = Robots(it.robots._client, now=limiter._now)
-        args = it.client, limiter, EXPORT
-        threads = [threading.Thread(target=it.robots.wait, args=args, daemon=True) for _ in range(3)]
+            dashboard.robots.check(limiter_of(), EXPORT)
+        limiter = limiter_of(replace(FAST_LIMITS, min_delay_ms=50, max_delay_ms=100))
+        dashboard.robots = Robots(dashboard.robots._client, now=limiter._now)
+        threads = [
+            threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
+            for _ in range(3)
+        ]
         for thread in threads:
             thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.DOWN)
         report = limiter.report()
         assert "robots.txt cannot be read" in report.reason
         assert report.down_since is not None
-        it.says("")
+        dashboard.serve_robots("")
         for thread in threads:
             thread.join(10)
         assert not any(thread.is_alive() for thread in threads)
@@ -248,16 +250,16 @@ def test_where_it_cannot_be_read_a_preview_says_so_and_a_job_waits(status: int) 
         assert limiter.report().down_since is None
 
 
-def test_a_server_that_is_away_is_waited_for_too() -> None:
-    with dashboard() as it:
+def test_an_unreachable_server_raises_the_error_for_an_unreadable_robots_txt() -> None:
+    with run_dashboard() as dashboard:
         pass
-    with closing(DashboardClient(it.server.url)) as client:
-        robots = Robots(client, now=it.clock)
+    with closing(DashboardClient(dashboard.server.url)) as client:
+        robots = Robots(client, now=dashboard.clock)
         with pytest.raises(RobotsUnavailable, match="Connection refused"):
             robots.check(limiter_of(), EXPORT)
 
 
-def test_a_local_problem_stays_one() -> None:
+def test_a_local_problem_is_not_reported_as_an_unreadable_robots_txt() -> None:
     with closing(DashboardClient("http://dashboard.invalid")) as client:
         limiter = limiter_of()
         with pytest.raises(LocalProblem, match="DNS does not resolve"):
@@ -265,26 +267,28 @@ def test_a_local_problem_stays_one() -> None:
         assert limiter.report().requests_made == 0
 
 
-def test_the_threads_of_a_job_read_it_once() -> None:
-    with dashboard() as it:
+def test_the_threads_of_a_job_read_robots_txt_once() -> None:
+    with run_dashboard() as dashboard:
         limiter = limiter_of()
-        args = it.client, limiter, EXPORT
-        threads = [threading.Thread(target=it.robots.wait, args=args, daemon=True) for _ in range(8)]
+        threads = [
+            threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
+            for _ in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(10)
-        assert it.reads == 1
+        assert dashboard.reads == 1
 
 
-def test_a_job_that_is_cancelled_does_not_wait_for_robots_txt() -> None:
-    with dashboard() as it:
-        it.says("User-agent: *\nDisallow: /")
+def test_a_cancelled_job_does_not_wait_for_robots_txt() -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("User-agent: *\nDisallow: /")
         limiter, stopped = limiter_of(), threading.Event()
 
         def wait() -> None:
             with pytest.raises(Stopped):
-                it.robots.wait(it.client, limiter, EXPORT)
+                dashboard.robots.wait(dashboard.client, limiter, EXPORT)
             stopped.set()
 
         threading.Thread(target=wait, daemon=True).start()
@@ -293,18 +297,18 @@ def test_a_job_that_is_cancelled_does_not_wait_for_robots_txt() -> None:
         assert stopped.wait(10)
 
 
-def test_a_crawl_delay_is_kept_between_starts_and_named_where_it_sets_the_pace() -> None:
-    with dashboard() as it:
-        it.says("User-agent: *\nCrawl-delay: 0.5")
+def test_a_crawl_delay_is_kept_between_requests_and_named_as_the_reason_for_the_rate() -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("User-agent: *\nCrawl-delay: 0.5")
         limiter = limiter_of()
-        it.robots.check(limiter, EXPORT)
+        dashboard.robots.check(limiter, EXPORT)
         for _ in range(3):
             with limiter.request():
-                it.server.respond("/asked")
-                it.server.received.append(replace(it.server.received[0], at=time.time()))
-        starts = [one.at for one in it.server.received]
-        gaps = [later - sooner for sooner, later in pairwise(starts)]
-        assert min(gaps) > 0.45, "a start is noted a little after it"
+                dashboard.server.respond("/asked")
+                dashboard.server.received.append(replace(dashboard.server.received[0], at=time.time()))
+        starts = [one.at for one in dashboard.server.received]
+        gaps = [later - earlier for earlier, later in pairwise(starts)]
+        assert min(gaps) > 0.45, "the server logs a request late"
         report = limiter.report()
         assert report.pace == 120
         assert "120 requests a minute, the Crawl-delay of the dashboard's robots.txt" in report.reason

@@ -1,4 +1,4 @@
-"""Ten years of every district: what a runner and a plan take of memory."""
+"""The memory that a runner and a plan need for ten years of every district."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.unit.fakes import DAY, FAST, FakeExecution, a_job, a_plan, skipped
 from tests.unit.virtual_clock import VirtualClock
 
 
-def test_two_hundred_thousand_items_that_are_all_skipped_run_through_in_flat_memory() -> None:
-    """R10.3: in virtual time, so that as many outcomes as may wait to be written do wait."""
+def test_a_job_that_skips_two_hundred_thousand_items_needs_constant_memory() -> None:
+    """R10.3: in virtual time, so that the maximum number of outcomes waits to be written."""
     plan = a_plan(1527, (SUMMARY, *(f"{n:02d}" for n in range(1, 131))))
     storage, clock = MemoryStorage(), VirtualClock.at()
     now = clock.now()

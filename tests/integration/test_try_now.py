@@ -16,7 +16,7 @@ from tests.integration.admin_pages import OperatorFor
 from tests.integration.checked_client import CheckedClient
 from tests.integration.conftest import ClientFor
 from tests.integration.fake_job_type import claimed_and_held
-from tests.integration.test_api_jobs import started
+from tests.integration.test_api_jobs import start_job
 
 UNTIL = datetime.now(UTC) + timedelta(hours=24)
 
@@ -24,7 +24,7 @@ UNTIL = datetime.now(UTC) + timedelta(hours=24)
 @pytest.fixture
 def held(api: CheckedClient, served: BackfillService) -> Job:
     """A running job that the dashboard asked to wait for a day."""
-    started(api)
+    start_job(api)
     served.storage.control.update_schedule(lambda schedule: schedule.held(UNTIL, "429", datetime.now(UTC)))
     return claimed_and_held(served, UNTIL).job
 
@@ -51,7 +51,7 @@ def test_the_api_ends_the_wait_of_a_job(api: CheckedClient, served: BackfillServ
 
 
 def test_the_api_refuses_to_end_the_wait_of_a_job_that_does_not_wait(api: CheckedClient) -> None:
-    response = api.post(f"{started(api)['links']['self']}/try-now")
+    response = api.post(f"{start_job(api)['links']['self']}/try-now")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "INVALID_JOB_STATE")
 
 

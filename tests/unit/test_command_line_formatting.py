@@ -1,4 +1,4 @@
-"""What the command line says of a job."""
+"""The text that the command line shows for a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.fakes import NOW, a_running_job
 
 
 @pytest.mark.parametrize(
-    ("limiter", "sentence"),
+    ("limiter", "message"),
     [
         (LimiterReport(), "Computing 2024-01-31/91. No requests are sent to the dashboard."),
         (
@@ -28,16 +28,16 @@ from tests.unit.fakes import NOW, a_running_job
         ),
     ],
 )
-def test_a_job_that_computes_says_what_of_or_why_it_waits(limiter: LimiterReport, sentence: str) -> None:
+def test_an_analytics_job_states_its_current_item_or_its_wait_reason(limiter: LimiterReport, message: str) -> None:
     progress = Progress(total_items=6, current_item="2024-01-31/91", limiter=limiter)
-    assert status_message(a_running_job(job_type=JobType.ANALYTICS_GENERATION, progress=progress)) == sentence
+    assert status_message(a_running_job(job_type=JobType.ANALYTICS_GENERATION, progress=progress)) == message
 
 
-@pytest.mark.parametrize(("pace", "said"), [(1190.4, "1,190.4"), (6000.0, "6,000"), (36.75, "36.8"), (0.94, "0.9")])
-def test_the_pace_is_written_out_however_fast_it_is(pace: float, said: str) -> None:
+@pytest.mark.parametrize(("pace", "text"), [(1190.4, "1,190.4"), (6000.0, "6,000"), (36.75, "36.8"), (0.94, "0.9")])
+def test_the_rate_is_written_without_an_exponent(pace: float, text: str) -> None:
     console = Console(width=200, file=StringIO())
     progress = Progress(total_items=6, limiter=LimiterReport(pace=pace))
     for part in job_view(a_running_job(progress=progress), console, NOW):
         console.print(part)
     assert isinstance(console.file, StringIO)
-    assert f"; current limit {said} a minute" in console.file.getvalue()
+    assert f"; current limit {text} a minute" in console.file.getvalue()

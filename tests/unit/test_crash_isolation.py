@@ -1,4 +1,4 @@
-"""Items that kill their runner: how they are told from those that were there by chance, and set aside."""
+"""Crash isolation: finding the items that kill their process, and quarantining them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ clock = VirtualClock.at()
 
 @pytest.fixture(autouse=True)
 def virtual_time() -> None:
-    """Each test begins with a clock of its own."""
-    global clock  # noqa: PLW0603 - functions of this module ask it
+    """Gives each test its own clock."""
+    global clock  # noqa: PLW0603 - functions of this module read it
     clock = VirtualClock.at()
 
 
@@ -46,10 +46,10 @@ IDLE = LimiterReport()
 KEY, OTHER = "2024-01-31/01", "2024-01-31/02"
 
 
-# The rule.
+# The rules.
 
 
-def test_an_item_that_was_at_work_at_three_deaths_in_a_row_is_quarantined() -> None:
+def test_an_item_in_flight_at_three_crashes_in_a_row_is_quarantined() -> None:
     crash_isolation = CrashIsolation()
     for _ in range(3):
         assert crash_isolation.quarantined == ()
@@ -58,17 +58,17 @@ def test_an_item_that_was_at_work_at_three_deaths_in_a_row_is_quarantined() -> N
     assert crash_isolation.deaths == 3
 
 
-def test_an_item_that_was_not_at_work_at_a_death_is_cleared() -> None:
+def test_an_item_that_is_not_in_flight_at_a_crash_is_no_longer_suspect() -> None:
     crash_isolation = CrashIsolation(suspects={KEY: 2, OTHER: 2}).recorded((OTHER,), is_settling=False).died()
     assert crash_isolation.suspects == {OTHER: 3}
 
 
-def test_deaths_between_which_something_was_settled_are_not_in_a_row_but_suspicions_last() -> None:
+def test_a_settled_item_resets_the_number_of_crashes_but_not_the_suspects() -> None:
     crash_isolation = CrashIsolation(deaths=2, suspects={KEY: 2}).recorded((KEY,), is_settling=True)
     assert (crash_isolation.deaths, crash_isolation.died().suspects) == (0, {KEY: 3})
 
 
-def test_the_key_of_an_item_names_it() -> None:
+def test_the_key_of_an_item_can_be_parsed() -> None:
     item = WorkItem(DAY, "01")
     assert WorkItem.of(item.key) == item
     with pytest.raises(ValueError, match="Invalid isoformat"):
@@ -79,13 +79,13 @@ def test_the_key_of_an_item_names_it() -> None:
 
 
 def died(job: Job, at_work: str = KEY) -> Job:
-    """Claimed, seen at work, and dead for as long as its lease lasts."""
+    """Returns the job after a claim, a record of the item in flight, and the death of the runner."""
     now = job.lease.expires_at if job.lease else NOW
     claimed = job.claimed("runner", now)
-    return claimed.recorded(claimed.token, claimed.progress, 0, now, moves=False, at_work=(at_work,))
+    return claimed.recorded(claimed.token, claimed.progress, 0, now, is_progress=False, at_work=(at_work,))
 
 
-def test_a_takeover_after_a_death_counts_it_and_a_clean_stop_clears_it() -> None:
+def test_a_takeover_counts_a_crash_and_a_clean_stop_clears_the_suspects() -> None:
     job = died(died(a_job()))
     assert (job.crash_isolation.deaths, job.crash_isolation.suspects) == (1, {KEY: 1})
     assert job.lease is not None
@@ -94,7 +94,7 @@ def test_a_takeover_after_a_death_counts_it_and_a_clean_stop_clears_it() -> None
     assert again.released(again.token, NOW).crash_isolation == CrashIsolation()
 
 
-def test_a_job_that_kills_its_runner_at_each_start_becomes_stale_in_the_end() -> None:
+def test_a_job_that_always_kills_its_runner_becomes_stale() -> None:
     """R3.4"""
     job = a_job()
     for _ in range(4):
@@ -107,7 +107,7 @@ def test_a_job_that_kills_its_runner_at_each_start_becomes_stale_in_the_end() ->
     assert job.lease.expires_at - moved_at < STANDARD_LEASES.stale_after + 2 * LEASE
 
 
-def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes_on() -> None:
+def test_a_quarantined_item_is_recorded_as_failed_at_the_claim_and_the_job_continues() -> None:
     storage, plan = MemoryStorage(), a_plan(1, ("01", "02"))
     job = a_job(progress=Progress(total_items=2), created_at=NOW)
     storage.jobs.put_in(job, plan)
@@ -128,7 +128,7 @@ def test_what_is_quarantined_is_recorded_as_failed_at_the_claim_and_the_job_goes
     assert claim.finish(now).status is Status.COMPLETED
 
 
-def test_what_only_waits_is_not_at_work() -> None:
+def test_an_item_that_only_waits_is_not_in_flight() -> None:
     storage = MemoryStorage()
     storage.jobs.put_in(a_job(), a_plan())
     claim = JobManager(storage).claim("runner", NOW)
@@ -138,15 +138,15 @@ def test_what_only_waits_is_not_at_work() -> None:
     assert claim.record([item], IDLE, NOW, is_holding=True).crash_isolation.items == ()
 
 
-# The runner after a death.
+# The runner after a crash.
 
 
 class Killed(BaseException):
-    """As a kill -9: whatever the thread was about to do is not done."""
+    """Simulates `kill -9`: the thread ends at once."""
 
 
-class Deadly:
-    """Runs a job again and again, each time until it ends or the item kills its runner within milliseconds."""
+class CrashingJob:
+    """Runs a job repeatedly, each time until it ends or an item kills the runner within milliseconds."""
 
     def __init__(self, killer: str, *, items: int) -> None:
         self.storage, self.plan = MemoryStorage(), a_plan(1, tuple(f"{n:02d}" for n in range(1, items + 1)))
@@ -193,18 +193,18 @@ class Deadly:
         return take_or_die
 
 
-def test_an_item_that_kills_within_milliseconds_is_seen_alone_from_the_second_death_and_set_aside_after_it() -> None:
-    deadly = Deadly("05", items=9)
-    while deadly.storage.jobs.rows[deadly.job_id].status.is_active and deadly.deaths < 9:
-        deadly.run_once()
-    job = deadly.storage.jobs.rows[deadly.job_id]
-    assert deadly.deaths <= 4  # at the first one it had begun without a record
-    assert deadly.in_flight_at_death[1:] == [(deadly.killer.key,)] * (deadly.deaths - 1)
+def test_an_item_that_kills_its_process_within_milliseconds_is_quarantined() -> None:
+    crashing_job = CrashingJob("05", items=9)
+    while crashing_job.storage.jobs.rows[crashing_job.job_id].status.is_active and crashing_job.deaths < 9:
+        crashing_job.run_once()
+    job = crashing_job.storage.jobs.rows[crashing_job.job_id]
+    assert crashing_job.deaths <= 4  # before the first death the item started without a record
+    assert crashing_job.in_flight_at_death[1:] == [(crashing_job.killer.key,)] * (crashing_job.deaths - 1)
     assert (job.status, job.progress.failed, job.progress.processed) == (Status.COMPLETED, 1, 8)
     assert [error.code for error in job.progress.errors] == ["QUARANTINED"]
 
 
-def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() -> None:
+def test_after_a_crash_items_start_one_at_a_time_and_each_is_recorded_first() -> None:
     policy = LeasePolicy(careful_for=timedelta(seconds=1))
     storage, plan, now = MemoryStorage(), a_plan(30, ("01", "02", "F")), clock.now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
@@ -237,8 +237,8 @@ def test_after_a_death_items_begin_one_at_a_time_for_a_while_each_on_record() ->
     assert storage.jobs.rows[job.id].progressed_at - now < timedelta(minutes=1)
 
 
-def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_take() -> None:
-    """At a request a minute an item takes three: all that were in flight would be set aside with the one that kills."""
+def test_items_in_flight_at_two_crashes_run_alone_regardless_of_their_duration() -> None:
+    """At one request a minute an item takes three minutes. All items in flight would be quarantined with the killer."""
     policy = LeasePolicy(careful_for=timedelta(seconds=0.01))
     storage, plan, now = MemoryStorage(), a_plan(4, ("01", "02", "F")), clock.now()
     config = JobConfig(start_date=plan.days[0].date, end_date=DAY, rate_limits=FAST)
@@ -247,20 +247,20 @@ def test_items_that_were_at_work_at_two_deaths_are_done_alone_however_long_they_
     for deaths in (2, 1):
         job = job.claimed("dead", now - deaths * LEASE)
         at_work = tuple(item.key for item in suspects)
-        job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, moves=False, at_work=at_work)
+        job = job.recorded(job.token, job.progress, 0, now - deaths * LEASE, is_progress=False, at_work=at_work)
     storage.jobs.put_in(job, plan)
     claim = JobManager(storage, RuntimeConfig(clock=clock, lease_policy=policy)).claim("runner", now)
     assert claim is not None
-    beside: dict[WorkItem, int] = {}
+    in_flight_with: dict[WorkItem, int] = {}
 
     def do(item: WorkItem) -> Outcome:
         clock.sleep(0.05)
-        beside[item] = execution.in_flight
+        in_flight_with[item] = execution.in_flight
         return an_outcome(item, at=clock.now())
 
     execution = FakeExecution(do)
     limiter = Limiter(FAST, storage.control.update_schedule, clock=clock)
     Runner(claim, execution, limiter, stop=clock.event(), disconnect=lambda: None).run()
-    assert {beside[item] for item in suspects} == {1}
+    assert {in_flight_with[item] for item in suspects} == {1}
     assert execution.most_in_flight == 3
     assert storage.jobs.rows[job.id].status is Status.COMPLETED

@@ -1,3 +1,5 @@
+"""Parsing and validation of the exported reports."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -49,24 +51,24 @@ def export(
     return line(columns) + b"".join(line(row) for row in rows) + footer
 
 
-# Reading.
+# Parsing.
 
 
-def test_a_report_is_read_with_its_cells_as_they_stand() -> None:
+def test_the_cells_of_a_report_are_kept_unchanged() -> None:
     parsed = parse(export([CLUB, CLUB]))
     assert parsed.columns == CLUB_COLUMNS
     assert parsed.rows == [list(CLUB), list(CLUB)]
     assert (parsed.footer_month, parsed.footer_as_of) == (1, date(2023, 2, 8))
 
 
-def test_the_report_that_was_asked_for_is_kept_with_its_exact_bytes() -> None:
+def test_the_requested_report_is_kept_with_its_exact_bytes() -> None:
     content = export([CLUB, CLUB])
     report = check(content, REQUEST)
     assert (report.rows, report.size, report.content) == (2, len(content), content)
     assert report.content_hash == parse(content).content_hash
 
 
-def test_the_footer_may_name_its_month_in_full_and_end_without_a_line_break() -> None:
+def test_the_footer_may_contain_the_full_month_name_and_no_line_break() -> None:
     assert parse(export(footer=b"Month of January, As of 2/8/2023")).footer_month == 1
 
 
@@ -87,7 +89,7 @@ def test_the_footer_may_be_in_any_case_and_in_quotes(footer: bytes) -> None:
 
 
 @pytest.mark.parametrize("unnamed", [b',""', b",", b',"  "'])
-def test_a_last_column_without_a_name_may_stand_in_the_header_only_or_in_the_rows_only(unnamed: bytes) -> None:
+def test_an_unnamed_last_column_may_be_only_in_the_header_or_only_in_the_rows(unnamed: bytes) -> None:
     end = unnamed + b"\r\n"
     header, row = line(CLUB_COLUMNS), line(CLUB)
     longer_header, longer_row = (text.replace(b"\r\n", end) for text in (header, row))
@@ -99,7 +101,7 @@ def test_a_last_column_without_a_name_may_stand_in_the_header_only_or_in_the_row
         assert rows_as_objects(content)[0] == dict(zip(CLUB_COLUMNS, CLUB, strict=True))
 
 
-def test_a_cell_more_than_the_header_has_is_refused_where_it_holds_something() -> None:
+def test_an_additional_cell_that_is_not_empty_is_refused() -> None:
     with pytest.raises(MalformedRow):
         check(export([(*CLUB, "x")]), REQUEST)
     with pytest.raises(MalformedRow):
@@ -109,7 +111,7 @@ def test_a_cell_more_than_the_header_has_is_refused_where_it_holds_something() -
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\r\n\xef\xbb\xbf"])
-def test_a_byte_order_mark_does_not_matter(mark: bytes) -> None:
+def test_a_byte_order_mark_is_ignored(mark: bytes) -> None:
     assert check(mark + export(), REQUEST).content_hash == parse(export()).content_hash
     with pytest.raises(HtmlPage):
         parse(mark + b"<html>")
@@ -118,14 +120,16 @@ def test_a_byte_order_mark_does_not_matter(mark: bytes) -> None:
 # Excerpts.
 
 
-def test_an_excerpt_is_the_text_of_the_beginning() -> None:
+def test_an_excerpt_is_the_beginning_of_the_text() -> None:
     assert excerpt_of(b"<html>\r\n\tLe caf\xc3\xa9</html>\n") == "<html>\n\tLe caf\xe9</html>\n"
-    assert excerpt_of(b"\xef\xbb\xbfLe caf\xe9") == "\xef\xbb\xbfLe caf\xe9", "what is not UTF-8 is taken for cp1252"
+    assert excerpt_of(b"\xef\xbb\xbfLe caf\xe9") == "\xef\xbb\xbfLe caf\xe9", (
+        "content that is not UTF-8 is decoded as cp1252"
+    )
     assert excerpt_of(b"\xef\xbb\xbfplain") == "plain"
     assert excerpt_of(b"") == ""
 
 
-def test_control_characters_of_an_excerpt_are_made_safe() -> None:
+def test_control_characters_in_an_excerpt_are_replaced() -> None:
     dangerous = "\x1b[2J\0\x07\x7f\x9b\u202e\u2028\r"
     excerpt = excerpt_of(f"a{dangerous}b".encode())
     assert excerpt == "a" + "\ufffd[2J" + "\ufffd" * 7 + "b"
@@ -135,29 +139,29 @@ def test_control_characters_of_an_excerpt_are_made_safe() -> None:
 @example(b"\0" * 3000)
 @example("\xe9".encode() * 3000)
 @example(b"x" + "\u20ac".encode() * 3000)
-def test_an_excerpt_never_passes_two_kilobytes_and_is_always_printable(content: bytes) -> None:
+def test_an_excerpt_has_at_most_two_kilobytes_and_only_printable_characters(content: bytes) -> None:
     excerpt = excerpt_of(content)
     assert len(excerpt.encode()) <= 2048
     assert all(char.isprintable() or char in "\n\t" for char in excerpt)
 
 
-def test_a_limit_within_a_character_does_not_change_the_characters_before_it() -> None:
+def test_an_excerpt_that_is_cut_within_a_character_keeps_the_characters_before_it() -> None:
     assert excerpt_of(b"x" + "\u20ac".encode() * 3000) == "x" + "\u20ac" * 682
 
 
-def test_blank_lines_before_and_after_the_report_do_not_matter() -> None:
+def test_blank_lines_before_and_after_the_report_are_ignored() -> None:
     content = b"\r\n \r\n" + export() + b"\r\n\r\n"
     assert parse(content).rows == [list(CLUB)]
     assert parse(content).content_hash == parse(export()).content_hash
 
 
-def test_the_hash_does_not_see_the_footer_which_carries_the_day_of_download() -> None:
+def test_the_content_hash_ignores_the_footer_with_the_download_date() -> None:
     one, other = parse(export()), parse(export(footer=b"Month of Jan, As of 09/13/2025\r\n"))
     assert one.content_hash == other.content_hash
     assert len(one.content_hash) == 32
 
 
-def test_the_hash_sees_every_cell() -> None:
+def test_the_content_hash_includes_every_cell() -> None:
     changed = (*CLUB[:-1], "P")
     assert parse(export()).content_hash != parse(export([changed])).content_hash
 
@@ -167,19 +171,19 @@ def test_commas_quotes_and_line_breaks_inside_a_cell_are_kept() -> None:
     assert parse(export([club])).rows == [list(club)]
 
 
-def test_a_club_named_like_a_footer_is_a_club() -> None:
+def test_a_club_with_the_name_of_a_footer_is_a_row() -> None:
     club = (*CLUB[:4], "Month of Jun, As of 09/13/2025", *CLUB[5:])
     assert check(export([club]), REQUEST).rows == 1
 
 
-def test_names_are_read_as_utf_8_and_else_as_windows_writes_them() -> None:
+def test_text_is_decoded_as_utf_8_or_else_as_cp1252() -> None:
     club = (*CLUB[:4], "Caf\u00e9 \u2019s", *CLUB[5:])
     content = export([club])
     assert parse(content).rows[0][4] == "Caf\u00e9 \u2019s"
     assert parse(content.decode().encode("cp1252")).rows[0][4] == "Caf\u00e9 \u2019s"
 
 
-def test_stored_rows_come_as_objects_under_the_reports_own_names() -> None:
+def test_stored_rows_are_returned_as_objects_with_the_column_names_of_the_report() -> None:
     columns = ("DISTRICT ", *CLUB_COLUMNS[1:])
     objects = rows_as_objects(export(columns=columns))
     assert objects == [dict(zip(columns, CLUB, strict=True))]
@@ -187,7 +191,7 @@ def test_stored_rows_come_as_objects_under_the_reports_own_names() -> None:
     assert list(objects[0]) == list(columns)
 
 
-# Refusals of what is no whole report.
+# Content that is not a complete report.
 
 
 @pytest.mark.parametrize(
@@ -198,14 +202,14 @@ def test_stored_rows_come_as_objects_under_the_reports_own_names() -> None:
         b'{"error": "busy"}',
     ],
 )
-def test_a_page_where_a_report_should_be_is_refused_as_html(content: bytes) -> None:
-    with pytest.raises(HtmlPage, match="clubperformance~91~1/31/2023~2/8/2023~2022-2023 is a web page") as caught:
+def test_a_web_page_instead_of_a_report_is_refused_as_html(content: bytes) -> None:
+    with pytest.raises(HtmlPage, match="clubperformance~91~1/31/2023~2/8/2023~2022-2023 is a web page") as raised:
         check(content, REQUEST)
-    assert caught.value.is_retryable
+    assert raised.value.is_retryable
 
 
 @pytest.mark.parametrize("content", [b"District,Division\r\n91,A\r\n" + FOOTER, b"slow down", FOOTER, b"\x00\xff\xfe"])
-def test_what_is_neither_a_page_nor_a_report_is_refused(content: bytes) -> None:
+def test_content_that_is_neither_a_page_nor_a_report_is_refused(content: bytes) -> None:
     with pytest.raises(NotCsv):
         parse(content)
 
@@ -223,13 +227,13 @@ def test_what_is_neither_a_page_nor_a_report_is_refused(content: bytes) -> None:
         export()[:-60],
     ],
 )
-def test_a_report_without_its_whole_footer_is_truncated(content: bytes) -> None:
-    with pytest.raises(Truncated) as caught:
+def test_a_report_without_a_complete_footer_is_truncated(content: bytes) -> None:
+    with pytest.raises(Truncated) as raised:
         parse(content)
-    assert caught.value.is_retryable
+    assert raised.value.is_retryable
 
 
-def test_a_report_cut_off_anywhere_before_its_year_is_never_taken_for_whole() -> None:
+def test_a_report_cut_off_anywhere_before_the_year_of_its_footer_is_truncated() -> None:
     content = export([CLUB, CLUB])
     end = content.rindex(b"2023") + 4
     for length in range(end):
@@ -239,13 +243,13 @@ def test_a_report_cut_off_anywhere_before_its_year_is_never_taken_for_whole() ->
 
 
 @pytest.mark.parametrize("footer", [b"Month of Juin, As of 02/08/2023\r\n", b"Month of Jan, As of 13/08/2023\r\n"])
-def test_a_footer_that_names_no_month_or_no_day_is_refused(footer: bytes) -> None:
+def test_a_footer_with_an_invalid_month_or_date_is_refused(footer: bytes) -> None:
     with pytest.raises(NotCsv, match="has an invalid footer"):
         parse(export(footer=footer))
 
 
 @pytest.mark.parametrize("row", [CLUB[:-1], (*CLUB, "x")])
-def test_a_row_with_another_number_of_cells_is_refused_by_its_number(row: tuple[str, ...]) -> None:
+def test_a_row_with_a_wrong_number_of_cells_is_refused_and_its_number_named(row: tuple[str, ...]) -> None:
     with pytest.raises(MalformedRow, match=rf"{len(row)} cells in row 2, and 10 in its header"):
         check(export([CLUB, row, CLUB]), REQUEST)
 
@@ -270,12 +274,12 @@ def test_an_unclosed_quote_in_the_last_cell_is_a_malformed_row() -> None:
         parse(line(CLUB_COLUMNS) + row[:-1] + b"\r\n" + FOOTER)
 
 
-def test_a_cell_beyond_every_measure_is_a_malformed_row() -> None:
+def test_an_oversized_cell_is_a_malformed_row() -> None:
     with pytest.raises(MalformedRow, match="is not valid CSV at line 2"):
         parse(export([(*CLUB[:-1], "x" * 200_000)]))
 
 
-# Refusals of a whole report that is not the one that was asked for.
+# Complete reports that are not the requested report.
 
 
 def test_every_missing_column_is_named() -> None:
@@ -284,12 +288,12 @@ def test_every_missing_column_is_named() -> None:
         check(export(columns=renamed), REQUEST)
 
 
-def test_columns_are_known_whatever_their_case_and_spaces_and_new_ones_do_no_harm() -> None:
+def test_column_names_ignore_case_and_spaces_and_additional_columns_are_allowed() -> None:
     columns = [f" {column.upper().replace(' ', '  ')} " for column in CLUB_COLUMNS] + ["CSP"]
     assert check(export([(*CLUB, "Y")], columns=columns), REQUEST).rows == 1
 
 
-def test_another_report_than_was_asked_for_is_refused() -> None:
+def test_a_report_other_than_the_requested_one_is_refused() -> None:
     with pytest.raises(MissingColumn, match="Club, New, Late Ren"):
         check(export(), replace(REQUEST, report=ReportName.DISTRICT))
 
@@ -299,24 +303,24 @@ def test_another_month_is_refused() -> None:
         check(export(footer=b"Month of Dec, As of 02/08/2023\r\n"), REQUEST)
 
 
-def test_another_as_of_day_is_refused() -> None:
+def test_another_as_of_date_is_refused() -> None:
     with pytest.raises(WrongAsOf, match=r"is as of 2/9/2023 instead of 2/8/2023"):
         check(export(footer=b"Month of Jan, As of 02/09/2023\r\n"), REQUEST)
 
 
-def test_a_blank_as_of_is_answered_with_the_day_of_download() -> None:
+def test_the_report_of_a_blank_as_of_date_may_have_any_as_of_date() -> None:
     assert check(export(footer=b"Month of Jan, As of 09/13/2025\r\n"), BLANK_REQUEST).rows == 1
 
 
-def test_a_blank_as_of_still_guards_the_month() -> None:
+def test_the_report_of_a_blank_as_of_date_must_have_the_requested_month() -> None:
     with pytest.raises(WrongMonth):
         check(export(footer=b"Month of Feb, As of 02/08/2023\r\n"), BLANK_REQUEST)
 
 
-def test_a_report_without_rows_is_never_an_empty_snapshot() -> None:
-    with pytest.raises(NoRows) as caught:
+def test_a_report_without_rows_is_refused_as_a_retryable_error() -> None:
+    with pytest.raises(NoRows) as raised:
         check(export([]), REQUEST)
-    assert caught.value.is_retryable
+    assert raised.value.is_retryable
 
 
 @pytest.mark.parametrize("cell", ["61", "F", "", "ninety-one", "091x"])
@@ -326,17 +330,17 @@ def test_a_single_row_of_another_district_is_refused(cell: str) -> None:
 
 
 @pytest.mark.parametrize(("cell", "district"), [("1", "01"), ("01", "01"), (" 01 ", "01"), ("f", "F"), ("091", "91")])
-def test_districts_are_compared_however_they_are_written(cell: str, district: str) -> None:
+def test_district_ids_are_normalised_before_they_are_compared(cell: str, district: str) -> None:
     assert check(export([(cell, *CLUB[1:])]), replace(REQUEST, district=district)).rows == 1
 
 
-def test_the_summary_holds_every_district() -> None:
+def test_the_summary_may_contain_all_districts() -> None:
     columns = NEEDED_COLUMNS[ReportName.SUMMARY]
     rows = [("01", *"1234567"), ("F", *"1234567")]
     assert check(export(rows, columns=columns), SUMMARY_REQUEST).rows == 2
 
 
-def test_guards_apply_in_order_header_month_as_of_rows_district() -> None:
+def test_checks_run_in_the_order_header_month_as_of_date_rows_district() -> None:
     other = ("61", *CLUB[1:])
     wrong_month, wrong_day = b"Month of Feb, As of 03/09/2023\r\n", b"Month of Jan, As of 03/09/2023\r\n"
     cases: list[tuple[bytes, type[DashboardError]]] = [
@@ -351,7 +355,7 @@ def test_guards_apply_in_order_header_month_as_of_rows_district() -> None:
             guard(parse(content), REQUEST)
 
 
-# Whatever comes.
+# Arbitrary content.
 
 FRAGMENTS = st.sampled_from(
     [
@@ -378,7 +382,7 @@ FRAGMENTS = st.sampled_from(
 @example(b'"' + FOOTER)
 @example(b'"\n' + FOOTER)
 @example(b'"\r' + FOOTER)
-def test_no_bytes_whatever_raise_anything_but_a_dashboard_error(content: bytes) -> None:
+def test_arbitrary_bytes_raise_only_dashboard_errors(content: bytes) -> None:
     for request in (REQUEST, SUMMARY_REQUEST, BLANK_REQUEST):
         try:
             report = check(content, request)
@@ -391,5 +395,5 @@ def test_no_bytes_whatever_raise_anything_but_a_dashboard_error(content: bytes) 
 
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=3, max_size=3), max_size=5))
-def test_what_is_written_is_what_is_read(rows: list[list[str]]) -> None:
+def test_written_rows_are_parsed_unchanged(rows: list[list[str]]) -> None:
     assert parse(export(rows, columns=("a", "b", "c"))).rows == rows

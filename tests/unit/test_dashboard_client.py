@@ -1,3 +1,5 @@
+"""Requests of the dashboard client, and the errors into which it translates invalid responses."""
+
 from __future__ import annotations
 
 import gzip
@@ -52,7 +54,7 @@ REQUEST = ReportRequest(
         month_end=date(2023, 1, 31), as_of=date(2023, 2, 8), is_final=True, is_archived=True, asks_blank=False
     ),
 )
-ASKED = "clubperformance~91~1/31/2023~2/8/2023~2022-2023"
+REPORT_STRING = "clubperformance~91~1/31/2023~2/8/2023~2022-2023"
 COLUMNS = NEEDED_COLUMNS[ReportName.CLUBS]
 CSV = (
     "\r\n".join(",".join(f'"{cell}"' for cell in row) for row in [COLUMNS, ["91", *COLUMNS[1:]]])
@@ -80,29 +82,29 @@ def client_of(base_url: str = BASE, **options: Any) -> Iterator[DashboardClient]
         yield client
 
 
-def report_answered_with(**answer: Any) -> DashboardError:
-    """The error that an answer to a report becomes."""
+def error_of_response(**answer: Any) -> DashboardError:
+    """Returns the error that the client raises for a response to a report request."""
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", **answer)
-        with pytest.raises(DashboardError) as caught:
+        with pytest.raises(DashboardError) as raised:
             client.report(REQUEST)
-    return caught.value
+    return raised.value
 
 
-# What is asked, and what is made of a good answer.
+# Requests and valid responses.
 
 
-def test_a_report_is_fetched_with_its_exact_bytes() -> None:
+def test_a_fetched_report_contains_the_exact_bytes_of_the_response() -> None:
     """R2.2"""
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", body=CSV)
         report = client.report(REQUEST)
         sent = mock.calls[0].request
     assert (report.content, report.rows, report.size) == (CSV, 1, len(CSV))
-    assert sent.url == f"{BASE}/2022-2023/export.aspx?type=CSV&report={ASKED}"
+    assert sent.url == f"{BASE}/2022-2023/export.aspx?type=CSV&report={REPORT_STRING}"
 
 
-def test_a_calendar_page_is_fetched_and_read() -> None:
+def test_a_calendar_page_is_fetched_and_parsed() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/Club.aspx", body=CALENDAR)
         page = client.calendar_page(date(2023, 1, 31), district="01", is_archived=True)
@@ -110,7 +112,7 @@ def test_a_calendar_page_is_fetched_and_read() -> None:
     assert (page.program_year, page.as_of_days) == (ProgramYear(2022), (date(2023, 2, 8),))
 
 
-def test_the_home_page_is_fetched_and_its_districts_are_read() -> None:
+def test_the_home_page_is_fetched_and_its_districts_are_parsed() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/", body='<a href="District.aspx?id=201&amp;hideclub=1">District 201</a>')
         assert client.home_page() == ("201",)
@@ -123,7 +125,7 @@ def test_an_error_page_instead_of_the_home_page_is_refused() -> None:
             client.home_page()
 
 
-def test_an_error_page_instead_of_a_calendar_is_refused_by_its_path() -> None:
+def test_an_error_page_instead_of_a_calendar_page_is_refused_and_its_path_is_named() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/Club.aspx", body="<html>An error has occured please report this</html>")
         with pytest.raises(HtmlPage, match=r"the calendar page /Club\.aspx\?id=01&month=1 is not a calendar page"):
@@ -145,14 +147,14 @@ def test_the_base_address_may_end_with_a_slash(base_url: str) -> None:
         ("ops@example.org\r\nX-Evil: 1 \u2603", f"unified-backfill-service/{__version__} (+ops@example.org X-Evil: 1)"),
     ],
 )
-def test_the_user_agent_names_the_service_and_whom_to_write_to(contact: str, expected: str) -> None:
+def test_the_user_agent_names_the_service_and_the_contact(contact: str, expected: str) -> None:
     with responses.RequestsMock() as mock, client_of(contact=contact) as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", body=CSV)
         client.report(REQUEST)
         assert mock.calls[0].request.headers["User-Agent"] == expected
 
 
-def test_cookies_are_neither_kept_nor_sent() -> None:
+def test_cookies_are_neither_stored_nor_sent() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", body=CSV, headers={"Set-Cookie": "session=1; Path=/"})
         client.report(REQUEST)
@@ -160,13 +162,13 @@ def test_cookies_are_neither_kept_nor_sent() -> None:
         assert "Cookie" not in mock.calls[1].request.headers
 
 
-def test_a_gzipped_answer_is_unpacked() -> None:
+def test_a_gzip_response_is_decompressed() -> None:
     with responses.RequestsMock() as mock, client_of() as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", body=gzip.compress(CSV), headers={"Content-Encoding": "gzip"})
         assert client.report(REQUEST).content == CSV
 
 
-def test_gzip_of_several_members_is_unpacked_whole() -> None:
+def test_all_members_of_a_gzip_response_are_decompressed() -> None:
     third = len(CSV) // 3
     members = [gzip.compress(part) for part in (CSV[:third], b"", CSV[third : 2 * third], CSV[2 * third :])]
     for packed in (b"".join(members), b"".join(members) + bytes(8)):
@@ -175,24 +177,24 @@ def test_gzip_of_several_members_is_unpacked_whole() -> None:
             assert client.report(REQUEST).content == CSV
 
 
-def test_gzip_whose_last_member_is_cut_short_is_truncated() -> None:
+def test_gzip_with_an_incomplete_last_member_is_truncated() -> None:
     packed = gzip.compress(CSV) + gzip.compress(CSV)[:-9]
-    assert type(report_answered_with(body=packed, headers={"Content-Encoding": "gzip"})) is Truncated
+    assert type(error_of_response(body=packed, headers={"Content-Encoding": "gzip"})) is Truncated
 
 
-# Bodies that cannot be kept.
+# Invalid bodies.
 
 
-def test_a_refused_report_comes_with_its_beginning() -> None:
-    refused = report_answered_with(body=CSV.replace(b"02/08/2023", b"02/09/2023"))
+def test_the_error_of_a_refused_report_contains_its_beginning() -> None:
+    refused = error_of_response(body=CSV.replace(b"02/08/2023", b"02/09/2023"))
     assert isinstance(refused, WrongAsOf)
     assert refused.excerpt.startswith('"District",')
     assert refused.excerpt.endswith("Month of Jan, As of 02/09/2023\n")
-    assert report_answered_with(body=b"\r\n<html>" + b"x" * 5000).excerpt.startswith("\n<html>xxx")
-    assert report_answered_with(status=500).excerpt == ""
+    assert error_of_response(body=b"\r\n<html>" + b"x" * 5000).excerpt.startswith("\n<html>xxx")
+    assert error_of_response(status=500).excerpt == ""
 
 
-def test_gzip_members_that_grow_beyond_the_limit_together_are_refused() -> None:
+def test_gzip_members_whose_total_size_exceeds_the_limit_are_refused() -> None:
     with responses.RequestsMock() as mock, client_of(max_bytes=100_000) as client:
         packed = gzip.compress(bytes(60_000)) * 2
         mock.get(f"{BASE}/2022-2023/export.aspx", body=packed, headers={"Content-Encoding": "gzip"})
@@ -200,24 +202,24 @@ def test_gzip_members_that_grow_beyond_the_limit_together_are_refused() -> None:
             client.report(REQUEST)
 
 
-def test_a_body_that_is_not_what_was_asked_for_is_refused_by_the_guards() -> None:
-    assert isinstance(report_answered_with(body=b"slow down"), NotCsv)
-    assert isinstance(report_answered_with(body=b"\r\n<html></html>"), HtmlPage)
-    assert isinstance(report_answered_with(body=CSV.replace(b"02/08/2023", b"02/09/2023")), WrongAsOf)
-    assert isinstance(report_answered_with(body=CSV[:-40]), Truncated)
-    assert isinstance(report_answered_with(body=b""), Truncated)
+def test_a_body_that_is_not_the_requested_report_is_refused() -> None:
+    assert isinstance(error_of_response(body=b"slow down"), NotCsv)
+    assert isinstance(error_of_response(body=b"\r\n<html></html>"), HtmlPage)
+    assert isinstance(error_of_response(body=CSV.replace(b"02/08/2023", b"02/09/2023")), WrongAsOf)
+    assert isinstance(error_of_response(body=CSV[:-40]), Truncated)
+    assert isinstance(error_of_response(body=b""), Truncated)
 
 
-def test_a_body_beyond_the_limit_is_refused() -> None:
+def test_a_body_larger_than_the_limit_is_refused() -> None:
     with responses.RequestsMock() as mock, client_of(max_bytes=len(CSV)) as client:
         mock.get(f"{BASE}/2022-2023/export.aspx", body=CSV)
         assert client.report(REQUEST).rows == 1
         mock.replace("GET", f"{BASE}/2022-2023/export.aspx", body=CSV + b" ")
-        with pytest.raises(TooLarge, match=ASKED):
+        with pytest.raises(TooLarge, match=REPORT_STRING):
             client.report(REQUEST)
 
 
-def test_gzip_that_grows_beyond_the_limit_is_refused() -> None:
+def test_gzip_that_decompresses_to_more_than_the_limit_is_refused() -> None:
     with responses.RequestsMock() as mock, client_of(max_bytes=100_000) as client:
         mock.get(
             f"{BASE}/2022-2023/export.aspx", body=gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}
@@ -226,15 +228,15 @@ def test_gzip_that_grows_beyond_the_limit_is_refused() -> None:
             client.report(REQUEST)
 
 
-def test_gzip_that_cannot_be_unpacked_is_refused() -> None:
+def test_invalid_gzip_is_refused() -> None:
     packed = gzip.compress(CSV)
-    assert isinstance(report_answered_with(body=packed[:-10], headers={"Content-Encoding": "gzip"}), Truncated)
-    broken = report_answered_with(body=b"no gzip", headers={"Content-Encoding": "gzip"})
+    assert isinstance(error_of_response(body=packed[:-10], headers={"Content-Encoding": "gzip"}), Truncated)
+    broken = error_of_response(body=b"no gzip", headers={"Content-Encoding": "gzip"})
     assert (type(broken), broken.is_retryable) == (TransientDashboardError, True)
 
 
-def test_an_encoding_that_was_not_asked_for_is_named() -> None:
-    error = report_answered_with(body=CSV, headers={"Content-Encoding": "br"})
+def test_an_unrequested_content_encoding_is_named_in_the_error() -> None:
+    error = error_of_response(body=CSV, headers={"Content-Encoding": "br"})
     assert (type(error), '"br"' in error.message) == (TransientDashboardError, True)
 
 
@@ -242,17 +244,17 @@ def test_an_encoding_that_was_not_asked_for_is_named() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_trouble_of_the_server_may_pass(status: int) -> None:
-    error = report_answered_with(status=status, body="URL Rewrite Module Error.")
+def test_a_5xx_status_is_a_retryable_error(status: int) -> None:
+    error = error_of_response(status=status, body="URL Rewrite Module Error.")
     assert (type(error), error.is_retryable) == (Overloaded if status == 503 else ServerError, True)
     assert error.code == "SERVER_ERROR"
     assert error.message.startswith(f'The dashboard answered "{status} ')
-    assert error.message.endswith(f'" to {ASKED}.')
+    assert error.message.endswith(f'" to {REPORT_STRING}.')
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 403, 404, 410])
-def test_a_status_that_the_protocol_does_not_define_is_unexpected(status: int) -> None:
-    error = report_answered_with(status=status)
+def test_an_unexpected_status_is_refused(status: int) -> None:
+    error = error_of_response(status=status)
     assert (type(error), error.is_retryable, error.status) == (UnexpectedStatus, True, status)
     assert f'"{status} ' in error.message
     assert "BACKFILL_DASHBOARD_URL" in error.message
@@ -260,20 +262,20 @@ def test_a_status_that_the_protocol_does_not_define_is_unexpected(status: int) -
 
 @pytest.mark.parametrize("status", [408, 421, 425])
 def test_a_status_that_concerns_the_connection_is_transient(status: int) -> None:
-    error = report_answered_with(status=status)
+    error = error_of_response(status=status)
     assert (type(error), error.is_retryable, error.status) == (TransientDashboardError, True, status)
 
 
 @pytest.mark.parametrize("location", ["/error.aspx", "/Error.aspx?aspxerrorpath=/x", f"{BASE}/error.aspx"])
-def test_a_redirect_to_the_error_page_is_the_page_that_comes_while_a_report_is_broken(location: str) -> None:
-    error = report_answered_with(status=302, headers={"Location": location})
+def test_a_redirect_to_the_error_page_is_a_retryable_html_page_error(location: str) -> None:
+    error = error_of_response(status=302, headers={"Location": location})
     assert (type(error), error.is_retryable) == (HtmlPage, True)
-    assert ASKED in error.message
+    assert REPORT_STRING in error.message
 
 
 @pytest.mark.parametrize("location", ["https://elsewhere.example/", "http://[broken", "/login.aspx"])
-def test_a_redirect_to_elsewhere_is_never_followed_but_named(location: str) -> None:
-    error = report_answered_with(status=301, headers={"Location": location})
+def test_any_other_redirect_is_not_followed_and_its_location_is_named(location: str) -> None:
+    error = error_of_response(status=301, headers={"Location": location})
     assert type(error) is UnexpectedStatus
     assert location in error.message
     assert "BACKFILL_DASHBOARD_URL" in error.message
@@ -298,14 +300,14 @@ def test_a_redirect_to_elsewhere_is_never_followed_but_named(location: str) -> N
         (429, None, None),
     ],
 )
-def test_a_throttled_answer_says_when_to_ask_again(
+def test_a_throttling_response_states_when_to_retry(
     status: int, retry_after: str | None, wait: timedelta | None
 ) -> None:
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    error = report_answered_with(status=status, headers=headers)
+    error = error_of_response(status=status, headers=headers)
     assert isinstance(error, Throttled)
     assert error.retry_at == (None if wait is None else NOW + wait)
-    assert ASKED in error.message
+    assert REPORT_STRING in error.message
 
 
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n\x00"), max_size=40))
@@ -314,32 +316,32 @@ def test_a_throttled_answer_says_when_to_ask_again(
 @example("Sun, 01 Nov 2026 12:00:30 +99999999999")
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
 @example("-inf")
-def test_no_retry_after_whatever_breaks_the_client(retry_after: str) -> None:
-    error = report_answered_with(status=429, headers={"Retry-After": retry_after})
+def test_an_arbitrary_retry_after_header_never_breaks_the_client(retry_after: str) -> None:
+    error = error_of_response(status=429, headers={"Retry-After": retry_after})
     assert isinstance(error, Throttled)
     assert error.retry_at is None or NOW <= error.retry_at <= NOW + timedelta(days=1)
 
 
 @pytest.mark.parametrize("clock_of_server", [NOW + timedelta(hours=3), NOW - timedelta(days=2)])
-def test_a_retry_after_date_counts_from_the_date_of_the_answer(clock_of_server: datetime) -> None:
+def test_a_retry_after_date_is_relative_to_the_date_header_of_the_response(clock_of_server: datetime) -> None:
     headers = {
         "Date": format_datetime(clock_of_server, usegmt=True),
         "Retry-After": format_datetime(clock_of_server + timedelta(seconds=90), usegmt=True),
     }
-    error = report_answered_with(status=429, headers=headers)
+    error = error_of_response(status=429, headers=headers)
     assert isinstance(error, Throttled)
     assert error.retry_at == NOW + timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("date", ["yesterday", ""])
-def test_a_retry_after_date_counts_from_now_where_the_answer_has_no_readable_date(date: str) -> None:
+def test_a_retry_after_date_is_relative_to_now_without_a_valid_date_header(date: str) -> None:
     headers = {"Date": date, "Retry-After": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}
-    error = report_answered_with(status=429, headers=headers)
+    error = error_of_response(status=429, headers=headers)
     assert isinstance(error, Throttled)
     assert error.retry_at == NOW + timedelta(seconds=90)
 
 
-# The way to the dashboard.
+# Addresses, proxies and connections.
 
 
 @pytest.mark.parametrize(
@@ -356,15 +358,15 @@ def test_a_retry_after_date_counts_from_now_where_the_answer_has_no_readable_dat
         "http://127.0.0.1:port",
     ],
 )
-def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> None:
-    with client_of(base_url) as client, pytest.raises(DashboardError, match="BACKFILL_DASHBOARD_URL") as caught:
+def test_the_error_of_an_invalid_address_names_the_setting(base_url: str) -> None:
+    with client_of(base_url) as client, pytest.raises(DashboardError, match="BACKFILL_DASHBOARD_URL") as raised:
         client.report(REQUEST)
-    assert not caught.value.is_retryable
-    assert caught.value.__cause__ is not None
+    assert not raised.value.is_retryable
+    assert raised.value.__cause__ is not None
 
 
 @pytest.mark.parametrize(
-    ("trouble", "expected", "is_retryable"),
+    ("exception", "expected", "is_retryable"),
     [
         (requests.ConnectTimeout(), TimedOut, True),
         (requests.ReadTimeout(), TimedOut, True),
@@ -376,51 +378,51 @@ def test_an_address_that_is_none_is_named_with_its_setting(base_url: str) -> Non
         (requests.exceptions.UnrewindableBodyError(), NotSent, False),
     ],
 )
-def test_every_error_of_the_http_library_becomes_one_of_ours(
-    trouble: requests.RequestException, expected: type[DashboardError], is_retryable: bool
+def test_every_error_of_the_http_library_is_translated(
+    exception: requests.RequestException, expected: type[DashboardError], is_retryable: bool
 ) -> None:
-    error = report_answered_with(body=trouble)
-    assert (type(error), error.is_retryable, error.__cause__) == (expected, is_retryable, trouble)
-    assert ASKED in error.message
+    error = error_of_response(body=exception)
+    assert (type(error), error.is_retryable, error.__cause__) == (expected, is_retryable, exception)
+    assert REPORT_STRING in error.message
     assert "BACKFILL_DASHBOARD_URL" not in error.message
 
 
-def test_where_nobody_listens_the_connection_fails() -> None:
+def test_a_closed_port_is_a_failed_connection() -> None:
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with client_of(f"http://127.0.0.1:{port}") as client, pytest.raises(ConnectionFailed) as caught:
+        with client_of(f"http://127.0.0.1:{port}") as client, pytest.raises(ConnectionFailed) as raised:
             client.report(REQUEST)
-    assert "Connection refused" in caught.value.message
-    assert ASKED in caught.value.message
-    assert caught.value.__cause__ is not None
+    assert "Connection refused" in raised.value.message
+    assert REPORT_STRING in raised.value.message
+    assert raised.value.__cause__ is not None
 
 
-def test_a_proxy_of_the_environment_is_never_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_never_used_for_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with listening(sends(CSV)) as server, client_of(server.url) as client:
+    with listening(send(CSV)) as server, client_of(server.url) as client:
         assert client.report(REQUEST).rows == 1
 
 
-def test_a_proxy_of_the_environment_is_used_for_the_real_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_used_for_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with listening(sends(CSV)) as proxy, client_of("http://dashboard.invalid") as client:
+    with listening(send(CSV)) as proxy, client_of("http://dashboard.invalid") as client:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert client.report(REQUEST).rows == 1
     assert proxy.requests[0].startswith("GET http://dashboard.invalid/2022-2023/export.aspx?type=CSV&report=")
 
 
-# Real sockets: what a server does between the first byte and the last.
+# Real sockets: faults during a response.
 
 Answer = Callable[[socket.socket], None]
 
 
 @dataclass
 class RawServer:
-    """Answers every request as its script says; a connection serves requests until either side closes it."""
+    """Responds to every request with `answer`; a connection serves requests until either side closes it."""
 
     listener: socket.socket
     answer: Answer
@@ -470,11 +472,11 @@ def head(length: int, *extra: str) -> bytes:
     return "\r\n".join(["HTTP/1.1 200 OK", f"Content-Length: {length}", *extra, "", ""]).encode()
 
 
-def sends(body: bytes, *, length: int | None = None) -> Answer:
+def send(body: bytes, *, length: int | None = None) -> Answer:
     return lambda connection: connection.sendall(head(len(body) if length is None else length) + body)
 
 
-def then_closes(answer: Answer) -> Answer:
+def then_close(answer: Answer) -> Answer:
     def run(connection: socket.socket) -> None:
         answer(connection)
         connection.close()
@@ -482,38 +484,38 @@ def then_closes(answer: Answer) -> Answer:
     return run
 
 
-def resets(connection: socket.socket) -> None:
+def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
-def hangs(_: socket.socket) -> None:
-    """Says nothing; the connection stays open."""
+def hang(_: socket.socket) -> None:
+    """Sends nothing and keeps the connection open."""
 
 
 def failure_of(answer: Answer, **options: Any) -> DashboardError:
     with listening(answer) as server, client_of(server.url, **options) as client:
-        with pytest.raises(DashboardError) as caught:
+        with pytest.raises(DashboardError) as raised:
             client.report(REQUEST)
         assert len(server.requests) == 1, "one call is one request"
-    return caught.value
+    return raised.value
 
 
-def test_the_protocol_s_marks_stay_readable_on_the_wire() -> None:
-    with listening(sends(CSV)) as server, client_of(server.url) as client:
+def test_the_tildes_and_slashes_of_a_report_string_are_not_percent_encoded() -> None:
+    with listening(send(CSV)) as server, client_of(server.url) as client:
         client.report(REQUEST)
-    assert server.requests[0].startswith(f"GET /2022-2023/export.aspx?type=CSV&report={ASKED} HTTP/1.1\r\n")
+    assert server.requests[0].startswith(f"GET /2022-2023/export.aspx?type=CSV&report={REPORT_STRING} HTTP/1.1\r\n")
 
 
-def test_requests_one_after_another_share_a_connection() -> None:
-    with listening(sends(CSV)) as server, client_of(server.url) as client:
+def test_consecutive_requests_share_a_connection() -> None:
+    with listening(send(CSV)) as server, client_of(server.url) as client:
         for _ in range(5):
             client.report(REQUEST)
     assert (len(server.requests), server.connections) == (5, 1)
 
 
-def test_many_threads_may_share_a_client() -> None:
-    with listening(sends(CSV)) as server, client_of(server.url) as client, ThreadPoolExecutor(8) as pool:
+def test_many_threads_can_share_a_client() -> None:
+    with listening(send(CSV)) as server, client_of(server.url) as client, ThreadPoolExecutor(8) as pool:
         reports = list(pool.map(lambda _: client.report(REQUEST), range(64)))
     assert {report.content for report in reports} == {CSV}
     assert len(server.requests) == 64
@@ -521,43 +523,43 @@ def test_many_threads_may_share_a_client() -> None:
 
 
 def test_a_body_shorter_than_announced_is_truncated() -> None:
-    """Even one that ends with a footer: its announced length says that there was more."""
-    error = failure_of(then_closes(sends(CSV, length=len(CSV) + 10)))
+    """This includes a body that ends with a footer, since its Content-Length announces more bytes."""
+    error = failure_of(then_close(send(CSV, length=len(CSV) + 10)))
     assert (type(error), error.is_retryable) == (Truncated, True)
-    assert ASKED in error.message
+    assert REPORT_STRING in error.message
 
 
-def test_a_chunked_body_is_read_and_one_without_its_last_chunk_is_truncated() -> None:
+def test_a_chunked_body_is_read_and_without_its_last_chunk_it_is_truncated() -> None:
     start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + f"{len(CSV):x}\r\n".encode() + CSV + b"\r\n"
     with (
         listening(lambda connection: connection.sendall(start + b"0\r\n\r\n")) as server,
         client_of(server.url) as client,
     ):
         assert client.report(REQUEST).content == CSV
-    assert type(failure_of(then_closes(lambda connection: connection.sendall(start)))) is Truncated
+    assert type(failure_of(then_close(lambda connection: connection.sendall(start)))) is Truncated
 
 
-def test_a_body_without_an_announced_length_ends_with_the_connection() -> None:
+def test_a_body_without_a_content_length_ends_with_the_connection() -> None:
     with (
-        listening(then_closes(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + CSV))) as server,
+        listening(then_close(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + CSV))) as server,
         client_of(server.url) as client,
     ):
         assert client.report(REQUEST).content == CSV
 
 
-def test_a_reset_before_the_answer_is_a_failed_connection() -> None:
-    error = failure_of(resets)
+def test_a_reset_before_the_response_is_a_failed_connection() -> None:
+    error = failure_of(reset)
     assert (type(error), error.is_retryable) == (ConnectionFailed, True)
     assert error.__cause__ is not None
 
 
-def test_a_reset_in_the_middle_of_the_body_is_a_failed_connection() -> None:
+def test_a_reset_during_the_body_is_a_failed_connection() -> None:
     arrived = threading.Event()
 
     def answer(connection: socket.socket) -> None:
-        sends(CSV, length=100_000)(connection)
+        send(CSV, length=100_000)(connection)
         arrived.wait(5)
-        resets(connection)
+        reset(connection)
 
     with listening(answer) as server, client_of(server.url) as client:
         # The first bytes must be read before the reset, which would discard them.
@@ -568,23 +570,23 @@ def test_a_reset_in_the_middle_of_the_body_is_a_failed_connection() -> None:
         timer.join()
 
 
-def test_an_answer_that_is_no_http_is_a_failed_connection() -> None:
+def test_a_response_that_is_not_http_is_a_failed_connection() -> None:
     assert (
-        type(failure_of(then_closes(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")))) is ConnectionFailed
+        type(failure_of(then_close(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")))) is ConnectionFailed
     )
 
 
-def test_a_server_that_says_nothing_is_timed_out() -> None:
-    error = failure_of(hangs, read_timeout=0.1)
+def test_a_server_that_sends_nothing_times_out() -> None:
+    error = failure_of(hang, read_timeout=0.1)
     assert (type(error), error.is_retryable) == (TimedOut, True)
-    assert ASKED in error.message
+    assert REPORT_STRING in error.message
 
 
-def test_a_server_that_stops_in_the_middle_of_the_body_is_timed_out() -> None:
-    assert type(failure_of(sends(CSV, length=len(CSV) + 1), read_timeout=0.1)) is TimedOut
+def test_a_server_that_stops_during_the_body_times_out() -> None:
+    assert type(failure_of(send(CSV, length=len(CSV) + 1), read_timeout=0.1)) is TimedOut
 
 
-def test_a_body_that_trickles_for_ever_is_timed_out() -> None:
+def test_a_body_that_arrives_too_slowly_times_out() -> None:
     def trickle(connection: socket.socket) -> None:
         connection.sendall(head(100_000))
         for _ in range(400):
@@ -598,8 +600,8 @@ def test_a_body_that_trickles_for_ever_is_timed_out() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_huge_body_is_refused_before_and_while_it_is_read() -> None:
-    announced = failure_of(sends(b"", length=10**12), max_bytes=1000)
+def test_a_huge_body_is_refused_before_and_during_reading() -> None:
+    announced = failure_of(send(b"", length=10**12), max_bytes=1000)
     assert type(announced) is TooLarge
 
     def endless(connection: socket.socket) -> None:
@@ -618,13 +620,13 @@ def test_a_huge_body_is_refused_before_and_while_it_is_read() -> None:
         ("500 Internal Server Error", ServerError),
     ],
 )
-def test_the_body_of_a_refused_status_is_not_waited_for(status: str, expected: type[DashboardError]) -> None:
+def test_the_body_of_an_error_status_is_not_read(status: str, expected: type[DashboardError]) -> None:
     answer = f"HTTP/1.1 {status}\r\nContent-Length: 1000000000\r\n\r\n".encode()
     assert type(failure_of(lambda connection: connection.sendall(answer), read_timeout=5)) is expected
 
 
-def test_after_a_failure_the_same_client_goes_on() -> None:
-    answers = [then_closes(sends(CSV, length=len(CSV) + 10)), resets, sends(CSV)]
+def test_a_client_can_be_used_after_a_failure() -> None:
+    answers = [then_close(send(CSV, length=len(CSV) + 10)), reset, send(CSV)]
 
     def next_answer(connection: socket.socket) -> None:
         answers.pop(0)(connection)
@@ -636,8 +638,8 @@ def test_after_a_failure_the_same_client_goes_on() -> None:
         assert client.report(REQUEST).rows == 1
 
 
-def test_each_district_and_edition_is_asked_for_by_its_own_string() -> None:
+def test_the_district_and_edition_are_part_of_the_request() -> None:
     other = replace(REQUEST, district="F", edition=replace(REQUEST.edition, is_archived=False))
-    with listening(sends(CSV)) as server, client_of(server.url) as client, pytest.raises(DashboardError):
+    with listening(send(CSV)) as server, client_of(server.url) as client, pytest.raises(DashboardError):
         client.report(other)
     assert server.requests[0].startswith("GET /export.aspx?type=CSV&report=clubperformance~F~")

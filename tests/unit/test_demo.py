@@ -1,4 +1,4 @@
-"""What `make run` takes for its own before it begins."""
+"""The environment and the checks of `make run`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from unittest import mock
 
 import pytest
 
-from backfill_site.demo import collected_range, refuse_taken, settle_environment
+from backfill_site.demo import check_port, collected_range, isolate_environment
 
 
-def test_the_settings_of_a_real_service_are_not_those_of_the_demonstration() -> None:
+def test_the_demonstration_ignores_the_settings_of_a_real_service() -> None:
     real = {
         "BACKFILL_STORAGE": "firestore",
         "BACKFILL_WEBHOOK_URL": "https://hooks.example.org",
@@ -21,7 +21,7 @@ def test_the_settings_of_a_real_service_are_not_those_of_the_demonstration() -> 
         "HOME": "/home/operator",
     }
     with mock.patch.dict(os.environ, real, clear=True):
-        settle_environment()
+        isolate_environment()
         assert dict(os.environ) == {
             "BACKFILL_ENV_FILE": os.devnull,
             "DATABASE_URL": "sqlite:///var/demo.sqlite3",
@@ -31,11 +31,11 @@ def test_the_settings_of_a_real_service_are_not_those_of_the_demonstration() -> 
         }
 
 
-def test_a_port_that_cannot_be_served_on_is_told_before_anything_is_done() -> None:
+def test_an_unavailable_port_is_reported_before_anything_else() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for port in (taken.getsockname()[1], 99_999):
-            with pytest.raises(SystemExit, match=f"Port {port} is taken, or is none. Choose another: make run PORT"):
-                refuse_taken(port)
+            with pytest.raises(SystemExit, match=f"Port {port} is in use or invalid. Choose another: make run PORT"):
+                check_port(port)
 
 
 @pytest.mark.parametrize(

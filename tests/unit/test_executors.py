@@ -1,4 +1,4 @@
-"""Where results are computed: in threads and in processes alike, also where a process dies."""
+"""Computing results in threads and processes, also if a process dies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sources(count: int = 3) -> list[ComputeInput]:
 
 
 def same(left: Results, right: Results) -> bool:
-    """Errors are the same where they say the same."""
+    """Compares results. Errors are equal if their types and messages are equal."""
     return [one if isinstance(one, ComputeOutput) else (type(one), str(one)) for one in left] == [
         one if isinstance(one, ComputeOutput) else (type(one), str(one)) for one in right
     ]
@@ -48,13 +48,13 @@ def processes() -> Iterator[ProcessCompute]:
     compute_backend.close()
 
 
-def test_processes_give_the_same_results_as_threads(processes: ProcessCompute) -> None:
+def test_processes_and_threads_compute_the_same_results(processes: ProcessCompute) -> None:
     given = sources()
     assert same(processes.compute(given), LocalCompute().compute(given))
     assert isinstance(processes.compute(given)[-1], Exception)
 
 
-def test_bundles_of_several_threads_are_computed_at_once(processes: ProcessCompute) -> None:
+def test_bundles_of_several_threads_are_computed_concurrently(processes: ProcessCompute) -> None:
     given = [sources(n) for n in range(1, 7)]
     found: dict[int, Results] = {}
     threads = [
@@ -74,7 +74,7 @@ def children(compute_backend: ProcessCompute) -> list[int]:
     return list(pool._processes or ())
 
 
-def test_a_process_that_is_killed_costs_nothing() -> None:
+def test_a_killed_process_loses_no_results() -> None:
     compute_backend = ProcessCompute()
     try:
         compute_backend.compute(sources(1))
@@ -86,16 +86,16 @@ def test_a_process_that_is_killed_costs_nothing() -> None:
         compute_backend.close()
 
 
-def test_closing_ends_the_processes() -> None:
+def test_closing_the_backend_ends_its_processes() -> None:
     compute_backend = ProcessCompute()
     compute_backend.compute(sources(1))
     pids = children(compute_backend)
     compute_backend.close()
-    assert eventually(lambda: not any(_is_there(pid) for pid in pids), 20)
+    assert eventually(lambda: not any(_is_alive(pid) for pid in pids), 20)
     compute_backend.close()
 
 
-def _is_there(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -103,8 +103,8 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-class DeadlyPool(ProcessPoolExecutor):
-    """In this process; what it is given to compute for one district breaks it."""
+class BreakingPool(ProcessPoolExecutor):
+    """A pool that computes in this process and breaks at one district."""
 
     def __init__(self) -> None:
         pass
@@ -122,9 +122,9 @@ class DeadlyPool(ProcessPoolExecutor):
         pass
 
 
-def test_an_item_that_kills_its_process_fails_alone() -> None:
+def test_only_the_item_that_kills_its_process_fails() -> None:
     given = sources(3)
-    results = ProcessCompute(DeadlyPool).compute(given)
+    results = ProcessCompute(BreakingPool).compute(given)
     died = [source.snapshot.district for source, one in zip(given, results, strict=True) if _died(one)]
     assert died == ["02"]
     alive = [(source, one) for source, one in zip(given, results, strict=True) if not _died(one)]
@@ -135,10 +135,10 @@ def _died(one: ComputeOutput | Exception) -> bool:
     return isinstance(one, ComputeProcessDied) and one.code == "COMPUTING_DIED"
 
 
-def test_a_fault_in_a_process_comes_with_its_traceback(
+def test_an_error_in_a_process_contains_its_traceback(
     processes: ProcessCompute, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """So that the log of the server says where it was."""
+    """The log then names the place of the error."""
     (fault,) = processes.compute([ComputeInput(snapshot=a_district(), summary=5)])  # type: ignore[arg-type]
     assert isinstance(fault, Exception)
     logging.getLogger("test").error("It failed.", exc_info=fault)
@@ -167,14 +167,14 @@ def a_limiter() -> Limiter:
         "host:8786",
     ],
 )
-def test_an_executor_that_there_is_not_is_refused(name: str) -> None:
-    refusal = r"BACKFILL_EXECUTOR is .* must be one of: threads, processes, tcp://HOST:PORT of a Dask scheduler\."
-    with pytest.raises(ValueError, match=refusal):
+def test_an_invalid_executor_is_refused(name: str) -> None:
+    message = r"BACKFILL_EXECUTOR is .* must be one of: threads, processes, tcp://HOST:PORT of a Dask scheduler\."
+    with pytest.raises(ValueError, match=message):
         compute_backend_factory(name)
 
 
 @pytest.mark.parametrize("address", ["tcp://host:8786", "tcp://10.0.0.1:1", "tcp://[::1]:8786"])
-def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_executor_is_selected_by_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute_package, "find_spec", lambda name: object())
     assert isinstance(compute_backend_factory("threads")(a_limiter()), LocalCompute)
     assert isinstance(compute_backend_factory("processes")(a_limiter()), ProcessCompute)
@@ -183,17 +183,19 @@ def test_each_executor_is_made_by_its_name(address: str, monkeypatch: pytest.Mon
     dask.close()
 
 
-def test_a_scheduler_without_the_package_that_speaks_to_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dask_scheduler_is_refused_if_the_package_distributed_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(compute_package, "find_spec", lambda name: None)
     assert "the package distributed is not installed. Install it" in executor_error("tcp://host:8786")
     assert executor_error("threads") == ""
 
 
-def test_what_speaks_to_a_cluster_is_imported_only_where_one_is_chosen() -> None:
-    """In the service, and Django in no worker: a new process says which modules it has."""
+def test_the_dask_packages_are_imported_only_if_a_cluster_is_configured() -> None:
+    """The service does not import distributed, and a Dask worker does not import Django, in a new process."""
     look = "import sys, {}; print([name for name in ('distributed', 'django', 'requests') if name in sys.modules])"
     for module in ("backfill.job_types.compute.local", "backfill.job_types.compute.dask"):
-        said = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", look.format(module)], capture_output=True, text=True, check=True, timeout=60
         )
-        assert said.stdout.strip() == "[]", module
+        assert process.stdout.strip() == "[]", module

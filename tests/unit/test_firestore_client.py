@@ -1,4 +1,4 @@
-"""The client of Firestore is made when it is first needed; what it lacks is said in one sentence."""
+"""The Firestore client: it is created on first use, and missing credentials are reported in one sentence."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from backfill.storage.firestore import client, monthly_index
 
 @pytest.fixture(autouse=True)
 def no_cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine that knows of no project and no credentials, and asks no metadata server for them."""
+    """Simulates a machine without a project and credentials, and without requests to a metadata server."""
     for name in ("FIRESTORE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
 
 
-def test_missing_credentials_are_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_missing_credentials_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "a-project")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with pytest.raises(StorageUnavailable, match="No Google credentials were found") as told:
+    with pytest.raises(StorageUnavailable, match="No Google credentials were found") as raised:
         _ = client.Connection().client
-    assert "gcloud auth application-default login" in told.value.message
-    assert isinstance(told.value.__cause__, DefaultCredentialsError)
+    assert "gcloud auth application-default login" in raised.value.message
+    assert isinstance(raised.value.__cause__, DefaultCredentialsError)
 
 
-def test_a_key_file_that_is_not_there_is_missing_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_key_file_is_reported_as_missing_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "a-project")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     with pytest.raises(StorageUnavailable, match="GOOGLE_APPLICATION_CREDENTIALS"):
@@ -46,8 +46,8 @@ def test_a_process_has_one_client_and_an_emulator_needs_no_credentials(monkeypat
     assert connection.client is connection.client
 
 
-def test_a_process_that_keeps_its_jobs_elsewhere_never_imports_the_client() -> None:
-    """It costs a second and 78 MB."""
+def test_a_process_with_another_storage_never_imports_the_client() -> None:
+    """The import takes a second and 78 MB."""
     script = (
         "import sys, django; django.setup(); from backfill.bootstrap import backfill_service; backfill_service();"
         "assert not [name for name in sys.modules if name.startswith(('google.cloud', 'grpc'))]"
@@ -56,6 +56,6 @@ def test_a_process_that_keeps_its_jobs_elsewhere_never_imports_the_client() -> N
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).resolve().parents[2], env=environment, check=True)
 
 
-def test_the_stamps_of_a_million_documents_add_up_within_the_integers_of_firestore() -> None:
+def test_the_sum_of_the_stamps_of_a_million_documents_fits_into_a_firestore_integer() -> None:
     assert 1 <= monthly_index.new_stamp() < monthly_index._STAMPS
     assert monthly_index._STAMPS * 1_000_000 < 2**63

@@ -1,3 +1,5 @@
+"""Parsing of the dashboard's home page."""
+
 from __future__ import annotations
 
 import pytest
@@ -22,24 +24,24 @@ DROP_DOWN = """
 """
 
 
-def test_the_districts_are_read_from_the_links() -> None:
+def test_districts_are_parsed_from_the_links() -> None:
     assert parse_home_page(LINKS.encode()) == ("02", "03", "F")
 
 
-def test_the_districts_are_read_from_the_drop_down() -> None:
+def test_districts_are_parsed_from_the_drop_down() -> None:
     assert parse_home_page(DROP_DOWN) == ("03", "201")
     assert parse_home_page(DROP_DOWN.replace(' id="cpContent_ddlDistricts"', "")) == ("03", "201")
 
 
-def test_a_district_that_is_listed_twice_is_named_once() -> None:
+def test_duplicate_districts_are_removed() -> None:
     assert parse_home_page(LINKS + DROP_DOWN) == ("02", "03", "F", "201")
 
 
 @pytest.mark.parametrize("content", ["", "<html>An error has occured please report this</html>", "<select></select>"])
-def test_a_page_that_names_no_district_is_refused(content: str) -> None:
-    with pytest.raises(HtmlPage, match="the home page / names no district") as caught:
+def test_a_page_without_districts_is_refused(content: str) -> None:
+    with pytest.raises(HtmlPage, match="the home page / names no district") as raised:
         parse_home_page(content, subject="the home page /")
-    assert caught.value.is_retryable
+    assert raised.value.is_retryable
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300))

@@ -1,4 +1,4 @@
-"""The job's verbs, and what is rebuilt from the ledger at every claim."""
+"""Claims, records and takeovers of jobs, and the counters that each claim rebuilds from the ledger."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def claimed(storage: MemoryStorage, plan: Plan) -> Claim:
 
 
 def taken_over(storage: MemoryStorage, job: Job) -> Claim:
-    """By the next worker, once the lease has ended."""
+    """Claims the job for the next worker after its lease has expired."""
     assert job.lease is not None
     claim = JobManager(storage).claim("next", job.lease.expires_at)
     assert claim is not None
@@ -58,7 +58,7 @@ def taken_over(storage: MemoryStorage, job: Job) -> Claim:
 # Claiming.
 
 
-def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds_it() -> None:
+def test_no_job_is_claimed_if_none_is_active_or_a_live_runner_holds_it() -> None:
     """R3.1"""
     storage = MemoryStorage()
     manager = JobManager(storage)
@@ -70,7 +70,7 @@ def test_there_is_nothing_to_claim_where_no_job_is_active_or_a_live_runner_holds
     assert storage.jobs.updates == 0
 
 
-class Seconds:
+class ManualClock:
     def __init__(self) -> None:
         self.seconds = 100.0
 
@@ -78,9 +78,9 @@ class Seconds:
         return self.seconds
 
 
-def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewed_and_no_longer() -> None:
-    """Found by the model of the protocol: the runner was killed, and the job stood still until that hour came."""
-    storage, plan, clock = MemoryStorage(), a_plan(), Seconds()
+def test_a_lease_from_a_clock_that_is_an_hour_fast_holds_only_while_it_is_renewed() -> None:
+    """Found by the protocol model: the runner was killed, and the job stopped until that hour had passed."""
+    storage, plan, clock = MemoryStorage(), a_plan(), ManualClock()
     ahead = NOW + timedelta(hours=1)
     stored(storage, plan)
     first = JobManager(storage).claim("ahead", ahead)
@@ -90,7 +90,7 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
         first.record((), IDLE, ahead + timedelta(seconds=seconds))
         assert manager.claim("next", NOW) is None
         clock.seconds += 5
-    clock.seconds += LEASE.total_seconds() - 5.1  # the last look at a renewal was five seconds earlier
+    clock.seconds += LEASE.total_seconds() - 5.1  # the last renewal was seen five seconds earlier
     assert manager.claim("next", NOW) is None
     clock.seconds += 0.1
     taken = manager.claim("next", NOW)
@@ -100,8 +100,8 @@ def test_a_lease_given_by_a_clock_that_is_an_hour_ahead_holds_while_it_is_renewe
         first.record((), IDLE, ahead)
 
 
-def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    storage, plan, clock = MemoryStorage(), a_plan(), Seconds()
+def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, plan, clock = MemoryStorage(), a_plan(), ManualClock()
     claim = claimed(storage, plan)
     manager = JobManager(storage, RuntimeConfig(clock=Clock(monotonic=clock)))
     assert manager.claim("next", NOW) is None
@@ -113,11 +113,11 @@ def test_a_lease_that_is_renewed_at_the_last_moment_is_not_taken_for_dead(monkey
         manager.claim("next", NOW)
 
 
-def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_worker(
+def test_reading_a_ledger_for_longer_than_a_lease_renews_the_lease(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else two workers would take the job from each other for ever, each before the other has read it."""
-    storage, plan, clock = MemoryStorage(), a_plan(), Seconds()
+    """Otherwise two workers would take over the job from each other endlessly, before either has read the ledger."""
+    storage, plan, clock = MemoryStorage(), a_plan(), ManualClock()
     job = claimed(storage, plan).release(NOW)
     segments = [Segment(n, (an_outcome(item),)) for n, item in enumerate(all_items(plan)[:5])]
 
@@ -135,13 +135,13 @@ def test_a_ledger_that_takes_longer_to_read_than_a_lease_lasts_is_read_by_one_wo
     assert claim.job.is_held(NOW + timedelta(seconds=30) + LEASE - timedelta(seconds=1))
 
 
-def test_a_paused_job_is_left_alone() -> None:
+def test_a_paused_job_is_not_claimed() -> None:
     storage = MemoryStorage()
     stored(storage, a_plan(), status=Status.PAUSED)
     assert JobManager(storage).claim("runner", NOW) is None
 
 
-def test_a_claim_starts_the_job_and_knows_its_plan() -> None:
+def test_a_claim_starts_the_job_and_reads_its_plan() -> None:
     """R3.3"""
     storage, plan = MemoryStorage(), a_plan()
     claim = claimed(storage, plan)
@@ -152,7 +152,7 @@ def test_a_claim_starts_the_job_and_knows_its_plan() -> None:
     assert set(job.progress.districts) == {SUMMARY, "01", "F"}
 
 
-def test_who_was_slower_gets_lease_lost() -> None:
+def test_the_slower_of_two_claims_fails_with_lease_lost() -> None:
     """R3.1"""
     storage = MemoryStorage()
     job = stored(storage, a_plan())
@@ -167,7 +167,7 @@ def test_who_was_slower_gets_lease_lost() -> None:
 # Recording.
 
 
-def test_what_is_recorded_is_stored_with_its_progress_and_renews_the_lease() -> None:
+def test_a_record_stores_outcomes_and_progress_and_renews_the_lease() -> None:
     """R1.3, R5.1, R10.2"""
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
@@ -187,7 +187,7 @@ def test_what_is_recorded_is_stored_with_its_progress_and_renews_the_lease() -> 
     assert storage.ledger.of(job.id) == [an_outcome(one, at=LATER)]
 
 
-def test_an_outcome_is_recorded_once_however_often_it_is_noted() -> None:
+def test_an_outcome_that_is_noted_repeatedly_is_recorded_once() -> None:
     """R10.3"""
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
@@ -200,7 +200,7 @@ def test_an_outcome_is_recorded_once_however_often_it_is_noted() -> None:
     assert (job.progress.processed, job.progress.failed, job.progress.skipped_items) == (1, 0, 0)
 
 
-def test_a_segment_grows_until_it_is_full_and_then_the_next_one_begins() -> None:
+def test_a_ledger_segment_is_filled_before_the_next_one_begins() -> None:
     """R10.2"""
     storage, plan = MemoryStorage(), a_plan(300, (SUMMARY, "01", "F"))
     claim = claimed(storage, plan)
@@ -218,7 +218,7 @@ def test_a_segment_grows_until_it_is_full_and_then_the_next_one_begins() -> None
     assert storage.jobs.rows[claim.job.id].segments == 2
 
 
-def test_a_record_that_failed_is_repeated_without_losing_or_doubling_anything() -> None:
+def test_a_failed_record_is_repeated_without_lost_or_duplicate_outcomes() -> None:
     """R10.3"""
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
@@ -234,7 +234,7 @@ def test_a_record_that_failed_is_repeated_without_losing_or_doubling_anything() 
     assert [outcome.item for outcome in storage.ledger.of(claim.job.id)] == items[:2]
 
 
-def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> None:
+def test_a_record_without_a_response_is_written_again_with_the_same_number() -> None:
     """R10.3"""
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
@@ -264,14 +264,14 @@ def test_a_record_whose_answer_was_lost_is_written_again_under_its_number() -> N
         (LimiterReport(state=LimiterState.BACKING_OFF, waiting_until=LATER, reason="asked to wait"), True),
     ],
 )
-def test_a_job_moves_where_it_asks_something_or_waits_for_a_known_reason(report: LimiterReport, *, moves: bool) -> None:
+def test_requests_and_waits_with_a_known_end_are_progress(report: LimiterReport, *, moves: bool) -> None:
     """R3.4"""
     claim = claimed(MemoryStorage(), a_plan())
     job = claim.record((), report, LATER)
     assert job.progressed_at == (LATER if moves else NOW)
 
 
-def test_a_record_and_a_look_bring_back_what_the_operator_wishes() -> None:
+def test_recording_and_looking_return_the_state_requested_by_the_operator() -> None:
     """R7.2"""
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
@@ -281,7 +281,7 @@ def test_a_record_and_a_look_bring_back_what_the_operator_wishes() -> None:
     assert claim.finish(LATER).status is Status.CANCELLED
 
 
-def test_a_runner_that_was_replaced_can_write_nothing_and_sees_it_by_looking() -> None:
+def test_a_former_runner_can_neither_write_nor_read_the_job() -> None:
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     claim.note([an_outcome(all_items(claim.plan)[0])])
@@ -300,7 +300,7 @@ def test_a_runner_that_was_replaced_can_write_nothing_and_sees_it_by_looking() -
     assert storage.ledger.of(claim.job.id) == []
 
 
-def test_a_job_that_cannot_be_run_fails_with_a_sentence() -> None:
+def test_a_job_that_cannot_run_fails_with_a_message() -> None:
     storage = MemoryStorage()
     job = claimed(storage, a_plan()).fail("It cannot be run.", LATER)
     assert (job.status, job.error, job.ended_at) == (Status.FAILED, "It cannot be run.", LATER)
@@ -309,8 +309,8 @@ def test_a_job_that_cannot_be_run_fails_with_a_sentence() -> None:
 # Taking over.
 
 
-def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -> None:
-    """R10.1, R10.3: also where the stored counters had not kept up."""
+def test_counters_settled_items_and_errors_are_rebuilt_from_the_ledger() -> None:
+    """R10.1, R10.3: this includes stored counters that are out of date."""
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     items = all_items(claim.plan)
@@ -334,7 +334,7 @@ def test_counters_the_settled_set_and_the_errors_are_rebuilt_from_the_ledger() -
     assert again.job.resume_count == 1
 
 
-def test_the_next_runner_writes_behind_the_ledger_that_it_found() -> None:
+def test_the_next_runner_appends_to_the_existing_ledger() -> None:
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     items = all_items(claim.plan)
@@ -346,7 +346,7 @@ def test_the_next_runner_writes_behind_the_ledger_that_it_found() -> None:
     assert [outcome.item for outcome in storage.ledger.of(claim.job.id)] == items[:2]
 
 
-def test_an_outcome_that_stands_twice_in_a_ledger_counts_once() -> None:
+def test_an_outcome_that_is_in_a_ledger_twice_counts_once() -> None:
     storage = MemoryStorage()
     claim = claimed(storage, a_plan())
     item = all_items(claim.plan)[0]
@@ -355,17 +355,17 @@ def test_an_outcome_that_stands_twice_in_a_ledger_counts_once() -> None:
     assert taken_over(storage, claim.job).job.progress.processed == 1
 
 
-@pytest.mark.parametrize("what", ["plan", "segment"])
-def test_a_job_whose_plan_or_ledger_cannot_be_read_fails_and_names_it(what: str) -> None:
+@pytest.mark.parametrize("part", ["plan", "segment"])
+def test_a_job_with_an_unreadable_plan_or_ledger_fails_and_names_it(part: str) -> None:
     storage = MemoryStorage()
     job = stored(storage, a_plan())
-    if what == "plan":
+    if part == "plan":
         storage.jobs.plans[job.id] = b"no plan"
     else:
         storage.ledger.rows[job.id][0] = b"no segment"
-    with pytest.raises(CorruptRecord, match=what):
+    with pytest.raises(CorruptRecord, match=part):
         JobManager(storage).claim("runner", NOW)
     failed = storage.jobs.rows[job.id]
     assert failed.status is Status.FAILED
-    assert what in failed.error
+    assert part in failed.error
     assert JobManager(storage).claim("runner", NOW) is None

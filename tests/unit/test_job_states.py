@@ -1,4 +1,4 @@
-"""The states of a job: every allowed move can be made through its public methods, and no other."""
+"""The states of a job: its public methods make exactly the transitions that are allowed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEASE = STANDARD_LEASES.duration
 HOLDABLE = frozenset({Status.RUNNING, Status.PAUSING, Status.CANCELLING})
 """The states in which a runner holds a job."""
 
-OTHERS = [pair for pair in product(Status, Status) if pair not in TRANSITIONS]
+FORBIDDEN = [pair for pair in product(Status, Status) if pair not in TRANSITIONS]
 
 Action = Callable[[Job, datetime], Job]
 
@@ -45,7 +45,7 @@ ACTIONS: dict[str, Action] = {
     "lower the limits": lambda job, _: job.limits_lowered(limits_of(max_requests_per_minute=1)),
     "displace": lambda job, now: job.displaced(now) or job,
     "claim": lambda job, now: job.claimed("another", now),
-    "record": lambda job, now: job.recorded(job.token, job.progress, 1, now, moves=True),
+    "record": lambda job, now: job.recorded(job.token, job.progress, 1, now, is_progress=True),
     "release": lambda job, now: job.released(job.token, now),
     "finish": lambda job, now: job.finished(job.token, now),
     "break": lambda job, now: job.broken(job.token, "It cannot be run.", now),
@@ -59,8 +59,8 @@ PROGRESSES = {
 }
 
 
-def situations() -> list[Job]:
-    """A job in each state, held, orphaned or free where it may be so, with each progress, fresh and stale."""
+def all_jobs() -> list[Job]:
+    """Returns jobs in each state, held, orphaned or free where possible, with each progress, fresh and stale."""
     jobs = []
     for status, progress, is_stale in product(Status, PROGRESSES.values(), (False, True)):
         leases = [
@@ -81,33 +81,33 @@ def situations() -> list[Job]:
 
 
 def outcome_of(action: Action, job: Job, now: datetime = NOW) -> Job | None:
-    """None where the action was refused."""
+    """Returns the changed job, or None if the action was refused."""
     try:
         return action(job, now)
     except (InvalidJobState, LeaseLost):
         return None
 
 
-def moves_made() -> set[tuple[Status, Status]]:
-    moves = set()
-    for job, action in product(situations(), ACTIONS.values()):
+def transitions_made() -> set[tuple[Status, Status]]:
+    transitions = set()
+    for job, action in product(all_jobs(), ACTIONS.values()):
         after = outcome_of(action, job)
         if after is not None and after.status is not job.status:
-            moves.add((job.status, after.status))
-    return moves
+            transitions.add((job.status, after.status))
+    return transitions
 
 
-def test_what_the_public_methods_can_do_in_any_situation_is_exactly_the_table_of_transitions() -> None:
-    assert moves_made() == TRANSITIONS
+def test_the_public_methods_make_exactly_the_transitions_of_the_table() -> None:
+    assert transitions_made() == set(TRANSITIONS)
 
 
-@pytest.mark.parametrize(("before", "after"), OTHERS, ids=str)
-def test_every_pair_that_is_not_in_the_table_is_refused(before: Status, after: Status) -> None:
+@pytest.mark.parametrize(("before", "after"), FORBIDDEN, ids=str)
+def test_every_transition_that_is_not_in_the_table_is_refused(before: Status, after: Status) -> None:
     with pytest.raises(InvalidJobState, match=f"is {before} and cannot become {after}"):
         _moved(a_job(status=before), after)
 
 
-def test_states_are_active_or_ended_and_ended_ones_are_left_by_nothing() -> None:
+def test_every_state_is_active_or_ended_and_ended_states_have_no_transitions() -> None:
     assert set(Status) == ACTIVE | ENDED
     assert not ACTIVE & ENDED
     assert not [pair for pair in TRANSITIONS if pair[0] in ENDED]
@@ -115,13 +115,13 @@ def test_states_are_active_or_ended_and_ended_ones_are_left_by_nothing() -> None
 
 @pytest.mark.parametrize("status", sorted(ENDED))
 @pytest.mark.parametrize("name", ACTIONS)
-def test_an_ended_job_is_changed_by_nothing(status: Status, name: str) -> None:
+def test_no_action_changes_an_ended_job(status: Status, name: str) -> None:
     job = a_job(status=status, token=1, ended_at=NOW)
     assert outcome_of(ACTIONS[name], job) in (None, job)
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.sampled_from([0, 1, 5, 16, 700])), max_size=40))
-def test_whatever_happens_to_a_job_its_history_stays_true(steps: list[tuple[str, int]]) -> None:
+def test_any_sequence_of_actions_keeps_the_history_of_a_job_consistent(steps: list[tuple[str, int]]) -> None:
     """R10.4: `startedAt` never changes; tokens, resumes and times only grow."""
     job, now = a_job(), NOW
     for name, seconds in steps:
@@ -142,12 +142,12 @@ def test_whatever_happens_to_a_job_its_history_stays_true(steps: list[tuple[str,
 # Cancelling.
 
 
-def test_a_cancel_of_a_held_job_lets_its_items_in_flight_finish() -> None:
+def test_cancelling_a_held_job_lets_its_items_in_flight_finish() -> None:
     """R7.2, R7.3, R7.4"""
     job = a_running_job()
-    asked = job.cancel_requested(NOW + timedelta(seconds=3))
-    assert asked == replace(job, status=Status.CANCELLING, cancelled_at=NOW + timedelta(seconds=3))
-    ended = asked.finished(1, NOW + timedelta(seconds=4))
+    cancelling = job.cancel_requested(NOW + timedelta(seconds=3))
+    assert cancelling == replace(job, status=Status.CANCELLING, cancelled_at=NOW + timedelta(seconds=3))
+    ended = cancelling.finished(1, NOW + timedelta(seconds=4))
     assert (ended.status, ended.ended_at, ended.lease) == (Status.CANCELLED, NOW + timedelta(seconds=4), None)
     assert ended.cancelled_at == NOW + timedelta(seconds=3)
 
@@ -163,7 +163,7 @@ def test_a_cancel_of_a_held_job_lets_its_items_in_flight_finish() -> None:
     ],
     ids=lambda job: str(job.status),
 )
-def test_a_cancel_where_no_live_runner_holds_the_job_ends_it_at_once_and_keeps_its_partial_progress(job: Job) -> None:
+def test_cancelling_a_job_without_a_live_runner_ends_it_at_once_and_keeps_its_progress(job: Job) -> None:
     """R7.3"""
     job = replace(job, progress=Progress(total_items=6, processed=2, failed=1))
     ended = job.cancel_requested(NOW)
@@ -174,12 +174,12 @@ def test_a_cancel_where_no_live_runner_holds_the_job_ends_it_at_once_and_keeps_i
 
 def test_a_second_cancel_changes_nothing_and_keeps_the_first_time() -> None:
     """R7.3"""
-    asked = a_running_job().cancel_requested(NOW)
-    assert asked.cancel_requested(NOW + timedelta(seconds=1)) == asked
+    cancelling = a_running_job().cancel_requested(NOW)
+    assert cancelling.cancel_requested(NOW + timedelta(seconds=1)) == cancelling
 
 
-def test_a_cancelling_orphan_is_taken_up_only_to_be_ended() -> None:
-    """R7.3: it is no resume."""
+def test_an_orphaned_cancelling_job_is_claimed_only_to_end_it() -> None:
+    """R7.3: this does not count as a resume."""
     orphan = a_running_job().cancel_requested(NOW)
     later = NOW + LEASE
     claimed = orphan.claimed("next", later)
@@ -188,7 +188,7 @@ def test_a_cancelling_orphan_is_taken_up_only_to_be_ended() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
-def test_an_ended_job_cannot_be_cancelled_and_the_sentence_says_so(status: Status) -> None:
+def test_cancelling_an_ended_job_is_refused_with_a_message(status: Status) -> None:
     with pytest.raises(InvalidJobState, match=f"has ended \\({status}\\); only an active job can be cancelled"):
         a_job(status=status, ended_at=NOW).cancel_requested(NOW)
 
@@ -196,7 +196,7 @@ def test_an_ended_job_cannot_be_cancelled_and_the_sentence_says_so(status: Statu
 # Pausing.
 
 
-def test_a_held_job_pauses_when_its_items_in_flight_are_done_and_goes_on_where_any_worker_takes_it() -> None:
+def test_a_held_job_pauses_after_its_items_in_flight_and_any_worker_can_resume_it() -> None:
     pausing = a_running_job().pause_requested(NOW)
     assert (pausing.status, pausing.lease is not None) == (Status.PAUSING, True)
     paused = pausing.finished(1, NOW)
@@ -217,7 +217,7 @@ def test_a_held_job_pauses_when_its_items_in_flight_are_done_and_goes_on_where_a
     ],
     ids=lambda job: str(job.status),
 )
-def test_a_job_that_no_live_runner_holds_is_paused_at_once(job: Job) -> None:
+def test_a_job_without_a_live_runner_is_paused_at_once(job: Job) -> None:
     paused = job.pause_requested(NOW)
     assert (paused.status, paused.lease) == (Status.PAUSED, None)
 
@@ -228,14 +228,14 @@ def test_pausing_again_changes_nothing() -> None:
     assert paused.pause_requested(NOW) is paused
 
 
-def test_a_job_that_had_not_come_to_rest_runs_on_under_its_runner() -> None:
+def test_resuming_a_pausing_job_keeps_its_runner() -> None:
     job = a_running_job()
     later = NOW + timedelta(seconds=1)
     assert job.pause_requested(NOW).resume_requested(later) == replace(job, progressed_at=later)
 
 
 @pytest.mark.parametrize("status", [*sorted(ENDED), Status.CANCELLING])
-def test_what_is_ended_or_ending_cannot_be_paused(status: Status) -> None:
+def test_an_ended_or_cancelling_job_cannot_be_paused(status: Status) -> None:
     with pytest.raises(InvalidJobState, match="only a pending or running job can be paused"):
         a_job(status=status).pause_requested(NOW)
 
@@ -261,7 +261,7 @@ def test_only_a_paused_job_can_be_resumed(status: Status) -> None:
     ],
 )
 @pytest.mark.parametrize("before", sorted(HOLDABLE))
-def test_a_job_whose_items_are_settled_ends_as_they_say_whatever_was_asked_meanwhile(
+def test_a_job_with_settled_items_ends_by_their_outcomes_despite_a_cancel_or_pause(
     before: Status,
     progress: Progress,
     status: Status,
@@ -275,14 +275,14 @@ def test_a_job_whose_items_are_settled_ends_as_they_say_whatever_was_asked_meanw
     ("before", "after"),
     [(Status.RUNNING, Status.PENDING), (Status.CANCELLING, Status.CANCELLED), (Status.PAUSING, Status.PAUSED)],
 )
-def test_a_clean_stop_leaves_each_job_where_it_belongs_and_free(before: Status, after: Status) -> None:
-    """R10.1: nobody has to wait for the lease of a runner that stopped."""
+def test_a_clean_stop_releases_a_job_in_the_requested_state(before: Status, after: Status) -> None:
+    """R10.1: no worker waits for the lease of a runner that stopped."""
     job = a_running_job(status=before).released(1, NOW)
     assert (job.status, job.lease, job.started_at) == (after, None, NOW)
     assert job.can_be_claimed(NOW) == (after is Status.PENDING)
 
 
-def test_a_job_at_rest_shows_no_work_any_more_and_keeps_what_it_counted() -> None:
+def test_a_released_job_has_no_current_item_and_keeps_its_counters() -> None:
     progress = Progress(
         total_items=6,
         processed=1,
@@ -299,7 +299,7 @@ def test_a_job_at_rest_shows_no_work_any_more_and_keeps_what_it_counted() -> Non
     )
 
 
-def test_a_job_that_cannot_be_run_fails_with_its_sentence() -> None:
+def test_a_job_that_cannot_run_fails_with_its_message() -> None:
     job = a_running_job().broken(1, "Its plan cannot be read.", NOW)
     assert (job.status, job.error, job.ended_at) == (Status.FAILED, "Its plan cannot be read.", NOW)
 
@@ -317,25 +317,30 @@ def test_a_job_that_cannot_be_run_fails_with_its_sentence() -> None:
     ],
     ids=lambda job: str(job.status),
 )
-def test_a_job_without_progress_for_ten_minutes_gives_way(job: Job) -> None:
+def test_a_job_without_progress_for_ten_minutes_is_displaced(job: Job) -> None:
     """R3.4"""
     assert job.displaced(NOW + timedelta(minutes=9, seconds=59)) is None
     later = NOW + timedelta(minutes=10)
-    gone = job.displaced(later)
-    assert gone is not None
-    assert (gone.status, gone.ended_at, gone.token, gone.lease) == (Status.FAILED, later, job.token + 1, None)
-    assert gone.error == "Displaced by a new job: no progress for 10 minutes."
+    displaced_job = job.displaced(later)
+    assert displaced_job is not None
+    assert (displaced_job.status, displaced_job.ended_at, displaced_job.token, displaced_job.lease) == (
+        Status.FAILED,
+        later,
+        job.token + 1,
+        None,
+    )
+    assert displaced_job.error == "Displaced by a new job: no progress for 10 minutes."
 
 
 @pytest.mark.parametrize("status", [Status.PAUSED, *sorted(ENDED)])
-def test_a_paused_job_is_not_meant_to_move_and_an_ended_one_is_in_nobodys_way(status: Status) -> None:
+def test_paused_and_ended_jobs_are_never_stale(status: Status) -> None:
     """R3.4"""
     job = a_job(status=status)
     assert not job.is_stale(NOW + timedelta(days=1))
     assert job.displaced(NOW + timedelta(days=1)) is None
 
 
-def test_a_paused_job_that_is_resumed_has_its_ten_minutes_again() -> None:
+def test_a_resumed_job_becomes_stale_only_after_ten_more_minutes() -> None:
     """R3.4"""
     later = NOW + timedelta(days=1)
     resumed = a_job(status=Status.PAUSED).resume_requested(later)
@@ -347,7 +352,7 @@ def test_a_paused_job_that_is_resumed_has_its_ten_minutes_again() -> None:
 
 
 def test_the_limits_of_an_active_job_can_only_be_lowered() -> None:
-    """R12.3: raising them is for the next job."""
+    """R12.3: limits can be raised only for the next job."""
     job = a_running_job()
     gentler = limits_of(max_requests_per_minute=30, max_concurrent=1, min_delay_ms=1000, max_delay_ms=60_000)
     lowered = job.limits_lowered(gentler)
@@ -368,12 +373,12 @@ def test_the_limits_of_an_active_job_can_only_be_lowered() -> None:
         {"max_requests_per_minute": 1, "max_concurrent": 4},
     ],
 )
-def test_no_limit_can_be_raised_not_even_beside_one_that_is_lowered(changes: dict[str, float]) -> None:
+def test_no_limit_can_be_raised_even_if_another_one_is_lowered(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidJobState, match="set higher ones for the next job"):
         a_running_job().limits_lowered(limits_of(**changes))
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
-def test_the_limits_of_an_ended_job_no_longer_matter(status: Status) -> None:
+def test_the_limits_of_an_ended_job_cannot_be_changed(status: Status) -> None:
     with pytest.raises(BackfillError, match="its limits no longer matter"):
         a_job(status=status).limits_lowered(limits_of(max_requests_per_minute=1))

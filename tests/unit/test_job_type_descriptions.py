@@ -1,4 +1,4 @@
-"""Job types describe themselves, so that no other module compares their names."""
+"""The descriptions of job types, so that no other module compares their names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backfill.domain import SUMMARY, JobType, SnapshotFacts, reports_of
-from backfill.job_types.analytics.plan import DayFacts, input_digest
+from backfill.domain import SUMMARY, JobType, SnapshotMetadata, reports_of
+from backfill.job_types.analytics.plan import DayMetadata, input_digest
 from backfill.job_types.analytics.related_snapshots import LastOfMonth
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,17 +21,18 @@ def test_every_job_type_has_a_description(job_type: JobType) -> None:
     description = job_type.description
     assert description.title
     assert description.summary.endswith(".")
+    assert description.waiting.endswith(".")
     assert description.calls_dashboard == (description.requests_of("01") > 0)
 
 
 @pytest.mark.parametrize("district", [SUMMARY, "01", "F"])
-def test_a_collection_item_takes_one_request_per_report_and_an_analytics_item_none(district: str) -> None:
+def test_a_collection_item_needs_one_request_per_report_and_an_analytics_item_none(district: str) -> None:
     assert JobType.DATA_COLLECTION.description.requests_of(district) == len(reports_of(district))
     assert JobType.ANALYTICS_GENERATION.description.requests_of(district) == 0
 
 
 def compared_names(path: Path) -> list[int]:
-    """The lines of a module that compare something with a member or a name of a job type."""
+    """Returns the lines of a module that compare a value with a job type or its name."""
 
     def is_job_type(node: ast.expr) -> bool:
         if isinstance(node, ast.Constant):
@@ -47,8 +48,8 @@ def test_no_module_compares_the_name_of_a_job_type() -> None:
     assert {str(path.relative_to(ROOT)): lines for path in paths if (lines := compared_names(path))} == {}
 
 
-def facts(district: str, day: date, content_hash: str) -> SnapshotFacts:
-    return SnapshotFacts(
+def facts(district: str, day: date, content_hash: str) -> SnapshotMetadata:
+    return SnapshotMetadata(
         date=day, district=district, data_month=day, as_of=day, is_final=True, content_hash=content_hash
     )
 
@@ -57,7 +58,7 @@ def test_stored_input_digests_do_not_change() -> None:
     """Another digest makes every stored result stale. Change these values only with the schema version."""
     day = date(2024, 6, 30)
     own, summary, previous = facts("01", day, "aa"), facts(SUMMARY, day, "bb"), facts("01", date(2023, 6, 30), "cc")
-    of_day = DayFacts({"01": own, SUMMARY: summary}, {}, LastOfMonth([previous]))
+    of_day = DayMetadata({"01": own, SUMMARY: summary}, {}, LastOfMonth([previous]))
     assert [input_digest(own, None, None), input_digest(own, summary, previous)] == [
         "b4d8dcc8187f9a0369021b4c45427d65",
         "57291abe5e9fad5711adfaf58dce28a7",

@@ -1,4 +1,4 @@
-"""Who holds a job, and until when; what a fencing token stops."""
+"""Leases and fencing tokens of a job."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from backfill.errors import LeaseLost
 from tests.unit.fakes import NOW, a_job, a_running_job
 
 WRITES: dict[str, Callable[[Job, int], Job]] = {
-    "record": lambda job, token: job.recorded(token, Progress(total_items=6, processed=1), 1, NOW, moves=True),
+    "record": lambda job, token: job.recorded(token, Progress(total_items=6, processed=1), 1, NOW, is_progress=True),
     "release": lambda job, token: job.released(token, NOW),
     "finish": lambda job, token: job.finished(token, NOW),
     "break": lambda job, token: job.broken(token, "It cannot be run.", NOW),
 }
 
 
-def test_a_lease_is_renewed_three_times_before_it_would_end_and_ends_long_before_the_job_is_stale() -> None:
-    """R10.1: a job goes on within 15 s of a kill -9."""
+def test_a_lease_can_be_renewed_three_times_and_expires_before_the_job_is_stale() -> None:
+    """R10.1: a job continues within 15 s of a kill -9."""
     assert timedelta(seconds=15) == STANDARD_LEASES.duration
     assert STANDARD_LEASES.renew_after * 3 <= STANDARD_LEASES.duration < STANDARD_LEASES.stale_after
 
 
-def test_a_lease_holds_until_its_last_moment() -> None:
+def test_a_lease_is_valid_until_its_last_moment() -> None:
     job = a_job().claimed("runner", NOW)
     assert job.is_held(NOW + STANDARD_LEASES.duration - timedelta(microseconds=1))
     assert not job.is_orphaned(NOW + STANDARD_LEASES.duration - timedelta(microseconds=1))
@@ -33,7 +33,7 @@ def test_a_lease_holds_until_its_last_moment() -> None:
     assert job.is_orphaned(NOW + STANDARD_LEASES.duration)
 
 
-def test_a_job_that_nobody_holds_is_no_orphan() -> None:
+def test_a_job_without_a_lease_is_not_orphaned() -> None:
     assert not a_job().is_orphaned(NOW)
     assert not a_job().is_held(NOW)
 
@@ -51,14 +51,14 @@ def test_the_first_claim_starts_the_job() -> None:
     assert (job.lease.owner, job.lease.expires_at) == ("runner", NOW + STANDARD_LEASES.duration)
 
 
-def test_who_comes_second_finds_the_job_held() -> None:
+def test_a_second_claim_is_refused_while_the_job_is_held() -> None:
     """R3.1"""
     job = a_job().claimed("runner", NOW)
     with pytest.raises(LeaseLost, match="held by runner"):
         job.claimed("another", NOW + STANDARD_LEASES.duration - timedelta(microseconds=1))
 
 
-def test_any_worker_takes_over_from_a_dead_runner_and_the_job_keeps_its_first_start() -> None:
+def test_a_takeover_from_a_dead_runner_keeps_the_first_start_time() -> None:
     """R10.1, R10.4"""
     job = a_job().claimed("dead", NOW)
     later = NOW + STANDARD_LEASES.duration
@@ -70,7 +70,7 @@ def test_any_worker_takes_over_from_a_dead_runner_and_the_job_keeps_its_first_st
 
 
 @pytest.mark.parametrize("status", [Status.PAUSED, Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_a_job_that_is_not_to_be_run_cannot_be_claimed(status: Status) -> None:
+def test_a_paused_or_ended_job_cannot_be_claimed(status: Status) -> None:
     job = a_job(status=status)
     assert not job.can_be_claimed(NOW)
     with pytest.raises(LeaseLost, match="no runner"):
@@ -78,7 +78,7 @@ def test_a_job_that_is_not_to_be_run_cannot_be_claimed(status: Status) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.PAUSING, Status.CANCELLING])
-def test_an_orphan_that_was_to_come_to_rest_is_claimed_to_bring_it_there(status: Status) -> None:
+def test_an_orphaned_job_that_is_pausing_or_cancelling_can_be_claimed(status: Status) -> None:
     job = a_running_job(status=status)
     assert not job.can_be_claimed(NOW)
     later = NOW + STANDARD_LEASES.duration
@@ -87,12 +87,12 @@ def test_an_orphan_that_was_to_come_to_rest_is_claimed_to_bring_it_there(status:
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_under_the_token_of_the_claim_is_let_through(name: str) -> None:
+def test_a_write_with_the_token_of_the_claim_is_accepted(name: str) -> None:
     assert WRITES[name](a_job().claimed("runner", NOW), 1) is not None
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_under_an_old_token_is_refused_after_a_takeover(name: str) -> None:
+def test_a_write_with_an_old_token_is_refused_after_a_takeover(name: str) -> None:
     taken = a_job().claimed("dead", NOW).claimed("next", NOW + STANDARD_LEASES.duration)
     with pytest.raises(LeaseLost, match="taken over \\(token 1, now 2\\)"):
         WRITES[name](taken, 1)
@@ -101,15 +101,15 @@ def test_a_write_under_an_old_token_is_refused_after_a_takeover(name: str) -> No
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_is_refused_after_a_displacement(name: str) -> None:
     """R3.4"""
-    gone = a_job().claimed("runner", NOW).displaced(NOW + STANDARD_LEASES.stale_after)
-    assert gone is not None
-    for token in (1, gone.token):
+    displaced_job = a_job().claimed("runner", NOW).displaced(NOW + STANDARD_LEASES.stale_after)
+    assert displaced_job is not None
+    for token in (1, displaced_job.token):
         with pytest.raises(LeaseLost):
-            WRITES[name](gone, token)
+            WRITES[name](displaced_job, token)
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_is_refused_after_a_release_though_the_token_is_still_the_newest(name: str) -> None:
+def test_a_write_is_refused_after_a_release_although_the_token_is_current(name: str) -> None:
     released = a_job().claimed("runner", NOW).released(1, NOW)
     assert released.token == 1
     with pytest.raises(LeaseLost):
@@ -117,19 +117,19 @@ def test_a_write_is_refused_after_a_release_though_the_token_is_still_the_newest
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_is_refused_after_the_job_was_cancelled_or_paused_behind_a_runner_that_seemed_dead(name: str) -> None:
+def test_a_write_is_refused_after_the_orphaned_job_was_cancelled_or_paused(name: str) -> None:
     late = NOW + STANDARD_LEASES.duration
     for job in (a_running_job().cancel_requested(late), a_running_job().pause_requested(late)):
         with pytest.raises(LeaseLost):
             WRITES[name](job, 1)
 
 
-def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
+def test_a_record_renews_the_lease_and_states_whether_the_job_made_progress() -> None:
     """R1.3"""
     job = a_job().claimed("runner", NOW)
     later = NOW + timedelta(seconds=5)
     progress = Progress(total_items=6, processed=1)
-    moved = job.recorded(1, progress, 1, later, moves=True)
+    moved = job.recorded(1, progress, 1, later, is_progress=True)
     assert moved.lease is not None
     assert (moved.lease.expires_at, moved.progressed_at, moved.progress, moved.segments) == (
         later + STANDARD_LEASES.duration,
@@ -137,17 +137,17 @@ def test_a_record_renews_the_lease_and_says_whether_the_job_moved() -> None:
         progress,
         1,
     )
-    waited = job.recorded(1, progress, 0, later, moves=False)
+    waited = job.recorded(1, progress, 0, later, is_progress=False)
     assert waited.lease == moved.lease
     assert waited.progressed_at == NOW
 
 
-def test_a_late_record_of_a_runner_that_nobody_replaced_brings_its_lease_back() -> None:
+def test_a_late_record_of_a_runner_without_a_successor_restores_its_lease() -> None:
     job = a_job().claimed("runner", NOW)
     late = NOW + STANDARD_LEASES.duration * 2
-    assert job.recorded(1, job.progress, 0, late, moves=False).is_held(late)
+    assert job.recorded(1, job.progress, 0, late, is_progress=False).is_held(late)
 
 
 def test_the_number_of_segments_never_falls() -> None:
     job = a_running_job(segments=4)
-    assert job.recorded(1, job.progress, 3, NOW, moves=True).segments == 4
+    assert job.recorded(1, job.progress, 3, NOW, is_progress=True).segments == 4

@@ -1,4 +1,4 @@
-"""One policy decides all times of a lease, and every rule and process uses the one that it is given."""
+"""The lease policy: it defines all times of a lease, and every rule and process uses the policy it is given."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.unit.fakes import (
     NOW,
     FakeClock,
     FakeExecution,
-    FakeWork,
+    FakeHandler,
     a_job,
     a_plan,
     a_running_job,
@@ -58,20 +58,20 @@ PLAN = a_plan()
 def a_service(storage: MemoryStorage, policy: LeasePolicy, clock: FakeClock) -> BackfillService:
     return BackfillService(
         storage=storage,
-        handlers={JobType.DATA_COLLECTION: FakeWork(PLAN)},
+        handlers={JobType.DATA_COLLECTION: FakeHandler(PLAN)},
         config=RuntimeConfig(lease_policy=policy, clock=Clock(now=clock)),
     )
 
 
 @pytest.mark.parametrize("name", [*LeasePolicy.__dataclass_fields__])
 @pytest.mark.parametrize("value", [timedelta(0), -SECOND])
-def test_a_time_that_is_not_positive_is_refused(name: str, value: timedelta) -> None:
+def test_a_duration_that_is_not_positive_is_refused(name: str, value: timedelta) -> None:
     with pytest.raises(ValueError, match=f"{name} is .*; it must be longer than 0"):
         LeasePolicy(**{name: value})
 
 
 @pytest.mark.parametrize(
-    ("times", "sentence"),
+    ("times", "message"),
     [
         ({"renew_after": 8 * SECOND}, "renew_after is 0:00:08; at least 2 renewals must fit"),
         ({"duration": 9 * SECOND}, "renew_after is 0:00:05; at least 2 renewals must fit"),
@@ -79,23 +79,23 @@ def test_a_time_that_is_not_positive_is_refused(name: str, value: timedelta) -> 
         ({"stale_after": 15 * SECOND}, "stale_after is 0:00:15; it must be longer than the lease of 0:00:15"),
     ],
 )
-def test_times_that_contradict_each_other_are_refused(times: dict[str, timedelta], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+def test_contradictory_durations_are_refused(times: dict[str, timedelta], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         LeasePolicy(**times)
 
 
-def test_the_limits_of_the_rules_are_allowed() -> None:
+def test_durations_at_the_limits_of_the_rules_are_accepted() -> None:
     LeasePolicy(duration=2 * SECOND, renew_after=SECOND, poll_interval=1.9 * SECOND, stale_after=2.1 * SECOND)
 
 
-def test_a_claim_a_renewal_and_a_record_are_valid_for_the_duration_of_the_policy() -> None:
+def test_claims_renewals_and_records_last_for_the_duration_of_the_policy() -> None:
     job = a_job().claimed("runner", NOW, policy=SHORT)
     assert job.lease is not None
     assert (job.lease.expires_at, job.lease.renewed_at(SHORT)) == (NOW + 3 * SECOND, NOW)
     assert job.is_held(NOW + 2.9 * SECOND)
     assert job.can_be_claimed(NOW + 3 * SECOND)
     renewed = job.renewed(1, NOW + SECOND, SHORT)
-    recorded = job.recorded(1, job.progress, 1, NOW + SECOND, moves=True, policy=SHORT)
+    recorded = job.recorded(1, job.progress, 1, NOW + SECOND, is_progress=True, policy=SHORT)
     for later in (renewed, recorded):
         assert later.lease is not None
         assert later.lease.expires_at == NOW + 4 * SECOND
@@ -103,17 +103,17 @@ def test_a_claim_a_renewal_and_a_record_are_valid_for_the_duration_of_the_policy
     assert taken.takeover_seconds == 5
 
 
-def test_a_job_is_stale_and_displaced_after_the_time_of_the_policy() -> None:
+def test_a_job_is_stale_and_displaced_after_the_stale_time_of_the_policy() -> None:
     job = a_running_job(progressed_at=NOW)
     assert not job.is_stale(NOW + 9.9 * SECOND, QUICKLY_STALE)
     assert job.displaced(NOW + 9.9 * SECOND, QUICKLY_STALE) is None
     assert job.is_stale(NOW + 10 * SECOND, QUICKLY_STALE)
-    gone = job.displaced(NOW + 10 * SECOND, QUICKLY_STALE)
-    assert gone is not None
-    assert gone.status is Status.FAILED
+    displaced_job = job.displaced(NOW + 10 * SECOND, QUICKLY_STALE)
+    assert displaced_job is not None
+    assert displaced_job.status is Status.FAILED
 
 
-def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
+def test_a_job_manager_claims_renews_and_takes_over_by_its_policy() -> None:
     storage, seconds = MemoryStorage(), [100.0]
     storage.jobs.put_in(a_job(progress=Progress(total_items=PLAN.total_items)), PLAN)
     claim = JobManager(storage, RuntimeConfig(lease_policy=SHORT)).claim("runner", NOW + timedelta(hours=1))
@@ -133,7 +133,7 @@ def test_a_manager_claims_renews_and_takes_over_by_its_policy() -> None:
     assert (taken.job.token, taken.job.takeovers) == (2, 1)
 
 
-def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
+def test_a_runner_renews_its_lease_by_the_policy_of_its_claim() -> None:
     storage, clock = MemoryStorage(), VirtualClock.at()
     policy = LeasePolicy(duration=SECOND, renew_after=0.4 * SECOND, poll_interval=0.1 * SECOND)
     storage.jobs.put_in(a_job(progress=Progress(total_items=1)), a_plan(1, ("01",)))
@@ -162,7 +162,7 @@ def test_a_runner_renews_by_the_policy_of_its_claim() -> None:
     assert in_time == [True]
 
 
-def test_a_service_refuses_and_displaces_by_its_policy_and_gives_it_to_its_worker() -> None:
+def test_a_service_displaces_jobs_by_its_policy_and_passes_it_to_its_worker() -> None:
     storage, clock = MemoryStorage(), FakeClock()
     service = a_service(storage, QUICKLY_STALE, clock)
     request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=PLAN.days[0].date, end_date=PLAN.days[-1].date)
@@ -192,18 +192,18 @@ def test_a_worker_is_missing_after_three_heartbeats_of_the_policy() -> None:
     assert not is_alive(NOW - 6 * SECOND, NOW, policy)
 
 
-def test_the_pages_say_that_a_job_is_stale_by_the_policy() -> None:
+def test_the_admin_shows_a_job_as_stale_by_the_policy() -> None:
     job, later = a_running_job(progressed_at=NOW), NOW + timedelta(minutes=2)
     policy = LeasePolicy(stale_after=timedelta(minutes=2))
-    rights = Permissions(can_start=True, can_change=True, can_change_limits=True)
+    permissions = Permissions(can_start=True, can_change=True, can_change_limits=True)
     assert status_message(job, later, policy=policy).lead == "No progress for 2 minutes."
     assert status_message(job, later).kind != "stale"
-    assert start_blocked(job, rights, later) != ""
-    assert start_blocked(job, rights, later, policy) == ""
-    assert etag_of(job, rights, later, policy=policy) != etag_of(job, rights, later)
+    assert start_blocked(job, permissions, later) != ""
+    assert start_blocked(job, permissions, later, policy) == ""
+    assert etag_of(job, permissions, later, policy=policy) != etag_of(job, permissions, later)
 
 
-def test_the_service_of_a_process_has_the_policy_of_the_settings(settings: Settings) -> None:
+def test_the_service_of_a_process_uses_the_policy_of_the_settings(settings: Settings) -> None:
     assert runtime_config().lease_policy == LeasePolicy()
     settings.BACKFILL_LEASE_POLICY = SHORT
     assert runtime_config().lease_policy == SHORT

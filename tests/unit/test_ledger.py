@@ -1,4 +1,4 @@
-"""The checkpoint: what is settled, what is counted from it, and what of a snapshot is newer."""
+"""Settled items, outcomes, progress, and which of two snapshots is newer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from backfill.domain import (
     ReportName,
     SettledItems,
     WorkItem,
-    kinds_in,
+    count_kinds,
     reports_of,
 )
 from tests.unit.fakes import DAY, NOW, a_plan, a_report, a_snapshot, all_items, an_outcome
@@ -34,23 +34,23 @@ ITEMS = all_items(PLAN)
 
 
 @given(st.lists(st.sampled_from(ITEMS)))
-def test_the_set_of_settled_items_is_a_set(items: list[WorkItem]) -> None:
+def test_settled_items_behave_like_a_set(items: list[WorkItem]) -> None:
     """R10.3"""
-    settled, plain = SettledItems(PLAN), set[WorkItem]()
+    settled, expected = SettledItems(PLAN), set[WorkItem]()
     for item in items:
-        assert settled.add(item) == (item not in plain)
-        plain.add(item)
-    assert [item in settled for item in ITEMS] == [item in plain for item in ITEMS]
+        assert settled.add(item) == (item not in expected)
+        expected.add(item)
+    assert [item in settled for item in ITEMS] == [item in expected for item in ITEMS]
 
 
 @pytest.mark.parametrize("item", [WorkItem(DAY, "99"), WorkItem(date(2001, 1, 1), "01")])
-def test_an_item_that_is_not_of_the_plan_is_never_settled(item: WorkItem) -> None:
+def test_an_item_outside_the_plan_is_never_settled(item: WorkItem) -> None:
     settled = SettledItems(PLAN)
     assert not settled.add(item)
     assert item not in settled
 
 
-def test_days_of_different_districts_do_not_mix() -> None:
+def test_items_of_days_with_different_districts_are_not_confused() -> None:
     plan = Plan((PlannedDay(date(2024, 1, 30), ("01", "02")), PlannedDay(DAY, ("02", "01"))))
     settled = SettledItems(plan)
     settled.add(WorkItem(date(2024, 1, 30), "01"))
@@ -72,20 +72,20 @@ def test_a_million_settled_items_take_less_than_a_megabyte() -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (after - before) / (199 * 131) < 1  # bytes an item
+    assert (after - before) / (199 * 131) < 1  # bytes per item
 
 
 # Outcomes.
 
 
-def test_outcomes_are_counted_by_kind_with_noughts() -> None:
+def test_outcomes_are_counted_by_kind_including_zeros() -> None:
     outcomes = [an_outcome(ITEMS[0]), an_outcome(ITEMS[1], OutcomeKind.FAILED), an_outcome(ITEMS[2])]
-    assert kinds_in(outcomes) == {OutcomeKind.PROCESSED: 2, OutcomeKind.FAILED: 1, OutcomeKind.SKIPPED: 0}
-    assert kinds_in([]) == dict.fromkeys(OutcomeKind, 0)
+    assert count_kinds(outcomes) == {OutcomeKind.PROCESSED: 2, OutcomeKind.FAILED: 1, OutcomeKind.SKIPPED: 0}
+    assert count_kinds([]) == dict.fromkeys(OutcomeKind, 0)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "matches"),
+    ("outcome_filter", "matches"),
     [
         (OutcomeFilter(), True),
         (OutcomeFilter(district="01"), True),
@@ -95,15 +95,17 @@ def test_outcomes_are_counted_by_kind_with_noughts() -> None:
         (OutcomeFilter(district="02", kind=OutcomeKind.FAILED), False),
     ],
 )
-def test_a_filter_lets_through_what_matches_each_of_its_parts(wanted: OutcomeFilter, *, matches: bool) -> None:
-    assert wanted.matches(an_outcome(WorkItem(DAY, "01"), OutcomeKind.FAILED)) == matches
+def test_a_filter_matches_outcomes_that_match_all_its_fields(outcome_filter: OutcomeFilter, *, matches: bool) -> None:
+    assert outcome_filter.matches(an_outcome(WorkItem(DAY, "01"), OutcomeKind.FAILED)) == matches
 
 
 # Progress.
 
 
 @given(st.integers(0, 10**6), st.data())
-def test_a_percentage_is_never_too_high_and_a_hundred_only_when_all_is_settled(total: int, data: st.DataObject) -> None:
+def test_the_percentage_is_never_too_high_and_100_only_when_all_items_are_settled(
+    total: int, data: st.DataObject
+) -> None:
     """R5.2"""
     settled = data.draw(st.integers(0, total))
     percent = Progress(total_items=total, processed=settled).percent
@@ -116,9 +118,9 @@ def minutes(*counts: int) -> Any:
     return tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate(counts))
 
 
-def test_the_pace_is_that_of_the_last_whole_minutes() -> None:
-    assert Progress(total_items=1000, minutes=minutes(50, 40, 3)).items_per_minute == 45
-    assert Progress(total_items=1000, minutes=minutes(50)).items_per_minute is None
+def test_items_per_minute_are_computed_from_complete_minutes() -> None:
+    assert Progress(total_items=1000, minutes=minutes(9, 50, 40, 3)).items_per_minute == 45
+    assert Progress(total_items=1000, minutes=minutes(9, 50)).items_per_minute is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_the_pace_is_that_of_the_last_whole_minutes() -> None:
         (DistrictProgress(total=3, skipped=3), "skipped"),
     ],
 )
-def test_a_district_says_how_far_it_is(district: DistrictProgress, status: str) -> None:
+def test_the_status_of_a_district_follows_from_its_counters(district: DistrictProgress, status: str) -> None:
     """R5.3"""
     assert district.status == status
 
@@ -166,17 +168,17 @@ STORED = a_snapshot(as_of=date(2024, 2, 9), is_final=False)
         ({"fetched_at": NOW - timedelta(seconds=1), "reports": CHANGED}, False),
     ],
 )
-def test_a_snapshot_takes_the_place_of_an_older_one_only(fields: dict[str, Any], *, supersedes: bool) -> None:
+def test_a_snapshot_supersedes_only_an_older_one(fields: dict[str, Any], *, supersedes: bool) -> None:
     assert replace(STORED, **fields).supersedes(STORED) == supersedes
 
 
-def test_nothing_but_a_final_close_takes_the_place_of_a_final_close() -> None:
+def test_only_a_final_close_supersedes_a_final_close() -> None:
     final = replace(STORED, is_final=True)
     newer = replace(STORED, as_of=date(2024, 3, 9), reports=CHANGED, fetched_at=NOW + timedelta(days=1))
     assert not newer.supersedes(final)
 
 
-def test_the_hash_of_a_snapshot_speaks_of_all_its_reports_in_any_order() -> None:
+def test_the_hash_of_a_snapshot_includes_all_reports_in_any_order() -> None:
     backwards = replace(STORED, reports=dict(reversed(list(STORED.reports.items()))))
     assert backwards.content_hash == STORED.content_hash
     hashes = {

@@ -1,4 +1,4 @@
-"""Outages, a pace that was lowered, and allowed hours, with real threads in virtual time."""
+"""Outages, a reduced rate, allowed hours and local problems in the limiter, with real threads in virtual time."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ clock = VirtualClock.at()
 
 @pytest.fixture(autouse=True)
 def virtual_time() -> None:
-    """Each test begins with a clock of its own."""
-    global clock  # noqa: PLW0603 - functions of this module ask it
+    """Gives each test its own clock."""
+    global clock  # noqa: PLW0603 - functions of this module read it
     clock = VirtualClock.at()
 
 
 LIMITS = RateLimits(max_requests_per_minute=6000, max_concurrent=3, min_delay_ms=0, max_delay_ms=400)
 
 
-class ResponsePolicy:
-    """Items that are asked for until they are answered or given up, each in a thread, of a source that may be down."""
+class SimulatedDashboard:
+    """A dashboard that may be down, and a thread for each item that requests it until it succeeds or is given up."""
 
     def __init__(self, limiter: Limiter, items: str, *, broken: str = "", is_known_good: bool = True) -> None:
         self.limiter, self.items, self.broken = limiter, items, broken
         self.is_down, self.is_known_good = False, is_known_good
         self.failed_at: list[float] = []
         self.ended: dict[str, str] = {}
-        self.known_asked = self.in_flight = self.most_while_down = 0
+        self.known_requests = self.in_flight = self.most_while_down = 0
         self._lock = threading.Lock()
         self._threads = [clock.thread(partial(self._do, item), f"item-{item}") for item in items]
 
@@ -71,7 +71,7 @@ class ResponsePolicy:
             while item not in self.ended:
                 try:
                     with self.limiter.request(item) as asks_for_known:
-                        self._ask(item, asks_for_known=asks_for_known)
+                        self._respond(item, asks_for_known=asks_for_known)
                         if not asks_for_known:
                             self.ended[item] = f"done after {self.limiter.failures(item)}"
                 except (GivenUp, Stopped) as exc:
@@ -82,10 +82,10 @@ class ResponsePolicy:
                     except Stopped:
                         self.ended[item] = "STOPPED"
 
-    def _ask(self, item: str, *, asks_for_known: bool) -> None:
+    def _respond(self, item: str, *, asks_for_known: bool) -> None:
         with self._lock:
             self.in_flight += 1
-            self.known_asked += asks_for_known
+            self.known_requests += asks_for_known
             if self.limiter.report().down_since:
                 self.most_while_down = max(self.most_while_down, self.in_flight)
         clock.sleep(0.01)
@@ -101,7 +101,7 @@ def limiter_of(storage: MemoryStorage, limits: RateLimits = LIMITS, **options: o
     return Limiter(limits, storage.control.update_schedule, **{"clock": clock, **options})  # type: ignore[arg-type]
 
 
-def refused(limiter: Limiter, error: Exception) -> None:
+def fail(limiter: Limiter, error: Exception) -> None:
     with pytest.raises(type(error)), limiter.request():
         raise error
 
@@ -109,26 +109,26 @@ def refused(limiter: Limiter, error: Exception) -> None:
 # Outages.
 
 
-def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is_charged(
+def test_during_an_outage_one_request_at_a_time_probes_and_no_item_is_charged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "backfill.rate_limit")
     limiter = limiter_of(MemoryStorage())
-    source = ResponsePolicy(limiter, "ABCDEF")
-    source.is_down = True
-    source.begin()
+    dashboard = SimulatedDashboard(limiter, "ABCDEF")
+    dashboard.is_down = True
+    dashboard.begin()
     assert clock.eventually(lambda: limiter.report().down_since is not None)
-    assert clock.eventually(lambda: len(source.failed_at) >= 10)
+    assert clock.eventually(lambda: len(dashboard.failed_at) >= 10)
     assert clock.eventually(lambda: limiter.report().waiting_until is not None)
     report = limiter.report()
     assert report.state is LimiterState.BACKING_OFF
     assert report.reason.startswith(f"No usable response since {report.down_since:%H:%M:%S} UTC; last error: ")
     assert "Connection refused. The next request is sent at " in report.reason
     assert limiter.is_holding
-    source.is_down = False
-    source.join()
-    assert set(source.ended.values()) == {"done after 0"}
-    assert source.most_while_down == 1
+    dashboard.is_down = False
+    dashboard.join()
+    assert set(dashboard.ended.values()) == {"done after 0"}
+    assert dashboard.most_while_down == 1
     after = limiter.report()
     assert (after.down_since, after.state) == (None, LimiterState.RUNNING)
     assert after.waited[WaitReason.DOWN] > 0.5
@@ -139,63 +139,63 @@ def test_while_the_source_is_down_one_request_at_a_time_probes_it_and_no_item_is
     ]
 
 
-def test_probes_are_further_and_further_apart_until_the_longest_delay() -> None:
+def test_the_delay_between_probes_grows_up_to_the_longest_delay() -> None:
     limits = RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=1600)
     limiter = limiter_of(MemoryStorage(), limits)
-    source = ResponsePolicy(limiter, "ABC", is_known_good=False)
-    source.is_down = True
-    source.begin()
-    assert clock.eventually(lambda: limiter.report().down_since is not None and not source.in_flight)
-    before = len(source.failed_at)
-    assert clock.eventually(lambda: len(source.failed_at) >= before + 6, within=15)
-    source.is_down = False
-    source.join()
-    gaps = [later - sooner for sooner, later in pairwise(source.failed_at[before - 1 :])]
+    dashboard = SimulatedDashboard(limiter, "ABC", is_known_good=False)
+    dashboard.is_down = True
+    dashboard.begin()
+    assert clock.eventually(lambda: limiter.report().down_since is not None and not dashboard.in_flight)
+    before = len(dashboard.failed_at)
+    assert clock.eventually(lambda: len(dashboard.failed_at) >= before + 6, within=15)
+    dashboard.is_down = False
+    dashboard.join()
+    gaps = [later - sooner for sooner, later in pairwise(dashboard.failed_at[before - 1 :])]
     # Each backoff keeps at least half of 200, 400, 800, 1600, 1600, ... ms.
     assert all(gap >= shortest for gap, shortest in zip(gaps, (0.1, 0.2, 0.4, 0.8, 0.8), strict=False)), gaps
 
 
 def test_an_item_that_fails_while_others_succeed_is_given_up_after_five_attempts() -> None:
-    source = ResponsePolicy(limiter_of(MemoryStorage()), "ABCDEFGH", broken="C")
-    source.begin()
-    source.join()
-    assert source.ended.pop("C") == "GIVEN_UP after 5"
-    assert set(source.ended.values()) == {"done after 0"}
+    dashboard = SimulatedDashboard(limiter_of(MemoryStorage()), "ABCDEFGH", broken="C")
+    dashboard.begin()
+    dashboard.join()
+    assert dashboard.ended.pop("C") == "GIVEN_UP after 5"
+    assert set(dashboard.ended.values()) == {"done after 0"}
 
 
 @pytest.mark.parametrize("items", ["A", "ABC", "ABCDEFG"])
-def test_items_that_are_all_broken_are_given_up_where_something_known_is_still_answered(items: str) -> None:
-    source = ResponsePolicy(limiter_of(MemoryStorage()), items, broken=items)
-    source.begin()
-    source.join()
-    assert source.ended == dict.fromkeys(items, "GIVEN_UP after 5")
-    assert source.known_asked >= 1
+def test_items_that_all_fail_are_given_up_if_a_known_report_still_succeeds(items: str) -> None:
+    dashboard = SimulatedDashboard(limiter_of(MemoryStorage()), items, broken=items)
+    dashboard.begin()
+    dashboard.join()
+    assert dashboard.ended == dict.fromkeys(items, "GIVEN_UP after 5")
+    assert dashboard.known_requests >= 1
 
 
-def test_a_lone_item_is_not_given_up_where_nothing_is_answered() -> None:
+def test_a_single_item_is_not_given_up_during_an_outage() -> None:
     limiter = limiter_of(MemoryStorage())
-    source = ResponsePolicy(limiter, "A")
-    source.is_down = True
-    source.begin()
-    assert clock.eventually(lambda: len(source.failed_at) >= 9)
-    source.is_down = False
-    source.join()
-    assert source.ended == {"A": "done after 0"}
+    dashboard = SimulatedDashboard(limiter, "A")
+    dashboard.is_down = True
+    dashboard.begin()
+    assert clock.eventually(lambda: len(dashboard.failed_at) >= 9)
+    dashboard.is_down = False
+    dashboard.join()
+    assert dashboard.ended == {"A": "done after 0"}
 
 
-def test_a_drain_ends_an_outage_at_once() -> None:
+def test_a_drain_ends_the_waits_of_an_outage_at_once() -> None:
     """R7.2"""
     limiter = limiter_of(MemoryStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=60_000))
-    source = ResponsePolicy(limiter, "ABCDE")
-    source.is_down = True
-    source.begin()
+    dashboard = SimulatedDashboard(limiter, "ABCDE")
+    dashboard.is_down = True
+    dashboard.begin()
     assert clock.eventually(lambda: limiter.report().down_since is not None)
     limiter.drain()
-    source.join(1)
-    assert {ended.partition(" ")[0] for ended in source.ended.values()} == {"STOPPED"}
+    dashboard.join(1)
+    assert {ended.partition(" ")[0] for ended in dashboard.ended.values()} == {"STOPPED"}
 
 
-def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
+def test_a_refusal_by_the_dashboard_is_not_an_outage() -> None:
     limiter = limiter_of(MemoryStorage())
     for _ in range(9):
         with limiter.item("A"):
@@ -205,23 +205,23 @@ def test_what_the_source_refuses_is_an_answer_and_no_outage() -> None:
     assert limiter.report().down_since is None
 
 
-def test_a_runner_that_takes_over_in_an_outage_waits_for_the_stored_hold_and_probes_alone() -> None:
+def test_after_a_takeover_in_an_outage_one_request_probes_after_the_stored_hold() -> None:
     storage = MemoryStorage()
     first = limiter_of(storage)
     first.hold(clock.now() + timedelta(seconds=0.3), "It is down.")
     began = clock.monotonic()
     second = limiter_of(storage, before=LimiterReport(down_since=clock.now(), requests_made=7))
-    source = ResponsePolicy(second, "ABC")
-    source.begin()
+    dashboard = SimulatedDashboard(second, "ABC")
+    dashboard.begin()
     assert clock.eventually(lambda: second.report().state is LimiterState.BACKING_OFF)
     assert second.report().reason.startswith("The dashboard was down at the last request")
-    source.join()
+    dashboard.join()
     assert clock.monotonic() - began >= 0.29
-    assert source.most_while_down == 1
+    assert dashboard.most_while_down == 1
     assert second.report().requests_made == 10
 
 
-def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_after_that() -> None:
+def test_a_requested_pause_during_an_outage_delays_the_reported_next_request() -> None:
     limiter = limiter_of(MemoryStorage())
     with limiter.item("A"), limiter.item("B"):
         for item in "ABABA":
@@ -237,7 +237,7 @@ def test_a_source_that_asks_for_time_while_it_is_down_is_said_to_be_asked_again_
     assert abs(report.waiting_until - until) < timedelta(seconds=1)
 
 
-def test_what_is_refused_of_what_was_known_is_no_failure_of_the_item_that_waits() -> None:
+def test_a_refused_probe_for_a_known_report_is_not_a_failure_of_the_waiting_item() -> None:
     limiter = limiter_of(MemoryStorage())
     with limiter.item("A"), limiter.item("B"):
         for item in "ABABB":
@@ -250,14 +250,14 @@ def test_what_is_refused_of_what_was_known_is_no_failure_of_the_item_that_waits(
         assert (limiter.failures("A"), limiter.failures("B")) == (2, 3)
 
 
-def test_an_item_that_waits_for_a_verdict_lets_the_others_ask_where_the_longest_delay_is_none() -> None:
+def test_an_unresolved_item_lets_other_items_send_requests_if_the_longest_delay_is_zero() -> None:
     limiter = limiter_of(MemoryStorage(), limits_of(max_requests_per_minute=6000, min_delay_ms=0, max_delay_ms=0))
-    source = ResponsePolicy(limiter, "A", broken="A")
+    dashboard = SimulatedDashboard(limiter, "A", broken="A")
     with limiter.item("B"), limiter.request("B"):
-        source.begin()
-        assert clock.eventually(lambda: len(source.failed_at) == ATTEMPTS)
-    source.join()
-    assert source.ended == {"A": "GIVEN_UP after 5"}
+        dashboard.begin()
+        assert clock.eventually(lambda: len(dashboard.failed_at) == ATTEMPTS)
+    dashboard.join()
+    assert dashboard.ended == {"A": "GIVEN_UP after 5"}
 
 
 # Long responses.
@@ -326,7 +326,7 @@ def test_a_long_probe_of_an_outage_is_reported_instead_of_the_time_of_the_next_o
 def test_the_message_of_a_requested_pause_names_its_end() -> None:
     limiter = limiter_of(MemoryStorage())
     until = clock.now() + timedelta(hours=24)
-    refused(limiter, Throttled('The dashboard answered "429".', retry_at=until))
+    fail(limiter, Throttled('The dashboard answered "429".', retry_at=until))
     report = limiter.report()
     assert report.reason == f'The dashboard answered "429". No request is sent before {until:%Y-%m-%d %H:%M:%S} UTC.'
     assert report.waits_for is WaitReason.ASKED_TO_WAIT
@@ -335,14 +335,14 @@ def test_the_message_of_a_requested_pause_names_its_end() -> None:
 def test_a_pause_that_an_operator_ends_is_over_for_every_process() -> None:
     storage = MemoryStorage()
     limiter, began = limiter_of(storage), clock.monotonic()
-    refused(limiter, Throttled("429", retry_at=clock.now() + timedelta(hours=24)))
-    source = ResponsePolicy(limiter, "AB")
-    source.begin()
+    fail(limiter, Throttled("429", retry_at=clock.now() + timedelta(hours=24)))
+    dashboard = SimulatedDashboard(limiter, "AB")
+    dashboard.begin()
     clock.sleep(60)
-    assert source.ended == {}
+    assert dashboard.ended == {}
     limiter.end_hold()
-    source.join(5)
-    assert set(source.ended.values()) == {"done after 0"}
+    dashboard.join(5)
+    assert set(dashboard.ended.values()) == {"done after 0"}
     other = limiter_of(storage, max_wait=5)
     with other.request():
         pass
@@ -351,15 +351,15 @@ def test_a_pause_that_an_operator_ends_is_over_for_every_process() -> None:
 
 def test_an_outage_is_probed_at_once_if_an_operator_ends_the_wait() -> None:
     limiter = limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=300_000, backoff_multiplier=10))
-    source = ResponsePolicy(limiter, "ABC")
-    source.is_down = True
-    source.begin()
-    assert clock.eventually(lambda: len(source.failed_at) >= 9, within=1000)
-    source.is_down = False
+    dashboard = SimulatedDashboard(limiter, "ABC")
+    dashboard.is_down = True
+    dashboard.begin()
+    assert clock.eventually(lambda: len(dashboard.failed_at) >= 9, within=1000)
+    dashboard.is_down = False
     clock.sleep(1)
     limiter.end_hold()
-    source.join(5)
-    assert set(source.ended.values()) == {"done after 0"}
+    dashboard.join(5)
+    assert set(dashboard.ended.values()) == {"done after 0"}
 
 
 def test_the_wait_after_a_local_problem_and_for_a_dependency_can_be_ended() -> None:
@@ -372,7 +372,7 @@ def test_the_wait_after_a_local_problem_and_for_a_dependency_can_be_ended() -> N
         with limiter.request():
             pass
 
-    refused(limiter, LocalProblem("DNS does not resolve it."))
+    fail(limiter, LocalProblem("DNS does not resolve it."))
     thread = clock.thread(wait, "waits")
     thread.start()
     clock.sleep(1)
@@ -395,25 +395,25 @@ def test_a_hold_that_was_ended_before_a_takeover_stays_ended_and_a_later_one_sta
     assert storage.control.update_schedule(lambda schedule: schedule).hold(clock.now()) == until
 
 
-# The rate.
+# The reduced rate.
 
 
 @pytest.mark.parametrize("error", [Throttled("429"), Overloaded("503"), Throttled("429", retry_at=NOW)])
-def test_a_source_that_asks_for_fewer_requests_halves_the_pace_of_every_process(error: Exception) -> None:
+def test_a_dashboard_that_asks_for_fewer_requests_halves_the_rate_of_every_process(error: Exception) -> None:
     storage = MemoryStorage()
     one, other = limiter_of(storage), limiter_of(storage)
     full = one.report().pace
     assert full is not None
     assert full == pytest.approx(60 / LIMITS.interval.total_seconds())
-    refused(one, error)
+    fail(one, error)
     assert one.report().pace == pytest.approx(full / 2, rel=0.05)
-    with other.request():  # whoever asks next, learns of it
+    with other.request():  # the next request reads the reduced rate
         pass
     assert other.report().pace == pytest.approx(full / 2, rel=0.05)
 
 
-def test_where_nothing_is_answered_the_rate_is_not_what_is_wrong() -> None:
-    """An outage of 503s halves the pace once, not at each probe."""
+def test_an_outage_reduces_the_rate_only_once() -> None:
+    """An outage of 503s halves the rate once, not at each probe."""
     limiter = limiter_of(MemoryStorage())
     full = limiter.report().pace
     assert full is not None
@@ -442,19 +442,19 @@ def test_an_item_that_alone_is_throttled_until_it_fails_does_not_keep_the_rate_r
                 pass
             assert limiter.report().pace == pytest.approx(full / 2, rel=0.1)
             if is_halved_since:
-                refused(limiter, Throttled("429"))
+                fail(limiter, Throttled("429"))
         with other.request():
             pass
         assert other.report().pace == pytest.approx(full / 4 if is_halved_since else full, rel=0.1)
 
 
-def test_other_trouble_does_not_lower_the_pace() -> None:
+def test_other_errors_do_not_reduce_the_rate() -> None:
     limiter = limiter_of(MemoryStorage())
-    refused(limiter, ServerError("500"))
+    fail(limiter, ServerError("500"))
     assert limiter.report().pace == pytest.approx(60 / LIMITS.interval.total_seconds())
 
 
-def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_every_process() -> None:
+def test_a_rate_reduced_during_a_store_outage_is_later_reduced_for_every_process() -> None:
     storage = MemoryStorage()
     one, other = limiter_of(storage), limiter_of(storage)
     full = one.report().pace
@@ -464,14 +464,14 @@ def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_ever
         raise Overloaded("503")
     assert one.report().pace == pytest.approx(full / 2, rel=0.05)
     storage.store.is_down = False
-    one.give_back()  # as whatever it stores next
+    one.give_back()  # the next write of any kind stores it
     with other.request():
         pass
     assert other.report().pace == pytest.approx(full / 2, rel=0.05)
 
 
 @pytest.mark.parametrize(
-    ("limits", "asked_for_less", "told"),
+    ("limits", "is_reduced", "rate"),
     [
         (RateLimits(max_requests_per_minute=600), False, "120 requests a minute"),
         (RateLimits(max_requests_per_minute=1), False, "1 request a minute"),
@@ -487,17 +487,17 @@ def test_a_pace_that_was_lowered_while_the_store_was_away_stays_lowered_for_ever
         ),
     ],
 )
-def test_the_pace_is_told_as_it_is(limits: RateLimits, told: str, *, asked_for_less: bool) -> None:
+def test_the_status_states_the_effective_rate(limits: RateLimits, rate: str, *, is_reduced: bool) -> None:
     limiter = limiter_of(MemoryStorage(), limits)
     with suppress(Overloaded), limiter.request():
-        if asked_for_less:
+        if is_reduced:
             raise Overloaded("503")
-    assert limiter.report().reason == f"The dashboard responds; the rate is {told}."
+    assert limiter.report().reason == f"The dashboard responds; the rate is {rate}."
 
 
-def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
+def test_a_reduced_rate_recovers_and_is_reported_and_counted_as_waiting_time() -> None:
     limiter = limiter_of(MemoryStorage(), RateLimits(min_delay_ms=0))
-    refused(limiter, Overloaded("503"))
+    fail(limiter, Overloaded("503"))
     limiter.report()
     clock.sleep(60)
     report = limiter.report()
@@ -515,9 +515,9 @@ def test_a_lowered_pace_grows_back_is_told_and_counted() -> None:
     assert limiter.report().pace == pytest.approx(60 / 1.005)
 
 
-def test_the_starts_after_a_refusal_are_twice_as_far_apart() -> None:
+def test_requests_after_a_503_start_twice_as_far_apart() -> None:
     limiter = limiter_of(MemoryStorage(), FAST.changed({"max_requests_per_minute": 1200}))
-    refused(limiter, Overloaded("503"))
+    fail(limiter, Overloaded("503"))
     for _ in range(6):
         with limiter.request():
             pass
@@ -525,7 +525,7 @@ def test_the_starts_after_a_refusal_are_twice_as_far_apart() -> None:
     assert min(later - sooner for sooner, later in pairwise(starts)) >= 0.095
 
 
-def test_what_held_the_job_back_before_is_counted_on() -> None:
+def test_waiting_time_of_earlier_runs_of_the_job_is_kept() -> None:
     before = LimiterReport(waited={WaitReason.DOWN: 12.0}, latency=0.5, requests_made=3)
     report = limiter_of(MemoryStorage(), before=before).report()
     assert (report.waited, report.latency, report.requests_made) == ({WaitReason.DOWN: 12.0}, 0.5, 3)
@@ -544,11 +544,11 @@ def test_the_latency_is_measured() -> None:
 # Allowed hours.
 
 
-def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> None:
+def test_outside_the_allowed_hours_no_request_is_sent_and_the_opening_time_is_reported() -> None:
     clock.sleep((NOW.replace(hour=21, minute=30) - NOW).total_seconds())
     limiter = limiter_of(MemoryStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
-    source = ResponsePolicy(limiter, "AB")
-    source.begin()
+    dashboard = SimulatedDashboard(limiter, "AB")
+    dashboard.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     report = limiter.report()
     assert report.reason == "Requests are sent only within the allowed hours, 22:00-06:00 UTC."
@@ -558,13 +558,13 @@ def test_outside_the_allowed_hours_nothing_is_asked_and_it_says_until_when() -> 
     assert report.requests_made == 0
     clock.sleep((NOW.replace(hour=21, minute=59) - clock.now()).total_seconds())
     assert limiter.report().requests_made == 0
-    source.join(60)
-    assert set(source.ended.values()) == {"done after 0"}
+    dashboard.join(60)
+    assert set(dashboard.ended.values()) == {"done after 0"}
     assert WaitReason.OUTSIDE_HOURS in limiter.report().waited
 
 
-def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() -> None:
-    """Else it would say when it is asked again while it is not, and a job of which nothing moves would be displaced."""
+def test_the_allowed_hours_are_reported_also_during_an_outage() -> None:
+    """Otherwise the status would announce a request that is not sent, and the job could be displaced as stale."""
     clock.sleep((NOW.replace(hour=23) - NOW).total_seconds())
     night = AllowedHours(time_of_day(22), time_of_day(6))
     limiter = limiter_of(MemoryStorage(), hours=night)
@@ -575,8 +575,8 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
             clock.sleep(1)
     assert limiter.report().waits_for is WaitReason.DOWN
     clock.sleep(8 * 3600)
-    source = ResponsePolicy(limiter, "C")
-    source.begin()
+    dashboard = SimulatedDashboard(limiter, "C")
+    dashboard.begin()
     assert clock.eventually(lambda: limiter.report().waits_for is WaitReason.OUTSIDE_HOURS)
     report = limiter.report()
     assert report.reason == "Requests are sent only within the allowed hours, 22:00-06:00 UTC."
@@ -584,31 +584,31 @@ def test_outside_the_allowed_hours_it_says_so_also_where_the_source_is_down() ->
     opens = (NOW + timedelta(days=1)).replace(hour=22, minute=0, second=0, microsecond=0)
     assert abs(report.waiting_until - opens) < timedelta(milliseconds=1)
     limiter.stop()
-    source.join()
+    dashboard.join()
 
 
 def test_a_drain_does_not_wait_for_the_allowed_hours() -> None:
     """R7.2"""
     limiter = limiter_of(MemoryStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
-    source = ResponsePolicy(limiter, "AB")
-    source.begin()
+    dashboard = SimulatedDashboard(limiter, "AB")
+    dashboard.begin()
     assert clock.eventually(lambda: limiter.report().state is LimiterState.THROTTLED)
     limiter.drain()
-    source.join(1)
-    assert set(source.ended.values()) == {"STOPPED after 0"}
+    dashboard.join(1)
+    assert set(dashboard.ended.values()) == {"STOPPED after 0"}
 
 
-def test_where_nothing_is_to_be_asked_the_hours_hold_nobody() -> None:
-    """As of a job that computes."""
+def test_a_job_without_requests_is_not_held_by_the_allowed_hours() -> None:
+    """For example of a job that only computes."""
     limiter = limiter_of(MemoryStorage(), hours=AllowedHours(time_of_day(22), time_of_day(6)))
     assert limiter.report().state is LimiterState.IDLE
     assert not limiter.is_holding
 
 
-# What is not the source.
+# Waits for the compute cluster.
 
 
-def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back() -> None:
+def test_an_unavailable_cluster_is_reported_until_it_is_back() -> None:
     limiter = limiter_of(MemoryStorage())
     limiter.hold_for(WaitReason.CLUSTER, "The cluster is away.", 0.05)
     report = limiter.report()
@@ -625,7 +625,7 @@ def test_what_computes_may_be_away_too_and_the_limiter_says_so_until_it_is_back(
 
 
 @pytest.mark.parametrize("end", [Limiter.drain, Limiter.stop])
-def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], None]) -> None:
+def test_a_wait_for_the_cluster_ends_with_the_job(end: Callable[[Limiter], None]) -> None:
     limiter = limiter_of(MemoryStorage())
     began, ended = clock.monotonic(), list[float]()
 
@@ -647,7 +647,7 @@ def test_a_wait_for_what_computes_ends_with_the_job(end: Callable[[Limiter], Non
 # The network of this machine.
 
 
-def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits() -> None:
+def test_a_request_that_could_not_be_sent_is_not_counted_and_the_next_attempt_waits() -> None:
     limiter = limiter_of(MemoryStorage(), RateLimits(max_requests_per_minute=6000, min_delay_ms=200, max_delay_ms=400))
     began = clock.monotonic()
     with limiter.item("A"):
@@ -667,10 +667,10 @@ def test_a_request_that_was_never_sent_is_not_counted_and_the_next_attempt_waits
     assert report.waits_for is not WaitReason.LOCAL
 
 
-def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_at_a_time_is_made() -> None:
+def test_a_local_problem_charges_no_item_and_one_attempt_at_a_time_is_made() -> None:
     limiter = limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=10))
-    is_mended, lock = threading.Event(), threading.Lock()
-    attempts, together, failures = [0], [0, 0], dict[str, int]()
+    is_fixed, lock = threading.Event(), threading.Lock()
+    attempts, in_flight, failures = [0], [0, 0], dict[str, int]()
 
     def do(item: str) -> None:
         with limiter.item(item):
@@ -678,13 +678,13 @@ def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_a
                 with suppress(LocalProblem), limiter.request(item):
                     with lock:
                         attempts[0] += 1
-                        together[0] += 1
+                        in_flight[0] += 1
                         if limiter.report().waits_for is WaitReason.LOCAL:
-                            together[1] = max(together)
+                            in_flight[1] = max(in_flight)
                     clock.event().wait(0.005)
                     with lock:
-                        together[0] -= 1
-                    if not is_mended.is_set():
+                        in_flight[0] -= 1
+                    if not is_fixed.is_set():
                         raise LocalProblem("DNS does not resolve it.")
                     failures[item] = limiter.failures(item)
                     return
@@ -694,30 +694,30 @@ def test_a_local_problem_charges_no_item_however_long_it_lasts_and_one_attempt_a
         thread.start()
     assert clock.eventually(lambda: attempts[0] > 6 * ATTEMPTS)
     assert limiter.report().down_since is None
-    is_mended.set()
+    is_fixed.set()
     for thread in threads:
         thread.join(10)
     assert failures == dict.fromkeys("ABCDEF", 0)
-    assert together[1] == 1
+    assert in_flight[1] == 1
     assert limiter.report().requests_made == 6
 
 
-def test_a_local_problem_is_logged_once_for_a_job_and_not_at_all_for_a_preview(
+def test_a_local_problem_is_logged_once_for_a_job_and_never_for_a_preview(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "backfill.rate_limit")
     job, preview = (limiter_of(MemoryStorage(), replace(LIMITS, max_delay_ms=10), max_wait=p) for p in (None, 5))
     for limiter in (preview, job):
         for _ in range(3):
-            refused(limiter, LocalProblem("DNS does not resolve it."))
+            fail(limiter, LocalProblem("DNS does not resolve it."))
         with limiter.request():
             pass
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_a_local_problem_ends_with_the_job_that_is_cancelled() -> None:
+def test_cancelling_the_job_ends_the_wait_for_a_local_problem() -> None:
     limiter = limiter_of(MemoryStorage(), RateLimits(min_delay_ms=60_000, max_delay_ms=60_000))
-    refused(limiter, LocalProblem("DNS does not resolve it."))
+    fail(limiter, LocalProblem("DNS does not resolve it."))
     limiter.drain()
     with pytest.raises(Stopped), limiter.request("A"):
-        pytest.fail("nothing may be asked")
+        pytest.fail("no request may be sent")

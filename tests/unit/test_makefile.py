@@ -1,4 +1,4 @@
-"""What the Makefile says of an unsupported Python, and what the pre-commit hooks run."""
+"""The error messages of the Makefile for an unsupported Python, and the targets of the pre-commit hooks."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def made(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.mark.parametrize("target", ["setup", "run", "check"])
-def test_an_unsupported_python_is_named_and_no_environment_is_made(clone: Path, target: str) -> None:
-    done = made(clone, target, f"PYTHON={clone / 'old-python'}")
-    assert done.returncode
-    assert "Python 3.11 or newer is required" in done.stderr
-    assert "Python 3.9.2" in done.stderr
+def test_an_unsupported_python_is_named_and_no_environment_is_created(clone: Path, target: str) -> None:
+    process = make(clone, target, f"PYTHON={clone / 'old-python'}")
+    assert process.returncode
+    assert "Python 3.11 or newer is required" in process.stderr
+    assert "Python 3.9.2" in process.stderr
     assert not (clone / ".venv").exists()
 
 
-def test_an_environment_with_an_unsupported_python_is_named_though_it_was_set_up(clone: Path) -> None:
+def test_an_existing_environment_with_an_unsupported_python_is_reported(clone: Path) -> None:
     (clone / ".venv/bin").mkdir(parents=True)
     (clone / "old-python").rename(clone / ".venv/bin/python")
     for stamp in (".runtime", ".dev"):
         (clone / ".venv" / stamp).touch()
-    done = made(clone, "run")
-    assert done.returncode
-    assert "older than 3.11: Python 3.9.2" in done.stderr
-    assert "Remove .venv" in done.stderr
+    process = make(clone, "run")
+    assert process.returncode
+    assert "older than 3.11: Python 3.9.2" in process.stderr
+    assert "Remove .venv" in process.stderr
 
 
 @pytest.mark.parametrize("link", [".venv", ".venv/bin/python"])
-def test_an_environment_whose_python_is_gone_is_named(clone: Path, link: str) -> None:
+def test_an_environment_with_a_missing_python_is_reported(clone: Path, link: str) -> None:
     (clone / link).parent.mkdir(parents=True, exist_ok=True)
     (clone / link).symlink_to(clone / "nowhere")
-    done = made(clone, "setup")
-    assert done.returncode
-    assert "The Python of .venv is missing" in done.stderr
+    process = make(clone, "setup")
+    assert process.returncode
+    assert "The Python of .venv is missing" in process.stderr
 
 
-def test_the_hooks_of_pre_commit_run_each_target_of_lint() -> None:
+def test_the_pre_commit_hooks_run_each_lint_target() -> None:
     targets = re.search(r"^LINTERS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert targets
     hooks = re.findall(r"entry: make (\S+),", (ROOT / ".pre-commit-config.yaml").read_text())

@@ -1,4 +1,4 @@
-"""Names that were replaced by terms of the field do not come back."""
+"""Names that were replaced by terms of the field are not used again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("adminui", "backfill", "backfill_site", "sample_dashboard")
+PACKAGES = ("adminui", "backfill", "backfill_site", "benchmarks", "sample_dashboard", "tests/chaos")
 
 REPLACED_MODULES = {
     "agenda": "work_queue",
     "blobs": "chunked_blobs",
+    "books": "consistency",
     "chooser": "result_selector",
     "bodies": "request_serializers",
     "cluster": "compute.dask",
@@ -28,6 +29,7 @@ REPLACED_MODULES = {
     "flight": "crash_isolation",
     "following": "watch",
     "notice": "webhook_event",
+    "places": "stores",
     "refusals": "exceptions",
     "paging": "pagination",
     "registers": "monthly_index",
@@ -35,6 +37,7 @@ REPLACED_MODULES = {
     "shapes": "serializers",
     "sightings": "worker_heartbeat",
     "situation": "status",
+    "stories": "scenarios",
     "tally": "progress_counter",
     "terminal": "output",
     "timeline": "request_schedule",
@@ -101,28 +104,41 @@ REPLACED_TEXTS = (
     "in this minute",
     "none being sent",
     "Displaced it",
-    "taken up again",
     "To stop for a while only",
     "sign of life",
     "stored before",
     "within a second or two",
     "as it was when the month had closed",
-    "anew",
-    "beside",
-    "nobody",
-    "whoever",
-    "is told",
-    "made out",
-    "not to be had",
 )
 """Texts and phrases that the admin replaced by plain technical English."""
+REPLACED_PHRASES = (
+    "anew",
+    "believed",
+    "beside",
+    "goes on by itself",
+    "goes round",
+    "is none that",
+    "is told",
+    "made out",
+    "nobody",
+    "not to be had",
+    "set aside",
+    "speaks of",
+    "taken up again",
+    "what is none",
+    "what the one",
+    "whoever",
+)
+"""Phrases that occur neither in product code nor in the documentation."""
 REPLACED_CLASSES = {
+    "Account": "StoredJob",
     "Agenda": "WorkQueue",
     "Chance": "a random number generator",
+    "Chooser": "ResultSelector",
     "Companion": "an extension",
     "Courier": "WebhookDispatcher",
-    "Chooser": "ResultSelector",
     "Course": "ThroughputHistory",
+    "DayFacts": "DayMetadata",
     "Deed": "AuditAction",
     "Deeds": "AuditLog",
     "Door": "Channel",
@@ -135,12 +151,19 @@ REPLACED_CLASSES = {
     "Listing": "JobHistory",
     "Notice": "WebhookEvent",
     "Notices": "WebhookEvents",
+    "Overtaken": "StaleRead",
     "Paging": "Pagination",
     "Pill": "StatusBadge",
+    "Place": "Store",
+    "PlaceMissing": "StoreMissing",
+    "ResultFacts": "ResultMetadata",
     "Rights": "Permissions",
     "RulesForm": "DomainForm",
     "Shape": "a serializer",
     "Situation": "LimiterStatus",
+    "SnapshotFacts": "SnapshotMetadata",
+    "StoreAway": "StoreDown",
+    "Story": "Scenario",
     "Tally": "ProgressCounter",
     "Texts": "StrictStringListField",
     "Timeline": "RequestSchedule",
@@ -151,31 +174,64 @@ REPLACED_CLASSES = {
     "Whole": "StrictIntegerField",
     "Word": "StrictChoiceField",
     "Words": "LimiterMessage",
+    "World": "ChaosSite",
 }
 REPLACED_FUNCTIONS = {
+    "_anew": "_rebuild",
     "_is_careful": "_isolate_items",
     "_known": "_find_idempotent",
     "_let_go": "_release",
+    "_make_room": "_displace_active",
     "_patiently": "_retry_until_stored",
     "_planned_and_created": "_plan_and_create",
+    "_set_aside": "_fail_corrupt_job",
     "_told": "_with_worker_status",
+    "answering": "translating_errors",
     "basis": "input_digest",
     "basis_of": "input_digest",
     "beside": "extension",
     "chance": "rng",
     "chooser": "result_selector",
+    "columns_of": "job_to_columns",
     "conflict_with": "JobConflict",
+    "described_reports": "reports_to_json",
+    "examined": "check_consistency",
+    "facts": "snapshot_metadata",
     "figure": "format_number",
     "folded": "normalise_column",
+    "forget_collected": "delete_collected",
+    "forget_parts": "delete_parts",
     "going_on": "pace_message",
+    "has_come_through": "is_committed",
+    "hold_dates": "any_has_dates",
+    "kinds_in": "count_kinds",
+    "look_after": "idle_poll_interval",
+    "marked": "with_change_id",
+    "most_a_minute": "max_per_minute",
+    "moves": "counts_as_progress",
+    "moving": "without_hold",
     "nudge": "wake",
-    "pill": "status_badge",
     "of_items": "estimate_items",
     "of_requests": "estimate_requests",
+    "pill": "status_badge",
+    "raise_the_dead": "ensure_two_servers",
+    "read_reports": "reports_from_json",
+    "record_after": "record_interval",
+    "refuse_taken": "check_port",
+    "result_facts": "result_metadata",
+    "salvaged_job": "corrupt_job",
+    "set_aside": "fail_corrupt_job",
+    "settle_environment": "isolate_environment",
+    "shown": "job_or_failed",
     "situation": "limiter_status",
+    "stand_on": "standing_on",
     "stranded": "on_store_outage",
+    "take_stock": "count_results",
+    "tell": "run_scenario",
     "the_service": "get_service",
     "told": "a verb that says what happens",
+    "transacting": "atomic",
+    "unreadable_job": "corrupt_job_error",
 }
 
 
@@ -210,12 +266,20 @@ def test_no_template_has_a_replaced_name() -> None:
 
 
 @pytest.mark.parametrize("path", interface_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_style_or_text_of_the_admin_is_a_replaced_one(path: Path) -> None:
+def test_no_style_or_text_of_the_admin_has_been_replaced(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     styles = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_STYLES))})(?![\w-])"
     phrases = rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_TEXTS))})(?![\w-])"
     assert re.findall(styles, text) == []
     assert re.findall(phrases, text, re.IGNORECASE) == []
+
+
+def test_no_product_code_and_no_page_of_the_documentation_has_a_replaced_phrase() -> None:
+    pages = [*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    paths = sorted({*source_files(), *interface_files(), *pages})
+    phrases = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, REPLACED_PHRASES))})(?![\w-])", re.IGNORECASE)
+    texts = ((path, " ".join(path.read_text(encoding="utf-8").split())) for path in paths)
+    assert {str(path.relative_to(ROOT)): found for path, text in texts if (found := phrases.findall(text))} == {}
 
 
 @pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(ROOT)))

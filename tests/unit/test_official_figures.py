@@ -1,4 +1,4 @@
-"""What is computed, held against what the dashboard itself says: 124 month-end closes and three year-ends."""
+"""Computed results compared with the dashboard's own figures: 124 month-end closes and three year-ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHARTERS = "districtperformance"
 
 @dataclass(frozen=True)
 class Close:
-    """A real close of district 91: what was computed, and what the summary says of it."""
+    """A real close of district 91: the computed result and the row of the summary."""
 
     day: date
     clubs: Table
@@ -80,7 +80,7 @@ def read_closes() -> Iterator[Close]:
 
 
 def earned_and_reported(clubs: Table, year: ProgramYear) -> list[tuple[str, str]]:
-    """For each club the code that its numbers earn, and the code that the report gives it."""
+    """Returns, for each club, the level code computed from its figures and the reported level code."""
     rule = rule_of(year)
     at = clubs.needed("clubperformance", "Active Members", "Mem. Base", "Goals Met", "Club Distinguished Status")
     found = []
@@ -92,7 +92,7 @@ def earned_and_reported(clubs: Table, year: ProgramYear) -> list[tuple[str, str]
     return found
 
 
-def test_the_rules_give_the_reported_level_of_every_club_at_ten_june_closes() -> None:
+def test_the_computed_level_of_every_club_equals_the_reported_level_at_ten_june_closes() -> None:
     junes = [close for close in closes() if close.day.month == 6]
     assert [close.day.year for close in junes] == list(range(2015, 2025))
     pairs = [pair for close in junes for pair in earned_and_reported(close.clubs, ProgramYear.of(close.day))]
@@ -102,7 +102,7 @@ def test_the_rules_give_the_reported_level_of_every_club_at_ten_june_closes() ->
 
 
 @pytest.mark.parametrize("year", [2022, 2023, 2024])
-def test_the_rules_give_the_reported_level_of_every_club_in_the_exact_year_ends(year: int) -> None:
+def test_the_computed_level_of_every_club_equals_the_reported_level_at_the_exact_year_ends(year: int) -> None:
     name = f"{year}-{year + 1}"
     pairs = earned_and_reported(read(SHARED / "exact" / f"clubperformance_{name}.csv"), ProgramYear.parse(name))
     assert len(pairs) == {2022: 175, 2023: 179, 2024: 186}[year]
@@ -118,7 +118,7 @@ def test_payments_equal_the_summary_at_every_close(figure: str, column: str) -> 
     assert len(equal) == len(closes()) == CLOSES
 
 
-def test_all_payments_equal_the_summary_but_for_the_restated_july_of_2017() -> None:
+def test_total_payments_equal_the_summary_except_in_the_restated_july_of_2017() -> None:
     differing = [
         close for close in closes() if close.result["payments"]["total"] != close.official("Total YTD Payments")
     ]
@@ -144,13 +144,13 @@ def test_open_clubs_equal_the_summary_or_are_noted() -> None:
         assert any("open clubs" in note["message"] for note in close.result["quality"])
 
 
-def test_payment_growth_equals_the_summary_where_the_total_does() -> None:
+def test_payment_growth_equals_the_summary_if_the_total_does() -> None:
     for close in closes():
         if close.day != date(2017, 7, 31):
             assert f"{close.result['payments']['growthPercent']:.2f}%" == close.summary["% Payment Growth"]
 
 
-def test_paid_clubs_are_the_summarys_at_every_close_and_active_clubs_differ_in_27() -> None:
+def test_paid_clubs_equal_the_summary_at_every_close_and_active_clubs_differ_at_27() -> None:
     differing = [close for close in closes() if close.result["clubs"]["active"] != close.official("Paid Clubs")]
     assert len(differing) == 27
     assert max(abs(close.result["clubs"]["active"] - (close.official("Paid Clubs") or 0)) for close in differing) == 8
@@ -161,7 +161,7 @@ def test_paid_clubs_are_the_summarys_at_every_close_and_active_clubs_differ_in_2
 
 
 def test_the_goal_columns_add_up_to_goals_met_in_each_of_9509_rows() -> None:
-    """33 of them only because goal 9 of a club chartered from September on asks for training round 2 alone."""
+    """33 rows match only because goal 9 requires just training round 2 of a club chartered from September on."""
     since = [close for close in closes() if close.day >= date(2020, 7, 31)]
     assert sum(len(close.clubs.rows) for close in since) == 9509
     assert [note for close in since for note in close.result["quality"] if note["code"] == "GOALS_DIFFER"] == []
@@ -177,13 +177,13 @@ def test_the_goal_columns_add_up_to_goals_met_in_the_exact_year_ends(year: int) 
     assert [note for note in result["quality"] if note["code"] == "GOALS_DIFFER"] == []
 
 
-def test_nothing_else_of_the_real_closes_fails_to_reconcile() -> None:
+def test_the_real_closes_have_no_other_inconsistencies() -> None:
     codes = {note["code"] for close in closes() for note in close.result["quality"]}
     assert codes == {"SUMMARY_DIFFERS"}
 
 
-def test_the_smedley_district_of_the_example_has_its_own_goals() -> None:
-    """District 13 of 2023-2024."""
+def test_the_targets_of_the_smedley_district_of_the_example_are_correct() -> None:
+    """This is district 13 in 2023-2024."""
     found = targets_of(date(2024, 6, 30))["13"]
     assert needed(found["paidClubs"]) == [60, 61, 62, 63]
     assert needed(found["distinguishedClubs"]) == [24, 27, 30, 33]
@@ -192,14 +192,14 @@ def test_the_smedley_district_of_the_example_has_its_own_goals() -> None:
 
 
 @pytest.mark.parametrize(("close", "count"), [((2022, 6, 30), 8), ((2023, 6, 30), 18), ((2024, 6, 30), 33)])
-def test_as_many_districts_are_distinguished_as_toastmasters_international_reports(
+def test_the_number_of_distinguished_districts_equals_the_reported_number(
     close: tuple[int, int, int], count: int
 ) -> None:
     assert sum(found["level"] is not None for found in targets_of(date(*close)).values()) == count
 
 
 def targets_of(day: date) -> dict[str, dict[str, Any]]:
-    """The targets of every district at a real close."""
+    """Returns the targets of every district at a real close."""
     (path,) = (SHARED / "real" / "districtsummary" / "all").glob(f"{day}_*.csv.gz")
     lines = summary_lines(read(path))
     return {name: targets(Summary(line, Notes()), ProgramYear.of(day)) for name, line in lines.items()}
@@ -210,8 +210,8 @@ def needed(target: dict[str, Any]) -> list[int | None]:
 
 
 @pytest.mark.parametrize(("district", "goals"), [("89", [5, 7, 9]), ("U", [4, 6, 8])])
-def test_a_real_page_states_the_thresholds_of_its_own_district(district: str, goals: list[int]) -> None:
-    """The club page of June 2013 names the goals that each level takes."""
+def test_a_real_page_states_the_same_thresholds_for_its_district(district: str, goals: list[int]) -> None:
+    """The club page of June 2013 states the number of goals that each level requires."""
     path = SHARED / "exact" / f"calendar_page_2012-2013_june_district_{district}.html.gz"
     page = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
     levels = ("Distinguished", "Select Distinguished", "President's Distinguished")
@@ -219,7 +219,7 @@ def test_a_real_page_states_the_thresholds_of_its_own_district(district: str, go
     assert stated == goals == [step.goals for step in rule_of(ProgramYear(2012), district).steps]
 
 
-def test_the_exact_excerpt_of_another_district_gives_the_levels_that_it_reports() -> None:
+def test_the_levels_of_the_exact_excerpt_of_another_district_equal_the_reported_ones() -> None:
     """District 61 in June 2026, with its real club visits."""
     close = closes()[-1]
     divisions = read(SHARED / "exact" / "divisionperformance_D61_2026-06_excerpt.csv")

@@ -1,4 +1,4 @@
-"""Finding the rate that the source bears: halved when it asks for less, growing back by a tenth a minute."""
+"""The reduced rate: halved if the dashboard asks for fewer requests, restored by a tenth of the limit each minute."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.unit.fakes import NOW
 MINUTE = timedelta(minutes=1)
 
 
-def test_nothing_is_held_back_where_nothing_was_asked() -> None:
+def test_the_rate_is_not_reduced_by_default() -> None:
     assert Pace().share(NOW) == 1
     assert Pace().recovers_at(NOW) is None
 
 
-def test_the_pace_halves_and_grows_back_by_a_tenth_a_minute() -> None:
+def test_the_rate_halves_and_recovers_by_a_tenth_a_minute() -> None:
     pace = Pace().slowed(NOW, NOW)
     shares = [round(pace.share(NOW + n * MINUTE), 6) for n in range(7)]
     assert shares == [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0]
@@ -27,12 +27,12 @@ def test_the_pace_halves_and_grows_back_by_a_tenth_a_minute() -> None:
     assert pace.recovers_at(NOW + 5 * MINUTE) is None
 
 
-def test_it_halves_again_from_where_it_has_grown_to() -> None:
+def test_the_next_reduction_halves_the_recovered_rate() -> None:
     later = NOW + 2 * MINUTE
     assert Pace().slowed(NOW, NOW).slowed(later, later).share(later) == pytest.approx(0.35)
 
 
-def test_of_requests_that_were_in_flight_together_only_the_first_refusal_counts() -> None:
+def test_refusals_of_concurrent_requests_reduce_the_rate_only_once() -> None:
     answered = NOW + timedelta(seconds=3)
     pace = Pace().slowed(NOW, answered)
     assert pace.slowed(NOW + timedelta(seconds=1), answered + timedelta(seconds=1)) is pace
@@ -40,14 +40,14 @@ def test_of_requests_that_were_in_flight_together_only_the_first_refusal_counts(
     assert pace.slowed(again, again).share(again) < 0.26
 
 
-def test_a_pace_that_was_lowered_under_a_clock_that_was_set_back_does_not_stay_low() -> None:
+def test_a_reduction_with_a_time_in_the_future_expires() -> None:
     pace = Pace().slowed(NOW, NOW)
     assert pace.share(NOW - timedelta(hours=1)) == 1
     assert pace.share(NOW - MINUTE) == 0.5
 
 
 @given(st.lists(st.floats(0, 20), max_size=30))
-def test_the_share_stays_above_nothing_and_never_passes_the_ceiling(minutes: list[float]) -> None:
+def test_the_share_stays_above_zero_and_at_most_half_after_a_reduction(minutes: list[float]) -> None:
     pace, now = Pace(), NOW
     for after in minutes:
         now += after * MINUTE
@@ -57,13 +57,13 @@ def test_the_share_stays_above_nothing_and_never_passes_the_ceiling(minutes: lis
 
 
 @pytest.mark.parametrize("requests", [1, 30, 6000])
-def test_however_low_the_pace_a_request_a_minute_is_still_made(requests: int) -> None:
+def test_the_reduced_rate_is_at_least_one_request_a_minute(requests: int) -> None:
     limits = RateLimits(max_requests_per_minute=requests, min_delay_ms=0)
     assert limits.interval_at(1) == limits.interval
     assert limits.interval_at(0.5) == max(min(2 * limits.interval, MINUTE), limits.interval)
     assert limits.interval_at(1e-9) == max(MINUTE, limits.interval)
 
 
-def test_the_pace_is_kept_on_the_timeline_beside_turns_and_holds() -> None:
+def test_the_request_schedule_keeps_the_reduced_rate_with_reservations_and_holds() -> None:
     schedule, _ = RequestSchedule().slowed(NOW, NOW).held(NOW + MINUTE, "asked to wait", NOW).reserved(MINUTE, NOW)
     assert schedule.given_back(NOW + MINUTE, NOW).pace.share(NOW) == 0.5

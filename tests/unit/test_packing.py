@@ -1,4 +1,4 @@
-"""How values are laid down: they come back equal, damage is noticed, and it is small."""
+"""Serialization of stored values: round trips, detection of damage, and size."""
 
 from __future__ import annotations
 
@@ -145,11 +145,11 @@ configs = st.builds(
 )
 
 
-# They come back equal
+# Round trips
 
 
 @given(st.lists(outcomes, max_size=8), st.integers(0, 10_000))
-def test_outcomes_come_back_equal_to_the_microsecond(some: list[Outcome], number: int) -> None:
+def test_outcomes_are_unpacked_unchanged_to_the_microsecond(some: list[Outcome], number: int) -> None:
     """R1.1"""
     segment = packing.unpack_segment(number, packing.pack_outcomes(some), "segment")
     assert (segment.number, segment.outcomes) == (number, tuple(some))
@@ -157,26 +157,26 @@ def test_outcomes_come_back_equal_to_the_microsecond(some: list[Outcome], number
 
 
 @given(plans)
-def test_a_plan_comes_back_equal(plan: Plan) -> None:
+def test_a_plan_is_unpacked_unchanged(plan: Plan) -> None:
     """R1.1"""
     assert packing.unpack_plan(packing.pack_plan(plan), "plan") == plan
 
 
-def test_days_of_the_same_districts_share_them_in_memory_again() -> None:
-    """A plan of a million items would not fit else."""
+def test_unpacked_days_with_the_same_districts_share_them_in_memory() -> None:
+    """Otherwise a plan of a million items would not fit into memory."""
     plan = packing.unpack_plan(packing.pack_plan(PlanFactory.build()), "plan")
     assert plan.days[0].districts is plan.days[1].districts
 
 
 @given(progresses)
-def test_progress_comes_back_equal_through_json(progress: Progress) -> None:
+def test_progress_is_unchanged_by_a_round_trip_through_json(progress: Progress) -> None:
     """R1.1"""
     counted, detail = json.loads(json.dumps(job_json.progress_to_json(progress)))
     assert job_json.progress_from_json(counted, detail) == progress
 
 
 @given(progresses)
-def test_without_its_detail_progress_lacks_districts_and_errors_only(progress: Progress) -> None:
+def test_progress_without_its_detail_lacks_only_districts_and_errors(progress: Progress) -> None:
     counted, _ = job_json.progress_to_json(progress)
     listed = job_json.progress_from_json(counted, None)
     assert (listed.districts, listed.errors) == ({}, ())
@@ -184,25 +184,25 @@ def test_without_its_detail_progress_lacks_districts_and_errors_only(progress: P
 
 
 @given(configs)
-def test_a_config_comes_back_equal_through_json(config: JobConfig) -> None:
+def test_a_config_is_unchanged_by_a_round_trip_through_json(config: JobConfig) -> None:
     """R1.1"""
     assert job_json.config_from_json(json.loads(json.dumps(job_json.config_to_json(config)))) == config
 
 
 @given(st.lists(st.binary(max_size=40), min_size=3, max_size=3))
-def test_reports_come_back_with_their_exact_bytes(contents: list[bytes]) -> None:
-    """R1.1: each under its own name, in whatever order they came."""
+def test_reports_are_unpacked_with_their_exact_bytes(contents: list[bytes]) -> None:
+    """R1.1: each report keeps its name, regardless of the order."""
     reports = {
         name: Report(rows=n, size=len(content), content_hash=name, content=content)
         for n, (name, content) in enumerate(zip(DISTRICT_REPORTS, contents, strict=True))
     }
     backwards = dict(reversed(reports.items()))
-    described = json.loads(json.dumps(packing.described_reports(backwards)))
+    described = json.loads(json.dumps(packing.reports_to_json(backwards)))
     assert packing.unpack_reports(described, packing.pack_reports(backwards), "snapshot") == reports
 
 
 @given(st.text())
-def test_a_text_is_made_storable_and_stays_as_it_was_where_it_was(text: str) -> None:
+def test_storable_text_keeps_its_length_and_is_not_changed_again(text: str) -> None:
     stored = packing.storable(text)
     assert "\0" not in stored
     assert stored.encode().decode() == stored
@@ -210,7 +210,7 @@ def test_a_text_is_made_storable_and_stays_as_it_was_where_it_was(text: str) -> 
     assert packing.storable(stored) == stored
 
 
-# Damage is noticed
+# Detection of damage
 
 REPORTS = reports_for("01")
 PACKED: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
@@ -224,30 +224,30 @@ PACKED: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     ),
     "snapshot 2024-01-31/01": (
         packing.pack_reports(REPORTS),
-        lambda packed: packing.unpack_reports(packing.described_reports(REPORTS), packed, "snapshot 2024-01-31/01"),
+        lambda packed: packing.unpack_reports(packing.reports_to_json(REPORTS), packed, "snapshot 2024-01-31/01"),
     ),
 }
 
 
 @pytest.mark.parametrize("subject", PACKED)
-def test_a_changed_byte_is_noticed_or_harmless_and_the_record_is_named(subject: str) -> None:
-    """R1.1: whichever byte it is."""
+def test_a_changed_byte_is_harmless_or_detected_with_the_name_of_the_record(subject: str) -> None:
+    """R1.1: this holds for every byte."""
     packed, unpack = PACKED[subject]
     whole = unpack(packed)
-    with_webhook_events = 0
+    detected = 0
     for place in range(len(packed)):
         damaged = bytearray(packed)
         damaged[place] ^= 0x55
         try:
             read = unpack(bytes(damaged))
         except CorruptRecord as exc:
-            read, with_webhook_events = whole, with_webhook_events + (subject in exc.message)
+            read, detected = whole, detected + (subject in exc.message)
         assert read == whole, place
-    assert with_webhook_events > len(packed) * 0.9
+    assert detected > len(packed) * 0.9
 
 
 @pytest.mark.parametrize("subject", PACKED)
-def test_a_record_that_was_cut_short_is_noticed(subject: str) -> None:
+def test_a_truncated_record_is_detected(subject: str) -> None:
     """R1.1"""
     packed, unpack = PACKED[subject]
     for length in range(len(packed)):
@@ -259,23 +259,23 @@ def test_a_record_that_was_cut_short_is_noticed(subject: str) -> None:
     "value", [None, 0, 7, "text", [7], [[], []], {"days": 7}, [["x"]] * 8, {"groups": [], "days": [["2024-01-31", 0]]}]
 )
 @pytest.mark.parametrize("subject", ["segment 3", "plan of job 7"])
-def test_a_record_of_another_shape_is_noticed(subject: str, value: object) -> None:
+def test_a_record_with_another_structure_is_detected(subject: str, value: object) -> None:
     with pytest.raises(CorruptRecord, match=subject):
         PACKED[subject][1](packing.pack_json(value))
 
 
-def test_reports_that_are_longer_than_described_are_noticed() -> None:
-    described = packing.described_reports(REPORTS)
+def test_reports_that_are_longer_than_described_are_detected() -> None:
+    described = packing.reports_to_json(REPORTS)
     described["clubperformance"]["bytes"] -= 1
     with pytest.raises(CorruptRecord, match="snapshot"):
         packing.unpack_reports(described, packing.pack_reports(REPORTS), "snapshot")
 
 
-# It is small
+# Size
 
 
 def sample_reports(district: str) -> dict[ReportName, Report]:
-    """The reports of a month's end from a sample world whose districts have 110 clubs."""
+    """Returns the reports of a month end of a sample world whose districts have 110 clubs."""
     world = SampleWorld(today=date(2024, 6, 1), districts=4, clubs=110)
     month_end = date(2024, 1, 31)
     edition = Edition(
@@ -290,20 +290,20 @@ def sample_reports(district: str) -> dict[ReportName, Report]:
     return reports
 
 
-def test_three_reports_of_110_clubs_take_at_most_a_fifth_of_their_size() -> None:
-    """R1.5: of a thousand bytes two hundred are stored at most, and every one of them comes back."""
+def test_three_packed_reports_of_110_clubs_have_at_most_a_fifth_of_their_size() -> None:
+    """R1.5: at most two hundred bytes are stored for a thousand, and they unpack to the same bytes."""
     reports = sample_reports("02")
     assert 105 <= reports[ReportName.CLUBS].rows <= 120
     packed = packing.pack_reports(reports)
     raw = sum(report.size for report in reports.values())
     assert raw > 30_000
     assert len(packed) <= raw / 5, f"{len(packed):,} of {raw:,} bytes"
-    assert packing.unpack_reports(packing.described_reports(reports), packed, "snapshot") == reports
+    assert packing.unpack_reports(packing.reports_to_json(reports), packed, "snapshot") == reports
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="The real exports (../shared/dashboard) are not here.")
-def test_real_reports_take_at_most_a_fifth_of_their_size() -> None:
-    """R1.5: at every month's close that is at hand."""
+def test_packed_real_reports_have_at_most_a_fifth_of_their_size() -> None:
+    """R1.5: this holds for every available month-end close."""
     closes = sorted((REAL / "clubperformance" / "91").glob("*.csv.gz"))
     assert closes
     for close in closes:
@@ -313,16 +313,16 @@ def test_real_reports_take_at_most_a_fifth_of_their_size() -> None:
 
 
 def test_a_plan_of_800_000_items_fits_into_one_record() -> None:
-    """R1.5: a document of Firestore holds a mebibyte."""
+    """R1.5: a Firestore document has at most one mebibyte."""
     first = date(2008, 7, 1)
-    everywhere = (SUMMARY, *(f"{n:02d}" for n in range(1, 121)), "F", "U")
+    all_districts = (SUMMARY, *(f"{n:02d}" for n in range(1, 121)), "F", "U")
     planned = []
     for n in range(18 * 365):
         day = first + timedelta(days=n)
         planned.append(
             PlannedDay(
                 day,
-                everywhere,
+                all_districts,
                 Edition(month_end=month_end_of(day), as_of=day, is_final=False, is_archived=True, asks_blank=False),
             )
         )
@@ -331,7 +331,7 @@ def test_a_plan_of_800_000_items_fits_into_one_record() -> None:
     assert len(packing.pack_plan(plan)) < 128 * 1024
 
 
-def test_segments_of_earlier_versions_are_read_without_what_they_did_not_have() -> None:
+def test_segments_of_earlier_versions_are_read_with_defaults_for_new_columns() -> None:
     item, at = WorkItem(date(2024, 1, 31), "91"), datetime(2024, 2, 9, tzinfo=UTC)
     columns = [["2024-01-31"], ["91"], ["failed"], [at.timestamp()], ["TIMEOUT"], ["Late."], [5], [True]]
     plain = Outcome(item, OutcomeKind.FAILED, at, "TIMEOUT", "Late.", 5, is_retryable=True)
@@ -341,13 +341,13 @@ def test_segments_of_earlier_versions_are_read_without_what_they_did_not_have() 
     assert second.outcomes == (plain._replace(quality={"note": 2}),)
 
 
-def test_five_hundred_times_the_same_error_page_take_little_more_than_one() -> None:
+def test_the_same_error_page_in_500_outcomes_is_stored_about_once() -> None:
     excerpt = "".join(f"<p>{n * 7919 % 9973}</p>\n" for n in range(200))[:2048]
     failed = OutcomeFactory.build_batch(500, kind=OutcomeKind.FAILED, excerpt=excerpt)
     assert len(packing.pack_outcomes(failed)) < 64 * 1024
 
 
-def test_a_full_segment_takes_a_few_bytes_an_outcome() -> None:
-    """R1.5: a job of a million items has a ledger of some ten megabytes."""
+def test_a_full_segment_has_a_few_bytes_per_outcome() -> None:
+    """R1.5: the ledger of a job of a million items has about ten megabytes."""
     settled = [OutcomeFactory.build(at=NOW + timedelta(seconds=n, microseconds=n * 7919)) for n in range(500)]
     assert len(packing.pack_outcomes(settled)) < 500 * 16

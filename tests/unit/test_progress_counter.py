@@ -1,4 +1,4 @@
-"""What is counted of outcomes while they come in."""
+"""The counters of a job's progress."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ COUNTED = a_plan(4, (SUMMARY, "01", "F"))
 
 
 @given(st.lists(st.sampled_from(OutcomeKind), max_size=COUNTED.total_items))
-def test_counts_add_up_over_the_job_and_over_its_districts(kinds: list[OutcomeKind]) -> None:
-    """R5.1, R5.3: they never pass the total, and equal it once all is settled."""
+def test_counts_of_the_job_are_the_sums_of_its_districts(kinds: list[OutcomeKind]) -> None:
+    """R5.1, R5.3: counts never exceed the total, and equal it when all items are settled."""
     progress_counter = ProgressCounter(COUNTED, requests_of)
     outcomes = [an_outcome(item, kind, reason="stored") for item, kind in zip(all_items(COUNTED), kinds, strict=False)]
     for outcome in outcomes:
@@ -36,7 +36,7 @@ def test_counts_add_up_over_the_job_and_over_its_districts(kinds: list[OutcomeKi
     assert at_once.progress((), IDLE, NOW) == progress
 
 
-def test_the_newest_errors_are_kept_newest_first() -> None:
+def test_the_most_recent_errors_are_kept_newest_first() -> None:
     """R5.4"""
     plan = a_plan(ERRORS_KEPT, ("01", "02"))
     failures = [
@@ -49,13 +49,13 @@ def test_the_newest_errors_are_kept_newest_first() -> None:
     assert errors[0].attempts == 5
 
 
-def test_failures_are_grouped_by_cause_all_of_them_the_most_frequent_first() -> None:
+def test_all_failures_are_grouped_by_cause_with_the_most_frequent_first() -> None:
     plan = a_plan(2 * ERRORS_KEPT, ("02", "01"))
     progress_counter = ProgressCounter(plan, requests_of)
     for n, item in enumerate(all_items(plan)):
         at = NOW + timedelta(seconds=n)
-        code, may_help = ("TIMEOUT", True) if item.district == "01" or n % 4 == 0 else ("WRONG_MONTH", False)
-        progress_counter.add([an_outcome(item, OutcomeKind.FAILED, at, reason=code, is_retryable=may_help)])
+        code, is_retryable = ("TIMEOUT", True) if item.district == "01" or n % 4 == 0 else ("WRONG_MONTH", False)
+        progress_counter.add([an_outcome(item, OutcomeKind.FAILED, at, reason=code, is_retryable=is_retryable)])
     groups = progress_counter.progress((), IDLE, NOW).failures
     assert [(group.code, group.items, group.is_retryable) for group in groups] == [
         ("TIMEOUT", 3 * ERRORS_KEPT, True),
@@ -65,7 +65,7 @@ def test_failures_are_grouped_by_cause_all_of_them_the_most_frequent_first() -> 
     assert groups[0].latest_at == NOW + timedelta(seconds=4 * ERRORS_KEPT - 1)
 
 
-def test_the_pace_is_kept_a_minute_at_a_time_for_half_an_hour_without_what_was_skipped() -> None:
+def test_items_per_minute_are_kept_for_half_an_hour_without_skipped_items() -> None:
     """R5.5"""
     plan = a_plan(40, ("01",))
     items = all_items(plan)

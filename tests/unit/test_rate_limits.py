@@ -1,4 +1,4 @@
-"""The limits an operator sets, how long failures wait, and the timeline that all processes share."""
+"""The operator's rate limits, the delays after failures, and the request schedule that all processes share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMITS = st.builds(
 )
 
 
-def test_the_limits_that_nobody_has_set_are_gentle() -> None:
+def test_the_default_limits_are_low() -> None:
     """R12.1"""
     assert RateLimits().to_dict() == {
         "max_requests_per_minute": 60,
@@ -42,37 +42,37 @@ def test_the_limits_that_nobody_has_set_are_gentle() -> None:
 
 
 @pytest.mark.parametrize("name", LIMIT_NAMES)
-def test_each_limit_can_be_set_to_its_bounds_and_no_further(name: str) -> None:
+def test_each_limit_is_accepted_up_to_its_bounds_and_refused_beyond(name: str) -> None:
     """R12.2"""
     low, high = BOUNDS[name]
-    roomy = limits_of(min_delay_ms=0, max_delay_ms=300_000)
+    wide_limits = limits_of(min_delay_ms=0, max_delay_ms=300_000)
     for value in (low, high):
-        limits = RateLimits(min_delay_ms=0) if name == "max_delay_ms" else roomy
+        limits = RateLimits(min_delay_ms=0) if name == "max_delay_ms" else wide_limits
         assert getattr(limits.changed({name: value}), name) == value
     for value in (low - 1, high + 1):
-        with pytest.raises(InvalidRequest, match="must be between") as refused:
-            roomy.changed({name: value})
-        assert set(refused.value.details or ()) == {camel(name)}
+        with pytest.raises(InvalidRequest, match="must be between") as raised:
+            wide_limits.changed({name: value})
+        assert set(raised.value.details or ()) == {camel(name)}
 
 
-def test_every_field_that_is_wrong_is_named() -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_every_invalid_field_is_named() -> None:
+    with pytest.raises(InvalidRequest) as raised:
         RateLimits().changed({"max_concurrent": 33, "max_requests_per_minute": 6001, "min_delay_ms": 1})
-    assert set(refused.value.details or ()) == {"maxConcurrent", "maxRequestsPerMinute"}
-    assert "maxConcurrent must be between 1 and 32; it was 33." in refused.value.message
+    assert set(raised.value.details or ()) == {"maxConcurrent", "maxRequestsPerMinute"}
+    assert "maxConcurrent must be between 1 and 32; it was 33." in raised.value.message
 
 
 @pytest.mark.parametrize(
     "changes", [{"min_delay_ms": 30_001}, {"max_delay_ms": 499}, {"min_delay_ms": 2, "max_delay_ms": 1}]
 )
-def test_the_shortest_delay_must_not_be_longer_than_the_longest(changes: dict[str, float]) -> None:
+def test_the_shortest_delay_must_not_exceed_the_longest_delay(changes: dict[str, float]) -> None:
     with pytest.raises(InvalidRequest, match="must not be greater than maxDelayMs"):
         RateLimits().changed(changes)
 
 
 @given(LIMITS)
-def test_an_interval_keeps_to_the_pace_and_to_the_shortest_delay(limits: RateLimits) -> None:
-    """R12.1: no 60 seconds see more starts than the limit."""
+def test_the_interval_respects_the_rate_and_the_shortest_delay(limits: RateLimits) -> None:
+    """R12.1: no period of 60 seconds contains more requests than the limit."""
     assert limits.interval * limits.max_requests_per_minute >= timedelta(seconds=60)
     assert limits.interval >= timedelta(milliseconds=limits.min_delay_ms)
     pace = timedelta(minutes=1) / limits.max_requests_per_minute
@@ -80,12 +80,12 @@ def test_an_interval_keeps_to_the_pace_and_to_the_shortest_delay(limits: RateLim
 
 
 @given(LIMITS)
-def test_what_is_said_to_be_allowed_a_minute_is_what_the_interval_allows(limits: RateLimits) -> None:
-    assert limits.most_a_minute == pytest.approx(timedelta(minutes=1) / limits.interval, rel=0.006)
+def test_the_displayed_requests_per_minute_match_the_interval(limits: RateLimits) -> None:
+    assert limits.max_per_minute == pytest.approx(timedelta(minutes=1) / limits.interval, rel=0.006)
 
 
 @given(LIMITS, st.integers(1, 10_000), st.floats(0, 1))
-def test_a_backoff_stays_between_the_shortest_and_the_longest_delay(
+def test_a_backoff_is_between_the_shortest_and_the_longest_delay(
     limits: RateLimits,
     failures: int,
     jitter: float,
@@ -96,7 +96,7 @@ def test_a_backoff_stays_between_the_shortest_and_the_longest_delay(
 
 
 @given(LIMITS, st.integers(1, 60), st.floats(0, 1))
-def test_a_backoff_grows_with_the_failures_until_it_is_the_longest(
+def test_a_backoff_grows_with_the_failures_up_to_the_longest_delay(
     limits: RateLimits,
     failures: int,
     jitter: float,
@@ -104,14 +104,14 @@ def test_a_backoff_grows_with_the_failures_until_it_is_the_longest(
     assert limits.backoff(failures + 1, jitter) >= limits.backoff(failures, jitter)
 
 
-def test_a_backoff_doubles_under_the_limits_that_nobody_has_set() -> None:
+def test_a_backoff_doubles_with_the_default_limits() -> None:
     waits = [RateLimits().backoff(failures, 1.0).total_seconds() for failures in range(1, 9)]
     assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
     assert RateLimits().backoff(3, 0.0).total_seconds() == 2
 
 
 @given(LIMITS, LIMITS)
-def test_the_gentler_of_two_limits_is_gentle_in_every_respect(one: RateLimits, other: RateLimits) -> None:
+def test_combining_two_limits_takes_the_lower_value_of_each_field(one: RateLimits, other: RateLimits) -> None:
     both = one.lowered(other)
     assert both == other.lowered(one)
     assert both.lowered(one) == both
@@ -119,7 +119,7 @@ def test_the_gentler_of_two_limits_is_gentle_in_every_respect(one: RateLimits, o
     assert both.max_concurrent <= min(one.max_concurrent, other.max_concurrent)
 
 
-# The timeline.
+# The request schedule.
 
 SECONDS = st.floats(0, 90, allow_nan=False)
 STEPS = st.lists(
@@ -133,21 +133,21 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_turns_never_overlap_and_none_lies_in_a_hold_that_was_known(steps: list[tuple[str, float, float]]) -> None:
-    """R12.1: whoever reserves, holds or gives back at whatever time."""
+def test_reservations_never_overlap_and_none_lies_in_a_known_hold(steps: list[tuple[str, float, float]]) -> None:
+    """R12.1: this holds for any sequence of reservations, holds and returned reservations."""
     schedule, now = RequestSchedule(), NOW
     reservations: list[tuple[datetime, datetime]] = []
-    for verb, seconds, argument in steps:
+    for action, seconds, argument in steps:
         now += timedelta(seconds=seconds)
-        if verb == "reserve":
+        if action == "reserve":
             schedule, reservation = schedule.reserved(timedelta(seconds=argument), now)
             assert reservation.starts_at >= now
             assert reservation.starts_at >= (schedule.hold(now) or now)
             assert reservation.ends_at - reservation.starts_at == timedelta(seconds=argument)
             reservations.append((reservation.starts_at, reservation.ends_at))
-        elif verb == "hold":
+        elif action == "hold":
             schedule = schedule.held(now + timedelta(seconds=argument), "asked to wait", now)
-        elif reservations:  # the last turn's owner has used it for a while, and not beyond now
+        elif reservations:  # the owner returns the last reservation after some use
             starts, ends = reservations[-1]
             free = max(starts, min(ends, now + timedelta(seconds=argument)))
             schedule = schedule.given_back(ends, free)
@@ -156,7 +156,7 @@ def test_turns_never_overlap_and_none_lies_in_a_hold_that_was_known(steps: list[
     assert all(one[1] <= other[0] for one, other in pairwise(in_order))
 
 
-def test_a_turn_that_somebody_reserved_behind_is_not_taken_back() -> None:
+def test_a_reservation_is_not_returned_if_a_later_one_follows_it() -> None:
     one, first = RequestSchedule().reserved(timedelta(seconds=2), NOW)
     two, second = one.reserved(timedelta(seconds=2), NOW)
     assert second.starts_at == first.ends_at
@@ -164,37 +164,37 @@ def test_a_turn_that_somebody_reserved_behind_is_not_taken_back() -> None:
     assert two.given_back(second.ends_at, first.ends_at).free_at(NOW) == first.ends_at
 
 
-def test_giving_back_never_reserves_more() -> None:
+def test_returning_a_reservation_never_extends_it() -> None:
     schedule, reservation = RequestSchedule().reserved(timedelta(seconds=2), NOW)
     assert schedule.given_back(reservation.ends_at, NOW + timedelta(seconds=9)).reserved_until == reservation.ends_at
 
 
 @given(st.floats(0, 300), st.floats(0, 10**7))
-def test_a_clock_that_was_set_back_blocks_for_five_minutes_at_most(ahead: float, back: float) -> None:
+def test_a_clock_that_was_set_back_blocks_requests_for_at_most_five_minutes(ahead: float, back: float) -> None:
     schedule, _ = RequestSchedule().reserved(timedelta(seconds=ahead), NOW)
     earlier = NOW - timedelta(seconds=back)
     assert schedule.free_at(earlier) - earlier <= timedelta(minutes=5)
 
 
-def test_a_hold_said_by_a_clock_that_is_ahead_is_as_long_as_it_was_and_counts_from_now() -> None:
-    """Found by the campaign: a runner whose clock was an hour behind took two seconds of waiting for an hour."""
-    said = RequestSchedule().held(NOW + timedelta(seconds=2), "asked to wait", NOW)
+def test_a_hold_from_a_clock_that_is_fast_keeps_its_length_and_starts_now() -> None:
+    """Found by the chaos campaign: a runner whose clock was an hour slow waited an hour instead of two seconds."""
+    held = RequestSchedule().held(NOW + timedelta(seconds=2), "asked to wait", NOW)
     behind = NOW - timedelta(hours=1)
-    assert said.hold(behind) == behind + timedelta(seconds=2)
-    after, reservation = said.reserved(timedelta(seconds=1), behind)
+    assert held.hold(behind) == behind + timedelta(seconds=2)
+    after, reservation = held.reserved(timedelta(seconds=1), behind)
     assert reservation.starts_at == behind + timedelta(seconds=2)
     assert after.hold(behind + timedelta(seconds=1)) == behind + timedelta(seconds=2)
     assert after.hold(behind + timedelta(seconds=2)) is None
 
 
-def test_a_longer_hold_replaces_one_that_was_said_by_a_clock_that_is_ahead() -> None:
+def test_a_longer_hold_replaces_one_from_a_clock_that_is_fast() -> None:
     behind = NOW - timedelta(hours=1)
-    said = RequestSchedule().held(NOW + timedelta(seconds=2), "a short one", NOW)
-    longer = said.held(behind + timedelta(minutes=1), "a longer one", behind)
+    held = RequestSchedule().held(NOW + timedelta(seconds=2), "a short one", NOW)
+    longer = held.held(behind + timedelta(minutes=1), "a longer one", behind)
     assert (longer.hold(behind), longer.hold_reason) == (behind + timedelta(minutes=1), "a longer one")
 
 
-def test_a_hold_ends_in_its_moment_and_the_longer_one_wins() -> None:
+def test_a_hold_ends_at_its_time_and_the_longest_hold_applies() -> None:
     schedule = (
         RequestSchedule().held(NOW + timedelta(seconds=9), "long", NOW).held(NOW + timedelta(seconds=3), "short", NOW)
     )
@@ -204,6 +204,6 @@ def test_a_hold_ends_in_its_moment_and_the_longer_one_wins() -> None:
     assert schedule.held(NOW + timedelta(seconds=10), "longer", NOW).hold_reason == "longer"
 
 
-def test_nobody_is_left_alone_for_longer_than_a_day() -> None:
+def test_a_hold_lasts_at_most_a_day() -> None:
     schedule = RequestSchedule().held(NOW + timedelta(days=30), "asked to wait for a month", NOW)
     assert schedule.hold(NOW) == NOW + timedelta(hours=24)

@@ -1,4 +1,4 @@
-"""The parser against everything real that is at hand, and against the stand-in server for eras without real bytes.
+"""The parser with the real exports, and with the stand-in server for eras without real exports.
 
 Club reports: the 29 columns of 2014-2020, the 23 of 2020-2025 (real/, exact/), the 25 of 2025-2026 and of 2026-2027
 (stand-in). District and division reports: 2014 to 2024 (real/), 2025-2026 (stand-in). Summaries: the 21 columns of
@@ -56,7 +56,7 @@ def real_files(report: ReportName) -> list[Path]:
 
 
 def requested(path: Path, report: ReportName) -> ReportRequest:
-    """The request that a real file answers: its name has the month's end and the as-of day."""
+    """Returns the request for a real file, whose name contains the end of the month and the as-of date."""
     month_end, as_of = (date.fromisoformat(part) for part in path.name.removesuffix(".csv.gz").split("_"))
     edition = Edition(month_end=month_end, as_of=as_of, is_final=True, is_archived=True, asks_blank=False)
     return ReportRequest(report=report, district=path.parent.name, edition=edition)
@@ -86,9 +86,7 @@ def real_page(name: str) -> CalendarPage:
         (ReportName.SUMMARY, 148, {21}),
     ],
 )
-def test_every_real_report_passes_the_guards_of_its_own_request(
-    report: ReportName, files: int, widths: set[int]
-) -> None:
+def test_every_real_report_is_valid_for_its_own_request(report: ReportName, files: int, widths: set[int]) -> None:
     """R2.2"""
     seen = set()
     paths = real_files(report)
@@ -102,8 +100,8 @@ def test_every_real_report_passes_the_guards_of_its_own_request(
     assert (len(paths), seen) == (files, widths)
 
 
-def test_no_two_real_closes_are_taken_for_one_another() -> None:
-    """Of the newest twelve months each file passes for its own request and for none of the others."""
+def test_no_real_report_is_valid_for_the_request_of_another_one() -> None:
+    """Each file of the newest twelve months is valid only for its own request."""
     paths = real_files(ReportName.CLUBS)[-12:]
     contents = {path: gzip.decompress(path.read_bytes()) for path in paths}
     for path in paths:
@@ -115,7 +113,7 @@ def test_no_two_real_closes_are_taken_for_one_another() -> None:
 
 @pytest.mark.parametrize("report", [ReportName.CLUBS, ReportName.DISTRICT])
 @pytest.mark.parametrize("start", [2022, 2023, 2024])
-def test_byte_exact_year_ends_pass_with_a_blank_as_of(report: ReportName, start: int) -> None:
+def test_the_exact_year_ends_are_valid_for_a_blank_as_of_date(report: ReportName, start: int) -> None:
     year = ProgramYear(start)
     content = (SHARED / "exact" / f"{report}_{year}.csv").read_bytes()
     kept = check(content, year_end(report, "91", year))
@@ -129,12 +127,12 @@ def test_the_real_excerpt_without_its_footer_is_truncated() -> None:
     content = (SHARED / "exact" / "divisionperformance_D61_2026-06_excerpt.csv").read_bytes()
     with pytest.raises(Truncated):
         parse(content)
-    # With a footer it is a report of the 2025-2026 era, so the header of that era is known too.
+    # With a footer it is a report of the 2025-2026 era, so the header of that era is known as well.
     whole = content.rstrip() + b"\r\nMonth of Jun, As of 07/20/2026\r\n"
     assert check(whole, year_end(ReportName.DIVISIONS, "61", ProgramYear(2025))).rows > 0
 
 
-def test_the_real_error_page_is_a_page_wherever_it_comes() -> None:
+def test_the_real_error_page_is_refused_as_a_report_and_as_a_calendar() -> None:
     content = (SHARED / "exact" / "error_page.html").read_bytes()
     with pytest.raises(HtmlPage):
         parse(content)
@@ -142,13 +140,13 @@ def test_the_real_error_page_is_a_page_wherever_it_comes() -> None:
         parse_calendar_page(content)
 
 
-def test_a_real_calendar_page_is_no_report() -> None:
+def test_a_real_calendar_page_is_refused_as_a_report() -> None:
     content = gzip.decompress((SHARED / "exact" / "calendar_page_2012-2013_june_district_89.html.gz").read_bytes())
     with pytest.raises(HtmlPage):
         parse(content)
 
 
-def test_the_real_page_of_june_2013_has_a_blank_close_and_nothing_else() -> None:
+def test_the_real_page_of_june_2013_lists_only_a_blank_close() -> None:
     page = real_page("2012-2013_june_district_89")
     assert (page.program_year, page.month) == (ProgramYear(2012), 6)
     assert page.program_years == tuple(ProgramYear(start) for start in range(2022, 2007, -1))
@@ -170,7 +168,7 @@ def test_the_real_page_of_march_2023_lists_every_day_from_close_to_close() -> No
     assert calendar_month(page, date(2023, 3, 31), is_archived=False, fetched_at=datetime.now(UTC)).is_closed
 
 
-def test_the_districts_of_a_real_page_are_those_of_the_summary_of_its_month() -> None:
+def test_the_districts_of_a_real_page_include_those_of_the_summary_of_its_month() -> None:
     for name, month_end in (
         ("2012-2013_june_district_89", "2013-06-30"),
         ("2022-2023_march_district_125", "2023-03-31"),
@@ -180,7 +178,7 @@ def test_the_districts_of_a_real_page_are_those_of_the_summary_of_its_month() ->
         assert set(real_page(name).districts) >= summary
 
 
-def test_the_close_of_the_real_july_2022_is_the_selected_day_and_the_newest_belongs_to_august() -> None:
+def test_the_close_of_the_real_july_2022_is_the_selected_day_and_not_the_newest() -> None:
     page = real_page("2022-2023_july_district_01")
     assert (page.program_year, page.month, page.close) == (ProgramYear(2022), 7, date(2022, 8, 9))
     assert (page.as_of_days[0], page.as_of_days[-1]) == (date(2022, 8, 1), date(2022, 8, 10))
@@ -210,7 +208,7 @@ def test_the_lists_of_a_real_page_do_not_depend_on_its_district() -> None:
     assert real_page("2012-2013_june_district_U") == real_page("2012-2013_june_district_89")
 
 
-# The stand-in server: every era, and the answers to bad requests.
+# The stand-in server: every era, and the responses to invalid requests.
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +218,7 @@ def peer() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "dont_write_bytecode", True)  # the shared folder is for reading
+        patch.setattr(sys, "dont_write_bytecode", True)  # the shared folder is read-only
         spec.loader.exec_module(module)
     return module
 
@@ -248,7 +246,7 @@ def synthetic(peer: ModuleType) -> Iterator[DashboardClient]:
         (date(2026, 10, 31), False, 25),
     ],
 )
-def test_calendar_and_reports_of_every_era_go_through(
+def test_the_calendar_and_reports_of_every_era_are_accepted(
     synthetic: DashboardClient, month_end: date, is_archived: bool, width: int
 ) -> None:
     """R2.2"""
@@ -271,7 +269,7 @@ def test_calendar_and_reports_of_every_era_go_through(
                     assert len(columns) == width
 
 
-def test_every_era_of_club_columns_has_the_needed_ones(peer: ModuleType) -> None:
+def test_the_club_columns_of_every_era_include_the_required_ones(peer: ModuleType) -> None:
     assert sorted(peer.CLUB_COLUMNS) == [2019, 2020, 2025, 2026]
     for columns in peer.CLUB_COLUMNS.values():
         assert set(NEEDED_COLUMNS[ReportName.CLUBS]) <= set(columns)
@@ -281,7 +279,7 @@ def edition_of(month_end: date, as_of: date, *, is_archived: bool = True) -> Edi
     return Edition(month_end=month_end, as_of=as_of, is_final=False, is_archived=is_archived, asks_blank=False)
 
 
-def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClient) -> None:
+def test_invalid_requests_never_return_a_report(synthetic: DashboardClient) -> None:
     cases: list[tuple[Edition, type[DashboardError], str]] = [
         (edition_of(date(2023, 3, 31), date(2023, 1, 1)), NoRows, "no rows"),
         (edition_of(date(2010, 3, 31), date(2010, 4, 8)), HtmlPage, "error page"),
@@ -289,8 +287,8 @@ def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClien
         (edition_of(date(2023, 3, 31), date(2023, 4, 1), is_archived=False), WrongAsOf, "instead of 4/1/2023"),
     ]
     district = synthetic.calendar_page(date(2023, 3, 31), district="F", is_archived=True).districts[0]
-    for edition, expected, sentence in cases:
-        with pytest.raises(expected, match=re.escape(sentence)):
+    for edition, expected, message in cases:
+        with pytest.raises(expected, match=re.escape(message)):
             synthetic.report(ReportRequest(report=DISTRICT_REPORTS[0], district=district, edition=edition))
 
 
@@ -308,7 +306,7 @@ def test_bad_requests_are_never_answered_with_a_report(synthetic: DashboardClien
         ({"kind": "stale_footer"}, WrongMonth),
     ],
 )
-def test_every_fault_of_the_stand_in_is_an_error_and_passes(
+def test_every_fault_of_the_stand_in_server_is_an_error_and_the_next_request_succeeds(
     peer: ModuleType, synthetic: DashboardClient, fault: dict[str, object], expected: type[DashboardError]
 ) -> None:
     page = synthetic.calendar_page(date(2023, 3, 31), district="F", is_archived=True)

@@ -1,4 +1,4 @@
-"""Plans across the district reformation, over servers that speak the dashboard's protocol."""
+"""Plans across the district reformation, with servers that implement the dashboard's protocol."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import pytest
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import SUMMARY, Cadence, JobConfig, Plan
+from backfill.domain.clock import Clock
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
 from sample_dashboard import SampleServer, SampleWorld
 from tests.memory_storage import MemoryStorage
-from tests.unit.fakes import RecordingLimiter
+from tests.unit.fakes import a_calendar_reader
 
 PEER = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "dashboard_peer.py"
 TODAY, NOW = date(2026, 11, 15), datetime(2026, 11, 15, 12, tzinfo=UTC)
@@ -36,7 +37,7 @@ def peer() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "dont_write_bytecode", True)  # the shared folder is for reading
+        patch.setattr(sys, "dont_write_bytecode", True)  # the shared folder is read-only
         spec.loader.exec_module(module)
     return module
 
@@ -59,8 +60,9 @@ def planned(url: str, first: date, last: date, *districts: str) -> Plan:
     storage = MemoryStorage()
     config = JobConfig(start_date=first, end_date=last, cadence=Cadence.MONTH_ENDS, target_districts=districts)
     with closing(DashboardClient(url)) as client:
-        calendars = Calendars(client, storage.calendars, lambda: RecordingLimiter(storage, max_wait=30))
-        return CollectionHandler(client, storage, calendars, now=lambda: NOW).plan(config, NOW)
+        calendars = Calendars(client, storage.calendars)
+        reader = a_calendar_reader(storage, calendars, clock=Clock(now=lambda: NOW))
+        return CollectionHandler(client, storage, calendars, reader, now=lambda: NOW).plan(config, NOW)
 
 
 def districts_of(plan: Plan) -> dict[date, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Whether a failure counts against its item, or against none because the dashboard is down."""
+"""The retry policy, the circuit breaker, and the response policy that connects them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def failing(policy: ResponsePolicy, *items: str) -> ResponsePolicy:
     return policy
 
 
-def test_the_breaker_opens_and_closes_without_knowing_of_retries() -> None:
+def test_the_circuit_breaker_opens_and_closes_independently_of_the_retry_policy() -> None:
     breaker = CircuitBreaker()
     for item in "ABABA":
         assert not breaker.is_down
@@ -55,7 +55,7 @@ def test_the_breaker_opens_and_closes_without_knowing_of_retries() -> None:
     assert breaker.close() is True
 
 
-def test_the_retry_policy_gives_items_up_without_knowing_of_the_breaker() -> None:
+def test_the_retry_policy_gives_up_items_independently_of_the_circuit_breaker() -> None:
     retries = RetryPolicy()
     retries.begin("A")
     for _ in range(ATTEMPTS):
@@ -67,14 +67,14 @@ def test_the_retry_policy_gives_items_up_without_knowing_of_the_breaker() -> Non
     assert retries.is_given_up("A")
 
 
-def test_a_failure_counts_once_the_source_has_answered_something_after_it() -> None:
+def test_a_failure_counts_when_a_later_request_succeeds() -> None:
     policy = failing(policy_of("A", "B"), "A", "A")
     assert (policy.retries.counted("A"), policy.retries.failures("A")) == (0, 2)
     policy.succeeded()
     assert (policy.retries.counted("A"), policy.retries.failures("A"), policy.retries.counted("B")) == (2, 2, 0)
 
 
-def test_an_item_that_fails_five_times_while_others_succeed_has_failed() -> None:
+def test_an_item_is_given_up_after_five_failures_while_others_succeed() -> None:
     policy = policy_of("A", "B")
     for _ in range(ATTEMPTS):
         assert not policy.retries.is_given_up("A")
@@ -84,7 +84,7 @@ def test_an_item_that_fails_five_times_while_others_succeed_has_failed() -> None
     assert not policy.breaker.is_down
 
 
-def test_five_failures_in_a_row_over_different_items_mean_that_the_source_is_down() -> None:
+def test_five_failures_in_a_row_of_different_items_open_the_circuit_breaker() -> None:
     policy = failing(policy_of("A", "B", "C"), "A", "B", "A", "C")
     assert not policy.breaker.is_down
     failing(policy, "A")
@@ -92,7 +92,7 @@ def test_five_failures_in_a_row_over_different_items_mean_that_the_source_is_dow
     assert policy.breaker.down_since == NOW  # when the first of them failed
 
 
-def test_five_failures_of_one_item_do_not_mean_it_while_others_are_being_asked_for() -> None:
+def test_five_failures_of_one_item_do_not_open_the_breaker_while_others_are_requested() -> None:
     policy = failing(policy_of("A", "B"), *"AAAAA")
     assert not policy.breaker.is_down
     assert policy.is_unresolved("A")
@@ -101,39 +101,39 @@ def test_five_failures_of_one_item_do_not_mean_it_while_others_are_being_asked_f
     assert not policy.is_unresolved("A")
 
 
-def test_an_answer_between_the_failures_ends_the_row() -> None:
+def test_a_success_between_failures_ends_the_row() -> None:
     policy = failing(policy_of("A", "B", "C"), "A", "B", "C", "A")
     policy.succeeded()
     assert not failing(policy, "B", "C", "B", "C").breaker.is_down
 
 
-def test_what_failed_before_and_while_the_source_was_down_counts_against_nobody() -> None:
+def test_failures_before_and_during_an_outage_count_against_no_item() -> None:
     policy = failing(policy_of("A", "B", "C"), *"ABCAB")
     for _ in range(20):
         policy.breaker.probe_failed()
-        policy.item_failed("C", NOW)  # a request that had begun before
+        policy.item_failed("C", NOW)  # a request that started before the outage
     policy.succeeded()
     assert not policy.breaker.is_down
     assert [policy.retries.failures(item) for item in "ABC"] == [0, 0, 0]
 
 
-def test_where_the_first_probe_is_answered_the_source_was_never_down_and_the_failures_count() -> None:
+def test_if_the_first_probe_succeeds_there_was_no_outage_and_the_failures_count() -> None:
     policy = failing(policy_of("A", "B"), *"AABAB")
     assert policy.breaker.probes_known
     policy.succeeded()
     assert (policy.retries.counted("A"), policy.retries.counted("B"), policy.breaker.is_down) == (3, 2, False)
 
 
-def test_the_first_probe_and_each_eighth_ask_for_something_known() -> None:
+def test_the_first_probe_and_each_eighth_one_request_a_known_report() -> None:
     policy = failing(policy_of("A", "B"), *"ABABA")
-    asked = []
+    probes = []
     for _ in range(17):
-        asked.append(policy.breaker.probes_known)
+        probes.append(policy.breaker.probes_known)
         policy.breaker.probe_failed()
-    assert [n for n, is_known in enumerate(asked) if is_known] == [0, 8, 16]
+    assert [n for n, is_known in enumerate(probes) if is_known] == [0, 8, 16]
 
 
-def test_a_lone_item_is_judged_by_something_known() -> None:
+def test_a_single_failing_item_is_decided_by_a_probe_for_a_known_report() -> None:
     policy = failing(policy_of("A"), *"AAAA")
     assert not policy.breaker.is_down
     failing(policy, "A")
@@ -143,8 +143,8 @@ def test_a_lone_item_is_judged_by_something_known() -> None:
     assert policy.retries.is_given_up("A")
 
 
-def test_items_that_all_wait_for_a_verdict_are_judged_by_something_known() -> None:
-    """Each has failed four times among answers, and once more without one: the row is short, and nobody asks on."""
+def test_items_that_are_all_unresolved_are_decided_by_a_probe_for_a_known_report() -> None:
+    """Each item fails four times between successes, and once more without one: a short row, but no further request."""
     policy = policy_of("A", "B")
     for _ in range(ATTEMPTS - 1):
         failing(policy, "A", "B").succeeded()
@@ -155,13 +155,13 @@ def test_items_that_all_wait_for_a_verdict_are_judged_by_something_known() -> No
     assert policy.retries.is_given_up("B")
 
 
-def test_the_last_one_that_could_have_shown_it_may_leave() -> None:
+def test_the_circuit_breaker_opens_when_the_last_other_item_ends() -> None:
     policy = failing(policy_of("A", "B"), *"AAAAA")
     policy.end_item("B", NOW)
     assert policy.breaker.is_down
 
 
-def test_a_runner_that_comes_after_one_that_found_the_source_down_probes_first() -> None:
+def test_a_runner_that_starts_during_a_known_outage_probes_first() -> None:
     policy = ResponsePolicy(NOW)
     policy.retries.begin("A")
     assert (policy.breaker.is_down, policy.breaker.probes_known) == (True, False)
@@ -170,7 +170,7 @@ def test_a_runner_that_comes_after_one_that_found_the_source_down_probes_first()
     assert (policy.breaker.is_down, policy.retries.failures("A")) == (False, 0)
 
 
-def test_what_is_settled_is_forgotten() -> None:
+def test_the_failures_of_a_settled_item_are_forgotten() -> None:
     policy = failing(policy_of("A"), "A", "A")
     policy.succeeded()
     policy.end_item("A", NOW)
@@ -178,7 +178,7 @@ def test_what_is_settled_is_forgotten() -> None:
 
 
 @given(st.lists(st.one_of(st.sampled_from("ABC"), st.just("answer")), max_size=60))
-def test_nobody_has_failed_without_as_many_failures_of_its_own_and_an_answer_after_them(events: list[str]) -> None:
+def test_no_item_is_given_up_without_five_failures_of_its_own_and_a_later_success(events: list[str]) -> None:
     policy, own, answers = policy_of(*"ABC"), dict.fromkeys("ABC", 0), 0
     for event in events:
         if event == "answer":

@@ -1,4 +1,4 @@
-"""A whole test run leaves no test out and runs no test twice."""
+"""A complete test run runs every test exactly once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_folder_of_tests_belongs_to_a_run() -> None:
     assert {f"tests/{name}" for name in folders} == {folder for run in RUNS for folder in run.folders}
 
 
-def test_runs_that_measure_have_the_machine_for_themselves() -> None:
+def test_runs_that_measure_do_not_share_the_machine_with_other_runs() -> None:
     titles = [[run.title for run in stage] for stage in STAGES]
     assert ["paced"] in titles
     assert ["alone"] in titles

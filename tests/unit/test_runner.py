@@ -1,4 +1,4 @@
-"""One run of a claimed job over a storage in memory, in virtual time."""
+"""One run of a claimed job with an in-memory storage, in virtual time."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ clock = VirtualClock.at()
 
 @pytest.fixture(autouse=True)
 def virtual_time() -> None:
-    """Each test begins with a clock of its own."""
-    global clock  # noqa: PLW0603 - functions of this module ask it
+    """Gives each test its own clock."""
+    global clock  # noqa: PLW0603 - functions of this module read it
     clock = VirtualClock.at()
 
 
@@ -57,7 +57,7 @@ DISTRICTS = (SUMMARY, *(f"{n:02d}" for n in range(1, 10)))
 
 
 class Run:
-    """A job that was claimed, and its runner in a thread."""
+    """A claimed job and its runner in a thread."""
 
     def __init__(
         self, plan: Plan, execution: FakeExecution, *, storage: MemoryStorage | None = None, limits: RateLimits = FAST
@@ -83,7 +83,7 @@ class Run:
     def _run(self) -> None:
         try:
             self.runner.run()
-        except BaseException as exc:  # noqa: BLE001 - `ended` tells the test
+        except BaseException as exc:  # noqa: BLE001 - `ended` reports it
             self.errors.append(exc)
 
     def begun(self) -> Run:
@@ -110,7 +110,7 @@ class Run:
 
 
 def lasting(seconds: float) -> Callable[[WorkItem], Outcome]:
-    """JobTypeHandler that takes a while."""
+    """Returns a function that processes an item in that time."""
 
     def do(item: WorkItem) -> Outcome:
         clock.sleep(seconds)
@@ -119,7 +119,7 @@ def lasting(seconds: float) -> Callable[[WorkItem], Outcome]:
     return do
 
 
-def test_every_item_is_done_once_recorded_once_and_the_job_ends() -> None:
+def test_every_item_is_processed_and_recorded_once_and_the_job_ends() -> None:
     """R5.1, R10.2"""
     plan = a_plan(5, DISTRICTS)
     run = Run(plan, FakeExecution()).begun()
@@ -142,7 +142,7 @@ def test_a_plan_without_items_is_completed_at_once() -> None:
 
 
 @pytest.mark.parametrize("concurrent", [1, 4])
-def test_as_many_items_are_in_flight_as_the_limits_allow(concurrent: int) -> None:
+def test_as_many_items_as_the_limits_allow_are_in_flight(concurrent: int) -> None:
     """R12.1"""
     limits = FAST.changed({"max_concurrent": concurrent})
     run = Run(a_plan(2, DISTRICTS), FakeExecution(lasting(0.01)), limits=limits).begun()
@@ -150,7 +150,7 @@ def test_as_many_items_are_in_flight_as_the_limits_allow(concurrent: int) -> Non
     assert run.execution.most_in_flight == concurrent
 
 
-def test_what_needs_no_work_is_skipped_and_not_begun() -> None:
+def test_items_without_work_are_skipped_and_not_started() -> None:
     """R5.1, R10.3"""
     plan = a_plan(3, DISTRICTS)
     run = Run(plan, FakeExecution(skips=lambda day: skipped([*day.items()][:4]))).begun()
@@ -160,26 +160,26 @@ def test_what_needs_no_work_is_skipped_and_not_begun() -> None:
     assert not {item.district for item in run.execution.items} & set(DISTRICTS[:4])
 
 
-def test_a_job_some_of_whose_items_failed_is_completed_and_one_whose_items_all_failed_is_failed() -> None:
+def test_a_job_is_completed_if_some_items_failed_and_failed_if_all_items_failed() -> None:
     """R5.4"""
 
-    def fails(item: WorkItem) -> Outcome:
+    def fail(item: WorkItem) -> Outcome:
         return an_outcome(item, OutcomeKind.FAILED, clock.now(), reason="TIMEOUT", message="It took too long.")
 
     plan = a_plan(1, DISTRICTS)
-    some = Run(plan, FakeExecution(lambda item: fails(item) if item.district == "01" else an_outcome(item))).begun()
+    some = Run(plan, FakeExecution(lambda item: fail(item) if item.district == "01" else an_outcome(item))).begun()
     assert (some.ended().status, some.job.progress.failed) == (Status.COMPLETED, 1)
     assert [error.code for error in some.job.progress.errors] == ["TIMEOUT"]
-    every = Run(plan, FakeExecution(fails)).begun()
+    every = Run(plan, FakeExecution(fail)).begun()
     assert (every.ended().status, every.job.error) == (Status.FAILED, "All 10 items failed.")
 
 
-def test_the_turn_is_given_back_when_the_job_ends() -> None:
-    def asks(item: WorkItem) -> Outcome:
+def test_the_reservation_is_returned_when_the_job_ends() -> None:
+    def request(item: WorkItem) -> Outcome:
         with run.limiter.request():
             return an_outcome(item)
 
-    run = Run(a_plan(1, ("01",)), FakeExecution(asks))
+    run = Run(a_plan(1, ("01",)), FakeExecution(request))
     run.begun()
     assert clock.eventually(lambda: run.limiter.report().requests_made == 1)
     assert run.ended().status is Status.COMPLETED
@@ -187,13 +187,13 @@ def test_the_turn_is_given_back_when_the_job_ends() -> None:
     assert reserved_until is not None
     (started_at,) = run.limiter._counts.starts
     ended_ago = timedelta(seconds=clock.monotonic() - started_at)
-    assert reserved_until - (clock.now() - ended_ago) < timedelta(seconds=1.5)  # a turn lasts for two
+    assert reserved_until - (clock.now() - ended_ago) < timedelta(seconds=1.5)  # a reservation lasts for two
 
 
-# Stopping and going on.
+# Stops and resumes.
 
 
-def test_a_clean_stop_gives_the_lease_back_and_the_next_runner_does_only_the_rest() -> None:
+def test_a_clean_stop_releases_the_lease_and_the_next_runner_processes_only_the_rest() -> None:
     """R1.4, R10.1, R10.3"""
     plan = a_plan(30, DISTRICTS)
     first = Run(plan, FakeExecution(lasting(0.01))).begun()
@@ -203,38 +203,38 @@ def test_a_clean_stop_gives_the_lease_back_and_the_next_runner_does_only_the_res
     job = first.ended(3)
     assert clock.monotonic() - stopped < 2
     assert (job.status, job.lease) == (Status.PENDING, None)
-    done = {outcome.item for outcome in first.ledger}
-    assert 0 < len(done) < plan.total_items
-    assert job.progress.processed == len(done)
+    recorded = {outcome.item for outcome in first.ledger}
+    assert 0 < len(recorded) < plan.total_items
+    assert job.progress.processed == len(recorded)
     second = Run(plan, FakeExecution(), storage=first.storage).begun()
     job = second.ended()
     assert (job.status, job.resume_count, job.progress.processed) == (Status.COMPLETED, 1, plan.total_items)
-    assert not done & set(second.execution.items)
+    assert not recorded & set(second.execution.items)
     assert Counter(outcome.item for outcome in second.ledger) == Counter(all_items(plan))
 
 
-def test_a_clean_stop_does_not_wait_for_an_item_that_hangs() -> None:
+def test_a_clean_stop_does_not_wait_for_a_hanging_item() -> None:
     """R10.1"""
-    hangs = clock.event()
+    may_end = clock.event()
 
     def do(item: WorkItem) -> Outcome:
-        hangs.wait(20)
+        may_end.wait(20)
         return an_outcome(item)
 
     run = Run(a_plan(2, DISTRICTS), FakeExecution(do)).begun()
     assert clock.eventually(lambda: len(run.execution.items) == 3)
     run.stop.set()
     job = run.ended(3)
-    hangs.set()
+    may_end.set()
     assert (job.status, run.ledger) == (Status.PENDING, [])
 
 
-def test_after_a_kill_what_was_recorded_is_not_done_again() -> None:
-    """R10.1, R10.3: the lease was never given back."""
+def test_items_recorded_before_a_kill_are_not_processed_again() -> None:
+    """R10.1, R10.3: the lease was not released."""
     plan = a_plan(60, DISTRICTS)
     first = Run(plan, FakeExecution(lasting(0.02))).begun()
     assert clock.eventually(lambda: first.storage.ledger.of(first.job.id))
-    with first.storage.store.lock:  # the runner is dead from here on: its lease runs out, and another takes over
+    with first.storage.store.lock:  # from here on the runner is dead: its lease expires, and another runner takes over
         recorded = {outcome.item for outcome in first.ledger}
         now = clock.now()
         first.storage.jobs.rows[first.job.id] = first.job.claimed("next", now + timedelta(seconds=60)).released(
@@ -250,14 +250,14 @@ def test_after_a_kill_what_was_recorded_is_not_done_again() -> None:
 # Cancelling and pausing.
 
 
-def test_a_cancel_begins_no_item_a_second_later_and_finishes_those_in_flight() -> None:
+def test_after_a_cancel_no_item_starts_and_items_in_flight_finish() -> None:
     """R7.2, R7.3, R7.4"""
     plan = a_plan(50, DISTRICTS)
     run = Run(plan, FakeExecution(lasting(0.03))).begun()
     assert clock.eventually(lambda: len(run.execution.items) >= 10)
-    asked = run.change(lambda job: job.cancel_requested(clock.now()))
+    requested_at = run.change(lambda job: job.cancel_requested(clock.now()))
     job = run.ended(5)
-    assert run.execution.started[-1][0] - asked < 1
+    assert run.execution.started[-1][0] - requested_at < 1
     assert (job.status, job.lease) == (Status.CANCELLED, None)
     assert {outcome.item for outcome in run.ledger} == set(run.execution.items)
     assert job.progress.processed == len(run.execution.items) < plan.total_items
@@ -282,15 +282,15 @@ def test_a_cancel_or_pause_aborts_items_in_flight_within_five_seconds(
     aborted = clock.event()
     run = Run(a_plan(5, DISTRICTS), Hanging(hang)).begun()
     assert clock.eventually(lambda: run.execution.in_flight > 0)
-    asked = run.change(lambda job: request_stop(job, clock.now()))
+    requested_at = run.change(lambda job: request_stop(job, clock.now()))
     assert clock.eventually(lambda: run.job.status is expected)
-    assert clock.monotonic() - asked < 5
+    assert clock.monotonic() - requested_at < 5
     assert run.ledger == []
     run.stop.set()
     run.ended()
 
 
-def test_a_pause_comes_to_rest_and_a_resume_goes_on() -> None:
+def test_a_paused_job_continues_after_a_resume() -> None:
     plan = a_plan(60, DISTRICTS)
     run = Run(plan, FakeExecution(lasting(0.02))).begun()
     assert clock.eventually(lambda: len(run.execution.items) >= 5)
@@ -304,7 +304,7 @@ def test_a_pause_comes_to_rest_and_a_resume_goes_on() -> None:
     assert not set(run.execution.items) & set(again.execution.items)
 
 
-def test_a_pause_that_is_taken_back_in_time_does_not_end_the_run() -> None:
+def test_a_pause_that_is_revoked_in_time_does_not_end_the_run() -> None:
     gate = clock.event()
 
     def do(item: WorkItem) -> Outcome:
@@ -322,7 +322,7 @@ def test_a_pause_that_is_taken_back_in_time_does_not_end_the_run() -> None:
     assert (job.status, job.resume_count, job.token) == (Status.COMPLETED, 0, 1)
 
 
-def test_an_orphan_that_was_to_be_cancelled_is_cancelled_without_beginning_anything() -> None:
+def test_an_orphaned_cancelling_job_is_cancelled_without_starting_an_item() -> None:
     """R7.3"""
     storage, now = MemoryStorage(), clock.now()
     job = a_job(created_at=now, progressed_at=now).claimed("dead", now - timedelta(seconds=15))
@@ -332,7 +332,7 @@ def test_an_orphan_that_was_to_be_cancelled_is_cancelled_without_beginning_anyth
     assert run.execution.items == []
 
 
-def test_limits_that_are_lowered_meanwhile_are_kept() -> None:
+def test_limits_that_are_lowered_during_the_run_apply() -> None:
     """R12.3"""
     run = Run(a_plan(9, DISTRICTS), FakeExecution(lasting(0.02))).begun()
     assert clock.eventually(lambda: run.execution.most_in_flight == 3)
@@ -348,7 +348,7 @@ def test_limits_that_are_lowered_meanwhile_are_kept() -> None:
 # The store.
 
 
-def test_while_the_store_is_away_no_item_begins_and_afterwards_nothing_is_lost_or_doubled(
+def test_during_a_store_outage_no_item_starts_and_no_outcome_is_lost_or_duplicated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """R10.3"""
@@ -365,14 +365,15 @@ def test_while_the_store_is_away_no_item_begins_and_afterwards_nothing_is_lost_o
     assert (job.status, job.token, job.progress.processed) == (Status.COMPLETED, 1, plan.total_items)
     assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
     assert Counter(run.execution.items) == Counter(all_items(plan))
-    assert not [at for at, _ in run.execution.started if down + 0.9 < at < up]  # it looks every 0.4 s
+    # The runner checks the store every 0.4 s.
+    assert not [at for at, _ in run.execution.started if down + 0.9 < at < up]
     assert [at for at, _ in run.execution.started if at > up]
     messages = [record.getMessage() for record in caplog.records]
     assert sum("waits: The job store does not answer" in message for message in messages) == 1
     assert sum("responds again; the job continues" in message for message in messages) == 1
 
 
-def test_a_store_that_is_away_at_the_very_end_only_delays_the_end() -> None:
+def test_a_store_outage_at_the_end_only_delays_the_end() -> None:
     plan = a_plan(1, DISTRICTS)
 
     def do(item: WorkItem) -> Outcome:
@@ -383,14 +384,14 @@ def test_a_store_that_is_away_at_the_very_end_only_delays_the_end() -> None:
     run = Run(plan, FakeExecution(do))
     run.begun()
     assert clock.eventually(lambda: run.storage.store.is_down)
-    gone = clock.monotonic()
-    assert clock.eventually(lambda: clock.monotonic() > gone + 0.6)
+    down_at = clock.monotonic()
+    assert clock.eventually(lambda: clock.monotonic() > down_at + 0.6)
     run.storage.store.is_down = False
     assert run.ended().status is Status.COMPLETED
     assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
 
 
-def test_a_stop_while_the_store_is_away_leaves_the_job_to_its_lease(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stop_during_a_store_outage_lets_the_lease_expire(caplog: pytest.LogCaptureFixture) -> None:
     run = Run(a_plan(20, DISTRICTS), FakeExecution(lasting(0.01))).begun()
     assert clock.eventually(lambda: len(run.execution.items) >= 5)
     run.storage.store.is_down = True
@@ -400,17 +401,17 @@ def test_a_stop_while_the_store_is_away_leaves_the_job_to_its_lease(caplog: pyte
     assert "waits for its lease to expire" in caplog.text
 
 
-def test_an_item_that_could_not_be_finished_for_the_store_or_a_drain_is_done_later() -> None:
+def test_an_item_interrupted_by_a_store_outage_or_a_drain_is_processed_later() -> None:
     """R10.3"""
     plan = a_plan(1, DISTRICTS)
-    trouble: dict[WorkItem, Exception] = {
+    errors: dict[WorkItem, Exception] = {
         all_items(plan)[2]: StorageUnavailable("The job store does not answer."),
         all_items(plan)[4]: Stopped("The job stops."),
     }
 
     def do(item: WorkItem) -> Outcome:
-        if item in trouble:
-            raise trouble.pop(item)
+        if item in errors:
+            raise errors.pop(item)
         return an_outcome(item)
 
     run = Run(plan, FakeExecution(do)).begun()
@@ -419,7 +420,7 @@ def test_an_item_that_could_not_be_finished_for_the_store_or_a_drain_is_done_lat
     assert Counter(outcome.item for outcome in run.ledger) == Counter(all_items(plan))
 
 
-def test_a_day_that_could_not_be_looked_up_is_looked_up_again() -> None:
+def test_a_day_whose_skipped_items_could_not_be_read_is_read_again() -> None:
     plan, refused = a_plan(3, DISTRICTS), list[date]()
 
     def skips(day: PlannedDay) -> list[Outcome]:
@@ -433,10 +434,10 @@ def test_a_day_that_could_not_be_looked_up_is_looked_up_again() -> None:
     assert refused == [day.date for day in plan.days]
 
 
-# Losing the job.
+# Loss of the lease.
 
 
-def test_a_runner_that_was_replaced_ends_quietly_and_writes_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_former_runner_ends_without_a_warning_or_another_write(caplog: pytest.LogCaptureFixture) -> None:
     """R10.1"""
     caplog.set_level(logging.INFO, "backfill.engine.runner")
     plan = a_plan(50, DISTRICTS)
@@ -452,7 +453,7 @@ def test_a_runner_that_was_replaced_ends_quietly_and_writes_nothing_more(caplog:
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
-def test_an_item_that_meets_the_loss_of_the_lease_ends_the_run() -> None:
+def test_an_item_that_fails_with_lease_lost_ends_the_run() -> None:
     def do(item: WorkItem) -> Outcome:
         raise LeaseLost("Another runner holds the job.")
 
@@ -461,7 +462,7 @@ def test_an_item_that_meets_the_loss_of_the_lease_ends_the_run() -> None:
     assert run.ledger == []
 
 
-def test_an_error_that_nobody_knows_is_a_failed_item_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_fails_its_item_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """R5.4"""
     plan = a_plan(1, DISTRICTS)
 
@@ -482,17 +483,17 @@ def test_an_error_that_nobody_knows_is_a_failed_item_and_is_logged(caplog: pytes
     assert isinstance(record.exc_info[1], ZeroDivisionError)
 
 
-# Writing.
+# Writes.
 
 
-def test_a_job_ends_as_soon_as_its_last_item_is_done() -> None:
+def test_a_job_ends_as_soon_as_its_last_item_is_processed() -> None:
     run = Run(a_plan(1, DISTRICTS), FakeExecution(lasting(0.1))).begun()
     began = clock.monotonic()
     assert run.ended().status is Status.COMPLETED
     assert clock.monotonic() - began < 0.1 * len(DISTRICTS) + 0.5
 
 
-def test_progress_is_stored_within_moments_and_segments_at_most_once_a_second() -> None:
+def test_progress_is_stored_promptly_and_segments_at_most_once_a_second() -> None:
     """R1.3"""
     run = Run(a_plan(35, DISTRICTS), FakeExecution(lasting(0.03))).begun()  # three and a half seconds
     assert clock.eventually(lambda: len(run.execution.items) >= 1)
@@ -506,15 +507,15 @@ def test_progress_is_stored_within_moments_and_segments_at_most_once_a_second() 
     assert all(after - before >= 0.95 for before, after in pairwise(writes[:-1]))  # the last one does not wait
 
 
-def test_what_the_limiter_does_is_stored_with_the_progress() -> None:
+def test_the_limiter_status_is_stored_with_the_progress() -> None:
     """R5.5, R12.4"""
 
-    def asks(item: WorkItem) -> Outcome:
+    def request(item: WorkItem) -> Outcome:
         run.limiter.back_off(1, "The dashboard was in trouble.")
         return an_outcome(item)
 
     limits = RateLimits(max_requests_per_minute=6000, max_delay_ms=20_000, min_delay_ms=20_000)
-    run = Run(a_plan(1, DISTRICTS), FakeExecution(asks), limits=limits)
+    run = Run(a_plan(1, DISTRICTS), FakeExecution(request), limits=limits)
     run.begun()
     assert clock.eventually(lambda: run.job.progress.limiter.state is LimiterState.BACKING_OFF, within=3)
     limiter = run.job.progress.limiter

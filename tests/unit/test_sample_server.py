@@ -1,4 +1,4 @@
-"""The sample dashboard over HTTP: its answers, its faults, its log, and the command that serves it."""
+"""The sample dashboard over HTTP: responses, faults, log, and the command that serves it."""
 
 from __future__ import annotations
 
@@ -64,29 +64,29 @@ def break_next(server: SampleServer, **fault: Any) -> None:
 
 
 def get_from_a_server_that_stops(server: SampleServer) -> None:
-    """The answer is cut off, or comes just in time."""
+    """Sends a request whose response may be incomplete."""
     with suppress(requests.ConnectionError):
         get(server, GOOD)
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE
-    while not is_so():
-        assert time.monotonic() < deadline, "It did not come to pass in time."
+    while not condition():
+        assert time.monotonic() < deadline, "The condition was not met in time."
         time.sleep(0.005)
 
 
-# Its answers
+# Responses
 
 
-def test_a_report_is_served_as_the_world_writes_it(server: SampleServer) -> None:
+def test_a_report_is_served_as_the_sample_world_writes_it(server: SampleServer) -> None:
     answer = get(server, GOOD)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert answer.content == WORLD.report("clubperformance~01~10/31/2026~11/2/2026~2026-2027")
 
 
-def test_a_closed_year_is_served_under_its_name_and_the_live_one_on_the_bare_path(server: SampleServer) -> None:
+def test_a_closed_year_is_served_under_its_name_and_the_live_year_without_it(server: SampleServer) -> None:
     assert get(server, "/2024-2025/Club.aspx?id=02&month=3").content == WORLD.calendar_page(ProgramYear(2024), "02", 3)
     assert get(server, "/Club.aspx?id=02&month=10").content == WORLD.calendar_page(ProgramYear(2026), "02", 10)
     report = "clubperformance~02~6/30/2025~~2024-2025"
@@ -95,13 +95,13 @@ def test_a_closed_year_is_served_under_its_name_and_the_live_one_on_the_bare_pat
 
 
 @pytest.mark.parametrize("page", ["Club.aspx?month=10", "export.aspx?type=CSV&report=districtsummary~~~"])
-def test_the_live_year_under_its_name_is_a_server_error(server: SampleServer, page: str) -> None:
+def test_a_request_for_the_live_year_by_its_name_is_a_server_error(server: SampleServer, page: str) -> None:
     answer = get(server, f"/2026-2027/{page}")
     assert (answer.status_code, answer.text) == (500, "URL Rewrite Module Error.")
 
 
 @pytest.mark.parametrize("year", ["2019-2020", "2031-2032", "2024-2026", "nonsense"])
-def test_an_unknown_year_leads_to_the_error_page(server: SampleServer, year: str) -> None:
+def test_an_unknown_year_redirects_to_the_error_page(server: SampleServer, year: str) -> None:
     answer = get(server, f"/{year}/Club.aspx?month=6", allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (302, "/error.aspx")
     page = get(server, f"/{year}/Club.aspx?month=6")
@@ -109,7 +109,7 @@ def test_an_unknown_year_leads_to_the_error_page(server: SampleServer, year: str
     assert "An error has occured please report this" in page.text
 
 
-def test_a_report_that_does_not_exist_is_the_error_page_with_status_200(server: SampleServer) -> None:
+def test_an_unknown_report_returns_the_error_page_with_status_200(server: SampleServer) -> None:
     answer = get(server, "/export.aspx?type=CSV&report=nothing~01~~~")
     assert answer.status_code == 200
     assert "An error has occured" in answer.text
@@ -126,7 +126,7 @@ def test_the_home_page_is_served(server: SampleServer, path: str) -> None:
     assert (answer.status_code, answer.content) == (200, WORLD.home_page())
 
 
-def test_a_calendar_page_of_a_district_that_its_year_does_not_have_leads_to_the_error_page(
+def test_the_calendar_page_of_an_unknown_district_redirects_to_the_error_page(
     server: SampleServer,
 ) -> None:
     for path in ("/Club.aspx?id=01&month=10", "/2024-2025/Club.aspx?id=201&month=3"):
@@ -134,7 +134,7 @@ def test_a_calendar_page_of_a_district_that_its_year_does_not_have_leads_to_the_
         assert (answer.status_code, answer.headers["Location"]) == (302, "/error.aspx")
 
 
-def test_a_calendar_page_of_an_unknown_district_can_be_that_of_another_district() -> None:
+def test_the_calendar_page_of_an_unknown_district_can_show_another_district() -> None:
     world = replace(WORLD, unknown_id="other")
     with SampleServer(world) as server:
         page = get(server, "/Club.aspx?id=01&month=10").content
@@ -142,11 +142,11 @@ def test_a_calendar_page_of_an_unknown_district_can_be_that_of_another_district(
 
 
 @pytest.mark.parametrize("month", ["0", "13", "x", "", "-1", "99999999999"])
-def test_a_month_that_is_none_shows_the_newest_one(server: SampleServer, month: str) -> None:
+def test_an_invalid_month_shows_the_newest_month(server: SampleServer, month: str) -> None:
     assert get(server, f"/Club.aspx?month={month}").content == WORLD.calendar_page(WORLD.live_year)
 
 
-def test_one_connection_carries_many_requests(server: SampleServer) -> None:
+def test_one_connection_serves_many_requests(server: SampleServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as connection:
         for _ in range(3):
             connection.sendall(b"GET /error.aspx HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -158,11 +158,11 @@ def test_one_connection_carries_many_requests(server: SampleServer) -> None:
             assert reply.startswith(b"HTTP/1.1 200 ")
 
 
-# Its faults
+# Faults
 
 
 @pytest.mark.parametrize(("kind", "retry_after"), [("429", 2), ("503", "7"), ("429", None)])
-def test_it_can_ask_for_fewer_requests(server: SampleServer, kind: str, retry_after: object) -> None:
+def test_the_server_can_throttle_with_429_and_503(server: SampleServer, kind: str, retry_after: object) -> None:
     break_next(server, kind=kind, times=1, **({} if retry_after is None else {"retry_after": retry_after}))
     answer = get(server, GOOD)
     assert answer.status_code == int(kind)
@@ -170,12 +170,12 @@ def test_it_can_ask_for_fewer_requests(server: SampleServer, kind: str, retry_af
     assert get(server, GOOD).status_code == 200
 
 
-def test_it_can_fail(server: SampleServer) -> None:
+def test_the_server_can_respond_with_500(server: SampleServer) -> None:
     break_next(server, kind="500", times=2)
     assert [get(server, GOOD).status_code for _ in range(3)] == [500, 500, 200]
 
 
-def test_it_can_hang_up_without_a_word(server: SampleServer) -> None:
+def test_the_server_can_reset_the_connection(server: SampleServer) -> None:
     break_next(server, kind="reset")
     with pytest.raises(requests.ConnectionError, match="reset"):
         get(server, GOOD)
@@ -183,14 +183,14 @@ def test_it_can_hang_up_without_a_word(server: SampleServer) -> None:
 
 
 @pytest.mark.parametrize("path", [GOOD, "/Club.aspx?month=10"])
-def test_it_can_stop_half_way(server: SampleServer, path: str) -> None:
+def test_the_server_can_stop_in_the_middle_of_a_response(server: SampleServer, path: str) -> None:
     whole = len(get(server, path).content)
     break_next(server, kind="truncate")
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match=f"{whole // 2} bytes read"):
         get(server, path)
 
 
-def test_it_can_answer_with_a_page_or_without_rows_or_with_an_old_footer(server: SampleServer) -> None:
+def test_the_server_can_respond_with_a_web_page_no_rows_or_an_old_footer(server: SampleServer) -> None:
     good = get(server, GOOD).content.splitlines()
     break_next(server, kind="html")
     assert "An error has occured" in get(server, GOOD).text
@@ -202,7 +202,7 @@ def test_it_can_answer_with_a_page_or_without_rows_or_with_an_old_footer(server:
     assert stale[-1] == b"Month of Jan, As of 01/31/2020"
 
 
-def test_it_can_answer_with_the_report_of_another_day_or_district_or_with_other_columns(server: SampleServer) -> None:
+def test_the_server_can_respond_with_another_date_another_district_or_other_columns(server: SampleServer) -> None:
     good = get(server, GOOD).content.splitlines()
     break_next(server, kind="wrong_as_of")
     assert get(server, GOOD).content.splitlines() == [*good[:-1], good[-1][:-10] + b"01/31/2020"]
@@ -218,14 +218,14 @@ def test_it_can_answer_with_the_report_of_another_day_or_district_or_with_other_
 
 
 @pytest.mark.parametrize("kind", ["hang", "latency"])
-def test_it_can_be_slow_and_then_answers_as_always(server: SampleServer, kind: str) -> None:
+def test_the_server_can_be_slow_before_a_valid_response(server: SampleServer, kind: str) -> None:
     break_next(server, kind=kind, seconds=0.15)
     before = time.monotonic()
     assert get(server, GOOD).status_code == 200
     assert time.monotonic() - before >= 0.15
 
 
-def test_a_fault_meets_only_what_it_matches_and_for_ever_if_told_so(server: SampleServer) -> None:
+def test_a_fault_affects_only_matching_requests_and_can_be_permanent(server: SampleServer) -> None:
     break_next(server, kind="500", times=-1, match="/export.aspx clubperformance~01")
     assert [get(server, GOOD).status_code for _ in range(4)] == [500] * 4
     assert get(server, "/Club.aspx").status_code == 200
@@ -246,7 +246,7 @@ def test_a_fault_meets_only_what_it_matches_and_for_ever_if_told_so(server: Samp
         {"faults": [{"kind": "hang", "seconds": None}]},
     ],
 )
-def test_a_fault_that_is_none_is_refused_and_changes_nothing(server: SampleServer, value: object) -> None:
+def test_an_invalid_fault_is_refused_and_changes_nothing(server: SampleServer, value: object) -> None:
     break_next(server, kind="500", times=-1)
     answer = post(server, "/__control", value)
     assert answer.status_code == 400
@@ -254,10 +254,10 @@ def test_a_fault_that_is_none_is_refused_and_changes_nothing(server: SampleServe
     assert get(server, GOOD).status_code == 500
 
 
-# Its log
+# The log
 
 
-def test_the_log_tells_each_request_and_how_it_ended(server: SampleServer) -> None:
+def test_the_log_contains_each_request_and_how_it_ended(server: SampleServer) -> None:
     before = time.time()
     get(server, GOOD, headers={"User-Agent": "a test"})
     get(server, "/2026-2027/Club.aspx?month=3")
@@ -273,7 +273,7 @@ def test_the_log_tells_each_request_and_how_it_ended(server: SampleServer) -> No
     assert second["report"] == ""
 
 
-def test_the_log_counts_the_requests_in_flight_and_a_stop_waits_for_none() -> None:
+def test_the_log_counts_requests_in_flight_and_a_stop_does_not_wait_for_them() -> None:
     with SampleServer(WORLD) as other:
         break_next(other, kind="hang", seconds=60, match="clubperformance")
         thread = threading.Thread(target=get_from_a_server_that_stops, args=(other,))
@@ -288,20 +288,20 @@ def test_the_log_counts_the_requests_in_flight_and_a_stop_waits_for_none() -> No
     assert not thread.is_alive()
 
 
-def test_requests_one_after_another_never_count_as_two_in_flight(server: SampleServer) -> None:
+def test_consecutive_requests_never_count_as_two_in_flight(server: SampleServer) -> None:
     for _ in range(50):
         get(server, "/Club.aspx")
     assert {entry["in_flight"] for entry in server.control.log()} == {1}
 
 
-def test_every_answer_takes_as_long_as_the_latency_says() -> None:
+def test_every_response_takes_at_least_the_latency() -> None:
     with SampleServer(WORLD, latency=0.1) as slow:
         get(slow, "/Club.aspx")
         (entry,) = slow.control.log()
     assert entry["ended"] - entry["time"] >= 0.1
 
 
-def test_a_stopped_server_is_gone_for_connections_it_had_too() -> None:
+def test_a_stopped_server_closes_existing_connections() -> None:
     with requests.Session() as session:
         session.trust_env = False
         with SampleServer(WORLD) as short_lived:
@@ -317,12 +317,12 @@ def environment() -> dict[str, str]:
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "backfill_site.settings",
         "DJANGO_DEBUG": "true",
-        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",  # it needs no database
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",  # the command needs no database
     }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_says_where_it_serves_and_stops_when_asked(number: signal.Signals) -> None:
+def test_the_command_prints_its_address_and_stops_after_a_signal(number: signal.Signals) -> None:
     command = [
         sys.executable,
         "manage.py",
@@ -343,7 +343,7 @@ def test_the_command_says_where_it_serves_and_stops_when_asked(number: signal.Si
     ) as process:
         try:
             assert process.stdout is not None
-            assert select.select([process.stdout], [], [], DEADLINE)[0], "It said nothing in time."
+            assert select.select([process.stdout], [], [], DEADLINE)[0], "The command printed nothing in time."
             line = process.stdout.readline()
             assert line.startswith("Sample dashboard on http://127.0.0.1:"), process.communicate(timeout=DEADLINE)
             page = fetch(line.split()[-1] + "/Club.aspx").content
@@ -356,13 +356,13 @@ def test_the_command_says_where_it_serves_and_stops_when_asked(number: signal.Si
     assert page == world.calendar_page(world.live_year)
 
 
-def test_a_port_in_use_is_one_clear_line(server: SampleServer) -> None:
+def test_a_port_in_use_is_reported_in_one_line(server: SampleServer) -> None:
     with pytest.raises(CommandError, match=rf"^Port {server.port} on 127\.0\.0\.1 is in use\. Choose another --port"):
         call_command("sample_dashboard", port=server.port, stdout=StringIO())
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "message"),
     [
         ({"port": 70_000}, "70000 is not a port"),
         ({"districts": 1}, "3 to 200 districts"),
@@ -372,11 +372,11 @@ def test_a_port_in_use_is_one_clear_line(server: SampleServer) -> None:
         ({"host": "192.0.2.1"}, "Cannot listen on 192.0.2.1"),
     ],
 )
-def test_options_that_cannot_be_are_refused_with_a_sentence(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(CommandError, match=sentence):
+def test_invalid_options_are_refused_with_a_message(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
         call_command("sample_dashboard", **({"port": 0} | options), stdout=StringIO())
 
 
-def test_a_day_that_is_none_is_refused() -> None:
+def test_an_invalid_date_is_refused() -> None:
     with pytest.raises(CommandError, match="must be a date like YYYY-MM-DD"):
         call_command("sample_dashboard", "--port=0", "--today=tomorrow")

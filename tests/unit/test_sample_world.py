@@ -1,4 +1,4 @@
-"""The sample world: what it publishes, and that its figures hold together."""
+"""The sample world: its publications, and the consistency of its figures."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ DAY = timedelta(days=1)
 Row = dict[str, str]
 
 
-def bytes_of(world: SampleWorld, asked: str, archive: ProgramYear | None = None) -> bytes:
-    body = world.report(asked, archive)
+def bytes_of(world: SampleWorld, report_string: str, archive: ProgramYear | None = None) -> bytes:
+    body = world.report(report_string, archive)
     assert body is not None
     return body
 
 
-def rows_of(world: SampleWorld, asked: str, archive: ProgramYear | None = None) -> list[Row]:
-    lines = bytes_of(world, asked, archive).decode("ascii").splitlines(keepends=True)
+def rows_of(world: SampleWorld, report_string: str, archive: ProgramYear | None = None) -> list[Row]:
+    lines = bytes_of(world, report_string, archive).decode("ascii").splitlines(keepends=True)
     return list(csv.DictReader(io.StringIO("".join(lines[:-1]))))
 
 
-def footer_of(world: SampleWorld, asked: str, archive: ProgramYear | None = None) -> str:
-    return bytes_of(world, asked, archive).decode("ascii").splitlines()[-1]
+def footer_of(world: SampleWorld, report_string: str, archive: ProgramYear | None = None) -> str:
+    return bytes_of(world, report_string, archive).decode("ascii").splitlines()[-1]
 
 
 def header_of(world: SampleWorld, report: str, year: ProgramYear) -> list[str]:
@@ -70,7 +70,7 @@ def live_request(report: ReportName, district: str, month_end: date, as_of: date
 
 
 def level_earned(row: Row, year: int) -> str:
-    """The rule of a program year, from the cells of a clubperformance row alone."""
+    """Returns the level by the rule of a program year, from the cells of a clubperformance row only."""
     members, goals = int(row["Active Members"]), int(row["Goals Met"])
     growth = members - int(row["Mem. Base"])
     distinguished, select, presidents = (4, 6, 8) if row["District"] == "U" else (5, 7, 9)
@@ -88,9 +88,9 @@ def level_earned(row: Row, year: int) -> str:
 
 
 def goals_counted(row: Row, *, is_late: bool) -> int:
-    """The ten goals of 2020-2021 and later, from the cells of a clubperformance row.
+    """Returns the number of goals met in 2020-2021 and later, from the cells of a clubperformance row.
 
-    `is_late`: chartered on or after 1 September, so that the first training round is not asked for.
+    `is_late`: the club was chartered on or after 1 September, so the first training round is not required.
     """
 
     def cell(beginning: str) -> int:
@@ -112,7 +112,7 @@ def goals_counted(row: Row, *, is_late: bool) -> int:
     )
 
 
-# What is published
+# Published dates
 
 
 def test_six_closed_program_years_and_the_live_one_are_published() -> None:
@@ -128,7 +128,7 @@ def test_six_closed_program_years_and_the_live_one_are_published() -> None:
 
 
 @pytest.mark.parametrize("seed", [f"seed {n}" for n in range(20)])
-def test_a_new_program_year_is_published_from_25_july_on_and_never_without_a_day_to_show(seed: str) -> None:
+def test_a_new_program_year_is_published_from_25_july_on_with_at_least_one_day(seed: str) -> None:
     july = [SampleWorld(date(2026, 7, day), seed=seed) for day in range(1, 32)]
     lives = [world.live_year.start for world in july]
     assert lives[:24] == [2025] * 24
@@ -145,7 +145,7 @@ def test_a_month_stays_open_for_some_days_and_june_longer() -> None:
             assert 12 <= days <= 29 if month == 6 else 3 <= days <= 15
 
 
-def test_a_months_days_run_from_the_day_after_the_previous_close_to_its_own() -> None:
+def test_the_days_of_a_month_run_from_the_day_after_the_previous_close_to_its_close() -> None:
     march = CLOSED.month_end(3)
     days = WORLD.as_of_days(march)
     assert days[0] == WORLD.close_of(CLOSED.month_end(2)) + DAY
@@ -153,19 +153,19 @@ def test_a_months_days_run_from_the_day_after_the_previous_close_to_its_own() ->
     assert list(days) == [days[0] + n * DAY for n in range(len(days))]
 
 
-def test_the_live_month_is_published_up_to_yesterday_and_a_coming_one_not_at_all() -> None:
+def test_the_live_month_is_published_up_to_yesterday_and_a_future_month_not_at_all() -> None:
     newest = WORLD.live_year.month_end(WORLD.months(WORLD.live_year)[0])
     assert WORLD.as_of_days(newest)[-1] == TODAY - DAY
     assert WORLD.as_of_days(date(2027, 1, 31)) == ()
 
 
-def test_the_oldest_two_years_have_one_day_a_month() -> None:
+def test_the_two_oldest_years_have_one_day_per_month() -> None:
     counts = {year.start: {len(WORLD.as_of_days(year.month_end(m))) for m in range(1, 13)} for year in WORLD.years[1:]}
     assert counts[2020] == counts[2021] == {1}
     assert all(min(counts[year]) >= 5 for year in (2022, 2023, 2024, 2025))
 
 
-def test_a_district_is_young_so_that_the_years_differ() -> None:
+def test_one_district_was_formed_later_so_that_the_years_differ() -> None:
     assert WORLD.districts_of(ProgramYear(2025)) == ("01", "02", "03", "04", "05", "06", "F", "U")
     assert "06" in WORLD.districts_of(ProgramYear(2023))
     assert WORLD.districts_of(ProgramYear(2022)) == ("01", "02", "03", "04", "05", "F", "U")
@@ -184,7 +184,7 @@ def clubs_on(district: str, month_end: date, as_of: date) -> dict[str, Row]:
     return {row["Club Number"]: row for row in on_day("clubperformance", district, month_end, as_of)}
 
 
-def test_from_2026_2027_on_the_first_districts_are_replaced_by_new_ones() -> None:
+def test_from_2026_2027_the_first_districts_are_replaced_by_new_ones() -> None:
     assert WORLD.districts_of(REFORMED) == ("03", "04", "05", "06", "201", "202", "F", "U")
     assert SampleWorld(TODAY, districts=3).districts_of(REFORMED) == ("201", "F", "U")
     assert SampleWorld(date(2028, 3, 1)).districts_of(ProgramYear(2027)) == WORLD.districts_of(REFORMED)
@@ -193,13 +193,13 @@ def test_from_2026_2027_on_the_first_districts_are_replaced_by_new_ones() -> Non
     for district in ("201", "202"):
         assert on_day("clubperformance", district, date(2026, 10, 31), date(2026, 10, 20))
         assert not on_day("clubperformance", district, date(2025, 10, 31), date(2025, 10, 20))
-    # The bare path answers a dissolved district with the rows of another one.
+    # Without the name of a year, a dissolved district returns the rows of another one.
     assert {row["District"] for row in on_day("clubperformance", "01", date(2026, 10, 31), date(2026, 10, 20))} == {
         "03"
     }
 
 
-def test_the_clubs_of_a_dissolved_district_go_on_in_the_new_one_and_some_in_a_surviving_one() -> None:
+def test_the_clubs_of_a_dissolved_district_move_to_the_new_or_a_surviving_district() -> None:
     july = date(2026, 7, 31)
     began = {d: clubs_on(d, july, july) for d in WORLD.districts_of(REFORMED)}
     ended = {
@@ -217,7 +217,7 @@ def test_the_clubs_of_a_dissolved_district_go_on_in_the_new_one_and_some_in_a_su
     assert set(listed.values()) == {1}
 
 
-def test_the_bases_of_the_reformed_districts_are_those_of_their_clubs() -> None:
+def test_the_bases_of_the_reformed_districts_are_the_sums_of_their_clubs() -> None:
     lines = rows_of(WORLD, "districtsummary~7/31/2026~7/31/2026~2026-2027")
     before = at_close("districtsummary", SUMMARY, BEFORE)
     for base, total in (("Payment Base", "Total YTD Payments"), ("Paid Club Base", "Paid Clubs")):
@@ -238,7 +238,7 @@ def test_the_home_page_lists_the_districts_of_the_live_year_under_their_regions(
 # Calendar pages
 
 
-def test_the_june_page_of_a_closed_year_offers_its_newest_day_without_a_value() -> None:
+def test_the_june_page_of_a_closed_year_lists_its_newest_day_without_a_value() -> None:
     page = WORLD.calendar_page(CLOSED, "02", 6).decode()
     close = WORLD.close_of(CLOSED.close)
     assert f'value="">As of {close.day}-Jul-2025</option>' in page
@@ -247,7 +247,7 @@ def test_the_june_page_of_a_closed_year_offers_its_newest_day_without_a_value() 
     assert written_day(close) not in page
 
 
-def test_a_live_june_has_no_blank_day() -> None:
+def test_a_live_june_has_no_blank_close() -> None:
     world = SampleWorld(date(2026, 7, 10))
     page = parse_calendar_page(world.calendar_page(world.live_year, month=6))
     assert not page.has_blank_close
@@ -259,16 +259,16 @@ def test_the_page_of_a_month_without_figures_shows_the_newest_month() -> None:
 
 
 @pytest.mark.parametrize("world", [SMALL, SampleWorld(date(2021, 7, 20), districts=5, clubs=3, seed="other")])
-def test_every_calendar_page_is_read_as_the_world_means_it(world: SampleWorld) -> None:
+def test_every_calendar_page_is_parsed_to_the_values_of_the_world(world: SampleWorld) -> None:
     for year in world.years:
         for month in world.months(year):
-            read = parse_calendar_page(world.calendar_page(year, month=month))
-            assert str(read.program_year) == str(year)
-            assert read.month == month
-            assert read.months == world.months(year)
-            assert read.districts == world.districts_of(year)
-            assert read.as_of_days == world.as_of_days(year.month_end(month))
-            assert read.has_blank_close == (month == 6 and year != world.live_year)
+            parsed = parse_calendar_page(world.calendar_page(year, month=month))
+            assert str(parsed.program_year) == str(year)
+            assert parsed.month == month
+            assert parsed.months == world.months(year)
+            assert parsed.districts == world.districts_of(year)
+            assert parsed.as_of_days == world.as_of_days(year.month_end(month))
+            assert parsed.has_blank_close == (month == 6 and year != world.live_year)
 
 
 def page_of(world: SampleWorld, year: ProgramYear, month: int) -> CalendarMonth:
@@ -277,7 +277,7 @@ def page_of(world: SampleWorld, year: ProgramYear, month: int) -> CalendarMonth:
 
 
 @pytest.mark.parametrize("year", SMALL.years, ids=str)
-def test_every_report_that_a_calendar_page_offers_passes_the_guards(year: ProgramYear) -> None:
+def test_every_report_of_a_listed_day_is_valid(year: ProgramYear) -> None:
     for month in SMALL.months(year):
         page = page_of(SMALL, year, month)
         for day in (page.as_of_days[0], page.as_of_days[len(page.as_of_days) // 2], page.month_end):
@@ -290,28 +290,28 @@ def test_every_report_that_a_calendar_page_offers_passes_the_guards(year: Progra
                     assert kept.rows >= 1
 
 
-# Answers to requests that it cannot meet
+# Responses to invalid requests
 
 
-def test_a_day_that_is_not_published_has_a_header_and_a_footer_and_no_rows() -> None:
+def test_the_report_of_an_unpublished_day_has_a_header_and_a_footer_and_no_rows() -> None:
     march = CLOSED.month_end(3)
     unpublished = WORLD.close_of(march) + DAY
-    asked = f"clubperformance~01~{written_day(march)}~{written_day(unpublished)}~2024-2025"
-    assert rows_of(WORLD, asked, CLOSED) == []
-    assert footer_of(WORLD, asked, CLOSED) == f"Month of Mar, As of {unpublished:%m/%d/%Y}"
+    report_string = f"clubperformance~01~{written_day(march)}~{written_day(unpublished)}~2024-2025"
+    assert rows_of(WORLD, report_string, CLOSED) == []
+    assert footer_of(WORLD, report_string, CLOSED) == f"Month of Mar, As of {unpublished:%m/%d/%Y}"
 
 
-def test_a_blank_as_of_on_the_archive_is_the_year_end_close_with_the_day_of_download() -> None:
-    asked = "clubperformance~01~6/30/2025~~2024-2025"
-    assert len(rows_of(WORLD, asked, CLOSED)) > 20
-    assert footer_of(WORLD, asked, CLOSED) == "Month of Jun, As of 11/23/2026"
+def test_a_blank_as_of_date_in_the_archive_returns_the_year_end_with_the_download_date() -> None:
+    report_string = "clubperformance~01~6/30/2025~~2024-2025"
+    assert len(rows_of(WORLD, report_string, CLOSED)) > 20
+    assert footer_of(WORLD, report_string, CLOSED) == "Month of Jun, As of 11/23/2026"
     for malformed in ("", "6/15/2025", "13/45/2025", "soon"):
         assert bytes_of(WORLD, f"clubperformance~01~{malformed}~3/1/2025~2024-2025", CLOSED) == bytes_of(
-            WORLD, asked, CLOSED
+            WORLD, report_string, CLOSED
         )
 
 
-def test_the_close_of_a_closed_june_is_had_by_a_blank_as_of_only_and_the_days_before_fall_short() -> None:
+def test_the_close_of_a_closed_june_requires_a_blank_as_of_date() -> None:
     close = WORLD.close_of(CLOSED.close)
     assert on_day("clubperformance", "01", CLOSED.close, close) == []
     final = [rows for d in WORLD.districts_of(CLOSED) for rows in at_close("clubperformance", d, CLOSED)]
@@ -323,28 +323,28 @@ def test_the_close_of_a_closed_june_is_had_by_a_blank_as_of_only_and_the_days_be
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "report_string",
     [
-        "clubperformance~01~3/31/2025~4/1/2025~2024-2025",  # an old year
-        "clubperformance~01~~11/22/2026~2026-2027",  # a blank month-end
+        "clubperformance~01~3/31/2025~4/1/2025~2024-2025",  # a closed year
+        "clubperformance~01~~11/22/2026~2026-2027",  # a blank month end
         "clubperformance~01~~~",
-        "clubperformance~01~10/31/2026~~2026-2027",  # a blank as-of
+        "clubperformance~01~10/31/2026~~2026-2027",  # a blank as-of date
     ],
 )
-def test_the_bare_path_answers_with_todays_figures_whatever_it_does_not_understand(asked: str) -> None:
+def test_invalid_requests_for_the_live_year_return_the_newest_figures(report_string: str) -> None:
     newest = WORLD.live_year.month_end(WORLD.months(WORLD.live_year)[0])
     today = f"clubperformance~01~{written_day(newest)}~11/22/2026~2026-2027"
-    assert bytes_of(WORLD, asked) == bytes_of(WORLD, today)
-    assert len(rows_of(WORLD, asked)) > 20
+    assert bytes_of(WORLD, report_string) == bytes_of(WORLD, today)
+    assert len(rows_of(WORLD, report_string)) > 20
 
 
-def test_the_bare_path_answers_for_an_unknown_district_with_another_ones_rows() -> None:
+def test_an_unknown_district_of_the_live_year_returns_the_rows_of_another_district() -> None:
     rows = rows_of(WORLD, "clubperformance~99~10/31/2026~11/3/2026~2026-2027")
     assert {row["District"] for row in rows} == {"03"}
 
 
 @pytest.mark.parametrize(
-    ("district", "month_end", "as_of", "refusal"),
+    ("district", "month_end", "as_of", "expected"),
     [
         ("01", date(2025, 3, 31), date(2025, 4, 1), WrongMonth),
         ("01", date(2025, 11, 30), date(2025, 11, 22), WrongAsOf),
@@ -352,24 +352,24 @@ def test_the_bare_path_answers_for_an_unknown_district_with_another_ones_rows() 
         ("03", date(2026, 10, 31), date(2026, 10, 1), NoRows),
     ],
 )
-def test_the_guards_refuse_a_poisoned_answer(
+def test_a_report_of_another_month_day_or_district_is_refused(
     district: str,
     month_end: date,
     as_of: date,
-    refusal: type[DashboardError],
+    expected: type[DashboardError],
 ) -> None:
     request = live_request(ReportName.CLUBS, district, month_end, as_of)
-    with pytest.raises(refusal):
+    with pytest.raises(expected):
         guard(parse(bytes_of(WORLD, request.report_string)), request)
 
 
-def test_a_report_that_does_not_exist_is_none() -> None:
+def test_an_unknown_report_is_none() -> None:
     assert WORLD.report("educationalawards~01~~~") is None
     assert WORLD.report("") is None
 
 
 @pytest.mark.parametrize("options", [{"districts": 2}, {"districts": 201}, {"clubs": 0}, {"clubs": 401}])
-def test_a_world_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_of_a_world_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="sample world"):
         SampleWorld(TODAY, **options)
     with pytest.raises(ValueError, match="2009-09-01"):
@@ -382,7 +382,7 @@ def test_a_world_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("start", "clubs", "summary"), [(2019, 29, 21), (2020, 23, 21), (2024, 23, 21), (2025, 25, 25), (2026, 25, 24)]
 )
-def test_each_era_has_its_columns(start: int, clubs: int, summary: int) -> None:
+def test_each_period_of_years_has_its_columns(start: int, clubs: int, summary: int) -> None:
     world, year = SampleWorld(date(start + 1, 3, 1)), ProgramYear(start)
     assert world.live_year == year
     counts = [
@@ -398,25 +398,25 @@ def test_each_era_has_its_columns(start: int, clubs: int, summary: int) -> None:
     assert ("Smedley Distinguished Clubs" in header_of(world, "districtsummary", year)) == (start >= 2025)
 
 
-def test_every_cell_is_quoted_and_lines_end_as_on_windows() -> None:
+def test_every_cell_is_quoted_and_lines_end_with_cr_lf() -> None:
     lines = bytes_of(WORLD, "districtperformance~01~6/30/2025~~2024-2025", CLOSED).split(b"\r\n")
     assert lines[-1] == b""
     assert lines[-2] == b"Month of Jun, As of 11/23/2026"
     assert all(re.fullmatch(rb'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*"){13}', line) for line in lines[:-2])
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_one_gives_others() -> None:
-    asked = "divisionperformance~03~6/30/2025~~2024-2025"
-    assert bytes_of(SampleWorld(TODAY), asked, CLOSED) == bytes_of(WORLD, asked, CLOSED)
-    assert bytes_of(SampleWorld(TODAY, seed="another"), asked, CLOSED) != bytes_of(WORLD, asked, CLOSED)
+def test_the_same_seed_produces_identical_bytes_and_another_seed_different_ones() -> None:
+    report_string = "divisionperformance~03~6/30/2025~~2024-2025"
+    assert bytes_of(SampleWorld(TODAY), report_string, CLOSED) == bytes_of(WORLD, report_string, CLOSED)
+    assert bytes_of(SampleWorld(TODAY, seed="another"), report_string, CLOSED) != bytes_of(WORLD, report_string, CLOSED)
 
 
-def test_figures_do_not_depend_on_the_day_on_which_they_are_asked_for() -> None:
-    asked = "clubperformance~02~3/31/2025~3/20/2025~2024-2025"
-    assert bytes_of(SampleWorld(date(2025, 3, 21)), asked) == bytes_of(WORLD, asked, CLOSED)
+def test_figures_do_not_depend_on_the_date_of_the_request() -> None:
+    report_string = "clubperformance~02~3/31/2025~3/20/2025~2024-2025"
+    assert bytes_of(SampleWorld(date(2025, 3, 21)), report_string) == bytes_of(WORLD, report_string, CLOSED)
 
 
-def test_club_numbers_have_eight_digits_and_belong_to_one_club_in_the_world() -> None:
+def test_club_numbers_have_eight_digits_and_are_unique() -> None:
     world = SampleWorld(TODAY, districts=100, clubs=30)
     numbers = [
         row["Club"]
@@ -428,7 +428,7 @@ def test_club_numbers_have_eight_digits_and_belong_to_one_club_in_the_world() ->
     assert max(Counter(numbers).values()) == 1
 
 
-def test_some_names_carry_stray_spaces_commas_and_quotes() -> None:
+def test_some_names_contain_extra_spaces_commas_and_quotes() -> None:
     names = [row["Club Name"] for d in WORLD.districts_of(CLOSED) for row in at_close("clubperformance", d, CLOSED)]
     assert any(name.endswith(" ") for name in names)
     assert any("  " in name.strip() for name in names)
@@ -464,7 +464,7 @@ def test_the_summary_is_the_sum_of_the_club_rows(year: ProgramYear) -> None:
         assert int(line["Active Clubs"]) == sum(row["Club Status"] != "Suspended" for row in clubs)
 
 
-def test_a_year_begins_with_what_the_one_before_ended_with() -> None:
+def test_the_bases_of_a_year_are_the_final_figures_of_the_previous_year() -> None:
     for district in ("01", "04", "U"):
         ended = {row["Club Number"]: row for row in at_close("clubperformance", district, ProgramYear(2023))}
         began = at_close("clubperformance", district, CLOSED)
@@ -492,7 +492,7 @@ def test_payments_only_grow_within_a_year() -> None:
                 last[row["Club"]] = now
 
 
-def test_codes_appear_in_april_and_are_what_the_numbers_earn() -> None:
+def test_level_codes_appear_in_april_and_follow_from_the_figures() -> None:
     for year in WORLD.years[1:]:
         for district in WORLD.districts_of(year):
             for row in at_close("clubperformance", district, year):
@@ -516,7 +516,7 @@ def test_every_level_is_reached_somewhere() -> None:
     assert codes == {"", "D", "S", "P", "M"}
 
 
-def test_goals_met_are_those_that_the_columns_show() -> None:
+def test_goals_met_equals_the_goals_in_the_columns() -> None:
     for year in WORLD.years[1:]:
         for district in WORLD.districts_of(year):
             dates = {
@@ -528,7 +528,7 @@ def test_goals_met_are_those_that_the_columns_show() -> None:
                 assert int(row["Goals Met"]) == goals_counted(row, is_late=is_late)
 
 
-def test_suspended_clubs_stay_as_rows_without_members_and_say_since_when() -> None:
+def test_suspended_clubs_remain_as_rows_without_members_and_with_a_date() -> None:
     found = 0
     for district in WORLD.districts_of(CLOSED):
         paid = at_close("districtperformance", district, CLOSED)
@@ -541,7 +541,7 @@ def test_suspended_clubs_stay_as_rows_without_members_and_say_since_when() -> No
     assert found
 
 
-def test_new_clubs_are_unaligned_and_appear_with_their_charter() -> None:
+def test_new_clubs_are_unaligned_and_appear_on_their_charter_date() -> None:
     found = 0
     for district in WORLD.districts_of(CLOSED):
         for row in at_close("divisionperformance", district, CLOSED):
@@ -559,7 +559,7 @@ def test_new_clubs_are_unaligned_and_appear_with_their_charter() -> None:
     assert found
 
 
-def test_every_status_is_seen() -> None:
+def test_every_club_status_occurs() -> None:
     seen = {
         row["Club Status"]
         for year in WORLD.years[1:]
@@ -575,16 +575,16 @@ def test_areas_and_divisions_show_the_goals_and_counts_of_their_clubs() -> None:
         status = {r["Club Number"]: r["Club Status"] for r in at_close("clubperformance", district, CLOSED)}
         for kind, keys in (("Area", ("Division", "Area")), ("Division", ("Division",))):
             for row in rows:
-                mine = [other for other in rows if all(other[key] == row[key] for key in keys)]
+                same_unit = [other for other in rows if all(other[key] == row[key] for key in keys)]
                 base, paid = int(row[f"{kind} Club Base"]), int(row[f"Total Paid {kind} Clubs"])
                 distinguished = int(row[f"Total Dist. {kind} Clubs"])
-                assert paid == sum(status[other["Club"]] == "Active" for other in mine)
-                assert distinguished == sum(other["Distinguished Club"] != "" for other in mine)
+                assert paid == sum(status[other["Club"]] == "Active" for other in same_unit)
+                assert distinguished == sum(other["Distinguished Club"] != "" for other in same_unit)
                 assert int(row[f"{kind} Paid Club Goal for Dist."]) == base
                 share = 50 if kind == "Area" else 45
                 goal = int(row[f"{kind} Dist. Club Goal for Dist."])
                 assert goal == -(-base * share // 100)
-                rounds = [sum(int(other[f"{month} Visit award"]) for other in mine) for month in ("Nov", "May")]
+                rounds = [sum(int(other[f"{month} Visit award"]) for other in same_unit) for month in ("Nov", "May")]
                 is_visited = kind == "Division" or 4 * min(rounds) >= 3 * base
                 is_distinguished = is_visited and paid >= base and distinguished >= goal and row["Division"] != "0D"
                 assert (row[f"Distinguished {kind}"] != "") == is_distinguished

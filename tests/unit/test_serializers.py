@@ -1,4 +1,4 @@
-"""The serializers: what they render, and in which order."""
+"""The serializers: their fields and the order of the fields."""
 # ruff: noqa: N815 - field names are the JSON names
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -45,7 +46,7 @@ PROGRESS = ProgressFactory.build(
     last_item="2024-01-31/01",
     last_item_at=NOW,
     left=Estimate(seconds=10.6, low=5.2, high=20.5),
-    minutes=((NOW - timedelta(minutes=1), 3), (NOW, 1)),
+    minutes=((NOW - timedelta(minutes=2), 2), (NOW - timedelta(minutes=1), 3), (NOW, 1)),
     districts={"01": DistrictProgress(total=2, processed=1, failed=1, last_error="HTTP 500")},
     errors=(
         ItemError(
@@ -71,7 +72,7 @@ JOB = JobFactory.build(
     progress=PROGRESS,
 )
 AT = "2024-03-14T09:26:53.589793Z"
-LISTED = {
+LISTED: dict[str, Any] = {
     "jobId": str(JOB_ID),
     "jobType": "data-collection",
     "status": "running",
@@ -102,7 +103,11 @@ LISTED = {
         "estimatedSecondsLeftRange": {"low": 5, "high": 20},
         "pace": {
             "itemsPerMinute": 3.0,
-            "history": [{"at": AT.replace("09:26", "09:25"), "items": 3}, {"at": AT, "items": 1}],
+            "history": [
+                {"at": AT.replace("09:26", "09:24"), "items": 2},
+                {"at": AT.replace("09:26", "09:25"), "items": 3},
+                {"at": AT, "items": 1},
+            ],
         },
     },
     "checkpoint": {"lastProcessedItem": "2024-01-31/01", "lastProcessedAt": AT, "itemsCompleted": 3},
@@ -116,6 +121,10 @@ LISTED = {
     "retryOf": None,
     "result": None,
     "error": None,
+    "stillFailedItems": 1,
+    "retries": [],
+    "note": None,
+    "notes": [],
     "rateLimiter": {
         "requestsMade": 7,
         "requestsThisMinute": 3,
@@ -132,6 +141,18 @@ LISTED = {
         "self": f"/api/admin/backfill/{JOB_ID}",
         "items": f"/api/admin/backfill/{JOB_ID}/items",
         "cancel": f"/api/admin/backfill/{JOB_ID}",
+        "again": {
+            "method": "POST",
+            "path": "/api/admin/backfill",
+            "body": {
+                "jobType": "data-collection",
+                "startDate": "2024-01-30",
+                "endDate": "2024-01-31",
+                "targetDistricts": ["01", "F"],
+                "cadence": "daily",
+                "skipExisting": True,
+            },
+        },
     },
 }
 DETAIL = {
@@ -161,14 +182,14 @@ DETAIL = {
 }
 
 
-def test_a_listed_job_is_rendered_with_these_bytes() -> None:
+def test_a_listed_job_is_rendered_with_exact_bytes() -> None:
     assert json.dumps(ListedJobSerializer.render(JOB)) == json.dumps(LISTED)
 
 
 def test_a_job_also_has_its_districts_and_errors_and_ends_with_the_metadata() -> None:
     body = JobSerializer.render(JOB)
     assert list(body.pop("metadata")) == ["operationId", "timestamp"]
-    assert json.dumps(body) == json.dumps(LISTED | {"progress": {**LISTED["progress"], **DETAIL}})  # type: ignore[dict-item]
+    assert json.dumps(body) == json.dumps(LISTED | {"progress": {**LISTED["progress"], **DETAIL}})
 
 
 def test_a_cancelled_job_has_the_previous_status_before_the_metadata() -> None:
@@ -189,10 +210,10 @@ def test_an_ended_job_has_a_result_and_offers_a_retry_of_its_failed_items() -> N
         "duration": 1234,
         "requestsMade": 7,
     }
-    assert list(body["links"]) == ["self", "items", "retry", "retryOf"]
+    assert list(body["links"]) == ["self", "items", "retry", "retryOf", "again"]
 
 
-def test_a_page_has_its_rows_first() -> None:
+def test_a_page_renders_its_rows_first() -> None:
     body = JobPageSerializer.render_page(Page([JOB], 7), limit=1, offset=3)
     assert list(body) == ["jobs", "total", "limit", "offset", "metadata"]
     assert (body["jobs"], body["total"], body["limit"], body["offset"]) == ([LISTED], 7, 1, 3)
@@ -221,7 +242,7 @@ class _Outer(_Inner, ResponseSerializer):
         return f"{value.own}!"
 
 
-def test_a_serializer_reads_attributes_in_snake_case_and_leaves_out_what_is_not_required() -> None:
+def test_a_serializer_reads_snake_case_attributes_and_omits_optional_none_values() -> None:
     value = SimpleNamespace(some_name="x", later=None, rarely=None, note="")
     assert _Inner.render(value) == {"someName": "x", "later": None, "note": None}
     value = SimpleNamespace(some_name="x", later=datetime(2024, 1, 1, tzinfo=UTC), rarely=0, note="y")
@@ -235,7 +256,7 @@ def test_a_subclass_keeps_the_order_and_reads_inherited_fields_from_the_inner_va
     assert (body["someName"], body["own"]) == (7, "o!")
 
 
-def test_the_version_is_the_same_in_each_process_and_changes_with_the_fields() -> None:
+def test_the_version_of_a_serializer_depends_only_on_its_fields() -> None:
     assert "0x" not in repr(JobSerializer())
     kinds = [JobSerializer, ListedJobSerializer, SnapshotSerializer, _Inner, _Outer]
     assert len({kind.version() for kind in kinds}) == len(kinds)
@@ -248,16 +269,16 @@ def _request(query: str) -> Request:
     return Request(APIRequestFactory().get(f"/?{query}"))
 
 
-def test_every_wrong_parameter_is_named() -> None:
-    with pytest.raises(InvalidRequest) as caught:
+def test_every_invalid_parameter_is_named() -> None:
+    with pytest.raises(InvalidRequest) as raised:
         parsed_query(_request("limit=0&status=running,odd&createdFrom=yesterday"), JobListQuery)
-    assert set(caught.value.details or {}) == {"limit", "status", "createdFrom"}
+    assert set(raised.value.details or {}) == {"limit", "status", "createdFrom"}
 
 
-def test_the_parameters_of_a_list_become_its_paging_and_the_fields_of_its_filter() -> None:
+def test_list_parameters_are_parsed_into_pagination_and_filter_fields() -> None:
     query = "offset=40&status=running,%20failed&jobType=analytics-generation&createdTo=2024-01-31"
-    paging, filters = parsed_page_query(_request(query), JobListQuery)
-    assert paging == {"limit": 20, "offset": 40}
+    pagination, filters = parsed_page_query(_request(query), JobListQuery)
+    assert pagination == {"limit": 20, "offset": 40}
     assert filters == {
         "statuses": frozenset({Status.RUNNING, Status.FAILED}),
         "job_types": frozenset({JobType.ANALYTICS_GENERATION}),
@@ -265,7 +286,7 @@ def test_the_parameters_of_a_list_become_its_paging_and_the_fields_of_its_filter
     }
 
 
-def test_a_range_that_ends_before_it_starts_has_its_own_error() -> None:
+def test_a_date_range_that_ends_before_it_starts_is_a_separate_error() -> None:
     with pytest.raises(InvalidDateRange, match="must not be after"):
         parsed_query(_request("from=2024-02-01&to=2024-01-01"), CoverageQuery)
 

@@ -1,4 +1,4 @@
-"""The operator's verbs: what is refused and in which order, and what a start, a retry and a change do."""
+"""The operator's commands: preview, start, retry, control and queries, and the errors they raise."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from tests.unit.fakes import (
     DAY,
     NOW,
     FakeClock,
-    FakeWork,
+    FakeHandler,
     a_job,
     a_plan,
     a_report,
@@ -76,16 +76,16 @@ REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 
 
 
 class Service(BackfillService):
-    """Over a storage in memory and work that is told its plan; it counts its nudges."""
+    """A service with an in-memory storage and a fake job type. It counts how often it wakes the worker."""
 
     def __init__(self) -> None:
-        self.clock, self.nudges = FakeClock(), list[int]()
-        self.work, self.memory = FakeWork(PLAN), MemoryStorage()
+        self.clock, self.wakes = FakeClock(), list[int]()
+        self.handler, self.memory = FakeHandler(PLAN), MemoryStorage()
         super().__init__(
             storage=self.memory,
-            handlers={JobType.DATA_COLLECTION: self.work},
+            handlers={JobType.DATA_COLLECTION: self.handler},
             config=RuntimeConfig(clock=Clock(now=self.clock)),
-            wake=lambda: self.nudges.append(1),
+            wake=lambda: self.wakes.append(1),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -95,16 +95,16 @@ class Service(BackfillService):
         return self.start(request, by=by, idempotency_key=key).job
 
     def ended(self, *outcomes: tuple[WorkItem, str], status: Status = Status.COMPLETED, **fields: Any) -> Job:
-        """A job that ended with these failures, by item and code."""
+        """Stores an ended job with these failures, given as pairs of item and code."""
         job = self.memory.jobs.put_in(a_job(status=status, ended_at=NOW, **fields), PLAN)
         failures = [an_outcome(item, OutcomeKind.FAILED, reason=code) for item, code in outcomes]
-        done = [an_outcome(item) for item in all_items(PLAN) if item not in dict(outcomes)]
-        for number, outcome in enumerate([*done, *failures]):
+        processed = [an_outcome(item) for item in all_items(PLAN) if item not in dict(outcomes)]
+        for number, outcome in enumerate([*processed, *failures]):
             self.memory.jobs.update(job.id, lambda held: held, segment=Segment(number, (outcome,)))
         return job
 
 
-# What is asked, and the rules that it must keep.
+# Validation of requests.
 
 
 @pytest.mark.parametrize(
@@ -117,15 +117,15 @@ class Service(BackfillService):
         (NOW.date() + timedelta(days=1), NOW.date(), {"startDate", "endDate"}),
     ],
 )
-def test_a_range_that_cannot_be_collected_is_refused_with_its_fields(
+def test_an_invalid_date_range_is_refused_with_its_fields(
     start: date,
     end: date,
     fields: set[str],
 ) -> None:
     """R4.3, R4.4"""
-    with pytest.raises(InvalidDateRange) as refused:
+    with pytest.raises(InvalidDateRange) as raised:
         Service().preview(replace(REQUEST, start_date=start, end_date=end))
-    assert set(refused.value.details or ()) == fields
+    assert set(raised.value.details or ()) == fields
 
 
 def test_the_widest_range_is_from_the_first_day_of_the_dashboard_to_yesterday() -> None:
@@ -143,14 +143,14 @@ def test_the_widest_range_is_from_the_first_day_of_the_dashboard_to_yesterday() 
         ({"start_date": None, "end_date": None}, {"startDate", "endDate"}),
     ],
 )
-def test_a_collection_needs_both_dates(fields: dict[str, Any], missing: set[str]) -> None:
+def test_a_collection_requires_both_dates(fields: dict[str, Any], missing: set[str]) -> None:
     """R4.1"""
-    with pytest.raises(InvalidRequest, match="required for data-collection") as refused:
+    with pytest.raises(InvalidRequest, match="required for data-collection") as raised:
         Service().preview(replace(REQUEST, **fields))
-    assert set(refused.value.details or ()) == missing
+    assert set(raised.value.details or ()) == missing
 
 
-def test_analytics_need_no_dates_and_no_range_that_holds_nothing() -> None:
+def test_analytics_accept_no_dates_and_refuse_empty_date_ranges() -> None:
     """R4.2, R4.5"""
     request = JobRequest(job_type=JobType.ANALYTICS_GENERATION)
     config = request.config(RateLimits(), NOW.date())
@@ -167,31 +167,31 @@ def test_analytics_need_no_dates_and_no_range_that_holds_nothing() -> None:
             empty.config(RateLimits(), today)
 
 
-def test_districts_are_normalised_sorted_and_named_once() -> None:
+def test_districts_are_normalised_sorted_and_deduplicated() -> None:
     config = replace(REQUEST, target_districts=("F", "1", "100", "01", " 9")).config(RateLimits(), NOW.date())
     assert config.target_districts == ("01", "09", "100", "F")
-    with pytest.raises(InvalidRequest, match="'all' is not a district") as refused:
+    with pytest.raises(InvalidRequest, match="'all' is not a district") as raised:
         replace(REQUEST, target_districts=("all",)).config(RateLimits(), NOW.date())
-    assert set(refused.value.details or ()) == {"targetDistricts"}
+    assert set(raised.value.details or ()) == {"targetDistricts"}
 
 
-def test_a_job_type_is_one_of_two() -> None:
+def test_only_the_two_job_types_are_accepted() -> None:
     """R2.1"""
     assert [parsed_job_type(name) for name in ("data-collection", "analytics-generation")] == list(JobType)
     with pytest.raises(InvalidJobType, match="must be data-collection or analytics-generation; it was 'tea'"):
         parsed_job_type("tea")
 
 
-def test_a_job_type_that_is_not_offered_is_refused() -> None:
+def test_an_unavailable_job_type_is_refused() -> None:
     """R2.1"""
     request = JobRequest(job_type=JobType.ANALYTICS_GENERATION)
     service = Service()
-    for ask in (service.preview, lambda wanted: service.start(wanted, by=ANN)):
+    for command in (service.preview, lambda request: service.start(request, by=ANN)):
         with pytest.raises(InvalidJobType, match="analytics-generation is not offered by this version; use data-coll"):
-            ask(request)
+            command(request)
 
 
-def test_equal_requests_have_equal_fingerprints_and_others_have_not() -> None:
+def test_only_equal_requests_have_equal_fingerprints() -> None:
     different = [
         REQUEST,
         replace(REQUEST, start_date=date(2024, 1, 29)),
@@ -203,8 +203,8 @@ def test_equal_requests_have_equal_fingerprints_and_others_have_not() -> None:
         replace(REQUEST, plan_id="plan-1"),
         replace(REQUEST, job_type=JobType.ANALYTICS_GENERATION),
     ]
-    prints = [request.fingerprint() for request in different]
-    assert len(set(prints)) == len(prints)
+    fingerprints = [request.fingerprint() for request in different]
+    assert len(set(fingerprints)) == len(fingerprints)
     assert replace(REQUEST).fingerprint() == REQUEST.fingerprint()
 
 
@@ -217,13 +217,13 @@ def test_a_preview_shows_the_plan_and_creates_nothing() -> None:
     preview = service.preview(replace(REQUEST, target_districts=("1",)))
     assert (preview.plan, preview.job_type) == (PLAN, JobType.DATA_COLLECTION)
     assert preview.config.target_districts == ("01",)
-    assert preview.plan_id == f"plan-6-1-11-{PLAN.digest}"
+    assert preview.plan_id == f"plan-6-1-11-60_3_500_30000_2-{PLAN.digest}"
     assert preview.duration.seconds == pytest.approx(11 * RateLimits().interval.total_seconds())
     assert preview.duration.low < preview.duration.seconds < preview.duration.high
-    assert (service.memory.jobs.rows, service.nudges) == ({}, [])
+    assert (service.memory.jobs.rows, service.wakes) == ({}, [])
 
 
-def test_without_a_limit_worth_the_name_the_dashboard_itself_sets_the_pace() -> None:
+def test_with_high_limits_the_duration_depends_on_the_dashboard() -> None:
     """R11.3"""
     service = Service()
     service.change_rate_limits({"max_requests_per_minute": 6000, "min_delay_ms": 0}, by=ANN)
@@ -233,7 +233,7 @@ def test_without_a_limit_worth_the_name_the_dashboard_itself_sets_the_pace() -> 
 # Start.
 
 
-def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -> None:
+def test_a_start_stores_a_pending_job_and_wakes_the_worker() -> None:
     """R1.2, R2.4"""
     service = Service()
     started = service.start(REQUEST, by=ANN)
@@ -247,12 +247,13 @@ def test_a_start_stores_a_pending_job_before_it_answers_and_tells_the_worker() -
         NOW,
         "ann",
     )
-    assert stored.progress == Progress(total_items=6, expected_skips=1)
+    assert (stored.progress.total_items, stored.progress.expected_skips) == (6, 1)
+    assert stored.progress.throughput.expected_each is not None
     assert service.memory.jobs.plan(job.id).digest == PLAN.digest
-    assert service.nudges == [1]
+    assert service.wakes == [1]
 
 
-def test_a_job_carries_a_copy_of_the_limits_of_the_moment() -> None:
+def test_a_job_keeps_a_copy_of_the_limits_at_its_start() -> None:
     """R12.2, R12.3, R12.5"""
     service = Service()
     stored = service.change_rate_limits({"max_requests_per_minute": 30}, by=ANN)
@@ -267,48 +268,52 @@ def test_a_job_carries_a_copy_of_the_limits_of_the_moment() -> None:
     assert service.rate_limits().limits.max_concurrent == 1
 
 
-@pytest.mark.parametrize("busy", [a_job(), a_running_job(), a_job(status=Status.PAUSED)], ids=lambda job: job.status)
-def test_a_second_start_is_refused_by_name_before_the_dashboard_is_asked(busy: Job) -> None:
+@pytest.mark.parametrize(
+    "active_job", [a_job(), a_running_job(), a_job(status=Status.PAUSED)], ids=lambda job: job.status
+)
+def test_a_second_start_is_refused_before_planning_and_names_the_active_job(active_job: Job) -> None:
     """R3.1, R3.2"""
     service = Service()
-    service.memory.jobs.put_in(busy)
-    with pytest.raises(JobConflict, match=f"Job {busy.id} \\(data-collection\\) is {busy.status} at 0 %") as refused:
+    service.memory.jobs.put_in(active_job)
+    with pytest.raises(
+        JobConflict, match=f"Job {active_job.id} \\(data-collection\\) is {active_job.status} at 0 %"
+    ) as raised:
         service.begin()
-    assert ("resume it" in refused.value.message) is (busy.status is Status.PAUSED)
-    details = refused.value.details or {}
-    assert (details["jobId"], details["path"]) == (str(busy.id), f"/api/admin/backfill/{busy.id}")
+    assert ("resume it" in raised.value.message) is (active_job.status is Status.PAUSED)
+    details = raised.value.details or {}
+    assert (details["jobId"], details["path"]) == (str(active_job.id), f"/api/admin/backfill/{active_job.id}")
     assert details["progress"] == {"totalItems": 6, "settledItems": 0, "percent": 0}
-    assert (service.work.asked, service.nudges, len(service.memory.jobs.rows)) == ([], [], 1)
+    assert (service.handler.configs, service.wakes, len(service.memory.jobs.rows)) == ([], [], 1)
 
 
-def test_what_is_wrong_is_said_before_what_is_busy() -> None:
+def test_a_request_is_validated_before_the_check_for_conflicts() -> None:
     service = Service()
     service.memory.jobs.put_in(a_running_job())
     with pytest.raises(InvalidDateRange):
         service.begin(replace(REQUEST, end_date=NOW.date()))
 
 
-def test_a_preview_can_be_had_while_a_job_runs() -> None:
+def test_a_preview_is_possible_while_a_job_runs() -> None:
     """R11.2"""
     service = Service()
     service.memory.jobs.put_in(a_running_job())
     assert service.preview(REQUEST).plan == PLAN
 
 
-def test_a_start_that_was_overtaken_while_it_was_planned_is_refused_by_the_storage() -> None:
+def test_the_storage_refuses_a_start_if_another_job_started_during_planning() -> None:
     """R3.1, R3.3"""
     service = Service()
 
     def another_starts() -> None:
         service.memory.jobs.put_in(a_running_job())
 
-    service.work.meanwhile = another_starts
+    service.handler.meanwhile = another_starts
     with pytest.raises(JobConflict):
         service.begin()
     assert len(service.memory.jobs.rows) == 1
 
 
-def test_a_stale_job_gives_way_to_a_new_one() -> None:
+def test_a_new_job_displaces_a_stale_job() -> None:
     """R3.4"""
     service = Service()
     stale = service.memory.jobs.put_in(a_running_job())
@@ -317,22 +322,22 @@ def test_a_stale_job_gives_way_to_a_new_one() -> None:
         service.begin()
     service.clock.forward(seconds=1)
     job = service.begin()
-    gone = service.job(stale.id)
-    assert (gone.status, gone.token, gone.ended_at) == (Status.FAILED, 2, service.clock())
-    assert gone.error == "Displaced by a new job: no progress for 10 minutes."
+    displaced_job = service.job(stale.id)
+    assert (displaced_job.status, displaced_job.token, displaced_job.ended_at) == (Status.FAILED, 2, service.clock())
+    assert displaced_job.error == "Displaced by a new job: no progress for 10 minutes."
     assert service.active() == job
 
 
-def test_where_a_calendar_cannot_be_had_nothing_is_created() -> None:
+def test_no_job_is_created_if_the_calendar_is_unavailable() -> None:
     service = Service()
 
-    def nothing_answers() -> None:
+    def fail() -> None:
         raise DashboardUnavailable("The calendar is needed and cannot be had.")
 
-    service.work.meanwhile = nothing_answers
+    service.handler.meanwhile = fail
     with pytest.raises(DashboardUnavailable):
         service.begin()
-    assert (service.memory.jobs.rows, service.nudges) == ({}, [])
+    assert (service.memory.jobs.rows, service.wakes) == ({}, [])
 
 
 # The plan of a preview.
@@ -359,42 +364,44 @@ def test_a_start_runs_exactly_the_plan_that_was_previewed() -> None:
         ),
     ],
 )
-def test_a_plan_that_changed_since_the_preview_is_not_started_and_says_what_changed(
+def test_a_plan_that_changed_since_the_preview_is_refused_with_the_changes(
     plan: Plan,
     after: dict[str, int],
 ) -> None:
     """R11.4"""
     service = Service()
     plan_id = service.preview(REQUEST).plan_id
-    service.work.planned = plan
-    with pytest.raises(PlanChanged, match="has changed since the preview") as refused:
+    service.handler.planned = plan
+    with pytest.raises(PlanChanged, match="has changed since the preview") as raised:
         service.begin(replace(REQUEST, plan_id=plan_id))
-    assert refused.value.details == {
+    assert raised.value.details == {
         "before": {"totalItems": 6, "skippedItems": 1, "estimatedRequests": 11},
         "now": after,
+        "rateLimits": {},
         "planId": service.preview(REQUEST).plan_id,
     }
+    assert "other items" in raised.value.message
     assert service.memory.jobs.rows == {}
 
 
 @pytest.mark.parametrize("plan_id", ["plan", "plan-1-2-3", "plan-6-1-11-" + "G" * 16, "plan-a-b-c-" + "0" * 16, "x"])
-def test_what_is_no_plan_id_is_refused(plan_id: str) -> None:
-    with pytest.raises(InvalidRequest, match="planId is not that of a preview") as refused:
+def test_an_invalid_plan_id_is_refused(plan_id: str) -> None:
+    with pytest.raises(InvalidRequest, match="planId is not that of a preview") as raised:
         Service().begin(replace(REQUEST, plan_id=plan_id))
-    assert set(refused.value.details or ()) == {"planId"}
+    assert set(raised.value.details or ()) == {"planId"}
 
 
 # Idempotency.
 
 
-def test_the_same_key_and_request_are_the_same_job_also_while_it_runs_and_after() -> None:
+def test_the_same_key_and_request_return_the_same_job_during_and_after_its_run() -> None:
     service = Service()
     job = service.begin(key="k")
     again = service.start(REQUEST, by=ANN, idempotency_key="k")
-    assert (again.job.id, again.is_new, service.nudges) == (job.id, False, [1])
+    assert (again.job.id, again.is_new, service.wakes) == (job.id, False, [1])
     service.cancel(job.id, by=ANN)
     assert service.begin(key="k").id == job.id
-    assert len(service.work.asked) == 1
+    assert len(service.handler.configs) == 1
 
 
 def test_the_same_key_with_another_request_is_refused() -> None:
@@ -406,7 +413,7 @@ def test_the_same_key_with_another_request_is_refused() -> None:
         service.retry(job.id, by=ANN, idempotency_key="k")
 
 
-def test_a_key_is_its_operators_own() -> None:
+def test_idempotency_keys_of_different_operators_are_independent() -> None:
     service = Service()
     job = service.begin(key="k")
     with pytest.raises(JobConflict):
@@ -417,14 +424,14 @@ def test_a_key_is_its_operators_own() -> None:
         service.begin(replace(REQUEST, skip_existing=False), by=ANN, key="k")
 
 
-def test_without_a_key_each_start_is_its_own() -> None:
+def test_without_a_key_each_start_creates_a_job() -> None:
     service = Service()
     first = service.begin()
     service.cancel(first.id, by=ANN)
     assert service.begin().id != first.id
 
 
-def test_a_key_is_free_again_after_a_day() -> None:
+def test_an_idempotency_key_expires_after_a_day() -> None:
     service = Service()
     first = service.begin(key="k")
     service.cancel(first.id, by=ANN)
@@ -434,39 +441,39 @@ def test_a_key_is_free_again_after_a_day() -> None:
     assert service.begin(replace(REQUEST, skip_existing=False), key="k").id != first.id
 
 
-@pytest.mark.parametrize("goes_on", ["runs", "ended", "stored what was planned"])
-def test_of_two_equal_starts_at_one_time_the_slower_one_gets_the_job_of_the_quicker(goes_on: str) -> None:
+@pytest.mark.parametrize("meanwhile", ["runs", "ended", "stored what was planned"])
+def test_the_slower_of_two_concurrent_equal_starts_returns_the_job_of_the_faster(meanwhile: str) -> None:
     """R3.1"""
     service = Service()
-    quick = list[Job]()
+    faster = list[Job]()
     request = replace(REQUEST, plan_id=service.preview(REQUEST).plan_id)
 
     def while_it_is_planned() -> None:
-        quick.append(service.begin(request, key="k"))
-        if goes_on == "ended":
-            service.cancel(quick[0].id, by=ANN)
-        if goes_on == "stored what was planned":
-            service.work.planned = replace(PLAN, skipped={SkipReason.STORED: 2})
+        faster.append(service.begin(request, key="k"))
+        if meanwhile == "ended":
+            service.cancel(faster[0].id, by=ANN)
+        if meanwhile == "stored what was planned":
+            service.handler.planned = replace(PLAN, skipped={SkipReason.STORED: 2})
 
-    service.work.meanwhile = while_it_is_planned
-    slow = service.start(request, by=ANN, idempotency_key="k")
-    assert (slow.job.id, slow.is_new) == (quick[0].id, False)
+    service.handler.meanwhile = while_it_is_planned
+    slower = service.start(request, by=ANN, idempotency_key="k")
+    assert (slower.job.id, slower.is_new) == (faster[0].id, False)
     assert len(service.memory.jobs.rows) == 1
 
 
-def test_a_start_gets_the_job_of_an_equal_one_that_began_once_it_had_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_returns_the_job_of_an_equal_start_during_the_conflict_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """R3.1"""
     service = Service()
-    quick = list[Job]()
+    faster = list[Job]()
 
     def active() -> Job | None:
         monkeypatch.undo()
-        quick.append(service.begin(key="k"))
+        faster.append(service.begin(key="k"))
         return service.memory.jobs.active()
 
     monkeypatch.setattr(service.memory.jobs, "active", active)
-    slow = service.start(REQUEST, by=ANN, idempotency_key="k")
-    assert (slow.job.id, slow.is_new) == (quick[0].id, False)
+    slower = service.start(REQUEST, by=ANN, idempotency_key="k")
+    assert (slower.job.id, slower.is_new) == (faster[0].id, False)
 
 
 # Retry.
@@ -475,7 +482,7 @@ ITEMS = all_items(PLAN)
 FAILED = ((ITEMS[1], "TIMEOUT"), (ITEMS[2], "TIMEOUT"), (ITEMS[5], "NO_ROWS"))
 
 
-def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
+def test_a_retry_is_a_new_job_with_exactly_the_failed_items() -> None:
     service = Service()
     failed = service.ended(*FAILED)
     service.change_rate_limits({"max_requests_per_minute": 30}, by=ANN)
@@ -489,7 +496,7 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
 
 
 @pytest.mark.parametrize(
-    ("narrowed", "items"),
+    ("filters", "items"),
     [
         ({"codes": ["NO_ROWS"]}, [ITEMS[5]]),
         ({"codes": ["NO_ROWS", "TIMEOUT"]}, [ITEMS[1], ITEMS[2], ITEMS[5]]),
@@ -498,17 +505,17 @@ def test_a_retry_is_a_new_job_of_exactly_the_failed_items() -> None:
         ({"districts": ["F"], "codes": ["TIMEOUT"]}, [ITEMS[2]]),
     ],
 )
-def test_a_retry_may_be_narrowed_to_a_group(narrowed: dict[str, Any], items: list[WorkItem]) -> None:
+def test_a_retry_can_be_limited_to_codes_and_districts(filters: dict[str, Any], items: list[WorkItem]) -> None:
     service = Service()
-    job = service.retry(service.ended(*FAILED).id, by=ANN, **narrowed).job
+    job = service.retry(service.ended(*FAILED).id, by=ANN, **filters).job
     assert all_items(service.memory.jobs.plan(job.id)) == items
 
 
-def test_a_retry_of_more_failures_than_a_page_holds_has_them_all() -> None:
+def test_a_retry_includes_more_failures_than_fit_on_a_page() -> None:
     service = Service()
-    service.work.planned = a_plan(30, (SUMMARY, *(f"{n:02d}" for n in range(1, 80))))
-    items = all_items(service.work.planned)
-    failed = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW), service.work.planned)
+    service.handler.planned = a_plan(30, (SUMMARY, *(f"{n:02d}" for n in range(1, 80))))
+    items = all_items(service.handler.planned)
+    failed = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW), service.handler.planned)
     service.memory.jobs.update(
         failed.id,
         lambda job: job,
@@ -520,12 +527,13 @@ def test_a_retry_of_more_failures_than_a_page_holds_has_them_all() -> None:
 
 def test_the_retry_of_an_active_job_is_refused() -> None:
     service = Service()
-    job = service.memory.jobs.put_in(a_running_job(progressed_at=NOW - timedelta(minutes=11)))  # stale, so not busy
+    # The job is stale, so it causes no conflict.
+    job = service.memory.jobs.put_in(a_running_job(progressed_at=NOW - timedelta(minutes=11)))
     with pytest.raises(InvalidJobState, match="can be retried once it has ended"):
         service.retry(job.id, by=ANN)
 
 
-def test_the_retry_of_a_job_beside_a_running_one_is_refused() -> None:
+def test_a_retry_is_refused_while_another_job_runs() -> None:
     """R3.2"""
     service = Service()
     failed = service.ended(*FAILED)
@@ -534,16 +542,16 @@ def test_the_retry_of_a_job_beside_a_running_one_is_refused() -> None:
         service.retry(failed.id, by=ANN)
 
 
-@pytest.mark.parametrize("narrowed", [{}, {"codes": ["HTML_PAGE"]}, {"districts": ["99"]}])
-def test_where_nothing_failed_there_is_nothing_to_retry(narrowed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("filters", [{}, {"codes": ["HTML_PAGE"]}, {"districts": ["99"]}])
+def test_a_retry_without_matching_failures_is_refused(filters: dict[str, Any]) -> None:
     service = Service()
-    ended = service.ended(*(FAILED if narrowed else ()), progress=Progress(total_items=6, processed=6))
-    kind = " of that kind" if narrowed else ""
+    ended = service.ended(*(FAILED if filters else ()), progress=Progress(total_items=6, processed=6))
+    kind = " of that kind" if filters else ""
     with pytest.raises(NothingToRetry, match=f"Job {ended.id} has no failed item{kind}; there is nothing to retry.$"):
-        service.retry(ended.id, by=ANN, **narrowed)
+        service.retry(ended.id, by=ANN, **filters)
 
 
-def test_who_retries_what_was_never_begun_is_told_to_start_anew() -> None:
+def test_the_retry_of_a_cancelled_job_without_failures_suggests_a_new_job() -> None:
     service = Service()
     cancelled = service.ended(status=Status.CANCELLED, progress=Progress(total_items=6, processed=2))
     with pytest.raises(NothingToRetry, match="A new job over its dates processes its unsettled items"):
@@ -553,22 +561,22 @@ def test_who_retries_what_was_never_begun_is_told_to_start_anew() -> None:
 def test_failed_items_that_the_dashboard_no_longer_publishes_cannot_be_retried() -> None:
     service = Service()
     ended = service.ended(*FAILED)
-    service.work.planned = Plan((PlannedDay(date(2024, 1, 1), ("01",)),))
+    service.handler.planned = Plan((PlannedDay(date(2024, 1, 1), ("01",)),))
     with pytest.raises(NothingToRetry, match="no longer publishes"):
         service.retry(ended.id, by=ANN)
 
 
-def test_the_retry_of_a_job_that_there_is_not_is_refused() -> None:
+def test_the_retry_of_an_unknown_job_is_refused() -> None:
     with pytest.raises(JobNotFound):
         Service().retry(uuid4(), by=ANN)
 
 
-def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
+def test_a_retry_with_the_same_key_and_filter_returns_the_same_job() -> None:
     service = Service()
     failed = service.ended(*FAILED)
 
-    def retry(**narrowed: list[str]) -> Job:
-        return service.retry(failed.id, by=ANN, idempotency_key="k", **narrowed).job
+    def retry(**filters: Any) -> Job:
+        return service.retry(failed.id, by=ANN, idempotency_key="k", **filters).job
 
     job = retry(codes=["TIMEOUT"], districts=["01", "F"])
     assert retry(districts=["F", "01"], codes=["TIMEOUT"]).id == job.id
@@ -576,16 +584,16 @@ def test_a_retry_with_the_same_key_and_group_is_the_same_job() -> None:
         retry(codes=["NO_ROWS"], districts=["01", "F"])
 
 
-# Steering.
+# Control of active jobs.
 
 
-def test_a_cancel_says_what_the_job_was_and_tells_the_worker() -> None:
+def test_a_cancel_returns_the_previous_status_and_wakes_the_worker() -> None:
     """R7.3"""
     service = Service()
     job = service.memory.jobs.put_in(a_running_job())
     cancelled = service.cancel(job.id, by=ANN)
     assert (cancelled.job.status, cancelled.previous_status) == (Status.CANCELLING, Status.RUNNING)
-    assert service.nudges == [1]
+    assert service.wakes == [1]
     service.clock.forward(seconds=15)
     cancelled = service.cancel(job.id, by=ANN)
     assert (cancelled.job.status, cancelled.previous_status) == (Status.CANCELLED, Status.CANCELLING)
@@ -594,7 +602,7 @@ def test_a_cancel_says_what_the_job_was_and_tells_the_worker() -> None:
         service.cancel(job.id, by=ANN)
 
 
-def test_a_pending_job_is_paused_resumed_and_its_limits_lowered() -> None:
+def test_a_pending_job_can_be_paused_and_resumed_and_its_limits_lowered() -> None:
     service = Service()
     job = service.begin()
     assert service.pause(job.id, by=ANN).status is Status.PAUSED
@@ -608,7 +616,7 @@ def test_a_pending_job_is_paused_resumed_and_its_limits_lowered() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb",
+    "command",
     [
         lambda service: service.job(uuid4()),
         lambda service: service.cancel(uuid4(), by=ANN),
@@ -620,9 +628,9 @@ def test_a_pending_job_is_paused_resumed_and_its_limits_lowered() -> None:
     ],
     ids=["job", "cancel", "pause", "resume", "try-now", "lower", "items"],
 )
-def test_a_job_that_there_is_not_is_not_found(verb: Callable[[Service], object]) -> None:
+def test_an_unknown_job_is_not_found(command: Callable[[Service], object]) -> None:
     with pytest.raises(JobNotFound, match="There is no job"):
-        verb(Service())
+        command(Service())
 
 
 # Ending a wait.
@@ -647,7 +655,7 @@ def test_an_ended_wait_is_stored_with_its_audit_entry_and_ends_the_hold_of_all_p
         {"waitingUntil": ((NOW + timedelta(hours=24)).isoformat().replace("+00:00", "Z"), None)},
     )
     assert service.storage.control.update_schedule(lambda schedule: schedule).hold(NOW) is None
-    assert service.nudges
+    assert service.wakes
 
 
 @pytest.mark.parametrize("waits_for", [None, *sorted(set(WaitReason) - ENDED_BY_OPERATORS)])
@@ -660,7 +668,7 @@ def test_a_job_without_a_wait_that_can_be_ended_is_refused_with_what_it_does(wai
     assert service.storage.control.update_schedule(lambda schedule: schedule).hold(NOW) is not None
 
 
-# Watching, and housekeeping.
+# Queries and pruning.
 
 
 def test_jobs_are_listed_newest_first_and_by_status() -> None:
@@ -676,7 +684,7 @@ def test_jobs_are_listed_newest_first_and_by_status() -> None:
     assert ([job.id for job in page.rows], page.total) == ([jobs[1].id], 1)
 
 
-def test_the_items_of_a_job_are_listed_in_the_order_in_which_they_were_settled() -> None:
+def test_the_items_of_a_job_are_listed_in_the_order_of_their_outcomes() -> None:
     """R5.4"""
     service = Service()
     job = service.ended(*FAILED)
@@ -684,7 +692,7 @@ def test_the_items_of_a_job_are_listed_in_the_order_in_which_they_were_settled()
     assert ([outcome.item for outcome in page.rows], page.total) == ([ITEMS[2], ITEMS[5]], 3)
 
 
-def test_a_stored_snapshot_is_found_and_another_one_is_not() -> None:
+def test_a_stored_snapshot_is_returned_and_an_unknown_one_is_not_found() -> None:
     service = Service()
     name = next(iter(a_snapshot(district=SUMMARY).reports))
     summary = a_snapshot(
@@ -695,11 +703,11 @@ def test_a_stored_snapshot_is_found_and_another_one_is_not() -> None:
     assert service.history.snapshot(DAY, SUMMARY) == summary
     assert service.history.rows(summary) == [{"REGION": "01", "DISTRICT": "02"}]
     assert service.history.page(SnapshotFilter(), limit=5, offset=0).total == 1
-    with pytest.raises(SnapshotNotFound, match="Nothing is stored for 01 on 2024-01-31"):
+    with pytest.raises(SnapshotNotFound, match="No snapshot is stored for 01 on 2024-01-31"):
         service.history.snapshot(DAY, "01")
 
 
-def test_jobs_are_pruned_after_the_retention() -> None:
+def test_ended_jobs_are_pruned_after_the_retention_period() -> None:
     """R1.7"""
     service = Service()
     old = service.memory.jobs.put_in(a_job(status=Status.FAILED, ended_at=NOW - timedelta(days=30, seconds=1)))
@@ -708,10 +716,10 @@ def test_jobs_are_pruned_after_the_retention() -> None:
     assert set(service.memory.jobs.rows) == {young.id} != {old.id}
 
 
-def test_a_store_that_is_away_is_told() -> None:
+def test_an_unavailable_store_is_reported() -> None:
     service = Service()
     service.ping()
     service.memory.store.is_down = True
-    for verb in (service.ping, service.active, service.begin):
+    for command in (service.ping, service.active, service.begin):
         with pytest.raises(StorageUnavailable):
-            verb()
+            command()

@@ -1,10 +1,12 @@
-"""Settings from the environment: what is no value of one stops the start with a sentence that names it."""
+"""Settings from the environment: an invalid value stops the start with a message that names the setting."""
 
 from __future__ import annotations
 
 import os
 import re
 import runpy
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ SETTINGS_FILE = ROOT / "backfill_site" / "settings.py"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name == "DATABASE_URL" or name.startswith(("DJANGO_", "BACKFILL_")):
             monkeypatch.delenv(name)
@@ -33,7 +35,7 @@ def read() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "sentence"),
+    ("name", "value", "message"),
     [
         ("DJANGO_DEBUG", "flase", "DJANGO_DEBUG is 'flase'; set it to true or false."),
         ("DJANGO_HTTPS", "ture", "DJANGO_HTTPS is 'ture'; set it to true or false."),
@@ -53,43 +55,43 @@ def read() -> dict[str, Any]:
         ("DATABASE_URL", f"sqlite:///{__file__}/jobs.sqlite3", f"DATABASE_URL: {__file__} cannot be created: "),
     ],
 )
-def test_what_is_no_value_stops_the_start_with_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+def test_an_invalid_value_stops_the_start_with_a_message(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ImproperlyConfigured) as refused:
+    with pytest.raises(ImproperlyConfigured) as raised:
         read()
-    assert sentence in str(refused.value)
-    assert "secret" not in str(refused.value)
+    assert message in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
-def test_without_a_key_nothing_starts_unless_debug_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_key_is_required_unless_debug_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read()["SECRET_KEY"]
     monkeypatch.setenv("DJANGO_DEBUG", "")
     with pytest.raises(ImproperlyConfigured, match="DJANGO_SECRET_KEY is not set"):
         read()
 
 
-def test_a_secret_is_taken_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_read_without_variable_expansion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SECRET_KEY", "$ecret")
     monkeypatch.setenv("BACKFILL_WEBHOOK_SECRET", "$HOME")
     settings = read()
     assert (settings["SECRET_KEY"], settings["BACKFILL_WEBHOOK_SECRET"]) == ("$ecret", "$HOME")
 
 
-def test_names_may_have_blanks_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_may_contain_spaces_and_empty_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "localhost, backfill.example.org,")
     assert read()["ALLOWED_HOSTS"] == ["localhost", "backfill.example.org"]
 
 
-def test_a_file_is_read_beside_the_environment_which_comes_first(
+def test_the_environment_takes_precedence_over_the_environment_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "production.env"
     file.write_text("BACKFILL_CONTACT=file@example.org\nBACKFILL_TIME_ZONE=Europe/Berlin\n")
     monkeypatch.setenv("BACKFILL_ENV_FILE", str(file))
     monkeypatch.setenv("BACKFILL_CONTACT", "shell@example.org")
-    monkeypatch.setenv("BACKFILL_TIME_ZONE", "")  # so that it is taken back after the test
+    monkeypatch.setenv("BACKFILL_TIME_ZONE", "")  # so that it is restored after the test
     monkeypatch.delenv("BACKFILL_TIME_ZONE")
     settings = read()
     assert (settings["BACKFILL_CONTACT"], settings["BACKFILL_TIME_ZONE"]) == ("shell@example.org", "Europe/Berlin")
@@ -102,22 +104,49 @@ def test_the_documentation_contains_the_table_of_settings() -> None:
     assert page.count("| `BACKFILL_STORAGE` |") == 1
 
 
-def test_the_example_file_names_settings_only() -> None:
+def test_the_example_file_contains_only_known_settings() -> None:
     named = set(re.findall(r"([A-Z_]+)=", (ROOT / ".env.example").read_text()))
     assert named <= {setting.name for setting in SETTINGS}
 
 
-def test_each_setting_of_the_service_is_a_setting_of_django() -> None:
+def test_each_setting_of_the_service_is_a_django_setting() -> None:
     settings = read()
     names = {setting.name for setting in SETTINGS if setting.name.startswith("BACKFILL_")}
     assert {name for name in settings if name.startswith("BACKFILL_")} - {"BACKFILL_LEASE_POLICY"} == names
     assert (settings["BACKFILL_RETENTION_DAYS"], settings["BACKFILL_IGNORE_ROBOTS"]) == (30, False)
 
 
-def test_a_postgresql_that_falls_silent_is_given_up_within_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R10.1: whether it is away when it is connected to, when it is asked, or before it answers."""
+def test_an_unreachable_postgresql_server_times_out_within_the_duration_of_a_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R10.1: this includes time-outs of the connection, of a query, and of a response."""
     monkeypatch.setenv("DATABASE_URL", "postgres://backfill:secret@db.example.org/backfill?connect_timeout=7")
     options = read()["DATABASES"]["default"]["OPTIONS"]
-    assert options["connect_timeout"] == 7, "The address has the last word."
+    assert options["connect_timeout"] == 7, "An option in the address takes precedence."
     unanswered = options["keepalives_idle"] + options["keepalives_interval"]
     assert max(unanswered, options["tcp_user_timeout"] / 1000) < STANDARD_LEASES.duration.total_seconds()
+
+
+@pytest.mark.parametrize("is_in_use", [False, True])
+@pytest.mark.parametrize("unwritable", ["file", "folder"])
+def test_a_sqlite_file_that_cannot_be_written_is_opened_to_read_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unwritable: str, is_in_use: bool
+) -> None:
+    """So that commands that only read work for another user, and on a read-only file system."""
+    file = tmp_path / "jobs ?#.sqlite3"
+    with closing(sqlite3.connect(file)) as owner:
+        owner.execute("PRAGMA journal_mode=WAL")
+        owner.execute("CREATE TABLE jobs (id)")
+        owner.commit()
+        if not is_in_use:
+            owner.close()
+        forbidden = file if unwritable == "file" else tmp_path
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda p, m: access(p, m) and not (m == os.W_OK and Path(p) == forbidden))
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/jobs%20%3F%23.sqlite3")
+        database = read()["DATABASES"]["default"]
+        assert ("immutable=1" in database["NAME"]) is not is_in_use
+        with closing(sqlite3.connect(database["NAME"], uri=True)) as reader:
+            assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                reader.execute("INSERT INTO jobs VALUES (1)")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a wait, whenever they come."""
+"""Signals that end a process end a wait, whenever they arrive."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import pytest
 
 from backfill.cli.stop_signals import StopSignals
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 
 
-def test_without_a_signal_the_wait_is_over_when_its_time_is() -> None:
+def test_without_a_signal_a_wait_ends_after_its_duration() -> None:
     with StopSignals() as stop:
         began = time.monotonic()
         assert not stop.wait(0.2)
         assert time.monotonic() - began >= 0.2
 
 
-@BOTH
-def test_a_signal_before_the_wait_ends_it_and_every_later_one(number: signal.Signals) -> None:
+@EACH
+def test_a_signal_before_a_wait_ends_it_and_every_later_wait(number: signal.Signals) -> None:
     with StopSignals() as stop:
         signal.raise_signal(number)
         assert stop.wait()
         assert stop.wait(0)
 
 
-@BOTH
-def test_a_signal_that_does_not_wake_the_thread_that_waits_ends_the_wait_soon(number: signal.Signals) -> None:
-    """As one does that comes between the last look at signals and the wait: here another thread receives it."""
+@EACH
+def test_a_signal_that_does_not_interrupt_the_waiting_thread_still_ends_the_wait(number: signal.Signals) -> None:
+    """This covers a signal between the last signal check and the wait. Here another thread receives the signal."""
     with StopSignals() as stop:
         other = threading.Timer(0.2, signal.raise_signal, [number])
         other.start()
@@ -38,3 +38,14 @@ def test_a_signal_that_does_not_wake_the_thread_that_waits_ends_the_wait_soon(nu
         assert stop.wait(20)
         assert time.monotonic() - began < 10
         other.join()
+
+
+def test_a_signal_that_the_process_ignores_is_still_ignored() -> None:
+    """As after `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.wait(0.6)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,4 +1,4 @@
-"""The clock that lets tests of threads take no time."""
+"""The virtual clock, with which tests of threads do not wait for real time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.unit.virtual_clock import VirtualClock
 
 
-def test_time_jumps_to_the_earliest_moment_at_which_a_waiting_thread_goes_on() -> None:
+def test_time_jumps_to_the_earliest_moment_at_which_a_waiting_thread_continues() -> None:
     clock, began, woke = VirtualClock.at(), time.monotonic(), list[tuple[str, float]]()
     start = clock.monotonic()
 
@@ -31,40 +31,40 @@ def test_time_jumps_to_the_earliest_moment_at_which_a_waiting_thread_goes_on() -
     assert time.monotonic() - began < 30
 
 
-def test_time_stands_still_while_a_thread_computes() -> None:
+def test_time_does_not_pass_while_a_thread_computes() -> None:
     clock = VirtualClock.at()
-    before, took = clock.monotonic(), list[float]()
+    before, durations = clock.monotonic(), list[float]()
 
     def compute() -> None:
         began = clock.monotonic()
         time.sleep(0.05)
-        took.append(clock.monotonic() - began)
+        durations.append(clock.monotonic() - began)
 
     thread = clock.thread(compute, "computes")
     thread.start()
     clock.sleep(5)
-    assert took == [0]
+    assert durations == [0]
     assert clock.monotonic() - before == pytest.approx(5, abs=0.001)
     assert (clock.now() - VirtualClock.at().now()).total_seconds() == pytest.approx(5, abs=0.001)
 
 
-def test_an_event_a_condition_and_a_queue_wake_who_waits_without_a_lapse_of_time() -> None:
-    clock, said = VirtualClock.at(), list[object]()
+def test_events_conditions_and_queues_wake_waiting_threads_without_delay() -> None:
+    clock, results = VirtualClock.at(), list[object]()
     event, condition, items, ends = clock.event(), clock.condition(), clock.queue(), clock.monotonic()
 
     def on_condition() -> None:
         with condition:
-            said.append(condition.wait(50))
+            results.append(condition.wait(50))
 
     threads = [
-        clock.thread(lambda: said.append(event.wait(50)), "event"),
+        clock.thread(lambda: results.append(event.wait(50)), "event"),
         clock.thread(on_condition, "condition"),
-        clock.thread(lambda: said.append(items.get(timeout=50)), "queue"),
+        clock.thread(lambda: results.append(items.get(timeout=50)), "queue"),
     ]
     for thread in threads:
         thread.start()
     clock.sleep(1)
-    assert said == []
+    assert results == []
     event.set()
     with condition:
         condition.notify_all()
@@ -72,11 +72,11 @@ def test_an_event_a_condition_and_a_queue_wake_who_waits_without_a_lapse_of_time
     for thread in threads:
         thread.join()
         assert not thread.is_alive()
-    assert set(said) == {True, "an item"}
+    assert set(results) == {True, "an item"}
     assert clock.monotonic() - ends < 1.1
 
 
-def test_a_wait_that_nobody_ends_ends_in_time() -> None:
+def test_a_wait_ends_after_its_timeout() -> None:
     clock = VirtualClock.at()
     condition = clock.condition()
     assert not clock.event().wait(3)
@@ -90,7 +90,7 @@ def test_a_wait_that_nobody_ends_ends_in_time() -> None:
     assert clock.eventually(lambda: True)
 
 
-def test_threads_that_wait_for_each_other_for_ever_are_told_so() -> None:
+def test_a_deadlock_of_waiting_threads_is_reported() -> None:
     clock = VirtualClock.at()
     with pytest.raises(AssertionError, match="none of them for a time"):
         clock.event().wait()

@@ -1,4 +1,4 @@
-"""The thread that finds work and survives everything."""
+"""The worker thread: it finds jobs, runs them, and continues after errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from backfill.engine.worker import Dispatcher, Worker
 from backfill.errors import CorruptRecord
 from backfill.job_types.base import JobTypeHandler
 from tests.memory_storage import MemoryJobs, MemoryStorage
-from tests.unit.fakes import FAST, FakeExecution, FakeWork, a_job, a_plan, an_outcome
+from tests.unit.fakes import FAST, FakeExecution, FakeHandler, a_job, a_plan, an_outcome
 from tests.unit.virtual_clock import VirtualClock
 
 clock = VirtualClock.at()
@@ -37,8 +37,8 @@ clock = VirtualClock.at()
 
 @pytest.fixture(autouse=True)
 def virtual_time() -> None:
-    """Each test begins with a clock of its own."""
-    global clock  # noqa: PLW0603 - functions of this module ask it
+    """Gives each test its own clock."""
+    global clock  # noqa: PLW0603 - functions of this module read it
     clock = VirtualClock.at()
 
 
@@ -64,7 +64,7 @@ def worker_of(
 ) -> Worker:
     execution = execution or FakeExecution()
     execution.clock = clock
-    handlers: dict[JobType, JobTypeHandler] = {JobType.DATA_COLLECTION: FakeWork(PLAN, execution)}
+    handlers: dict[JobType, JobTypeHandler] = {JobType.DATA_COLLECTION: FakeHandler(PLAN, execution)}
     return Worker(
         storage,
         handlers,
@@ -89,7 +89,7 @@ def status_of(storage: MemoryStorage, job: Job) -> Status:
     return storage.jobs.rows[job.id].status
 
 
-def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
+def test_a_worker_runs_one_job_after_another() -> None:
     """R1.4, R10.1"""
     storage, execution = MemoryStorage(), FakeExecution()
     with working(worker_of(storage, execution)):
@@ -100,7 +100,7 @@ def test_a_worker_takes_a_job_that_comes_and_then_the_next() -> None:
     assert len(execution.items) == 2 * PLAN.total_items
 
 
-def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
+def test_wake_ends_the_wait_of_a_worker() -> None:
     storage = MemoryStorage()
     worker = worker_of(storage, policy=SLOW)
     with working(worker):
@@ -110,29 +110,31 @@ def test_a_nudge_wakes_a_worker_that_is_waiting() -> None:
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
-def test_an_idle_worker_looks_as_seldom_as_the_store_asks_for_and_begins_at_once_when_nudged(
+def test_an_idle_worker_polls_at_the_interval_of_the_store_and_starts_at_once_when_woken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
-    storage, looks, active = MemoryStorage(), list[datetime](), MemoryJobs.active
+    monkeypatch.setattr(MemoryJobs, "idle_poll_interval", 60.0)
+    storage, polls, active = MemoryStorage(), list[datetime](), MemoryJobs.active
 
-    def look(jobs: MemoryJobs) -> Job | None:
-        looks.append(clock.now())
+    def poll(jobs: MemoryJobs) -> Job | None:
+        polls.append(clock.now())
         return active(jobs)
 
-    monkeypatch.setattr(MemoryJobs, "active", look)
+    monkeypatch.setattr(MemoryJobs, "active", poll)
     worker = worker_of(storage)
     with working(worker):
-        assert clock.eventually(lambda: looks)
+        assert clock.eventually(lambda: polls)
         job = stored(storage)
-        assert not clock.eventually(lambda: len(looks) > 1, within=59)
+        assert not clock.eventually(lambda: len(polls) > 1, within=59)
         worker.wake()
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
-def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R10.1: a lease that is given back is taken up within two seconds, whatever a look costs."""
-    monkeypatch.setattr(MemoryJobs, "look_after", 60.0)
+def test_a_worker_polls_at_the_standard_interval_while_another_worker_runs_a_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R10.1: a released job is claimed within two seconds, regardless of the cost of a poll."""
+    monkeypatch.setattr(MemoryJobs, "idle_poll_interval", 60.0)
     storage = MemoryStorage()
     job = stored(storage)
     held = storage.jobs.rows[job.id] = job.claimed("another", clock.now())
@@ -142,20 +144,20 @@ def test_while_another_runs_a_job_a_worker_looks_as_often_as_ever(monkeypatch: p
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED, within=5)
 
 
-def test_of_two_workers_one_claims_a_job() -> None:
+def test_only_one_of_several_workers_claims_a_job() -> None:
     """R3.1"""
-    storage, gate = MemoryStorage(), FakeExecution()
-    workers = [worker_of(storage, gate) for _ in range(3)]
+    storage, execution = MemoryStorage(), FakeExecution()
+    workers = [worker_of(storage, execution) for _ in range(3)]
     assert len({worker.owner for worker in workers}) == 3
     with working(*workers):
         for _ in range(5):
             job = stored(storage)
-            assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)  # noqa: B023 - asked at once
+            assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)  # noqa: B023 - called at once
             assert storage.jobs.rows[job.id].token == 1
-    assert len(gate.items) == 5 * PLAN.total_items
+    assert len(execution.items) == 5 * PLAN.total_items
 
 
-def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -> None:
+def test_a_worker_takes_over_from_a_dead_runner_but_not_from_a_live_one() -> None:
     """R10.1, R10.4"""
     storage, now = MemoryStorage(), clock.now()
     job = stored(storage)
@@ -169,8 +171,8 @@ def test_a_worker_takes_over_where_a_runner_died_and_leaves_a_live_one_alone() -
     assert after.resumed_at >= now + timedelta(seconds=0.5)
 
 
-def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later() -> None:
-    """R10.1: the campaign's median of resumes was a pause too long."""
+def test_a_worker_polls_when_a_lease_expires_and_not_a_poll_interval_later() -> None:
+    """R10.1: in the chaos campaign the median time to resume was a poll interval too long."""
     storage = MemoryStorage()
     job = stored(storage)
     storage.jobs.rows[job.id] = job.claimed("another", clock.now() - timedelta(seconds=14.5))
@@ -178,16 +180,16 @@ def test_a_worker_looks_again_when_a_lease_ends_and_not_a_whole_pause_later() ->
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
 
 
-def test_a_worker_that_stops_gives_the_lease_back() -> None:
+def test_a_worker_that_stops_releases_the_lease() -> None:
     """R10.1"""
 
-    def asks(item: WorkItem) -> Outcome:
+    def wait(item: WorkItem) -> Outcome:
         assert clock.eventually(worker._stop.is_set)
         return an_outcome(item)
 
     storage = MemoryStorage()
     job = stored(storage)
-    worker = worker_of(storage, FakeExecution(asks))
+    worker = worker_of(storage, FakeExecution(wait))
     with working(worker):
         assert clock.eventually(lambda: status_of(storage, job) is Status.RUNNING)
     assert worker._thread is not None
@@ -197,7 +199,7 @@ def test_a_worker_that_stops_gives_the_lease_back() -> None:
     assert storage.store.disconnects >= 1
 
 
-def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_waits_for_an_unavailable_store_and_logs_it_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backfill.engine.worker")
     storage = MemoryStorage()
     job = stored(storage)
@@ -210,7 +212,7 @@ def test_a_worker_waits_for_a_store_that_is_away_and_says_so_once(caplog: pytest
     assert caplog.text.count("The worker waits: The job store does not answer") == 1
 
 
-def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_logs_an_unexpected_error_and_continues(caplog: pytest.LogCaptureFixture) -> None:
     storage = MemoryStorage()
     storage.store.broken_by = ZeroDivisionError("by nought")
     with working(worker_of(storage)):
@@ -220,7 +222,7 @@ def test_a_worker_survives_an_error_that_it_does_not_know_and_logs_it(caplog: py
     assert "ZeroDivisionError: by nought" in caplog.text
 
 
-def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_job_fails_and_the_worker_continues(caplog: pytest.LogCaptureFixture) -> None:
     storage = MemoryStorage()
     broken = stored(storage)
     storage.jobs.plans[broken.id] = b"no plan"
@@ -231,7 +233,7 @@ def test_a_job_that_cannot_be_read_fails_and_the_worker_goes_on(caplog: pytest.L
     assert f"plan of job {broken.id} cannot be read" in storage.jobs.rows[broken.id].error
 
 
-def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence() -> None:
+def test_a_job_of_an_unsupported_type_fails_with_a_message() -> None:
     """R2.4"""
     storage = MemoryStorage()
     job = stored(storage, job_type=JobType.ANALYTICS_GENERATION)
@@ -242,10 +244,10 @@ def test_a_job_of_a_type_that_this_version_does_not_know_fails_with_a_sentence()
     assert after.ended_at is not None
 
 
-def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_that(
+def test_a_job_fails_with_the_message_of_a_corrupt_record_found_during_its_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Else each worker would take it, and give it up, for ever."""
+    """Otherwise each worker would claim the job and release it again endlessly."""
 
     def skips(day: PlannedDay) -> list[Outcome]:
         raise CorruptRecord(f"What is stored of {day.date} cannot be read.")
@@ -255,10 +257,10 @@ def test_a_job_of_which_something_cannot_be_read_while_it_runs_is_failed_with_th
     with working(worker_of(storage, FakeExecution(skips=skips))):
         assert clock.eventually(lambda: status_of(storage, job) is Status.FAILED)
     assert storage.jobs.rows[job.id].error == f"What is stored of {PLAN.days[0].date} cannot be read."
-    assert f"{storage.jobs.rows[job.id].error} Its job is failed; other jobs continue." in caplog.messages
+    assert f"{storage.jobs.rows[job.id].error} The job has failed; other jobs can run." in caplog.messages
 
 
-def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
+def test_a_job_keeps_its_limits_and_its_number_of_requests() -> None:
     """R12.3, R12.4"""
     storage = MemoryStorage()
     job = stored(storage)
@@ -273,7 +275,7 @@ def test_a_job_keeps_the_limits_and_the_count_of_requests_that_it_had() -> None:
     assert (after.progress.limiter.requests_made, after.config.rate_limits) == (41, FAST)
 
 
-def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() -> None:
+def test_ended_jobs_older_than_the_retention_period_are_deleted_once_a_day() -> None:
     """R1.7"""
     storage = MemoryStorage()
 
@@ -288,13 +290,15 @@ def test_jobs_that_ended_longer_ago_than_the_retention_are_removed_once_a_day() 
     assert old.id not in storage.jobs.plans
     clock.sleep(23.9 * 3600)
     worker._work_once()
-    assert set(storage.jobs.rows) == {young.id}  # older than the retention by now, but it is not a day yet
+    assert set(storage.jobs.rows) == {
+        young.id
+    }  # older than the retention period, but the last pruning is less than a day ago
     clock.sleep(0.2 * 3600)
     worker._work_once()
     assert storage.jobs.rows == {}
 
 
-def test_an_active_job_is_never_removed_however_old() -> None:
+def test_an_active_job_is_never_deleted_regardless_of_its_age() -> None:
     """R1.7"""
     storage = MemoryStorage()
     paused = storage.jobs.put_in(a_job(status=Status.PAUSED, created_at=clock.now() - timedelta(days=400)))
@@ -302,24 +306,24 @@ def test_an_active_job_is_never_removed_however_old() -> None:
     assert set(storage.jobs.rows) == {paused.id}
 
 
-def test_a_process_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_has_only_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "_process_worker", None)
-    storage, made = MemoryStorage(), list[Worker]()
+    storage, created = MemoryStorage(), list[Worker]()
 
     def new_worker() -> Worker:
-        made.append(worker_of(storage))
-        return made[-1]
+        created.append(worker_of(storage))
+        return created[-1]
 
     worker_module.wake_process_worker()  # without a worker this does nothing
     worker_module.start_process_worker(new_worker)
     worker_module.start_process_worker(new_worker)
-    (worker,) = made
+    (worker,) = created
     worker_module.wake_process_worker()
     assert worker._thread is not None
     worker.stop()
 
 
-def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
+def test_a_worker_reports_its_heartbeat_twice_a_minute() -> None:
     storage = MemoryStorage()
     worker = worker_of(storage)
     worker._work_once()
@@ -333,42 +337,42 @@ def test_a_worker_says_twice_a_minute_that_it_is_there() -> None:
     assert storage.control.seen_at == clock.now()
 
 
-class Listener:
-    """A dispatcher that keeps the calls."""
+class RecordingDispatcher:
+    """A dispatcher that records its calls."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.calls: list[str] = []
 
     def start(self) -> None:
-        self.heard.append("start")
+        self.calls.append("start")
 
     def stop(self) -> None:
-        self.heard.append("stop")
+        self.calls.append("stop")
 
     def wake(self) -> None:
-        self.heard.append("wake")
+        self.calls.append("wake")
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
-        self.heard.append(f"outage: {event.sentence}" if event else "outage over")
+        self.calls.append(f"outage: {event.sentence}" if event else "outage over")
 
 
-def test_the_dispatcher_runs_with_the_worker_and_learns_of_outages_and_ended_jobs() -> None:
-    storage, listener = MemoryStorage(), Listener()
+def test_the_dispatcher_runs_with_the_worker_and_is_notified_of_outages_and_ended_jobs() -> None:
+    storage, dispatcher = MemoryStorage(), RecordingDispatcher()
 
-    def asks(item: WorkItem) -> Outcome:
-        assert clock.eventually(lambda: "outage over" in listener.heard)
+    def wait(item: WorkItem) -> Outcome:
+        assert clock.eventually(lambda: "outage over" in dispatcher.calls)
         return an_outcome(item, at=clock.now())
 
-    execution = FakeExecution(asks)
+    execution = FakeExecution(wait)
     job = stored(storage)
-    with working(worker_of(storage, execution, dispatcher=listener)):
+    with working(worker_of(storage, execution, dispatcher=dispatcher)):
         assert clock.eventually(lambda: execution.items)
         storage.store.is_down = True
-        assert clock.eventually(lambda: len(listener.heard) > 1)
+        assert clock.eventually(lambda: len(dispatcher.calls) > 1)
         storage.store.is_down = False
         assert clock.eventually(lambda: status_of(storage, job) is Status.COMPLETED)
-        assert clock.eventually(lambda: "wake" in listener.heard)
-    assert listener.heard == [
+        assert clock.eventually(lambda: "wake" in dispatcher.calls)
+    assert dispatcher.calls == [
         "start",
         "outage: The job store does not answer: it is down.",
         "outage over",

@@ -1,4 +1,4 @@
-"""What a pending job says of the worker that it waits for."""
+"""The status of the workers, and the message of a pending job about them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from backfill.domain import STANDARD_LEASES, is_alive, waiting_for_worker
 from tests.unit.fakes import NOW
 
 
-def test_a_worker_that_reported_lately_is_there() -> None:
+def test_a_worker_is_alive_until_it_has_missed_three_heartbeats() -> None:
     assert is_alive(NOW - STANDARD_LEASES.heartbeat, NOW)
     assert not is_alive(NOW - 3 * STANDARD_LEASES.heartbeat, NOW)
     assert not is_alive(None, NOW)
     assert "one is running" in waiting_for_worker(NOW - STANDARD_LEASES.heartbeat, NOW)
 
 
-def test_where_none_is_there_it_says_since_when() -> None:
+def test_the_message_states_since_when_no_worker_has_reported() -> None:
     assert waiting_for_worker(NOW, NOW + timedelta(minutes=10)).startswith(
         "Waiting for a worker; none has reported since 09:26 UTC. "
     )

@@ -1,4 +1,4 @@
-"""Which processes start a worker, and when."""
+"""The processes that start a worker, and the time of the start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Started = list[bool]
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Started:
-    """For each start of a worker, whether all applications were ready."""
+    """Returns a list that receives, for each start of a worker, whether all applications were ready."""
     starts = Started()
     settings.BACKFILL_WORKER = "auto"
     monkeypatch.delenv(backfill_apps.STARTS_AFTER_FORK, raising=False)
@@ -36,7 +36,7 @@ def ready() -> None:
     apps.get_app_config("backfill").ready()
 
 
-def test_a_process_that_does_not_serve_starts_no_worker(started: Started) -> None:
+def test_a_process_that_does_not_serve_requests_starts_no_worker(started: Started) -> None:
     ready()
     assert started == []
 
@@ -56,20 +56,20 @@ def test_a_serving_process_starts_its_worker_once_all_applications_are_ready(
     assert started == [True]
 
 
-def test_a_declaration_after_the_start_of_django_starts_the_worker_at_once(started: Started) -> None:
-    """As runserver does, which imports wsgi.py late."""
+def test_declare_serving_after_the_start_of_django_starts_the_worker_at_once(started: Started) -> None:
+    """This is the case with runserver, which imports wsgi.py after `ready`."""
     backfill_apps.declare_serving()
     assert started == [True]
 
 
-def test_worker_off_starts_no_worker(started: Started, settings: Settings) -> None:
+def test_backfill_worker_off_starts_no_worker(started: Started, settings: Settings) -> None:
     settings.BACKFILL_WORKER = "off"
     backfill_apps.declare_serving()
     backfill_apps.start_worker()
     assert started == []
 
 
-def test_gunicorn_conf_starts_the_worker_after_the_fork_only(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gunicorn_conf_starts_the_worker_only_after_the_fork(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(backfill_apps.STARTS_AFTER_FORK, "yes")
     backfill_apps.declare_serving()
     ready()
@@ -80,7 +80,7 @@ def test_gunicorn_conf_starts_the_worker_after_the_fork_only(started: Started, m
 
 
 def uwsgi(monkeypatch: pytest.MonkeyPatch, *options: str, worker_id: int = 0) -> SimpleNamespace:
-    """Stands for the module that uWSGI puts into its processes."""
+    """Replaces the module that uWSGI provides in its processes."""
     state = SimpleNamespace(id=worker_id)
     module = SimpleNamespace(opt=dict.fromkeys(options, True), worker_id=lambda: state.id, state=state)
     monkeypatch.setattr(backfill_apps, "_uwsgi", lambda: module)

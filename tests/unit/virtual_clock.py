@@ -1,8 +1,8 @@
 """A clock whose time passes only while every thread waits, so that tests of threads take no time and are repeatable.
 
-The thread that makes the clock and the threads that the clock makes belong to it. While one of them computes, time
-stands still; when all of them wait, time jumps to the earliest moment at which one of them goes on. So the result of a
-test does not depend on how busy the machine is.
+The thread that creates the clock and the threads that the clock creates belong to it. While one of them computes,
+time does not pass. When all of them wait, time jumps to the earliest moment at which one of them continues. The result
+of a test does not depend on the load of the machine.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from typing import Any
 from backfill.domain.clock import Clock
 from tests.unit.fakes import NOW
 
-_GIVEN_UP_AFTER = 300.0
-"""Seconds of real time after which a thread of a test that waits is stuck: another one computes or is blocked."""
+_STUCK_AFTER = 300.0
+"""Seconds of real time after which a waiting thread is considered stuck, because another one computes or blocks."""
 
 _SHORTEST_STEP = 1e-6
-"""Seconds by which time passes at least, so that who waits for what is left of a rounding error gets there."""
+"""The shortest step in seconds, so that a wait for the rest of a rounding error ends."""
 
 
 @dataclass(eq=False)
 class _Waiter:
     is_ready: Callable[[], bool]
     ends: float
-    goes_on: threading.Event = field(default_factory=threading.Event)
+    continues: threading.Event = field(default_factory=threading.Event)
     is_stuck: bool = False
 
 
 class VirtualTime:
-    """Which threads compute, which wait, and what time it is."""
+    """The current time, and the threads that compute or wait."""
 
     def __init__(self, at: datetime) -> None:
         self._lock = threading.Lock()
-        self._began, self._seconds = at, 0.0
+        self._started_at, self._seconds = at, 0.0
         self._waiters: list[_Waiter] = []
         self._members = {threading.get_ident()}
         self._computing = 1
 
     def now(self) -> datetime:
-        return self._began + timedelta(seconds=self._seconds)
+        return self._started_at + timedelta(seconds=self._seconds)
 
     def monotonic(self) -> float:
         return 1000.0 + self._seconds
 
     def wait(self, is_ready: Callable[[], bool], seconds: float | None) -> bool:
-        """Whether it was ready in time."""
+        """Waits until `is_ready` returns true, at most that long. Returns whether it did."""
         waiter = _Waiter(is_ready, inf if seconds is None else self._seconds + max(seconds, 0.0))
         with self._lock:
             assert threading.get_ident() in self._members, "This thread was not made by the clock that it waits with."
@@ -60,21 +60,21 @@ class VirtualTime:
             self._waiters.append(waiter)
             self._computing -= 1
             self._advance()
-        assert waiter.goes_on.wait(_GIVEN_UP_AFTER), f"Stuck: {self._computing} other threads do not wait."
+        assert waiter.continues.wait(_STUCK_AFTER), f"Stuck: {self._computing} other threads do not wait."
         assert not waiter.is_stuck, "Every thread waits for another one, and none of them for a time."
         return is_ready()
 
     def changed(self) -> None:
-        """Something that threads wait for may have happened."""
+        """Wakes the threads whose condition is met. Called after each change that may meet one."""
         with self._lock:
             self._wake([waiter for waiter in self._waiters if waiter.is_ready()])
 
     def joined(self) -> None:
-        """A thread is about to start; called by the one that starts it, so that time does not pass meanwhile."""
+        """Counts a thread that is about to start. Its creator calls this, so that time does not pass meanwhile."""
         with self._lock:
             self._computing += 1
 
-    def begun(self) -> None:
+    def started(self) -> None:
         with self._lock:
             self._members.add(threading.get_ident())
 
@@ -89,10 +89,10 @@ class VirtualTime:
         for waiter in waiters:
             self._waiters.remove(waiter)
             self._computing += 1
-            waiter.goes_on.set()
+            waiter.continues.set()
 
     def _advance(self) -> None:
-        """Where nobody computes, go to the next moment at which somebody does."""
+        """Advances to the next moment at which a thread continues, if no thread computes."""
         if self._computing or not self._waiters:
             return
         first = min(self._waiters, key=lambda waiter: waiter.ends)
@@ -174,7 +174,7 @@ class _Thread(threading.Thread):
         super().start()
 
     def run(self) -> None:
-        self._time.begun()
+        self._time.started()
         try:
             super().run()
         finally:
@@ -188,7 +188,7 @@ class _Thread(threading.Thread):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualClock(Clock):
-    """For the thread that makes it, and for the threads that are made with it."""
+    """A clock for the thread that creates it and for the threads that are created with it."""
 
     time: VirtualTime
 
@@ -204,9 +204,9 @@ class VirtualClock(Clock):
         return _Condition(self.time)
 
     def queue(self) -> queue.SimpleQueue[Any]:
-        made = _Queue()
-        made._time = self.time
-        return made
+        created = _Queue()
+        created._time = self.time
+        return created
 
     def thread(self, target: Callable[[], None], name: str) -> threading.Thread:
         return _Thread(self.time, target, name)
@@ -215,7 +215,7 @@ class VirtualClock(Clock):
         self.time.wait(lambda: False, seconds)
 
     def eventually(self, holds: Callable[[], object], within: float = 10.0, every: float = 0.01) -> bool:
-        """Whether something holds soon; it is looked at while every other thread waits."""
+        """Returns whether `holds` returns true in time. It is called while every other thread waits."""
         ends = self.monotonic() + within
         while not holds():
             if self.monotonic() >= ends:

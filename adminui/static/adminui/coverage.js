@@ -85,7 +85,7 @@
   const describeSelection = () => {
     const { rows, first, last } = selection;
     const texts = map.texts;
-    const counts = { all: 0, missing: 0, stored: 0, unpublished: 0 };
+    const counts = { all: 0, missing: 0, stored: 0, unpublished: 0, unknown: 0 };
     for (const row of rows) {
       for (let month = first; month <= last; month += 1) {
         const letter = state(row, month);
@@ -93,12 +93,13 @@
         if (isMissing(letter)) counts.missing += 1;
         if (isStored(letter)) counts.stored += 1;
         if (letter === "u") counts.unpublished += 1;
+        if (letter === "q") counts.unknown += 1;
       }
     }
     const months = first === last ? map.months[first] : format(texts.span, { first: map.months[first], last: map.months[last] });
     const strong = document.createElement("strong");
     strong.textContent = selection.title || format(texts.selected, { districts: describeRows(rows), months });
-    const parts = ["missing", "stored", "unpublished"].filter((name) => counts[name]);
+    const parts = ["missing", "stored", "unpublished", "unknown"].filter((name) => counts[name]);
     const details = parts.map((name) => format(texts[name], { n: counts[name].toLocaleString("en") })).join(", ");
     const text = [strong, ` ${plural(texts.cells, counts.all)}${details ? `: ${details}` : ""}.`];
     if (!districts().length && !isEverything()) text.push(` ${texts.onlySummary}`);
@@ -270,6 +271,8 @@
     element("bf-coverage-empty").hidden = !response.isEmpty;
     element("bf-coverage-body").hidden = Boolean(response.isEmpty);
     element("bf-coverage-summary").textContent = response.summary || "";
+    element("bf-unknown").hidden = !response.unknown;
+    element("bf-unknown-text").textContent = response.unknown || "";
     if (response.isEmpty) return;
     const isSame = map && map.districts.join() === response.districts.join() && map.months.length === response.months.length;
     map = response;
@@ -334,6 +337,7 @@
       width = now;
     }).observe(element("bf-coverage"));
     document.body.addEventListener("bf-history", load);  // a job started or ended
+    document.body.addEventListener("bf-calendar", load);  // pages of the calendar were read
     load();
   });
 })();

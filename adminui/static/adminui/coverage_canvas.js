@@ -8,6 +8,7 @@
   const COLOURS = {
     n: "--bf-track", N: GAP, s: "--bf-cell-1", S: "--bf-cell-1", f: "--bf-cell-2", a: "--bf-cell-3", A: "--bf-cell-3",
   };
+  const UNKNOWN = "--bf-unknown";
   const FRAME = "--body-loud-color";
   const HALO = "--body-bg";
 
@@ -27,6 +28,16 @@
     context.textBaseline = "middle";
     context.fillStyle = token("--bf-secondary");
     return context;
+  };
+
+  // Unknown cells are hatched, so that they differ from all others without colour.
+  const hatch = (context, colour) => {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 4;
+    const pen = tile.getContext("2d");
+    pen.fillStyle = colour;
+    for (let n = 0; n < 4; n += 1) pen.fillRect(n, 3 - n, 1, 1);
+    return context.createPattern(tile, "repeat");
   };
 
   // Draws the map to fit the available space, in the colours of the current theme.
@@ -77,6 +88,7 @@
     const drawCells = (context) => {
       const colours = Object.fromEntries(Object.entries(COLOURS).map(([letter, name]) => [letter, token(name)]));
       const gap = token(GAP);
+      const hatching = hatch(context, token(UNKNOWN));
       const cellHeight = height - 1;
       const stripe = Math.max(1, Math.round(cellHeight / 4));  // marks cells without the final figures of the month
       map.years.forEach((year, month) => {
@@ -85,7 +97,7 @@
         map.cells.forEach((cells, row) => {
           const letter = cells[month];
           if (letter === "u") return;
-          context.fillStyle = colours[letter];
+          context.fillStyle = letter === "q" ? hatching : colours[letter];
           context.fillRect(x(month), y(row), cellWidth, cellHeight);
           if ("SA".includes(letter)) {
             context.fillStyle = gap;

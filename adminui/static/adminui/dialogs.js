@@ -20,6 +20,8 @@
     if (box.open) box.close();
   };
 
+  const reading = () => document.getElementById("bf-calendar-reading");
+
   const showToast = (message) => {
     const line = document.getElementById("bf-toast");
     line.textContent = message;
@@ -27,10 +29,24 @@
     showToast.timer = setTimeout(() => { line.textContent = ""; }, 8000);
   };
 
-  const showAlert = (id) => {
-    close();
-    const place = document.getElementById("bf-alerts");
+  // Where an alert about a request of this element is shown. In an open dialog, so that its values are kept.
+  const alertPlace = (source) => {
+    const box = dialog();
+    if (!box.open || !box.contains(source)) return document.getElementById("bf-alerts");
+    let place = box.querySelector(".bf-dialog-alert");
+    if (!place) {
+      place = document.createElement("div");
+      place.className = "bf-dialog-alert";
+      place.setAttribute("role", "alert");
+      box.querySelector(".bf-dialog-body h2").after(place);
+    }
+    return place;
+  };
+
+  const showAlert = (id, source) => {
+    const place = alertPlace(source);
     place.replaceChildren(document.getElementById(id).content.cloneNode(true));
+    if (!dialog().contains(place)) close();
     place.scrollIntoView({ block: "nearest" });
   };
 
@@ -43,6 +59,10 @@
     const box = dialog();
     if (!box) return;
     box.addEventListener("close", () => {
+      if (reading()) {
+        window.htmx.trigger(reading(), "htmx:abort");  // the server stops when the connection is closed
+        document.body.dispatchEvent(new CustomEvent("bf-calendar"));
+      }
       box.replaceChildren();
       if (openedFrom) {
         openedFrom.focus();
@@ -76,16 +96,24 @@
       }
     });
 
+    // The request that reads the calendar is repeated until it is done or the dialog is closed.
+    document.body.addEventListener("htmx:afterSettle", (event) => {
+      if (event.detail.target.id === "bf-dialog" && box.open && reading()) {
+        setTimeout(() => { if (reading()) window.htmx.trigger(reading(), "bf-continue"); }, 100);
+      }
+    });
+
     // A page instead of a fragment: the login page, a rejected CSRF token, or an error of a proxy.
     document.body.addEventListener("htmx:beforeSwap", (event) => {
+      if (event.detail.target.id === "bf-alerts") event.detail.target = alertPlace(event.detail.requestConfig.elt);
       if (!/^\s*<(!doctype|html)/i.test(event.detail.serverResponse)) return;
       event.detail.shouldSwap = false;
-      showAlert(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-server-unreachable");
+      showAlert(event.detail.xhr.status < 500 ? "bf-signed-out" : "bf-server-unreachable", event.detail.requestConfig.elt);
     });
-    document.body.addEventListener("htmx:sendError", () => showAlert("bf-server-unreachable"));
+    document.body.addEventListener("htmx:sendError", (event) => showAlert("bf-server-unreachable", event.detail.elt));
 
     document.body.addEventListener("htmx:beforeRequest", (event) => {
-      if (event.detail.requestConfig.verb === "post") document.getElementById("bf-alerts").replaceChildren();
+      if (event.detail.requestConfig.verb === "post") alertPlace(event.detail.elt).replaceChildren();
     });
 
     document.body.addEventListener("bf-action-done", (event) => {

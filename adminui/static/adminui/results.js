@@ -122,12 +122,50 @@
         }],
       },
     }, values, place);
-    return { chart, place };
+    return { chart, place, figure };
+  };
+
+  // With the focus, arrow keys read the values point by point.
+
+  const points = ({ chart }) => chart.data[0].map((_moment, n) => n).filter((n) => chart.data[1][n] !== null && chart.data[1][n] !== undefined);
+
+  const readPoint = (drawing, n) => {
+    const { chart, place, figure } = drawing;
+    const [moment, value] = [chart.data[0][n], chart.data[1][n]];
+    chart.setCursor({ left: chart.valToPos(moment, "x"), top: 0 });
+    showValue(figure, value, moment);
+    place.setAttribute("aria-valuenow", points(drawing).indexOf(n) + 1);
+    place.setAttribute("aria-valuetext", `${day(moment)}: ${formatValue(value)}`);
+  };
+
+  const makeReadable = (drawing) => {
+    const { chart, place, figure } = drawing;
+    const all = points(drawing);
+    if (!all.length) return;
+    const attributes = {
+      tabindex: 0, role: "slider", "aria-readonly": "true",
+      "aria-valuemin": 1, "aria-valuemax": all.length, "aria-valuenow": all.length, "aria-valuetext": formatValue(chart.data[1][all.at(-1)]),
+    };
+    for (const [name, value] of Object.entries(attributes)) place.setAttribute(name, value);
+    let at = all.length - 1;
+    place.onfocus = () => readPoint(drawing, all[at]);
+    place.onblur = () => {
+      chart.setCursor({ left: -10, top: -10 });
+      showValue(figure, null, null);
+    };
+    place.onkeydown = (event) => {
+      const next = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, Home: 0, End: all.length - 1 }[event.key];
+      if (next === undefined) return;
+      event.preventDefault();
+      at = Math.min(Math.max(next, 0), all.length - 1);
+      readPoint(drawing, all[at]);
+    };
   };
 
   const draw = () => {
     for (const { chart } of charts) chart.destroy();
     charts = [...document.querySelectorAll(".bf-chart")].map(createChart);
+    charts.forEach(makeReadable);
   };
 
   const showPeriods = () => {

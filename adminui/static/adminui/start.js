@@ -27,11 +27,24 @@
     }
   };
 
-  // Job type.
+  // Job type. Each type keeps its own dates: those of analytics are optional and begin empty.
+
+  let shownType = "";
+  let datesOf = {};  // job type to its dates, after the form has shown another type
 
   const showJobTypeParts = () => {
     const type = form().elements.job_type.value;
     for (const part of form().querySelectorAll("[data-job-type]")) part.hidden = part.dataset.jobType !== type;
+    shownType = type;
+  };
+
+  const changeJobType = () => {
+    const fields = form().elements;
+    const { from, to } = form().querySelector("[name=job_type]:checked").dataset;
+    datesOf[shownType] = [fields.start_date.value, fields.end_date.value];
+    [fields.start_date.value, fields.end_date.value] = datesOf[fields.job_type.value] || [from, to];
+    showJobTypeParts();
+    markPreset();
   };
 
   // Districts.
@@ -121,6 +134,16 @@
     return true;
   };
 
+  // Limits that were changed and not saved apply to the job that is started from this page.
+
+  const unsavedLimits = () =>
+    [...document.querySelectorAll("#bf-limits input[type=number]")].filter((input) => input.value !== input.defaultValue);
+
+  const showUnsavedLimits = () => {
+    const place = document.querySelector("#bf-limits .bf-unsaved");
+    if (place) place.textContent = unsavedLimits().length ? place.dataset.text : "";
+  };
+
   const useRange = ({ from, to, districts, cadence }) => {
     const fields = form().elements;
     fields.start_date.value = from;
@@ -139,6 +162,7 @@
     showJobTypeParts();
     markPreset();
     showChosenDistricts();
+    showUnsavedLimits();
   };
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -164,7 +188,7 @@
     page.addEventListener("change", (event) => {
       if (!form()?.contains(event.target)) return;
       const { name } = event.target;
-      if (name === "job_type") showJobTypeParts();
+      if (name === "job_type") changeJobType();
       if (name === "district") {
         endSearch(event.target);
         showChosenDistricts();
@@ -172,10 +196,23 @@
       if (["start_date", "end_date", "cadence"].includes(name)) markPreset();
     });
 
-    // Apply the text when the focus leaves the picker, not when it moves to a check box.
+    // Apply the text when the focus leaves the picker, not when it moves to a check box. A press of the pointer ends
+    // first, because the chips change the layout and would move a button away from the pointer.
+    let isPressed = false;
+    let isWaiting = false;
+    page.addEventListener("pointerdown", () => { isPressed = true; }, { capture: true });
+    for (const end of ["pointerup", "pointercancel"]) {
+      page.addEventListener(end, () => {
+        isPressed = false;
+        if (isWaiting) setTimeout(() => { if (form()) applyText(); });  // after the click
+        isWaiting = false;
+      }, { capture: true });
+    }
     page.addEventListener("focusout", (event) => {
       const picker = event.target.closest("#bf-district-picker");
-      if (picker && !picker.contains(event.relatedTarget)) applyText();
+      if (!picker || picker.contains(event.relatedTarget)) return;
+      if (isPressed) isWaiting = true;
+      else applyText();
     });
 
     // A disabled button does nothing; Enter in a field still opens the preview.
@@ -188,16 +225,18 @@
 
     page.addEventListener("input", (event) => {
       if (event.target.id === "bf-districts-text") search();
-      if (event.target.closest("#bf-limits") && event.target.name) {
-        const place = document.querySelector("#bf-limits .bf-unsaved");
-        if (place) place.textContent = place.dataset.text;
-      }
+      if (event.target.closest("#bf-limits")) showUnsavedLimits();
     });
 
     page.addEventListener("keydown", (event) => {
       if (event.target.id === "bf-districts-text" && event.key === "Enter" && text().value.trim()) {
         if (applyText()) event.preventDefault();
       }
+    });
+
+    page.addEventListener("htmx:configRequest", (event) => {
+      if (event.detail.elt.id !== "bf-start-form") return;
+      for (const input of unsavedLimits()) event.detail.parameters[input.name] = input.value;
     });
 
     page.addEventListener("htmx:beforeRequest", (event) => {

@@ -17,16 +17,16 @@
 
   const card = () => document.getElementById("bf-job-status");
   const isActive = () => card().dataset.active === "yes";
-  const utc = (moment) => moment.toISOString().slice(11, 19);
+  const clockTime = (moment) => window.bfTimes.clock(moment);
   const otherTabs = "BroadcastChannel" in window ? new BroadcastChannel("backfill") : null;
 
   const showPollStatus = () => {
     const clock = document.getElementById("bf-poll-status");
     if (!clock || !lastResponse) return;
     const texts = clock.dataset;
-    if (isFailing) clock.textContent = `${texts.errorText} ${utc(lastResponse)}, ${texts.retryText}`;
-    else if (isActive()) clock.textContent = `${texts.activeText} · ${utc(lastResponse)}`;
-    else clock.textContent = `${texts.idleText} ${utc(lastResponse)}`;
+    if (isFailing) clock.textContent = `${texts.errorText} ${clockTime(lastResponse)}, ${texts.retryText}`;
+    else if (isActive()) clock.textContent = `${texts.activeText} · ${clockTime(lastResponse)}`;
+    else clock.textContent = `${texts.idleText} ${clockTime(lastResponse)}`;
     clock.classList.toggle("bf-poll-failed", isFailing);
   };
 
@@ -94,11 +94,42 @@
     }
   };
 
+  // The page of a job: parameters, items and audit log, when the job has ended or an operator has changed it.
+  const refreshLists = async () => {
+    const lists = ["bf-parameters", "items", "audit-log"].map((id) => document.getElementById(id)).filter(Boolean);
+    if (!lists.length) return;
+    const response = await fetch(location.href, { cache: "no-store" });
+    if (!response.ok || response.redirected) return;  // the next poll reports it
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    window.bfTimes.localize(page);
+    for (const list of lists) {
+      const now = page.getElementById(list.id);
+      if (now) Idiomorph.morph(list, now, { morphStyle: "outerHTML", ignoreActiveValue: true });
+      htmx.process(document.getElementById(list.id));
+    }
+  };
+
+  // Parts of the card keep the largest height that they had, so that what is below them does not move.
+  const HEIGHTS = { "#bf-status-message": "--bf-message-height", ".bf-district-list": "--bf-districts-height" };
+  let heightsOf = "";
+
+  const keepHeights = () => {
+    const place = card().parentElement;
+    const key = `${card().dataset.job} ${isActive()} ${districts} ${place.clientWidth}`;
+    for (const [selector, name] of Object.entries(HEIGHTS)) {
+      if (key !== heightsOf || !isActive()) place.style.removeProperty(name);
+      const height = isActive() ? Math.ceil(card().querySelector(selector)?.getBoundingClientRect().height || 0) : 0;
+      if (height) place.style.setProperty(name, `${height}px`);
+    }
+    heightsOf = key;
+  };
+
   const update = (html) => {
     const before = { active: isActive(), job: card().dataset.job };
     heldFocus = card().contains(document.activeElement) ? document.activeElement : null;
     const fragment = document.createElement("template");
     fragment.innerHTML = html;
+    window.bfTimes.localize(fragment.content);
     const row = fragment.content.querySelector("template")?.content.firstElementChild;
     for (const part of [...fragment.content.children, row]) {
       const shown = part && part.id && document.getElementById(part.id);
@@ -108,13 +139,27 @@
     afterUpdate(before);
   };
 
+  // The plan in an open dialog can be started while no job is active.
+  const updateDialog = () => {
+    const confirm = document.getElementById("bf-confirm");
+    const start = document.getElementById("bf-start-button");
+    if (!confirm || !start) return;
+    const isBlocked = start.getAttribute("aria-disabled") === "true";
+    confirm.disabled = isBlocked || confirm.dataset.empty === "yes";
+    document.getElementById("bf-confirm-blocked").textContent = isBlocked ? document.getElementById("bf-start-help").textContent.trim() : "";
+  };
+
   const afterUpdate = (before) => {
     announce();
+    updateDialog();
+    document.body.dispatchEvent(new CustomEvent("bf-status-updated"));
     updateTitle();
     updateCountdowns();
+    keepHeights();
     if (heldFocus && !heldFocus.isConnected) document.getElementById("bf-job-status-title").focus();
     heldFocus = null;
     const isOtherJob = before.job !== card().dataset.job;
+    if (before.active !== isActive()) refreshLists();
     if (before.active !== isActive() || isOtherJob) {
       document.body.dispatchEvent(new CustomEvent("bf-history"));
       const start = document.getElementById("bf-start");
@@ -129,10 +174,12 @@
     lastResponse = new Date();
     announcedKind = kindOf(statusLine());
     // Updates keep details elements as the user left them.
+    Idiomorph.defaults.ignoreActiveValue = true;  // what the user types while a response is on its way
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
     showPollStatus();
     updateTitle();
     updateCountdowns();
+    keepHeights();
     setInterval(updateCountdowns, SECOND);
     schedule();
 
@@ -142,6 +189,7 @@
     document.body.addEventListener("bf-action-done", () => {
       otherTabs?.postMessage("done");
       poll();
+      refreshLists();
     });
 
     document.body.addEventListener("htmx:afterRequest", (event) => {

@@ -20,17 +20,17 @@ from backfill.domain import (
     Result,
     SkipReason,
     Snapshot,
-    SnapshotFacts,
+    SnapshotMetadata,
     WorkItem,
 )
 from backfill.errors import BackfillError, CorruptRecord, DashboardError, SnapshotNotFound
-from backfill.job_types.analytics.plan import DayFacts
+from backfill.job_types.analytics.plan import DayMetadata
 from backfill.job_types.analytics.related_snapshots import (
     Dates,
     LastOfMonth,
     OpenClubs,
+    any_has_dates,
     dates_of,
-    hold_dates,
     year_before,
 )
 from backfill.job_types.base import Execution, unexpected
@@ -60,7 +60,7 @@ class AnalyticsExecution(Execution):
         self._storage, self._compute_backend = storage, compute_backend
         self._open_clubs = OpenClubs(storage.snapshots)
         # Few days are in progress at a time. Snapshots do not change meanwhile, because only one job runs.
-        self._facts_of = lru_cache(maxsize=4)(self._read_facts)
+        self._facts_of = lru_cache(maxsize=4)(self._read_metadata)
         self._world_of = lru_cache(maxsize=4)(self._read_world)
         self._last_of_month = lru_cache(maxsize=4)(self._read_month)
         self._dates_of = lru_cache(maxsize=4)(self._read_dates)
@@ -93,7 +93,7 @@ class AnalyticsExecution(Execution):
         points = self._points_before(day.date, items)
         clubs = self._open_clubs.read(points)
         stored = self._storage.snapshots.get_several(day.date, [item.district for item in items])
-        dates = Dates.SEEN if hold_dates(stored, stored.__getitem__) else self._dates_of(day.date)
+        dates = Dates.SEEN if any_has_dates(stored, stored.__getitem__) else self._dates_of(day.date)
         inputs = [self._input(item, stored, points, clubs, dates) for item in items]
         computed = iter(self._compute_backend.compute([one for one in inputs if isinstance(one, ComputeInput)]))
         outputs = [next(computed) if isinstance(one, ComputeInput) else one for one in inputs]
@@ -180,14 +180,14 @@ class AnalyticsExecution(Execution):
 
     # The following values are read once for all items of a date or month.
 
-    def _read_facts(self, day: date) -> DayFacts:
+    def _read_metadata(self, day: date) -> DayMetadata:
         snapshots = {facts.district: facts for facts in self._storage.snapshots.metadata(day, day)}
         results = {facts.district: facts for facts in self._storage.results.metadata(day, day)}
         months = {year_before(facts.data_month) for facts in snapshots.values()}
         previous = LastOfMonth(facts for month in sorted(months) for facts in self._last_of_month(month))
-        return DayFacts(snapshots, results, previous)
+        return DayMetadata(snapshots, results, previous)
 
-    def _read_month(self, month_end: date) -> Sequence[SnapshotFacts]:
+    def _read_month(self, month_end: date) -> Sequence[SnapshotMetadata]:
         stored = self._storage.snapshots.metadata(month_end.replace(day=1), month_end + LONGEST_CLOSING)
         return [facts for facts in stored if facts.data_month == month_end]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from backfill.domain import FIRST_DAY, Job, JobConfig, Plan
+from backfill.domain import FIRST_DAY, CalendarAccess, Job, JobConfig, Plan
 from backfill.errors import InvalidRequest
 from backfill.job_types.analytics.execution import LONGEST_CLOSING, AnalyticsExecution
 from backfill.job_types.analytics.plan import analytics_plan
@@ -30,7 +30,7 @@ class AnalyticsHandler(JobTypeHandler):
     ) -> None:
         self._storage, self._new_compute_backend, self._now = storage, new_compute_backend, now
 
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:  # noqa: ARG002
         first, last = config.start_date or FIRST_DAY, config.end_date or now.date()
         facts = self._storage.snapshots.metadata(max(first, FIRST_DAY) - _A_YEAR_BEFORE, last)
         plan = analytics_plan(config, first, last, facts, self._storage.results.metadata(first, last))

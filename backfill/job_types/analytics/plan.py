@@ -17,19 +17,19 @@ from backfill.domain import (
     Plan,
     PlannedDay,
     ProgramYear,
-    ResultFacts,
+    ResultMetadata,
     SkipReason,
-    SnapshotFacts,
+    SnapshotMetadata,
     district_order,
     is_month_end,
 )
 from backfill.domain.digest import stable_digest
 from backfill.job_types.analytics.related_snapshots import LastOfMonth
 
-T = TypeVar("T", SnapshotFacts, ResultFacts)
+T = TypeVar("T", SnapshotMetadata, ResultMetadata)
 
 
-def input_digest(own: SnapshotFacts, summary: SnapshotFacts | None, previous: SnapshotFacts | None) -> str:
+def input_digest(own: SnapshotMetadata, summary: SnapshotMetadata | None, previous: SnapshotMetadata | None) -> str:
     """A digest of the inputs of a result: its snapshot, the date's summary and the snapshot of the year before."""
     return stable_digest(
         {
@@ -46,12 +46,12 @@ def input_digest(own: SnapshotFacts, summary: SnapshotFacts | None, previous: Sn
 
 
 @dataclass(frozen=True)
-class DayFacts:
+class DayMetadata:
     """The snapshots of a date, the snapshots of the year before, and the stored results of the date."""
 
-    snapshots: Mapping[str, SnapshotFacts]
+    snapshots: Mapping[str, SnapshotMetadata]
     """By district."""
-    results: Mapping[str, ResultFacts]
+    results: Mapping[str, ResultMetadata]
     """By district."""
     previous: LastOfMonth
 
@@ -85,7 +85,7 @@ def is_kept(day: date, cadence: Cadence) -> bool:
 
 
 def analytics_plan(
-    config: JobConfig, first: date, last: date, facts: Iterable[SnapshotFacts], results: Iterable[ResultFacts]
+    config: JobConfig, first: date, last: date, facts: Iterable[SnapshotMetadata], results: Iterable[ResultMetadata]
 ) -> Plan:
     """The items of a range: every stored snapshot, the summary of each date first.
 
@@ -100,7 +100,7 @@ def analytics_plan(
         previous.add(snapshots)
         if not (first <= day <= last and is_kept(day, config.cadence)):
             continue
-        of_day = DayFacts({s.district: s for s in snapshots}, {r.district: r for r in stored}, previous)
+        of_day = DayMetadata({s.district: s for s in snapshots}, {r.district: r for r in stored}, previous)
         wanted = [d for d in of_day.snapshots if d == SUMMARY or _is_wanted(d, config.target_districts)]
         districts = tuple(sorted(wanted, key=district_order))
         if not districts:
@@ -118,8 +118,8 @@ def _is_wanted(district: str, targets: Collection[str]) -> bool:
 
 
 def _by_date(
-    facts: Iterable[SnapshotFacts], results: Iterable[ResultFacts]
-) -> Iterator[tuple[date, list[SnapshotFacts], list[ResultFacts]]]:
+    facts: Iterable[SnapshotMetadata], results: Iterable[ResultMetadata]
+) -> Iterator[tuple[date, list[SnapshotMetadata], list[ResultMetadata]]]:
     """Each date of `facts` with its snapshots and its results."""
     stored = _grouped(results)
     following = next(stored, None)

@@ -9,7 +9,7 @@ from datetime import date
 from enum import Enum
 
 from backfill.analytics import UnreadableSnapshot
-from backfill.domain import SUMMARY, Snapshot, SnapshotFacts, month_end_of
+from backfill.domain import SUMMARY, Snapshot, SnapshotMetadata, month_end_of
 from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
 from backfill.job_types.compute.tasks import has_dates, open_clubs_of
 from backfill.storage import SnapshotStorage
@@ -32,17 +32,17 @@ def year_before(month_end: date) -> date:
 class LastOfMonth:
     """The last snapshot of each data month and district: the close, otherwise the newest as-of date."""
 
-    def __init__(self, facts: Iterable[SnapshotFacts] = ()) -> None:
-        self._last: dict[MonthKey, SnapshotFacts] = {}
+    def __init__(self, facts: Iterable[SnapshotMetadata] = ()) -> None:
+        self._last: dict[MonthKey, SnapshotMetadata] = {}
         self.add(facts)
 
-    def add(self, facts: Iterable[SnapshotFacts]) -> None:
+    def add(self, facts: Iterable[SnapshotMetadata]) -> None:
         for one in facts:
             last = self._last.get((one.data_month, one.district))
             if last is None or (one.is_final, one.as_of, one.date) > (last.is_final, last.as_of, last.date):
                 self._last[one.data_month, one.district] = one
 
-    def before(self, own: SnapshotFacts) -> SnapshotFacts | None:
+    def before(self, own: SnapshotMetadata) -> SnapshotMetadata | None:
         """The snapshot to compare with: the last one of the same data month of the previous program year."""
         if own.district == SUMMARY:
             return None
@@ -109,12 +109,12 @@ def dates_of(stored: Collection[str], named: Collection[str] | None, read: Calla
     `stored` are the districts with a snapshot, `named` those of the date's summary, None without a summary. An
     unreadable snapshot has no dates.
     """
-    if hold_dates(stored, read):
+    if any_has_dates(stored, read):
         return Dates.SEEN
     return Dates.BLANK if named is None or set(named) <= set(stored) else Dates.UNKNOWN
 
 
-def hold_dates(districts: Iterable[str], read: Callable[[str], Snapshot]) -> bool:
+def any_has_dates(districts: Iterable[str], read: Callable[[str], Snapshot]) -> bool:
     """Whether any of the districts has a charter or suspend date. Stops reading at the first one."""
     return any(_has_dates(district, read) for district in districts)
 

@@ -1,8 +1,8 @@
-"""The calendar of the dashboard: pages are requested once and stored."""
+"""The calendar of the dashboard: its pages as they are requested, and as they are stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 
@@ -22,39 +22,64 @@ _DAY = timedelta(days=1)
 
 
 class Calendars:
-    """Calendar months from the storage, or from the dashboard if they are not stored or out of date."""
+    """Calendar months in the storage, and the pages of the dashboard that they come from."""
 
-    def __init__(
-        self,
-        client: DashboardClient,
-        stored: CalendarStorage,
-        new_limiter: Callable[[], Limiter],
-        robots: Robots | None = None,
-    ) -> None:
+    def __init__(self, client: DashboardClient, stored: CalendarStorage, robots: Robots | None = None) -> None:
         """`robots` is None if robots.txt is ignored."""
-        self._client, self._stored, self._new_limiter, self._robots = client, stored, new_limiter, robots
+        self._client, self._stored, self._robots = client, stored, robots
 
     def using(self, client: DashboardClient) -> Calendars:
         """Return these calendars with another client."""
-        return Calendars(client, self._stored, self._new_limiter, self._robots)
+        return Calendars(client, self._stored, self._robots)
 
-    def months(self, wanted: Sequence[date], now: datetime, *, likely: Sequence[str] = ()) -> list[CalendarMonth]:
-        """The months that end on the given days, which are in order.
+    def scope(self) -> tuple[Calendars, Callable[[], None]]:
+        """Return these calendars with a client of their own, and what aborts its requests."""
+        client = self._client.scope()
+        return self.using(client), client.abort
 
-        Each page is stored when it is read, so a plan that fails continues with the missing pages. `likely` are
-        districts that may exist in those months. Raises DashboardUnavailable if a missing page cannot be read.
-        """
+    def stored(self, wanted: Sequence[date]) -> dict[date, CalendarMonth]:
+        """The stored months that end on the given days, whatever their age. The days are in order."""
+        return {month.month_end: month for month in self._stored.months(wanted[0], wanted[-1])}
+
+    def current(self, wanted: Sequence[date], now: datetime, since: datetime) -> dict[date, CalendarMonth]:
+        """The stored months that need not be requested again, or that were read after `since`."""
         following = month_end_of(wanted[-1] + _DAY)
         stored = {month.month_end: month for month in self._stored.months(wanted[0], following)}
-        current = {
+        return {
             end: month
-            for end, month in stored.items()
-            if month.is_current(now, MAX_AGE) and not _runs_over(month, stored.get(month_end_of(end + _DAY)))
+            for end in wanted
+            if (month := stored.get(end)) is not None
+            and (month.is_current(now, MAX_AGE) or month.fetched_at >= since)
+            and not _runs_over(month, stored.get(month_end_of(end + _DAY)))
         }
-        missing = [end for end in wanted if end not in current]
-        if missing:
-            current |= self._fetched(missing, now, likely)
-        return [current[end] for end in wanted]
+
+    def pages(self, missing: Sequence[date], limiter: Limiter, likely: Sequence[str]) -> CalendarPages:
+        """The pages of these months. `likely` are districts that may exist in them."""
+        return CalendarPages(self._client, limiter, self._known_districts(missing), likely, robots=self._robots)
+
+    def read(self, end: date, missing: Collection[date], pages: CalendarPages, now: datetime) -> list[CalendarMonth]:
+        """Request the page of a month and store it.
+
+        Returns the month, and other missing months of which the page shows that they have no figures. Raises
+        DashboardUnavailable if the page cannot be read.
+        """
+        page, is_archived = self._page(end, pages, now)
+        year = ProgramYear.of(end)
+        without_figures = {
+            other
+            for other in missing
+            if ProgramYear.of(other) == year
+            and (page is None or (page.program_year == year and other.month not in page.months))
+        }
+        months = [
+            calendar_month(page, other, is_archived=is_archived, fetched_at=now)
+            if page
+            else _unpublished(other, is_archived=is_archived, now=now)
+            for other in sorted({end, *without_figures})
+        ]
+        for month in months:
+            self._stored.save(month)
+        return months
 
     def refreshed(self, end: date, now: datetime, limiter: Limiter, *, is_archived: bool) -> CalendarMonth:
         """Read the page of a month again from its current location and store it.
@@ -79,44 +104,11 @@ class Calendars:
         self._stored.save(month)
         return month
 
-    def _fetched(self, missing: list[date], now: datetime, likely: Sequence[str]) -> dict[date, CalendarMonth]:
-        limiter = self._new_limiter()
-        try:
-            pages = CalendarPages(self._client, limiter, self._known_districts(missing), likely, robots=self._robots)
-            return self._read_pages(missing, pages, now)
-        finally:
-            limiter.give_back()
-
-    def _known_districts(self, missing: list[date]) -> dict[ProgramYear, tuple[str, ...]]:
+    def _known_districts(self, missing: Sequence[date]) -> dict[ProgramYear, tuple[str, ...]]:
         """The stored districts of the program years of these months and of the adjacent years."""
         first, last = ProgramYear.of(missing[0]).start - 1, ProgramYear.of(missing[-1]).start + 1
         months = self._stored.months(ProgramYear(first).month_end(7), ProgramYear(last).close)
         return {ProgramYear.of(month.month_end): month.districts for month in months if month.districts}
-
-    def _read_pages(self, missing: list[date], pages: CalendarPages, now: datetime) -> dict[date, CalendarMonth]:
-        found: dict[date, CalendarMonth] = {}
-        for end in missing:
-            if end in found:
-                continue
-            page, is_archived = self._page(end, pages, now)
-            # A page also lists the months of its year that have figures. The pages of other months are not needed.
-            year = ProgramYear.of(end)
-            rest = [
-                other
-                for other in missing
-                if other not in found
-                and ProgramYear.of(other) == year
-                and (page is None or (page.program_year == year and other.month not in page.months))
-            ]
-            for other in {end, *rest}:
-                month = (
-                    calendar_month(page, other, is_archived=is_archived, fetched_at=now)
-                    if page
-                    else _unpublished(other, is_archived=is_archived, now=now)
-                )
-                self._stored.save(month)
-                found[other] = month
-        return found
 
     @staticmethod
     def _page(end: date, pages: CalendarPages, now: datetime) -> tuple[CalendarPage | None, bool]:

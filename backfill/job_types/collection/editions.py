@@ -17,7 +17,7 @@ from backfill.rate_limit import Limiter
 PAGE_AGE = timedelta(minutes=1)
 """How long a calendar page is reused after it was read again."""
 
-PATIENCE = timedelta(hours=1)
+MAX_PAGE_WAIT = timedelta(hours=1)
 """How long items wait for an unreadable calendar page, for example while a program year moves to the archive."""
 
 
@@ -63,7 +63,7 @@ class Editions:
         `since` is the mark of the item's latest wrong response under `edition`. A page younger than PAGE_AGE is
         reused. Before the item's last attempt, the page must have been read after `since`, unless another item has
         got a correct response since then. One thread reads a page while the others wait. Raises DashboardUnavailable
-        if no page could be read within PATIENCE, and Stopped.
+        if no page could be read within MAX_PAGE_WAIT, and Stopped.
         """
         with self._lock:
             must_be_newer_than = since if is_last_attempt and self._answered.get(edition, 0) < since else 0
@@ -73,19 +73,19 @@ class Editions:
             for end in calendar_ends(day.date):  # while a month closes, its newest day may belong to the next month
                 if end != edition.month_end:
                     with suppress(DashboardUnavailable):
-                        return self._page(end, 0, is_archived=False, is_patient=False).edition(day.date)
+                        return self._page(end, 0, is_archived=False, may_wait=False).edition(day.date)
             return None
 
-    def _page(self, end: date, newer_than: int, *, is_archived: bool, is_patient: bool = True) -> CalendarMonth:
+    def _page(self, end: date, newer_than: int, *, is_archived: bool, may_wait: bool = True) -> CalendarMonth:
         read = self._pages.get(end)
         if read is not None and (read.mark > newer_than if newer_than else abs(self._now() - read.at) < PAGE_AGE):
             return read.month
         mark = self.mark()  # before reading, because the page may miss changes that happen meanwhile
-        month = self._read(end, is_archived=is_archived, is_patient=is_patient)
+        month = self._read(end, is_archived=is_archived, may_wait=may_wait)
         self._pages[end] = _ReadPage(month, self._now(), mark)
         return month
 
-    def _read(self, end: date, *, is_archived: bool, is_patient: bool) -> CalendarMonth:
+    def _read(self, end: date, *, is_archived: bool, may_wait: bool) -> CalendarMonth:
         """Retry until the page is read. Without it, it is unknown whether the items of the month still exist."""
         failures = 0
         while True:
@@ -95,8 +95,8 @@ class Editions:
                 failures += 1
                 cause = exc.__cause__ if isinstance(exc.__cause__, DashboardError) else exc
                 since = self._missing_since.setdefault(end, self._now())
-                is_over = abs(self._now() - since) >= PATIENCE and not isinstance(cause, LocalProblem)
-                if not is_patient or is_over:
+                is_over = abs(self._now() - since) >= MAX_PAGE_WAIT and not isinstance(cause, LocalProblem)
+                if not may_wait or is_over:
                     raise
                 self._limiter.back_off(failures, f"The calendar of {end:%B %Y} cannot be read now. {cause.message}")
             else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
-from backfill.domain import Cadence, Job, JobConfig, Plan, WorkItem, calendar_ends
+from backfill.domain import Cadence, CalendarAccess, Job, JobConfig, Plan, WorkItem, calendar_ends
 from backfill.errors import InvalidRequest
 from backfill.job_types.base import Execution, JobTypeHandler
+from backfill.job_types.collection.calendar_reader import CalendarReader
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.editions import Editions
 from backfill.job_types.collection.execution import CollectionExecution
@@ -26,15 +27,16 @@ class CollectionHandler(JobTypeHandler):
         client: DashboardClient,
         storage: Storage,
         calendars: Calendars,
+        reader: CalendarReader,
         *,
         now: Callable[[], datetime],
         robots: Robots | None = None,
     ) -> None:
         """`robots` is None if robots.txt is ignored."""
-        self._client, self._storage, self._calendars, self._now = client, storage, calendars, now
-        self._robots = robots
+        self._client, self._storage, self._calendars, self._reader = client, storage, calendars, reader
+        self._now, self._robots = now, robots
 
-    def plan(self, config: JobConfig, now: datetime) -> Plan:
+    def plan(self, config: JobConfig, now: datetime, access: CalendarAccess | None = None) -> Plan:  # noqa: ARG002
         if config.start_date is None or config.end_date is None:
             raise InvalidRequest({"startDate": ["startDate and endDate are required for data-collection."]})
         first, last = config.start_date, config.end_date
@@ -43,7 +45,7 @@ class CollectionHandler(JobTypeHandler):
             return Plan(())
         # Only the months that the cadence includes: ten year-ends need ten pages instead of 120.
         ends = sorted({end for day in dates for end in calendar_ends(day)})
-        months = self._calendars.months(ends, now, likely=config.target_districts)
+        months = self._reader.months(ends, access, likely=config.target_districts)
         known = {district for month in months for district in month.districts}
         unknown = [district for district in config.target_districts if district not in known]
         if unknown and known:
@@ -54,8 +56,13 @@ class CollectionHandler(JobTypeHandler):
         stored_from = first.replace(day=1) - timedelta(days=1) if config.cadence is Cadence.DAILY else first
         return collection_plan(config, first, last, months, self._storage.snapshots.editions(stored_from, last))
 
-    def plan_items(self, config: JobConfig, now: datetime, items: Iterable[WorkItem]) -> Plan:
-        return narrowed(self.plan(config, now), items)
+    def plan_items(
+        self, config: JobConfig, now: datetime, items: Iterable[WorkItem], access: CalendarAccess | None = None
+    ) -> Plan:
+        return narrowed(self.plan(config, now, access), items)
+
+    def read_calendar(self, month_ends: Sequence[date], access: CalendarAccess, *, known: int) -> None:
+        self._reader.months(month_ends, access, known=known)
 
     def execute(self, job: Job, fence: Fence, limiter: Limiter) -> Execution:
         client = self._client.scope()

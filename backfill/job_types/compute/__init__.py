@@ -25,7 +25,8 @@ def executor_error(executor: str) -> str:
     if executor in {"threads", "processes"}:
         return ""
     if not _is_address(executor):
-        return f"BACKFILL_EXECUTOR is {executor!r}; it must be one of: {', '.join(EXECUTORS)}."
+        value = repr(executor) if executor.isidentifier() else "not valid"  # an address may contain a password
+        return f"BACKFILL_EXECUTOR is {value}; it must be one of: {', '.join(EXECUTORS)}."
     if find_spec("distributed") is None:
         return (
             f"BACKFILL_EXECUTOR is {executor!r}, a Dask scheduler, but the package distributed is not installed. "

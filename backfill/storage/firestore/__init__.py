@@ -1,4 +1,4 @@
-"""The adapter for Google's Firestore. What it stores is laid out in `database`; rules live in the domain."""
+"""The adapter for Google Firestore. `database` describes the layout of the documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backfill.storage.firestore.audit import FirestoreAuditStorage
 from backfill.storage.firestore.calendars import FirestoreCalendarStorage
 from backfill.storage.firestore.client import Connection
 from backfill.storage.firestore.control import FirestoreControlStorage
-from backfill.storage.firestore.database import PATIENCE, Database
+from backfill.storage.firestore.database import MAX_WAIT, Database
 from backfill.storage.firestore.jobs import FirestoreJobStorage
 from backfill.storage.firestore.ledger import FirestoreLedgerStorage
 from backfill.storage.firestore.results import FirestoreResultStorage
@@ -21,7 +21,7 @@ __all__ = ["open_storage", "storage_over"]
 
 
 def open_storage() -> Storage:
-    """As the settings say. Nothing is asked of Firestore before the first call of a port."""
+    """Return the storage that the settings describe. It connects at the first call of a port."""
     return storage_over(
         Connection(database=settings.BACKFILL_FIRESTORE_DATABASE),
         prefix=settings.BACKFILL_FIRESTORE_PREFIX,
@@ -29,10 +29,11 @@ def open_storage() -> Storage:
     )
 
 
-def storage_over(connection: Connection, *, prefix: str, retention: timedelta, max_wait: float = PATIENCE) -> Storage:
-    """`retention`: how long ended jobs are kept, for the TTL policy that may remove them.
+def storage_over(connection: Connection, *, prefix: str, retention: timedelta, max_wait: float = MAX_WAIT) -> Storage:
+    """Return the storage under one prefix.
 
-    `max_wait`: seconds for which a call that meets trouble is tried again.
+    `retention`: how long ended jobs are kept; written to the documents for a TTL policy.
+    `max_wait`: seconds for which a call is retried after transient errors.
     """
     database = Database(connection, prefix, max_wait=max_wait)
     audit, ledger = FirestoreAuditStorage(database), FirestoreLedgerStorage(database, retention)

@@ -11,7 +11,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backfill.domain import Actor, AuditAction, AuditEntry, Channel
 from backfill.errors import CorruptRecord
-from backfill.storage.firestore.database import Attempt, Database, Document, answering
+from backfill.storage.firestore.database import Attempt, Database, Document, translating_errors
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.ports import AuditStorage, Page
 from backfill.storage.serialization import packing
@@ -22,30 +22,30 @@ class FirestoreAuditStorage(AuditStorage):
         self._database = database
         self._pages = Pages(database)
 
-    def append(self, entries: Iterable[AuditEntry], trying: Attempt) -> None:
+    def append(self, entries: Iterable[AuditEntry], attempt: Attempt) -> None:
         """Add audit entries to the writes of an attempt."""
         for entry in entries:
-            trying.writes.set(self._database.document("audit", str(entry.id)), _entry_to_document(entry))
+            attempt.writes.set(self._database.document("audit", str(entry.id)), _entry_to_document(entry))
 
     def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
         query = self._database.collection("audit").order_by("at", direction="DESCENDING")
         if job_id is not None:
             query = query.where(filter=FieldFilter("job_id", "==", str(job_id)))
-        with answering():
+        with translating_errors():
             rows, total = self._pages.page(query, job_id, limit=limit, offset=offset, fields=("at", "job_id", "body"))
         return Page([_entry_of(row) for row in rows], total)
 
     def add(self, entries: Sequence[AuditEntry]) -> None:
-        def attempt(trying: Attempt) -> None:
-            self.append(entries, trying)
-            trying.commit()
+        def write(attempt: Attempt) -> None:
+            self.append(entries, attempt)
+            attempt.commit()
 
-        with answering():
-            self._database.decide(attempt)
+        with translating_errors():
+            self._database.run(write)
 
     def delete_before(self, before: datetime) -> int:
         query = self._database.collection("audit").where(filter=FieldFilter("at", "<", before)).order_by("at")
-        with answering():
+        with translating_errors():
             old = [document.reference for document in self._database.rows(query.select(["at"]))]
             self._database.remove(old)
         return len(old)

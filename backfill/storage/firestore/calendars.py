@@ -1,13 +1,14 @@
-"""Calendar months in Firestore: a document each."""
+"""Calendar months in Firestore, a document each, and the claim of the process that reads them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import CalendarMonth
-from backfill.storage.firestore.database import Attempt, Database, answering
+from backfill.domain import CalendarClaim, CalendarMonth
+from backfill.storage.firestore.database import Attempt, Database, to_datetime, translating_errors
 from backfill.storage.ports import CalendarStorage
 
 
@@ -22,7 +23,7 @@ class FirestoreCalendarStorage(CalendarStorage):
             .where(filter=FieldFilter("month_end", "<=", last.isoformat()))
             .order_by("month_end")
         )
-        with answering():
+        with translating_errors():
             values = [document.to_dict() or {} for document in self._database.rows(query)]
         return [
             CalendarMonth(
@@ -48,9 +49,37 @@ class FirestoreCalendarStorage(CalendarStorage):
             "fetched_at": month.fetched_at.isoformat(),
         }
 
-        def attempt(trying: Attempt) -> None:
-            trying.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
-            trying.commit()
+        def write(attempt: Attempt) -> None:
+            attempt.writes.set(self._database.document("calendar", month.month_end.isoformat()), value)
+            attempt.commit()
 
-        with answering():
-            self._database.decide(attempt)
+        with translating_errors():
+            self._database.run(write)
+
+    def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
+        def write(attempt: Attempt) -> CalendarClaim:
+            seen = attempt.read(self._database.document("state", "calendar_claim"))
+            value = seen.to_dict() or {}
+            before = CalendarClaim(
+                owner=value.get("owner", ""),
+                since=to_datetime(value.get("since")),
+                expires_at=to_datetime(value.get("expires_at")),
+                wanted_at=to_datetime(value.get("wanted_at")),
+            )
+            if attempt.is_committed(seen):
+                return before
+            after = change(before)
+            if after == before:
+                return after
+            changed = {
+                "owner": after.owner,
+                "since": after.since,
+                "expires_at": after.expires_at,
+                "wanted_at": after.wanted_at,
+            }
+            attempt.write(seen, attempt.with_change_id(seen, changed))
+            attempt.commit()
+            return after
+
+        with translating_errors():
+            return self._database.run(write)

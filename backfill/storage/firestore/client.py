@@ -1,4 +1,4 @@
-"""The client of a process: made when it is first needed, and anew after a fork."""
+"""The Firestore client of a process. It is created at first use, and again after a fork."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # After an outage the service is found again within a second; gRPC alone would wait up to two minutes.
+    # Reconnect within a second after an outage; gRPC waits up to two minutes by default.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
@@ -27,7 +27,7 @@ _OPTIONS = [
 
 
 class Client(firestore.Client):
-    """Google's client over a channel of our own making, since it takes neither options nor interceptors."""
+    """Google's client with a custom channel, because its constructor accepts neither options nor interceptors."""
 
     def __init__(self, *, database: str, interceptors: Sequence[Any] = ()) -> None:
         super().__init__(database=database)
@@ -46,42 +46,44 @@ class Client(firestore.Client):
 
     @property
     def root(self) -> str:
-        """What names of documents begin with."""
+        """The prefix of all document names."""
         return f"{self._database_string}/documents"
 
 
 class Connection:
-    """One client a process. gRPC does not survive a fork, so that a child makes its own."""
+    """One client per process. A child process creates its own, because gRPC connections do not survive a fork."""
 
     def __init__(self, *, database: str = "(default)", interceptors: Sequence[Any] = ()) -> None:
         self._database, self._interceptors = database, interceptors
         self._lock = threading.Lock()
         self._client: Client | None = None
-        self._of_parents: list[Client | None] = []
-        os.register_at_fork(after_in_child=self._begin_anew)
+        self._inherited_clients: list[Client | None] = []
+        os.register_at_fork(after_in_child=self._reset_after_fork)
 
-    def _begin_anew(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._of_parents.append(self._client)  # kept, since to close it here could hang
+        self._inherited_clients.append(self._client)  # keep a reference: closing it here could hang
         self._client = None
 
     @property
     def client(self) -> Client:
-        """StorageUnavailable where credentials or the project are missing."""
+        """The client of this process. Raises StorageUnavailable if credentials or the project are missing."""
         with self._lock:
             if self._client is None:
-                self._client = self._connected()
+                self._client = self._connect()
             return self._client
 
-    def _connected(self) -> Client:
+    def _connect(self) -> Client:
         try:
             return Client(database=self._database, interceptors=self._interceptors)
         except DefaultCredentialsError as exc:
             raise StorageUnavailable(
                 "No Google credentials were found. Run as a service account, set GOOGLE_APPLICATION_CREDENTIALS to a "
-                "key file, or run `gcloud auth application-default login`; FIRESTORE_EMULATOR_HOST names an emulator."
+                "key file, or run `gcloud auth application-default login`. To use an emulator, set "
+                "FIRESTORE_EMULATOR_HOST."
             ) from exc
         except OSError as exc:
             raise StorageUnavailable(
-                "No Google Cloud project is named. Set GOOGLE_CLOUD_PROJECT to the one whose Firestore is meant."
+                "No Google Cloud project is set. Set GOOGLE_CLOUD_PROJECT to the project that contains the Firestore "
+                "database."
             ) from exc

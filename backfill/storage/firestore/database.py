@@ -1,15 +1,15 @@
-"""What every part of the adapter needs of Firestore: paths, reads, changes that are decided by preconditions, errors.
+"""Access to Firestore for all ports: paths, reads, writes with preconditions, and translation of errors.
 
-    {prefix}/v1/state/{slot, limits, timeline, totals, worker}     one document each
-    {prefix}/v1/jobs/{job id}/segments/{number}                    the ledger beside its job
+    {prefix}/v1/state/{slot, limits, timeline, totals, worker, calendar_claim}     one document each
+    {prefix}/v1/jobs/{job id}/segments/{number}                    the ledger of a job
     {prefix}/v1/plans/{job id}
     {prefix}/v1/audit/{entry id}
     {prefix}/v1/snapshots/{date}_{district}
     {prefix}/v1/results/{date}_{district}
-    {prefix}/v1/registers/{snapshots, results}_{month}             copies of what is known of them, see `monthly_index`
-    {prefix}/v1/calendar/{month's end}
+    {prefix}/v1/registers/{snapshots, results}_{month}             indexes of a month, see `monthly_index`
+    {prefix}/v1/calendar/{month end}
 
-Names of collections are the same under every prefix, so that one set of indexes serves all.
+The collections have the same names under every prefix, because Firestore defines indexes by collection name.
 """
 
 from __future__ import annotations
@@ -35,28 +35,29 @@ from backfill.storage.firestore.client import Client, Connection
 
 T = TypeVar("T")
 Document = DocumentSnapshot[Any]
-"""What was read where a document may be: it may not exist."""
+"""A document as it was read; `exists` is False if there is none."""
 Query = Any
-"""A query of Google's client; its classes share no useful type."""
+"""A query of Google's client. Its query classes have no common base class."""
 
 _TIMEOUT = 10.0
-"""Seconds that one call may take."""
+"""Timeout of one call in seconds."""
 
-PATIENCE = 3.0
-"""Seconds for which a call that met trouble is tried again, before the store counts as one that does not answer."""
+MAX_WAIT = 3.0
+"""Seconds for which a call is retried after transient errors, before it raises StorageUnavailable."""
 
 _CONTENTION_LIMIT = 30.0
-"""Seconds for which a change is tried again that others came before."""
+"""Seconds for which a change is retried because of concurrent writes."""
 
-_LONGEST_PAUSE = 0.5
+_MAX_PAUSE = 0.5
+"""Maximum seconds between two retries."""
 
-_MARKS = 8
-"""How many of the last changes of a document can be told apart, so that one whose answer was lost is not done twice."""
+_CHANGE_IDS = 8
+"""Number of change ids that a document keeps, so that a change whose response was lost is not applied twice."""
 
 _PAGE = 300
-"""Documents that are read, or removed, with one call."""
+"""Documents that one call reads or deletes."""
 
-_TROUBLE = (
+_TRANSIENT_ERRORS = (
     exceptions.ServiceUnavailable,
     exceptions.DeadlineExceeded,
     exceptions.ResourceExhausted,
@@ -66,32 +67,32 @@ _TROUBLE = (
 )
 
 
-class Overtaken(Exception):
-    """What an attempt has read cannot be of one moment: another writer came between."""
+class StaleRead(Exception):
+    """The documents that an attempt read are inconsistent, because another writer changed them in between."""
 
 
-_CONTENTION = (
-    Overtaken,
+_CONTENTION_ERRORS = (
+    StaleRead,
     exceptions.Aborted,
     exceptions.AlreadyExists,
     exceptions.FailedPrecondition,
     exceptions.NotFound,
 )
-"""What a commit answers where a document is no longer as it was read."""
+"""Errors of a commit whose precondition failed, because a document changed after it was read."""
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Every error of the driver leaves as StorageUnavailable, chained."""
+def translating_errors() -> Iterator[None]:
+    """Raise StorageUnavailable for every error of the driver."""
     try:
         yield
-    except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError, Overtaken) as exc:
+    except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError, StaleRead) as exc:
         sentence = " ".join(str(exc).split()).rstrip(".") or type(exc).__name__
         raise StorageUnavailable(f"The job store does not answer: {sentence}.") from exc
 
 
-def plain(instant: datetime | None) -> datetime | None:
-    """Without the driver's own type of instant."""
+def to_datetime(instant: datetime | None) -> datetime | None:
+    """Convert the driver's subclass of datetime to a plain datetime."""
     if instant is None:
         return None
     return datetime(
@@ -107,14 +108,14 @@ def plain(instant: datetime | None) -> datetime | None:
 
 
 class Attempt:
-    """One try of a change. It reads, prepares its writes, and commits them together or not at all."""
+    """One attempt of a change: it reads documents, collects writes, and commits them atomically."""
 
-    def __init__(self, database: Database, mark: str, *, number: int, may_be_done: bool) -> None:
-        """`mark` names the change, in every try of it."""
-        self._database, self._mark = database, mark
+    def __init__(self, database: Database, change_id: str, *, number: int, may_be_committed: bool) -> None:
+        """All attempts of a change have the same `change_id`; `number` counts them from 0."""
+        self._database, self._change_id = database, change_id
         self.number = number
-        self.may_be_done = may_be_done
-        """An earlier try was sent, and its answer never came."""
+        self.may_be_committed = may_be_committed
+        """Whether the response to an earlier attempt was lost, so that its commit may have succeeded."""
         self.writes: WriteBatch = database.client.batch()
 
     def read(self, reference: DocumentReference, fields: Iterable[str] | None = None) -> Document:
@@ -124,25 +125,25 @@ class Attempt:
         return self._database.read_all(references, fields)
 
     def verify(self, seen: Document) -> None:
-        """Commit only if a document is as it was seen, though nothing of it is written."""
-        self.writes._add_write_pbs([self._database.verification(seen)])  # noqa: SLF001 - the library has no word for it
+        """Fail the commit if a document that it does not write has changed since it was read."""
+        self.writes._add_write_pbs([self._database.verification(seen)])  # noqa: SLF001 - the library has no method for it
 
     def write(self, seen: Document, value: dict[str, Any]) -> None:
-        """Put a document in the place of the one that was seen, or there where none was."""
+        """Replace or create a document. The commit fails if the document has changed since it was read."""
         if not seen.exists:
             self.writes.create(seen.reference, value)
         else:
-            # An update of every field that there was, since only an update takes a precondition.
-            gone = dict.fromkeys(set(seen.to_dict() or {}) - set(value), DELETE_FIELD)
-            self.writes.update(seen.reference, {**value, **gone}, self._database.unchanged(seen))
+            # Update all fields instead of setting the document, because only an update accepts a precondition.
+            removed = dict.fromkeys(set(seen.to_dict() or {}) - set(value), DELETE_FIELD)
+            self.writes.update(seen.reference, {**value, **removed}, self._database.unchanged(seen))
 
-    def has_come_through(self, seen: Document) -> bool:
-        """Whether an earlier try was committed though its answer was lost; of a document that is written `marked`."""
-        return self._mark in (seen.to_dict() or {}).get("marks", ())
+    def is_committed(self, seen: Document) -> bool:
+        """Return whether an earlier attempt of this change was committed. Needs a document written `with_change_id`."""
+        return self._change_id in (seen.to_dict() or {}).get("marks", ())
 
-    def marked(self, seen: Document, value: dict[str, Any]) -> dict[str, Any]:
-        """The value with the marks of the last changes of its document."""
-        return {**value, "marks": [*(seen.to_dict() or {}).get("marks", ()), self._mark][-_MARKS:]}
+    def with_change_id(self, seen: Document, value: dict[str, Any]) -> dict[str, Any]:
+        """Return the value with the ids of this and the latest changes of its document."""
+        return {**value, "marks": [*(seen.to_dict() or {}).get("marks", ()), self._change_id][-_CHANGE_IDS:]}
 
     def commit(self) -> None:
         self.writes.commit(retry=None, timeout=_TIMEOUT)
@@ -151,13 +152,13 @@ class Attempt:
 class Database:
     """The documents under one prefix."""
 
-    def __init__(self, connection: Connection, prefix: str, *, max_wait: float = PATIENCE) -> None:
+    def __init__(self, connection: Connection, prefix: str, *, max_wait: float = MAX_WAIT) -> None:
         self._connection, self._root, self._max_wait = connection, (prefix, "v1"), max_wait
         self._verifies: bool | None = None
         self._retry = Retry(
-            predicate=if_exception_type(*_TROUBLE, exceptions.Aborted),
+            predicate=if_exception_type(*_TRANSIENT_ERRORS, exceptions.Aborted),
             initial=0.1,
-            maximum=_LONGEST_PAUSE,
+            maximum=_MAX_PAUSE,
             multiplier=2,
             timeout=max_wait,
         )
@@ -173,15 +174,15 @@ class Database:
         return self.client.document(*self._root, *path)
 
     def unchanged(self, seen: Document) -> Any:
-        """The precondition that a document is as it was seen."""
+        """Return the precondition that a document has not changed since it was read."""
         return self.client.write_option(last_update_time=seen.update_time)
 
     def verification(self, seen: Document) -> types.Write:
-        """What fails a commit where a document is no longer as it was seen."""
+        """Return a write operation that fails the commit if a document has changed since it was read."""
         name = f"{self.client.root}/{seen.reference.path}"
         if self._verifies is None:
             outdated = seen.update_time - timedelta(microseconds=1)
-            self._verifies = precondition_checks.is_known_to(self.client, name, outdated, timeout=_TIMEOUT)
+            self._verifies = precondition_checks.is_supported(self.client, name, outdated, timeout=_TIMEOUT)
         write = precondition_checks.verification(name) if self._verifies else precondition_checks.empty_write(name)
         self.unchanged(seen).modify_write(write)
         return write
@@ -192,84 +193,85 @@ class Database:
         return self.read_all([reference], fields)[0]
 
     def read_all(self, references: Sequence[DocumentReference], fields: Iterable[str] | None = None) -> list[Document]:
-        """In the order asked for; those that there are not come as such."""
+        """Return the documents in the order of the references. Missing documents have `exists` False."""
         by_path = {}
         for start in range(0, len(references), _PAGE):
-            some = list(references[start : start + _PAGE])
-            for document in self.client.get_all(some, fields, retry=self._retry, timeout=_TIMEOUT):
+            page = list(references[start : start + _PAGE])
+            for document in self.client.get_all(page, fields, retry=self._retry, timeout=_TIMEOUT):
                 by_path[document.reference.path] = document
         return [by_path[reference.path] for reference in references]
 
     def rows(self, query: Query, *, page: int = _PAGE) -> Iterator[Document]:
-        """Everything that a query finds, a page at a time, each after the last document of the one before."""
+        """Yield all documents of a query; one call reads `page` documents."""
         after = query
         while True:
-            found = self.some(after.limit(page))
+            found = self.fetch(after.limit(page))
             yield from found
             if len(found) < page:
                 return
             after = query.start_after(found[-1])
 
-    def some(self, query: Query) -> list[Document]:
+    def fetch(self, query: Query) -> list[Document]:
+        """Return the documents of a query, read with one call."""
         return list(query.stream(retry=self._retry, timeout=_TIMEOUT))
 
     def first(self, query: Query) -> Document | None:
-        found = self.some(query.limit(1))
+        found = self.fetch(query.limit(1))
         return found[0] if found else None
 
     def count(self, query: Query) -> int:
-        return self._aggregated(query.count())
+        return self._aggregate(query.count())
 
     def sum(self, query: Query, field: str) -> int:
-        """Of a field of integers; documents without it add nothing."""
-        return self._aggregated(query.sum(field))
+        """Return the sum of an integer field; documents without the field are left out."""
+        return self._aggregate(query.sum(field))
 
-    def _aggregated(self, query: Query) -> int:
+    def _aggregate(self, query: Query) -> int:
         answer: Any = query.get(retry=self._retry, timeout=_TIMEOUT)
         return int(answer[0][0].value)
 
-    # Changing.
+    # Writing.
 
-    def decide(self, attempt: Callable[[Attempt], T]) -> T:
-        """What `attempt` returns once its commit succeeds, or it commits nothing.
+    def run(self, write: Callable[[Attempt], T]) -> T:
+        """Call `write` until its commit succeeds, and return its result. `write` may also commit nothing.
 
-        It is called again where another writer came first, and for a while where the service is in trouble. Then an
-        earlier commit may have happened though its answer was lost: an attempt looks whether it did.
+        Retries with a new attempt after concurrent writes, and for `max_wait` seconds after transient errors. After a
+        transient error the commit may have succeeded although its response was lost: `write` has to check this.
         """
         began = time.monotonic()
-        tries = troubles = 0
-        mark = secrets.token_hex(4)
+        attempts = failures = 0
+        change_id = secrets.token_hex(4)
         while True:
-            trying = Attempt(self, mark, number=tries, may_be_done=troubles > 0)
-            tries += 1
+            attempt = Attempt(self, change_id, number=attempts, may_be_committed=failures > 0)
+            attempts += 1
             try:
-                return attempt(trying)
-            except _CONTENTION:
-                pause, limit = 0.005 * 2 ** min(tries, 7), _CONTENTION_LIMIT
+                return write(attempt)
+            except _CONTENTION_ERRORS:
+                pause, limit = 0.005 * 2 ** min(attempts, 7), _CONTENTION_LIMIT
                 if time.monotonic() - began > limit:
                     raise
-            except _TROUBLE:
-                troubles += 1
-                pause, limit = 0.1 * 2**troubles, self._max_wait
+            except _TRANSIENT_ERRORS:
+                failures += 1
+                pause, limit = 0.1 * 2**failures, self._max_wait
                 if time.monotonic() - began > limit:
                     raise
-            time.sleep(min(pause, _LONGEST_PAUSE) * (0.5 + random.random()))
+            time.sleep(min(pause, _MAX_PAUSE) * (0.5 + random.random()))
 
     def remove(self, references: Iterable[DocumentReference]) -> None:
-        """Delete documents, many with one call; deleting twice does no harm."""
-        some: list[DocumentReference] = []
+        """Delete documents in batches. Deleting a missing document has no effect."""
+        batch: list[DocumentReference] = []
         for reference in references:
-            some.append(reference)
-            if len(some) == _PAGE:
-                self._remove(some)
-                some = []
-        if some:
-            self._remove(some)
+            batch.append(reference)
+            if len(batch) == _PAGE:
+                self._remove_batch(batch)
+                batch = []
+        if batch:
+            self._remove_batch(batch)
 
-    def _remove(self, references: Sequence[DocumentReference]) -> None:
-        def attempt(trying: Attempt) -> None:
+    def _remove_batch(self, references: Sequence[DocumentReference]) -> None:
+        def write(attempt: Attempt) -> None:
             for reference in references:
-                trying.writes.delete(reference)
-            trying.commit()
+                attempt.writes.delete(reference)
+            attempt.commit()
 
-        self.decide(attempt)
+        self.run(write)

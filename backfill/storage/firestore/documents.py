@@ -1,4 +1,4 @@
-"""Jobs as documents. Fields are what is searched or compared by; the rest is packed, so that it is not indexed."""
+"""Conversion of jobs to documents. Fields that queries use are separate; the rest is packed and not indexed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from uuid import UUID
 
 from backfill.domain import IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
-from backfill.storage.firestore.database import Document, plain
+from backfill.storage.firestore.database import Document, to_datetime
 from backfill.storage.serialization import job_json, packing
-from backfill.storage.serialization.corrupt_records import UNREADABLE, readable, salvaged_job, unreadable_job
+from backfill.storage.serialization.corrupt_records import READ_ERRORS, corrupt_job, corrupt_job_error, read_or_default
 
 LISTED = ("status", "created_at", "ended_at", "notice_due_at", "body")
-"""The fields of a job that a list needs: all but the detail of its progress."""
+"""The fields that a list of jobs needs: all except the detail of the progress."""
 
 _LONGEST_JOB = timedelta(days=370)
 
 
-def kept_until(written_at: datetime, retention: timedelta) -> datetime:
-    """Until when a TTL policy leaves what belongs to a job: longer than the job lasts and is kept."""
+def ttl_expiry(written_at: datetime, retention: timedelta) -> datetime:
+    """Return the time after which a TTL policy may delete a plan or a segment: after the retention of its job."""
     return written_at + _LONGEST_JOB + retention
 
 
@@ -54,6 +54,7 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "error": packing.storable(job.error),
         "segments": job.segments,
         "idempotency": [job.idempotency.key, job.idempotency.fingerprint] if job.idempotency else None,
+        "notes": job_json.notes_to_json(job.notes),
         "revision": job.revision,
     }
     return {
@@ -61,6 +62,7 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
         "status": str(job.status),
         "is_active": job.status.is_active,
         "created_at": job.created_at,
+        "retry_of": str(job.retry_of) if job.retry_of else None,
         "ended_at": job.ended_at,
         "notice_due_at": job.webhook_events.due_at,
         "idempotency_key": job.idempotency.key if job.idempotency else None,
@@ -71,7 +73,7 @@ def job_to_document(job: Job, retention: timedelta) -> dict[str, Any]:
 
 
 def job_of(document: Document, *, with_detail: bool = True) -> Job:
-    """CorruptRecord names a job that cannot be read."""
+    """Return the job of a document. Raises CorruptRecord, which names the job."""
     subject = f"job {document.id}"
     value = document.to_dict() or {}
     try:
@@ -102,28 +104,29 @@ def job_of(document: Document, *, with_detail: bool = True) -> Job:
             error=body["error"],
             segments=body["segments"],
             idempotency=IdempotencyKey(key=key[0], fingerprint=key[1]) if key else None,
+            notes=job_json.notes_from_json(body.get("notes", ())),
             revision=body["revision"],
         )
-    except UNREADABLE as exc:
-        raise unreadable_job(document.id, exc) from exc
+    except READ_ERRORS as exc:
+        raise corrupt_job_error(document.id, exc) from exc
 
 
-def shown(document: Document, *, with_detail: bool = True) -> Job:
-    """The job of a document; of one that cannot be read a failed job that says so, with what of it can be read."""
+def job_or_failed(document: Document, *, with_detail: bool = True) -> Job:
+    """Return the job of a document. An unreadable job is returned as failed, with the values that can be read."""
     try:
         return job_of(document, with_detail=with_detail)
     except CorruptRecord as exc:
         value = document.to_dict() or {}
-        body: dict[str, Any] = readable(lambda: packing.unpack_json(bytes(value["body"]), "job"), {})
-        created_at = plain(value.get("created_at")) or datetime.min.replace(tzinfo=UTC)
-        return salvaged_job(
+        body: dict[str, Any] = read_or_default(lambda: packing.unpack_json(bytes(value["body"]), "job"), {})
+        created_at = to_datetime(value.get("created_at")) or datetime.min.replace(tzinfo=UTC)
+        return corrupt_job(
             body,
             job_id=UUID(document.id),
             job_type=str(value.get("job_type")),
             created_at=created_at,
             created_by=str(body.get("createdBy", "")),
-            moved_at=readable(lambda: datetime.fromisoformat(body["progressedAt"]), created_at),
-            token=readable(lambda: int(body["token"]), 0),
-            revision=readable(lambda: int(body["revision"]), 0),
+            progressed_at=read_or_default(lambda: datetime.fromisoformat(body["progressedAt"]), created_at),
+            token=read_or_default(lambda: int(body["token"]), 0),
+            revision=read_or_default(lambda: int(body["revision"]), 0),
             error=exc.message,
         )

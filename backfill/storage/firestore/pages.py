@@ -1,4 +1,4 @@
-"""Pages of long lists: a page begins behind the last document of the one before, and counts are aggregated."""
+"""Pages of long lists, read with cursors and counted with aggregations."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from threading import Lock
 
 from backfill.storage.firestore.database import Database, Document, Query
 
-_KEPT = 200
+_REMEMBERED_PAGES = 200
 
 
 class Pages:
-    """Remembers where the pages that were served ended. Documents that an offset skips would be charged as read."""
+    """Reads pages. Remembers the last document of recent pages, because documents skipped by an offset are charged."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,9 +22,9 @@ class Pages:
     def page(
         self, query: Query, name: Hashable, *, limit: int, offset: int, fields: Sequence[str]
     ) -> tuple[list[Document], int]:
-        """Rows of an ordered query and how many it has; `name` is equal for equal queries.
+        """Return the rows of a page of an ordered query, and the number of all rows. Equal queries have equal names.
 
-        Where the list has changed before the page, the remembered end stands at another place, and is not used.
+        A remembered document is used only if the number of documents after it shows that its position is unchanged.
         """
         total = self._database.count(query)
         if offset >= total:
@@ -35,10 +35,10 @@ class Pages:
             start = query.start_after(end)
         else:
             start = query.offset(offset)
-        rows = self._database.some(start.limit(limit).select(fields))
+        rows = self._database.fetch(start.limit(limit).select(fields))
         if rows:
             with self._lock:
                 self._ends[name, offset + len(rows)] = rows[-1]
-                while len(self._ends) > _KEPT:
+                while len(self._ends) > _REMEMBERED_PAGES:
                     self._ends.popitem(last=False)
         return rows, total

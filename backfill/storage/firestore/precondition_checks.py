@@ -1,14 +1,12 @@
-"""What holds a commit to a document that it does not change: that this is as it was seen.
+"""Write operations that check the precondition of a document without changing it.
 
-Firestore has an operation for it, which takes read access only, and neither writes nor locks. Google's SDKs for
-browsers and phones send it with each transaction (`verify`, field 5 of `Write` in firebase-js-sdk's
-`google/firestore/v1/write.proto`); the library for servers lacks the field, so it is put on the wire by its number. A
-transaction would do as well, but its locks outlive a process that is killed or frozen in it by a minute, in which
-nobody could take over its job.
+Firestore's `verify` operation checks a precondition without a write and without a lock. Google's client SDKs for
+browsers and phones send it in transactions (`verify`, field 5 of `Write` in firebase-js-sdk's
+`google/firestore/v1/write.proto`). The server library lacks the field, so this module encodes it by number. A
+transaction is no alternative: if its process is killed or frozen, its locks block a takeover of the job for a minute.
 
-A server that does not know the operation must not be believed to have verified anything. So it is asked once by one
-that has to be refused, of the same form as all that follow; where it is not, a write of no field takes the same
-precondition, and is charged as a write.
+A server that ignores the unknown field would accept any commit. Therefore `is_supported` first sends an operation that
+a supporting server must refuse. Otherwise an empty update with the same precondition is used; it costs a write.
 """
 
 from __future__ import annotations
@@ -32,29 +30,34 @@ class _Verify(proto.Message):  # type: ignore[misc]  # proto-plus is not typed
 
 
 def verification(name: str) -> types.Write:
-    """To be given a precondition, which the document of that name must meet."""
+    """Return the `verify` operation for a document; the caller adds the precondition."""
     write: types.Write = types.Write.deserialize(_Verify.serialize(_Verify(verify=name)))
     return write
 
 
 def empty_write(name: str) -> types.Write:
-    """The same to every server: it writes none of the document's fields, and leaves it as it is."""
+    """Return an update without fields, which leaves the document unchanged; the caller adds the precondition."""
     return types.Write(update=types.Document(name=name), update_mask=types.DocumentMask())
 
 
-def is_known_to(client: Client, name: str, outdated: datetime, *, timeout: float) -> bool:
-    """Whether a server verifies: it is asked for a document of that name as it was before its last change."""
+def is_supported(client: Client, name: str, outdated: datetime, *, timeout: float) -> bool:
+    """Return whether the server supports `verify`.
+
+    `outdated` is a time before the last change of the document, so that a supporting server refuses the commit.
+    """
     write = verification(name)
     write.current_document = types.Precondition(update_time=outdated)
     batch = client.batch()
-    batch._add_write_pbs([write])  # noqa: SLF001 - the library has no word for such a write
+    batch._add_write_pbs([write])  # noqa: SLF001 - the library has no method for it
     try:
         batch.commit(retry=None, timeout=timeout)
     except (exceptions.NotFound, exceptions.FailedPrecondition):
         return True
     except (exceptions.InvalidArgument, exceptions.MethodNotImplemented) as exc:
-        answer = f"it answers {exc.message}"
+        cause = exc.message
     else:
-        answer = "it takes what it has to refuse"
-    logger.warning("This Firestore does not verify without a write (%s); each snapshot costs one write more.", answer)
+        cause = "a commit with an outdated precondition succeeded"
+    logger.warning(
+        "This Firestore does not support the verify operation (%s). Each snapshot costs one more write.", cause
+    )
     return False

@@ -1,4 +1,4 @@
-"""Results in Firestore: a document each, the figures packed in it."""
+"""Results in Firestore: one document each, which contains the packed figures."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from uuid import UUID
 from google.cloud.firestore import DocumentReference
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import Point, ProgramYear, Result, ResultFacts
+from backfill.domain import Point, ProgramYear, Result, ResultMetadata
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore import chunked_blobs
-from backfill.storage.firestore.database import Attempt, Database, Document, answering
+from backfill.storage.firestore.database import Attempt, Database, Document, translating_errors
 from backfill.storage.firestore.monthly_index import MonthlyIndex, new_stamp
 from backfill.storage.firestore.state import check_fence
 from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
 
 _METADATA = ("basis", "source_hash", "schema_version", "job_id")
-_POINT = ("day", "district", "about", "point")
+_POINT_FIELDS = ("day", "district", "about", "point")
 
 
 class FirestoreResultStorage(ResultStorage):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._results = MonthlyIndex(database, "results", _METADATA)
+        self._index = MonthlyIndex(database, "results", _METADATA)
 
     def _result(self, day: date, district: str) -> DocumentReference:
         return self._database.document("results", f"{day}_{district}")
 
     def put(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
-        def attempt(trying: Attempt) -> None:
+        def write(attempt: Attempt) -> None:
             if fence is not None:
-                slot = trying.read(self._database.document("state", "slot"))
+                slot = attempt.read(self._database.document("state", "slot"))
                 check_fence(fence, slot)
-                trying.verify(slot)
+                attempt.verify(slot)
             for result in results:
                 reference = self._result(result.date, result.district)
                 value = {
@@ -53,17 +53,17 @@ class FirestoreResultStorage(ResultStorage):
                         "quality": dict(result.quality),
                     },
                     "point": None if result.point is None else packing.pack_json(dict(result.point)),
-                    **chunked_blobs.fields_for(packing.pack_body(result.body), trying, reference),
+                    **chunked_blobs.fields_for(packing.pack_body(result.body), attempt, reference),
                 }
-                trying.writes.set(reference, value)
-            trying.commit()
+                attempt.writes.set(reference, value)
+            attempt.commit()
 
         if results:
-            with answering():
-                self._database.decide(attempt)
+            with translating_errors():
+                self._database.run(write)
 
     def get(self, day: date, district: str) -> Result | None:
-        with answering():
+        with translating_errors():
             document = self._database.read(self._result(day, district))
             if not document.exists:
                 return None
@@ -88,10 +88,10 @@ class FirestoreResultStorage(ResultStorage):
         except (KeyError, TypeError, ValueError) as exc:
             raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
-    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
-        with answering():
-            for day, district, about in self._results.facts(first, last):
-                yield ResultFacts(
+    def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
+        with translating_errors():
+            for day, district, about in self._index.entries(first, last):
+                yield ResultMetadata(
                     date.fromisoformat(day),
                     district,
                     about["basis"],
@@ -101,8 +101,8 @@ class FirestoreResultStorage(ResultStorage):
                 )
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
-        with answering():
-            documents = self._database.read_all([self._result(*key) for key in dict.fromkeys(keys)], _POINT)
+        with translating_errors():
+            documents = self._database.read_all([self._result(*key) for key in dict.fromkeys(keys)], _POINT_FIELDS)
         points = _points(documents)
         return {(point.date, point.district): point for point in points}
 
@@ -112,13 +112,13 @@ class FirestoreResultStorage(ResultStorage):
             .where(filter=FieldFilter("district", "==", district))
             .where(filter=FieldFilter("year", "==", year.start))
             .order_by("day")
-            .select(_POINT)
+            .select(_POINT_FIELDS)
         )
-        with answering():
+        with translating_errors():
             return _points(self._database.rows(query))
 
     def years(self, district: str) -> Iterator[ProgramYear]:
-        """One document is read of each year: from a year on to the newest of those before it."""
+        """Read one document per year: the newest result before the previous year."""
         query = (
             self._database.collection("results")
             .where(filter=FieldFilter("district", "==", district))
@@ -127,7 +127,7 @@ class FirestoreResultStorage(ResultStorage):
         )
         older = query
         while True:
-            with answering():
+            with translating_errors():
                 newest = self._database.first(older)
             if newest is None:
                 return

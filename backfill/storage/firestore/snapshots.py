@@ -1,4 +1,4 @@
-"""Snapshots and calendar pages in Firestore: a document each, the reports packed in it."""
+"""Snapshots in Firestore: one document each, which contains the packed reports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from uuid import UUID
 from google.cloud.firestore import DocumentReference
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
+from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore import chunked_blobs
-from backfill.storage.firestore.database import Attempt, Database, Document, Query, answering
+from backfill.storage.firestore.database import Attempt, Database, Document, Query, translating_errors
 from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.results import FirestoreResultStorage
@@ -23,10 +23,10 @@ from backfill.storage.firestore.state import check_fence
 from backfill.storage.ports import Fence, Page, SnapshotStorage
 from backfill.storage.serialization import packing
 
-_DESCRIBED = ("day", "district", "about", chunked_blobs.PARTS)
-"""All fields but the reports themselves."""
+_METADATA_FIELDS = ("day", "district", "about", chunked_blobs.PARTS)
+"""All fields except the packed reports."""
 
-_FACTS = ("data_month", "as_of", "is_final", "content_hash", "job_id")
+_INDEXED_FIELDS = ("data_month", "as_of", "is_final", "content_hash", "job_id")
 
 
 def _about(snapshot: Snapshot) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _about(snapshot: Snapshot) -> dict[str, Any]:
         "content_hash": snapshot.content_hash,
         "fetched_at": snapshot.fetched_at.isoformat(),
         "job_id": str(snapshot.job_id),
-        "reports": packing.described_reports(snapshot.reports),
+        "reports": packing.reports_to_json(snapshot.reports),
     }
 
 
@@ -45,13 +45,13 @@ class FirestoreSnapshotStorage(SnapshotStorage):
     def __init__(self, database: Database, results: FirestoreResultStorage) -> None:
         self._database, self._results = database, results
         self._pages = Pages(database)
-        self._stored = MonthlyIndex(database, "snapshots", _FACTS)
+        self._index = MonthlyIndex(database, "snapshots", _INDEXED_FIELDS)
 
     def _snapshot(self, day: date, district: str) -> DocumentReference:
         return self._database.document("snapshots", f"{day}_{district}")
 
     def _snapshots(self, first: date | None = None, last: date | None = None) -> Query:
-        """Of a range, by date and district: documents of one day are in the order of their names."""
+        """Return the query of a range by date and district. Documents of one date are ordered by name."""
         query: Query = self._database.collection("snapshots").order_by("day")
         if first:
             query = query.where(filter=FieldFilter("day", ">=", first.isoformat()))
@@ -62,16 +62,16 @@ class FirestoreSnapshotStorage(SnapshotStorage):
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
         packed = packing.pack_reports(snapshot.reports)
 
-        def attempt(trying: Attempt) -> bool:
+        def write(attempt: Attempt) -> bool:
             reference = self._snapshot(snapshot.date, snapshot.district)
-            slot, seen = trying.read_all([self._database.document("state", "slot"), reference])
+            slot, seen = attempt.read_all([self._database.document("state", "slot"), reference])
             check_fence(fence, slot)
             if fence is not None:
-                trying.verify(slot)
+                attempt.verify(slot)
             if seen.exists:
-                if trying.has_come_through(seen):
+                if attempt.is_committed(seen):
                     return True
-                with suppress(CorruptRecord):  # which gives way
+                with suppress(CorruptRecord):  # replace an unreadable snapshot
                     if not snapshot.supersedes(self._read(seen, with_content=True)):
                         return False
             value = {
@@ -79,24 +79,24 @@ class FirestoreSnapshotStorage(SnapshotStorage):
                 "district": snapshot.district,
                 "stamp": new_stamp(),
                 "about": _about(snapshot),
-                **chunked_blobs.fields_for(packed, trying, reference),
+                **chunked_blobs.fields_for(packed, attempt, reference),
             }
-            chunked_blobs.forget_parts(seen, trying, value)
-            trying.write(seen, trying.marked(seen, value))
-            trying.commit()
+            chunked_blobs.delete_parts(seen, attempt, value)
+            attempt.write(seen, attempt.with_change_id(seen, value))
+            attempt.commit()
             return True
 
-        with answering():
-            return self._database.decide(attempt)
+        with translating_errors():
+            return self._database.run(write)
 
     def get(self, day: date, district: str) -> Snapshot | None:
-        with answering():
+        with translating_errors():
             document = self._database.read(self._snapshot(day, district))
             return self._read(document, with_content=True) if document.exists else None
 
     def get_several(self, day: date, districts: Collection[str]) -> dict[str, Snapshot]:
         found = {}
-        with answering():
+        with translating_errors():
             for document in self._database.read_all([self._snapshot(day, district) for district in districts]):
                 with suppress(CorruptRecord):
                     if document.exists:
@@ -112,7 +112,7 @@ class FirestoreSnapshotStorage(SnapshotStorage):
             reports = (
                 packing.unpack_reports(about["reports"], chunked_blobs.body_of(document, self._database), subject)
                 if with_content
-                else packing.read_reports(about["reports"])
+                else packing.reports_from_json(about["reports"])
             )
             return Snapshot(
                 date=date.fromisoformat(value["day"]),
@@ -131,18 +131,18 @@ class FirestoreSnapshotStorage(SnapshotStorage):
         query = self._snapshots(wanted.first, wanted.last)
         if wanted.district:
             query = query.where(filter=FieldFilter("district", "==", wanted.district))
-        with answering():
-            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=_DESCRIBED)
+        with translating_errors():
+            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=_METADATA_FIELDS)
             return Page([self._read(row, with_content=False) for row in rows], total)
 
-    # Without the reports.
+    # Metadata, without the reports.
 
-    def _described(self, first: date, last: date) -> Iterator[IndexEntry]:
-        with answering():
-            yield from self._stored.facts(first, last)
+    def _index_entries(self, first: date, last: date) -> Iterator[IndexEntry]:
+        with translating_errors():
+            yield from self._index.entries(first, last)
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
-        for day, rows in groupby(self._described(first, last), key=lambda facts: facts.day):
+        for day, rows in groupby(self._index_entries(first, last), key=lambda entry: entry.day):
             editions: dict[tuple[str, bool, str], set[str]] = {}
             for _, district, about in rows:
                 edition = about["as_of"], about["is_final"], about["job_id"]
@@ -156,9 +156,9 @@ class FirestoreSnapshotStorage(SnapshotStorage):
                     districts=frozenset(districts),
                 )
 
-    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
-        for day, district, about in self._described(first, last):
-            yield SnapshotFacts(
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
+        for day, district, about in self._index_entries(first, last):
+            yield SnapshotMetadata(
                 date.fromisoformat(day),
                 district,
                 date.fromisoformat(about["data_month"]),
@@ -168,23 +168,25 @@ class FirestoreSnapshotStorage(SnapshotStorage):
             )
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        results = groupby(self._results.metadata(first, last), key=lambda facts: facts.date)
-        ahead = next(results, None)
-        for day, group in groupby(self.metadata(first, last), key=lambda facts: facts.date):
-            while ahead is not None and ahead[0] < day:
-                ahead = next(results, None)
-            of_day = ahead[1] if ahead is not None and ahead[0] == day else ()
-            computed = {facts.district: facts.source_hash for facts in of_day}
+        results_by_date = groupby(self._results.metadata(first, last), key=lambda result: result.date)
+        results = next(results_by_date, None)
+        for day, group in groupby(self.metadata(first, last), key=lambda snapshot: snapshot.date):
+            while results is not None and results[0] < day:
+                results = next(results_by_date, None)
+            results_of_day = results[1] if results is not None and results[0] == day else ()
+            computed = {result.district: result.source_hash for result in results_of_day}
             snapshots = list(group)
             yield StoredDay(
                 date=day,
-                snapshots=frozenset(facts.district for facts in snapshots),
-                final=frozenset(facts.district for facts in snapshots if facts.is_final),
+                snapshots=frozenset(snapshot.district for snapshot in snapshots),
+                final=frozenset(snapshot.district for snapshot in snapshots if snapshot.is_final),
                 analysed=frozenset(
-                    facts.district for facts in snapshots if computed.get(facts.district) == facts.content_hash
+                    snapshot.district
+                    for snapshot in snapshots
+                    if computed.get(snapshot.district) == snapshot.content_hash
                 ),
             )
 
     def span(self) -> tuple[date, date] | None:
-        with answering():
-            return self._stored.span()
+        with translating_errors():
+            return self._index.span()

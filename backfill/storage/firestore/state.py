@@ -1,4 +1,4 @@
-"""The slot of the active job, the claim on the request schedule, and the job counters: what changes with a job."""
+"""The documents that change together with a job: its slot, the claim on the request schedule, and the job counters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from backfill.storage.ports import Fence
 from backfill.storage.serialization import job_json
 
 FENCE = ("job_id", "token", "is_held")
-"""The fields of the slot and of the request schedule that name the claim that holds."""
+"""The fields of the slot and of the request schedule that identify the current claim."""
 
 
-def claim_on(job: Job) -> dict[str, Any] | None:
+def claim_fields(job: Job) -> dict[str, Any] | None:
     """Return the slot's fields for a job; None if it has ended. They change with claims, not with every record."""
     if not job.status.is_active:
         return None
@@ -41,23 +41,23 @@ class State:
     def slot(self) -> DocumentReference:
         return self._database.document("state", "slot")
 
-    def claim(self, after: Job, trying: Attempt) -> None:
+    def claim(self, after: Job, attempt: Attempt) -> None:
         """Write the job's claim to the slot and the request schedule, which fences off writes under older claims."""
-        claim = claim_on(after)
+        claim = claim_fields(after)
         if claim is None:
-            trying.writes.delete(self.slot)
+            attempt.writes.delete(self.slot)
         else:
-            trying.writes.set(self.slot, claim)
-        self.hold_schedule(claim, trying)
+            attempt.writes.set(self.slot, claim)
+        self.claim_schedule(claim, attempt)
 
-    def hold_schedule(self, claim: dict[str, Any] | None, trying: Attempt) -> None:
+    def claim_schedule(self, claim: dict[str, Any] | None, attempt: Attempt) -> None:
         schedule = self._database.document("state", "timeline")
-        trying.writes.set(schedule, claim or dict.fromkeys(FENCE), merge=True)
+        attempt.writes.set(schedule, claim or dict.fromkeys(FENCE), merge=True)
 
-    def count(self, ended: Job, trying: Attempt) -> None:
+    def count(self, ended: Job, attempt: Attempt) -> None:
         """Add an ended job to the counters, in the commit that ends it."""
-        seen = trying.read(self._database.document("state", "totals"))
-        trying.write(seen, {"value": job_json.counters_to_json(counters_of(seen).plus(ended))})
+        seen = attempt.read(self._database.document("state", "totals"))
+        attempt.write(seen, {"value": job_json.counters_to_json(counters_of(seen).plus(ended))})
 
 
 def counters_of(document: Document) -> JobCounters:

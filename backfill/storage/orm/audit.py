@@ -9,7 +9,7 @@ from uuid import UUID
 from backfill.domain import Actor, AuditAction, AuditEntry, Channel
 from backfill.errors import CorruptRecord
 from backfill.models import AuditRecord
-from backfill.storage.orm.database import answering, transacting
+from backfill.storage.orm.database import atomic, translating_errors
 from backfill.storage.ports import AuditStorage, Page
 
 
@@ -48,14 +48,14 @@ class OrmAuditStorage(AuditStorage):
         rows = AuditRecord.objects.order_by("-at", "-id")
         if job_id is not None:
             rows = rows.filter(job_id=job_id)
-        with answering():
+        with translating_errors():
             return Page([_entry_of(row) for row in rows[offset : offset + limit]], rows.count())
 
     def add(self, entries: Sequence[AuditEntry]) -> None:
-        with transacting():
+        with atomic():
             stored = set(AuditRecord.objects.filter(id__in=[e.id for e in entries]).values_list("id", flat=True))
             append(entry for entry in entries if entry.id not in stored)
 
     def delete_before(self, before: datetime) -> int:
-        with transacting():
+        with atomic():
             return AuditRecord.objects.filter(at__lt=before).delete()[0]

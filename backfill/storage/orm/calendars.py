@@ -1,18 +1,22 @@
-"""Calendar months in Django's database."""
+"""Calendar months and the claim of the process that reads them, in Django's database."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
-from backfill.domain import CalendarMonth
-from backfill.models import StoredCalendarMonth
-from backfill.storage.orm.database import answering, transacting
+from backfill.domain import CalendarClaim, CalendarMonth
+from backfill.models import StoredCalendarClaim, StoredCalendarMonth
+from backfill.storage.orm.database import atomic, translating_errors
 from backfill.storage.ports import CalendarStorage
+
+_THE_ROW = 1
+"""The key of a table of one row."""
 
 
 class OrmCalendarStorage(CalendarStorage):
     def months(self, first: date, last: date) -> list[CalendarMonth]:
-        with answering():
+        with translating_errors():
             rows = list(StoredCalendarMonth.objects.filter(month_end__range=(first, last)).order_by("month_end"))
         return [
             CalendarMonth(
@@ -28,7 +32,7 @@ class OrmCalendarStorage(CalendarStorage):
         ]
 
     def save(self, month: CalendarMonth) -> None:
-        with transacting():
+        with atomic():
             StoredCalendarMonth.objects.update_or_create(
                 month_end=month.month_end,
                 defaults={
@@ -40,3 +44,14 @@ class OrmCalendarStorage(CalendarStorage):
                     "fetched_at": month.fetched_at,
                 },
             )
+
+    def update_claim(self, change: Callable[[CalendarClaim], CalendarClaim]) -> CalendarClaim:
+        with atomic():
+            row, _ = StoredCalendarClaim.objects.select_for_update().get_or_create(pk=_THE_ROW)
+            before = CalendarClaim(owner=row.owner, since=row.since, expires_at=row.expires_at, wanted_at=row.wanted_at)
+            after = change(before)
+            if after != before:
+                row.owner, row.since = after.owner, after.since
+                row.expires_at, row.wanted_at = after.expires_at, after.wanted_at
+                row.save()
+            return after

@@ -19,18 +19,18 @@ from backfill.domain import (
 )
 from backfill.models import BackfillJob, RateLimitConfig, StoredJobCounters, StoredRequestSchedule, WorkerHeartbeat
 from backfill.storage.orm import audit as audit_log
-from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.orm.database import atomic, check_fence, translating_errors
 from backfill.storage.ports import Change, ControlStorage, Fence
 from backfill.storage.serialization import job_json, packing
 
-_THE_ROW = 1
+_ROW_ID = 1
 """The key of a table of one row."""
 
 
 def count_if_ended(before: Job, after: Job) -> None:
     """Add a job that ends with this change to the counters; call this inside the transaction of the change."""
     if before.status.is_active and not after.status.is_active:
-        row, _ = StoredJobCounters.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"value": {}})
+        row, _ = StoredJobCounters.objects.select_for_update().get_or_create(pk=_ROW_ID, defaults={"value": {}})
         row.value = job_json.counters_to_json(job_json.counters_from_json(row.value).plus(after))
         row.save()
 
@@ -44,8 +44,8 @@ def _limits_of(row: RateLimitConfig | None) -> StoredLimits:
 
 class OrmControlStorage(ControlStorage):
     def rate_limits(self) -> StoredLimits:
-        with answering():
-            row = RateLimitConfig.objects.filter(pk=_THE_ROW).first()
+        with translating_errors():
+            row = RateLimitConfig.objects.filter(pk=_ROW_ID).first()
         return _limits_of(row)
 
     def update_rate_limits(
@@ -54,10 +54,10 @@ class OrmControlStorage(ControlStorage):
         *,
         audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
     ) -> Change[StoredLimits]:
-        with transacting():
+        with atomic():
             # Create the row before reading it: two concurrent first changes would otherwise both start from defaults.
             row, _ = RateLimitConfig.objects.select_for_update().get_or_create(
-                pk=_THE_ROW, defaults=StoredLimits().limits.to_dict()
+                pk=_ROW_ID, defaults=StoredLimits().limits.to_dict()
             )
             before = _limits_of(row)
             after = change(before)
@@ -75,9 +75,9 @@ class OrmControlStorage(ControlStorage):
     def update_schedule(
         self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None
     ) -> RequestSchedule:
-        with transacting():
+        with atomic():
             check_fence(fence)
-            row, _ = StoredRequestSchedule.objects.select_for_update().get_or_create(pk=_THE_ROW)
+            row, _ = StoredRequestSchedule.objects.select_for_update().get_or_create(pk=_ROW_ID)
             after = change(
                 RequestSchedule(
                     reserved_until=row.reserved_until,
@@ -94,23 +94,23 @@ class OrmControlStorage(ControlStorage):
             return after
 
     def report_worker(self, at: datetime) -> None:
-        with transacting():
-            row, is_new = WorkerHeartbeat.objects.select_for_update().get_or_create(pk=_THE_ROW, defaults={"at": at})
+        with atomic():
+            row, is_new = WorkerHeartbeat.objects.select_for_update().get_or_create(pk=_ROW_ID, defaults={"at": at})
             if not is_new and row.at < at:
                 row.at = at
                 row.save()
 
     def worker_seen_at(self) -> datetime | None:
-        with answering():
-            return WorkerHeartbeat.objects.filter(pk=_THE_ROW).values_list("at", flat=True).first()
+        with translating_errors():
+            return WorkerHeartbeat.objects.filter(pk=_ROW_ID).values_list("at", flat=True).first()
 
     def counters(self) -> JobCounters:
-        with answering():
-            value = StoredJobCounters.objects.filter(pk=_THE_ROW).values_list("value", flat=True).first()
+        with translating_errors():
+            value = StoredJobCounters.objects.filter(pk=_ROW_ID).values_list("value", flat=True).first()
         return job_json.counters_from_json(value or {})
 
     def ping(self) -> None:
-        with answering():
+        with translating_errors():
             BackfillJob.objects.exists()
             RateLimitConfig.objects.filter(pk=0).update(updated_by="")  # matches no row; fails on a read-only store
 

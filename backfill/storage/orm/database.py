@@ -1,4 +1,4 @@
-"""What both halves of the adapter need of the database: transactions, the fence, and errors translated once."""
+"""Transactions, fences and translation of errors for all ports of the ORM adapter."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backfill.storage.ports import Fence
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Every driver error leaves as StorageUnavailable, chained; the broken connection is not used again."""
+def translating_errors() -> Iterator[None]:
+    """Raise StorageUnavailable for every driver error; outside a transaction, close the broken connection."""
     try:
         yield
     except (DatabaseError, InterfaceError) as exc:
@@ -24,14 +24,17 @@ def answering() -> Iterator[None]:
 
 
 @contextmanager
-def transacting() -> Iterator[None]:
-    """A transaction, and what `answering` does around it."""
-    with answering(), transaction.atomic():
+def atomic() -> Iterator[None]:
+    """Open a transaction and translate driver errors."""
+    with translating_errors(), transaction.atomic():
         yield
 
 
 def check_fence(fence: Fence | None) -> None:
-    """Inside a transaction: LeaseLost where the claim no longer holds. Who would take it over waits for the commit."""
+    """Raise LeaseLost if the claim no longer holds. Call this inside a transaction.
+
+    The row of the job is locked, so that a takeover waits for the commit.
+    """
     if fence is None:
         return
     row = (

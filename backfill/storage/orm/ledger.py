@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.db.models import F, QuerySet
 
-from backfill.domain import Outcome, OutcomeFilter, OutcomeKind, Segment, kinds_in
+from backfill.domain import Outcome, OutcomeFilter, OutcomeKind, Segment, count_kinds
 from backfill.models import Checkpoint
-from backfill.storage.orm.database import answering
-from backfill.storage.outcome_pages import page_of_outcomes
+from backfill.storage.orm.database import translating_errors
+from backfill.storage.outcome_pages import select_outcomes_page
 from backfill.storage.ports import LedgerStorage, Page
 from backfill.storage.serialization import packing
 
@@ -19,7 +19,7 @@ _SEGMENTS_AT_ONCE = 20
 
 def write_segment(job_id: UUID, segment: Segment) -> None:
     """Insert or replace a segment; call this inside the transaction that updates the job."""
-    kinds = kinds_in(segment.outcomes)
+    kinds = count_kinds(segment.outcomes)
     Checkpoint.objects.update_or_create(
         job_id=job_id,
         number=segment.number,
@@ -36,13 +36,21 @@ class OrmLedgerStorage(LedgerStorage):
     def segments(self, job_id: UUID) -> Iterator[Segment]:
         return _segments(Checkpoint.objects.filter(job_id=job_id))
 
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
         rows = Checkpoint.objects.filter(job_id=job_id)
-        counted = F(str(wanted.kind)) if wanted.kind else F("processed") + F("failed") + F("skipped")
-        with answering():
+        kind = wanted.counted_kind
+        counted = F(str(kind)) if kind else F("processed") + F("failed") + F("skipped")
+        with translating_errors():
             counts = list(rows.annotate(count=counted).order_by("number").values_list("number", "count"))
-        return page_of_outcomes(
-            counts, lambda numbers: _segments(rows.filter(number__in=numbers)), wanted, limit=limit, offset=offset
+        return select_outcomes_page(
+            counts,
+            lambda numbers: _segments(rows.filter(number__in=numbers)),
+            wanted,
+            limit=limit,
+            offset=offset,
+            newest_first=newest_first,
         )
 
 
@@ -50,7 +58,7 @@ def _segments(rows: QuerySet[Checkpoint]) -> Iterator[Segment]:
     """Read in chunks: SQLite refuses a write on a connection with an open query that another writer has overtaken."""
     last = -1
     while True:
-        with answering():
+        with translating_errors():
             page = rows.filter(number__gt=last).order_by("number").values_list("job_id", "number", "outcomes")
             found = list(page[:_SEGMENTS_AT_ONCE])
         for job_id, number, packed in found:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from backfill.domain import Point, ProgramYear, Result, ResultFacts
+from backfill.domain import Point, ProgramYear, Result, ResultMetadata
 from backfill.models import StoredResult
-from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.orm.database import atomic, check_fence, translating_errors
 from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
 
@@ -25,7 +25,7 @@ _VALUES = (
     "body",
 )
 _METADATA = ("date", "district", "input_digest", "source_hash", "schema_version", "job_id")
-"""The columns of ResultFacts, in its order."""
+"""The columns of ResultMetadata, in its order."""
 
 _POINT = ("date", "district", "source_hash", "schema_version", "point")
 
@@ -49,14 +49,14 @@ def _row_of(result: Result) -> StoredResult:
 class OrmResultStorage(ResultStorage):
     def put(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
         rows = [_row_of(result) for result in results]
-        with transacting():
+        with atomic():
             check_fence(fence)
             StoredResult.objects.bulk_create(
                 rows, update_conflicts=True, unique_fields=[*_KEY], update_fields=[*_VALUES]
             )
 
     def get(self, day: date, district: str) -> Result | None:
-        with answering():
+        with translating_errors():
             row = StoredResult.objects.filter(date=day, district=district).first()
         if row is None:
             return None
@@ -74,10 +74,10 @@ class OrmResultStorage(ResultStorage):
             body=packing.unpack_body(bytes(row.body), f"result {day}/{district}"),
         )
 
-    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*_METADATA)
-        with answering():
-            yield from map(ResultFacts._make, rows.iterator(chunk_size=2000))
+        with translating_errors():
+            yield from map(ResultMetadata._make, rows.iterator(chunk_size=2000))
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
         dates, districts = {day for day, _ in keys}, {district for _, district in keys}
@@ -91,11 +91,11 @@ class OrmResultStorage(ResultStorage):
 
     def years(self, district: str) -> Iterator[ProgramYear]:
         rows = StoredResult.objects.filter(district=district).order_by("-program_year")
-        with answering():
+        with translating_errors():
             starts = list(rows.values_list("program_year", flat=True).distinct())
         return map(ProgramYear, starts)
 
 
 def _points(rows: Any) -> list[Point]:
-    with answering():
+    with translating_errors():
         return [Point(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""From jobs to rows and back, also where a row cannot be read."""
+"""Conversion of jobs to rows and back, including rows that cannot be read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from backfill.domain import IdempotencyKey, Job, JobType, Lease, Status
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob
 from backfill.storage.serialization import job_json, packing
-from backfill.storage.serialization.corrupt_records import UNREADABLE, salvaged_job, unreadable_job
+from backfill.storage.serialization.corrupt_records import READ_ERRORS, corrupt_job, corrupt_job_error
 
 logger = logging.getLogger(__name__)
 
 
-def columns_of(job: Job) -> dict[str, Any]:
+def job_to_columns(job: Job) -> dict[str, Any]:
     progress, detail = job_json.progress_to_json(job.progress)
     return {
         "job_type": str(job.job_type),
@@ -43,12 +43,14 @@ def columns_of(job: Job) -> dict[str, Any]:
         "segments": job.segments,
         "idempotency_key": job.idempotency.key if job.idempotency else "",
         "idempotency_fingerprint": job.idempotency.fingerprint if job.idempotency else "",
+        "notes": job_json.notes_to_json(job.notes),
+        "note_text": packing.storable(job.note_text),
         "revision": job.revision,
     }
 
 
 def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
-    """CorruptRecord where the row is damaged, or was written by another version of the service."""
+    """Return the job of a row. Raises CorruptRecord if the row is damaged or of another version of the service."""
     try:
         return Job(
             id=row.id,
@@ -76,33 +78,34 @@ def job_of(row: BackfillJob, *, with_detail: bool = True) -> Job:
             idempotency=IdempotencyKey(key=row.idempotency_key, fingerprint=row.idempotency_fingerprint)
             if row.idempotency_key
             else None,
+            notes=job_json.notes_from_json(row.notes),
             revision=row.revision,
         )
-    except UNREADABLE as exc:
-        raise unreadable_job(row.id, exc) from exc
+    except READ_ERRORS as exc:
+        raise corrupt_job_error(row.id, exc) from exc
 
 
-def shown(row: BackfillJob, *, with_detail: bool = True) -> Job:
-    """The job of a row; of one that cannot be read a failed job that says so, with what of it can be read."""
+def job_or_failed(row: BackfillJob, *, with_detail: bool = True) -> Job:
+    """Return the job of a row. An unreadable job is returned as failed, with the values that can be read."""
     try:
         return job_of(row, with_detail=with_detail)
     except CorruptRecord as exc:
-        return salvaged_job(
+        return corrupt_job(
             {"config": row.config, "progress": row.progress},
             job_id=row.id,
             job_type=row.job_type,
             created_at=row.created_at,
             created_by=row.created_by,
-            moved_at=row.ended_at or row.progressed_at,
+            progressed_at=row.ended_at or row.progressed_at,
             token=row.token,
             revision=row.revision,
             error=row.error or exc.message,
         )
 
 
-def set_aside(row: BackfillJob, exc: CorruptRecord) -> None:
-    """Fail the job of a row that cannot be read, so that it is in nobody's way; inside a transaction."""
-    logger.error("%s It is set aside as failed.", exc.message)
+def fail_corrupt_job(row: BackfillJob, exc: CorruptRecord) -> None:
+    """Mark a job that cannot be read as failed, so that another job can start. Call this inside a transaction."""
+    logger.error("%s The job is marked as failed.", exc.message)
     row.status, row.error, row.ended_at = str(Status.FAILED), packing.storable(exc.message), row.progressed_at
     row.lease_owner, row.lease_expires_at = "", None
     row.token, row.revision = row.token + 1, row.revision + 1

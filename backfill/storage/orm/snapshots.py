@@ -1,4 +1,4 @@
-"""Snapshots and calendar pages in Django's database."""
+"""Snapshots in Django's database."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
 
-from backfill.domain import Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
+from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
 from backfill.models import StoredResult, StoredSnapshot
-from backfill.storage.orm.database import answering, check_fence, transacting
+from backfill.storage.orm.database import atomic, check_fence, translating_errors
 from backfill.storage.ports import Fence, Page, SnapshotStorage
 from backfill.storage.serialization import packing
 
 
 class _Joined(Aggregate):
-    """The texts of a group with commas between, so that a date is one row and not one a district."""
+    """Aggregate that joins the texts of a group with commas, so that a query returns one row per date."""
 
     function = "STRING_AGG"
     template = "%(function)s(%(expressions)s, ',')"
@@ -39,7 +39,7 @@ def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
         reports = (
             packing.unpack_reports(row.reports, bytes(row.content), subject)
             if with_content
-            else packing.read_reports(row.reports)
+            else packing.reports_from_json(row.reports)
         )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
@@ -56,7 +56,7 @@ def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
 
 
 def _joined(rows: QuerySet[Any, Any], expression: Combinable | str) -> dict[date, str]:
-    """What an expression gives for the rows of each date, a row a date."""
+    """Return the joined values of an expression by date."""
     return dict(rows.values_list("date").annotate(joined=_Joined(expression)).order_by("date"))
 
 
@@ -65,7 +65,7 @@ def _stamped(hash_column: str) -> Combinable:
 
 
 def _analysed(snapshots: str, results: str) -> frozenset[str]:
-    """The districts whose result has the hash of the snapshot."""
+    """Return the districts whose result was computed from the stored snapshot, by comparing hashes."""
     current = set(snapshots.split(",")).intersection(results.split(","))
     return frozenset(stamp.partition("/")[0] for stamp in current)
 
@@ -79,29 +79,29 @@ class OrmSnapshotStorage(SnapshotStorage):
             "content_hash": snapshot.content_hash,
             "fetched_at": snapshot.fetched_at,
             "job_id": snapshot.job_id,
-            "reports": packing.described_reports(snapshot.reports),
+            "reports": packing.reports_to_json(snapshot.reports),
             "content": packing.pack_reports(snapshot.reports),
         }
-        with transacting():
+        with atomic():
             check_fence(fence)
             row, is_new = StoredSnapshot.objects.select_for_update().get_or_create(
                 date=snapshot.date, district=snapshot.district, defaults=columns
             )
             if is_new:
                 return True
-            with suppress(CorruptRecord):  # which gives way
+            with suppress(CorruptRecord):  # replace an unreadable snapshot
                 if not snapshot.supersedes(_snapshot_of(row, with_content=True)):
                     return False
             StoredSnapshot.objects.filter(pk=row.pk).update(**columns)
             return True
 
     def get(self, day: date, district: str) -> Snapshot | None:
-        with answering():
+        with translating_errors():
             row = StoredSnapshot.objects.filter(date=day, district=district).first()
         return _snapshot_of(row, with_content=True) if row else None
 
     def get_several(self, day: date, districts: Collection[str]) -> dict[str, Snapshot]:
-        with answering():
+        with translating_errors():
             rows = list(StoredSnapshot.objects.filter(date=day, district__in=districts))
         found = {}
         for row in rows:
@@ -117,7 +117,7 @@ class OrmSnapshotStorage(SnapshotStorage):
             rows = rows.filter(date__lte=wanted.last)
         if wanted.district:
             rows = rows.filter(district=wanted.district)
-        with answering():
+        with translating_errors():
             return Page([_snapshot_of(row, with_content=False) for row in rows[offset : offset + limit]], rows.count())
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
@@ -127,28 +127,28 @@ class OrmSnapshotStorage(SnapshotStorage):
             .annotate(districts=_Joined("district"))
             .order_by("date", "as_of", "is_final", "job_id")
         )
-        with answering():
+        with translating_errors():
             for day, as_of, is_final, job_id, districts in groups.iterator(chunk_size=500):
                 yield StoredEdition(
                     date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts.split(","))
                 )
 
-    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
         rows = (
             StoredSnapshot.objects.filter(date__range=(first, last))
             .order_by("date", "district")
-            .values_list(*SnapshotFacts._fields)
+            .values_list(*SnapshotMetadata._fields)
         )
-        with answering():
-            yield from map(SnapshotFacts._make, rows.iterator(chunk_size=2000))
+        with translating_errors():
+            yield from map(SnapshotMetadata._make, rows.iterator(chunk_size=2000))
 
     def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        # Each question is answered by an index alone. A join of results with snapshots would look up the row of every
-        # snapshot, with its packed reports; so the hashes of both are read, and held against each other here.
+        # Each query reads only an index. A join of results with snapshots would read the row of every snapshot with
+        # its packed reports, so the hashes of both are read and compared here.
         snapshots = StoredSnapshot.objects.filter(date__range=(first, last))
         results = StoredResult.objects.filter(date__range=(first, last))
-        split = cache(lambda districts: frozenset(districts.split(",")))  # most dates have the same
-        with answering():
+        split = cache(lambda districts: frozenset(districts.split(",")))  # most dates have the same districts
+        with translating_errors():
             stored, final = _joined(snapshots, "district"), _joined(snapshots.filter(is_final=True), "district")
             sources, computed = _joined(snapshots, _stamped("content_hash")), _joined(results, _stamped("source_hash"))
         for day, districts in stored.items():
@@ -161,7 +161,7 @@ class OrmSnapshotStorage(SnapshotStorage):
             )
 
     def span(self) -> tuple[date, date] | None:
-        # Not by Min and Max, for which SQLite looks through the whole of an index instead of at its ends.
+        # Not Min and Max together: SQLite would scan the whole index instead of reading its ends.
         last = StoredSnapshot.objects.order_by("-date").values("date")[:1]
-        with answering():
+        with translating_errors():
             return StoredSnapshot.objects.order_by("date").values_list("date", Subquery(last)).first()

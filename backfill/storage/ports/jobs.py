@@ -15,11 +15,11 @@ from backfill.storage.ports.values import Change, Creation, Page
 class JobStorage(ABC):
     """Jobs and their plans. At most one job is active at any time."""
 
-    record_after: ClassVar[float] = 1.0
+    record_interval: ClassVar[float] = 1.0
     """Minimum seconds between two regular progress records of a runner."""
 
-    look_after: ClassVar[float] = 0.0
-    """Minimum seconds between two polls of a worker while no job is active."""
+    idle_poll_interval: ClassVar[float] = 0.0
+    """Minimum seconds between two polls of a worker that found no job."""
 
     @abstractmethod
     def create(

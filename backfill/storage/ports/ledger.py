@@ -15,8 +15,13 @@ class LedgerStorage(ABC):
 
     @abstractmethod
     def segments(self, job_id: UUID) -> Iterator[Segment]:
-        """Yield all segments of a job in order, read lazily. Raises CorruptRecord at an unreadable segment."""
+        """Yield all segments of a job in order, read lazily. Raises CorruptRecord for an unreadable segment."""
 
     @abstractmethod
-    def outcomes(self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int) -> Page[Outcome]:
-        """Return matching outcomes of a job in the order in which they were recorded. Raises CorruptRecord."""
+    def outcomes(
+        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
+    ) -> Page[Outcome]:
+        """Return matching outcomes of a job in the order in which they were recorded, or the reverse of it.
+
+        Raises CorruptRecord.
+        """

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 
-from backfill.domain import Point, ProgramYear, Result, ResultFacts
+from backfill.domain import Point, ProgramYear, Result, ResultMetadata
 from backfill.storage.ports.values import Fence
 
 
@@ -22,7 +22,7 @@ class ResultStorage(ABC):
         """Return a result, or None. Raises CorruptRecord."""
 
     @abstractmethod
-    def metadata(self, first: date, last: date) -> Iterator[ResultFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         """Yield the metadata of every result of a range by date and district, without reading the figures."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from datetime import date
 
-from backfill.domain import Snapshot, SnapshotFacts, SnapshotFilter, StoredDay, StoredEdition
+from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
 from backfill.storage.ports.values import Fence, Page
 
 
@@ -37,7 +37,7 @@ class SnapshotStorage(ABC):
         """Yield the stored editions of each date of a range in date order, without reading reports."""
 
     @abstractmethod
-    def metadata(self, first: date, last: date) -> Iterator[SnapshotFacts]:
+    def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
         """Yield the metadata of every snapshot of a range by date and district, without reading reports."""
 
     @abstractmethod

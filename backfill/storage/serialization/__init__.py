@@ -1,1 +1,1 @@
-"""Stored forms that the adapters share."""
+"""Stored formats that all adapters use."""

@@ -1,8 +1,8 @@
-"""What is stored of a job beside its plan and its ledger, as JSON; the same for every adapter."""
+"""The stored JSON of a job's config, progress and webhook events, for all adapters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from backfill.domain import (
     JobCounters,
     LimiterReport,
     LimiterState,
+    Note,
     Progress,
     RateLimits,
     ThroughputHistory,
@@ -47,7 +48,7 @@ def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
 
 
 def webhook_events_from_json(value: Mapping[str, Any]) -> WebhookEvents:
-    """Of jobs from before there were notices, `value` is empty."""
+    """`value` is empty if the job was stored before webhook events existed."""
     return WebhookEvents(
         ended=_event_from_json(value.get("ended")),
         held=_event_from_json(value.get("held")),
@@ -80,6 +81,16 @@ def _event_from_json(value: Mapping[str, Any] | None) -> WebhookEvent | None:
     )
 
 
+def notes_to_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
+    return [
+        {"at": note.at.isoformat(), "operator": storable(note.operator), "text": storable(note.text)} for note in notes
+    ]
+
+
+def notes_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    return tuple(Note(**{**note, "at": datetime.fromisoformat(note["at"])}) for note in value)
+
+
 def counters_to_json(counters: JobCounters) -> dict[str, Any]:
     return asdict(counters)
 
@@ -96,11 +107,13 @@ def config_to_json(config: JobConfig) -> dict[str, Any]:
         "cadence": str(config.cadence),
         "skipExisting": config.skip_existing,
         "rateLimits": config.rate_limits.to_dict(),
+        "initialLimits": config.initial_limits.to_dict() if config.initial_limits else None,
     }
 
 
 def config_from_json(value: Mapping[str, Any]) -> JobConfig:
     start, end = value["startDate"], value["endDate"]
+    initial = value.get("initialLimits")
     return JobConfig(
         start_date=date.fromisoformat(start) if start else None,
         end_date=date.fromisoformat(end) if end else None,
@@ -108,6 +121,7 @@ def config_from_json(value: Mapping[str, Any]) -> JobConfig:
         cadence=Cadence(value["cadence"]),
         skip_existing=value["skipExisting"],
         rate_limits=RateLimits(**value["rateLimits"]),
+        initial_limits=RateLimits(**initial) if initial else None,
     )
 
 
@@ -120,7 +134,7 @@ def crash_isolation_from_json(value: Mapping[str, Any]) -> CrashIsolation:
 
 
 def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts, which every list shows, and the detail, which only a job's own page does."""
+    """Return the counts, which lists of jobs need, and the detail, which only the page of a job needs."""
     limiter = progress.limiter
     waits_for_responses = limiter.waits_for is WaitReason.RESPONSES
     counts = {
@@ -144,7 +158,8 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
         "waitsForResponses": waits_for_responses,
         "minutes": [[at.isoformat(), count] for at, count in progress.minutes],
         "quality": dict(progress.quality),
-        "course": {**asdict(progress.throughput), "measured_at": _text(progress.throughput.measured_at)},
+        "course": _throughput_to_json(progress.throughput),
+        "expectedEach": asdict(expected) if (expected := progress.throughput.expected_each) else None,
         "left": asdict(progress.left) if progress.left else None,
         "failures": [{**asdict(group), "latest_at": group.latest_at.isoformat()} for group in progress.failures],
     }
@@ -161,9 +176,19 @@ def progress_to_json(progress: Progress) -> tuple[dict[str, Any], dict[str, Any]
     return counts, detail
 
 
-def _throughput_from_json(value: Mapping[str, Any]) -> ThroughputHistory:
+def _throughput_to_json(throughput: ThroughputHistory) -> dict[str, Any]:
+    """Without `expected_each`, which the previous version cannot read here."""
+    fields = {**asdict(throughput), "measured_at": _text(throughput.measured_at)}
+    return {name: value for name, value in fields.items() if name != "expected_each"}
+
+
+def _throughput_from_json(value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> ThroughputHistory:
+    """Jobs of earlier versions have no `expected`."""
     marks = tuple((seconds, done) for seconds, done in value.get("marks", ()))
-    return ThroughputHistory(**{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))})
+    return ThroughputHistory(
+        **{**value, "marks": marks, "measured_at": _instant(value.get("measured_at"))},
+        expected_each=Estimate(**expected) if expected else None,
+    )
 
 
 def _failure_group(value: Mapping[str, Any]) -> FailureGroup:
@@ -209,6 +234,6 @@ def progress_from_json(counts: Mapping[str, Any], detail: Mapping[str, Any] | No
         failures=tuple(_failure_group(group) for group in counts.get("failures", ())),
         minutes=tuple((datetime.fromisoformat(at), count) for at, count in counts["minutes"]),
         quality=counts.get("quality", {}),
-        throughput=_throughput_from_json(counts.get("course", {})),
+        throughput=_throughput_from_json(counts.get("course", {}), counts.get("expectedEach")),
         left=Estimate(**counts["left"]) if counts.get("left") else None,
     )

@@ -1,4 +1,4 @@
-"""How plans, ledgers, reports and results are laid down as bytes; the same for every adapter."""
+"""The stored bytes of plans, ledger segments, reports and results, for all adapters."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from backfill.domain import (
 from backfill.errors import CorruptRecord
 
 _LEVEL = 6
-"""Of zlib: three reports of 110 clubs in one stream shrink to 15 % in a millisecond; higher levels gain 1 %."""
+"""Compression level of reports. Three reports of 110 clubs shrink to 15 % in 1 ms; higher levels save another 1 %."""
 
-_LEVEL_OF_RESULTS = 3
-"""A result of 110 clubs shrinks to 6 KB; level 6 would save another 10 % and take three times as long."""
+_RESULT_LEVEL = 3
+"""Compression level of results. A result of 110 clubs shrinks to 6 KB; level 6 saves 10 % and takes three times as
+long."""
 
 
 def pack_json(value: object) -> bytes:
@@ -34,7 +35,7 @@ def pack_json(value: object) -> bytes:
 
 
 def unpack_json(packed: bytes, subject: str) -> Any:
-    """Raise CorruptRecord that names `subject` for bytes that `pack_json` did not make."""
+    """Return the value that `pack_json` packed. Raises CorruptRecord, which names `subject`, for other bytes."""
     try:
         return json.loads(zlib.decompress(packed))
     except (zlib.error, ValueError) as exc:
@@ -42,11 +43,11 @@ def unpack_json(packed: bytes, subject: str) -> Any:
 
 
 def storable(text: str) -> str:
-    """Without NUL and lone surrogates, which a message may quote from the dashboard and no database takes as text."""
+    """Replace NUL and lone surrogates, which a quoted response may contain and databases refuse."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-# Plans: districts are shared by days, so each group of them is written once.
+# Plans. Days share their districts, so each distinct group of districts is stored once.
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -108,7 +109,7 @@ def unpack_plan(packed: bytes, subject: str) -> Plan:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
 
-# Segments: columns, since like stands beside like and packs well.
+# Segments. They are stored by column, which compresses better than by row.
 
 
 def pack_outcomes(outcomes: Iterable[Outcome]) -> bytes:
@@ -136,7 +137,7 @@ def unpack_segment(number: int, packed: bytes, subject: str) -> Segment:
         return Segment(number, ())
     try:
         dates, districts, kinds, instants, reasons, messages, attempts, retryable, *more = value
-        # Segments that earlier versions wrote have no quality, or no excerpts.
+        # Segments of earlier versions lack quality and excerpts, or only excerpts.
         quality = more[0] if more else [{}] * len(dates)
         excerpts = more[1] if len(more) > 1 else [""] * len(dates)
         days = {text: date.fromisoformat(text) for text in set(dates)}
@@ -150,19 +151,19 @@ def unpack_segment(number: int, packed: bytes, subject: str) -> Segment:
         raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
 
-# Reports: one stream for the three of a district, since they repeat each other's club names.
+# Reports. The three reports of a district are compressed together, because they contain the same club names.
 
 
 def pack_reports(reports: Mapping[ReportName, Report]) -> bytes:
     return zlib.compress(b"".join(reports[name].content for name in sorted(reports)), _LEVEL)
 
 
-def described_reports(reports: Mapping[ReportName, Report]) -> dict[str, dict[str, Any]]:
+def reports_to_json(reports: Mapping[ReportName, Report]) -> dict[str, dict[str, Any]]:
     return {str(name): {"rows": r.rows, "bytes": r.size, "hash": r.content_hash} for name, r in reports.items()}
 
 
-def read_reports(described: Mapping[str, Mapping[str, Any]]) -> dict[ReportName, Report]:
-    """The descriptions, without the bytes."""
+def reports_from_json(described: Mapping[str, Mapping[str, Any]]) -> dict[ReportName, Report]:
+    """Return the reports without their bytes."""
     return {
         ReportName(name): Report(rows=d["rows"], size=d["bytes"], content_hash=d["hash"])
         for name, d in sorted(described.items())
@@ -176,19 +177,19 @@ def unpack_reports(described: Mapping[str, Mapping[str, Any]], packed: bytes, su
         raise CorruptRecord(f"The {subject} cannot be read: {exc}.") from exc
     reports = {}
     start = 0
-    for name, report in read_reports(described).items():
+    for name, report in reports_from_json(described).items():
         reports[name] = replace(report, content=content[start : start + report.size])
         start += report.size
     if start != len(content):
-        raise CorruptRecord(f"The {subject} holds {len(content):,} bytes where {start:,} were stored.")
+        raise CorruptRecord(f"The {subject} has {len(content):,} bytes instead of {start:,}.")
     return reports
 
 
-# Results: JSON as it is answered.
+# Results. They are stored as the JSON of the response.
 
 
 def pack_body(body: bytes) -> bytes:
-    return zlib.compress(body, _LEVEL_OF_RESULTS)
+    return zlib.compress(body, _RESULT_LEVEL)
 
 
 def unpack_body(packed: bytes, subject: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import IO
 from backfill.domain import ReportName
 from backfill.errors import BackfillError
 from backfill.service.queries import HistoryQueries, Selection
-from backfill.transfer.export.formats import write_csv, write_json_lines, write_parquet
+from backfill.transfer.export.formats import write_csv, write_json_lines, write_parquet, write_spreadsheet_csv
 from backfill.transfer.export.sources import ExportSource, ResultSource, SnapshotSource
 
 __all__ = ["ExportDataset", "ExportFormat", "export"]
@@ -38,12 +38,15 @@ def export(
     out: IO[bytes],
     *,
     report: ReportName = ReportName.CLUBS,
+    for_spreadsheets: bool = False,
     on_problem: Callable[[str, BackfillError], None],
 ) -> int:
     """Write the selected records to `out` and return their number.
 
-    `report` is the report whose rows are written from snapshots. Records that cannot be read are skipped; `on_problem`
-    receives their key and the error. Raises ExportUnavailable if the format needs a package that is not installed.
+    The texts are raw: those that the dashboard published. `for_spreadsheets` changes the texts of a CSV file that a
+    spreadsheet would evaluate. `report` is the report whose rows are written from snapshots. Records that cannot be
+    read are skipped; `on_problem` receives their key and the error. Raises ExportUnavailable if the format needs a
+    package that is not installed.
     """
     source: ExportSource = (
         SnapshotSource(history, selection, report, on_problem)
@@ -51,7 +54,7 @@ def export(
         else ResultSource(history, selection, on_problem)
     )
     write = {
-        ExportFormat.CSV: write_csv,
+        ExportFormat.CSV: write_spreadsheet_csv if for_spreadsheets else write_csv,
         ExportFormat.JSONL: write_json_lines,
         ExportFormat.PARQUET: write_parquet,
     }[file_format]

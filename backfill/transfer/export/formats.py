@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import re
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from io import TextIOWrapper
 from itertools import islice
@@ -15,23 +17,48 @@ from backfill.transfer.export.sources import ExportSource
 _BATCH = 10_000
 """Records per Parquet row group."""
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""With which spreadsheets recognise a formula; the last four are the full-width forms of the first four."""
+_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?%?", re.ASCII)
+
 T = TypeVar("T")
 
 
 def write_csv(source: ExportSource, out: IO[bytes]) -> int:
     """Write UTF-8 with a header; None becomes an empty cell, booleans become `true` and `false`."""
+    return _write_csv(source, out, lambda text: text)
+
+
+def write_spreadsheet_csv(source: ExportSource, out: IO[bytes]) -> int:
+    """Write as `write_csv` does, with a byte order mark and without formulas."""
+    out.write(BOM_UTF8)  # without it, Excel reads the file in the code page of the system
+    return _write_csv(source, out, without_formula)
+
+
+def without_formula(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would evaluate; numbers remain as they are."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
+
+
+def _write_csv(source: ExportSource, out: IO[bytes], cell: Callable[[str], str]) -> int:
     columns = source.columns()
     text = TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     count = 0
     try:
         writer = csv.writer(text)
-        writer.writerow([column.name for column in columns])
+        writer.writerow([cell(column.name) for column in columns])
         for record in source.records(columns):
-            writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in record])
+            writer.writerow([_cell_value(value, cell) for value in record])
             count += 1
     finally:
         text.detach()  # the caller closes the stream
     return count
+
+
+def _cell_value(value: object, cell: Callable[[str], str]) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return cell(value) if isinstance(value, str) else value
 
 
 def write_json_lines(source: ExportSource, out: IO[bytes]) -> int:

@@ -94,7 +94,7 @@ class SnapshotSource(ExportSource):
 
     def _reports(self) -> Iterator[tuple[Snapshot, ParsedReport]]:
         is_summary = self._report is ReportName.SUMMARY
-        for facts in self._history.facts(self._selection):
+        for facts in self._history.snapshot_metadata(self._selection):
             if (facts.district == SUMMARY) is not is_summary:
                 continue
             key = f"{facts.date}/{facts.district}"
@@ -129,7 +129,7 @@ class ResultSource(ExportSource):
             yield [values[column.name] for column in columns]
 
     def lines(self) -> Iterator[bytes]:
-        for facts in self._history.result_facts(self._selection):
+        for facts in self._history.result_metadata(self._selection):
             if facts.district == SUMMARY:
                 continue
             try:

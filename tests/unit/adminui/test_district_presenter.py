@@ -1,4 +1,4 @@
-"""A district's stored result in words."""
+"""The page of a district's stored result."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ VULNERABLE = AClub(number="2", name="Oxford", members="15", base="14", goals="4"
 WEAK = AClub(number="3", name="Didcot", division="B", members="8", base="9", goals="1")
 
 
-def shown(*clubs: AClub, **traits: Any) -> presenter.District:
-    return presenter.district(result_of(*clubs, **traits))
+def shown(*clubs: AClub, **options: Any) -> presenter.District:
+    return presenter.district(result_of(*clubs, **options))
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -36,14 +36,14 @@ def column(table: Table, number: int) -> list[Cell]:
     return [row.cells[number] for row in table.rows]
 
 
-def test_a_page_says_which_month_it_shows_and_whether_that_was_closed() -> None:
+def test_the_page_states_its_month_and_whether_it_was_closed() -> None:
     district = shown(THRIVING)
     assert district.name == "District 91"
     assert district.about == "Figures of June 2024, final close, as of 30 Jun 2024."
     assert "the month was still open" in shown(THRIVING, is_final=False).about
 
 
-def test_the_tiles_have_the_figures_of_the_result_and_their_growth() -> None:
+def test_the_tiles_show_the_figures_of_the_result_and_their_growth() -> None:
     members, payments, clubs, distinguished = shown(THRIVING, VULNERABLE, WEAK, summary=SUMMARY_ROW).tiles
     assert (members.value, members.change, members.tone) == ("47", "+4", "ok")
     assert members.notes == ["base 43", "15.7 a club"]
@@ -52,7 +52,7 @@ def test_the_tiles_have_the_figures_of_the_result_and_their_growth() -> None:
     assert (distinguished.value, distinguished.notes) == ("1", ["25.00 % of the base"])
 
 
-def test_what_the_reports_do_not_say_is_a_dash_and_no_zero() -> None:
+def test_unknown_figures_are_shown_as_a_dash_and_not_as_zero() -> None:
     district = shown(THRIVING, summary=None)
     assert district.tiles[1].change == UNKNOWN
     assert district.targets is not None
@@ -62,7 +62,7 @@ def test_what_the_reports_do_not_say_is_a_dash_and_no_zero() -> None:
     assert district.comparisons is None
 
 
-def test_levels_stand_as_they_are_reported_beside_what_the_numbers_earn() -> None:
+def test_reported_levels_are_shown_next_to_computed_levels() -> None:
     levels = shown(THRIVING, AClub(number="4", members="22", goals="5")).distinguished.levels
     assert texts(levels) == [
         ["Distinguished", "0", "1"],
@@ -73,7 +73,7 @@ def test_levels_stand_as_they_are_reported_beside_what_the_numbers_earn() -> Non
     assert [row.kind for row in levels.rows] == ["", "", "", "total"]
 
 
-def test_clubs_nearest_to_their_next_level_come_first_and_those_at_the_top_are_counted() -> None:
+def test_clubs_nearest_to_their_next_level_are_first_and_clubs_at_the_top_are_counted() -> None:
     found = shown(WEAK, VULNERABLE, THRIVING).distinguished
     assert texts(found.nearest) == [
         ["Oxford", "Distinguished", "1 goal and 2 members"],
@@ -82,12 +82,12 @@ def test_clubs_nearest_to_their_next_level_come_first_and_those_at_the_top_are_c
     assert found.at_top == 1
 
 
-def test_ten_clubs_are_named_and_the_rest_can_be_opened() -> None:
+def test_ten_clubs_are_listed_and_the_others_can_be_expanded() -> None:
     found = shown(*some_clubs(14, members="12", goals="2")).distinguished
     assert (len(found.nearest.rows), len(found.others.rows)) == (10, 4)
 
 
-def test_a_club_without_a_success_plan_is_told_so_and_comes_last() -> None:
+def test_a_club_without_a_success_plan_is_last_and_the_plan_is_named() -> None:
     planless = AClub(number="5", name="Planless", members="22", goals="5", plan="N")
     found = shown(planless, AClub(number="6", name="Near", members="20", goals="4", plan="Y"), year=2025).distinguished
     assert texts(found.nearest) == [
@@ -96,7 +96,7 @@ def test_a_club_without_a_success_plan_is_told_so_and_comes_last() -> None:
     ]
 
 
-def test_clubs_stand_under_their_health_with_the_reasons_of_the_result() -> None:
+def test_clubs_are_grouped_by_health_with_the_reasons_of_the_result() -> None:
     intervention, vulnerable, thriving = shown(THRIVING, VULNERABLE, WEAK).health.categories
     assert [category.count for category in (intervention, vulnerable, thriving)] == [1, 1, 1]
     (weak,), (oxford,) = texts(intervention.clubs), texts(vulnerable.clubs)
@@ -106,12 +106,12 @@ def test_clubs_stand_under_their_health_with_the_reasons_of_the_result() -> None
     assert [(round(c.x), round(c.width)) for c in (intervention, vulnerable, thriving)] == [(0, 33), (33, 33), (67, 33)]
 
 
-def test_a_club_that_cannot_be_assessed_is_not_hidden() -> None:
+def test_a_club_that_cannot_be_assessed_is_listed() -> None:
     district = shown(THRIVING, AClub(number="7", name="Unread", members="N/A"))
     assert [club.text for club in column(district.health.unassessed, 0)] == ["Unread"]
 
 
-def test_the_ten_goals_have_names_and_before_2020_none() -> None:
+def test_the_ten_goals_have_names_and_are_absent_before_2020() -> None:
     goals = shown(THRIVING).goals
     assert goals is not None
     assert [goal.number for goal in goals] == list(range(1, 11))
@@ -119,7 +119,7 @@ def test_the_ten_goals_have_names_and_before_2020_none() -> None:
     assert shown(THRIVING, year=2018).goals is None
 
 
-def test_areas_stand_in_their_division_with_what_is_missing_to_the_next_level() -> None:
+def test_areas_follow_their_division_with_the_requirements_of_the_next_level() -> None:
     units = shown(THRIVING, VULNERABLE, WEAK).divisions
     assert [(row.kind, row.cells[0].text) for row in units.rows] == [
         ("division", "Division A"),
@@ -132,7 +132,7 @@ def test_areas_stand_in_their_division_with_what_is_missing_to_the_next_level() 
     assert units.rows[1].cells[-1].text == "2 distinguished, 2 first-round visits and 2 second-round visits"
 
 
-def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_level() -> None:
+def test_the_computed_level_of_an_area_is_shown_if_the_dashboard_reports_another_one() -> None:
     from tests.unit.analytics.builders import divisions_table
 
     earned = unit_cells(base=1, distinguished=2)
@@ -142,12 +142,12 @@ def test_what_an_areas_numbers_earn_is_told_where_the_dashboard_reports_another_
     assert division.note == ""
 
 
-def test_the_unaligned_division_has_no_letter() -> None:
+def test_the_unaligned_division_is_shown_without_a_letter() -> None:
     units = shown(AClub(division="0D", area="0A")).divisions
     assert [cell.text for cell in column(units, 0)] == ["Unaligned", "Unaligned"]
 
 
-def test_targets_say_what_is_reached_and_what_is_to_go() -> None:
+def test_targets_state_whether_they_are_reached_and_what_is_left() -> None:
     row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "103", "Total Distinguished Clubs": "39"}
     found = shown(THRIVING, summary=row).targets
     assert found is not None
@@ -162,7 +162,7 @@ def test_targets_say_what_is_reached_and_what_is_to_go() -> None:
     assert distinguished[0].note == "40 %, 1 to go"
 
 
-def test_an_era_has_as_many_levels_as_its_program_and_half_percents() -> None:
+def test_targets_follow_the_levels_and_percentages_of_the_program_year() -> None:
     row = {**SUMMARY_ROW, "Paid Club Base": "100", "Paid Clubs": "100"}
     found = shown(THRIVING, summary=row, year=2018).targets
     assert found is not None
@@ -187,7 +187,7 @@ REACHED = {
 
 
 @pytest.mark.parametrize(
-    ("cells", "tone", "sentence"),
+    ("cells", "tone", "level"),
     [
         ({}, "ok", "The district is President's Distinguished."),
         ({"Training": "N"}, "neutral", "The district has no level yet. Conditions not met: Training."),
@@ -208,15 +208,15 @@ REACHED = {
         ),
     ],
 )
-def test_the_level_of_the_district_or_why_it_has_none_is_a_sentence(
-    cells: dict[str, str], tone: str, sentence: str
+def test_a_sentence_states_the_level_of_the_district_or_the_reason_for_no_level(
+    cells: dict[str, str], tone: str, level: str
 ) -> None:
     found = shown(THRIVING, summary={**REACHED, **cells}).targets
     assert found is not None
-    assert (found.level, found.tone) == (sentence, tone)
+    assert (found.level, found.tone) == (level, tone)
 
 
-def test_each_condition_says_whether_it_is_met() -> None:
+def test_each_condition_states_whether_it_is_met() -> None:
     found = shown(THRIVING, summary={**REACHED, "DSP": "N", "Training": ""}).targets
     assert found is not None
     assert [(one.name, one.text, one.tone) for one in found.conditions] == [
@@ -225,7 +225,7 @@ def test_each_condition_says_whether_it_is_met() -> None:
     ]
 
 
-def test_a_result_of_older_rules_is_still_shown_and_says_so() -> None:
+def test_a_result_of_older_rules_is_shown_with_a_note() -> None:
     result = result_of(THRIVING, previous=result_of(VULNERABLE)["point"], summary=REACHED)
     del result["clubs"]["active"]
     for name in ("conditions", "level"):
@@ -238,7 +238,7 @@ def test_a_result_of_older_rules_is_still_shown_and_says_so() -> None:
     assert district.comparability is None
 
 
-def test_the_year_before_stands_beside_this_one() -> None:
+def test_the_figures_of_the_previous_year_are_shown_for_comparison() -> None:
     before = result_of(VULNERABLE)["point"]
     compared = shown(THRIVING, previous=before).comparisons
     assert compared is not None
@@ -247,7 +247,7 @@ def test_the_year_before_stands_beside_this_one() -> None:
     assert (change.note, change.tone) == ("+60.00 %", "ok")
 
 
-def test_a_district_that_was_formed_anew_is_not_comparable_and_says_how_many_clubs_joined() -> None:
+def test_a_reformed_district_is_not_comparable_and_the_joined_clubs_are_counted() -> None:
     before = result_of(VULNERABLE)["point"]
     clubs = some_clubs(200)
     found = shown(*clubs, previous=before, previous_clubs=[str(number) for number in range(117, 210)]).comparability
@@ -259,7 +259,7 @@ def test_a_district_that_was_formed_anew_is_not_comparable_and_says_how_many_clu
     assert shown(*clubs, previous=before).comparability is None
 
 
-def test_the_place_in_the_world_is_that_of_the_world_result() -> None:
+def test_the_ranking_is_that_of_the_world_result() -> None:
     world = a_world({"DISTRICT": "91", "% Club Growth": "2.00%"}, {"DISTRICT": "07"}, {"DISTRICT": "F"})
     ranking = shown(THRIVING, world_line=world["districts"]["91"]).ranking
     assert ranking is not None
@@ -267,7 +267,7 @@ def test_the_place_in_the_world_is_that_of_the_world_result() -> None:
     assert [rank.text for rank in column(ranking.measures, 2)] == ["1", "1", "1"]
 
 
-def test_notes_on_quality_are_all_told_with_the_club_they_are_about() -> None:
+def test_all_quality_notes_are_listed_with_their_club() -> None:
     quality = shown(AClub(number="8", name="Off", members="20", goals="6"), year=2023).quality
     assert quality.summary == "1 inconsistency: goals that differ (1)."
     (note,) = texts(quality.notes)
@@ -275,5 +275,5 @@ def test_notes_on_quality_are_all_told_with_the_club_they_are_about() -> None:
     assert "Goals Met is 6" in note[0]
 
 
-def test_figures_that_reconcile_are_said_to() -> None:
+def test_consistent_figures_are_reported_as_consistent() -> None:
     assert shown(AClub()).quality.summary == "All sums agree with the district summary."

@@ -1,4 +1,4 @@
-"""What the card of a job says: its status, why it waits, and figures as words."""
+"""The card of a job: status, status message, progress and details."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from adminui.presenters.failure_causes import CAUSES, cause_of
 from adminui.presenters.job_card import etag_of, job_card, last_job_card
 from adminui.presenters.job_details import Detail, job_details
 from adminui.presenters.job_history import job_table
+from adminui.presenters.job_page import job_parameters
 from adminui.presenters.progress_bar import progress_bar
 from adminui.presenters.sparkline import sparkline
 from adminui.presenters.start_panel import presets, start_blocked
@@ -56,7 +57,7 @@ def limited(state: LimiterState, reason: str, seconds: int | None, waits_for: Wa
 
 
 @pytest.mark.parametrize(
-    ("job", "words"),
+    ("job", "expected"),
     [
         (JobFactory.build(), "Waiting for a worker"),
         (a_running_job(), "Running"),
@@ -68,11 +69,11 @@ def limited(state: LimiterState, reason: str, seconds: int | None, waits_for: Wa
         (JobFactory.build(status=Status.CANCELLED, progress=Progress(total_items=6, processed=3)), "Cancelled at 50%"),
     ],
 )
-def test_the_status_is_said_in_words(job: Job, words: str) -> None:
-    assert status_badge(job, NOW).label == words
+def test_each_status_has_a_label(job: Job, expected: str) -> None:
+    assert status_badge(job, NOW).label == expected
 
 
-def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
+def test_every_status_has_a_badge_and_a_status_message() -> None:
     for status in Status:
         job = JobFactory.build(status=status, ended_at=NOW)
         assert status_badge(job, NOW).label
@@ -87,22 +88,22 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
         (
             limited(LimiterState.BACKING_OFF, "The dashboard answered 503", 28),
             "Waiting until 09:27:21.",
-            "The dashboard answered 503. It tries again by itself. No item is lost and there is nothing to do.",
+            "The dashboard answered 503. The request is repeated automatically. No item is lost; no action is needed.",
         ),
         (
             limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.PACE),
             "Waiting until 09:27:21 to keep to 60 requests a minute.",
-            "It goes on by itself.",
+            "The job continues automatically.",
         ),
         (
             limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.SLOWED),
             "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
-            "It asked for fewer requests than the limit of 60 requests a minute; a tenth",
+            "It asked for fewer requests than the limit of 60 requests a minute; the rate increases",
         ),
         (
             limited(LimiterState.THROTTLED, "Only within the hours.", 28, WaitReason.OUTSIDE_HOURS),
-            "Waiting until 09:27:21, when the dashboard may be asked again.",
-            "It is asked only within the allowed hours.",
+            "Waiting until 09:27:21, when the allowed hours begin.",
+            "Requests are sent only within the allowed hours.",
         ),
         (
             limited(LimiterState.BACKING_OFF, "Nothing was answered. It goes on.", 28, WaitReason.DOWN),
@@ -114,7 +115,11 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
             "Waiting for the dashboard.",
             "Nothing was answered. It goes on.",
         ),
-        (limited(LimiterState.BACKING_OFF, "It is down.", None), "Waiting for the dashboard.", "It is down. It tries"),
+        (
+            limited(LimiterState.BACKING_OFF, "It is down.", None),
+            "Waiting for the dashboard.",
+            "It is down. The request",
+        ),
         (
             Progress(
                 total_items=6,
@@ -122,96 +127,100 @@ def test_every_status_has_a_pill_and_a_line_that_says_why() -> None:
                 limiter=LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers."),
             ),
             "Fetching 4 items at once,",
-            "from districts 60 to 62 and the summary. The dashboard answers normally; the limit of 60",
+            "from districts 60 to 62 and the summary. The dashboard responds normally; the rate is the limit of 60",
         ),
         (
             limited(LimiterState.THROTTLED, "Waiting for the next start.", 28, WaitReason.CRAWL_DELAY),
             "Waiting until 09:27:21 to keep to 29.9 requests a minute.",
-            "The dashboard's robots.txt asks for this pace.",
+            "The dashboard's robots.txt requires this rate.",
         ),
         (
             limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.CRAWL_DELAY),
             "Fetching the next items.",
-            "The dashboard answers, at 29.9 requests a minute, the pace that its robots.txt asks for.",
+            "The dashboard responds; the rate is 29.9 requests a minute, as its robots.txt requires.",
         ),
         (
             limited(LimiterState.RUNNING, "The dashboard answers", None, WaitReason.SLOWED),
             "Fetching the next items.",
-            "The dashboard answers, at 29.9 requests a minute. It asked for fewer requests than the limit",
+            "The dashboard responds; the rate is 29.9 requests a minute. It asked for fewer requests than the limit",
         ),
         (
             limited(LimiterState.RUNNING, "Waiting for 3 responses, the oldest for 40 s.", None, WaitReason.RESPONSES),
             "Fetching the next items.",
             "Waiting for 3 responses, the oldest for 40 s.",
         ),
-        (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "What is already stored is sk"),
+        (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "Stored items are skipped"),
     ],
 )
-def test_a_running_job_says_what_it_does_or_waits_for(progress: Progress, lead: str, rest: str) -> None:
+def test_a_running_job_states_its_activity_or_its_wait_reason(progress: Progress, lead: str, rest: str) -> None:
     line = status_message(a_running_job(progress), NOW)
     assert line.lead == lead
     assert line.rest.startswith(rest)
     assert "It goes on. It" not in line.rest
 
 
-def test_a_local_problem_is_not_told_as_something_to_sit_out() -> None:
-    sentence = "DNS does not resolve it. It goes on once mended."
-    progress = limited(LimiterState.BACKING_OFF, sentence, 28, WaitReason.LOCAL)
-    assert status_message(a_running_job(progress), NOW).rest == sentence
+def test_the_message_of_a_local_problem_does_not_promise_an_automatic_retry() -> None:
+    expected = "DNS does not resolve it. It goes on once mended."
+    progress = limited(LimiterState.BACKING_OFF, expected, 28, WaitReason.LOCAL)
+    assert status_message(a_running_job(progress), NOW).rest == expected
 
 
-def test_the_limit_that_is_told_is_the_stricter_one() -> None:
+def test_the_status_message_states_the_stricter_limit() -> None:
     running = a_running_job(limited(LimiterState.RUNNING, "The dashboard answers", None))
     quick = RateLimits(max_requests_per_minute=600, min_delay_ms=500)
     line = status_message(replace(running, config=replace(running.config, rate_limits=quick)), NOW)
-    assert line.rest == "The dashboard answers normally; the limit of 120 requests a minute sets the pace."
+    assert line.rest == "The dashboard responds normally; the rate is the limit of 120 requests a minute."
 
 
-def test_a_job_whose_cluster_is_away_says_what_it_waits_for() -> None:
+def test_a_job_with_an_unavailable_cluster_states_that_it_waits_for_it() -> None:
     progress = limited(LimiterState.BACKING_OFF, "The Dask scheduler does not answer. Start it", 2)
     line = status_message(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
     assert (line.lead, line.until) == ("Waiting for the Dask cluster.", None)
-    assert line.rest == "The Dask scheduler does not answer. Start it. It then goes on by itself. No item is lost."
+    assert line.rest == (
+        "The Dask scheduler does not answer. Start it. The job then continues automatically. No item is lost."
+    )
 
 
-def test_a_job_that_computes_says_that_nothing_is_asked_of_the_dashboard() -> None:
+def test_an_analytics_job_states_that_it_sends_no_requests() -> None:
     progress = Progress(total_items=6, current_item="2013-06-30/60")
     line = status_message(a_running_job(progress, job_type=JobType.ANALYTICS_GENERATION), NOW)
     assert line.lead == "Computing district 60, 30 Jun 2013."
     assert line.rest == "No requests are sent to the dashboard."
 
 
-def test_a_job_whose_runner_is_silent_or_that_does_not_move_says_so() -> None:
+def test_the_status_message_states_a_silent_worker_or_missing_progress() -> None:
     silent = replace(a_running_job(), lease=replace(HELD, expires_at=NOW))
     assert "Worker not heard from since 09:26:53" in status_message(silent, NOW).lead
     assert status_message(a_running_job(), NOW + timedelta(minutes=10)).lead == "No progress for 10 minutes."
 
 
 @pytest.mark.parametrize(
-    ("status", "processed", "sentence"),
+    ("status", "processed", "expected"),
     [
         (Status.CANCELLING, 5, "The 5 items stored so far are kept; 1 will be left undone."),
         (Status.CANCELLING, 1, "The 1 item stored so far is kept; 5 will be left undone."),
-        (Status.PAUSING, 5, "The 5 items stored so far are kept; the other one is done once someone resumes it."),
-        (Status.PAUSING, 0, "No items are stored so far; the other 6 are done once someone resumes it."),
-        (Status.PAUSED, 5, "It then goes on with the one item that is left."),
-        (Status.PAUSED, 2, "It then goes on with the 4 items that are left."),
+        (Status.PAUSING, 5, "The 5 items stored so far are kept; the other one is processed after the job is resumed."),
+        (Status.PAUSING, 0, "No items are stored so far; the other 6 are processed after the job is resumed."),
+        (Status.PAUSED, 5, "The job then continues with the one item that is left."),
+        (Status.PAUSED, 2, "The job then continues with the 4 items that are left."),
     ],
 )
-def test_what_is_stored_and_what_is_left_are_counted_as_people_count(
-    status: Status, processed: int, sentence: str
+def test_stored_and_remaining_items_are_counted_with_correct_plurals(
+    status: Status, processed: int, expected: str
 ) -> None:
     job = JobFactory.build(status=status, progress=Progress(total_items=6, processed=processed))
-    assert status_message(job, NOW).rest.endswith(sentence)
+    assert status_message(job, NOW).rest.endswith(expected)
 
 
-@pytest.mark.parametrize(("pace", "words"), [(0.6, "0.6 items"), (1.0, "1 item"), (1.4, "1.4 items"), (20, "20 items")])
-def test_a_pace_is_plural_but_for_one(pace: float, words: str) -> None:
-    assert formatting.items_a_minute(pace) == f"{words} a minute"
-    assert formatting.requests_a_minute(pace) == f"{words} a minute".replace("item", "request")
+@pytest.mark.parametrize(
+    ("pace", "expected"), [(0.6, "0.6 items"), (1.0, "1 item"), (1.4, "1.4 items"), (20, "20 items")]
+)
+def test_a_rate_is_plural_except_for_exactly_one(pace: float, expected: str) -> None:
+    assert formatting.items_a_minute(pace) == f"{expected} a minute"
+    assert formatting.requests_a_minute(pace) == f"{expected} a minute".replace("item", "request")
 
 
-def test_a_job_that_computes_is_never_said_to_fetch() -> None:
+def test_the_messages_of_an_analytics_job_do_not_mention_fetching() -> None:
     fields = {"job_type": JobType.ANALYTICS_GENERATION, "started_at": NOW, "resumed_at": NOW, "resume_count": 2}
     paused = JobFactory.build(status=Status.PAUSED, **fields)
     banner = resumed_message(paused, NOW)
@@ -222,7 +231,7 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "sentence"),
+    ("groups", "expected"),
     [
         ([(5, True), (1, False)], "under the limits of the next job. The other one would fail the same way."),
         ([(1, True), (5, False)], "under the limits of the next job. The other 5 would fail the same way."),
@@ -230,19 +239,17 @@ def test_a_job_that_computes_is_never_said_to_fetch() -> None:
         ([(6, False)], "All other items are done. A retry would fail the same way."),
     ],
 )
-def test_an_ended_job_says_which_of_its_failures_a_retry_may_help(
-    groups: list[tuple[int, bool]], sentence: str
-) -> None:
+def test_an_ended_job_states_which_failures_a_retry_may_fix(groups: list[tuple[int, bool]], expected: str) -> None:
     failures = tuple(
         FailureGroup(code=f"CODE_{n}", items=items, districts=("38",), latest_at=NOW, is_retryable=is_retryable)
         for n, (items, is_retryable) in enumerate(groups)
     )
     progress = Progress(total_items=9, processed=3, failed=6, failures=failures)
     job = JobFactory.build(status=Status.COMPLETED, ended_at=NOW, progress=progress)
-    assert status_message(job, NOW).rest.endswith(sentence)
+    assert status_message(job, NOW).rest.endswith(expected)
 
 
-def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_starting() -> None:
+def test_a_paused_job_states_that_its_end_is_unknown_and_that_it_blocks_new_jobs() -> None:
     minutes = tuple((NOW + timedelta(minutes=n), 20) for n in range(3))
     shown = job_details(JobFactory.build(status=Status.PAUSED, progress=Progress(total_items=6, minutes=minutes)), NOW)
     assert [(fact.label, fact.value, fact.note) for fact in shown[:2]] == [
@@ -252,26 +259,26 @@ def test_a_paused_job_says_that_its_end_is_open_and_that_it_keeps_others_from_st
 
 
 @pytest.mark.parametrize(
-    ("waited", "words"), [({}, "none"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in total")]
+    ("waited", "expected"), [({}, "none"), ({"pace": 90.0, "down": 60.0, "asked-to-wait": 12.0}, "1 min 12 s in total")]
 )
-def test_an_ended_job_says_how_long_it_waited_beside_its_pace(waited: dict[str, float], words: str) -> None:
+def test_an_ended_job_states_how_long_it_waited_apart_from_its_pace(waited: dict[str, float], expected: str) -> None:
     progress = Progress(total_items=6, processed=6, limiter=LimiterReport(waited=waited))
     job = JobFactory.build(status=Status.COMPLETED, started_at=NOW, ended_at=NOW, resume_count=2, progress=progress)
     assert [fact for fact in job_details(job, NOW) if fact.label == "Time lost to errors"] == [
-        Detail("Time lost to errors", words, "resumed 2 times")
+        Detail("Time lost to errors", expected, "resumed 2 times")
     ]
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(Status.CANCELLING, "ends within seconds"), (Status.PAUSING, "pauses within seconds")]
+    ("status", "expected"), [(Status.CANCELLING, "ends within seconds"), (Status.PAUSING, "pauses within seconds")]
 )
-def test_a_job_that_comes_to_rest_is_not_said_to_take_hours(status: Status, words: str) -> None:
+def test_a_pausing_or_cancelling_job_shows_no_estimate_of_hours(status: Status, expected: str) -> None:
     progress = Progress(total_items=6, left=Estimate(seconds=3600, low=3000, high=4000))
     shown = job_card(JobFactory.build(status=status, lease=HELD, progress=progress), ALL, NOW)
-    assert (shown.time_left, shown.time_left_range) == ("", words)
+    assert (shown.time_left, shown.time_left_range) == ("", expected)
 
 
-def test_one_district_is_not_taken_for_one_item() -> None:
+def test_one_district_is_not_shown_as_one_item() -> None:
     districts = {"91": DistrictProgress(total=30, is_in_progress=True)}
     report = LimiterReport(state=LimiterState.RUNNING, reason="The dashboard answers.")
     line = status_message(a_running_job(Progress(total_items=30, districts=districts, limiter=report)), NOW)
@@ -279,7 +286,7 @@ def test_one_district_is_not_taken_for_one_item() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "sentence"),
+    ("job", "expected"),
     [
         (None, ""),
         (a_running_job(), "Start is possible when the active job has ended. Preview works now."),
@@ -290,11 +297,11 @@ def test_one_district_is_not_taken_for_one_item() -> None:
         (a_running_job(progressed_at=NOW - STANDARD_LEASES.stale_after), ""),
     ],
 )
-def test_why_nothing_can_be_started_is_said_beside_the_button(job: Job | None, sentence: str) -> None:
-    assert start_blocked(job, ALL, NOW) == sentence
+def test_the_start_button_states_why_no_job_can_start(job: Job | None, expected: str) -> None:
+    assert start_blocked(job, ALL, NOW) == expected
 
 
-def test_the_bar_adds_up_and_shows_what_there_is_little_of() -> None:
+def test_the_progress_bar_adds_up_and_shows_small_parts() -> None:
     progress = Progress(total_items=100_000, processed=50_000, failed=1, skipped={"stored": 100})
     parts = progress_bar(a_running_job(progress)).segments
     assert [(part.tone, part.start, part.width) for part in parts] == [
@@ -319,26 +326,59 @@ def test_requests_of_an_idle_limiter_are_counted_for_this_minute() -> None:
     assert requests == ["0 of 60 this minute; idle"]
 
 
-def test_a_row_of_the_history_has_a_cell_for_each_column_and_the_id_that_polling_replaces() -> None:
+def test_a_history_row_has_a_cell_for_each_column_and_the_id_that_polling_replaces() -> None:
     job = a_running_job(Progress(total_items=6, processed=2))
     table = job_table([job], NOW)
     (line,) = table.rows
     assert len(line.cells) == len(table.columns)
     assert (line.id, line.kind) == (f"bf-row-{job.id}", "current")
     assert line.cells[1].href == f"/admin/backfill/jobs/{job.id}/"
-    assert [(cell.text, cell.is_empty) for cell in line.cells[5:7]] == [("2 of 6", False), ("None", True)]
+    assert [(cell.text, cell.is_empty) for cell in line.cells[5:7]] == [("2 stored", False), ("None", True)]
 
 
-def test_the_curve_leaves_out_the_minute_that_is_not_over() -> None:
-    minutes = tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate((10, 20, 20, 3)))
+def test_the_history_separates_stored_and_skipped_items() -> None:
+    progress = Progress(total_items=100, processed=40, failed=1, skipped={"stored": 50, "not-published": 2})
+    cells = [
+        job_table([job], NOW).rows[0].cells[5]
+        for job in (
+            a_running_job(progress),
+            JobFactory.build(status=Status.CANCELLED, progress=progress),
+            JobFactory.build(job_type=JobType.ANALYTICS_GENERATION, progress=Progress(total_items=9, processed=9)),
+        )
+    ]
+    assert [(cell.text, cell.note) for cell in cells] == [
+        ("40 stored", "52 skipped, 7 to do"),
+        ("40 stored", "52 skipped, 7 left undone"),
+        ("9 computed", ""),
+    ]
+
+
+def test_requests_before_the_limit_was_lowered_are_not_counted_against_the_lower_one() -> None:
+    job = a_running_job(Progress(total_items=6, limiter=LimiterReport(requests_this_minute=60)))
+    lowered = job.limits_lowered(replace(job.config.rate_limits, max_requests_per_minute=30))
+    requests = [detail.note for detail in job_details(lowered, NOW) if detail.label == "Requests"]
+    assert requests == ["60 in the last minute, before the limit was lowered to 30; idle"]
+
+
+def test_the_parameters_show_the_limits_at_the_start_of_the_job() -> None:
+    job = a_running_job()
+    for limit in (30, 20):
+        job = job.limits_lowered(replace(job.config.rate_limits, max_requests_per_minute=limit))
+    shown = {detail.label: detail.value for detail in job_parameters(job, NOW)}
+    assert shown["Limits"].startswith("60 requests a minute")
+    assert shown["Limits lowered to"].startswith("20 requests a minute")
+
+
+def test_the_sparkline_omits_the_first_and_the_current_minute() -> None:
+    minutes = tuple((NOW + timedelta(minutes=n), count) for n, count in enumerate((1, 10, 20, 20, 3)))
     drawn = sparkline(a_running_job(Progress(total_items=6, minutes=minutes)))
     assert drawn is not None
     assert drawn.top == "20"
     assert drawn.line == "0,34 150,4 300,4"
-    assert sparkline(a_running_job(Progress(total_items=6, minutes=minutes[:2]))) is None
+    assert sparkline(a_running_job(Progress(total_items=6, minutes=minutes[:3]))) is None
 
 
-def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner() -> None:
+def test_the_etag_changes_with_the_job_the_permissions_and_an_expired_lease() -> None:
     job = a_running_job()
     no_permissions = Permissions(can_start=False, can_change=False, can_change_limits=False)
     etags = {
@@ -352,7 +392,7 @@ def test_an_etag_changes_with_the_job_the_rights_and_the_silence_of_its_runner()
     assert len(etags) == 6
 
 
-def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_its_card() -> None:
+def test_the_last_job_is_one_line_if_it_succeeded_and_a_card_if_items_failed() -> None:
     ended = {"started_at": NOW, "ended_at": NOW + timedelta(minutes=9)}
     done = last_job_card(JobFactory.build(status=Status.COMPLETED, **ended), ALL, NOW + timedelta(hours=1))
     assert (done.status, done.badge.label, done.last_job_note) == (
@@ -366,7 +406,7 @@ def test_where_all_is_done_the_last_job_is_one_line_and_where_something_is_left_
     assert (left.heading, left.title[:10]) == ("Now: nothing is running", "Last job: ")
 
 
-def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_for() -> None:
+def test_only_active_and_failed_districts_are_listed_unless_all_are_requested() -> None:
     districts = {
         "01": DistrictProgress(total=2, processed=2),
         "02": DistrictProgress(total=2, failed=1),
@@ -381,28 +421,30 @@ def test_only_districts_at_work_or_with_failures_are_listed_until_all_are_asked_
     assert some.summary == "1 done, 1 in progress, 1 to do; 1 has failures"
 
 
-def test_every_error_of_the_dashboard_has_words_and_says_whether_a_retry_helps() -> None:
+def test_every_dashboard_error_has_a_description_and_advice_about_retrying() -> None:
     leaves = {
         kind.code: kind
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, DashboardError) and not kind.__subclasses__()
     }
-    of_no_item = {"DASHBOARD_UNAVAILABLE", "ROBOTS_UNAVAILABLE", "DISALLOWED_BY_ROBOTS"}
-    assert set(leaves) - set(CAUSES) == of_no_item
+    without_item = {"DASHBOARD_UNAVAILABLE", "ROBOTS_UNAVAILABLE", "DISALLOWED_BY_ROBOTS"}
+    assert set(leaves) - set(CAUSES) == without_item
     for code in set(leaves) & set(CAUSES):
         assert str(CAUSES[code].advice).startswith("Retry") == leaves[code].is_retryable, code
+    for code in ("QUARANTINED", "COMPUTING_DIED"):
+        assert "then start a job over its dates" in str(cause_of(code, is_retryable=False).advice)
     assert cause_of("SOME_NEW_CODE", is_retryable=True).label == "Some new code"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "expected"),
     [(0, "0 s"), (48, "48 s"), (60, "1 min"), (2530, "42 min 10 s"), (12_540, "3 h 29 min"), (180_000, "2 days 2 h")],
 )
-def test_a_length_has_its_two_largest_units(seconds: int, words: str) -> None:
-    assert formatting.length(timedelta(seconds=seconds)) == words
+def test_a_duration_is_shown_in_its_two_largest_units(seconds: int, expected: str) -> None:
+    assert formatting.length(timedelta(seconds=seconds)) == expected
 
 
-def test_districts_in_a_row_are_one_range() -> None:
+def test_consecutive_districts_are_shown_as_one_range() -> None:
     assert formatting.districts(["01", "02", "03", "24", "57", "58", "F"]) == "1 to 3, 24, 57, 58 and F"
     assert formatting.where(["38"]) == "District 38"
     assert formatting.where(["all"]) == "The summary of all districts"
@@ -417,11 +459,11 @@ def test_districts_in_a_row_are_one_range() -> None:
         ("", []),
     ],
 )
-def test_districts_are_read_as_people_write_them(text: str, ids: list[str]) -> None:
+def test_district_lists_and_ranges_are_parsed(text: str, ids: list[str]) -> None:
     assert parse_districts(text) == ids
 
 
-def test_presets_are_of_today() -> None:
+def test_date_presets_are_relative_to_today() -> None:
     by_name = {preset.name: preset for preset in presets(date(2026, 7, 1))}
     assert by_name["last-close"].end == "2026-06-30"
     assert (by_name["this-year"].start, by_name["this-year"].end) == ("2025-07-01", "2026-06-30")

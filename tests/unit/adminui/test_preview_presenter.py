@@ -1,4 +1,4 @@
-"""What the dialog says of a plan before it is started."""
+"""The preview dialog of a plan."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from backfill.service.planning import Preview
 from tests.factories import JobConfigFactory, PlanFactory
 
 
-def preview_of(made: Plan, job_type: JobType) -> Preview:
+def preview_of(a_plan: Plan, job_type: JobType) -> Preview:
     return Preview(
-        config=JobConfigFactory.build(), job_type=job_type, plan=made, duration=Estimate(seconds=0, low=0, high=0)
+        config=JobConfigFactory.build(), job_type=job_type, plan=a_plan, duration=Estimate(seconds=0, low=0, high=0)
     )
 
 
 @pytest.mark.parametrize(
-    ("job_type", "words"),
+    ("job_type", "expected"),
     [(JobType.DATA_COLLECTION, "Nothing to fetch"), (JobType.ANALYTICS_GENERATION, "Nothing to compute")],
 )
-def test_a_plan_of_which_everything_is_done_takes_no_time(job_type: JobType, words: str) -> None:
-    made: Plan = PlanFactory.build()
-    shown = plan(preview_of(replace(made, skipped={"unchanged": made.total_items}, requests=0), job_type))
-    assert [(figure.value, figure.note) for figure in shown.figures if figure.label == "Duration"] == [(words, "")]
+def test_a_plan_whose_items_are_all_done_takes_no_time(job_type: JobType, expected: str) -> None:
+    a_plan: Plan = PlanFactory.build()
+    shown = plan(preview_of(replace(a_plan, skipped={"unchanged": a_plan.total_items}, requests=0), job_type))
+    assert [(figure.value, figure.note) for figure in shown.figures if figure.label == "Duration"] == [(expected, "")]
 
 
-def test_a_plan_of_analytics_says_nothing_of_fetching_and_of_tries() -> None:
+def test_the_preview_of_an_analytics_job_does_not_mention_fetching_or_retries() -> None:
     shown = plan(preview_of(PlanFactory.build(), JobType.ANALYTICS_GENERATION))
     texts = " ".join([shown.lead, *(row.value for row in shown.rows)])
     assert "fetched" not in texts
     assert "tried" not in texts
 
 
-def test_a_change_that_does_not_show_is_not_told() -> None:
+def test_a_change_without_a_visible_difference_is_not_listed() -> None:
     before, now = ({"totalItems": 24, "skippedItems": 0, "estimatedRequests": requests} for requests in (45, 45))
-    changed = {"before": before, "now": {**now, "skippedItems": 3}}
+    changed = {"before": before, "now": {**now, "skippedItems": 3}, "rateLimits": {}}
     shown = plan(preview_of(PlanFactory.build(), JobType.DATA_COLLECTION), changed)
     assert shown.changes == [Change("Items to do", "24", "21")]
 

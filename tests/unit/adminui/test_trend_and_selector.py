@@ -1,4 +1,4 @@
-"""What the charts draw, and which results can be chosen."""
+"""The trend charts, and the selection of a result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_lines_have_a_value_for_each_date_of_all_years() -> None:
     assert data["lines"].keys() == trend_charts.CHARTS.keys()
 
 
-def test_the_table_has_the_points_of_the_program_year_that_is_looked_at() -> None:
+def test_the_table_shows_the_points_of_the_selected_program_year() -> None:
     (line,) = a_trend().points.rows
     assert line.kind == "current"
     day, *shown = line.cells
@@ -48,7 +48,7 @@ def test_the_table_has_the_points_of_the_program_year_that_is_looked_at() -> Non
     ]
 
 
-def test_it_can_be_looked_further_back_only_where_there_is_more() -> None:
+def test_longer_periods_are_offered_only_if_there_are_older_points() -> None:
     assert [span["label"] for span in a_trend().data["periods"]] == ["This program year", "Two program years"]
     alone = trend_charts.trend_charts([Series("91", ProgramYear(2023), [point(JULY)])], ProgramYear(2023), JULY)
     assert [span["label"] for span in alone.data["periods"]] == ["This program year"]
@@ -57,7 +57,7 @@ def test_it_can_be_looked_further_back_only_where_there_is_more() -> None:
     assert [span["label"] for span in long.data["periods"]] == ["This program year", "5 program years"]
 
 
-def test_the_dates_of_a_year_can_be_walked_through() -> None:
+def test_the_dates_of_a_year_link_to_the_earlier_and_the_later_date() -> None:
     dates = result_selector.date_options(JUNE, [MAY, JUNE, JULY])
     assert [choice.label for choice in dates.choices] == ["31 Jul 2023", "30 Jun 2023", "31 May 2023"]
     assert [choice.is_chosen for choice in dates.choices] == [False, True, False]
@@ -66,12 +66,12 @@ def test_the_dates_of_a_year_can_be_walked_through() -> None:
     assert (first.earlier, first.later, last.earlier, last.later) == (None, JULY, MAY, None)
 
 
-def test_a_date_that_is_not_listed_is_still_the_chosen_one() -> None:
+def test_a_date_that_is_not_listed_is_still_selected() -> None:
     dates = result_selector.date_options(JUNE, [MAY, JULY])
     assert [choice.value for choice in dates.choices if choice.is_chosen] == [JUNE.isoformat()]
 
 
-def test_the_program_years_that_can_be_chosen_are_those_with_results() -> None:
+def test_the_program_years_with_results_can_be_selected() -> None:
     years = result_selector.result_selector(ProgramYear(2020), map(ProgramYear, (2023, 2020, 2011))).years
     assert [(year.value, year.is_chosen) for year in years] == [
         ("2023-2024", False),
@@ -81,7 +81,7 @@ def test_the_program_years_that_can_be_chosen_are_those_with_results() -> None:
     assert result_selector.result_selector(None, []).years == []
 
 
-def test_figures_are_written_with_commas_signs_and_dashes() -> None:
+def test_numbers_are_formatted_with_commas_signs_and_dashes() -> None:
     minus = "\N{MINUS SIGN}"
     assert [number_format.format_number(value) for value in (1234567, 0, -3, None)] == [
         "1,234,567",

@@ -1,4 +1,4 @@
-"""The ranking of the world as a table."""
+"""The table of the world ranking."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ranks(world: presenter.WorldRanking) -> list[tuple[str, str]]:
     return [(row.cells[0].text, name_of(row)) for row in world.table.rows]
 
 
-def test_districts_stand_in_the_order_of_their_overall_rank() -> None:
+def test_districts_are_ordered_by_overall_rank() -> None:
     assert ranks(shown()) == [("1", "F"), ("2", "7"), ("2", "91")]
 
 
@@ -52,12 +52,12 @@ def test_districts_stand_in_the_order_of_their_overall_rank() -> None:
         ("-overallRank", ["7", "91", "F"]),
     ],
 )
-def test_any_column_sorts_either_way_and_what_is_unknown_comes_last(sort: str, expected: list[str]) -> None:
+def test_every_column_sorts_in_both_directions_with_unknown_values_last(sort: str, expected: list[str]) -> None:
     assert names(sort) == expected
 
 
 @pytest.mark.parametrize("sort", ["nothing", "-", "--score", "score; drop table"])
-def test_what_is_no_column_sorts_by_the_overall_rank(sort: str) -> None:
+def test_an_invalid_sort_column_sorts_by_overall_rank(sort: str) -> None:
     assert names(sort) == names()
 
 
@@ -66,22 +66,22 @@ def sort_of(column: Column) -> tuple[str, str]:
     return column.sort.direction, column.sort.query
 
 
-def test_a_heading_sorts_by_its_column_and_again_the_other_way_round() -> None:
+def test_a_column_header_sorts_by_its_column_and_then_reverses_the_order() -> None:
     columns = {column.label: column for column in shown("score", "10").table.columns}
     assert sort_of(columns["Points"]) == ("descending", "sort=-score&region=10")
     assert sort_of(columns["District"]) == ("", "sort=district&region=10")
-    turned = {column.label: column for column in shown("-score").table.columns}
-    assert sort_of(turned["Points"]) == ("ascending", "sort=score")
+    reversed_columns = {column.label: column for column in shown("-score").table.columns}
+    assert sort_of(reversed_columns["Points"]) == ("ascending", "sort=score")
 
 
-def test_one_region_can_be_looked_at_and_ranks_stay_those_of_the_world() -> None:
+def test_a_region_can_be_selected_and_ranks_stay_worldwide() -> None:
     world = shown(region="10")
     assert [(region.value, region.is_chosen) for region in world.regions] == [("2", False), ("10", True)]
     assert ranks(world) == [("1", "F"), ("2", "91")]
     assert names(region="99") == names()
 
 
-def test_figures_are_those_of_the_result() -> None:
+def test_figures_come_from_the_result() -> None:
     row = next(row for row in shown().table.rows if name_of(row) == "7")
     club, payment = row.cells[3:5]
     assert (club.text, club.note, club.tone) == ("+2.00 %", "no. 1, 3 points", "ok")
@@ -89,7 +89,7 @@ def test_figures_are_those_of_the_result() -> None:
     assert row.cells[1].href == "/admin/backfill/results/07/2024-06-30/"
 
 
-def test_totals_are_those_of_the_result() -> None:
+def test_totals_come_from_the_result() -> None:
     districts, paid, _payments, _distinguished = shown().tiles
     assert districts.value == "3"
     assert (paid.value, paid.notes) == ("1,000", ["base 12"])

@@ -1,4 +1,4 @@
-"""Small districts, written as what the reports would say of each club."""
+"""Builders of small districts from the values that the reports contain for each club."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ UNIT_COLUMNS = {kind: _unit_columns(kind) for kind in ("Area", "Division")}
 
 @dataclass(frozen=True, kw_only=True)
 class AClub:
-    """A club as all three reports show it; cells are texts."""
+    """A club in all three reports. Cells are text."""
 
     number: str = "00000309"
     name: str = "Thame Speakers"
@@ -58,8 +58,8 @@ class AClub:
     goals: str = "0"
     code: str = ""
     plan: str | None = None
-    """The CSP cell; None for a report without that column."""
-    learned: Mapping[str, str] = field(default_factory=dict)
+    """The CSP cell, or None for a report without this column."""
+    goal_cells: Mapping[str, str] = field(default_factory=dict)
     """Cells of GOAL_COLUMNS that are not 0."""
     paid: Mapping[str, str] = field(default_factory=dict)
     """Cells of PAYMENT_COLUMNS that are not 0."""
@@ -72,9 +72,9 @@ class AClub:
         return ["91", self.division, self.area, self.number, self.name]
 
 
-def some_clubs(count: int, **traits: Any) -> list[AClub]:
-    """Clubs numbered from 1 on that differ in nothing else."""
-    return [AClub(number=f"{number:08d}", name=f"Club {number}", **traits) for number in range(1, count + 1)]
+def some_clubs(count: int, **options: Any) -> list[AClub]:
+    """Returns clubs that differ only in their numbers, which start at 1."""
+    return [AClub(number=f"{number:08d}", name=f"Club {number}", **options) for number in range(1, count + 1)]
 
 
 def clubs_table(clubs: Sequence[AClub]) -> Table:
@@ -103,7 +103,7 @@ def clubs_table(clubs: Sequence[AClub]) -> Table:
                 club.base,
                 club.members,
                 club.goals,
-                *(club.learned.get(name, "0") for name in GOAL_COLUMNS),
+                *(club.goal_cells.get(name, "0") for name in GOAL_COLUMNS),
                 club.code,
             ]
             for club in clubs
@@ -198,8 +198,8 @@ SUMMARY = {
 }
 
 
-def a_source(rows: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **over: Any) -> DistrictInputs:
-    """A district on the last day of a month of a program year, with a summary that agrees with its open clubs."""
+def district_inputs(rows: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **changes: Any) -> DistrictInputs:
+    """Returns a district on the last day of a month of a program year, with a summary that matches its open clubs."""
     day = ProgramYear(year).month_end(month)
     active = sum(club.status.strip().lower() in ("active", "low", "ineligible") for club in rows)
     distinguished = sum(club.code.strip() in tuple("DSPM") and club.status != "Suspended" for club in rows)
@@ -216,20 +216,20 @@ def a_source(rows: Sequence[AClub], /, *, year: int = 2023, month: int = 6, **ov
         divisions=divisions_table(rows),
         summary={**SUMMARY, "Active Clubs": str(active), "Total Distinguished Clubs": str(distinguished)},
     )
-    return replace(source, **over)
+    return replace(source, **changes)
 
 
-def result_of(*clubs: AClub, **traits: Any) -> dict[str, Any]:
-    return district_result(a_source(clubs, **traits))
+def result_of(*clubs: AClub, **options: Any) -> dict[str, Any]:
+    return district_result(district_inputs(clubs, **options))
 
 
 def codes_of(result: Mapping[str, Any]) -> list[str]:
-    """The codes of its quality notes, in order."""
+    """Returns the codes of the quality notes of a result, in order."""
     return [note["code"] for note in result["quality"]]
 
 
 def a_world(*rows: Mapping[str, str]) -> dict[str, Any]:
-    """The world result of summary rows, each given by what differs from SUMMARY."""
+    """Returns the world result of summary rows. Each row contains the differences from SUMMARY."""
     columns = tuple({**SUMMARY, **{name: "" for row in rows for name in row}})
     table = Table(columns, [[{**SUMMARY, **row}.get(name, "") for name in columns] for row in rows])
     day = date(2024, 6, 30)

@@ -45,7 +45,7 @@ BOUNDARIES = [
 
 
 @pytest.mark.parametrize(("year", "goals", "members", "growth", "code"), BOUNDARIES)
-def test_a_level_is_earned_by_the_rule_of_its_program_year(
+def test_a_level_follows_from_the_rule_of_its_program_year(
     year: int,
     goals: int,
     members: int,
@@ -73,7 +73,7 @@ UNDISTRICTED = [
 
 
 @pytest.mark.parametrize(("year", "goals", "members", "growth", "code"), UNDISTRICTED)
-def test_a_club_of_district_u_needs_4_6_and_8_goals(
+def test_a_club_in_district_u_needs_4_6_and_8_goals(
     year: int, goals: int, members: int, growth: int, code: str
 ) -> None:
     rule = rule_of(ProgramYear(year), "U")
@@ -81,8 +81,8 @@ def test_a_club_of_district_u_needs_4_6_and_8_goals(
     assert (rule.steps[earned - 1].code if earned else "") == code
 
 
-def test_a_club_of_district_u_with_8_goals_is_presidents_distinguished_and_2_goals_from_smedley() -> None:
-    """2025-2026: base 16, members 22, a Club Success Plan, 8 goals; reported P."""
+def test_a_club_in_district_u_with_8_goals_is_presidents_distinguished() -> None:
+    """2025-2026: base 16, 22 members, a Club Success Plan and 8 goals; the reported level is P."""
     club = AClub(members="22", base="16", goals="8", plan="Y", code="P")
     found = result_of(club, year=2025, district="U")["distinguished"]
     assert found["reported"]["presidents"] == found["qualifying"]["presidents"] == 1
@@ -91,7 +91,7 @@ def test_a_club_of_district_u_with_8_goals_is_presidents_distinguished_and_2_goa
 
 
 @pytest.mark.parametrize("year", [2008, 2021, 2022, 2024, 2025, 2030])
-def test_each_level_takes_at_least_what_the_one_before_takes(year: int) -> None:
+def test_each_level_requires_at_least_as_much_as_the_level_below(year: int) -> None:
     rule = rule_of(ProgramYear(year))
     for members in range(30):
         for growth in range(-3, 8):
@@ -99,13 +99,13 @@ def test_each_level_takes_at_least_what_the_one_before_takes(year: int) -> None:
             assert all(flags == sorted(flags, reverse=True) for flags in met)
 
 
-def test_before_2025_no_success_plan_is_asked_for() -> None:
+def test_before_2025_no_success_plan_is_required() -> None:
     result = result_of(AClub(goals="5", plan="N"), year=2024)
     assert result["distinguished"]["qualifying"]["distinguished"] == 1
     assert result["distinguished"]["toGo"] == [{"clubNumber": "309", "level": "select", "goals": 2, "members": 0}]
 
 
-def test_from_2025_a_club_without_a_success_plan_earns_nothing_and_is_told_so() -> None:
+def test_from_2025_a_club_without_a_success_plan_has_no_level_and_the_plan_is_noted() -> None:
     result = result_of(
         AClub(number="1", goals="10", members="25", plan="N"),
         AClub(number="2", goals="10", members="25", plan="Y"),
@@ -124,13 +124,13 @@ def test_from_2025_a_club_without_a_success_plan_earns_nothing_and_is_told_so() 
     ]
 
 
-def test_a_success_plan_that_cannot_be_read_is_none_and_noted() -> None:
+def test_an_unreadable_success_plan_counts_as_missing_and_is_noted() -> None:
     result = result_of(AClub(number="1", goals="5", plan="perhaps"), AClub(number="2", goals="5", plan=""), year=2025)
     assert result["distinguished"]["qualifying"]["total"] == 0
     assert [code for code in codes_of(result) if code.startswith("CELL")] == ["CELL_UNREADABLE", "CELL_BLANK"]
 
 
-def test_from_2025_a_report_without_success_plans_cannot_say_who_qualifies() -> None:
+def test_from_2025_the_levels_are_unknown_without_the_success_plan_column() -> None:
     result = result_of(AClub(goals="10"), year=2025)
     assert result["distinguished"]["qualifying"] is None
     assert result["distinguished"]["toGo"] is None
@@ -148,7 +148,7 @@ def test_from_2025_a_report_without_success_plans_cannot_say_who_qualifies() -> 
         (2021, "12", "10", "5", ("distinguished", 0, 3)),
     ],
 )
-def test_the_next_level_and_what_is_missing_to_it(
+def test_the_next_level_is_listed_with_the_missing_goals_and_members(
     year: int,
     members: str,
     base: str,
@@ -159,7 +159,7 @@ def test_the_next_level_and_what_is_missing_to_it(
     assert (to_go["level"], to_go["goals"], to_go["members"]) == line
 
 
-def test_the_reported_levels_are_counted_by_code_and_set_against_the_base() -> None:
+def test_the_reported_levels_are_counted_by_code_and_compared_with_the_base() -> None:
     clubs = [AClub(number=str(at), code=code) for at, code in enumerate("DDSPM ", start=1)]
     result = result_of(
         *clubs, summary={**SUMMARY, "Paid Club Base": "7", "Active Clubs": "6", "Total Distinguished Clubs": "5"}
@@ -175,7 +175,7 @@ def test_the_reported_levels_are_counted_by_code_and_set_against_the_base() -> N
     assert "SUMMARY_DIFFERS" not in codes_of(result)
 
 
-def test_an_unknown_code_counts_in_no_level_and_is_noted() -> None:
+def test_an_unknown_level_code_counts_in_no_level_and_is_noted() -> None:
     result = result_of(AClub(code="X"))
     assert result["distinguished"]["reported"]["total"] == 0
     assert [(note["code"], note["clubNumber"], note["found"]) for note in result["quality"]] == [
@@ -183,7 +183,7 @@ def test_an_unknown_code_counts_in_no_level_and_is_noted() -> None:
     ]
 
 
-def test_a_club_whose_goals_cannot_be_read_earns_nothing() -> None:
+def test_a_club_with_unreadable_goals_has_no_level() -> None:
     result = result_of(AClub(goals="?"))
     assert result["distinguished"]["qualifying"]["total"] == 0
     assert result["distinguished"]["toGo"] == [{"clubNumber": "309", "level": None, "goals": None, "members": None}]

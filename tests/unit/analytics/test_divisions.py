@@ -1,4 +1,4 @@
-"""Divisions and areas."""
+"""Levels, ranks and figures of divisions and areas."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from backfill.analytics import Table, district_result
-from tests.unit.analytics.builders import AClub, a_source, codes_of, divisions_table, some_clubs, unit_cells
+from tests.unit.analytics.builders import AClub, codes_of, district_inputs, divisions_table, some_clubs, unit_cells
 
 
 def units(clubs: list[AClub], **cells: Any) -> dict[str, Any]:
-    return district_result(a_source(clubs, divisions=divisions_table(clubs, **cells)))
+    return district_result(district_inputs(clubs, divisions=divisions_table(clubs, **cells)))
 
 
-def test_an_area_is_known_by_its_division_and_its_number() -> None:
+def test_an_area_is_identified_by_its_division_and_number() -> None:
     clubs = [
         AClub(number="1", division="A", area="01", members="20"),
         AClub(number="2", division="B", area="01"),
@@ -41,7 +41,7 @@ def test_an_area_is_known_by_its_division_and_its_number() -> None:
         (5, 3, "President's Distinguished", None),
     ],
 )
-def test_a_level_takes_both_its_paid_and_its_distinguished_clubs(
+def test_a_level_requires_both_paid_and_distinguished_clubs(
     paid: int,
     distinguished: int,
     level: str | None,
@@ -58,13 +58,13 @@ def test_a_level_takes_both_its_paid_and_its_distinguished_clubs(
 
 
 def visited(first: int, second: int, count: int = 4) -> list[AClub]:
-    """Clubs of one area, so many of which were visited in each round."""
+    """Returns clubs of one area, of which `first` and `second` were visited in the two rounds."""
     rounds = [("1" if at < first else "0", "1" if at < second else "0") for at in range(count)]
     return [AClub(number=str(at), visits=visits) for at, visits in enumerate(rounds, start=1)]
 
 
-def test_an_area_without_enough_visits_has_no_level_and_its_gap_names_them() -> None:
-    """Area H/71 of district 61 in June 2026: base 4, paid 5, distinguished 2, but 2 of 4 first-round visits."""
+def test_an_area_without_enough_visits_has_no_level_and_its_gap_counts_them() -> None:
+    """Area H/71 of district 61 in June 2026: base 4, 5 paid, 2 distinguished, but only 2 of 4 first-round visits."""
     cells = unit_cells(base=4, paid=5, distinguished=2)
     result = units(visited(2, 4), areas={("A", "01"): cells}, divisions={"A": cells})
     (area,), (division,) = result["areas"], result["divisions"]
@@ -86,7 +86,7 @@ def test_an_area_without_enough_visits_has_no_level_and_its_gap_names_them() -> 
         (0, 0, 0, (0, 0)),
     ],
 )
-def test_a_level_of_an_area_takes_visits_to_75_percent_of_its_base_in_each_round(
+def test_the_level_of_an_area_requires_visits_to_75_percent_of_its_base_per_round(
     base: int, first: int, second: int, missing: tuple[int, int]
 ) -> None:
     cells = unit_cells(base=base, paid=9, distinguished=2, paid_goals=(4, 4, 5), goals=(2, 3, 3))
@@ -95,13 +95,13 @@ def test_a_level_of_an_area_takes_visits_to_75_percent_of_its_base_in_each_round
     assert area["qualifying"] == ("Distinguished" if missing == (0, 0) else None)
 
 
-def test_a_club_that_was_visited_twice_in_a_round_is_one_visited_club() -> None:
+def test_a_club_that_was_visited_twice_in_a_round_counts_once() -> None:
     clubs = [AClub(number=str(at), visits=("2" if at < 3 else "0", "1")) for at in range(1, 5)]
     (area,) = units(clubs, areas={("A", "01"): unit_cells(distinguished=2)})["areas"]
     assert area["gap"]["firstVisits"] == 1
 
 
-def test_visits_that_are_blank_in_every_row_leave_the_level_unknown_with_a_note() -> None:
+def test_a_blank_visits_column_leaves_the_level_unknown_with_a_note() -> None:
     clubs = [replace(club, visits=("1", " ")) for club in some_clubs(4)]
     result = units(clubs, areas={("A", "01"): unit_cells(distinguished=2)})
     (area,) = result["areas"]
@@ -110,25 +110,25 @@ def test_visits_that_are_blank_in_every_row_leave_the_level_unknown_with_a_note(
     assert "May Visit award" in result["quality"][0]["message"]
 
 
-def test_a_visit_that_cannot_be_read_is_left_out_and_noted() -> None:
+def test_an_unreadable_visit_is_omitted_and_noted() -> None:
     clubs = [*visited(3, 3, 3), AClub(number="4", visits=("?", "1"))]
     result = units(clubs, areas={("A", "01"): unit_cells(distinguished=2)})
     assert result["areas"][0]["qualifying"] == "Distinguished"
     assert [(note["code"], note["clubNumber"]) for note in result["quality"]] == [("CELL_UNREADABLE", "4")]
 
 
-def test_a_report_without_the_visits_has_no_levels_of_areas_and_a_note() -> None:
+def test_a_report_without_visit_columns_has_no_area_levels_and_a_note() -> None:
     full = divisions_table(some_clubs(4), areas={("A", "01"): unit_cells(distinguished=2)})
-    keep = [at for at, name in enumerate(full.columns) if "visit" not in name.casefold()]
-    cut = Table(tuple(full.columns[at] for at in keep), [[row[at] for at in keep] for row in full.rows])
-    result = district_result(a_source(some_clubs(4), divisions=cut))
+    kept = [at for at, name in enumerate(full.columns) if "visit" not in name.casefold()]
+    cut = Table(tuple(full.columns[at] for at in kept), [[row[at] for at in kept] for row in full.rows])
+    result = district_result(district_inputs(some_clubs(4), divisions=cut))
     assert (result["areas"][0]["qualifying"], result["areas"][0]["gap"]) == (None, None)
     assert result["divisions"][0]["gap"] is not None
     assert codes_of(result) == ["COLUMN_MISSING"]
 
 
 @pytest.mark.parametrize(("division", "area"), [("0D", "0A"), ("0D", "01")])
-def test_the_unaligned_get_no_level(division: str, area: str) -> None:
+def test_unaligned_divisions_and_areas_have_no_level(division: str, area: str) -> None:
     cells = unit_cells(paid=9, distinguished=9, level="Distinguished")
     result = units([AClub(division=division, area=area)], areas={(division, area): cells}, divisions={division: cells})
     for unit in (result["areas"][0], result["divisions"][0]):
@@ -136,7 +136,7 @@ def test_the_unaligned_get_no_level(division: str, area: str) -> None:
     assert result["divisions"][0]["rank"] is None
 
 
-def test_divisions_rank_by_distinguished_of_base_then_goals_per_club_and_share_ties() -> None:
+def test_divisions_rank_by_distinguished_share_then_goals_per_club_and_share_ties() -> None:
     clubs = [
         AClub(number=str(at), division=letter, goals=goals)
         for at, (letter, goals) in enumerate([("A", "2"), ("B", "3"), ("C", "3"), ("D", "9"), ("E", "0")], start=1)
@@ -160,29 +160,29 @@ def test_a_division_without_a_base_has_no_rank() -> None:
     assert result["divisions"][0]["rank"] is None
 
 
-def test_a_division_report_without_its_goal_columns_has_no_levels_and_a_note() -> None:
+def test_a_division_report_without_goal_columns_has_no_levels_and_a_note() -> None:
     full = divisions_table([AClub()])
-    keep = [at for at, name in enumerate(full.columns) if "Goal for" not in name]
-    cut = Table(tuple(full.columns[at] for at in keep), [[row[at] for at in keep] for row in full.rows])
-    result = district_result(a_source([AClub()], divisions=cut))
+    kept = [at for at, name in enumerate(full.columns) if "Goal for" not in name]
+    cut = Table(tuple(full.columns[at] for at in kept), [[row[at] for at in kept] for row in full.rows])
+    result = district_result(district_inputs([AClub()], divisions=cut))
     for unit in (*result["areas"], *result["divisions"]):
         assert (unit["qualifying"], unit["gap"], unit["paid"]) == (None, None, 4)
     assert codes_of(result) == ["COLUMN_MISSING", "COLUMN_MISSING"]
 
 
-def test_rows_that_do_not_agree_about_their_area_make_the_figure_null() -> None:
+def test_contradictory_rows_of_an_area_make_the_figure_null() -> None:
     clubs = some_clubs(2)
     full = divisions_table(clubs, areas={("A", "01"): unit_cells(distinguished=3)})
     at = full.columns.index("Total Paid Area Clubs")
     rows = [list(row) for row in full.rows]
     rows[1][at] = "3"
-    result = district_result(a_source(clubs, divisions=Table(full.columns, rows)))
+    result = district_result(district_inputs(clubs, divisions=Table(full.columns, rows)))
     (area,) = result["areas"]
     assert (area["paid"], area["distinguished"], area["qualifying"]) == (None, 3, None)
     assert codes_of(result) == ["ROWS_DIFFER"]
 
 
-def test_a_unit_s_unreadable_cell_is_null_and_noted_once() -> None:
+def test_an_unreadable_cell_of_a_division_is_null_and_noted_once() -> None:
     cells = unit_cells()
     cells[0] = "N/A"
     result = units(some_clubs(3), divisions={"A": cells})

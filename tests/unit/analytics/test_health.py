@@ -1,4 +1,4 @@
-"""Health at its boundaries."""
+"""The health of clubs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.unit.analytics.builders import AClub, result_of
 
 
 @pytest.mark.parametrize(
-    ("members", "growth", "goals", "month", "found"),
+    ("members", "growth", "goals", "month", "expected"),
     [
         (11, 2, 10, 6, Category.INTERVENTION),
         (11, 3, 10, 6, Category.THRIVING),
@@ -24,15 +24,17 @@ from tests.unit.analytics.builders import AClub, result_of
         (0, 0, 0, 7, Category.INTERVENTION),
     ],
 )
-def test_health_at_its_boundaries(members: int, growth: int, goals: int, month: int, found: Category) -> None:
-    assert category(members, growth, goals, month) is found
+def test_the_category_changes_at_its_boundaries(
+    members: int, growth: int, goals: int, month: int, expected: Category
+) -> None:
+    assert category(members, growth, goals, month) is expected
 
 
 @pytest.mark.parametrize(
     ("month", "goals"),
     [(7, 0), (8, 0), (9, 1), (10, 2), (11, 2), (12, 3), (1, 3), (2, 4), (3, 4), (4, 5), (5, 5), (6, 5)],
 )
-def test_each_month_has_its_checkpoint(month: int, goals: int) -> None:
+def test_each_month_requires_its_number_of_goals(month: int, goals: int) -> None:
     assert CHECKPOINTS[month] == goals
     assert category(20, 0, goals, month) is Category.THRIVING
     if goals:
@@ -85,5 +87,5 @@ def test_every_open_club_is_listed_with_its_reasons() -> None:
         ("15", "14", "15 members and a net growth of 1; 20 members or a growth of 3 are required."),
     ],
 )
-def test_a_reason_has_the_numbers_that_decided(members: str, base: str, reason: str) -> None:
+def test_a_reason_contains_the_decisive_numbers(members: str, base: str, reason: str) -> None:
     assert result_of(AClub(members=members, base=base))["health"]["clubs"][0]["reasons"][0] == reason

@@ -1,4 +1,4 @@
-"""What holds of every district, whatever its cells say."""
+"""Properties of the results of every district, regardless of its cells."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill.analytics import DistrictInputs, Table, UnreadableSnapshot, WorldInputs, district_result, world_result
-from tests.unit.analytics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, a_source
+from tests.unit.analytics.builders import GOAL_COLUMNS, PAYMENT_COLUMNS, AClub, district_inputs
 
 COUNTS = st.integers(0, 40).map(str)
 CELLS = st.one_of(COUNTS, st.sampled_from(["", "N/A", "-3", "1,234", " 7 ", "x", "12%", "\u00e9"]), st.text(max_size=8))
 
 
 def clubs_with(cells: st.SearchStrategy[str], numbers: st.SearchStrategy[str]) -> st.SearchStrategy[list[AClub]]:
-    """Hypothesis draws the numbers and the texts; a seed says which cell has which, since a draw a cell is slow."""
+    """Hypothesis draws numbers and texts; a seed distributes them over the cells, since a draw per cell is slow."""
     texts = st.lists(cells, min_size=1, max_size=12)
     return st.builds(_clubs, st.lists(numbers, min_size=1, max_size=8), texts, st.integers(0, 2**32 - 1))
 
@@ -43,15 +43,15 @@ def _clubs(numbers: list[str], texts: list[str], seed: int) -> list[AClub]:
             goals=one_of(texts),
             code=one_of(["", "D", "S", "P", "M"]),
             plan=one_of(["Y", "N"]),
-            learned=some(GOAL_COLUMNS),
+            goal_cells=some(GOAL_COLUMNS),
             paid=some(PAYMENT_COLUMNS),
         )
         for number in numbers
     ]
 
 
-TIDY = clubs_with(COUNTS, st.integers(1, 10**8 - 1).map("{:08d}".format))
-UNTIDY = clubs_with(CELLS, st.one_of(st.integers(1, 3).map(str), st.sampled_from(["", "0", "x1"])))
+VALID = clubs_with(COUNTS, st.integers(1, 10**8 - 1).map("{:08d}".format))
+ARBITRARY = clubs_with(CELLS, st.one_of(st.integers(1, 3).map(str), st.sampled_from(["", "0", "x1"])))
 MOMENTS = st.fixed_dictionaries({"year": st.integers(2014, 2027), "month": st.integers(1, 12)})
 
 
@@ -59,9 +59,9 @@ def as_bytes(result: dict[str, Any]) -> bytes:
     return json.dumps(result, separators=(",", ":"), allow_nan=False).encode()
 
 
-@given(TIDY, MOMENTS)
-def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], moment: dict[str, int]) -> None:
-    result = district_result(a_source(clubs, **moment))
+@given(VALID, MOMENTS)
+def test_each_open_club_has_exactly_one_health_category(clubs: list[AClub], moment: dict[str, int]) -> None:
+    result = district_result(district_inputs(clubs, **moment))
     health = result["health"]
     counted = [health[name] for name in ("thriving", "vulnerable", "interventionRequired")]
     assert sum(counted) == result["clubs"]["open"] == len(health["clubs"])
@@ -69,9 +69,9 @@ def test_health_puts_each_open_club_in_exactly_one_category(clubs: list[AClub], 
         assert health[name] == sum(club["category"] == name for club in health["clubs"])
 
 
-@given(TIDY, MOMENTS)
+@given(VALID, MOMENTS)
 def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int]) -> None:
-    result = district_result(a_source(clubs, **moment))
+    result = district_result(district_inputs(clubs, **moment))
     counts = result["clubs"]
     assert counts["active"] + counts["low"] + counts["ineligible"] == counts["open"]
     assert counts["open"] + counts["suspended"] == counts["total"]
@@ -86,36 +86,38 @@ def test_counts_add_up_to_their_totals(clubs: list[AClub], moment: dict[str, int
     assert top <= result["distinguished"]["qualifying"]["total"]
 
 
-@given(UNTIDY, MOMENTS, st.integers(0, 10**6))
-def test_the_order_of_rows_does_not_matter(clubs: list[AClub], moment: dict[str, int], seed: int) -> None:
-    source = a_source(clubs, **moment)
+@given(ARBITRARY, MOMENTS, st.integers(0, 10**6))
+def test_the_result_does_not_depend_on_the_order_of_the_rows(
+    clubs: list[AClub], moment: dict[str, int], seed: int
+) -> None:
+    source = district_inputs(clubs, **moment)
     assert as_bytes(district_result(shuffled(source, Random(seed)))) == as_bytes(district_result(source))
 
 
-@given(UNTIDY, MOMENTS)
-def test_the_same_source_gives_the_same_bytes_and_no_cell_raises(clubs: list[AClub], moment: dict[str, int]) -> None:
-    once, again = (as_bytes(district_result(a_source(clubs, **moment))) for _ in range(2))
+@given(ARBITRARY, MOMENTS)
+def test_equal_inputs_produce_identical_bytes_and_no_cell_raises(clubs: list[AClub], moment: dict[str, int]) -> None:
+    once, again = (as_bytes(district_result(district_inputs(clubs, **moment))) for _ in range(2))
     assert once == again
 
 
-@given(UNTIDY, MOMENTS, st.data())
-def test_cells_of_any_text_anywhere_raise_nothing(
+@given(ARBITRARY, MOMENTS, st.data())
+def test_arbitrary_text_in_any_cell_does_not_raise(
     clubs: list[AClub], moment: dict[str, int], data: st.DataObject
 ) -> None:
-    source = a_source(clubs, **moment)
-    spoiled = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
+    source = district_inputs(clubs, **moment)
+    changed_tables = {name: with_any_cells(getattr(source, name), data) for name in ("clubs", "districts", "divisions")}
     texts, one_of = data.draw(st.lists(CELLS, min_size=1, max_size=8)), Random(data.draw(st.integers(0, 10**6))).choice
     summary = {name: one_of(texts) for name in source.summary or {}}
-    result = district_result(replace(source, **spoiled, summary=summary))  # type: ignore[arg-type]
+    result = district_result(replace(source, **changed_tables, summary=summary))  # type: ignore[arg-type]
     assert json.loads(as_bytes(result)) == result
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["01", "1", "2", "91", "F", "X9", ""]), CELLS, CELLS, CELLS, CELLS), max_size=6)
 )
-def test_a_world_of_any_cells_gives_a_result_or_the_one_error(rows: list[tuple[str, ...]]) -> None:
+def test_arbitrary_cells_of_a_summary_produce_a_result_or_unreadable_snapshot(rows: list[tuple[str, ...]]) -> None:
     columns = ("DISTRICT", "REGION", "% Club Growth", "% Payment Growth", "Paid Clubs")
-    source = a_source([AClub()])
+    source = district_inputs([AClub()])
     world = WorldInputs(
         date=source.date,
         data_month=source.date,

@@ -1,4 +1,4 @@
-"""What does not add up is said, and nothing of it raises."""
+"""Quality notes: inconsistencies are noted and do not raise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.unit.analytics.builders import SUMMARY, AClub, codes_of, result_of
 
 
-def test_a_district_that_reconciles_has_an_empty_list() -> None:
+def test_a_consistent_district_has_no_notes() -> None:
     assert result_of(AClub())["quality"] == []
 
 
@@ -27,7 +27,7 @@ def test_a_sum_that_differs_from_the_summary_is_noted_with_both_numbers(column: 
     club = AClub(
         code="D", paid={"New": "1", "Late Ren.": "2", "Oct. Ren.": "3", "Apr. Ren.": "4", "Total to Date": "10"}
     )
-    agreed = {
+    matching_summary = {
         **SUMMARY,
         "New Payments": "1",
         "Late Payments": "2",
@@ -37,13 +37,13 @@ def test_a_sum_that_differs_from_the_summary_is_noted_with_both_numbers(column: 
         "Active Clubs": "1",
         "Total Distinguished Clubs": "1",
     }
-    assert result_of(club, summary=agreed)["quality"] == []
-    (note,) = result_of(club, summary={**agreed, column: "77"})["quality"]
+    assert result_of(club, summary=matching_summary)["quality"] == []
+    (note,) = result_of(club, summary={**matching_summary, column: "77"})["quality"]
     assert (note["code"], note["expected"], note["found"], note["clubNumber"]) == ("SUMMARY_DIFFERS", 77, found, None)
     assert "77" in note["message"]
 
 
-def test_a_missing_summary_makes_null_what_comes_from_it_and_is_noted_once() -> None:
+def test_without_a_summary_its_figures_are_null_with_one_note() -> None:
     result = result_of(AClub(paid={"Total to Date": "5"}), summary=None)
     assert codes_of(result) == ["SUMMARY_MISSING"]
     assert (result["clubs"]["base"], result["clubs"]["netGrowth"]) == (None, None)
@@ -51,7 +51,7 @@ def test_a_missing_summary_makes_null_what_comes_from_it_and_is_noted_once() -> 
     assert result["distinguished"]["percentOfBase"] is None
 
 
-def test_a_figure_that_the_summary_does_not_give_is_null_and_noted_once() -> None:
+def test_a_figure_that_is_missing_from_the_summary_is_null_and_noted_once() -> None:
     result = result_of(AClub(), summary={**SUMMARY, "Active Clubs": "1", "Payment Base": "N/A", "Paid Club Base": "?"})
     assert codes_of(result) == ["CELL_UNREADABLE", "CELL_BLANK"]
     assert result["clubs"]["base"] is None
@@ -59,7 +59,7 @@ def test_a_figure_that_the_summary_does_not_give_is_null_and_noted_once() -> Non
     assert codes_of(result_of(AClub(), summary={**without, "Active Clubs": "1"})) == ["COLUMN_MISSING"]
 
 
-def test_the_columns_of_the_summary_are_known_without_regard_to_case() -> None:
+def test_the_columns_of_the_summary_are_matched_regardless_of_case() -> None:
     summary = {name.upper(): cell for name, cell in {**SUMMARY, "Active Clubs": "1"}.items()}
     assert result_of(AClub(), summary=summary)["quality"] == []
 

@@ -1,4 +1,4 @@
-"""The world result."""
+"""The world result and its rankings."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def row(
     }
 
 
-def test_ties_share_a_rank_and_the_next_skips() -> None:
+def test_ties_share_a_rank_and_the_next_rank_is_skipped() -> None:
     assert ranks({"a": 5, "b": 7, "c": 5, "d": 1}) == {"b": 1, "a": 2, "c": 2, "d": 4}
 
 
-def test_borda_points_are_0_where_all_tie() -> None:
+def test_borda_points_are_zero_if_all_districts_tie() -> None:
     assert borda({"a": 1, "b": 2, "c": 2}, 3) == {"a": 3, "b": 2, "c": 2}
     assert borda({"a": 1, "b": 1}, 2) == {"a": 0, "b": 0}
 
 
 def test_districts_are_ranked_by_their_three_percentages() -> None:
-    """Worked by hand: four districts, a tie in club growth, all tied in distinguished clubs."""
+    """Calculated by hand: four districts with a tie in club growth and a tie of all in distinguished clubs."""
     world = a_world(
         row("01", "2.00%", "-3.50%"),
         row("02", "2.00%", "5.00%", region="02"),
@@ -60,7 +60,7 @@ def test_a_tie_of_scores_shares_the_overall_rank() -> None:
 
 
 @pytest.mark.parametrize("cell", ["N/A", "", "much"])
-def test_a_percentage_that_says_nothing_has_no_rank_and_no_points(cell: str) -> None:
+def test_an_unknown_percentage_has_no_rank_and_no_points(cell: str) -> None:
     lines = a_world(row("01", cell), row("02", "1.00%"), row("03", "-1.00%"))["districts"]
     assert (lines["01"]["clubGrowthPercent"], lines["01"]["clubGrowthRank"], lines["01"]["clubGrowthPoints"]) == (
         None,
@@ -70,7 +70,7 @@ def test_a_percentage_that_says_nothing_has_no_rank_and_no_points(cell: str) -> 
     assert lines["02"]["clubGrowthRank"] == 1
 
 
-def test_one_district_alone_is_first_without_points() -> None:
+def test_a_single_district_is_first_without_points() -> None:
     (line,) = a_world(row("91", "5.00%"))["districts"].values()
     assert (line["score"], line["overallRank"], line["regionRank"], line["percentile"]) == (0, 1, 1, 0.0)
 
@@ -94,7 +94,7 @@ def test_totals_are_sums_over_all_districts() -> None:
     assert totals["distinguished"]["smedley"] is None
 
 
-def test_a_total_with_an_unreadable_part_is_null_rather_than_short() -> None:
+def test_a_total_with_an_unreadable_part_is_null() -> None:
     totals = a_world({"DISTRICT": "01", "Paid Clubs": "lots"}, {"DISTRICT": "02", "Paid Clubs": "20"})["totals"]
     assert totals["paidClubs"] is None
     assert totals["clubGrowthPercent"] is None
@@ -107,12 +107,12 @@ def test_a_total_with_an_unreadable_part_is_null_rather_than_short() -> None:
         (({"DISTRICT": "Total"},), "no district"),
     ],
 )
-def test_rows_that_cannot_be_told_apart_fail_the_item(rows: tuple[dict[str, str], ...], match: str) -> None:
+def test_contradictory_rows_and_invalid_districts_fail_the_item(rows: tuple[dict[str, str], ...], match: str) -> None:
     with pytest.raises(UnreadableSnapshot, match=match):
         a_world(*rows)
 
 
-def test_a_district_that_stands_twice_with_the_same_figures_is_one() -> None:
+def test_a_district_with_two_equal_rows_counts_once() -> None:
     once = a_world({"DISTRICT": "01", "Paid Clubs": "7"}, {"DISTRICT": "02"})
     twice = ({"DISTRICT": "1", "REGION": " 10 ", "Paid Clubs": "7"}, {"DISTRICT": "01", "Paid Clubs": "7"})
     assert a_world(*twice, {"DISTRICT": "02"}) == once == a_world({"DISTRICT": "02"}, *twice[::-1])

@@ -1,4 +1,4 @@
-"""The trend's point, the comparison with the year before, and the head of a result."""
+"""The point of the trend, the comparison with the previous year, and the fields of a result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backfill.analytics import SCHEMA_VERSION, open_clubs, read_open_clubs
 from tests.unit.analytics.builders import SUMMARY, AClub, a_world, clubs_table, result_of, some_clubs
 
 
-def test_a_point_has_the_figures_of_its_result() -> None:
+def test_a_point_contains_the_figures_of_its_result() -> None:
     result = result_of(
         AClub(number="1", members="25", goals="6", code="D", paid={"Total to Date": "30"}),
         AClub(number="2", members="13", goals="2", status="Low"),
@@ -30,7 +30,7 @@ def test_a_point_has_the_figures_of_its_result() -> None:
     }
 
 
-def test_a_year_is_compared_with_the_point_of_the_year_before() -> None:
+def test_a_result_is_compared_with_the_point_of_the_previous_year() -> None:
     previous = {"members": 30, "payments": 0, "paidClubs": 3, "distinguished": 2}
     club = AClub(members="20", paid={"Total to Date": "7"})
     result = result_of(club, previous=previous, previous_clubs=["309", "5"], summary={**SUMMARY, "Paid Clubs": "1"})
@@ -48,7 +48,7 @@ def test_a_year_is_compared_with_the_point_of_the_year_before() -> None:
 @pytest.mark.parametrize(
     ("stayed", "joined", "comparable"), [(17, 3, True), (16, 3, False), (85, 15, True), (84, 16, False)]
 )
-def test_a_year_is_comparable_where_85_percent_of_the_open_clubs_were_there(
+def test_years_are_comparable_if_85_percent_of_the_open_clubs_existed_before(
     stayed: int, joined: int, comparable: bool
 ) -> None:
     clubs = some_clubs(stayed + joined)
@@ -58,23 +58,23 @@ def test_a_year_is_comparable_where_85_percent_of_the_open_clubs_were_there(
     assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (comparable, joined, 2)
 
 
-def test_suspended_clubs_are_neither_joined_nor_left_but_out_of_the_comparison() -> None:
+def test_suspended_clubs_are_excluded_from_the_comparison() -> None:
     clubs = [AClub(number="1"), AClub(number="2", status="Suspended")]
     compared = result_of(*clubs, previous=result_of(AClub())["point"], previous_clubs=["1"])["yearOverYear"]
     assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (True, 0, 0)
 
 
-def test_without_the_clubs_of_the_year_before_it_is_not_known_whether_it_compares() -> None:
+def test_comparability_is_unknown_without_the_clubs_of_the_previous_year() -> None:
     compared = result_of(AClub(), previous=result_of(AClub())["point"])["yearOverYear"]
     assert (compared["comparable"], compared["clubsJoined"], compared["clubsLeft"]) == (None, None, None)
 
 
-def test_a_district_without_an_open_club_is_not_said_to_compare() -> None:
+def test_the_comparability_of_a_district_without_open_clubs_is_unknown() -> None:
     found = result_of(AClub(status="Suspended"), previous=result_of(AClub())["point"], previous_clubs=["1"])
     assert found["yearOverYear"]["comparable"] is None
 
 
-def test_the_open_clubs_of_a_report_alone_are_those_of_its_result() -> None:
+def test_the_open_clubs_of_a_report_are_those_of_its_result() -> None:
     clubs = [
         AClub(number="00000007"),
         AClub(number="0003", status="Low"),
@@ -85,11 +85,11 @@ def test_the_open_clubs_of_a_report_alone_are_those_of_its_result() -> None:
     assert read_open_clubs(clubs_table(clubs)) == open_clubs(result_of(*clubs)) == ("Nameless Speakers", "3", "7")
 
 
-def test_without_a_year_before_there_is_no_comparison() -> None:
+def test_there_is_no_comparison_without_a_previous_year() -> None:
     assert result_of(AClub())["yearOverYear"] is None
 
 
-def test_the_result_names_what_it_is_of_in_a_fixed_order() -> None:
+def test_the_fields_of_a_result_have_a_fixed_order() -> None:
     result = result_of(AClub())
     assert list(result) == [
         "date",
@@ -127,7 +127,7 @@ def test_the_result_names_what_it_is_of_in_a_fixed_order() -> None:
     assert json.loads(json.dumps(result)) == result
 
 
-def test_the_rankings_of_a_district_are_its_line_of_the_world() -> None:
+def test_the_rankings_of_a_district_are_its_row_of_the_world_result() -> None:
     line = a_world({"DISTRICT": "91"})["districts"]["91"]
     assert result_of(AClub(), world_line=line)["rankings"] == line
     assert result_of(AClub())["rankings"] is None

@@ -1,4 +1,4 @@
-"""Targets of a district, by the rules of its program year."""
+"""The targets of a district by the rules of its program year."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PLANS = [*BOTH, "Market Analysis", "Communication Plan"]
         ((2026, 2030), [1, 3, 5, 8], [1, 3, 5, 8], [45, 50, 55, 60], PLANS),
     ],
 )
-def test_each_era_has_its_own_levels_and_conditions(
+def test_each_period_of_years_has_its_own_levels_and_conditions(
     years: tuple[int, int],
     payments: list[float],
     clubs: list[float | None],
@@ -76,7 +76,7 @@ def test_before_2012_there_are_no_targets() -> None:
         (2025, [101, 103, 105, 108], [9304, 9488, 9672, 9948], [45, 50, 55, 60]),
     ],
 )
-def test_what_is_needed_is_the_exact_ceiling(
+def test_the_required_number_is_rounded_up_exactly(
     year: int, clubs: list[int], payments: list[int], distinguished: list[int]
 ) -> None:
     found = targets(year, Paid_Club_Base="100", Payment_Base="9211")
@@ -113,7 +113,7 @@ def test_district_13_of_2023_2024_is_smedley_distinguished() -> None:
         ("500", "smedley"),
     ],
 )
-def test_the_achieved_level_is_the_highest_that_is_reached(current: str, level: str | None) -> None:
+def test_the_achieved_level_is_the_highest_reached_level(current: str, level: str | None) -> None:
     found = targets(Paid_Club_Base="100", Paid_Clubs=current)["paidClubs"]
     assert (found["base"], found["current"], found["achieved"]) == (100, int(current), level)
 
@@ -131,7 +131,7 @@ REACHED = {"Paid_Club_Base": "100", "Payment_Base": "1000"}
         ("108", "1009", "60", None),
     ],
 )
-def test_the_level_of_a_district_is_the_lowest_of_the_three(
+def test_the_level_of_a_district_is_the_lowest_level_of_its_three_targets(
     clubs: str, payments: str, distinguished: str, level: str | None
 ) -> None:
     cells = {"Paid_Clubs": clubs, "Total_YTD_Payments": payments, "Total_Distinguished_Clubs": distinguished}
@@ -139,7 +139,7 @@ def test_the_level_of_a_district_is_the_lowest_of_the_three(
 
 
 @pytest.mark.parametrize("name", ALL_MET)
-def test_a_district_that_misses_a_condition_has_no_level(name: str) -> None:
+def test_a_district_that_does_not_meet_a_condition_has_no_level(name: str) -> None:
     cells = {"Paid_Clubs": "108", "Total_YTD_Payments": "1080", "Total_Distinguished_Clubs": "60"}
     found = targets(**REACHED, **cells, **{name.replace(" ", "_"): "N"})
     assert found["level"] is None
@@ -149,7 +149,7 @@ def test_a_district_that_misses_a_condition_has_no_level(name: str) -> None:
     assert found["paidClubs"]["achieved"] == "smedley"
 
 
-def test_a_condition_that_cannot_be_read_is_null_and_noted_and_gives_no_level() -> None:
+def test_an_unreadable_condition_is_null_and_noted_and_the_district_has_no_level() -> None:
     cells = {"Paid_Clubs": "108", "Total_YTD_Payments": "1080", "Total_Distinguished_Clubs": "60"}
     found = result(2024, **REACHED, **cells, DSP="perhaps", Training="")
     assert found["targets"]["conditions"] == [{"name": "DSP", "met": None}, {"name": "Training", "met": None}]
@@ -164,7 +164,7 @@ def test_a_condition_without_its_column_is_null_and_noted() -> None:
     assert codes_of(found) == ["COLUMN_MISSING"]
 
 
-def test_nothing_grows_from_a_base_of_0() -> None:
+def test_a_base_of_zero_has_no_targets() -> None:
     found = targets(Payment_Base="0", Total_YTD_Payments="40")["payments"]
     assert needed(found) == [None] * 4
     assert found["achieved"] is None

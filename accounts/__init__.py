@@ -1,0 +1,1 @@
+"""Accounts: API tokens, limits for failed sign-ins, and their entries in the log and the audit log."""

@@ -1,0 +1,41 @@
+"""Settled items as CSV, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from io import StringIO
+
+from backfill.domain import Outcome
+from backfill.serializers.items import ItemSerializer
+
+COLUMNS = ("itemId", "date", "districtId", "outcome", "reason", "message", "attempts", "at", "isRetryable")
+"""The fields of an item without `excerpt`, which has line breaks."""
+
+_ROWS_AT_ONCE = 500
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def item_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Yield a header and a row for each outcome, many rows at once.
+
+    Null is an empty cell. A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for number, outcome in enumerate(outcomes, 1):
+        item = ItemSerializer.render(outcome)
+        writer.writerow([_cell(item[name]) for name in COLUMNS])
+        if number % _ROWS_AT_ONCE == 0:
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
