@@ -182,13 +182,13 @@ def test_a_job_waits_for_a_disallowed_path_and_continues_once_it_is_allowed() ->
 
 
 def test_an_operator_who_ends_the_wait_has_it_read_again() -> None:
-    with dashboard() as it:
-        it.says("User-agent: *\nDisallow: /")
+    with run_dashboard() as it:
+        it.serve_robots("User-agent: *\nDisallow: /")
         limiter = limiter_of()
         thread = threading.Thread(target=it.robots.wait, args=(it.client, limiter, EXPORT), daemon=True)
         thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
-        it.says("")
+        it.serve_robots("")
         limiter.end_hold()
         thread.join(10)
         assert not thread.is_alive()
@@ -197,7 +197,7 @@ def test_an_operator_who_ends_the_wait_has_it_read_again() -> None:
 
 def test_a_slow_one_does_not_delay_a_cancel() -> None:
     """R7.2: the request belongs to the client of the job, which aborts it."""
-    with dashboard() as it:
+    with run_dashboard() as it:
         answers = threading.Event()
 
         def respond(_: str) -> Answer:
