@@ -79,7 +79,7 @@ def job_changes(before: Job | None, after: Job) -> Changes:
 def hold_changes(before: Job) -> Changes:
     """The end of the wait that an operator ended."""
     until = before.progress.limiter.waiting_until
-    return {"waitingUntil": (until.isoformat() if until else None, None)}
+    return {"waitingUntil": (until.isoformat().replace("+00:00", "Z") if until else None, None)}
 
 
 def limit_changes(before: RateLimits, after: RateLimits) -> Changes:

@@ -7,12 +7,19 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Any
 
 import pytest
 
 from backfill.dashboard.client import DashboardClient
-from backfill.errors import BackfillError, ConnectionFailed, DashboardError, DeadlineExceeded, Stopped
+from backfill.errors import (
+    BackfillError,
+    ConnectionFailed,
+    DashboardError,
+    DeadlineExceeded,
+    Stopped,
+)
 from tests.fault_server import CERTIFICATE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
@@ -161,6 +168,67 @@ def test_abort_ends_the_requests_in_flight() -> None:
         (error,) = aborted(client, client)
     assert isinstance(error, Stopped)
     assert not isinstance(error, DashboardError)
+
+
+@contextmanager
+def never_connecting() -> Iterator[str]:
+    """Yield the address of a server whose queue of connections is full, so that the next connect waits."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def assert_it_ends_before_it_is_connected(url: str) -> None:
+    with closing(DashboardClient(url, connect_timeout=8, deadline=0.5)) as client:
+        began = time.monotonic()
+        assert type(failure_of(client)) is DeadlineExceeded
+        assert time.monotonic() - began < 3
+    with closing(DashboardClient(url, connect_timeout=8)) as client:
+        assert [type(error) for error in aborted(client, client)] == [Stopped]
+
+
+def test_a_connect_ends_at_the_deadline_and_when_it_is_aborted() -> None:
+    with never_connecting() as url:
+        assert_it_ends_before_it_is_connected(url)
+
+
+def test_a_name_resolution_ends_at_the_deadline_and_when_it_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(8))
+    assert_it_ends_before_it_is_connected("http://dashboard.example")
+
+
+def test_a_connection_that_opens_after_the_deadline_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    opened: list[bytes] = []
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        time.sleep(0.8)
+        return resolve(*args, **options)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(5)
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with closing(DashboardClient(url, deadline=0.3)) as client:
+            assert type(failure_of(client)) is DeadlineExceeded
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            opened.append(connection.recv(100))
+    assert opened == [b""]  # the end of the connection
+
+
+def test_two_content_lengths_that_contradict_each_other_are_a_broken_connection() -> None:
+    answer = OK + b"Content-Length: 5\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE
+    with serving(lambda connection: connection.sendall(answer)) as url, closing(DashboardClient(url)) as client:
+        error = failure_of(client)
+    assert (type(error), "with invalid headers" in error.message) == (ConnectionFailed, True)
 
 
 def test_abort_of_a_scope_ends_its_own_requests_only() -> None:

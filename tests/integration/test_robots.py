@@ -181,6 +181,49 @@ def test_a_job_waits_for_a_disallowed_path_and_continues_once_it_is_allowed() ->
         assert dashboard.reads == 2
 
 
+def test_an_operator_who_ends_the_wait_has_it_read_again() -> None:
+    with dashboard() as it:
+        it.says("User-agent: *\nDisallow: /")
+        limiter = limiter_of()
+        thread = threading.Thread(target=it.robots.wait, args=(it.client, limiter, EXPORT), daemon=True)
+        thread.start()
+        assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
+        it.says("")
+        limiter.end_hold()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert it.reads == 2
+
+
+def test_a_slow_one_does_not_delay_a_cancel() -> None:
+    """R7.2: the request belongs to the client of the job, which aborts it."""
+    with dashboard() as it:
+        answers = threading.Event()
+
+        def respond(_: str) -> Answer:
+            answers.wait(20)
+            return Answer(200, b"", "text/plain")
+
+        it.server.respond = respond
+        limiter, client, ended = limiter_of(), DashboardClient(it.server.url).scope(), list[Stopped]()
+
+        def wait() -> None:
+            with pytest.raises(Stopped) as stopped:
+                it.robots.wait(client, limiter, EXPORT)
+            ended.append(stopped.value)
+
+        threads = [threading.Thread(target=wait, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert eventually(lambda: it.server.received)
+        limiter.drain()
+        client.abort()
+        for thread in threads:
+            thread.join(2)
+        answers.set()
+        assert len(ended) == 3
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_an_unreadable_robots_txt_fails_a_preview_and_delays_a_job(status: int) -> None:
     with run_dashboard() as dashboard:

@@ -20,6 +20,7 @@ from backfill.errors import (
     MissingColumn,
     NoRows,
     NotCsv,
+    TooLarge,
     Truncated,
     WrongAsOf,
     WrongDistrict,
@@ -251,6 +252,13 @@ def test_a_footer_with_an_invalid_month_or_date_is_refused(footer: bytes) -> Non
 def test_a_row_with_a_wrong_number_of_cells_is_refused_and_its_number_named(row: tuple[str, ...]) -> None:
     with pytest.raises(MalformedRow, match=rf"{len(row)} cells in row 2, and 10 in its header"):
         check(export([CLUB, row, CLUB]), REQUEST)
+
+
+def test_a_report_with_more_than_20_000_rows_is_too_large() -> None:
+    rows = line(CLUB) * 20_000
+    assert check(line(CLUB_COLUMNS) + rows + FOOTER, REQUEST).rows == 20_000
+    with pytest.raises(TooLarge, match="has more than 20,000 rows"):
+        check(line(CLUB_COLUMNS) + rows + line(CLUB) + FOOTER, REQUEST)
 
 
 def test_a_quote_that_is_never_closed_is_a_malformed_row() -> None:

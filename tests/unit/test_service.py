@@ -652,7 +652,7 @@ def test_an_ended_wait_is_stored_with_its_audit_entry_and_ends_the_hold_of_all_p
     assert (entry.action, entry.actor, entry.changes) == (
         AuditAction.TRIED_NOW,
         BOB,
-        {"waitingUntil": ((NOW + timedelta(hours=24)).isoformat(), None)},
+        {"waitingUntil": ((NOW + timedelta(hours=24)).isoformat().replace("+00:00", "Z"), None)},
     )
     assert service.storage.control.update_schedule(lambda schedule: schedule).hold(NOW) is None
     assert service.wakes

@@ -45,6 +45,8 @@ def read() -> dict[str, Any]:
         ("BACKFILL_RETENTION_DAYS", "a month", "BACKFILL_RETENTION_DAYS is 'a month'; set it to a number of days"),
         ("BACKFILL_RETENTION_DAYS", "-30", "BACKFILL_RETENTION_DAYS is '-30'; set it to a number of days from 1"),
         ("BACKFILL_AUDIT_DAYS", "1000000000", "set it to a number of days from 1 to 36500."),
+        ("BACKFILL_REQUEST_DEADLINE_SECONDS", "0", "set it to a number of seconds from 1 to 3,600."),
+        ("BACKFILL_REQUEST_DEADLINE_SECONDS", "2 min", "set it to a number of seconds"),
         ("BACKFILL_ENV_FILE", "/nowhere/.env", "BACKFILL_ENV_FILE is '/nowhere/.env'; there is no such file."),
         ("DATABASE_URL", "postgres://me:secret@host:port/name", "DATABASE_URL names no database; write it like"),
         ("DATABASE_URL", "mysql://me:secret@host/name", "DATABASE_URL names no database"),

@@ -77,6 +77,30 @@ def test_a_long_hold_is_reported_once() -> None:
     assert jobs[reported_after - 1].webhook_events.held is None
 
 
+def test_a_wait_for_responses_is_a_hold_after_five_minutes_without_a_settled_item() -> None:
+    lasting = int(HOLD_REPORTED_AFTER / SECOND)
+    job = a_running_job()
+    limiter = LimiterReport(
+        state=LimiterState.RUNNING,
+        waits_for=WaitReason.RESPONSES,
+        reason="Waiting for 3 responses, the oldest for 40 s.",
+    )
+    jobs = []
+    for seconds in range(lasting + 1):
+        settled = int(seconds >= 10)  # the hold begins again after a settled item
+        progress = Progress(total_items=6, processed=settled, limiter=limiter)
+        job = job.recorded(job.token, progress, 1, NOW + seconds * SECOND, is_progress=True)
+        jobs.append(job)
+    assert hold_events(jobs) == []
+    job = job.recorded(job.token, progress, 1, NOW + (lasting + 11) * SECOND, is_progress=True)
+    (event,) = hold_events([*jobs, job])
+    assert event.sentence == "Waiting for 3 responses, the oldest for 40 s."
+    assert (
+        job.recorded(job.token, replace(progress, processed=2), 1, NOW, is_progress=True).webhook_events.held_since
+        is None
+    )
+
+
 def test_time_outside_the_allowed_hours_is_not_part_of_a_hold() -> None:
     """A short hold before the end of the allowed hours does not count as a hold until the next evening."""
     job = recorded(a_running_job(), 0, LimiterState.BACKING_OFF)

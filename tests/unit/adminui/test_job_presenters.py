@@ -144,6 +144,11 @@ def test_every_status_has_a_badge_and_a_status_message() -> None:
             "Fetching the next items.",
             "The dashboard responds; the rate is 29.9 requests a minute. It asked for fewer requests than the limit",
         ),
+        (
+            limited(LimiterState.RUNNING, "Waiting for 3 responses, the oldest for 40 s.", None, WaitReason.RESPONSES),
+            "Fetching the next items.",
+            "Waiting for 3 responses, the oldest for 40 s.",
+        ),
         (limited(LimiterState.IDLE, "No requests.", None), "Working through the plan.", "Stored items are skipped"),
     ],
 )
