@@ -29,7 +29,7 @@ from backfill.serializers.item_csv import item_csv
 from backfill.serializers.items import ItemPageSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
 from backfill.serializers.previews import PreviewResponseSerializer
-from backfill.service.commands import Started
+from backfill.service.creation import Started
 
 
 def etag_of(job: Job) -> str:

@@ -37,7 +37,8 @@ from backfill.serializers.items import ItemPageSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
 from backfill.serializers.previews import PreviewSerializer
 from backfill.serializers.rate_limits import StoredRateLimitsSerializer
-from backfill.service.commands import BackfillService, Started
+from backfill.service.commands import BackfillService
+from backfill.service.creation import Started
 
 
 class Commands:

@@ -26,11 +26,8 @@ from backfill.domain.calendar_reading import CalendarAccess, CalendarClaim, Cale
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
 from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
-from backfill.domain.job import (
-    IDEMPOTENCY_WINDOW,
-    IdempotencyKey,
-    Job,
-)
+from backfill.domain.idempotency import IDEMPOTENCY_WINDOW, IdempotencyKey
+from backfill.domain.job import Job
 from backfill.domain.job_config import Cadence, JobConfig
 from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_filter import JobFilter, JobOutcome, outcome_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from backfill.domain.crash_isolation import CrashIsolation
+from backfill.domain.idempotency import IdempotencyKey
 from backfill.domain.job_config import JobConfig
 from backfill.domain.job_types import JobType
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
@@ -18,17 +19,6 @@ from backfill.domain.retries import Retry, RetrySummary
 from backfill.domain.status import TRANSITIONS, Status
 from backfill.domain.webhook_event import WebhookEvent, WebhookEvents, WebhookEventType
 from backfill.errors import InvalidJobState, JobConflict, LeaseLost
-
-IDEMPOTENCY_WINDOW = timedelta(hours=24)
-"""How long a repeated Idempotency-Key returns the job that it created."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotencyKey:
-    """The client's key for repetitions of a request, and a digest of the request."""
-
-    key: str
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

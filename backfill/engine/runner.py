@@ -82,8 +82,7 @@ class Runner:
         self._suspect_items = {WorkItem.of(key) for key in claim.job.crash_isolation.nearly_quarantined}
         self._recorded_limiter: tuple[int, LimiterState] | None = None
         self._is_storing = True
-        self._fields = {"job": str(claim.job.id), "token": claim.job.token}
-        """Fields of every log line."""
+        self._fields = {"job": str(claim.job.id), "token": claim.job.token}  # of every log line
 
     def run(self) -> None:
         """Run until the job ends, is released, or another runner has claimed it."""

@@ -9,7 +9,8 @@ from backfill.domain import JobType, RateLimits
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.job_types.analytics.handler import AnalyticsHandler
 from backfill.job_types.base import JobTypeHandler
-from backfill.job_types.collection.calendar_reader import CalendarReader, ReadingPace
+from backfill.job_types.collection.calendar_calls import ReadingPace
+from backfill.job_types.collection.calendar_reader import CalendarReader
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
 from backfill.job_types.collection.robots import Robots

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from backfill.domain import (
-    IDEMPOTENCY_WINDOW,
     Actor,
     AuditAction,
     AuditEntry,
     CalendarAccess,
     CalendarProgress,
     Changes,
-    IdempotencyKey,
     Job,
     JobFilter,
     JobRequest,
@@ -25,10 +23,8 @@ from backfill.domain import (
     Outcome,
     OutcomeFilter,
     OutcomeKind,
-    Progress,
     Status,
     StoredLimits,
-    ThroughputHistory,
     missing_worker,
     parsed_district,
     parsed_note,
@@ -38,13 +34,12 @@ from backfill.domain import (
 from backfill.domain.digest import stable_digest
 from backfill.domain.runtime_config import DEFAULT_CONFIG, RuntimeConfig
 from backfill.errors import (
-    IdempotencyKeyReused,
-    JobConflict,
     JobNotFound,
-    PlanChanged,
 )
 from backfill.job_types.base import JobTypeHandler
+from backfill.service import creation
 from backfill.service.audit_log import AuditLog
+from backfill.service.creation import JobCreator, Started
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
@@ -53,14 +48,6 @@ from backfill.storage import Change, Page, Storage
 
 PATIENT = CalendarAccess()
 """Waits until every page of the calendar is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A job, and whether this call created it; else an earlier call with the same Idempotency-Key did."""
-
-    job: Job
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +80,10 @@ class BackfillService:
     def _planner(self) -> Planner:
         return Planner(self.storage, self.handlers, self.config)
 
+    @property
+    def _creator(self) -> JobCreator:
+        return JobCreator(self.storage, self.config)
+
     def preview(self, request: JobRequest, access: CalendarAccess = PATIENT) -> Preview:
         """Return what a start would do. `access`: whether and how long the dashboard's calendar may be read.
 
@@ -116,10 +107,8 @@ class BackfillService:
         """
         self._planner.validate(request)
         note = parsed_note(note)
-        key = _idempotency_key(by, idempotency_key, request.fingerprint())
-        return self._find_idempotent(key) or self._create(
-            lambda: self._planner.confirmed(request, access), key, by, note
-        )
+        key = creation.idempotency_key(by, idempotency_key, request.fingerprint())
+        return self._announced(self._creator.create(lambda: self._planner.confirmed(request, access), key, by, note))
 
     def retry(
         self,
@@ -141,81 +130,18 @@ class BackfillService:
         job = self.job(job_id)
         districts = {parsed_district(district, "districts") for district in districts}
         retried = {"retryOf": str(job_id), "codes": sorted(codes), "districts": sorted(districts)}
-        key = _idempotency_key(by, idempotency_key, stable_digest(retried))
-        return self._find_idempotent(key) or self._create(
-            lambda: self._planner.retry(job, codes, districts, access), key, by, note, retry_of=job_id
-        )
-
-    def _create(
-        self,
-        plan: Callable[[], Preview],
-        key: IdempotencyKey | None,
-        by: Actor,
-        note: str,
-        *,
-        retry_of: UUID | None = None,
-    ) -> Started:
-        """Admit, plan and record a job, unless an equal request does so first."""
-        try:
-            self._admit()
-            preview = plan()
-            # Planning can take minutes.
-            return self._find_idempotent(key) or self._record(preview, key, by, note, retry_of)
-        except (JobConflict, PlanChanged):
-            if (existing := self._find_idempotent(key)) is not None:
-                return existing
-            raise
-
-    def _admit(self) -> None:
-        """Raise JobConflict if another job is active and not stale, before planning sends requests."""
-        active = self.storage.jobs.active()
-        if active is not None and not self.is_stale(active):
-            raise active.conflict()
-
-    def _record(
-        self, preview: Preview, key: IdempotencyKey | None, by: Actor, note: str, retry_of: UUID | None
-    ) -> Started:
-        """Store the job with its audit entry; it displaces a stale one."""
-        now = self.now()
-        job = Job(
-            id=uuid4(),
-            job_type=preview.job_type,
-            config=preview.config,
-            created_at=now,
-            created_by=by.operator,
-            progressed_at=now,
-            retry_of=retry_of,
-            idempotency=key,
-            notes=(Note(at=now, operator=by.operator, text=note),) if note else (),
-            progress=Progress(
-                total_items=preview.plan.total_items,
-                expected_skips=preview.plan.skipped_items,
-                throughput=ThroughputHistory(expected_each=preview.expected_each),
-            ),
-        )
-        audit_log = AuditLog(by, now)
-        creation = self.storage.jobs.create(
-            job,
-            preview.plan,
-            displace=lambda active: active.displaced(now, self.config.lease_policy),
-            audit=audit_log.job_created(job),
-        )
-        created = audit_log.record_creation(creation)
-        self.wake()
-        return Started(self._with_worker_status(created), is_new=True)
-
-    def _find_idempotent(self, key: IdempotencyKey | None) -> Started | None:
-        """Return the job of an earlier request with the key. Raises IdempotencyKeyReused if that request differs."""
-        if key is None:
-            return None
-        job = self.storage.jobs.by_idempotency_key(key.key, self.now() - IDEMPOTENCY_WINDOW)
-        if job is None:
-            return None
-        if job.idempotency != key:
-            raise IdempotencyKeyReused(
-                f"This Idempotency-Key was used for another request, which created job {job.id}. Use a new key."
+        key = creation.idempotency_key(by, idempotency_key, stable_digest(retried))
+        return self._announced(
+            self._creator.create(
+                lambda: self._planner.retry(job, codes, districts, access), key, by, note, retry_of=job_id
             )
-        return Started(job, is_new=False)
+        )
+
+    def _announced(self, started: Started) -> Started:
+        if not started.is_new:
+            return started
+        self.wake()
+        return replace(started, job=self._with_worker_status(started.job))
 
     def read_calendar(self, first: date | None, last: date | None, access: CalendarAccess) -> CalendarProgress:
         """Read the calendar pages of a range that are not stored yet; the default range is that of the coverage.
@@ -396,10 +322,3 @@ class BackfillService:
     def ping(self) -> None:
         """Raise StorageUnavailable if the job store does not respond."""
         self.storage.control.ping()
-
-
-def _idempotency_key(by: Actor, key: str, fingerprint: str) -> IdempotencyKey | None:
-    """Operators do not share keys."""
-    if not key:
-        return None
-    return IdempotencyKey(key=stable_digest({"operator": by.operator, "key": key}), fingerprint=fingerprint)

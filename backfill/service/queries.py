@@ -182,9 +182,11 @@ class HistoryQueries:
     def coverage(self, first: date | None, last: date | None, today: date, districts: Collection[str] = ()) -> Coverage:
         """Return the coverage of whole months. Raises InvalidDateRange.
 
-        The default range contains all stored snapshots; no districts means all districts.
+        The default range contains all stored snapshots; with a first day only, it ends today. No districts means all
+        districts.
         """
-        begin, end = _range(first, last, today, usual=self.storage.snapshots.span() or (today, today))
+        usual = self.storage.snapshots.span() or (today, today)
+        begin, end = _range(first, last or (today if first else None), today, usual=usual)
         begin, end = begin.replace(day=1), month_end_of(end)
         calendar, stored = self.storage.calendars.months(begin, end), self.storage.snapshots.days(begin, end)
         months = covered_months(begin, end, calendar, stored, today=today, districts=districts)

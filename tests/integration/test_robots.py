@@ -181,41 +181,41 @@ def test_a_job_waits_for_a_disallowed_path_and_continues_once_it_is_allowed() ->
         assert dashboard.reads == 2
 
 
-def test_an_operator_who_ends_the_wait_has_it_read_again() -> None:
-    with run_dashboard() as it:
-        it.serve_robots("User-agent: *\nDisallow: /")
+def test_robots_txt_is_read_again_if_an_operator_ends_the_wait() -> None:
+    with run_dashboard() as dashboard:
+        dashboard.serve_robots("User-agent: *\nDisallow: /")
         limiter = limiter_of()
-        thread = threading.Thread(target=it.robots.wait, args=(it.client, limiter, EXPORT), daemon=True)
+        thread = threading.Thread(target=dashboard.robots.wait, args=(dashboard.client, limiter, EXPORT), daemon=True)
         thread.start()
         assert eventually(lambda: limiter.report().waits_for is WaitReason.ROBOTS)
-        it.serve_robots("")
+        dashboard.serve_robots("")
         limiter.end_hold()
         thread.join(10)
         assert not thread.is_alive()
-        assert it.reads == 2
+        assert dashboard.reads == 2
 
 
-def test_a_slow_one_does_not_delay_a_cancel() -> None:
+def test_a_slow_robots_txt_does_not_delay_a_cancel() -> None:
     """R7.2: the request belongs to the client of the job, which aborts it."""
-    with run_dashboard() as it:
+    with run_dashboard() as dashboard:
         answers = threading.Event()
 
         def respond(_: str) -> Answer:
             answers.wait(20)
             return Answer(200, b"", "text/plain")
 
-        it.server.respond = respond
-        limiter, client, ended = limiter_of(), DashboardClient(it.server.url).scope(), list[Stopped]()
+        dashboard.server.respond = respond
+        limiter, client, ended = limiter_of(), DashboardClient(dashboard.server.url).scope(), list[Stopped]()
 
         def wait() -> None:
             with pytest.raises(Stopped) as stopped:
-                it.robots.wait(client, limiter, EXPORT)
+                dashboard.robots.wait(client, limiter, EXPORT)
             ended.append(stopped.value)
 
         threads = [threading.Thread(target=wait, daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
-        assert eventually(lambda: it.server.received)
+        assert eventually(lambda: dashboard.server.received)
         limiter.drain()
         client.abort()
         for thread in threads:

@@ -40,7 +40,8 @@ from backfill.domain import (
 )
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.job_types.base import Execution, JobTypeHandler
-from backfill.job_types.collection.calendar_reader import CalendarReader, NewLimiter, ReadingPace
+from backfill.job_types.collection.calendar_calls import NewLimiter, ReadingPace
+from backfill.job_types.collection.calendar_reader import CalendarReader
 from backfill.job_types.collection.calendars import Calendars
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence

@@ -28,12 +28,8 @@ from backfill.errors import (
     Stopped,
     StorageUnavailable,
 )
-from backfill.job_types.collection.calendar_reader import (
-    KEEP_READING,
-    TURNS_FOR_A_JOB,
-    CalendarReader,
-    ReadingPace,
-)
+from backfill.job_types.collection.calendar_calls import TURNS_FOR_A_JOB, ReadingPace
+from backfill.job_types.collection.calendar_reader import KEEP_READING, CalendarReader
 from backfill.job_types.collection.calendars import Calendars
 from backfill.rate_limit import Limiter
 from tests.memory_storage import MemoryStorage

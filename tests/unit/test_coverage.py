@@ -202,6 +202,11 @@ def test_coverage_spans_all_stored_dates_by_default() -> None:
     assert (some.first, some.last) == (date(2024, 1, 1), date(2024, 2, 29))
 
 
+def test_coverage_ends_today_if_only_a_first_day_is_given() -> None:
+    coverage = history().coverage(date(2024, 1, 15), None, TODAY)
+    assert (coverage.first, coverage.last) == (date(2024, 1, 1), date(2024, 4, 30))
+
+
 def test_coverage_of_an_empty_store_spans_the_current_month() -> None:
     coverage = HistoryQueries(MemoryStorage()).coverage(None, None, TODAY)
     assert (coverage.first, coverage.last, coverage.gaps) == (date(2024, 4, 1), date(2024, 4, 30), [])

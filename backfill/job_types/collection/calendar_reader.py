@@ -6,20 +6,15 @@ One process at a time reads (`CalendarClaim`). The others wait for the pages tha
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from math import ceil
-from typing import NamedTuple, Protocol
-from uuid import uuid4
 
-from backfill.domain import CalendarAccess, CalendarClaim, CalendarMonth, CalendarProgress, RateLimits
+from backfill.domain import CalendarAccess, CalendarMonth, CalendarProgress, RateLimits
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import BackfillError, CalendarIncomplete, CalendarReadDenied, DashboardError, Stopped
-from backfill.job_types.collection.calendar_pages import CalendarPages
+from backfill.job_types.collection.calendar_calls import TURNS_FOR_A_JOB, NewLimiter, ReaderCall, Reading, ReadingPace
 from backfill.job_types.collection.calendars import Calendars
-from backfill.rate_limit import Limiter
 from backfill.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -30,9 +25,6 @@ KEEP_READING = 3.0
 RETRY_AFTER = 1
 """Seconds after which a caller repeats its request; less than KEEP_READING."""
 
-TURNS_FOR_A_JOB = 8
-"""The number of requests that a running job can start between two requests of previews: it keeps 80 % of its rate."""
-
 _LOOK = 0.5
 """Seconds between two looks at the store while another process reads, and at whether the client is still there."""
 
@@ -41,63 +33,6 @@ _GIVE_WAY = 1.5
 """Seconds without the claim after a turn, so that another process that waits gets it."""
 
 _STOP_PATIENCE = 2.0
-
-
-class ReadingPace(NamedTuple):
-    """The limits for reading the calendar, and whether a running job shares the time of the dashboard."""
-
-    limits: RateLimits
-    is_shared: bool
-
-
-class NewLimiter(Protocol):
-    """Creates the limiter of a reading; its waits end once `is_wanted` returns False."""
-
-    def __call__(self, limits: RateLimits, is_wanted: Callable[[], bool]) -> Limiter: ...
-
-
-@dataclass(eq=False)
-class _Call:
-    """The months that one caller waits for."""
-
-    wanted: tuple[date, ...]
-    likely: tuple[str, ...]
-    since: datetime
-    found: dict[date, CalendarMonth]
-    known: int = 0
-    """Further months that count as needed and stored in its progress."""
-    pages: CalendarPages | None = None
-    served_at: float = 0.0
-    kept_until: float | None = None
-    """Until when its pages are read although the caller has left; None while it waits."""
-    error: BackfillError | None = None
-
-    @property
-    def missing(self) -> list[date]:
-        return [end for end in self.wanted if end not in self.found]
-
-    @property
-    def is_open(self) -> bool:
-        return self.error is None and len(self.found) < len(self.wanted)
-
-
-@dataclass(eq=False)
-class _Reading:
-    """One run of the reading thread. Its id is the owner of the claim."""
-
-    limiter: Limiter
-    calendars: Calendars
-    abort: Callable[[], None]
-    ended: threading.Event
-    owner: str = field(default_factory=lambda: uuid4().hex)
-    claim: CalendarClaim = field(default_factory=CalendarClaim)
-    """As it was stored at `renewed_at`."""
-    renewed_at: float = 0.0
-    is_stopped: bool = False
-
-    @property
-    def holds_claim(self) -> bool:
-        return self.claim.owner == self.owner
 
 
 class CalendarReader:
@@ -121,9 +56,9 @@ class CalendarReader:
         self._new_limiter, self._pace = new_limiter, pace
         self._max_waiting, self._clock = max_waiting, clock
         self._changed = clock.condition()
-        self._calls: list[_Call] = []
+        self._calls: list[ReaderCall] = []
         self._waiting = 0
-        self._reading: _Reading | None = None
+        self._reading: Reading | None = None
         self._seconds_per_page: float | None = None
 
     def months(
@@ -145,7 +80,7 @@ class CalendarReader:
         access, now = access or CalendarAccess(), self._clock.now()
         if not wanted:
             return []
-        call = _Call(tuple(wanted), tuple(likely), now, self._calendars.current(wanted, now, now), known)
+        call = ReaderCall(tuple(wanted), tuple(likely), now, self._calendars.current(wanted, now, now), known)
         if call.is_open:
             if access.may_read:
                 self._wait_for(call, access)
@@ -168,7 +103,7 @@ class CalendarReader:
 
     # Callers.
 
-    def _check_stored(self, call: _Call) -> None:
+    def _check_stored(self, call: ReaderCall) -> None:
         if count := len(call.missing):
             pages = f"{count} calendar page{'s' if count > 1 else ''} of the dashboard"
             raise CalendarReadDenied(
@@ -177,11 +112,11 @@ class CalendarReader:
                 "with this permission to preview these dates first."
             )
 
-    def _wait_for(self, call: _Call, access: CalendarAccess) -> None:
+    def _wait_for(self, call: ReaderCall, access: CalendarAccess) -> None:
         is_limited, pace = access.max_wait is not None, self._pace()
         with self._changed:
             if self._seconds_per_page is None:
-                self._seconds_per_page = _expected_seconds(pace)
+                self._seconds_per_page = pace.expected_seconds
             is_busy = is_limited and self._waiting >= self._max_waiting
             self._waiting += is_limited
             self._calls.append(call)
@@ -205,7 +140,7 @@ class CalendarReader:
             if is_last:  # a command: its process ends
                 self.close()
 
-    def _wait(self, call: _Call, access: CalendarAccess) -> None:
+    def _wait(self, call: ReaderCall, access: CalendarAccess) -> None:
         """Wait until every page is found. Raises the error of a page that cannot be read, and CalendarIncomplete."""
         ends = None if access.max_wait is None else self._clock.monotonic() + access.max_wait
         access.report(self._progress(call))
@@ -226,12 +161,12 @@ class CalendarReader:
                 raise self._incomplete(call, self._hold_reason())
             self._renew_claim()
 
-    def _progress(self, call: _Call) -> CalendarProgress:
+    def _progress(self, call: ReaderCall) -> CalendarProgress:
         needed, stored = len(call.wanted) + call.known, len(call.found) + call.known
         seconds_left = (needed - stored) * (self._seconds_per_page or 0.0)
         return CalendarProgress(needed=needed, stored=stored, seconds_left=seconds_left)
 
-    def _incomplete(self, call: _Call, reason: str) -> CalendarIncomplete:
+    def _incomplete(self, call: ReaderCall, reason: str) -> CalendarIncomplete:
         progress = self._progress(call)
         sentences = [
             f"The dashboard's calendar is incomplete: {progress.stored:,} of {progress.needed:,} pages are stored.",
@@ -265,10 +200,10 @@ class CalendarReader:
             lambda claim: claim.claimed(reading.owner, now) if claim.owner == reading.owner else claim
         )
 
-    def _is_due(self, reading: _Reading) -> bool:
+    def _is_due(self, reading: Reading) -> bool:
         return self._clock.monotonic() - reading.renewed_at >= _RENEW_CLAIM
 
-    def _remove(self, call: _Call) -> None:
+    def _remove(self, call: ReaderCall) -> None:
         if call in self._calls:
             self._calls.remove(call)
 
@@ -277,14 +212,14 @@ class CalendarReader:
     def _start(self, limits: RateLimits) -> None:
         calendars, abort = self._calendars.scope()
         limiter = self._new_limiter(limits, self._is_wanted)
-        self._reading = reading = _Reading(limiter, calendars, abort, self._clock.event())
+        self._reading = reading = Reading(limiter, calendars, abort, self._clock.event())
         self._clock.thread(lambda: self._run(reading), "backfill-calendar").start()
 
     def _is_wanted(self) -> bool:
         now = self._clock.monotonic()
         return any(call.is_open and (call.kept_until is None or now < call.kept_until) for call in [*self._calls])
 
-    def _run(self, reading: _Reading) -> None:
+    def _run(self, reading: Reading) -> None:
         try:
             while (call := self._next_call(reading)) is not None:
                 self._serve(call, reading)
@@ -301,7 +236,7 @@ class CalendarReader:
                 self._changed.notify_all()
             reading.ended.set()
 
-    def _next_call(self, reading: _Reading) -> _Call | None:
+    def _next_call(self, reading: Reading) -> ReaderCall | None:
         """The call that was served least recently; None if the reading ends."""
         with self._changed:
             now = self._clock.monotonic()
@@ -312,7 +247,7 @@ class CalendarReader:
                 return None
             return min(wanted, key=lambda call: call.served_at)
 
-    def _serve(self, call: _Call, reading: _Reading) -> None:
+    def _serve(self, call: ReaderCall, reading: Reading) -> None:
         """Read one page of a call, or wait for the process that reads now."""
         end = call.missing[0]
         try:
@@ -338,7 +273,7 @@ class CalendarReader:
                     call.error = error
             self._changed.notify_all()
 
-    def _has_claim(self, reading: _Reading) -> bool:
+    def _has_claim(self, reading: Reading) -> bool:
         claims, now = self._storage.calendars, self._clock.now()
         if not reading.holds_claim or self._is_due(reading):
             reading.claim = claims.update_claim(lambda claim: claim.claimed(reading.owner, now))
@@ -361,7 +296,7 @@ class CalendarReader:
             if missing := call.missing:
                 self._found([*self._calendars.current(missing, self._clock.now(), call.since).values()])
 
-    def _read_page(self, call: _Call, end: date, reading: _Reading) -> None:
+    def _read_page(self, call: ReaderCall, end: date, reading: Reading) -> None:
         began = self._clock.monotonic()
         stored = self._calendars.current([end], self._clock.now(), call.since)
         if stored:  # another process, or a job, has read it since the call began
@@ -386,8 +321,3 @@ class CalendarReader:
                 wanted = set(call.wanted)
                 call.found |= {month.month_end: month for month in months if month.month_end in wanted}
             self._changed.notify_all()
-
-
-def _expected_seconds(pace: ReadingPace) -> float:
-    """Seconds for a page, before any was measured."""
-    return pace.limits.interval.total_seconds() * (1 + TURNS_FOR_A_JOB * pace.is_shared)
