@@ -243,10 +243,6 @@ class TimedOut(TransientDashboardError):
     code = "TIMEOUT"
 
 
-class DeadlineExceeded(TimedOut):
-    """The response was incomplete at the deadline of the request."""
-
-
 class Truncated(TransientDashboardError):
     """The body ends before its footer, or before its announced length."""
 

@@ -31,7 +31,6 @@ from backfill.domain import Report
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
-    DeadlineExceeded,
     HtmlPage,
     LocalProblem,
     NotSent,
@@ -172,7 +171,7 @@ class DashboardClient:
             message = (
                 f"The dashboard sent {subject} too slowly: the response was incomplete after {self._deadline:g} s."
             )
-            raise DeadlineExceeded(message) from cause
+            raise TimedOut(message) from cause
 
     def _exchange(self, url: str, subject: str, route: Route) -> bytes:
         try:

@@ -285,7 +285,8 @@ class Limiter:
                 self._local.failed(exc.message, self._limits, self._clock())
             else:
                 self._local.end()
-                action = self._responses.failed(exc, start, self._limits, self._now())
+                took = self._clock() - start.began
+                action = self._responses.failed(exc, start, self._limits, self._now(), took)
             self._changed.notify_all()
         if action.is_slower:
             self._shared.slow(start.at, start.item)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from backfill.domain import RateLimits
 from backfill.errors import (
     DashboardError,
-    DeadlineExceeded,
     NotPublished,
     NotSent,
     Overloaded,
@@ -23,6 +22,9 @@ from backfill.rate_limit.retry_policy import FailureKind, RetryPolicy
 from backfill.rate_limit.status import down_sentence, paused_sentence, probe_sentence, response_name
 
 logger = logging.getLogger(__name__)
+
+_SLOW = 60.0
+"""Seconds; a failed request that took as long blocked one of the few slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,10 @@ class ResponsePolicy:
             self.retries.failed(item, report, kind)
             self._open_if_unresolved(now)
 
-    def failed(self, exc: DashboardError, start: RequestStart, limits: RateLimits, now: datetime) -> ResponseAction:
+    def failed(
+        self, exc: DashboardError, start: RequestStart, limits: RateLimits, now: datetime, took: float = 0.0
+    ) -> ResponseAction:
+        """`took`: seconds from the start of the request to its failure."""
         if isinstance(exc, NotSent):
             return ResponseAction()
         is_slower = self._lowers_rate(exc, start)
@@ -117,7 +122,7 @@ class ResponsePolicy:
                 self.retries.count(start.item)
             return ResponseAction(is_slower)
         self._responses.add(response_name(exc))
-        return ResponseAction(is_slower, self._hold_after(exc, start, limits, now))
+        return ResponseAction(is_slower, self._hold_after(exc, start, limits, now, took))
 
     def _open_if_unresolved(self, now: datetime) -> None:
         if self.retries.are_all_unresolved():
@@ -136,14 +141,14 @@ class ResponsePolicy:
         return is_slower
 
     def _hold_after(
-        self, exc: DashboardError, start: RequestStart, limits: RateLimits, now: datetime
+        self, exc: DashboardError, start: RequestStart, limits: RateLimits, now: datetime, took: float
     ) -> tuple[datetime, str] | None:
         breaker, was_down = self.breaker, self.breaker.is_down
         pause_ends = exc.retry_at if isinstance(exc, Throttled) else None
         if start.is_probe:
             breaker.probe_failed("" if start.asks_for_known else start.item, start.report)
         elif start.item:
-            self.item_failed(start.item, now, start.report, _kind_of(exc))
+            self.item_failed(start.item, now, start.report, _kind_of(exc, took))
         if pause_ends is not None:
             return pause_ends, self._sentence(exc, pause_ends)
         self._throttled_in_row += isinstance(exc, Throttled)
@@ -166,7 +171,7 @@ class ResponsePolicy:
         return probe_sentence(self._down_reason, since, until)
 
 
-def _kind_of(exc: DashboardError) -> FailureKind:
+def _kind_of(exc: DashboardError, took: float) -> FailureKind:
     if isinstance(exc, Throttled) and exc.retry_at is not None:
         return FailureKind.PAUSED
-    return FailureKind.SLOW if isinstance(exc, DeadlineExceeded) else FailureKind.UNUSABLE
+    return FailureKind.SLOW if took >= _SLOW else FailureKind.UNUSABLE

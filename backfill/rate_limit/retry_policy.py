@@ -15,7 +15,7 @@ class FailureKind(Enum):
     UNUSABLE = auto()
     """No response, or one that cannot be used."""
     SLOW = auto()
-    """The response was incomplete at the deadline of the request, which blocks one of the few slots until then."""
+    """The request failed after a minute or more, in which it blocked one of the few slots."""
     PAUSED = auto()
     """The dashboard asked for a pause until a given time. It is not counted as an attempt."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date
+from http import HTTPStatus
 from itertools import pairwise
 from pathlib import Path
 
@@ -159,6 +161,43 @@ def test_the_requests_of_a_plan_and_its_job_keep_a_crawl_delay() -> None:
     assert len(gaps) > REQUESTS
     assert gaps[len(gaps) // 10] > 0.17, "a busy machine may log a request late"
     assert starts[-1] - starts[0] > 0.19 * len(gaps)
+
+
+# Rejections.
+
+
+@pytest.mark.parametrize("rejected", ["export.aspx", "divisionperformance"])
+@pytest.mark.parametrize("status", [302, 403])
+def test_a_rejection_of_everything_or_of_one_report_holds_the_job_and_fails_no_item(status: int, rejected: str) -> None:
+    is_rejecting = threading.Event()
+    is_rejecting.set()
+
+    def respond(path: str) -> Answer:
+        if rejected in path and is_rejecting.is_set():
+            return Answer(status, b"No.", "text/plain", {"Location": "https://maintenance.example/"})
+        return GOOD(path)
+
+    with collection_run(respond) as run:
+        run.start()
+        assert eventually(lambda: run.job.progress.limiter.waits_for is WaitReason.DOWN, within=30)
+        assert eventually(lambda: len(run.server.received) >= 30, within=30)
+        held = run.job
+        assert f"{status} {HTTPStatus(status).phrase} for " in held.progress.limiter.reason
+        assert (held.status, held.progress.failed) == (Status.RUNNING, 0)
+        is_rejecting.clear()
+        run.assert_complete()
+
+
+def test_a_rejection_of_one_district_fails_only_its_items() -> None:
+    def respond(path: str) -> Answer:
+        return Answer(403, b"No.", "text/plain") if "~F~" in path else GOOD(path)
+
+    with collection_run(respond) as run:
+        run.start()
+        assert run.ended().status is Status.COMPLETED
+        failed = {outcome.item.district: outcome for outcome in run.outcomes if outcome.reason}
+        assert set(failed) == {"F"}
+        assert (failed["F"].reason, failed["F"].attempts) == ("UNEXPECTED_STATUS", 5)
 
 
 # CSV variants.

@@ -17,8 +17,8 @@ from backfill.errors import (
     BackfillError,
     ConnectionFailed,
     DashboardError,
-    DeadlineExceeded,
     Stopped,
+    TimedOut,
 )
 from tests.fault_server import CERTIFICATE
 
@@ -97,7 +97,7 @@ def test_a_slow_response_times_out_at_the_deadline(send: Send) -> None:
         began = time.monotonic()
         error = failure_of(client)
         assert 0.4 < time.monotonic() - began < 5
-    assert type(error) is DeadlineExceeded
+    assert type(error) is TimedOut
     assert "incomplete after 0.5 s" in error.message
 
 
@@ -112,7 +112,7 @@ def test_a_tls_handshake_without_an_answer_times_out_at_the_deadline() -> None:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with closing(DashboardClient(url, connect_timeout=20, deadline=0.5)) as client:
             began = time.monotonic()
-            assert type(failure_of(client)) is DeadlineExceeded
+            assert type(failure_of(client)) is TimedOut
             assert time.monotonic() - began < 5
 
 
@@ -120,13 +120,13 @@ def test_the_deadline_applies_to_a_reused_connection() -> None:
     answers: list[Send] = [lambda connection: connection.sendall(GOOD), SLOW["header"]]
     with serving(in_turn(answers)) as url, client_of(url) as client:
         assert client.home_page() == ("61",)
-        assert type(failure_of(client)) is DeadlineExceeded
+        assert type(failure_of(client)) is TimedOut
 
 
 def test_a_request_succeeds_after_one_that_timed_out() -> None:
     answers: list[Send] = [SLOW["body"], lambda connection: connection.sendall(GOOD)]
     with serving(in_turn(answers)) as url, client_of(url) as client:
-        assert type(failure_of(client)) is DeadlineExceeded
+        assert type(failure_of(client)) is TimedOut
         assert client.home_page() == ("61",)
 
 
@@ -187,7 +187,7 @@ def never_connecting() -> Iterator[str]:
 def assert_it_ends_before_it_is_connected(url: str) -> None:
     with closing(DashboardClient(url, connect_timeout=8, deadline=0.5)) as client:
         began = time.monotonic()
-        assert type(failure_of(client)) is DeadlineExceeded
+        assert type(failure_of(client)) is TimedOut
         assert time.monotonic() - began < 3
     with closing(DashboardClient(url, connect_timeout=8)) as client:
         assert [type(error) for error in aborted(client, client)] == [Stopped]
@@ -216,7 +216,7 @@ def test_a_connection_that_opens_after_the_deadline_is_closed(monkeypatch: pytes
         monkeypatch.setattr(socket, "getaddrinfo", slowly)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with closing(DashboardClient(url, deadline=0.3)) as client:
-            assert type(failure_of(client)) is DeadlineExceeded
+            assert type(failure_of(client)) is TimedOut
         connection, _ = listener.accept()
         with connection:
             connection.settimeout(5)

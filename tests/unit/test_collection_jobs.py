@@ -28,7 +28,6 @@ from backfill.domain.clock import Clock
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
-    DeadlineExceeded,
     HtmlPage,
     LeaseLost,
     LocalProblem,
@@ -191,10 +190,18 @@ def test_a_request_that_cannot_be_sent_fails_its_item_at_once() -> None:
     assert (scenario.requested_reports, scenario.limiter.back_offs) == ([CLUBS, DISTRICT], [])
 
 
-def test_an_item_whose_responses_reach_the_deadline_fails_after_two_attempts() -> None:
+@pytest.mark.parametrize("error", [TimedOut("Too slow."), ConnectionFailed("More than 100 trailers.")])
+def test_an_item_whose_requests_fail_after_a_minute_fails_after_two_attempts(error: DashboardError) -> None:
     """R5.4"""
-    scenario = CollectionScenario().respond_with(*[DeadlineExceeded("Too slow.")] * 2, report=DISTRICT)
-    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, "TIMEOUT", "Too slow.", 2, is_retryable=True)
+    scenario = CollectionScenario().respond_with(*[error] * 2, report=DISTRICT)
+    respond = scenario.dashboard.report
+
+    def respond_slowly(request: ReportRequest) -> Report:
+        scenario.time.sleep(60)
+        return respond(request)
+
+    scenario.dashboard.report = respond_slowly  # type: ignore[method-assign]
+    assert scenario.do() == Outcome(ITEM, OutcomeKind.FAILED, NOW, error.code, error.message, 2, is_retryable=True)
 
 
 # Throttling.
@@ -258,7 +265,7 @@ class ProbingLimiter(RecordingLimiter):
     ("planned", "stored", "district"),
     [((SUMMARY, "203", "F"), ("01",), "203"), ((SUMMARY,), ("201", "F"), "201"), ((SUMMARY,), (), "F")],
 )
-def test_a_probe_for_a_summary_requests_the_calendar_page_of_a_district_that_exists(
+def test_a_probe_for_a_summary_requests_a_report_of_a_district_that_exists(
     planned: tuple[str, ...], stored: tuple[str, ...], district: str
 ) -> None:
     """No district exists in every program year."""
@@ -266,7 +273,15 @@ def test_a_probe_for_a_summary_requests_the_calendar_page_of_a_district_that_exi
     scenario.storage.calendars.save(a_month(DAY, date(2024, 2, 9), districts=stored))
     scenario.day = PlannedDay(DAY, planned, an_edition())
     assert scenario.do(WorkItem(DAY, SUMMARY)).kind is OutcomeKind.PROCESSED
-    assert (scenario.dashboard.page_requests, scenario.dashboard.page_districts) == ([(DAY, False)], [district])
+    probe = scenario.dashboard.report_requests[0]
+    assert (probe.report, probe.district, probe.edition) == (CLUBS, district, an_edition())
+
+
+def test_a_probe_for_the_only_district_requests_the_summary() -> None:
+    scenario = CollectionScenario(limiter=ProbingLimiter)
+    scenario.day = PlannedDay(DAY, ("01",), an_edition())
+    assert scenario.do().kind is OutcomeKind.PROCESSED
+    assert scenario.dashboard.report_requests[0].report is ReportName.SUMMARY
 
 
 @pytest.mark.parametrize(

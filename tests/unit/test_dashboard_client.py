@@ -30,7 +30,6 @@ from backfill.domain import Edition, ProgramYear, ReportName
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
-    DeadlineExceeded,
     HtmlPage,
     NotCsv,
     NotSent,
@@ -595,7 +594,7 @@ def test_a_body_that_arrives_too_slowly_times_out() -> None:
 
     began = time.monotonic()
     error = failure_of(trickle, read_timeout=5, deadline=0.3)
-    assert type(error) is DeadlineExceeded
+    assert type(error) is TimedOut
     assert "too slowly" in error.message
     assert time.monotonic() - began < 5
 

@@ -18,13 +18,13 @@ from backfill.domain import AllowedHours, LimiterReport, LimiterState, RateLimit
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
-    DeadlineExceeded,
     GivenUp,
     LocalProblem,
     Overloaded,
     ServerError,
     Stopped,
     Throttled,
+    TimedOut,
     WrongAsOf,
 )
 from backfill.rate_limit import ATTEMPTS, Limiter
@@ -328,7 +328,7 @@ def test_items_that_reach_the_deadline_free_every_slot_after_two_deadlines() -> 
     def send(*, asks_for_known: bool) -> None:
         clock.sleep(0.1 if asks_for_known else 120)
         if not asks_for_known:
-            raise DeadlineExceeded("It was too slow.")
+            raise TimedOut("It was too slow.")
 
     def collect(item: str) -> None:
         with limiter.item(item), suppress(GivenUp):
@@ -336,7 +336,7 @@ def test_items_that_reach_the_deadline_free_every_slot_after_two_deadlines() -> 
                 try:
                     with limiter.request(item) as asks_for_known:
                         send(asks_for_known=asks_for_known)
-                except DeadlineExceeded as exc:
+                except TimedOut as exc:
                     limiter.wait_after_failure(item, exc.message)
         ended[item] = clock.monotonic() - began
 

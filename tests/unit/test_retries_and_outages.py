@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from backfill.errors import (
     DashboardError,
-    DeadlineExceeded,
     HtmlPage,
     MalformedRow,
     NoRows,
@@ -19,6 +18,7 @@ from backfill.errors import (
     NotSent,
     Overloaded,
     Throttled,
+    TimedOut,
     TooLarge,
     UnexpectedStatus,
     WrongAsOf,
@@ -195,13 +195,15 @@ def test_no_item_is_given_up_without_five_failures_of_its_own_and_a_later_succes
 # Responses to everything, to one report, or to one item.
 
 
-def answered(policy: ResponsePolicy, item: str, exc: DashboardError | None = None, report: str = "clubs") -> bool:
+def answered(
+    policy: ResponsePolicy, item: str, exc: DashboardError | None = None, report: str = "clubs", *, took: float = 0
+) -> bool:
     """The item's request ends with a success or an error. Return whether that lowers the rate."""
     breaker = policy.breaker
     is_probe = breaker.is_down and breaker.concerns(report)
     start = RequestStart(item, report, NOW, 0.0, is_probe, is_probe and breaker.probes_known)
     if exc is not None:
-        return policy.failed(exc, start, FAST, NOW).is_slower
+        return policy.failed(exc, start, FAST, NOW, took).is_slower
     policy.succeeded(report, "" if start.asks_for_known else item)
     return False
 
@@ -307,11 +309,11 @@ def test_a_request_that_is_not_sent_says_nothing_about_the_dashboard() -> None:
     assert (policy.breaker.is_failing, policy.retries.failures("A")) == (False, 0)
 
 
-def test_responses_that_reach_the_deadline_count_twice_only() -> None:
+def test_two_requests_that_fail_after_a_minute_are_enough() -> None:
     policy = policy_of(*"AB")
     for _ in range(2):
         assert not policy.retries.is_given_up("A")
-        answered(policy, "A", DeadlineExceeded("Too slow."))
+        answered(policy, "A", TimedOut("Too slow."), took=60)
         answered(policy, "B")
     assert policy.retries.is_given_up("A")
 

@@ -221,21 +221,17 @@ class CollectionExecution(Execution):
         return found
 
     def _send_probe(self, day: PlannedDay, wanted: ReportRequest) -> None:
-        """Request what was available before, of the same report.
+        """Request what is available unless the dashboard is down: the last successful request of the same report."""
+        self._client.report(self._last_requests.get(wanted.report) or self._similar_request(day, wanted))
 
-        This is the last one of this job, otherwise that of a district that is stored for this day, otherwise that of
-        another district. For a summary, the last resort is the calendar page.
-        """
-        known = self._last_requests.get(wanted.report)
-        if known is None:
-            edition = wanted.edition
-            others = (d for d in self._existing_districts(day, edition) if d != wanted.district)
-            if wanted.report is ReportName.SUMMARY or (other := next(others, None)) is None:
-                district = next(iter(self._existing_districts(day, edition)), "F")
-                self._client.calendar_page(edition.month_end, district=district, is_archived=edition.is_archived)
-                return
-            known = ReportRequest(report=wanted.report, district=other, edition=edition)
-        self._client.report(known)
+    def _similar_request(self, day: PlannedDay, wanted: ReportRequest) -> ReportRequest:
+        """The same report of another district; for the summary, a report of a district, and the other way round."""
+        edition, is_summary = wanted.edition, wanted.report is ReportName.SUMMARY
+        district = next((d for d in self._existing_districts(day, edition) if d != wanted.district), None)
+        if district is None and not is_summary:
+            return ReportRequest(report=ReportName.SUMMARY, district=SUMMARY, edition=edition)
+        report = ReportName.CLUBS if is_summary else wanted.report
+        return ReportRequest(report=report, district=district or "F", edition=edition)
 
     def _existing_districts(self, day: PlannedDay, edition: Edition) -> Iterator[str]:
         """Districts of the edition's program year: stored ones of this day, planned ones, those of the calendar."""
