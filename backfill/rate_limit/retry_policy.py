@@ -20,7 +20,7 @@ class FailureKind(Enum):
     """The dashboard asked for a pause until a given time. It is not counted as an attempt."""
 
 
-_LIMITS: Mapping[FailureKind, int] = {FailureKind.SLOW: 3, FailureKind.PAUSED: ATTEMPTS}
+_LIMITS: Mapping[FailureKind, int] = {FailureKind.SLOW: 2, FailureKind.PAUSED: ATTEMPTS}
 """Counted failures of one kind after which an item is given up."""
 
 

@@ -196,7 +196,7 @@ def test_robots_txt_is_read_again_if_an_operator_ends_the_wait() -> None:
 
 
 def test_a_slow_robots_txt_does_not_delay_a_cancel() -> None:
-    """R7.2: the request belongs to the client of the job, which aborts dashboard."""
+    """R7.2: the request belongs to the client of the job, which aborts it."""
     with run_dashboard() as dashboard:
         answers = threading.Event()
 

@@ -18,6 +18,7 @@ from backfill.domain import AllowedHours, LimiterReport, LimiterState, RateLimit
 from backfill.errors import (
     ConnectionFailed,
     DashboardError,
+    DeadlineExceeded,
     GivenUp,
     LocalProblem,
     Overloaded,
@@ -318,6 +319,35 @@ def test_a_long_probe_of_an_outage_is_reported_instead_of_the_time_of_the_next_o
             report = limiter.report()
     assert report.waits_for is WaitReason.DOWN
     assert "It answered 500. Waiting for 1 response for 30 s. This does not count" in report.reason
+
+
+def test_items_that_reach_the_deadline_free_every_slot_after_two_deadlines() -> None:
+    """The requests that fill all slots are decided by a report that succeeded before."""
+    limiter, began, ended = limiter_of(MemoryStorage()), clock.monotonic(), dict[str, float]()
+
+    def send(*, asks_for_known: bool) -> None:
+        clock.sleep(0.1 if asks_for_known else 120)
+        if not asks_for_known:
+            raise DeadlineExceeded("It was too slow.")
+
+    def collect(item: str) -> None:
+        with limiter.item(item), suppress(GivenUp):
+            while True:
+                try:
+                    with limiter.request(item) as asks_for_known:
+                        send(asks_for_known=asks_for_known)
+                except DeadlineExceeded as exc:
+                    limiter.wait_after_failure(item, exc.message)
+        ended[item] = clock.monotonic() - began
+
+    threads = [clock.thread(partial(collect, item), f"item-{item}") for item in "ABC"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(1000)
+    assert sorted(ended) == ["A", "B", "C"]
+    assert min(ended.values()) < 245
+    assert max(ended.values()) < 370
 
 
 # Waits that an operator ends.
