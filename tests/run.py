@@ -1,10 +1,10 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 The tests run in stages. The first stage runs three pytest runs at the same time: tests that compute and browser tests,
-one for each core, and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage runs tests that
-measure a pace or a delay (marker `paced`), three at a time. The last stage runs tests that provoke races (marker
-`alone`), one at a time. The runs share a template database and a Firestore emulator. `--cov` measures the coverage of
-the tests that compute; the other tests examine processes of their own, which are not measured.
+one for each core, and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage
+runs tests that measure a pace or a delay (marker `paced`), three at a time. The last stage runs tests that provoke
+races (marker `alone`), one at a time. The runs share a template database and a Firestore emulator. `--cov` measures the
+coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
 """
 
 from __future__ import annotations
