@@ -1,10 +1,10 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
-The tests run in stages. The first stage runs three pytest runs at the same time: tests that compute and browser tests,
-one for each core, and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage
-runs tests that measure a pace or a delay (marker `paced`), three at a time. The last stage runs tests that provoke
-races (marker `alone`), one at a time. The runs share a template database and a Firestore emulator. `--cov` measures the
-coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
+The tests run in stages. The first stage runs two pytest runs at the same time: tests that compute, about one for each
+core, and tests that mostly wait for other processes (marker `waits`), many at a time. The second stage runs tests that
+measure a pace or a delay (marker `paced`), three at a time. The last stage runs tests that provoke races (marker
+`alone`), one at a time. The runs share a template database and a Firestore emulator. `--cov` measures the coverage of
+the tests that compute; the other tests examine processes of their own, which are not measured.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOLDERS = {
 PACED_AT_ONCE = 3
 """Tests that measure a pace use little of a core each, so that three do not disturb each other."""
 
-_COMPUTING = ("tests/unit", "tests/integration", "tests/contract")
+_COMPUTING = ("tests/unit", "tests/integration", "tests/contract", "tests/browser")
 _SLOWEST = 10
 
 
@@ -47,11 +47,10 @@ class Run:
     options: tuple[str, ...]
 
 
-COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES), "--dist", "worksteal"))
+COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES + 1), "--dist", "worksteal"))
 STAGES = (
     (
         COMPUTING,
-        Run("browser", ("tests/browser",), ("-n", str(CORES), "--dist", "worksteal")),
         Run(
             "waiting",
             FOLDERS["waits"],

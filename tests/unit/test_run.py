@@ -20,8 +20,8 @@ def runs_of(folder: str, *markers: str) -> list[str]:
 
     found = []
     for run in RUNS:
-        expression = run.options[run.options.index("-m") + 1] if "-m" in run.options else ""
-        if folder in run.folders and (not expression or Expression.compile(expression).evaluate(is_marked)):
+        selects = Expression.compile(run.options[run.options.index("-m") + 1])
+        if folder in run.folders and selects.evaluate(is_marked):
             found.append(run.title)
     return found
 
@@ -39,8 +39,7 @@ def an_item(folder: str, *markers: str, workers: int = 0) -> Any:
 @pytest.mark.parametrize(
     ("folder", "markers", "run"),
     [
-        *((f"tests/{name}", [], "computing") for name in ("unit", "integration", "contract")),
-        ("tests/browser", [], "browser"),
+        *((f"tests/{name}", [], "computing") for name in ("unit", "integration", "contract", "browser")),
         ("tests/acceptance", ["waits"], "waiting"),
         ("tests/acceptance", ["waits", "paced"], "paced"),
         ("tests/contract", ["alone"], "alone"),
