@@ -69,6 +69,7 @@ class JobBody(StrictSerializer):
         max_length=200,
         pattern=f"^plan-[0-9]+-[0-9]+-[0-9]+(-{_LIMIT}(_{_LIMIT}){{4}})?-[0-9a-f]{{16}}$",
         mismatch="is not a plan id; create a preview and use its planId",
+        allow_blank=False,  # an unset variable of a script must not start an unconfirmed plan
         required=False,
         allow_null=True,
         help_text="The planId of a preview: start exactly that plan with its rate limits, or fail with PLAN_CHANGED.",

@@ -102,6 +102,8 @@ def limit_changes(options: Options) -> dict[str, float]:
 def request(options: Options, like: JobRequest | None = None) -> JobRequest:
     """Return the request of `start` or `preview`: the given options, and the rest of `like` or the defaults."""
     base = like or JobRequest(job_type=JobType.DATA_COLLECTION)
+    if options.get("plan_id") == "":
+        raise CommandError("--plan-id is empty. Use the plan id of a preview, or leave the option out.")
     given: dict[str, Any] = {
         "job_type": parsed_job_type(options["type"]) if options["type"] is not None else None,
         "start_date": day(options["from"], "--from"),

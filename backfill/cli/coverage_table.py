@@ -23,7 +23,11 @@ SYMBOLS = {
     Cell.UNPUBLISHED: " ",
     Cell.UNKNOWN: "?",
 }
-_LEGEND = "Closing of each month: A with analytics, # final, o not final, . missing, blank not published, ? unknown."
+_OUTSIDE = "-"
+_LEGEND = (
+    "Closing of each month: A with analytics, # final, o not final, . missing, blank not published, ? unknown, "
+    "- outside the range."
+)
 
 _YEAR_WIDTH = 12 + 3
 """Columns of a program year: one per month, and the gap to the next year."""
@@ -46,7 +50,8 @@ def coverage_view(coverage: Coverage, console: Console) -> list[RenderableType]:
     years = [list(group) for _, group in groupby(months, key=lambda month: ProgramYear.of(month.month_end))]
     years_per_table = max((console.width - _REST_WIDTH) // _YEAR_WIDTH, 1)
     tables = [_table(years[n : n + years_per_table], shown, console) for n in range(0, len(years), years_per_table)]
-    return [*tables, _LEGEND, *_gaps(coverage), *_unknown(coverage), *_analytics(months)]
+    span = f"Closings from {coverage.first:%b %Y} to {coverage.last:%b %Y} (change it with --from and --to):"
+    return [span, *tables, _LEGEND, *_gaps(coverage), *_unknown(coverage), *_analytics(months)]
 
 
 def _table(years: Sequence[Sequence[CoveredMonth]], districts: Sequence[str], console: Console) -> Table:
@@ -68,9 +73,10 @@ def _table(years: Sequence[Sequence[CoveredMonth]], districts: Sequence[str], co
 
 
 def _year(months: Sequence[CoveredMonth], district: str) -> str:
-    """Return one symbol per month from July on; months before the range are blank."""
-    blank = (months[0].month_end.month - 7) % 12
-    return " " * blank + "".join(SYMBOLS[month.cells.get(district, Cell.UNPUBLISHED)] for month in months)
+    """Return one symbol per month from July on."""
+    before = (months[0].month_end.month - 7) % 12
+    symbols = "".join(SYMBOLS[month.cells.get(district, Cell.UNPUBLISHED)] for month in months)
+    return (_OUTSIDE * before + symbols).ljust(12, _OUTSIDE)
 
 
 def _gaps(coverage: Coverage) -> list[RenderableType]:

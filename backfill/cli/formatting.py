@@ -88,7 +88,8 @@ def status_message(job: Job) -> str:
         return f"{kind.gerund} {job.progress.current_item or kind.unit}. No requests are sent to the dashboard."
     reason = job.progress.limiter.reason
     until = job.progress.limiter.waiting_until
-    return printable(reason + (f" (until {instant(until)} UTC)" if until else ""))
+    is_named = until is None or f"{until:%H:%M:%S}" in reason
+    return printable(reason if is_named else f"{reason} (until {instant(until)} UTC)")
 
 
 def changes(entry: AuditEntry) -> str:

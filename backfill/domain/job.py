@@ -110,7 +110,9 @@ class Job:
         if note is None:
             return self
         if len(self.notes) >= MOST_NOTES:
-            raise InvalidJobState(f"Job {self.id} has {MOST_NOTES} notes, which is the most that a job can have.")
+            raise InvalidJobState(
+                f"Job {self.id} has {MOST_NOTES} notes, the most that a job can have. Leave the note out."
+            )
         return replace(self, notes=(*self.notes, note))
 
     def with_webhook_events(self, event: WebhookEvent) -> Job:

@@ -116,7 +116,8 @@ _MEANINGS: Mapping[str, str] = {
 
 def limit_text(name: str, value: float) -> str:
     """A limit in words: `60 requests per minute`."""
-    return _MEANINGS[name].format(value)
+    text = _MEANINGS[name].format(value)
+    return text.replace("requests", "request") if value == 1 else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

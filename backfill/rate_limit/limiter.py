@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from datetime import datetime
 from backfill.domain import AllowedHours, LimiterReport, RateLimits, WaitReason
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import DashboardError, DashboardUnavailable, GivenUp, LocalProblem, Stopped
+from backfill.rate_limit.item_failures import ItemFailures
 from backfill.rate_limit.local_problem import LocalProblemWait
 from backfill.rate_limit.request_counter import RequestCounter
 from backfill.rate_limit.reservations import Reservations
@@ -26,7 +26,7 @@ from backfill.rate_limit.status import (
 from backfill.rate_limit.waits import Waits
 
 
-class Limiter:
+class Limiter(ItemFailures):
     """Starts requests evenly, within the limits and within the reservations of this process. Thread-safe.
 
     A request starts inside a reservation, at least one interval after the last start and at least one interval before
@@ -70,20 +70,7 @@ class Limiter:
         self._crawl_delay = 0.0
         self._turns_for_others = 0
 
-    # Requests and items.
-
-    @contextmanager
-    def item(self, item: str) -> Iterator[None]:
-        """Count failures of the item's requests separately inside the block."""
-        with self._changed:
-            self._retries.begin(item)
-        try:
-            yield
-        finally:
-            with self._changed:
-                is_slowed_alone = self._responses.end_item(item, self._now())
-                self._changed.notify_all()
-            self._shared.end_slowing(item, restore=is_slowed_alone)
+    # Requests.
 
     @contextmanager
     def request(self, item: str = "", report: str = "", *, is_first: bool = False) -> Iterator[bool]:
@@ -120,36 +107,6 @@ class Limiter:
             self._reservations.hold(seconds, reason, self._clock())
             self._changed.notify_all()
         self._shared.hold(until, reason)
-
-    def back_off(self, failures: int, reason: str) -> None:
-        """Wait after consecutive failures, exponentially longer. Raises Stopped."""
-        with self._changed:
-            self._back_off(failures, reason, lambda: False)
-
-    def wait_after_failure(self, item: str, reason: str) -> None:
-        """Wait after an item's failure, exponentially longer. Raises Stopped.
-
-        Returns early if the circuit breaker opens, since probes have their own distance. An item without attempts
-        left waits until its pending failures are resolved.
-        """
-        retries, responses = self._retries, self._responses
-        with self._changed:
-            self._back_off(retries.failures(item), reason, lambda: self._breaker.is_down or retries.is_given_up(item))
-            while responses.is_unresolved(item):
-                self._back_off(retries.failures(item), reason, lambda: not responses.is_unresolved(item))
-
-    def _back_off(self, failures: int, reason: str, is_over: Callable[[], bool]) -> None:
-        self._waits.back_off(self._limits.backoff(failures, random.random()).total_seconds(), reason, is_over)
-
-    def failures(self, item: str) -> int:
-        """The item's counted failures, without the pauses that the dashboard asked for."""
-        with self._changed:
-            return self._retries.counted(item)
-
-    def attempts(self, item: str) -> int:
-        """The item's counted failures of every kind."""
-        with self._changed:
-            return self._retries.counted(item, with_pauses=True)
 
     # Waits for something other than the rate.
 

@@ -154,6 +154,7 @@ def test_filters_of_the_history_are_in_the_address_and_the_back_button_returns_t
     assert axe_violations(page) == []
     page.go_back()
     expect(history.locator("tbody tr")).to_have_count(1)
+    page.wait_for_load_state("load")  # the scripts of the reloaded page handle the next change of the address
     expect(page.locator("#bf-filter-text")).to_have_value("ledger of JULY")
     expect(page.locator("#bf-filter-by")).to_have_value("")
     page.go_forward()

@@ -209,7 +209,8 @@ def test_a_start_with_a_plan_id_runs_that_plan_or_is_refused_with_the_difference
 ) -> None:
     """R11.4"""
     plan_id = api.post(f"{START}/preview", BODY, format="json").json()["preview"]["planId"]
-    assert error_of(api.post(START, {**BODY, "planId": "plan-x"}, format="json"), 400, "VALIDATION_ERROR")
+    for invalid in ("plan-x", ""):
+        assert error_of(api.post(START, {**BODY, "planId": invalid}, format="json"), 400, "VALIDATION_ERROR")
     monkeypatch.setattr(FakeHandler, "plan", lambda *_: Plan((PlannedDay(date(2024, 1, 1), ("91",)),), requests=3))
     error = error_of(api.post(START, {**BODY, "planId": plan_id}, format="json"), 409, "PLAN_CHANGED")
     assert (error["details"]["before"]["totalItems"], error["details"]["now"]["totalItems"]) == (6, 1)

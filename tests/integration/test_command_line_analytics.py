@@ -64,14 +64,17 @@ def test_the_status_of_a_job_lists_inconsistent_figures(computed: BackfillServic
 
 
 def test_coverage_prints_a_map_of_districts_and_months(computed: BackfillService) -> None:
-    lines = output_of("coverage", "--from", "2023-12-01", "--to", "2024-01-31").splitlines()
+    text = output_of("coverage", "--from", "2023-12-01", "--to", "2024-01-31")
+    span, *lines = text.splitlines()
+    assert span == "Closings from Dec 2023 to Jan 2024 (change it with --from and --to):"
+    assert "- outside the range" in " ".join(text.split())
     assert lines[0].split() == ["District", "2023-2024", "Snapshots", "Analytics"]
     rows = {line.split()[0]: line[lines[0].index("2023-2024") :] for line in lines[1:5]}
     assert {name: row[:12] for name, row in rows.items()} == {
-        "all": "     .A     ",
-        "02": "     ..     ",
-        "91": "     .A     ",
-        "F": "     .A     ",
+        "all": "-----.A-----",
+        "02": "-----..-----",
+        "91": "-----.A-----",
+        "F": "-----.A-----",
     }
     assert rows["91"].split()[-2:] == ["1", "1"]
 

@@ -407,7 +407,8 @@ def test_the_wait_after_a_local_problem_and_for_a_dependency_can_be_ended() -> N
     thread.start()
     clock.sleep(1)
     limiter.end_hold()
-    thread.join(10)
+    thread.join(70)  # the delay between two requests
+    assert not thread.is_alive()
     assert ended == [True]
     assert limiter.hold_for(WaitReason.ROBOTS, "robots.txt does not allow it.", 1) is False
 
