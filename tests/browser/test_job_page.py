@@ -15,7 +15,12 @@ def test_the_page_of_a_job_is_complete_when_the_job_ends(admin_site: AdminSite) 
     expect(page.locator("#audit-log")).to_contain_text("Paused the job")
     page.locator("#bf-resume").click()
     expect(page.locator("#audit-log")).to_contain_text("Resumed the job")
+    districts = page.locator("#bf-districts > summary")
+    districts.click()  # it has the focus from now on, and is updated nevertheless
+    expect(districts).to_contain_text("to do")
     expect(page.locator("#bf-job-status")).to_contain_text("Completed", timeout=30_000)
+    expect(districts).to_be_focused()
+    expect(districts).not_to_contain_text("to do")
     expect(page.locator("#items tbody tr")).to_have_count(admin_site.client.job(job)["progress"]["totalItems"])
 
 

@@ -26,6 +26,7 @@ WRAPPED = """() => [...document.querySelectorAll(".bf-jobs tbody td")].flatMap((
     const range = document.createRange();
     range.selectNodeContents(walker.currentNode);
     const lines = new Set([...range.getClientRects()].filter((box) => box.width).map((box) => box.top));
+    if (walker.currentNode.parentElement.closest("small")) continue;  // a note is text of any length
     if (walker.currentNode.textContent.trim() && lines.size > 1) wrapped.push(cell.textContent.trim());
   }
   return wrapped;

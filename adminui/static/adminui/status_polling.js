@@ -174,7 +174,6 @@
     lastResponse = new Date();
     announcedKind = kindOf(statusLine());
     // Updates keep details elements as the user left them.
-    Idiomorph.defaults.ignoreActiveValue = true;  // what the user types while a response is on its way
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
     showPollStatus();
     updateTitle();
