@@ -74,7 +74,7 @@ check: $(DEV)  ## Check style, types, import contracts, unit tests and SQLite st
 		&& echo "Checked in $$(($$(date +%s) - began)) s."
 
 check-tests: $(DEV)
-	$(BIN)/pytest -q -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)"
+	$(BIN)/pytest -q -n 2 -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)" -m "not alone"
 
 chromium:  ## Install the browser and nginx for the tests (on Debian, as root)
 	@{ command -v chromium && PATH="$$PATH:/usr/sbin" command -v nginx; } >/dev/null \
