@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 
 from google.cloud.firestore_v1.base_query import FieldFilter
 
@@ -66,20 +67,16 @@ class FirestoreCalendarStorage(CalendarStorage):
                 expires_at=to_datetime(value.get("expires_at")),
                 wanted_at=to_datetime(value.get("wanted_at")),
             )
-            if attempt.is_committed(seen):
-                return before
-            after = change(before)
-            if after == before:
-                return after
-            changed = {
-                "owner": after.owner,
-                "since": after.since,
-                "expires_at": after.expires_at,
-                "wanted_at": after.wanted_at,
-            }
-            attempt.write(seen, attempt.with_change_id(seen, changed))
-            attempt.commit()
-            return after
+
+            def to_value(after: CalendarClaim) -> dict[str, Any]:
+                return {
+                    "owner": after.owner,
+                    "since": after.since,
+                    "expires_at": after.expires_at,
+                    "wanted_at": after.wanted_at,
+                }
+
+            return attempt.change_once(seen, before, change, to_value)
 
         with translating_errors():
             return self._database.run(write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from google.cloud.firestore import DocumentReference
 
@@ -73,23 +74,19 @@ class FirestoreControlStorage(ControlStorage):
                 hold_reason=value.get("hold_reason", ""),
                 pace=Pace(slowed_to=value.get("slowed_to", 1.0), slowed_at=to_datetime(value.get("slowed_at"))),
             )
-            if attempt.is_committed(seen):
-                return before
-            after = change(before)
-            if after == before:
-                return after
-            changed = {
-                **{name: value.get(name) for name in FENCE},
-                "reserved_until": after.reserved_until,
-                "held_until": after.held_until,
-                "held_at": after.held_at,
-                "hold_reason": packing.storable(after.hold_reason),
-                "slowed_to": after.pace.slowed_to,
-                "slowed_at": after.pace.slowed_at,
-            }
-            attempt.write(seen, attempt.with_change_id(seen, changed))
-            attempt.commit()
-            return after
+
+            def to_value(after: RequestSchedule) -> dict[str, Any]:
+                return {
+                    **{name: value.get(name) for name in FENCE},
+                    "reserved_until": after.reserved_until,
+                    "held_until": after.held_until,
+                    "held_at": after.held_at,
+                    "hold_reason": packing.storable(after.hold_reason),
+                    "slowed_to": after.pace.slowed_to,
+                    "slowed_at": after.pace.slowed_at,
+                }
+
+            return attempt.change_once(seen, before, change, to_value)
 
         with translating_errors():
             return self._database.run(write)

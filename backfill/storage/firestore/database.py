@@ -145,6 +145,16 @@ class Attempt:
         """Return the value with the ids of this and the latest changes of its document."""
         return {**value, "marks": [*(seen.to_dict() or {}).get("marks", ()), self._change_id][-_CHANGE_IDS:]}
 
+    def change_once(self, seen: Document, before: T, change: Callable[[T], T], to_value: Callable[[T], Any]) -> T:
+        """Commit a change of a document unless an earlier attempt did, and return the value after it."""
+        if self.is_committed(seen):
+            return before
+        after = change(before)
+        if after != before:
+            self.write(seen, self.with_change_id(seen, to_value(after)))
+            self.commit()
+        return after
+
     def commit(self) -> None:
         self.writes.commit(retry=None, timeout=_TIMEOUT)
 
