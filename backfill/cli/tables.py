@@ -152,6 +152,8 @@ def job_view(job: Job, console: Console, now: datetime) -> list[RenderableType]:
         rows["quality"] = f"inconsistent figures, listed in the results: {formatting.reasons(progress.quality)}"
     if progress.districts:
         states = Counter(district.status for district in progress.districts.values())
+        if not job.status.is_active and (unfinished := states.pop("processing", 0)):
+            states["not completed"] = unfinished
         rows["districts"] = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
     return [bar(job, is_drawn=console.is_terminal), _details(rows), *_errors(job, console)]
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from backfill.cli.formatting import status_message
 from backfill.cli.tables import job_view
-from backfill.domain import JobType, LimiterReport, LimiterState, Progress
-from tests.unit.fakes import NOW, a_running_job
+from backfill.domain import DistrictProgress, JobType, LimiterReport, LimiterState, Progress, Status
+from tests.unit.fakes import NOW, a_job, a_running_job
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,15 @@ def test_the_rate_is_written_without_an_exponent(pace: float, text: str) -> None
         console.print(part)
     assert isinstance(console.file, StringIO)
     assert f"; current limit {text} a minute" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(Status.RUNNING, "1 processing"), (Status.CANCELLED, "1 not completed")]
+)
+def test_a_district_that_an_ended_job_left_unfinished_is_not_processing(status: Status, expected: str) -> None:
+    progress = Progress(total_items=3, processed=1, districts={"91": DistrictProgress(total=3, processed=1)})
+    job = a_job(status=status, progress=progress, started_at=NOW, ended_at=NOW if status is Status.CANCELLED else None)
+    console = Console(file=StringIO(), width=100)
+    console.print(*job_view(job, console, NOW))
+    assert isinstance(console.file, StringIO)
+    assert expected in console.file.getvalue()
