@@ -21,7 +21,7 @@ from backfill.rate_limit.status import (
     LimiterStatus,
     held_sentence,
     limiter_status,
-    patience_sentence,
+    long_hold_sentence,
 )
 from backfill.rate_limit.waits import Waits
 
@@ -330,4 +330,4 @@ class Limiter(ItemFailures):
 
     def _check_max_wait(self, now: float) -> None:
         if self._max_wait is not None and self._reservations.hold_ends - now > self._max_wait:
-            raise DashboardUnavailable(patience_sentence(self._reservations.hold_reason))
+            raise DashboardUnavailable(long_hold_sentence(self._reservations.hold_reason))

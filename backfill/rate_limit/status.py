@@ -231,7 +231,7 @@ def held_sentence(schedule: RequestSchedule, wall: datetime) -> str:
     )
 
 
-def patience_sentence(reason: str) -> str:
+def long_hold_sentence(reason: str) -> str:
     """Why a preview does not wait for the end of a hold; `reason` is that of the hold."""
     return (
         f"No request can be sent to the dashboard soon enough: {reason} "

@@ -32,7 +32,7 @@ _RENEW_CLAIM = 5.0
 _GIVE_WAY = 1.5
 """Seconds without the claim after a turn, so that another process that waits gets it."""
 
-_STOP_PATIENCE = 2.0
+_STOP_WITHIN = 2.0
 
 
 class CalendarReader:
@@ -99,7 +99,7 @@ class CalendarReader:
             self._changed.notify_all()
         reading.limiter.stop()
         reading.abort()
-        reading.ended.wait(_STOP_PATIENCE)
+        reading.ended.wait(_STOP_WITHIN)
 
     # Callers.
 
