@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import ApiToken
@@ -53,16 +54,18 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         tokens = ApiToken.objects.select_related("user")
-        if options["user"]:
-            tokens = tokens.filter(user__username=options["user"])
+        if user := options["user"]:
+            if not get_user_model().objects.filter(username=user).exists():
+                raise CommandError(f"There is no user '{printable(user)}'. List all tokens: manage.py api_tokens list")
+            tokens = tokens.filter(user__username=user)
         if options["json"]:
             self.stdout.write(json.dumps([ApiTokenSerializer.render(token) for token in tokens], indent=2))
             return
         for token in tokens:
             expires = f"expires {minute(token.expires_at)}" if token.expires_at else "does not expire"
             name = f", {printable(token.name)}" if token.name else ""
-            user = printable(token.user.get_username())
-            self.stdout.write(f"{token.pk}: {user}{name}, created {minute(token.created_at)}, {expires}")
+            owner = printable(token.user.get_username())
+            self.stdout.write(f"{token.pk}: {owner}{name}, created {minute(token.created_at)}, {expires}")
         if not tokens:
             self.stdout.write("There are no API tokens.")
 
