@@ -92,12 +92,7 @@ class Runner:
             job.id,
             job.token,
             job.status,
-            extra={
-                **self._fields,
-                "status": str(job.status),
-                "resumes": job.resume_count,
-                "takeovers": job.takeovers,
-            },
+            extra={**self._fields, "status": str(job.status), "resumes": job.resume_count, "takeovers": job.takeovers},
         )
         try:
             if self._hold_ended_at is not None:
