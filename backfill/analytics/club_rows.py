@@ -100,7 +100,9 @@ def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows
     table.require_rows(report)
     (at,) = table.needed(report, number_column)
     numbers = [club_number(row[at]) for row in table.rows]
-    if all(map(_is_number, numbers)) and len(set(numbers)) == len(numbers):  # the usual case, handled faster
+    distinct = set(numbers)
+    # The usual case, handled faster: every row has a number, and no two rows have the same.
+    if _is_number("".join(numbers)) and "" not in distinct and len(distinct) == len(numbers):
         in_order = sorted(zip(map(len, numbers), numbers, table.rows, strict=True))
         keys = [(text, "", 0) for _, text, _ in in_order]
         return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset(zip(numbers, repeat(""))))
