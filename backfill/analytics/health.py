@@ -76,11 +76,17 @@ def _goals_reason(goals: int, month: int) -> str:
     return f"{counted(goals, 'goal')} met; {CHECKPOINTS[month]} expected by the end of {_MONTHS[month - 1]}."
 
 
+def club_category(club: Club, month: int) -> Category | None:
+    """The health of an open club in a data month (1 to 12); None if members, base or goals are unreadable."""
+    if club.members is None or club.growth is None or club.goals is None:
+        return None
+    return category(club.members, club.growth, club.goals, month)
+
+
 def _assessed(club: Club, month: int) -> tuple[Category | None, list[str]]:
-    growth = club.growth
-    if club.members is None or growth is None or club.goals is None:
+    growth, found = club.growth, club_category(club, month)
+    if found is None or club.members is None or growth is None or club.goals is None:
         return None, ["Members, base or goals are unreadable; see the quality notes."]
-    found = category(club.members, growth, club.goals, month)
     reasons = [_members_reason(club.members, growth)]
     if found is not Category.INTERVENTION:
         reasons.append(_goals_reason(club.goals, month))

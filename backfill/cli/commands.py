@@ -14,6 +14,7 @@ from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
 from backfill.cli.calendar_progress import calendar_progress
 from backfill.cli.coverage_table import coverage_view
+from backfill.cli.dataset import run_dataset
 from backfill.cli.formatting import COMMAND
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
@@ -212,6 +213,8 @@ class Commands:
         return run_copy(self._console, self._options)
 
     def export(self) -> int:
+        if self._options["dataset"] is not None:
+            return run_dataset(self._service.history, self._console, self._options)
         return run_export(self._service.history, self._console, self._options)
 
     def _say_page(self, shown: int, offset: int, total: int, name: str) -> None:
