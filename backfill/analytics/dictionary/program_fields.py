@@ -97,8 +97,8 @@ YEAR_OVER_YEAR = (
             *_compared("distinguished", Unit.CLUBS, "point.distinguished"),
             flag(
                 "comparable",
-                "Whether at least 85 % of the open clubs were open in that snapshot; false after districts were "
-                "formed anew.",
+                "Whether at least 85 % of the open clubs were open in that snapshot; false after the "
+                "reformation of districts.",
                 f"{CLUBS}: Club Number",
                 _SECOND_YEAR,
             ),
