@@ -36,7 +36,7 @@ class Series(ApiView):
     def get(self, request: Request, district: str) -> Response | HttpResponse:
         given = parsed_query(request, SeriesQuery)
         series = self.service.history.series(path_parameters.series_district(district), given.get("program_year"))
-        return _result_response(request, json.dumps(SeriesSerializer.render(series), separators=(",", ":")).encode())
+        return json_response(request, SeriesSerializer.render(series))
 
 
 class Dictionary(ApiView):
@@ -49,6 +49,11 @@ class Dictionary(ApiView):
 @cache
 def _dictionary() -> bytes:
     return json.dumps(DictionarySerializer.render(stored_entries()), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def json_response(request: Request, value: object) -> Response | HttpResponse:
+    """A value as JSON with the ETag of its bytes."""
+    return _result_response(request, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _result_response(request: Request, body: bytes) -> Response | HttpResponse:

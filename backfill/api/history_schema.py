@@ -6,9 +6,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from backfill.api.fields import DISTRICT_PATTERN
-from backfill.api.query_parameters import SeriesQuery, SnapshotListQuery
+from backfill.api.query_parameters import ChangesQuery, SeriesQuery, SnapshotListQuery
 from backfill.api.schema_parts import ETAG, IF_NONE_MATCH, SNAPSHOT, UNCHANGED, operation
 from backfill.domain import ReportName
+from backfill.serializers.changes import DistrictChangesSerializer
 from backfill.serializers.dictionary import DictionarySerializer
 from backfill.serializers.results import DistrictResultSerializer, SeriesSerializer, WorldResultSerializer
 from backfill.serializers.snapshots import SnapshotPageSerializer, SnapshotSerializer
@@ -87,6 +88,15 @@ get_series = operation(
     ],
 )
 
+get_changes = operation(
+    "Analytics",
+    "getChanges",
+    "Compare two stored dates of a district",
+    {200: DistrictChangesSerializer, (200, "text/csv"): OpenApiTypes.STR, 304: UNCHANGED},
+    errors=(400, 404),
+    error_texts={404: "SNAPSHOT_NOT_FOUND; the message names the nearest stored dates"},
+    parameters=[ChangesQuery, IF_NONE_MATCH, ETAG],
+)
 get_dictionary = operation(
     "Analytics",
     "getDictionary",

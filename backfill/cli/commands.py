@@ -13,6 +13,7 @@ from backfill import bootstrap
 from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
 from backfill.cli.calendar_progress import calendar_progress
+from backfill.cli.changes import run_changes
 from backfill.cli.coverage_table import coverage_view
 from backfill.cli.dataset import run_dataset
 from backfill.cli.formatting import COMMAND
@@ -208,6 +209,9 @@ class Commands:
         else:
             self._console.say(*coverage_view(coverage, self._console.out))
         return 0
+
+    def changes(self) -> int:
+        return run_changes(self._service.history.changes, self._console, self._options)
 
     def copy(self) -> int:
         return run_copy(self._console, self._options)

@@ -83,6 +83,11 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="FOLDER",
         help="write the whole history as typed tables, one file for each table and program year; unchanged files stay",
     )
+    changes = command("changes", "Show what changed in a district between two stored dates.", _json())
+    changes.add_argument("--district", metavar="ID", required=True)
+    changes.add_argument("--from", metavar="DAY", required=True, help="the earlier stored date, like 2024-01-31")
+    changes.add_argument("--to", metavar="DAY", required=True, help="the later stored date")
+    changes.add_argument("--csv", action="store_true", help="print a row for each club, for spreadsheets")
     coverage = command(
         "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()
     )
