@@ -153,6 +153,8 @@ class ClubRows:
     """The rows of clubperformance of the open clubs, in their order."""
     payments: dict[str, list[int | None]]
     """The payment columns of districtperformance by the field names of the result."""
+    payment_keys: list[Key]
+    """The clubs of those columns."""
     charters: list[tuple[str, date]] | None
     """Club numbers and charter dates from districtperformance; None if they are unknown."""
     visits: list[VisitRow] | None
@@ -177,6 +179,7 @@ def read_club_rows(inputs: DistrictInputs, notes: Notes) -> ClubRows:
         list(compress(clubs, is_open)),
         Table(inputs.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
         _payment_columns(inputs, payment_rows, notes),
+        payment_rows.keys,
         _charters(inputs, payment_rows, notes),
         _visits(inputs, division_rows, notes),
     )

@@ -74,6 +74,11 @@ def _goals_reason(goals: int, month: int) -> str:
     return f"{counted(goals, 'goal')} met; {CHECKPOINTS[month]} expected by the end of {_MONTHS[month - 1]}."
 
 
+def club_category(club: Club, month: int) -> Category | None:
+    """The health of an open club in a data month (1 to 12); None if members, base or goals are unreadable."""
+    return _assessed(club.members, club.growth, club.goals, month)[0]
+
+
 @lru_cache(maxsize=65536)
 def _assessed(
     members: int | None, growth: int | None, goals: int | None, month: int

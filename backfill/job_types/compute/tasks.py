@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from backfill.analytics import (
     CHARTER_COLUMN,
+    ClubFigures,
     DistrictInputs,
     Table,
     WorldInputs,
+    club_figures,
     district_result,
     open_clubs,
     read_open_clubs,
@@ -123,6 +125,11 @@ def open_clubs_of(snapshot: Snapshot) -> tuple[str, ...]:
     return read_open_clubs(_table(snapshot, ReportName.CLUBS))
 
 
+def club_figures_of(snapshot: Snapshot) -> list[ClubFigures]:
+    """The figures of the clubs of a district. Raises DashboardError or UnreadableSnapshot if it is unreadable."""
+    return club_figures(_inputs(ComputeInput(snapshot=snapshot)))
+
+
 def has_dates(snapshot: Snapshot) -> bool:
     """Whether any club of a district has a charter or suspend date. Raises the same errors as `open_clubs_of`."""
     if snapshot.district == SUMMARY:
@@ -138,27 +145,28 @@ def _district(
     clubs: Collection[str] | None,
     previous_error: str = "",
 ) -> dict[str, Any]:
+    inputs = _inputs(compute_input)
+    return district_result(replace(inputs, previous=previous, previous_clubs=clubs, previous_error=previous_error))
+
+
+def _inputs(compute_input: ComputeInput) -> DistrictInputs:
+    """The inputs of a district's result, without the previous year."""
     snapshot = compute_input.snapshot
-    return district_result(
-        DistrictInputs(
-            date=snapshot.date,
-            district=snapshot.district,
-            program_year=snapshot.program_year,
-            data_month=snapshot.data_month,
-            as_of=snapshot.as_of,
-            is_final=snapshot.is_final,
-            source_hash=snapshot.content_hash,
-            clubs=_table(snapshot, ReportName.CLUBS),
-            districts=_table(snapshot, ReportName.DISTRICT),
-            divisions=_table(snapshot, ReportName.DIVISIONS),
-            summary=compute_input.summary,
-            world_line=compute_input.world_line,
-            previous=previous,
-            previous_clubs=clubs,
-            previous_error=previous_error,
-            is_summary_repeated=compute_input.is_summary_repeated,
-            are_dates_blank=compute_input.are_dates_blank,
-        )
+    return DistrictInputs(
+        date=snapshot.date,
+        district=snapshot.district,
+        program_year=snapshot.program_year,
+        data_month=snapshot.data_month,
+        as_of=snapshot.as_of,
+        is_final=snapshot.is_final,
+        source_hash=snapshot.content_hash,
+        clubs=_table(snapshot, ReportName.CLUBS),
+        districts=_table(snapshot, ReportName.DISTRICT),
+        divisions=_table(snapshot, ReportName.DIVISIONS),
+        summary=compute_input.summary,
+        world_line=compute_input.world_line,
+        is_summary_repeated=compute_input.is_summary_repeated,
+        are_dates_blank=compute_input.are_dates_blank,
     )
 
 
