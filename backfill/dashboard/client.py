@@ -168,7 +168,8 @@ class DashboardClient:
 
     def _exchange(self, url: str, subject: str, route: Route) -> bytes:
         try:
-            request = requests.Request("GET", url, headers=self._headers).prepare()
+            # An empty text as parameters, since requests examines other values with slow protocol checks.
+            request = requests.Request("GET", url, headers=self._headers, params="").prepare()
             with self._adapter.send(
                 request,
                 stream=True,

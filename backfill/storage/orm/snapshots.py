@@ -8,7 +8,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Aggregate, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import Combinable
@@ -81,15 +81,16 @@ def _inserted(values: Mapping[str, Any], fence: Fence | None) -> bool:
     Return whether it is inserted. The claim is checked as by `check_fence`, but in the same statement. That takes a
     quarter of the time of the transaction, and locks the row of the job only until the statement is committed.
     """
-    parameters = [field.get_db_prep_save(values[field.name], connection) for field in _FIELDS]
+    database = connections[DEFAULT_DB_ALIAS]  # without the proxy, which looks it up at each access
+    parameters = [field.get_db_prep_save(values[field.name], database) for field in _FIELDS]
     marks = ", ".join(["%s"] * len(_FIELDS))
     rows = f"VALUES ({marks})"
     if fence is not None:
-        parameters += [_JOB_ID.get_db_prep_save(fence.job_id, connection), fence.token]
-        lock = "FOR UPDATE" if connection.features.has_select_for_update else ""
+        parameters += [_JOB_ID.get_db_prep_save(fence.job_id, database), fence.token]
+        lock = "FOR UPDATE" if database.features.has_select_for_update else ""
         rows = f"SELECT {marks} FROM backfill_backfilljob WHERE id = %s AND token = %s AND lease_owner <> '' {lock}"  # noqa: S608 - no input
     statement = f"INSERT INTO backfill_storedsnapshot ({_COLUMNS}) {rows} ON CONFLICT (date, district) DO NOTHING"
-    with translating_errors(), connection.cursor() as cursor:
+    with translating_errors(), database.cursor() as cursor:
         cursor.execute(statement, parameters)
         return bool(cursor.rowcount == 1)
 
