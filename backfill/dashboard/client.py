@@ -94,8 +94,8 @@ class DashboardClient:
             "Accept-Encoding": "gzip",
             "Connection": "keep-alive",
         }
-        # Without a session, which would follow redirects, keep cookies, use credentials from ~/.netrc, and take a tenth
-        # of the time of a request to merge its settings. Route sets proxy and CA bundle of each request.
+        # Without a session, which would follow redirects, keep cookies, use credentials from ~/.netrc, and merge its
+        # settings into each request. Route sets proxy and CA bundle of each request.
         self._adapter = TrackingAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
 
     def report(self, request: ReportRequest) -> Report:
