@@ -23,9 +23,9 @@ class Bench:
     failures: list[str] = field(default_factory=list)
     """Statements of the section that are not true. The run fails with them."""
 
-    def figure(self, name: str, value: float) -> None:
+    def report(self, name: str, value: float) -> None:
         """Report and print a figure. Raises KeyError if the section does not declare it."""
-        figure = self.section.figure(name)
+        figure = self.section.declared(name)
         self.figures[name] = round(value, figure.digits + 2)
         mark = "" if figure.target is None or figure.target.is_met_by(value) else "  MISSED"
         target = f"target: {figure.target_text}{mark}" if figure.target else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ def environment(bench: Bench) -> Iterator[None]:
             BACKFILL_ENV_FILE=os.devnull,
             BACKFILL_LOG_LEVEL="ERROR",
         )
+        warnings.filterwarnings("ignore", "No directory at", UserWarning)  # of static files, which are not collected
         with migrated(url):
             yield
 

@@ -99,7 +99,7 @@ class Section:
     is_in_full_run: bool = True
     """False for a section that takes too long: it runs only if it is selected."""
 
-    def figure(self, name: str) -> Figure:
+    def declared(self, name: str) -> Figure:
         """Raises KeyError with a message if the section declares no such figure."""
         for figure in self.figures:
             if figure.name == name:

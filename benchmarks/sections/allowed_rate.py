@@ -52,8 +52,8 @@ def _run_for(seconds: float) -> Callable[[Bench], None]:
             )
             for site, one in zip(sites, found, strict=True):
                 bench.row(site.title, f"{one['requests']:,} in {one['seconds']:.1f} s")
-                bench.figure(f"{site.name}-share", one["share"])
-                bench.figure(f"{site.name}-excess", one["excess"])
+                bench.report(f"{site.name}-share", one["share"])
+                bench.report(f"{site.name}-excess", one["excess"])
 
     return run
 

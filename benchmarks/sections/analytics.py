@@ -65,19 +65,19 @@ def _run(bench: Bench) -> None:
         count = len(sources) * _BARE_ROUNDS
         bare.append((count / (time.perf_counter() - began), count / (time.process_time() - cpu)))
         runs.append(_job("threads"))
-    bench.figure("bare", median(wall for wall, _ in bare))
-    bench.figure("threads", median(run.wall for run in runs))
-    bench.figure("threads-cpu", median(run.cpu for run in runs))
-    bench.figure("ratio", median(run.cpu / cpu for run, (_, cpu) in zip(runs, bare, strict=True)))
+    bench.report("bare", median(wall for wall, _ in bare))
+    bench.report("threads", median(run.wall for run in runs))
+    bench.report("threads-cpu", median(run.cpu for run in runs))
+    bench.report("ratio", median(run.cpu / cpu for run, (_, cpu) in zip(runs, bare, strict=True)))
     sizes = [len(body) for body in StoredResult.objects.exclude(district="all").values_list("body", flat=True)]
-    bench.figure("result-size", sum(sizes) / len(sizes) / 1024)
-    bench.figure("peak", peak_mb())
-    bench.figure("first-increase", runs[0].growth)
-    bench.figure("later-increase", sum(run.growth for run in runs[1:]))
+    bench.report("result-size", sum(sizes) / len(sizes) / 1024)
+    bench.report("peak", peak_mb())
+    bench.report("first-increase", runs[0].growth)
+    bench.report("later-increase", sum(run.growth for run in runs[1:]))
     spread = [_job("processes") for _ in range(_ROUNDS)]
-    bench.figure("processes", median(run.wall for run in spread))
-    bench.figure("processes-cpu", median(run.cpu for run in spread))
-    bench.figure("processes-ratio", median(run.wall for run in spread) / median(run.wall for run in runs))
+    bench.report("processes", median(run.wall for run in spread))
+    bench.report("processes-cpu", median(run.cpu for run in spread))
+    bench.report("processes-ratio", median(run.wall for run in spread) / median(run.wall for run in runs))
 
 
 def _job(executor: str) -> Run:

@@ -78,10 +78,10 @@ def _run(bench: Bench) -> None:
             assert job.ended_at is not None
             assert job.progress.processed == items
             engine.append(items / (job.ended_at - job.created_at).total_seconds())
-    bench.figure("items", items)
-    bench.figure("rate", median(engine))
-    bench.figure("bare", median(bare))
-    bench.figure("ratio", median(one / other for one, other in zip(engine, bare, strict=True)))
+    bench.report("items", items)
+    bench.report("rate", median(engine))
+    bench.report("bare", median(bare))
+    bench.report("ratio", median(one / other for one, other in zip(engine, bare, strict=True)))
 
 
 _FIGURES = (

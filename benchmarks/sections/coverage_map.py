@@ -23,9 +23,9 @@ def _run(bench: Bench) -> None:
     for name, days in (("month-ends", month_ends(FIRST, LAST)), ("days", every_day[: bench.scaled(len(every_day))])):
         _store(days)
         size = get(client, _PATH)
-        bench.figure(f"{name}-snapshots", len(days) * len(_DISTRICTS))
-        bench.figure(name, median_seconds(lambda: get(client, _PATH), times=5))
-        bench.figure(f"{name}-size", size / 1024)
+        bench.report(f"{name}-snapshots", len(days) * len(_DISTRICTS))
+        bench.report(name, median_seconds(lambda: get(client, _PATH), times=5))
+        bench.report(f"{name}-size", size / 1024)
 
 
 def _store(days: Iterable[date]) -> None:

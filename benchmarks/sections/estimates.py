@@ -146,10 +146,10 @@ def _run(bench: Bench) -> None:
             error, share = median(s.error for s in of_run), sum(s.is_in_range for s in of_run) / len(of_run)
             label = f"{name} ({took:.0f} s, preview: {preview.duration.seconds:.0f} s)"
             bench.row(label, f"{error:.1%}, {share:.0%} in range")
-    bench.figure("error", 100 * median(s.error for s in samples))
-    bench.figure("in-range", 100 * sum(s.is_in_range for s in samples) / len(samples))
-    bench.figure("previews", len(are_previews_in_range))
-    bench.figure("previews-in-range", sum(are_previews_in_range))
+    bench.report("error", 100 * median(s.error for s in samples))
+    bench.report("in-range", 100 * sum(s.is_in_range for s in samples) / len(samples))
+    bench.report("previews", len(are_previews_in_range))
+    bench.report("previews-in-range", sum(are_previews_in_range))
 
 
 SECTION = Section(

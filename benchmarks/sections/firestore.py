@@ -152,14 +152,14 @@ def _documents(bench: Bench) -> None:
         ended = watching.get(job.id)
         assert ended is not None
         items = ended.progress.processed
-        bench.figure("items-per-second", items / seconds)
-        bench.figure("ledger-writes", (writes["jobs"] + writes["segments"]) / items)
-        bench.figure("schedule-writes", writes["schedule"] / items)
-        bench.figure("snapshot-writes", writes["snapshots"] / items)
-        bench.figure("slot-writes", writes["slot"])
-        bench.figure("reads", reads.total() / items)
-        bench.figure("page-reads", page)
-        bench.figure("poll-reads", poll)
+        bench.report("items-per-second", items / seconds)
+        bench.report("ledger-writes", (writes["jobs"] + writes["segments"]) / items)
+        bench.report("schedule-writes", writes["timeline"] / items)
+        bench.report("snapshot-writes", writes["snapshots"] / items)
+        bench.report("slot-writes", writes["slot"])
+        bench.report("reads", reads.total() / items)
+        bench.report("page-reads", page)
+        bench.report("poll-reads", poll)
         bench.note(f"all writes: {dict(writes)}")
         bench.note(f"all reads: {dict(reads)}")
 
@@ -195,7 +195,7 @@ def _metadata(bench: Bench) -> None:
         for day in days:
             storage.put([_result(day, f"{district:03d}") for district in range(130)])
         stored = 130 * len(days)
-        bench.figure("results", stored)
+        bench.report("results", stored)
         for when in ("first", "later"):
             charges.reset()
             began = time.perf_counter()
@@ -203,8 +203,8 @@ def _metadata(bench: Bench) -> None:
             seconds = time.perf_counter() - began
             if found != stored:
                 raise AssertionError(f"Found metadata of {found:,} of {stored:,} results.")
-            bench.figure(f"{when}-reads", charges.reads.total())
-            bench.figure(f"{when}-seconds", seconds)
+            bench.report(f"{when}-reads", charges.reads.total())
+            bench.report(f"{when}-seconds", seconds)
 
 
 def _result(day: date, district: str) -> Any:
@@ -229,9 +229,9 @@ def _resume(bench: Bench) -> None:
     with _emulator(bench):
         measured(f"{__name__}:prepare", bench.scaled(resume.DAYS))
         claim = measured(f"{__name__}:claim")
-    bench.figure("outcomes", claim.value["settled"])
-    bench.figure("seconds", claim.value["seconds"])
-    bench.figure("peak", claim.peak_mb)
+    bench.report("outcomes", claim.value["settled"])
+    bench.report("seconds", claim.value["seconds"])
+    bench.report("peak", claim.peak_mb)
 
 
 def prepare(days: int) -> None:

@@ -13,8 +13,8 @@ def _run(bench: Bench) -> None:
     service = service_for()
     store_calendars(service)
     request = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=FIRST, end_date=LAST)
-    bench.figure("items", service.preview(request).plan.total_items)
-    bench.figure("seconds", median_seconds(lambda: service.preview(request).plan_id, times=bench.scaled(5)))
+    bench.report("items", service.preview(request).plan.total_items)
+    bench.report("seconds", median_seconds(lambda: service.preview(request).plan_id, times=bench.scaled(5)))
 
 
 SECTION = Section(

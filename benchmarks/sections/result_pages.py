@@ -20,7 +20,7 @@ def _run(bench: Bench) -> None:
     for name, path in (("district", f"01/{day}/"), ("world", f"world/{day}/")):
         page = f"/admin/backfill/results/{path}"
         get(client, page)  # compiles the templates
-        bench.figure(name, 1000 * median_seconds(lambda page=page: get(client, page)))  # type: ignore[misc]
+        bench.report(name, 1000 * median_seconds(lambda page=page: get(client, page)))  # type: ignore[misc]
 
 
 SECTION = Section(

@@ -25,9 +25,9 @@ def _run(bench: Bench) -> None:
     days = bench.scaled(DAYS)
     measured(f"{__name__}:prepare", days)
     claim = measured(f"{__name__}:claim")
-    bench.figure("outcomes", claim.value["settled"])
-    bench.figure("seconds", claim.value["seconds"])
-    bench.figure("peak", claim.peak_mb)
+    bench.report("outcomes", claim.value["settled"])
+    bench.report("seconds", claim.value["seconds"])
+    bench.report("peak", claim.peak_mb)
 
 
 def prepare(days: int) -> None:

@@ -371,7 +371,7 @@ class ChaosSite:
 
     def _check_fetched_again(self) -> None:
         """Check the number of repeated items: at most the items in flight at each takeover."""
-        whole = Counter(entry["report"] for entry in self.exports() if entry["status"] == 200)
+        whole = Counter(entry["report"] for entry in self.exports() if entry.get("status") == 200)
         again: Counter[str] = Counter()
         for report, count in whole.items():
             name, _, item = report.partition("~")
@@ -387,7 +387,7 @@ class ChaosSite:
     def _check_bytes(self) -> None:
         """Fetch a few reports again and compare them with the stored bytes."""
         stored = reports_of(self.reader.snapshots())
-        whole = {entry["report"]: entry for entry in self.exports() if entry["status"] == 200}
+        whole = {entry["report"]: entry for entry in self.exports() if entry.get("status") == 200}
         finals = [entry for report, entry in whole.items() if report.startswith("divisionperformance")]
         settled = self.job().status == "completed"
         for entry in self.rng.sample(finals, min(3, len(finals))) if settled else ():
