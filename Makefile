@@ -96,8 +96,8 @@ format: $(DEV)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
 
-bench: $(DEV)  ## Run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(DEV)  ## Measure speed and memory, about 4 minutes (SECTION=resume CHECK=1 SCALE=0.1)
+	$(BIN)/python -m benchmarks $(if $(SECTION),--section $(SECTION)) $(if $(CHECK),--check) $(if $(SCALE),--scale $(SCALE))
 
 chaos: $(DEV)  ## Run a kill campaign and count losses (SEED=7 MINUTES=5 SITES=3 KILLS=300 ON=Firestore)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \

@@ -138,9 +138,9 @@ def retry_codes(query: QueryDict) -> list[str]:
     return [code for code in query.getlist("code") if code][:100]
 
 
-def day(query: QueryDict) -> date | None:
+def day(query: QueryDict, name: str = "date") -> date | None:
     try:
-        return date.fromisoformat(query.get("date", ""))
+        return date.fromisoformat(query.get(name, ""))
     except ValueError:
         return None
 

@@ -8,7 +8,7 @@ from django.urls import URLPattern, path, register_converter
 
 from adminui.converters import DateConverter, DistrictConverter
 from adminui.responses import View
-from adminui.views import api_tokens, coverage, job_actions, jobs, overview, results, start_job
+from adminui.views import api_tokens, changes, coverage, job_actions, jobs, overview, results, start_job
 
 if TYPE_CHECKING:
     from adminui.site import BackfillAdminSite
@@ -44,6 +44,8 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "results/world/": ("backfill_world", results.world),
         "results/world/<date:day>/": ("backfill_world_on", results.world),
         "results/<district:district>/": ("backfill_district", results.district),
+        "results/<district:district>/changes/": ("backfill_changes", changes.changes),
+        "results/<district:district>/changes.csv": ("backfill_changes_csv", changes.csv_file),
         "results/<district:district>/<date:day>/": ("backfill_district_on", results.district),
     }
     return [path(route, site.admin_view(view), name=name) for route, (name, view) in views.items()]

@@ -72,6 +72,18 @@ class ExportUnavailable(BackfillError):
     code = "EXPORT_UNAVAILABLE"
 
 
+class DatasetFolderRefused(BackfillError):
+    """The dataset cannot be written into the folder; the message says why."""
+
+    code = "DATASET_FOLDER_REFUSED"
+
+
+class ValueOutOfRange(BackfillError):
+    """A count does not fit into its column of the dataset."""
+
+    code = "VALUE_OUT_OF_RANGE"
+
+
 class JobConflict(BackfillError):
     """Another job is active; `details` names it and its progress."""
 

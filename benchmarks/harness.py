@@ -1,64 +1,52 @@
-"""Shared functions of the benchmarks."""
+"""Shared functions of the sections."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from backfill.domain import Job, JobRequest, RateLimits
+    from backfill.engine.worker import Worker
     from backfill.service.commands import BackfillService
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+NO_DASHBOARD = "http://127.0.0.1:9"
+"""The address for services that send no requests."""
+
+FIRST, LAST = date(2013, 7, 1), date(2023, 6, 30)
+"""The ten years of `store_calendars`."""
+
+
 @contextmanager
-def environment() -> Iterator[None]:
-    """Set up Django with a temporary database."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(
-            DJANGO_DEBUG="false",  # in debug mode Django stores each query
-            DJANGO_SECRET_KEY="of-a-benchmark-" + "0" * 50,
-            DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
-            BACKFILL_WORKER="off",
-            DJANGO_SETTINGS_MODULE="backfill_site.settings",
-            BACKFILL_ENV_FILE=os.devnull,
-            BACKFILL_LOG_LEVEL="ERROR",
-        )
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
-        yield
-
-
-def print_figure(name: str, figure: str, target: str = "") -> None:
-    print(f"  {name:<58} {figure:>18}   {f'target: {target}' if target else ''}", flush=True)
-
-
-def sample_dashboard(*options: str) -> tuple[subprocess.Popen[str], str]:
-    """Start a sample dashboard in its own process. Returns process and address."""
+def sample_dashboard(*options: str) -> Iterator[str]:
+    """Run a sample dashboard in its own process. Yields its address."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "sample_dashboard", "--port", "0", *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    return process, line.split()[-1]
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def service_for(address: str) -> BackfillService:
+def service_for(address: str = NO_DASHBOARD) -> BackfillService:
     """Return the service with the temporary database and the given dashboard."""
     from django.conf import settings
 
@@ -69,6 +57,35 @@ def service_for(address: str) -> BackfillService:
     return backfill_service()
 
 
+def store_calendars(service: BackfillService) -> None:
+    """Store the calendar of ten years of 130 districts."""
+    from backfill.domain import CalendarMonth, month_ends
+
+    for end in month_ends(FIRST - timedelta(days=1), LAST):  # June is still closing in July
+        begin = end.replace(day=9)  # a day belongs to one month only
+        service.storage.calendars.save(
+            CalendarMonth(
+                month_end=end,
+                districts=tuple(f"{n:02d}" for n in range(1, 131)),
+                as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 9)),
+                is_archived=True,
+                is_closed=True,
+                has_blank_close=end.month == 6,
+                fetched_at=datetime.now(UTC),
+            )
+        )
+
+
+def operator() -> Client:
+    """Return the client of a user who may do everything."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)[0])
+    return client
+
+
 def delete_rows(*models: str) -> None:
     from django.apps import apps
 
@@ -76,8 +93,8 @@ def delete_rows(*models: str) -> None:
         apps.get_model("backfill", name).objects.all().delete()
 
 
-def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -> Job:
-    """Run a job in this process. `limits` may exceed the bounds of the service."""
+def start_job(service: BackfillService, request: JobRequest, limits: RateLimits) -> tuple[Job, Worker]:
+    """Start a job and a worker in this process. `limits` may exceed the bounds of the service."""
     from dataclasses import replace
 
     from backfill.bootstrap import new_worker
@@ -87,6 +104,12 @@ def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -
     service.storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
     worker = new_worker(service)
     worker.start()
+    return job, worker
+
+
+def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -> Job:
+    """Run a job in this process until it ends. `limits` may exceed the bounds of the service."""
+    job, worker = start_job(service, request, limits)
     while service.job(job.id).status.is_active:
         time.sleep(0.1)
     worker.stop()
@@ -94,6 +117,23 @@ def run_job(service: BackfillService, request: JobRequest, limits: RateLimits) -
 
 
 def timed(work: Callable[[], object]) -> float:
+    """Return the duration of a call in seconds."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def median_seconds(work: Callable[[], object], before: Callable[[], object] = lambda: None, times: int = 15) -> float:
+    """Return the median duration of a call in seconds. `before` runs before each call and is not measured."""
+    seconds = []
+    for _ in range(times):
+        before()
+        seconds.append(timed(work))
+    return median(seconds)
+
+
+def get(client: Client, path: str) -> int:
+    """Return the size of a page in bytes. Raises AssertionError if it is not answered with 200."""
+    response = client.get(path)
+    assert response.status_code == 200, f"{path}: {response.status_code}"
+    return len(response.content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -41,6 +42,15 @@ def _jar() -> Path:
         "The Firestore emulator is not installed; use `gcloud components install cloud-firestore-emulator` or install "
         "the package google-cloud-cli-firestore-emulator, or set BACKFILL_TEST_FIRESTORE_JAR to the path of its jar."
     )
+
+
+def emulator_version() -> str:
+    """Return the version that the package of the emulator states, or an empty text."""
+    component = _jar().parents[2] / ".install" / "cloud-firestore-emulator.snapshot.json"
+    if not component.exists():
+        return ""
+    (described,) = json.loads(component.read_text())["components"]
+    return str(described["version"]["version_string"])
 
 
 def _free_port() -> int:

@@ -98,6 +98,7 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
         "district": district_presenter.district(json.loads(result.body)),
         "trend": trend_presenter.trend_charts(series, result.program_year, day),
         "selector": result_selector(result.program_year, years, day, dates),
+        "changes_query": _changes_query(dates, day),
         "api": f"/api/analytics/{day}/{district}",
         "series_api": f"/api/analytics/series/{district}?programYear={result.program_year}",
         "snapshot": f"/api/snapshots/{day}/{district}",
@@ -109,6 +110,12 @@ def _series(history: HistoryQueries, district: str, year: ProgramYear, years: Se
     """Series of the program years that the charts show, oldest first."""
     first = year.start - trend_presenter.YEARS + 1
     return [history.series(district, each) for each in reversed(years) if first <= each.start <= year.start]
+
+
+def _changes_query(dates: Sequence[date], day: date) -> str:
+    """The comparison with the date before; empty if the program year has none."""
+    earlier = [each for each in dates if each < day]
+    return f"?from={earlier[-1]}&to={day}" if earlier else ""
 
 
 def _no_ranking_text(year: ProgramYear | None) -> str:

@@ -38,6 +38,7 @@ Treatment of bad input. Only unreadable reports fail the item, and no bad value 
 """
 
 from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
+from backfill.analytics.club_figures import ClubFigures, club_figures
 from backfill.analytics.club_rows import read_open_clubs
 from backfill.analytics.district import SCHEMA_VERSION, district_result
 from backfill.analytics.inputs import (
@@ -54,10 +55,12 @@ from backfill.analytics.world import world_result
 __all__ = [
     "CHARTER_COLUMN",
     "SCHEMA_VERSION",
+    "ClubFigures",
     "DistrictInputs",
     "Table",
     "UnreadableSnapshot",
     "WorldInputs",
+    "club_figures",
     "district_result",
     "open_clubs",
     "read_open_clubs",

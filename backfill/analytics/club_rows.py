@@ -100,7 +100,9 @@ def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows
     table.require_rows(report)
     (at,) = table.needed(report, number_column)
     numbers = [club_number(row[at]) for row in table.rows]
-    if all(map(_is_number, numbers)) and len(set(numbers)) == len(numbers):  # the usual case, handled faster
+    distinct = set(numbers)
+    # The usual case, handled faster: every row has a number, and no two rows have the same.
+    if _is_number("".join(numbers)) and "" not in distinct and len(distinct) == len(numbers):
         in_order = sorted(zip(map(len, numbers), numbers, table.rows, strict=True))
         keys = [(text, "", 0) for _, text, _ in in_order]
         return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset(zip(numbers, repeat(""))))
@@ -151,6 +153,8 @@ class ClubRows:
     """The rows of clubperformance of the open clubs, in their order."""
     payments: dict[str, list[int | None]]
     """The payment columns of districtperformance by the field names of the result."""
+    payment_keys: list[Key]
+    """The clubs of those columns."""
     charters: list[tuple[str, date]] | None
     """Club numbers and charter dates from districtperformance; None if they are unknown."""
     visits: list[VisitRow] | None
@@ -175,6 +179,7 @@ def read_club_rows(inputs: DistrictInputs, notes: Notes) -> ClubRows:
         list(compress(clubs, is_open)),
         Table(inputs.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
         _payment_columns(inputs, payment_rows, notes),
+        payment_rows.keys,
         _charters(inputs, payment_rows, notes),
         _visits(inputs, division_rows, notes),
     )

@@ -120,23 +120,37 @@ def _counts(codes: Sequence[str | None]) -> dict[str, int]:
     return {**counts, "total": sum(counts.values())}
 
 
+class ClubLevel(NamedTuple):
+    """The level that an open club's figures qualify for, and the way to the next one."""
+
+    code: str | None
+    """A key of LEVELS; None if the club qualifies for no level or a figure is unreadable."""
+    to_go: dict[str, Any]
+    """The club's entry of `toGo` in the result."""
+
+
+def club_levels(club_rows: ClubRows, rule: Rule, notes: Notes) -> list[ClubLevel] | None:
+    """The levels of the open clubs; None if the rule requires a plan and the report lacks that column."""
+    has_plan = plans(club_rows, rule, notes)
+    if has_plan is None:
+        return None
+    levels = []
+    for club, planned in zip(club_rows.open, has_plan, strict=True):
+        steps = _steps_of(club, rule, planned=planned)
+        code = rule.steps[steps - 1].code if steps else None
+        levels.append(ClubLevel(code, _missing(club, steps, rule, planned=planned)))
+    return levels
+
+
 def distinguished(club_rows: ClubRows, rule: Rule, base: int | None, notes: Notes) -> dict[str, Any]:
     """Reported and qualifying levels, the share of `base` (the summary's Paid Club Base), and what is missing."""
-    has_plan = plans(club_rows, rule, notes)
+    levels = club_levels(club_rows, rule, notes)
     reported = _counts([club.code for club in club_rows.open])
-    qualifying, to_go = None, None
-    if has_plan is not None:
-        steps = [_steps_of(club, rule, planned=planned) for club, planned in zip(club_rows.open, has_plan, strict=True)]
-        qualifying = _counts([rule.steps[count - 1].code for count in steps if count])
-        to_go = [
-            _missing(club, count, rule, planned=planned)
-            for club, count, planned in zip(club_rows.open, steps, has_plan, strict=True)
-        ]
     return {
         "reported": reported,
-        "qualifying": qualifying,
+        "qualifying": None if levels is None else _counts([level.code for level in levels]),
         "percentOfBase": percentage(reported["total"], base, 2),
-        "toGo": to_go,
+        "toGo": None if levels is None else [level.to_go for level in levels],
     }
 
 

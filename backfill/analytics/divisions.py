@@ -62,8 +62,8 @@ class Unit:
         return {"paidClubs": max(0, paid_goal - self.paid), "distinguishedClubs": max(0, goal - self.distinguished)}
 
 
-def _all_or_none(values: tuple[int | None, ...]) -> tuple[int, ...] | None:
-    known = tuple(value for value in values if value is not None)
+def _all_or_none(values: tuple[int | None, ...]) -> list[int] | None:
+    known = [value for value in values if value is not None]
     return known if len(known) == len(values) else None
 
 

@@ -99,10 +99,10 @@ def _each(holds: Callable[[Iterable[bool]], bool], columns: list[list[bool]]) ->
     return columns[0] if len(columns) == 1 else list(map(holds, zip(*columns, strict=True)))
 
 
-def goals(club_rows: ClubRows, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
-    """How many open clubs have met each goal; None before program year 2020-2021.
+def met_goals(club_rows: ClubRows, year: ProgramYear, notes: Notes) -> list[list[bool] | None] | None:
+    """Which open clubs have met each of the ten goals; None before program year 2020-2021.
 
-    A goal is null if one of its columns is missing or unreadable. Clubs whose ten goals do not add up to Goals Met are
+    A goal is None if one of its columns is missing or unreadable. Clubs whose ten goals do not add up to Goals Met are
     noted, and Goals Met is used.
     """
     if year < FIRST_YEAR:
@@ -113,6 +113,14 @@ def goals(club_rows: ClubRows, year: ProgramYear, notes: Notes) -> list[dict[str
     known = [column for column in met if column is not None]
     if len(known) == len(GOALS):
         _compare(club_rows, zip(*known, strict=True), notes)
+    return met
+
+
+def goals(club_rows: ClubRows, year: ProgramYear, notes: Notes) -> list[dict[str, Any]] | None:
+    """How many open clubs have met each goal; None before program year 2020-2021. A goal is null as in `met_goals`."""
+    met = met_goals(club_rows, year, notes)
+    if met is None:
+        return None
     return [_line(place, column, len(club_rows.open)) for place, column in enumerate(met, start=1)]
 
 

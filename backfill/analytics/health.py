@@ -58,7 +58,6 @@ def category(members: int, growth: int, goals: int, month: int) -> Category:
     return Category.VULNERABLE
 
 
-@lru_cache(maxsize=8192)
 def _members_reason(members: int, growth: int) -> str:
     if members >= ENOUGH:
         return f"{members} members; {ENOUGH} are required."
@@ -71,20 +70,25 @@ def _members_reason(members: int, growth: int) -> str:
     )
 
 
-@lru_cache(maxsize=1024)
 def _goals_reason(goals: int, month: int) -> str:
     return f"{counted(goals, 'goal')} met; {CHECKPOINTS[month]} expected by the end of {_MONTHS[month - 1]}."
 
 
-def _assessed(club: Club, month: int) -> tuple[Category | None, list[str]]:
-    growth = club.growth
-    if club.members is None or growth is None or club.goals is None:
-        return None, ["Members, base or goals are unreadable; see the quality notes."]
-    found = category(club.members, growth, club.goals, month)
-    reasons = [_members_reason(club.members, growth)]
-    if found is not Category.INTERVENTION:
-        reasons.append(_goals_reason(club.goals, month))
-    return found, reasons
+def club_category(club: Club, month: int) -> Category | None:
+    """The health of an open club in a data month (1 to 12); None if members, base or goals are unreadable."""
+    return _assessed(club.members, club.growth, club.goals, month)[0]
+
+
+@lru_cache(maxsize=65536)
+def _assessed(
+    members: int | None, growth: int | None, goals: int | None, month: int
+) -> tuple[Category | None, tuple[str, ...]]:
+    if members is None or growth is None or goals is None:
+        return None, ("Members, base or goals are unreadable; see the quality notes.",)
+    found = category(members, growth, goals, month)
+    if found is Category.INTERVENTION:
+        return found, (_members_reason(members, growth),)
+    return found, (_members_reason(members, growth), _goals_reason(goals, month))
 
 
 def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
     """
     lines, counts = [], Counter[Category | None]()
     for club in clubs:
-        found, reasons = _assessed(club, data_month.month)
+        found, reasons = _assessed(club.members, club.growth, club.goals, data_month.month)
         counts[found] += 1
         lines.append(
             {
@@ -107,7 +111,7 @@ def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
                 "netGrowth": club.growth,
                 "goals": club.goals,
                 "category": None if found is None else found.value,
-                "reasons": reasons,
+                "reasons": [*reasons],
             }
         )
     return {**{kind.value: counts[kind] for kind in Category}, "clubs": lines}

@@ -93,7 +93,7 @@ class Notes:
 
     def numbers(self, where: str, cells: Sequence[str], clubs: Iterable[str]) -> list[int | None]:
         """The counts of a column. Each unreadable cell is noted for its club."""
-        values = [number(cell) for cell in cells]
+        values = list(map(number, cells))
         if None in values:
             for value, cell, club in zip(values, cells, clubs, strict=True):
                 if value is None:

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from backfill.api import path_parameters
 from backfill.api.fields import (
     DISTRICT_OR_SUMMARY_PATTERN,
+    DISTRICT_PATTERN,
     LINE_PATTERN,
     StrictSerializer,
     note_schema,
@@ -60,11 +61,11 @@ class Resolution(StrEnum):
 
 
 class Parameter(serializers.Field[Any, str, Any, Any]):
-    """An optional query parameter; `schema` describes it in the OpenAPI document."""
+    """A query parameter, optional by default; `schema` describes it in the OpenAPI document."""
 
     def __init__(self, schema: Mapping[str, Any], **options: Any) -> None:
         self.schema = dict(schema)
-        super().__init__(required=False, **options)
+        super().__init__(**{"required": False, **options})
 
 
 class ParameterSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
@@ -141,12 +142,14 @@ class JobIdParameter(Parameter):
 
 
 class DistrictParameter(Parameter):
-    def __init__(self, **options: Any) -> None:
-        text = "91, F, or all for the district summaries."
-        super().__init__({"type": "string", "pattern": DISTRICT_OR_SUMMARY_PATTERN}, help_text=text, **options)
+    def __init__(self, *, may_be_summary: bool = True, **options: Any) -> None:
+        self.may_be_summary = may_be_summary
+        text = "91, F, or all for the district summaries." if may_be_summary else "91 or F."
+        pattern = DISTRICT_OR_SUMMARY_PATTERN if may_be_summary else DISTRICT_PATTERN
+        super().__init__({"type": "string", "pattern": pattern}, help_text=text, **options)
 
     def to_internal_value(self, data: str) -> str:
-        return parsed_district(data)
+        return parsed_district(data, may_be_summary=self.may_be_summary)
 
 
 class DateParameter(Parameter):
@@ -291,6 +294,17 @@ class CoverageQuery(DateRangeQuery):
 class CalendarQuery(DateRangeQuery):
     from_help = "Default: the first month that has stored data."
     to_help = "Default: the last month that has stored data."
+
+
+class ChangesQuery(StrictSerializer):
+    """Two stored dates of a district. The service checks their order."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {
+            "from": DateParameter(source="first", required=True, help_text="The earlier stored date."),
+            "to": DateParameter(source="last", required=True, help_text="The later stored date."),
+            "district": DistrictParameter(may_be_summary=False, required=True),
+        }
 
 
 class SeriesQuery(StrictSerializer):

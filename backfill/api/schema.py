@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
 from backfill.api import examples, request_serializers
-from backfill.api.fields import DISTRICT_PATTERN
 from backfill.api.query_parameters import (
     AuditQuery,
     CalendarQuery,
@@ -17,8 +16,6 @@ from backfill.api.query_parameters import (
     ItemListQuery,
     JobListQuery,
     PageQuery,
-    SeriesQuery,
-    SnapshotListQuery,
 )
 from backfill.api.schema_parts import (
     APPLIED,
@@ -35,11 +32,10 @@ from backfill.api.schema_parts import (
     REPLAYED,
     RETRY_AFTER,
     SERVER,
-    SNAPSHOT,
+    UNCHANGED,
     Decorator,
     operation,
 )
-from backfill.domain import ReportName
 from backfill.serializers.audit import AuditPageSerializer
 from backfill.serializers.calendar import CalendarProgressResponseSerializer
 from backfill.serializers.coverage import CoverageResponseSerializer
@@ -49,10 +45,7 @@ from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer,
 from backfill.serializers.previews import PreviewResponseSerializer
 from backfill.serializers.probes import HealthSerializer, ReadinessSerializer
 from backfill.serializers.rate_limits import RateLimitsResponseSerializer
-from backfill.serializers.results import DistrictResultSerializer, SeriesSerializer, WorldResultSerializer
-from backfill.serializers.snapshots import SnapshotPageSerializer, SnapshotSerializer
 
-_UNCHANGED = OpenApiResponse(None, "Nothing has changed since the response with this ETag.")
 _STARTED = {
     201: OpenApiResponse(JobSerializer, "The new job."),
     200: OpenApiResponse(JobSerializer, "The job that an earlier request with this Idempotency-Key created."),
@@ -97,7 +90,7 @@ get_job = operation(
     "Backfill",
     "getJob",
     "Get a job and its progress",
-    {200: JobSerializer, 304: _UNCHANGED},
+    {200: JobSerializer, 304: UNCHANGED},
     errors=(400, 404),
     description="Poll this address every one or two seconds with If-None-Match.",
     parameters=[JOB_ID, IF_NONE_MATCH, ETAG],
@@ -216,79 +209,6 @@ def change_rate_limits(name: str) -> Decorator[Any]:
     )
 
 
-_NO_SNAPSHOT = {404: "SNAPSHOT_NOT_FOUND"}
-list_snapshots = operation(
-    "Snapshots",
-    "listSnapshots",
-    "List snapshots by date and district",
-    {200: SnapshotPageSerializer},
-    errors=(400,),
-    parameters=[SnapshotListQuery],
-)
-get_snapshot = operation(
-    "Snapshots",
-    "getSnapshot",
-    "Get a snapshot with its rows",
-    {200: SnapshotSerializer, 304: _UNCHANGED},
-    errors=(400, 404),
-    error_texts=_NO_SNAPSHOT,
-    parameters=[*SNAPSHOT, IF_NONE_MATCH, ETAG],
-)
-get_report = operation(
-    "Snapshots",
-    "getReport",
-    "Get a report as the exact bytes that were fetched",
-    {(200, "text/csv"): OpenApiTypes.STR, 304: _UNCHANGED},
-    errors=(400, 404),
-    error_texts=_NO_SNAPSHOT,
-    parameters=[
-        *SNAPSHOT,
-        OpenApiParameter("report", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(ReportName)),
-        IF_NONE_MATCH,
-        ETAG,
-    ],
-)
-
-_NO_RESULT = {404: "ANALYTICS_NOT_FOUND; the message names the job that computes them"}
-_RESULT_DATE = OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH)
-_RESULT_DISTRICT = OpenApiParameter(
-    "district",
-    {"type": "string", "pattern": DISTRICT_PATTERN},
-    OpenApiParameter.PATH,
-    description="Such as 91 or F.",
-)
-get_result = operation(
-    "Analytics",
-    "getResult",
-    "Get the analytics of a district and a date",
-    {200: DistrictResultSerializer, 304: _UNCHANGED},
-    errors=(400, 404),
-    error_texts=_NO_RESULT,
-    parameters=[_RESULT_DATE, _RESULT_DISTRICT, IF_NONE_MATCH, ETAG],
-)
-get_world_result = operation(
-    "Analytics",
-    "getWorldResult",
-    "Get the ranking of all districts of a date",
-    {200: WorldResultSerializer, 304: _UNCHANGED},
-    errors=(400, 404),
-    error_texts=_NO_RESULT,
-    parameters=[_RESULT_DATE, IF_NONE_MATCH, ETAG],
-)
-get_series = operation(
-    "Analytics",
-    "getSeries",
-    "Get the trend of a district over a program year",
-    {200: SeriesSerializer, 304: _UNCHANGED},
-    errors=(400, 404),
-    error_texts=_NO_RESULT,
-    parameters=[
-        _RESULT_DISTRICT,
-        SeriesQuery,
-        IF_NONE_MATCH,
-        ETAG,
-    ],
-)
 get_coverage = operation(
     "Coverage",
     "getCoverage",

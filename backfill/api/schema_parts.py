@@ -54,6 +54,7 @@ REPLAYED = OpenApiParameter(
     "Idempotency-Replayed", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200], description="true"
 )
 ETAG = OpenApiParameter("ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200])
+UNCHANGED = OpenApiResponse(None, "Nothing has changed since the response with this ETag.")
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     OpenApiTypes.STR,

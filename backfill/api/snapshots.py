@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backfill.api import path_parameters, schema
+from backfill.api import history_schema, path_parameters
 from backfill.api.base import AnyAccept, ApiView, is_known, unchanged
 from backfill.api.query_parameters import SnapshotListQuery, parsed_page_query, parsed_query
 from backfill.domain import Snapshot, SnapshotFilter
@@ -22,7 +22,7 @@ def etag_of(snapshot: Snapshot) -> str:
 
 
 class Snapshots(ApiView):
-    @schema.list_snapshots
+    @history_schema.list_snapshots
     def get(self, request: Request) -> Response:
         paging, filters = parsed_page_query(request, SnapshotListQuery)
         page = self.service.history.page(SnapshotFilter(**filters), **paging)
@@ -30,7 +30,7 @@ class Snapshots(ApiView):
 
 
 class SnapshotDetail(ApiView):
-    @schema.get_snapshot
+    @history_schema.get_snapshot
     def get(self, request: Request, date: str, district: str) -> Response:
         parsed_query(request)
         snapshot = self.service.history.snapshot(*path_parameters.snapshot_key(date, district))
@@ -50,7 +50,7 @@ class SnapshotDetail(ApiView):
 class ReportFile(ApiView):
     content_negotiation_class = AnyAccept
 
-    @schema.get_report
+    @history_schema.get_report
     def get(self, request: Request, date: str, district: str, report: str) -> Response | HttpResponse:
         parsed_query(request)
         day, name = path_parameters.snapshot_key(date, district)

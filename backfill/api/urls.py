@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from backfill.api.analytics import DistrictResult, Series, WorldResult
+from backfill.api.analytics import Dictionary, DistrictResult, Series, WorldResult
 from backfill.api.audit import Audit, JobAudit
+from backfill.api.changes import Changes
 from backfill.api.coverage import Coverage, CoverageCalendar
 from backfill.api.docs import Docs, OpenApi, RemovedEndpoint, UnknownEndpoint
 from backfill.api.jobs import Jobs
@@ -36,6 +37,8 @@ urlpatterns = [
     path("analytics/series/<str:district>", Series.as_view()),
     path("analytics/<str:date>/world", WorldResult.as_view()),
     path("analytics/<str:date>/<str:district>", DistrictResult.as_view()),
+    path("changes", Changes.as_view()),
+    path("dictionary", Dictionary.as_view()),
     path("schema", OpenApi.as_view(), name="openapi"),
     path("docs", Docs.as_view()),
     re_path(r"^districts/backfill(?:/|\Z)", RemovedEndpoint.as_view()),

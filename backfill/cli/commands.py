@@ -13,7 +13,9 @@ from backfill import bootstrap
 from backfill.cli import arguments, formatting, tables
 from backfill.cli.arguments import Options
 from backfill.cli.calendar_progress import calendar_progress
+from backfill.cli.changes import run_changes
 from backfill.cli.coverage_table import coverage_view
+from backfill.cli.dataset import run_dataset
 from backfill.cli.formatting import COMMAND
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
@@ -208,10 +210,15 @@ class Commands:
             self._console.say(*coverage_view(coverage, self._console.out))
         return 0
 
+    def changes(self) -> int:
+        return run_changes(self._service.history.changes, self._console, self._options)
+
     def copy(self) -> int:
         return run_copy(self._console, self._options)
 
     def export(self) -> int:
+        if self._options["dataset"] is not None:
+            return run_dataset(self._service.history, self._console, self._options)
         return run_export(self._service.history, self._console, self._options)
 
     def _say_page(self, shown: int, offset: int, total: int, name: str) -> None:

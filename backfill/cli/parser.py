@@ -62,16 +62,32 @@ def add_arguments(parser: CommandParser) -> None:
     limits = command("rate-limit", "Show or change the rate limits of future jobs.", _json(), _operator())
     for name, (low, high) in BOUNDS.items():
         limits.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{low:,} to {high:,}")
-    export = command("export", "Write snapshots or analytics as CSV, JSON lines or Parquet.", _range())
-    export.add_argument("--what", default="analytics", metavar="WHAT", help="analytics (default) or snapshots")
-    export.add_argument("--format", default="csv", metavar="FORMAT", help="csv (default), jsonl or parquet")
-    export.add_argument("--report", default="clubperformance", metavar="NAME", help="the report of the snapshots")
+    export = command(
+        "export", "Write snapshots or analytics as CSV, JSON lines or Parquet, or all as tables.", _range()
+    )
+    export.add_argument("--what", metavar="WHAT", help="analytics (default) or snapshots")
+    export.add_argument(
+        "--format", metavar="FORMAT", help="csv (default), jsonl or parquet; of a dataset parquet (default) or csv"
+    )
+    export.add_argument(
+        "--report", metavar="NAME", help="the report of the snapshots; its cells are written raw (clubperformance)"
+    )
     export.add_argument(
         "--for-spreadsheets",
         action="store_true",
         help="CSV: write a byte order mark, and an apostrophe before texts that a spreadsheet would evaluate",
     )
     export.add_argument("--output", metavar="FILE", help="default: standard output")
+    export.add_argument(
+        "--dataset",
+        metavar="FOLDER",
+        help="write the whole history as typed tables, one file for each table and program year; unchanged files stay",
+    )
+    changes = command("changes", "Show what changed in a district between two stored dates.", _json())
+    changes.add_argument("--district", metavar="ID", required=True)
+    changes.add_argument("--from", metavar="DAY", required=True, help="the earlier stored date, like 2024-01-31")
+    changes.add_argument("--to", metavar="DAY", required=True, help="the later stored date")
+    changes.add_argument("--csv", action="store_true", help="print a row for each club, for spreadsheets")
     coverage = command(
         "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()
     )

@@ -1,4 +1,4 @@
-"""The commands `export` and `copy`."""
+"""The commands `export` (of records) and `copy`."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _note_skipped(console: ConsoleOutput, problem: CorruptRecord) -> None:
 
 def run_export(history: HistoryQueries, console: ConsoleOutput, options: Options) -> int:
     """Return the exit code."""
-    dataset = arguments.one_of(ExportDataset, options["what"], "--what")
-    file_format = arguments.one_of(ExportFormat, options["format"], "--format")
+    dataset = arguments.one_of(ExportDataset, options["what"] or ExportDataset.ANALYTICS, "--what")
+    file_format = arguments.one_of(ExportFormat, options["format"] or ExportFormat.CSV, "--format")
     selection = Selection(
         first=arguments.day(options["from"], "--from"),
         last=arguments.day(options["to"], "--to"),
         districts=frozenset(arguments.districts(options["district"])),
     )
-    report = arguments.one_of(ReportName, options["report"], "--report")
+    report = arguments.one_of(ReportName, options["report"] or ReportName.CLUBS, "--report")
     if options["for_spreadsheets"] and file_format is not ExportFormat.CSV:
         raise CommandError(f"--for-spreadsheets applies to --format csv, not to {file_format}.")
     skipped = 0

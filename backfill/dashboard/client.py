@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import IncompleteRead
-from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
@@ -63,13 +62,6 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        # Without this, requests reads the whole body of a redirect and raises ValueError for an invalid Location, even
-        # with allow_redirects=False.
-        return None
-
-
 class DashboardClient:
     """Fetches reports and pages from `base_url`. Thread-safe.
 
@@ -95,15 +87,16 @@ class DashboardClient:
         self._timeouts, self._deadline = (connect_timeout, read_timeout), deadline
         self._max_bytes = max_bytes
         self._now = now
-        self._session = _Session()
         self._running = RunningRequests()
-        # Route sets proxy and CA bundle of each request. With trust_env, requests also uses credentials from ~/.netrc.
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers.update({"User-Agent": _user_agent(contact), "Accept": "*/*", "Accept-Encoding": "gzip"})
-        adapter = TrackingAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._headers = {
+            "User-Agent": _user_agent(contact),
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip",
+            "Connection": "keep-alive",
+        }
+        # Without a session, which would follow redirects, keep cookies, use credentials from ~/.netrc, and merge its
+        # settings into each request. Route sets proxy and CA bundle of each request.
+        self._adapter = TrackingAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
 
     def report(self, request: ReportRequest) -> Report:
         """Return the requested report after all checks of `reports.check`."""
@@ -135,7 +128,7 @@ class DashboardClient:
 
     def close(self) -> None:
         """Close all idle connections."""
-        self._session.close()
+        self._adapter.close()
 
     def scope(self) -> DashboardClient:
         """Return a client that shares the connections of this one; its `abort` ends only its own requests."""
@@ -175,11 +168,12 @@ class DashboardClient:
 
     def _exchange(self, url: str, subject: str, route: Route) -> bytes:
         try:
-            with self._session.get(
-                url,
+            # An empty text as parameters, since requests examines other values with slow protocol checks.
+            request = requests.Request("GET", url, headers=self._headers, params="").prepare()
+            with self._adapter.send(
+                request,
                 stream=True,
                 timeout=self._timeouts,
-                allow_redirects=False,
                 proxies=dict(route.proxies),
                 verify=route.verify,
             ) as response:

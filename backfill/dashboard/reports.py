@@ -148,7 +148,7 @@ def excerpt_of(content: bytes) -> str:
 def _cells(text: str, subject: str) -> tuple[tuple[str, ...], list[list[str]]]:
     reader = csv.reader(StringIO(text, newline=""), strict=True)
     try:
-        header, *rows = islice((row for row in reader if row), MAX_ROWS + 2)
+        header, *rows = islice(filter(None, reader), MAX_ROWS + 2)
     except csv.Error as exc:
         raise MalformedRow(f"{subject} is not valid CSV at line {reader.line_num}: {exc}.") from exc
     if len(rows) > MAX_ROWS:
@@ -157,12 +157,18 @@ def _cells(text: str, subject: str) -> tuple[tuple[str, ...], list[list[str]]]:
     if rows and not header[-1].strip() and all(len(row) == len(header) - 1 for row in rows):
         header.pop()
     width = len(header)
+    if any(map(width.__ne__, map(len, rows))):
+        _trim(rows, width, subject)
+    return tuple(header), rows
+
+
+def _trim(rows: list[list[str]], width: int, subject: str) -> None:
+    """Remove a blank cell after the last column. Raises MalformedRow if a row has another number of cells then."""
     for number, row in enumerate(rows, start=1):
         if len(row) == width + 1 and not row[-1].strip():
             row.pop()
         if len(row) != width:
             raise MalformedRow(f"{subject} has {len(row)} cells in row {number}, and {width} in its header.")
-    return tuple(header), rows
 
 
 def _guard_district(parsed: ParsedReport, column: int, request: ReportRequest) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import compress
 
 from backfill.domain.ledger import Outcome, OutcomeKind, SkipReason
 from backfill.domain.limiter_status import LimiterReport
 from backfill.domain.plan import Plan, WorkItem, district_order
 from backfill.domain.progress import ERRORS_KEPT, HISTORY, DistrictProgress, FailureGroup, ItemError, Progress
+
+_MINUTE = timedelta(minutes=1)
 
 
 class ProgressCounter:
@@ -35,37 +39,52 @@ class ProgressCounter:
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         outcomes = list(outcomes)
-        self._by_district.update((outcome.item.district, outcome.kind) for outcome in outcomes)
-        self._minutes.update(
-            outcome.at.replace(second=0, microsecond=0)
-            for outcome in outcomes
-            if outcome.kind is not OutcomeKind.SKIPPED
-        )
-        self._skipped.update(outcome.reason for outcome in outcomes if outcome.kind is OutcomeKind.SKIPPED)
-        if self._requests:
+        if not outcomes:
+            return
+        # By column, because a resumed job may have a million outcomes: a loop over them takes three times as long.
+        items, kinds, at, reasons, _, attempts, _, quality, _ = zip(*outcomes, strict=True)
+        districts = [item.district for item in items]
+        self._by_district.update(zip(districts, kinds, strict=True))
+        if OutcomeKind.SKIPPED in kinds:
+            self._skipped.update(compress(reasons, (kind is OutcomeKind.SKIPPED for kind in kinds)))
+            at = tuple(compress(at, (kind is not OutcomeKind.SKIPPED for kind in kinds)))
+        self._add_minutes(sorted(at))
+        if self._requests and 0 in attempts:
             self._shared.update(
-                outcome.item.district
-                for outcome in outcomes
-                if outcome.kind is OutcomeKind.PROCESSED and not outcome.attempts
+                district
+                for district, kind, count in zip(districts, kinds, attempts, strict=True)
+                if kind is OutcomeKind.PROCESSED and not count
             )
-        for outcome in outcomes:
-            if outcome.quality:  # most of a million outcomes have none
-                self._quality.update(outcome.quality)
-            if outcome.kind is OutcomeKind.FAILED:
-                self._last_errors[outcome.item.district] = outcome.message
-                self._failures[outcome.reason] = _with_failure(self._failures.get(outcome.reason), outcome)
-                self._errors.appendleft(
-                    ItemError(
-                        item_key=outcome.item.key,
-                        code=outcome.reason,
-                        message=outcome.message,
-                        at=outcome.at,
-                        is_retryable=outcome.is_retryable,
-                        attempts=outcome.attempts,
-                    )
-                )
-        if outcomes:
-            self._last = outcomes[-1]
+        for counts in filter(None, quality):  # most outcomes have none
+            self._quality.update(counts)
+        if OutcomeKind.FAILED in kinds:
+            for outcome in outcomes:
+                if outcome.kind is OutcomeKind.FAILED:
+                    self._add_failure(outcome)
+        self._last = outcomes[-1]
+
+    def _add_minutes(self, at: Sequence[datetime]) -> None:
+        """`at` is sorted."""
+        first = 0
+        while first < len(at):
+            minute = at[first].replace(second=0, microsecond=0)
+            following = bisect_left(at, minute + _MINUTE, first)
+            self._minutes[minute] += following - first
+            first = following
+
+    def _add_failure(self, outcome: Outcome) -> None:
+        self._last_errors[outcome.item.district] = outcome.message
+        self._failures[outcome.reason] = _with_failure(self._failures.get(outcome.reason), outcome)
+        self._errors.appendleft(
+            ItemError(
+                item_key=outcome.item.key,
+                code=outcome.reason,
+                message=outcome.message,
+                at=outcome.at,
+                is_retryable=outcome.is_retryable,
+                attempts=outcome.attempts,
+            )
+        )
 
     def progress(self, in_flight: Iterable[WorkItem], limiter: LimiterReport, now: datetime) -> Progress:
         current = list(in_flight)

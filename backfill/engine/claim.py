@@ -67,7 +67,7 @@ class Claim:
         progress_counter = ProgressCounter(plan, job.job_type.description.requests_of)
         number, renewed_at = 0, monotonic()
         for segment in storage.ledger.segments(job.id):
-            progress_counter.add([outcome for outcome in segment.outcomes if settled.add(outcome.item)])
+            progress_counter.add(settled.add_outcomes(segment.outcomes))
             number = segment.number + 1
             passed = monotonic() - renewed_at
             if passed >= policy.renew_after.total_seconds():  # reading a long ledger may take longer than a lease
@@ -98,7 +98,7 @@ class Claim:
 
     def note(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes to the open segment, except those of settled items and of items outside the plan."""
-        new = [outcome for outcome in outcomes if self.settled.add(outcome.item)]
+        new = self.settled.add_outcomes(outcomes)
         self._progress_counter.add(new)
         self._open += new
         self._unwritten += len(new)

@@ -92,12 +92,7 @@ class Runner:
             job.id,
             job.token,
             job.status,
-            extra={
-                **self._fields,
-                "status": str(job.status),
-                "resumes": job.resume_count,
-                "takeovers": job.takeovers,
-            },
+            extra={**self._fields, "status": str(job.status), "resumes": job.resume_count, "takeovers": job.takeovers},
         )
         try:
             if self._hold_ended_at is not None:
@@ -268,12 +263,15 @@ class Runner:
 
     def _record_or_look(self) -> None:
         """Record progress if that is due, else read the job for requests of the operator."""
+        is_look_due = self._monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER
+        if not is_look_due and not self._is_due(self._claim.record_interval):
+            return  # an item has ended; there may be hundreds a second
         report = self._limiter.report()
         has_news = self._claim.unwritten > 0 or (report.requests_made, report.state) != self._recorded_limiter
         is_renewal_due = self._is_due(self._policy.renew_after.total_seconds())
         if (has_news and self._is_due(self._claim.record_interval)) or is_renewal_due:
             self._record()
-        elif self._monotonic() - max(self._last_look, self._last_record) >= _LOOK_AFTER:
+        elif is_look_due:
             self._last_look = self._monotonic()
             self._try_storing(self._claim.look)
 

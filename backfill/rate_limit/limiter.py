@@ -29,9 +29,10 @@ from backfill.rate_limit.waits import Waits
 class Limiter(ItemFailures):
     """Starts requests evenly, within the limits and within the reservations of this process. Thread-safe.
 
-    A request starts inside a reservation, at least one interval after the last start and at least one interval before
-    the reservation ends. Reservations of all processes do not overlap, so starts are an interval apart across
-    processes, and no period of 60 seconds contains more starts than the limit.
+    A request starts inside a reservation, at least one interval after the last start was due and at least one interval
+    before the reservation ends. Reservations of all processes do not overlap, so starts are due an interval apart
+    across processes. A start is at most `reservations.LATENESS` late, or the following ones are postponed. So no period
+    of 60 seconds contains more starts than the limit.
 
     ResponsePolicy evaluates how requests end: it opens the circuit breaker and counts the failures of items.
     """
@@ -172,8 +173,9 @@ class Limiter(ItemFailures):
     def drain(self, *, on: bool = True) -> None:
         """Begin no further item; items in progress finish unless they must wait for more than the rate."""
         with self._changed:
-            self._waits.is_draining = on
-            self._changed.notify_all()
+            if on != self._waits.is_draining:
+                self._waits.is_draining = on
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """End every wait with Stopped."""
@@ -272,8 +274,10 @@ class Limiter(ItemFailures):
         now, interval, reservations = self._clock(), self._interval(), self._reservations
         self._check_max_wait(now)
         if (held_for := max(self._closed_for(), reservations.hold_ends - now, self._local.left(now))) > 0:
+            reservations.is_awaited = False
             self._wait_for_hold(held_for)
         elif len(self._in_flight) >= self._max_in_flight():
+            reservations.is_awaited = False
             self._waits.wait()
         elif reservations.may_start(interval, now):
             return self._start(item, report, interval, now)
@@ -283,11 +287,13 @@ class Limiter(ItemFailures):
             self._reserve(interval)
         else:
             left = reservations.next_start - now
+            reservations.is_awaited = left > 0
             self._waits.wait(left if left > 0 else None)
         return None
 
     def _start(self, item: str, report: str, interval: float, now: float) -> RequestStart:
-        self._reservations.started(interval * (1 + self._turns_for_others), now)
+        shortest = max(self._limits.min_delay_ms / 1000, self._crawl_delay)
+        self._reservations.started(interval * (1 + self._turns_for_others), now, shortest=shortest)
         self._counts.started(now)
         self._in_flight.append(now)
         self._changed.notify_all()

@@ -27,7 +27,7 @@ def item_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
     writer.writerow(COLUMNS)
     for number, outcome in enumerate(outcomes, 1):
         item = ItemSerializer.render(outcome)
-        writer.writerow([_cell(item[name]) for name in COLUMNS])
+        writer.writerow([safe_cell(item[name]) for name in COLUMNS])
         if number % _ROWS_AT_ONCE == 0:
             yield text.getvalue()
             text.seek(0)
@@ -35,7 +35,8 @@ def item_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
     yield text.getvalue()
 
 
-def _cell(value: object) -> object:
+def safe_cell(value: object) -> object:
+    """The text of a value, with an apostrophe before what a spreadsheet would take for a formula."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

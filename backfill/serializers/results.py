@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import (
     BooleanField,
@@ -254,12 +255,17 @@ class YearOverYearSerializer(Description):
     clubsLeft = _count("Open clubs of the previous year's snapshot that are no longer open.")
 
 
+@extend_schema_field({"type": ["integer", "string", "null"]})
+class FoundField(JSONField):
+    pass
+
+
 class QualityNoteSerializer(Description):
     code = CharField()
     message = CharField()
     clubNumber = CharField(allow_null=True)
     expected = IntegerField(allow_null=True)
-    found = JSONField(allow_null=True, help_text="A count, or the text of the cell.")
+    found = FoundField(help_text="A count, or the text of the cell.")
 
 
 class DistrictResultSerializer(ResultHeadSerializer):

@@ -28,6 +28,7 @@ from backfill.domain import (
     month_end_of,
 )
 from backfill.errors import AnalyticsNotFound, InvalidDateRange, SnapshotNotFound
+from backfill.service.changes import ChangeQueries
 from backfill.storage import Page, Storage
 
 MAX_COVERAGE = timedelta(days=1100)
@@ -156,6 +157,12 @@ class HistoryQueries:
             f"There are no analytics of {name} on {day}. {first}To compute them, run: "
             f"manage.py backfill start --type analytics-generation --from {day} --to {day}"
         )
+
+    # Changes.
+
+    @property
+    def changes(self) -> ChangeQueries:
+        return ChangeQueries(self.storage)
 
     # Coverage.
 

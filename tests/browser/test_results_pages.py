@@ -13,6 +13,7 @@ from tests.browser.admin_site import SECTION, AdminSite, axe_violations, has_hor
 
 RESULTS = f"{SECTION}results/"
 DISTRICT, WORLD = f"{RESULTS}01/2022-06-30/", f"{RESULTS}world/2022-06-30/"
+CHANGES = f"{RESULTS}01/changes/?from=2021-06-30&to=2022-06-30"
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +114,30 @@ def test_the_page_of_a_missing_result_links_to_a_prefilled_form_for_the_next_job
     expect(page.locator("#bf-start-form [name=district][value='01']")).to_be_checked()
 
 
+def test_two_dates_of_a_district_can_be_compared(admin_site: AdminSite) -> None:
+    page = open_page(admin_site)
+    page.get_by_role("link", name="Changes").click()
+    expect(page.get_by_role("heading", name="Changes of district 1")).to_be_visible()
+    expect(page.get_by_label("From", exact=True)).to_have_value("2022-05-31")
+    expect(page.get_by_label("To", exact=True)).to_have_value("2022-06-30")
+    page.get_by_label("From", exact=True).fill("2022-04-15")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#bf-changes-problem")).to_contain_text(
+        "The nearest stored dates are 2022-03-31 and 2022-04-30."
+    )
+    page.get_by_label("From", exact=True).fill("2022-03-31")
+    page.get_by_role("button", name="Compare").click()
+    changes = admin_site.client.get("/api/changes?from=2022-03-31&to=2022-06-30&district=01")
+    expect(page.locator("#clubs tbody tr")).to_have_count(len(changes["clubs"]))
+    expect(page.locator("#dates .bf-tiles")).to_contain_text(f"{changes['totals']['members']['to']:,}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="As CSV").click()
+    assert download.value.suggested_filename == "changes-01-2022-03-31-2022-06-30.csv"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("path", [DISTRICT, WORLD, f"{RESULTS}02/2010-06-30/"])
+@pytest.mark.parametrize("path", [DISTRICT, WORLD, CHANGES, f"{RESULTS}02/2010-06-30/"])
 def test_result_pages_have_no_axe_violations_and_no_horizontal_overflow(
     admin_site: AdminSite, path: str, scheme: str, width: int
 ) -> None:

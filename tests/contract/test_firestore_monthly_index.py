@@ -14,7 +14,7 @@ import pytest
 from backfill.domain import Snapshot
 from backfill.storage import Storage
 from backfill.storage.firestore import chunked_blobs
-from benchmarks.firestore import Charges
+from benchmarks.sections.firestore import Charges
 from tests.contract.backends import Backend, FirestoreBackend
 from tests.contract.test_firestore_failures import Fault, FaultInjector
 from tests.contract.test_snapshot_metadata import (

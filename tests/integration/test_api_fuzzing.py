@@ -33,6 +33,7 @@ RULES = {
     "PATCH /api/admin/backfill/{jobId}": {"rateLimits"},
     "GET /api/snapshots": {"from"},
     "GET /api/analytics/series/{district}": {"programYear"},
+    "GET /api/changes": {"from", "to"},
     "PATCH /api/admin/backfill/config/rate-limit": {"minDelayMs"},
     "PUT /api/admin/backfill/config/rate-limit": {"minDelayMs"},
 }

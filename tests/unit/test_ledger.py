@@ -43,6 +43,16 @@ def test_settled_items_behave_like_a_set(items: list[WorkItem]) -> None:
     assert [item in settled for item in ITEMS] == [item in expected for item in ITEMS]
 
 
+@given(st.lists(st.lists(st.sampled_from([*ITEMS, WorkItem(DAY, "99"), WorkItem(date(2001, 1, 1), "01")]))))
+def test_outcomes_that_are_added_together_settle_the_same_items_as_one_by_one(segments: list[list[WorkItem]]) -> None:
+    """R10.3"""
+    together, one_by_one = SettledItems(PLAN), SettledItems(PLAN)
+    for items in segments:
+        added = together.add_outcomes(an_outcome(item) for item in items)
+        assert [outcome.item for outcome in added] == [item for item in items if one_by_one.add(item)]
+    assert [item in together for item in ITEMS] == [item in one_by_one for item in ITEMS]
+
+
 @pytest.mark.parametrize("item", [WorkItem(DAY, "99"), WorkItem(date(2001, 1, 1), "01")])
 def test_an_item_outside_the_plan_is_never_settled(item: WorkItem) -> None:
     settled = SettledItems(PLAN)

@@ -36,6 +36,22 @@ def test_counts_of_the_job_are_the_sums_of_its_districts(kinds: list[OutcomeKind
     assert at_once.progress((), IDLE, NOW) == progress
 
 
+@given(st.lists(st.tuples(st.sampled_from(OutcomeKind), st.integers(0, 300)), max_size=COUNTED.total_items))
+def test_outcomes_that_are_added_together_are_counted_as_one_by_one(ended: list[tuple[OutcomeKind, int]]) -> None:
+    """The threads of a job settle items in any order, at times of several minutes."""
+    outcomes = [
+        an_outcome(item, kind, NOW + timedelta(seconds=seconds), reason="stored")
+        for item, (kind, seconds) in zip(all_items(COUNTED), ended, strict=False)
+    ]
+    together, one_by_one = ProgressCounter(COUNTED, requests_of), ProgressCounter(COUNTED, requests_of)
+    together.add(outcomes)
+    for outcome in outcomes:
+        one_by_one.add([outcome])
+    now = NOW + timedelta(minutes=6)
+    assert together.progress((), IDLE, now) == one_by_one.progress((), IDLE, now)
+    assert together.work() == one_by_one.work()
+
+
 def test_the_most_recent_errors_are_kept_newest_first() -> None:
     """R5.4"""
     plan = a_plan(ERRORS_KEPT, ("01", "02"))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import orjson
 
 from backfill.analytics import (
     CHARTER_COLUMN,
+    ClubFigures,
     DistrictInputs,
     Table,
     WorldInputs,
+    club_figures,
     district_result,
     open_clubs,
     read_open_clubs,
@@ -89,7 +92,7 @@ def _output_or_error(one: ComputeInput) -> ComputeOutput | Exception:
 
 def _output(compute_input: ComputeInput) -> ComputeOutput:
     if compute_input.snapshot.district == SUMMARY:
-        return ComputeOutput(_as_json(world_of(compute_input.snapshot).result), None, {})
+        return ComputeOutput(as_json(world_of(compute_input.snapshot).result), None, {})
     previous, clubs, previous_error = compute_input.previous, compute_input.previous_clubs, ""
     if isinstance(previous, Snapshot):
         try:
@@ -100,7 +103,7 @@ def _output(compute_input: ComputeInput) -> ComputeOutput:
             previous = None
     result = _district(compute_input, previous, clubs, previous_error)
     quality = dict(Counter(note["code"] for note in result["quality"]))
-    return ComputeOutput(_as_json(result), result["point"], quality, open_clubs(result))
+    return ComputeOutput(as_json(result), result["point"], quality, open_clubs(result))
 
 
 def world_of(snapshot: Snapshot) -> WorldContext:
@@ -122,6 +125,11 @@ def open_clubs_of(snapshot: Snapshot) -> tuple[str, ...]:
     return read_open_clubs(_table(snapshot, ReportName.CLUBS))
 
 
+def club_figures_of(snapshot: Snapshot) -> list[ClubFigures]:
+    """The figures of the clubs of a district. Raises DashboardError or UnreadableSnapshot if it is unreadable."""
+    return club_figures(_inputs(ComputeInput(snapshot=snapshot)))
+
+
 def has_dates(snapshot: Snapshot) -> bool:
     """Whether any club of a district has a charter or suspend date. Raises the same errors as `open_clubs_of`."""
     if snapshot.district == SUMMARY:
@@ -137,27 +145,28 @@ def _district(
     clubs: Collection[str] | None,
     previous_error: str = "",
 ) -> dict[str, Any]:
+    inputs = _inputs(compute_input)
+    return district_result(replace(inputs, previous=previous, previous_clubs=clubs, previous_error=previous_error))
+
+
+def _inputs(compute_input: ComputeInput) -> DistrictInputs:
+    """The inputs of a district's result, without the previous year."""
     snapshot = compute_input.snapshot
-    return district_result(
-        DistrictInputs(
-            date=snapshot.date,
-            district=snapshot.district,
-            program_year=snapshot.program_year,
-            data_month=snapshot.data_month,
-            as_of=snapshot.as_of,
-            is_final=snapshot.is_final,
-            source_hash=snapshot.content_hash,
-            clubs=_table(snapshot, ReportName.CLUBS),
-            districts=_table(snapshot, ReportName.DISTRICT),
-            divisions=_table(snapshot, ReportName.DIVISIONS),
-            summary=compute_input.summary,
-            world_line=compute_input.world_line,
-            previous=previous,
-            previous_clubs=clubs,
-            previous_error=previous_error,
-            is_summary_repeated=compute_input.is_summary_repeated,
-            are_dates_blank=compute_input.are_dates_blank,
-        )
+    return DistrictInputs(
+        date=snapshot.date,
+        district=snapshot.district,
+        program_year=snapshot.program_year,
+        data_month=snapshot.data_month,
+        as_of=snapshot.as_of,
+        is_final=snapshot.is_final,
+        source_hash=snapshot.content_hash,
+        clubs=_table(snapshot, ReportName.CLUBS),
+        districts=_table(snapshot, ReportName.DISTRICT),
+        divisions=_table(snapshot, ReportName.DIVISIONS),
+        summary=compute_input.summary,
+        world_line=compute_input.world_line,
+        is_summary_repeated=compute_input.is_summary_repeated,
+        are_dates_blank=compute_input.are_dates_blank,
     )
 
 
@@ -166,5 +175,6 @@ def _table(snapshot: Snapshot, name: ReportName) -> Table:
     return Table(parsed.columns, parsed.rows)
 
 
-def _as_json(result: Mapping[str, Any]) -> bytes:
-    return json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def as_json(result: Mapping[str, Any]) -> bytes:
+    """The same bytes as `json.dumps` with the shortest separators and without escapes for other scripts than ASCII."""
+    return orjson.dumps(result)

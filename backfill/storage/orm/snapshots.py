@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from functools import cache
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Aggregate, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import Combinable
@@ -16,10 +17,14 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
-from backfill.models import StoredResult, StoredSnapshot
+from backfill.models import BackfillJob, StoredResult, StoredSnapshot
 from backfill.storage.orm.database import atomic, check_fence, translating_errors
 from backfill.storage.ports import Fence, Page, SnapshotStorage
 from backfill.storage.serialization import packing
+
+_FIELDS = [field for field in StoredSnapshot._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 - public in Django
+_COLUMNS = ", ".join(field.name for field in _FIELDS)
+_JOB_ID = BackfillJob._meta.get_field("id")  # noqa: SLF001
 
 
 class _Joined(Aggregate):
@@ -70,6 +75,26 @@ def _analysed(snapshots: str, results: str) -> frozenset[str]:
     return frozenset(stamp.partition("/")[0] for stamp in current)
 
 
+def _inserted(values: Mapping[str, Any], fence: Fence | None) -> bool:
+    """Insert a snapshot unless there is one of the same date and district, or the claim no longer holds.
+
+    Return whether it is inserted. The claim is checked as by `check_fence`, but in the same statement. That takes a
+    quarter of the time of the transaction, and locks the row of the job only until the statement is committed.
+    """
+    database = connections[DEFAULT_DB_ALIAS]  # without the proxy, which looks it up at each access
+    parameters = [field.get_db_prep_save(values[field.name], database) for field in _FIELDS]
+    marks = ", ".join(["%s"] * len(_FIELDS))
+    rows = f"VALUES ({marks})"
+    if fence is not None:
+        parameters += [_JOB_ID.get_db_prep_save(fence.job_id, database), fence.token]
+        lock = "FOR UPDATE" if database.features.has_select_for_update else ""
+        rows = f"SELECT {marks} FROM backfill_backfilljob WHERE id = %s AND token = %s AND lease_owner <> '' {lock}"  # noqa: S608 - no input
+    statement = f"INSERT INTO backfill_storedsnapshot ({_COLUMNS}) {rows} ON CONFLICT (date, district) DO NOTHING"
+    with translating_errors(), database.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return bool(cursor.rowcount == 1)
+
+
 class OrmSnapshotStorage(SnapshotStorage):
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
         columns = {
@@ -82,11 +107,12 @@ class OrmSnapshotStorage(SnapshotStorage):
             "reports": packing.reports_to_json(snapshot.reports),
             "content": packing.pack_reports(snapshot.reports),
         }
+        key = {"date": snapshot.date, "district": snapshot.district}
+        if _inserted({**key, **columns}, fence):
+            return True
         with atomic():
             check_fence(fence)
-            row, is_new = StoredSnapshot.objects.select_for_update().get_or_create(
-                date=snapshot.date, district=snapshot.district, defaults=columns
-            )
+            row, is_new = StoredSnapshot.objects.select_for_update().get_or_create(**key, defaults=columns)
             if is_new:
                 return True
             with suppress(CorruptRecord):  # replace an unreadable snapshot

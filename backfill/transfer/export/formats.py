@@ -48,14 +48,15 @@ def _write_csv(source: ExportSource, out: IO[bytes], cell: Callable[[str], str])
         writer = csv.writer(text)
         writer.writerow([cell(column.name) for column in columns])
         for record in source.records(columns):
-            writer.writerow([_cell_value(value, cell) for value in record])
+            writer.writerow([cell_value(value, cell) for value in record])
             count += 1
     finally:
         text.detach()  # the caller closes the stream
     return count
 
 
-def _cell_value(value: object, cell: Callable[[str], str]) -> object:
+def cell_value(value: object, cell: Callable[[str], str]) -> object:
+    """Return the text of a value in CSV; `cell` converts strings."""
     if isinstance(value, bool):
         return str(value).lower()
     return cell(value) if isinstance(value, str) else value
@@ -72,11 +73,10 @@ def write_json_lines(source: ExportSource, out: IO[bytes]) -> int:
 
 def write_parquet(source: ExportSource, out: IO[bytes]) -> int:
     """Write typed, compressed columns, one row group at a time."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as exc:
-        raise ExportUnavailable("Parquet needs the package pyarrow: pip install pyarrow, or use csv or jsonl.") from exc
+    require_pyarrow()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     kinds: dict[type, Any] = {
         str: pa.string(),
         int: pa.int64(),
@@ -94,6 +94,16 @@ def write_parquet(source: ExportSource, out: IO[bytes]) -> int:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             count += len(batch)
     return count
+
+
+def require_pyarrow() -> None:
+    """Raise ExportUnavailable if the optional package is missing."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as exc:
+        raise ExportUnavailable(
+            "Parquet needs the package pyarrow: pip install pyarrow, or choose another --format."
+        ) from exc
 
 
 def _batches(records: Iterable[T]) -> Iterator[list[T]]:

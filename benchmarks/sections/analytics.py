@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from multiprocessing import active_children
@@ -14,7 +13,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from backfill.domain import month_end_of
-from benchmarks.harness import delete_rows, print_figure, run_job, service_for
+from benchmarks.bench import Bench
+from benchmarks.figures import Better, Figure, Section, at_least, at_most, count, ratio
+from benchmarks.harness import delete_rows, run_job, service_for
+from benchmarks.isolated import peak_mb
 
 if TYPE_CHECKING:
     from backfill.domain import Report, ReportName, Snapshot
@@ -25,7 +27,7 @@ _DISTINCT = 16
 _CLUBS = 110
 _DISTRICTS = 130
 _BARE_ROUNDS = 4
-_MONTHS = [month_end_of(date(2023 + month // 12, month % 12 + 1, 1)) for month in range(6, 18)]
+MONTHS = [month_end_of(date(2023 + month // 12, month % 12 + 1, 1)) for month in range(6, 18)]
 _ROUNDS = 3
 """Number of jobs per backend, of which the median is printed."""
 
@@ -42,15 +44,14 @@ class Run:
     """Increase of the peak memory of this process in MB."""
 
 
-def analytics() -> None:
+def _run(bench: Bench) -> None:
     from backfill.job_types.compute.tasks import compute
     from backfill.models import StoredResult
 
-    print(f"\nAnalytics of {_DISTRICTS} districts of {_CLUBS} clubs ({_DISTINCT} distinct), {len(_MONTHS)} month-ends")
-    service = service_for("http://127.0.0.1:9")
-    delete_rows("StoredSnapshot", "StoredResult")
-    kinds = list(_reports())
-    for snapshot in _year(kinds):
+    service = service_for()
+    months = MONTHS[: bench.scaled(len(MONTHS), 2)]
+    kinds = list(reports())
+    for snapshot in snapshots(kinds, months):
         service.storage.snapshots.put(snapshot)
 
     sources = _sources(kinds)
@@ -64,24 +65,19 @@ def analytics() -> None:
         count = len(sources) * _BARE_ROUNDS
         bare.append((count / (time.perf_counter() - began), count / (time.process_time() - cpu)))
         runs.append(_job("threads"))
-    print_figure(
-        "bare loop (parse, compute, JSON), district results per second", f"{median(wall for wall, _ in bare):.0f}"
-    )
-    print_figure(
-        "job in threads, district results per second", f"{median(run.wall for run in runs):.0f}", "at least 250"
-    )
-    print_figure("the same per second of CPU time", f"{median(run.cpu for run in runs):.0f}", "at least 250")
-    share = median(run.cpu / cpu for run, (_, cpu) in zip(runs, bare, strict=True))
-    print_figure("job \u00f7 bare loop, by CPU time", f"{share:.2f}", "at least 0.70")
+    bench.report("bare", median(wall for wall, _ in bare))
+    bench.report("threads", median(run.wall for run in runs))
+    bench.report("threads-cpu", median(run.cpu for run in runs))
+    bench.report("ratio", median(run.cpu / cpu for run, (_, cpu) in zip(runs, bare, strict=True)))
     sizes = [len(body) for body in StoredResult.objects.exclude(district="all").values_list("body", flat=True)]
-    print_figure("average stored size of a result", f"{sum(sizes) / len(sizes) / 1024:.1f} KB", "at most 12 KB")
-    print_figure("peak memory of this process", f"{_memory():.0f} MB", "at most 300 MB")
-    print_figure("increase in the first year", f"{runs[0].growth:.0f} MB", "flat")
-    print_figure("increase in later years", f"{sum(run.growth for run in runs[1:]):.0f} MB", "nothing")
+    bench.report("result-size", sum(sizes) / len(sizes) / 1024)
+    bench.report("peak", peak_mb())
+    bench.report("first-increase", runs[0].growth)
+    bench.report("later-increase", sum(run.growth for run in runs[1:]))
     spread = [_job("processes") for _ in range(_ROUNDS)]
-    rate = median(run.wall for run in spread)
-    print_figure(f"job in processes on {os.cpu_count()} cores, district results per second", f"{rate:.0f}")
-    print_figure("the same per second of CPU time of all processes", f"{median(run.cpu for run in spread):.0f}")
+    bench.report("processes", median(run.wall for run in spread))
+    bench.report("processes-cpu", median(run.cpu for run in spread))
+    bench.report("processes-ratio", median(run.wall for run in spread) / median(run.wall for run in runs))
 
 
 def _job(executor: str) -> Run:
@@ -89,19 +85,22 @@ def _job(executor: str) -> Run:
     from django.conf import settings
 
     from backfill.domain import JobRequest, JobType, RateLimits
+    from backfill.models import StoredResult
 
     delete_rows("StoredResult")
     settings.BACKFILL_EXECUTOR = executor
-    service = service_for("http://127.0.0.1:9")
-    growth, cpu = _memory(), _cpu()
+    service = service_for()
+    growth, cpu = peak_mb(), _cpu()
     job = run_job(service, JobRequest(job_type=JobType.ANALYTICS_GENERATION), RateLimits())
     settings.BACKFILL_EXECUTOR = "threads"
     assert job.progress.failed == 0, job.error
     assert job.started_at is not None
     assert job.ended_at is not None
-    done = job.progress.processed - len(_MONTHS)  # the summary has one result per date
+    done = (
+        job.progress.processed - StoredResult.objects.filter(district="all").count()
+    )  # the summary has one result per date
     return Run(
-        done / (job.ended_at - job.started_at).total_seconds(), done / (_cpu_at_rest() - cpu), _memory() - growth
+        done / (job.ended_at - job.started_at).total_seconds(), done / (_cpu_at_rest() - cpu), peak_mb() - growth
     )
 
 
@@ -109,7 +108,7 @@ def _sources(kinds: list[dict[ReportName, Report]]) -> list[ComputeInput]:
     """Return the inputs of the districts of one date."""
     from backfill.job_types.compute.tasks import ComputeInput, world_of
 
-    summary, *districts = (snapshot for snapshot in _year(kinds) if snapshot.date == _MONTHS[0])
+    summary, *districts = snapshots(kinds, MONTHS[:1])
     world = world_of(summary)
     return [
         ComputeInput(snapshot=one, summary=world.rows.get(one.district), world_line=world.lines.get(one.district))
@@ -132,11 +131,7 @@ def _cpu_at_rest() -> float:
     return _cpu()
 
 
-def _memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _reports() -> Iterator[dict[ReportName, Report]]:
+def reports() -> Iterator[dict[ReportName, Report]]:
     """Yield the summary of a sample world, then the reports of each district."""
     from backfill.dashboard.reports import parse
     from backfill.domain import DISTRICT_REPORTS, Report, ReportName
@@ -163,11 +158,12 @@ def _reports() -> Iterator[dict[ReportName, Report]]:
         yield {name: report(f"{name}~{district}~{dates}") for name in DISTRICT_REPORTS}
 
 
-def _year(kinds: list[dict[ReportName, Report]]) -> Iterator[Snapshot]:
+def snapshots(kinds: list[dict[ReportName, Report]], days: Sequence[date]) -> Iterator[Snapshot]:
+    """Yield the snapshots of all districts on these dates."""
     from backfill.domain import SUMMARY, Snapshot
 
     summary, *districts = kinds
-    for day in _MONTHS:
+    for day in days:
         for number in range(_DISTRICTS + 1):
             yield Snapshot(
                 date=day,
@@ -179,3 +175,23 @@ def _year(kinds: list[dict[ReportName, Report]]) -> Iterator[Snapshot]:
                 job_id=uuid4(),
                 reports=districts[number % len(districts)] if number else summary,
             )
+
+
+SECTION = Section(
+    "analytics",
+    f"Analytics of {_DISTRICTS} districts of {_CLUBS} clubs ({_DISTINCT} distinct), {len(MONTHS)} month-ends",
+    _run,
+    (
+        Figure("bare", "bare loop (parse, compute, JSON)", "results/s", better=Better.HIGHER),
+        Figure("threads", "job in threads", "results/s", at_least(400)),
+        Figure("threads-cpu", "the same per second of CPU time", "results/s", at_least(400)),
+        ratio("ratio", "job \u00f7 bare loop, by CPU time", at_least(0.85)),
+        count("result-size", "average stored size of a result", at_most(12), "KB", digits=1),
+        Figure("peak", "peak memory of the process", "MB", at_most(300), is_compared=True),
+        Figure("first-increase", "increase in the first year", "MB"),
+        Figure("later-increase", "increase in later years", "MB"),
+        Figure("processes", "job in processes on all cores", "results/s", better=Better.HIGHER),
+        Figure("processes-cpu", "the same per second of CPU time of all processes", "results/s", better=Better.HIGHER),
+        ratio("processes-ratio", "processes \u00f7 threads, by the clock"),
+    ),
+)

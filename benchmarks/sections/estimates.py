@@ -1,7 +1,7 @@
 """Accuracy of the estimated time left, over jobs against the sample dashboard under several conditions.
 
-Run as `python -m benchmarks.estimates` or as part of `make bench`. Each job takes about 30 s. The estimates of a job
-from 10 % progress on are compared with the actual time left after the job has ended.
+Each job takes about 30 s, so this section is not part of a full run. The estimates of a job from 10 % progress on are
+compared with the actual time left after the job has ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from benchmarks.harness import delete_rows, print_figure, sample_dashboard, service_for
+from benchmarks.bench import Bench
+from benchmarks.figures import Better, Figure, Section, at_least, at_most, count
+from benchmarks.harness import delete_rows, sample_dashboard, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import Estimate, RateLimits
@@ -128,17 +130,14 @@ def _recorded(
     return preview, end - began, [Sample(end - at, left) for at, left in estimates if end - at > 1]
 
 
-def estimate_accuracy() -> None:
+def _run(bench: Bench) -> None:
     from backfill.domain import RateLimits
 
-    print("\nThe estimated time left of jobs from 10 % progress on")
-    dashboard, address = sample_dashboard("--districts", "8", "--clubs", "12")
-    service = service_for(address)
-    delete_rows("StoredCalendarMonth", "BackfillJob")
     samples: list[Sample] = []
     are_previews_in_range: list[bool] = []
-    try:
-        for name, (pace, scenario) in SCENARIOS.items():
+    with sample_dashboard("--districts", "8", "--clubs", "12") as address:
+        service = service_for(address)
+        for name, (pace, scenario) in list(SCENARIOS.items())[: bench.scaled(len(SCENARIOS))]:
             delete_rows("StoredSnapshot", "StoredRequestSchedule")
             limits = RateLimits(max_requests_per_minute=pace, min_delay_ms=0, max_concurrent=3, max_delay_ms=2000)
             preview, took, of_run = _recorded(service, address, limits, scenario)
@@ -146,19 +145,22 @@ def estimate_accuracy() -> None:
             are_previews_in_range.append(preview.duration.low <= took <= preview.duration.high)
             error, share = median(s.error for s in of_run), sum(s.is_in_range for s in of_run) / len(of_run)
             label = f"{name} ({took:.0f} s, preview: {preview.duration.seconds:.0f} s)"
-            print_figure(label, f"{error:.1%}, {share:.0%} in range")
-    finally:
-        dashboard.terminate()
-        dashboard.wait()
-    print_figure("median error of all estimates", f"{median(s.error for s in samples):.1%}", "at most 15 %")
-    share = sum(s.is_in_range for s in samples) / len(samples)
-    print_figure("estimates with the actual time in their range", f"{share:.0%}", "at least 85 %")
-    in_range = f"{sum(are_previews_in_range)} of {len(are_previews_in_range)}"
-    print_figure("previews with the actual duration in their range", in_range)
+            bench.row(label, f"{error:.1%}, {share:.0%} in range")
+    bench.report("error", 100 * median(s.error for s in samples))
+    bench.report("in-range", 100 * sum(s.is_in_range for s in samples) / len(samples))
+    bench.report("previews", len(are_previews_in_range))
+    bench.report("previews-in-range", sum(are_previews_in_range))
 
 
-if __name__ == "__main__":
-    from benchmarks.harness import environment
-
-    with environment():
-        estimate_accuracy()
+SECTION = Section(
+    "estimates",
+    "The estimated time left of jobs from 10 % progress on",
+    _run,
+    (
+        Figure("error", "median error of all estimates", "%", at_most(15)),
+        Figure("in-range", "estimates with the actual time in their range", "%", at_least(85)),
+        count("previews", "previews"),
+        Figure("previews-in-range", "previews with the actual duration in their range", better=Better.HIGHER),
+    ),
+    is_in_full_run=False,
+)

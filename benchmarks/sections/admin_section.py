@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from benchmarks.harness import print_figure
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure, Section, at_most, count
+from benchmarks.harness import FIRST, LAST, median_seconds, operator, service_for, store_calendars
 
 if TYPE_CHECKING:
+    from django.http import HttpResponseBase
     from django.test import Client
 
     from backfill.service.commands import BackfillService
@@ -21,57 +22,58 @@ JOBS = 10_000
 DISTRICTS = tuple(f"{n:02d}" for n in range(1, 131))
 
 
-def section(service: BackfillService) -> None:
-    """Requires the stored calendar of ten years."""
-    from django.contrib.auth.models import User
+def _run(bench: Bench) -> None:
     from django.db import connection, reset_queries
-    from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    print(f"\nThe Backfill section of the admin, with {JOBS:,} stored jobs and a running one of 130 districts")
-    store_ended_jobs(service)
+    service = service_for()
+    store_calendars(service)
+    store_ended_jobs(service, bench.scaled(JOBS))
     advance = running_job(service)
-    client = Client(headers={"host": "localhost"})
-    client.force_login(User.objects.create_superuser("bench"))
+    client = operator()
     page, poll = "/admin/backfill/", "/admin/backfill/now/"
     client.get(page)  # compiles the templates
     reset_queries()  # the log of queries has a maximum length
     with CaptureQueriesContext(connection) as queries:
         client.get(page)
-        page_queries = len(queries)
-    print_figure("the page", f"{median_ms(lambda: client.get(page)):.0f} ms", "at most 300 ms")
-    print_figure("queries of the page, including two for the sign-in", f"{page_queries}", "at most 10")
+        bench.report("page-queries", len(queries))
     with CaptureQueriesContext(connection) as queries:
         client.get(poll)
-        poll_queries = len(queries) - 2
-    print_figure(
-        "a poll with changes", f"{median_ms(lambda: client.get(poll), before=advance):.1f} ms", "at most 20 ms"
-    )
-    print_figure("queries of a poll, without two for the sign-in", f"{poll_queries}", "at most 2")
-    etag = client.get(poll)["ETag"]
-    unchanged = median_ms(lambda: client.get(poll, headers={"If-None-Match": etag}))
-    print_figure("a poll without changes (304)", f"{unchanged:.1f} ms", "at most 20 ms")
-    print("  On the wire, with headers and compression:")
-    print_kb("the section with its styles and scripts, cold", section_size(client, page), "at most 90 KB")
-    print_kb("a poll with changes", wire_size(client, poll), "at most 4 KB")
-    unchanged_size = wire_size(client, poll, **{"If-None-Match": etag})
-    print_figure("a poll without changes (304)", f"{unchanged_size} bytes", "at most 300 bytes")
+        bench.report("poll-queries", len(queries) - 2)
+    bench.report("page", 1000 * median_seconds(lambda: client.get(page)))
+    bench.report("poll", 1000 * median_seconds(lambda: client.get(poll), before=advance))
+    etag = ""
+
+    def know() -> None:
+        nonlocal etag
+        etag = client.get(poll)["ETag"]
+
+    def unchanged() -> int:
+        response = client.get(poll, headers={"Accept-Encoding": "gzip, deflate, br", "If-None-Match": etag})
+        assert response.status_code == 304, "The section changed between two polls."
+        return on_the_wire(response)
+
+    bench.report("poll-unchanged", 1000 * median_seconds(unchanged, before=know))
+    bench.report("page-size", section_size(client, page) / 1024)
+    bench.report("poll-size", wire_size(client, poll) / 1024)
+    know()
+    bench.report("poll-unchanged-size", unchanged())
     advance(failing=len(DISTRICTS))
-    print_kb("a poll with failures in 130 districts", wire_size(client, poll), "at most 12 KB")
+    bench.report("poll-failing-size", wire_size(client, poll) / 1024)
 
 
 _SERVER_HEADERS = 110
 """Bytes of the status line and of the headers Server, Date and Connection, which gunicorn adds."""
 
 
-def print_kb(name: str, size: int, target: str) -> None:
-    print_figure(name, f"{size / 1024:.1f} KB", target)
-
-
-def wire_size(client: Client, path: str, **headers: str) -> int:
+def wire_size(client: Client, path: str) -> int:
     """Return the bytes of the response to a browser, with its headers."""
-    response = client.get(path, headers={"Accept-Encoding": "gzip, deflate, br", **headers})
-    assert response.status_code in {200, 304}, path
+    response = client.get(path, headers={"Accept-Encoding": "gzip, deflate, br"})
+    assert response.status_code == 200, path
+    return on_the_wire(response)
+
+
+def on_the_wire(response: HttpResponseBase) -> int:
     headers_size = sum(len(f"{name}: {value}\r\n") for name, value in response.items()) + 2
     return _SERVER_HEADERS + headers_size + len(response.getvalue())
 
@@ -84,18 +86,7 @@ def section_size(client: Client, page: str) -> int:
     return sum(wire_size(client, path) for path in (page, f"{page}coverage/map/", *files))
 
 
-def median_ms(call: Callable[[], object], before: Callable[[], object] = lambda: None, times: int = 15) -> float:
-    """Return the median duration of a call in milliseconds."""
-    seconds = []
-    for _ in range(times):
-        before()
-        began = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - began)
-    return 1000 * median(seconds)
-
-
-def store_ended_jobs(service: BackfillService) -> None:
+def store_ended_jobs(service: BackfillService, jobs: int) -> None:
     """Insert copies of the row of an ended job; through the service it would take minutes."""
     from django.apps import apps
 
@@ -112,7 +103,7 @@ def store_ended_jobs(service: BackfillService) -> None:
     rows.bulk_create(
         [
             type(row)(**{**columns, "id": uuid4(), "created_at": row.created_at - timedelta(minutes=n)})
-            for n in range(1, JOBS + 1)
+            for n in range(1, jobs + 1)
         ],
         batch_size=500,
     )
@@ -135,8 +126,8 @@ def running_job(service: BackfillService) -> Callable[..., object]:
 
     request = JobRequest(
         job_type=JobType.DATA_COLLECTION,
-        start_date=date(2013, 7, 1),
-        end_date=date(2023, 6, 30),
+        start_date=FIRST,
+        end_date=LAST,
         cadence=Cadence.MONTH_ENDS,
     )
     service.start(request, by=Actor("bench", Channel.CLI))
@@ -159,3 +150,22 @@ def running_job(service: BackfillService) -> Callable[..., object]:
 
     advance()
     return advance
+
+
+SECTION = Section(
+    "admin-section",
+    f"The Backfill section of the admin, with {JOBS:,} stored jobs and a running one of 130 districts",
+    _run,
+    (
+        Figure("page", "the page", "ms", at_most(300)),
+        count("page-queries", "queries of the page, including two for the sign-in", at_most(10)),
+        Figure("poll", "a poll with changes", "ms", at_most(20), digits=1),
+        count("poll-queries", "queries of a poll, without two for the sign-in", at_most(2)),
+        Figure("poll-unchanged", "a poll without changes (304)", "ms", at_most(20), digits=1),
+        count("page-size", "the section with its styles and scripts, cold, on the wire", at_most(90), "KB"),
+        count("poll-size", "a poll with changes, on the wire", at_most(4), "KB", digits=1),
+        count("poll-unchanged-size", "a poll without changes (304), on the wire", at_most(300), "bytes"),
+        count("poll-failing-size", "a poll with failures in 130 districts, on the wire", at_most(12), "KB", digits=1),
+    ),
+)
+"""Sizes on the wire contain headers and compression."""
