@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -23,6 +24,9 @@ settings.load_profile("backfill")
 def pytest_configure() -> None:
     """The first process of a run owns the folder that all of them share."""
     shared.folder()
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:  # a shell ignores them for commands in the background
+            signal.signal(number, default)
 
 
 @pytest.hookimpl(tryfirst=True)
