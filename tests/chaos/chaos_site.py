@@ -322,12 +322,18 @@ class ChaosSite:
             ended.result()
 
     @contextmanager
-    def suspended(self, server: Server) -> Iterator[None]:
-        """Suspend a server with SIGSTOP and continue it with SIGCONT."""
+    def suspended(self, server: Server) -> Iterator[bool]:
+        """Suspend a server with SIGSTOP and continue it with SIGCONT.
+
+        Returns whether it was suspended within a write transaction of SQLite. Nothing else can write then, so that no
+        other worker can take the job over.
+        """
         self.record.kill("SIGSTOP", self.store.kind)
         os.killpg(server.pid, signal.SIGSTOP)
         try:
-            yield
+            keeps_lock = self.store.is_write_locked()
+            self.record.suspended_with_lock += keeps_lock
+            yield keeps_lock
         finally:
             os.killpg(server.pid, signal.SIGCONT)
 

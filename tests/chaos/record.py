@@ -45,6 +45,8 @@ class Record:
     stuck: int = 0
     max_repeated: int = 0
     """Maximum number of repeated items per takeover."""
+    suspended_with_lock: int = 0
+    """Servers that were suspended within a write transaction of SQLite."""
     fenced: int = 0
     refused: int = 0
     concurrent_starts: int = 0
@@ -94,6 +96,7 @@ class Record:
             ("jobs stuck", f"{self.stuck}"),
             ("requests over the limit in any 60 s", f"{self.over_limit}"),
             ("runners that lost their claim, writes refused", f"{self.fenced}, {self.refused}"),
+            ("servers suspended within a write transaction of SQLite", f"{self.suspended_with_lock}"),
             ("repeated items per takeover, maximum", f"{self.max_repeated}"),
             ("resume after kill -9: median, maximum", self._of(self.after_kill)),
             ("resume after SIGTERM: median, maximum", self._of(self.after_stop)),

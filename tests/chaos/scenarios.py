@@ -92,11 +92,15 @@ def a_runner_continues_after_a_takeover(site: ChaosSite) -> None:
     runner = site.runner()
     token, before = site.job().token, len(runner.log.read_text(errors="replace"))
     since = time.monotonic()
-    with site.suspended(runner):
-        site.wait_for_takeover(token, since, RESUME_WORST)
+    with site.suspended(runner) as keeps_lock:
+        if not keeps_lock:
+            site.wait_for_takeover(token, since, RESUME_WORST)
+            site.wait_for_progress()
+            random_pause(site)
+    if keeps_lock:
         site.wait_for_progress()
-        random_pause(site)
-    site.check_fenced_off(runner, before)
+    else:
+        site.check_fenced_off(runner, before)
 
 
 @scenario("kill -9 during dashboard faults", weight=3)
@@ -156,13 +160,17 @@ def cancelled_behind_a_stopped_runner(site: ChaosSite) -> None:
     random_pause(site)
     runner = site.runner()
     other = site.other_server(runner)
-    with site.suspended(runner):
-        site.servers = [other]
-        site.control("cancel")
-        cancelled_at = time.time()
-        site.wait_for_end(LEASE + 10)
-    site.servers.append(runner)
-    site.check_cancel(cancelled_at)
+    with site.suspended(runner) as keeps_lock:
+        if not keeps_lock:
+            site.servers = [other]
+            site.control("cancel")
+            cancelled_at = time.time()
+            site.wait_for_end(LEASE + 10)
+    if keeps_lock:
+        site.wait_for_progress()
+    else:
+        site.servers.append(runner)
+        site.check_cancel(cancelled_at)
 
 
 @scenario("pause, kill -9 and resume")

@@ -22,6 +22,8 @@ from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, e
 
 _DISK = 64
 """Size in megabytes of the disk that can be filled."""
+_LONG_TRANSACTION = 5.0
+"""Seconds; a transaction of the service takes milliseconds."""
 
 
 class StoreMissing(Exception):
@@ -36,6 +38,10 @@ class Store(ABC):
     """The database of the site. It contains the jobs too, unless `env` selects another store."""
     env: Mapping[str, str] = MappingProxyType({})
     reader: Reader
+
+    def is_write_locked(self) -> bool:
+        """Whether a client keeps all others from writing for longer than a transaction of the service takes."""
+        return False
 
     @abstractmethod
     def close(self) -> None:
@@ -69,6 +75,19 @@ class SqliteStore(Store):
         finally:
             lock.execute("ROLLBACK")
             lock.close()
+
+    def is_write_locked(self) -> bool:
+        probe = sqlite3.connect(self._folder / "site.sqlite3", isolation_level=None, timeout=_LONG_TRANSACTION)
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+            probe.execute("ROLLBACK")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return True
+        finally:
+            probe.close()
+        return False
 
     @contextmanager
     def missing(self) -> Iterator[None]:
