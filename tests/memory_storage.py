@@ -372,8 +372,8 @@ class MemoryResults(ResultStorage):
 
 
 class MemorySnapshots(SnapshotStorage):
-    def __init__(self, store: MemoryStore, jobs: MemoryJobs, results: MemoryResults) -> None:
-        self.store, self._jobs, self._results = store, jobs, results
+    def __init__(self, store: MemoryStore, jobs: MemoryJobs, results: MemoryResults, audit: MemoryAudit) -> None:
+        self.store, self._jobs, self._results, self._audit = store, jobs, results, audit
         self.rows: dict[tuple[date, str], Snapshot] = {}
         self.damaged: set[tuple[date, str]] = set()
         self.puts = 0
@@ -389,6 +389,17 @@ class MemorySnapshots(SnapshotStorage):
             self.rows[key] = snapshot
             self.damaged.discard(key)
             return True
+
+    def put_imported(
+        self, snapshots: Sequence[Snapshot], *, audit_entries: Sequence[AuditEntry] = ()
+    ) -> Sequence[bool]:
+        with self.store.answering():
+            if (active := self._jobs.active()) is not None:
+                raise active.conflict()
+            stored = [self.put(snapshot) for snapshot in snapshots]
+            if any(stored):
+                self._audit.add(audit_entries)
+            return stored
 
     def get(self, day: date, district: str) -> Snapshot | None:
         with self.store.answering():
@@ -490,7 +501,7 @@ class MemoryStorage(Storage):
             ledger=ledger,
             audit=audit,
             control=MemoryControl(store, jobs, audit),
-            snapshots=MemorySnapshots(store, jobs, results),
+            snapshots=MemorySnapshots(store, jobs, results, audit),
             results=results,
             calendars=MemoryCalendars(store),
         )

@@ -37,6 +37,7 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.TRIED_NOW: gettext_lazy("Ended its wait"),
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
+    AuditAction.IMPORTED: gettext_lazy("Imported files"),
     AuditAction.NOTED: gettext_lazy("Added a note"),
     AuditAction.SIGN_IN_FAILED: gettext_lazy("Failed to sign in"),
     AuditAction.SIGN_IN_LOCKED: gettext_lazy("Was locked after failed sign-ins"),

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 from django.core.management.base import CommandError
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.text import Text
+from rich.console import Console
 
 from backfill.cli import formatting
+from backfill.cli.count_display import CountDisplay
 from backfill.domain import CalendarAccess, CalendarProgress
-
-_LINE_EVERY = 4.0
-"""Seconds before the first line, and between two lines."""
 
 _EXIT_INTERRUPTED = 130
 
 
 class _Display:
     def __init__(self, console: Console) -> None:
-        self._console = console
-        is_live = console.file.isatty() and not console.is_dumb_terminal
-        self._live = Live(console=console, auto_refresh=False, transient=True) if is_live else None
-        self._next = time.monotonic() + _LINE_EVERY
+        self._count = CountDisplay(console)
         self.progress: CalendarProgress | None = None
 
     def show(self, progress: CalendarProgress) -> None:
         self.progress = progress
-        if self._live is not None:
-            if not self._live.is_started:
-                self._live.start()
-            bar = ProgressBar(total=max(progress.needed, 1), completed=progress.stored)
-            self._live.update(Group(Text(_sentence(progress)), bar), refresh=True)
-        elif time.monotonic() >= self._next and not progress.is_complete:
-            self._next = time.monotonic() + _LINE_EVERY
-            self._console.print(_sentence(progress), soft_wrap=True)
+        self._count.show(_sentence(progress), progress.stored, progress.needed)
 
     def stop(self) -> None:
-        if self._live is not None and self._live.is_started:
-            self._live.stop()
+        self._count.stop()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from keyword import iskeyword
 from uuid import UUID
 
 from django.core.management.base import CommandError
@@ -17,6 +18,7 @@ from backfill.cli.changes import run_changes
 from backfill.cli.coverage_table import coverage_view
 from backfill.cli.dataset import run_dataset
 from backfill.cli.formatting import COMMAND
+from backfill.cli.imports import run_import
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
 from backfill.cli.transfer import run_copy, run_export
@@ -51,7 +53,8 @@ class Commands:
         self._console = ConsoleOutput(options)
 
     def run(self, command: str) -> int:
-        run: Callable[[], int] = getattr(self, command.replace("-", "_"))
+        name = command.replace("-", "_")
+        run: Callable[[], int] = getattr(self, f"{name}_" if iskeyword(name) else name)
         return run()
 
     def start(self) -> int:
@@ -215,6 +218,9 @@ class Commands:
 
     def copy(self) -> int:
         return run_copy(self._console, self._options)
+
+    def import_(self) -> int:
+        return run_import(self._service, self._console, self._options)
 
     def export(self) -> int:
         if self._options["dataset"] is not None:

@@ -100,6 +100,8 @@ def changes(entry: AuditEntry) -> str:
     if entry.action in {AuditAction.STARTED, AuditAction.RETRIED}:
         first, last = (pairs.get(name, (None, None))[1] for name in ("startDate", "endDate"))
         parts = [f"{first or 'the first'} to {last or 'the newest'}"]
+    if entry.action is AuditAction.IMPORTED:
+        parts = [f"{name} {value}" for name, (_, value) in pairs.items()]
     return printable(", ".join([*parts, f"note: {note[1]}"] if note else parts))
 
 

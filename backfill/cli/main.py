@@ -15,6 +15,9 @@ from backfill.errors import BackfillError
 
 _INTERRUPTED = 130
 
+_REPEATABLE = frozenset({"copy", "import"})
+"""Commands that continue where they were interrupted."""
+
 
 def run(options: Mapping[str, Any]) -> int:
     """Return the exit code. Raises CommandError with a message for the operator."""
@@ -26,12 +29,14 @@ def run(options: Mapping[str, Any]) -> int:
     except BackfillError as exc:
         raise as_command_error(exc) from exc
     except KeyboardInterrupt:
-        advice = "Run the command again to continue." if command == "copy" else "Check with: manage.py backfill status"
+        advice = (
+            "Run the command again to continue." if command in _REPEATABLE else "Check with: manage.py backfill status"
+        )
         raise CommandError(f"Interrupted. {advice}", returncode=_INTERRUPTED) from None
     except OSError as exc:
         check_output_error(exc)
         # The reader has closed the pipe, as `| head` does, or the terminal is gone.
-        return _INTERRUPTED if command == "copy" or options.get("wait") else 0
+        return _INTERRUPTED if command in _REPEATABLE or options.get("wait") else 0
 
 
 def check_output_error(error: OSError) -> None:

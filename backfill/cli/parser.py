@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from django.core.management.base import CommandParser
 
@@ -62,6 +63,28 @@ def add_arguments(parser: CommandParser) -> None:
     limits = command("rate-limit", "Show or change the rate limits of future jobs.", _json(), _operator())
     for name, (low, high) in BOUNDS.items():
         limits.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{low:,} to {high:,}")
+    changes = command("changes", "Show what changed in a district between two stored dates.", _json())
+    changes.add_argument("--district", metavar="ID", required=True)
+    changes.add_argument("--from", metavar="DAY", required=True, help="the earlier stored date, like 2024-01-31")
+    changes.add_argument("--to", metavar="DAY", required=True, help="the later stored date")
+    changes.add_argument("--csv", action="store_true", help="print a row for each club, for spreadsheets")
+    coverage = command(
+        "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()
+    )
+    coverage.add_argument(
+        "--read-calendar", action="store_true", help="first read the dashboard's calendar of the unknown months"
+    )
+    _add_transfers(command)
+    command("work", "Run a worker until Ctrl-C or SIGTERM.")
+    command(
+        "prune",
+        "Remove jobs that ended more than BACKFILL_RETENTION_DAYS ago, and audit entries older than "
+        "BACKFILL_AUDIT_DAYS.",
+    )
+
+
+def _add_transfers(command: Callable[..., CommandParser]) -> None:
+    """Add the commands that read and write files and stores."""
     export = command(
         "export", "Write snapshots or analytics as CSV, JSON lines or Parquet, or all as tables.", _range()
     )
@@ -83,26 +106,19 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="FOLDER",
         help="write the whole history as typed tables, one file for each table and program year; unchanged files stay",
     )
-    changes = command("changes", "Show what changed in a district between two stored dates.", _json())
-    changes.add_argument("--district", metavar="ID", required=True)
-    changes.add_argument("--from", metavar="DAY", required=True, help="the earlier stored date, like 2024-01-31")
-    changes.add_argument("--to", metavar="DAY", required=True, help="the later stored date")
-    changes.add_argument("--csv", action="store_true", help="print a row for each club, for spreadsheets")
-    coverage = command(
-        "coverage", "Show the stored history, its gaps and the commands that fill them.", _range(), _json()
+    imports = command(
+        "import",
+        "Store exports of the dashboard that were saved elsewhere. Repeat the command if it is interrupted.",
+        _json(),
+        _operator(),
     )
-    coverage.add_argument(
-        "--read-calendar", action="store_true", help="first read the dashboard's calendar of the unknown months"
+    imports.add_argument(
+        "path", metavar="PATH", nargs="+", help="a folder, CSV file, or zip, tar or gzip archive; names have no meaning"
     )
+    imports.add_argument("--dry-run", action="store_true", help="show what would be stored; store nothing")
     copy = command("copy", "Copy all data from one store to another. Repeat the command if it is interrupted.")
     copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
     copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")
-    command("work", "Run a worker until Ctrl-C or SIGTERM.")
-    command(
-        "prune",
-        "Remove jobs that ended more than BACKFILL_RETENTION_DAYS ago, and audit entries older than "
-        "BACKFILL_AUDIT_DAYS.",
-    )
 
 
 def _options() -> CommandParser:

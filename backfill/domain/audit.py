@@ -40,6 +40,7 @@ class AuditAction(StrEnum):
     CHANGED_LIMITS = "changed-limits"  # of the next job
     NOTED = "noted"
     TRIED_NOW = "tried-now"  # ended a wait
+    IMPORTED = "imported"  # files that were saved elsewhere
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_LOCKED = "sign-in-locked"  # after repeated failures
     TOKEN_CREATED = "token-created"  # noqa: S105 - the name of an action
@@ -65,7 +66,7 @@ class AuditEntry:
     actor: Actor
     action: AuditAction
     job_id: UUID | None
-    """None for the limits of the next job and for actions of accounts."""
+    """None for the limits of the next job, for imports and for actions of accounts."""
     changes: Changes
 
 

@@ -57,6 +57,9 @@ class AuditLog:
     def limits_changed(self, before: StoredLimits, after: StoredLimits) -> AuditEntry:
         return self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))
 
+    def imported(self, changes: Changes) -> AuditEntry:
+        return self._entry(AuditAction.IMPORTED, None, changes)
+
     def account_action(self, action: AuditAction, changes: Changes) -> AuditEntry:
         return self._entry(action, None, changes)
 
@@ -103,4 +106,6 @@ def _log(entry: AuditEntry) -> None:
 def _subject(entry: AuditEntry) -> str:
     if entry.job_id:
         return f"Job {entry.job_id}"
+    if entry.action is AuditAction.IMPORTED:
+        return "Files"
     return "Account" if entry.action.is_of_account else "The limits of the next job"

@@ -21,17 +21,19 @@ from backfill.domain import (
     StoredEdition,
     month_ends,
 )
-from backfill.errors import CorruptRecord, LeaseLost
+from backfill.errors import CorruptRecord, JobConflict, LeaseLost
 from backfill.storage import Fence, Storage
 from tests.contract.backends import Backend
 from tests.factories import (
     CLOSE,
     DAY,
     NOW,
+    AuditEntryFactory,
     CalendarMonthFactory,
     JobFactory,
     PlanFactory,
     SnapshotFactory,
+    named_job,
     report_of,
     reports_for,
 )
@@ -339,3 +341,41 @@ def test_a_report_of_several_megabytes_is_stored_unchanged(storage: Storage) -> 
     stored = storage.snapshots.get(DAY, SUMMARY)
     assert stored is not None
     assert stored.reports[ReportName.SUMMARY] == report
+
+
+# Imported snapshots
+
+
+def test_imported_snapshots_are_stored_as_fetched_ones_with_the_audit_entry(storage: Storage) -> None:
+    first, second = SnapshotFactory.build(district="01"), SnapshotFactory.build(district=SUMMARY)
+    entry = AuditEntryFactory.build(job_id=None)
+    assert list(storage.snapshots.put_imported([first, second], audit_entries=[entry])) == [True, True]
+    assert storage.snapshots.get(DAY, "01") == first
+    assert storage.snapshots.get(DAY, SUMMARY) == second
+    assert storage.audit.page(None, limit=10, offset=0).rows == [entry]
+
+
+def test_an_imported_snapshot_that_supersedes_nothing_is_not_stored_and_not_audited(storage: Storage) -> None:
+    stored = SnapshotFactory.build()
+    storage.snapshots.put(stored)
+    older = replace(stored, reports=reports_for("01", "x"), fetched_at=NOW - timedelta(days=1))
+    entry = AuditEntryFactory.build(job_id=None)
+    assert list(storage.snapshots.put_imported([older], audit_entries=[entry])) == [False]
+    assert storage.snapshots.get(DAY, "01") == stored
+    assert storage.audit.page(None, limit=10, offset=0).total == 0
+
+
+def test_no_imported_snapshot_is_stored_while_a_job_is_active(storage: Storage) -> None:
+    """The check and the snapshot are one transaction, so a job that starts at the same time has no second writer."""
+    storage.snapshots.put_imported([SnapshotFactory.build(district="01")])
+    job = JobFactory.build()
+    storage.jobs.create(job, PlanFactory.build(), displace=lambda _: None)
+    with pytest.raises(JobConflict) as caught:
+        storage.snapshots.put_imported(
+            [SnapshotFactory.build(district="02")], audit_entries=[AuditEntryFactory.build(job_id=None)]
+        )
+    assert named_job(caught.value) == str(job.id)
+    assert storage.snapshots.get(DAY, "02") is None
+    assert storage.audit.page(None, limit=10, offset=0).total == 0
+    storage.jobs.update(job.id, lambda job: job.cancel_requested(NOW))
+    assert list(storage.snapshots.put_imported([SnapshotFactory.build(district="02")])) == [True]

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from backfill.cli import calendar_progress
+from backfill.cli import calendar_progress, count_display
 from backfill.domain import CalendarProgress
 from tests.integration.calendar_site import CalendarSite, calendar_site
 
@@ -20,7 +20,7 @@ PREVIEW = ("preview", *RANGE, "--cadence", "month-ends")
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[CalendarSite]:
-    monkeypatch.setattr(calendar_progress, "_LINE_EVERY", 0.1)
+    monkeypatch.setattr(count_display, "_LINE_EVERY", 0.1)
     with calendar_site(monkeypatch) as site:
         yield site
 

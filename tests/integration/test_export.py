@@ -37,10 +37,14 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def run_export(*arguments: str) -> tuple[int, str, str]:
-    """Run an export, and return exit code, standard output and standard error."""
+    return run_command("export", *arguments)
+
+
+def run_command(*arguments: str) -> tuple[int, str, str]:
+    """Run a command, and return exit code, standard output and standard error."""
     out, err = io.StringIO(), io.StringIO()
     try:
-        call_command("backfill", "export", *arguments, stdout=out, stderr=err)
+        call_command("backfill", *arguments, stdout=out, stderr=err)
     except SystemExit as exit_:
         return int(exit_.code or 0), out.getvalue(), err.getvalue()
     return 0, out.getvalue(), err.getvalue()

@@ -43,7 +43,7 @@ def storage_over(connection: Connection, *, prefix: str, retention: timedelta, m
         ledger=ledger,
         audit=audit,
         control=FirestoreControlStorage(database, audit),
-        snapshots=FirestoreSnapshotStorage(database, results),
+        snapshots=FirestoreSnapshotStorage(database, results, audit),
         results=results,
         calendars=FirestoreCalendarStorage(database),
     )

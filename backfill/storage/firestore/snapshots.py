@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from itertools import groupby
@@ -12,10 +12,12 @@ from uuid import UUID
 from google.cloud.firestore import DocumentReference
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
-from backfill.errors import CorruptRecord
+from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
+from backfill.errors import CorruptRecord, JobConflict
 from backfill.storage.firestore import chunked_blobs
+from backfill.storage.firestore.audit import FirestoreAuditStorage
 from backfill.storage.firestore.database import Attempt, Database, Document, Query, translating_errors
+from backfill.storage.firestore.documents import job_or_failed
 from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.results import FirestoreResultStorage
@@ -42,8 +44,8 @@ def _about(snapshot: Snapshot) -> dict[str, Any]:
 
 
 class FirestoreSnapshotStorage(SnapshotStorage):
-    def __init__(self, database: Database, results: FirestoreResultStorage) -> None:
-        self._database, self._results = database, results
+    def __init__(self, database: Database, results: FirestoreResultStorage, audit_log: FirestoreAuditStorage) -> None:
+        self._database, self._results, self._audit = database, results, audit_log
         self._pages = Pages(database)
         self._index = MonthlyIndex(database, "snapshots", _INDEXED_FIELDS)
 
@@ -60,14 +62,43 @@ class FirestoreSnapshotStorage(SnapshotStorage):
         return query
 
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
+        def check(slot: Document, attempt: Attempt) -> None:
+            check_fence(fence, slot)
+            if fence is not None:
+                attempt.verify(slot)
+
+        return self._put(snapshot, check)
+
+    def put_imported(
+        self, snapshots: Sequence[Snapshot], *, audit_entries: Sequence[AuditEntry] = ()
+    ) -> Sequence[bool]:
+        stored: list[bool] = []
+        for snapshot in snapshots:
+            stored.append(self._put_imported(snapshot, () if any(stored) else audit_entries))
+        return stored
+
+    def _put_imported(self, snapshot: Snapshot, audit_entries: Sequence[AuditEntry]) -> bool:
+        def check(slot: Document, attempt: Attempt) -> None:
+            if slot.exists:
+                raise self._active_conflict(slot)
+            # Deleting a missing document fails the commit if a job has created it meanwhile.
+            attempt.writes.delete(slot.reference, self._database.client.write_option(exists=False))
+            self._audit.append(audit_entries, attempt)
+
+        return self._put(snapshot, check)
+
+    def _active_conflict(self, slot: Document) -> JobConflict:
+        job_id = (slot.to_dict() or {})["job_id"]
+        return job_or_failed(self._database.read(self._database.document("jobs", job_id))).conflict()
+
+    def _put(self, snapshot: Snapshot, check: Callable[[Document, Attempt], None]) -> bool:
+        """`check` receives the slot of the active job. It raises an error, or adds what must hold at the commit."""
         packed = packing.pack_reports(snapshot.reports)
 
         def write(attempt: Attempt) -> bool:
             reference = self._snapshot(snapshot.date, snapshot.district)
             slot, seen = attempt.read_all([self._database.document("state", "slot"), reference])
-            check_fence(fence, slot)
-            if fence is not None:
-                attempt.verify(slot)
+            check(slot, attempt)
             if seen.exists:
                 if attempt.is_committed(seen):
                     return True

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models import Q
 
 from backfill.domain import ACTIVE, ENDED, AuditEntry, Job, JobFilter, JobOutcome, Plan, Segment, Status
@@ -28,6 +28,19 @@ _OUTCOMES = {
     JobOutcome.FAILED: Q(status=Status.FAILED),
     JobOutcome.CANCELLED: Q(status=Status.CANCELLED),
 }
+
+
+def check_no_active_job() -> None:
+    """Raise JobConflict if a job is active. Call this inside a transaction.
+
+    No job is created before the transaction ends: SQLite has one writer at a time, and PostgreSQL locks the table.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE backfill_backfilljob IN SHARE MODE")
+    row = BackfillJob.objects.defer("plan", "detail").filter(status__in=ACTIVE).first()
+    if row is not None:
+        raise job_or_failed(row, with_detail=False).conflict()
 
 
 class OrmJobStorage(JobStorage):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
@@ -15,10 +15,12 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
 
-from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
+from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob, StoredResult, StoredSnapshot
+from backfill.storage.orm import audit as audit_log
 from backfill.storage.orm.database import atomic, check_fence, translating_errors
+from backfill.storage.orm.jobs import check_no_active_job
 from backfill.storage.ports import Fence, Page, SnapshotStorage
 from backfill.storage.serialization import packing
 
@@ -60,6 +62,35 @@ def _snapshot_of(row: StoredSnapshot, *, with_content: bool) -> Snapshot:
     )
 
 
+def _values(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "date": snapshot.date,
+        "district": snapshot.district,
+        "data_month": snapshot.data_month,
+        "as_of": snapshot.as_of,
+        "is_final": snapshot.is_final,
+        "content_hash": snapshot.content_hash,
+        "fetched_at": snapshot.fetched_at,
+        "job_id": snapshot.job_id,
+        "reports": packing.reports_to_json(snapshot.reports),
+        "content": packing.pack_reports(snapshot.reports),
+    }
+
+
+def _put(snapshot: Snapshot, values: Mapping[str, Any]) -> bool:
+    """Insert or replace the row inside a transaction; return whether it was written."""
+    row, is_new = StoredSnapshot.objects.select_for_update().get_or_create(
+        date=snapshot.date, district=snapshot.district, defaults=values
+    )
+    if is_new:
+        return True
+    with suppress(CorruptRecord):  # replace an unreadable snapshot
+        if not snapshot.supersedes(_snapshot_of(row, with_content=True)):
+            return False
+    StoredSnapshot.objects.filter(pk=row.pk).update(**values)
+    return True
+
+
 def _joined(rows: QuerySet[Any, Any], expression: Combinable | str) -> dict[date, str]:
     """Return the joined values of an expression by date."""
     return dict(rows.values_list("date").annotate(joined=_Joined(expression)).order_by("date"))
@@ -97,29 +128,24 @@ def _inserted(values: Mapping[str, Any], fence: Fence | None) -> bool:
 
 class OrmSnapshotStorage(SnapshotStorage):
     def put(self, snapshot: Snapshot, *, fence: Fence | None = None) -> bool:
-        columns = {
-            "data_month": snapshot.data_month,
-            "as_of": snapshot.as_of,
-            "is_final": snapshot.is_final,
-            "content_hash": snapshot.content_hash,
-            "fetched_at": snapshot.fetched_at,
-            "job_id": snapshot.job_id,
-            "reports": packing.reports_to_json(snapshot.reports),
-            "content": packing.pack_reports(snapshot.reports),
-        }
-        key = {"date": snapshot.date, "district": snapshot.district}
-        if _inserted({**key, **columns}, fence):
+        values = _values(snapshot)
+        if _inserted(values, fence):
             return True
         with atomic():
             check_fence(fence)
-            row, is_new = StoredSnapshot.objects.select_for_update().get_or_create(**key, defaults=columns)
-            if is_new:
-                return True
-            with suppress(CorruptRecord):  # replace an unreadable snapshot
-                if not snapshot.supersedes(_snapshot_of(row, with_content=True)):
-                    return False
-            StoredSnapshot.objects.filter(pk=row.pk).update(**columns)
-            return True
+            return _put(snapshot, values)
+
+    def put_imported(
+        self, snapshots: Sequence[Snapshot], *, audit_entries: Sequence[AuditEntry] = ()
+    ) -> Sequence[bool]:
+        # Pack outside the transaction, which other writers of SQLite wait for.
+        packed = [(snapshot, _values(snapshot)) for snapshot in snapshots]
+        with atomic():
+            check_no_active_job()
+            stored = [_inserted(values, None) or _put(snapshot, values) for snapshot, values in packed]
+            if any(stored):
+                audit_log.append(audit_entries)
+            return stored
 
     def get(self, day: date, district: str) -> Snapshot | None:
         with translating_errors():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 
-from backfill.domain import Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
+from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
 from backfill.storage.ports.values import Fence, Page
 
 
@@ -18,6 +18,16 @@ class SnapshotStorage(ABC):
         """Store a snapshot if it supersedes the stored one of its date and district; return whether it was stored.
 
         An unreadable stored snapshot is always replaced. Raises LeaseLost if the fence does not hold.
+        """
+
+    @abstractmethod
+    def put_imported(
+        self, snapshots: Sequence[Snapshot], *, audit_entries: Sequence[AuditEntry] = ()
+    ) -> Sequence[bool]:
+        """Store snapshots that no job fetches, as `put` does; return for each whether it was stored.
+
+        The audit entries are stored in the transaction of the first snapshot that is stored. Raises JobConflict if a
+        job is active: no snapshot is stored while one is. Those before the conflict may have been stored.
         """
 
     @abstractmethod
