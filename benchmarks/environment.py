@@ -37,8 +37,9 @@ def environment(bench: Bench) -> Iterator[None]:
             DJANGO_SETTINGS_MODULE="backfill_site.settings",
             BACKFILL_ENV_FILE=os.devnull,
             BACKFILL_LOG_LEVEL="ERROR",
+            PYTHONWARNINGS="ignore:No directory at:UserWarning",  # of static files, which are not collected
         )
-        warnings.filterwarnings("ignore", "No directory at", UserWarning)  # of static files, which are not collected
+        warnings.filterwarnings("ignore", "No directory at", UserWarning)
         with migrated(url):
             yield
 

@@ -66,7 +66,7 @@ class Figure:
 
     def text(self, value: float) -> str:
         """Return the value with its unit, as it is printed and inserted into pages."""
-        number = f"{value:,.{self.digits}f}"
+        number = f"{round(value, self.digits) + 0.0:,.{self.digits}f}"  # + 0.0 turns -0.0 into 0.0
         return f"{number} {self.unit}" if self.unit else number
 
     @property

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -24,9 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 NO_DASHBOARD = "http://127.0.0.1:9"
 """The address for services that send no requests."""
-
-FIRST, LAST = date(2013, 7, 1), date(2023, 6, 30)
-"""The ten years of `store_calendars`."""
 
 
 @contextmanager
@@ -55,25 +51,6 @@ def service_for(address: str = NO_DASHBOARD) -> BackfillService:
     settings.BACKFILL_DASHBOARD_URL = address
     backfill_service.cache_clear()
     return backfill_service()
-
-
-def store_calendars(service: BackfillService) -> None:
-    """Store the calendar of ten years of 130 districts."""
-    from backfill.domain import CalendarMonth, month_ends
-
-    for end in month_ends(FIRST - timedelta(days=1), LAST):  # June is still closing in July
-        begin = end.replace(day=9)  # a day belongs to one month only
-        service.storage.calendars.save(
-            CalendarMonth(
-                month_end=end,
-                districts=tuple(f"{n:02d}" for n in range(1, 131)),
-                as_of_days=tuple(begin + timedelta(days=n) for n in range((end - begin).days + 9)),
-                is_archived=True,
-                is_closed=True,
-                has_blank_close=end.month == 6,
-                fetched_at=datetime.now(UTC),
-            )
-        )
 
 
 def operator() -> Client:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, at_most, count
-from benchmarks.harness import FIRST, LAST, median_seconds, operator, service_for, store_calendars
+from benchmarks.harness import median_seconds, operator, service_for
+from benchmarks.prepared import DISTRICTS, FIRST, LAST, store_calendars, store_ended_jobs
 
 if TYPE_CHECKING:
     from django.http import HttpResponseBase
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from backfill.service.commands import BackfillService
 
 JOBS = 10_000
-DISTRICTS = tuple(f"{n:02d}" for n in range(1, 131))
 
 
 def _run(bench: Bench) -> None:
@@ -56,6 +55,7 @@ def _run(bench: Bench) -> None:
     bench.report("poll-unchanged", 1000 * median_seconds(unchanged, before=know))
     bench.report("page-size", section_size(client, page) / 1024)
     bench.report("poll-size", wire_size(client, poll) / 1024)
+    bench.report("poll-uncompressed-size", on_the_wire(client.get(poll)) / 1024)
     know()
     bench.report("poll-unchanged-size", unchanged())
     advance(failing=len(DISTRICTS))
@@ -84,29 +84,6 @@ def section_size(client: Client, page: str) -> int:
     files = set(re.findall(r'<(?:script|link)[^>]*? (?:src|href)="(/static/[^"]+)"', content))
     assert len(files) > 10
     return sum(wire_size(client, path) for path in (page, f"{page}coverage/map/", *files))
-
-
-def store_ended_jobs(service: BackfillService, jobs: int) -> None:
-    """Insert copies of the row of an ended job; through the service it would take minutes."""
-    from django.apps import apps
-
-    from backfill.domain import Actor, Channel, JobRequest, JobType
-
-    job = service.start(
-        JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2013, 7, 1), end_date=date(2013, 7, 31)),
-        by=Actor("bench", Channel.CLI),
-    ).job
-    service.cancel(job.id, by=Actor("bench", Channel.CLI))
-    rows = apps.get_model("backfill", "BackfillJob").objects
-    row = rows.get(pk=job.id)
-    columns = {field.attname: getattr(row, field.attname) for field in row._meta.fields}  # noqa: SLF001 - Django's own API
-    rows.bulk_create(
-        [
-            type(row)(**{**columns, "id": uuid4(), "created_at": row.created_at - timedelta(minutes=n)})
-            for n in range(1, jobs + 1)
-        ],
-        batch_size=500,
-    )
 
 
 def running_job(service: BackfillService) -> Callable[..., object]:
@@ -164,6 +141,7 @@ SECTION = Section(
         Figure("poll-unchanged", "a poll without changes (304)", "ms", at_most(20), digits=1),
         count("page-size", "the section with its styles and scripts, cold, on the wire", at_most(90), "KB"),
         count("poll-size", "a poll with changes, on the wire", at_most(4), "KB", digits=1),
+        count("poll-uncompressed-size", "the same without compression", unit="KB", digits=1),
         count("poll-unchanged-size", "a poll without changes (304), on the wire", at_most(300), "bytes"),
         count("poll-failing-size", "a poll with failures in 130 districts, on the wire", at_most(12), "KB", digits=1),
     ),

@@ -15,7 +15,7 @@ from uuid import uuid4
 from backfill.domain import month_end_of
 from benchmarks.bench import Bench
 from benchmarks.figures import Better, Figure, Section, at_least, at_most, count, ratio
-from benchmarks.harness import delete_rows, run_job, service_for
+from benchmarks.harness import delete_rows, median_seconds, run_job, service_for
 from benchmarks.isolated import peak_mb
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _run(bench: Bench) -> None:
         count = len(sources) * _BARE_ROUNDS
         bare.append((count / (time.perf_counter() - began), count / (time.process_time() - cpu)))
         runs.append(_job("threads"))
+    bench.report("parse", 1000 * _parse_seconds(kinds))
     bench.report("bare", median(wall for wall, _ in bare))
     bench.report("threads", median(run.wall for run in runs))
     bench.report("threads-cpu", median(run.cpu for run in runs))
@@ -78,6 +79,20 @@ def _run(bench: Bench) -> None:
     bench.report("processes", median(run.wall for run in spread))
     bench.report("processes-cpu", median(run.cpu for run in spread))
     bench.report("processes-ratio", median(run.wall for run in spread) / median(run.wall for run in runs))
+
+
+def _parse_seconds(kinds: list[dict[ReportName, Report]]) -> float:
+    """Return the time to parse the reports of a district."""
+    from backfill.dashboard.reports import parse
+
+    _, *districts = kinds
+    contents = [report.content for reports in districts for report in reports.values()]
+
+    def parse_all() -> None:
+        for content in contents:
+            parse(content)
+
+    return median_seconds(parse_all, times=5) / len(districts)
 
 
 def _job(executor: str) -> Run:
@@ -182,6 +197,7 @@ SECTION = Section(
     f"Analytics of {_DISTRICTS} districts of {_CLUBS} clubs ({_DISTINCT} distinct), {len(MONTHS)} month-ends",
     _run,
     (
+        Figure("parse", "parsing the three reports of a district", "ms", digits=2),
         Figure("bare", "bare loop (parse, compute, JSON)", "results/s", better=Better.HIGHER),
         Figure("threads", "job in threads", "results/s", at_least(400)),
         Figure("threads-cpu", "the same per second of CPU time", "results/s", at_least(400)),

@@ -59,9 +59,9 @@ SECTION = Section(
     _run,
     (
         count("rows", "rows of all tables"),
-        Figure("rows-rate", "rows written", "/s", better=Better.HIGHER),
-        Figure("results-rate", "district results written", "/s", better=Better.HIGHER),
-        Figure("results-per-cpu-second", "the same per second of CPU time", "/s", at_least(100)),
+        Figure("rows-rate", "rows written", "rows/s", better=Better.HIGHER),
+        Figure("results-rate", "district results written", "results/s", better=Better.HIGHER),
+        Figure("results-per-cpu-second", "the same per second of CPU time", "results/s", at_least(100)),
         Figure("memory", "peak memory of the process, with pyarrow", "MB", at_most(400)),
         Figure("memory-growth", "increase while the year is written again", "MB", at_most(20)),
         Figure("unchanged", "the next export, without changes", "s", at_most(1), digits=2),

@@ -86,26 +86,42 @@ def _collection(path: str) -> str:
 
 
 @contextmanager
-def _emulator(bench: Bench) -> Iterator[None]:
+def emulator(bench: Bench) -> Iterator[None]:
     """Run an emulator. Raises NotAvailable if it is not installed."""
     with tempfile.TemporaryDirectory() as folder:
-        emulator = Emulator(Path(folder))
+        started = Emulator(Path(folder))
         try:
-            emulator.start()
+            started.start()
         except EmulatorMissing as exc:
             raise NotAvailable(str(exc)) from exc
         bench.uses("Firestore emulator", emulator_version())
         try:
-            with mock.patch.dict("os.environ", environment(emulator.host)):
+            with mock.patch.dict("os.environ", environment(started.host)):
+                _wait_until_it_answers()
                 yield
         finally:
-            emulator.kill()
+            started.kill()
+
+
+def _wait_until_it_answers() -> None:
+    """The first call of an emulator may take longer than the time limit of the adapter."""
+    from backfill.errors import StorageUnavailable
+
+    control, deadline = storage_through([]).control, time.monotonic() + 60
+    while True:
+        try:
+            control.ping()
+        except StorageUnavailable:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 _METADATA_DAYS = 365
 
 
-def _storage(interceptors: list[Any]) -> Any:
+def storage_through(interceptors: list[Any]) -> Any:
     from backfill.storage.firestore import storage_over
     from backfill.storage.firestore.client import Connection
 
@@ -120,8 +136,8 @@ def _documents(bench: Bench) -> None:
 
     charges = Charges()
     with ExitStack() as stack:
-        stack.enter_context(_emulator(bench))
-        storage = _storage([charges])
+        stack.enter_context(emulator(bench))
+        storage = storage_through([charges])
         settings.BACKFILL_DASHBOARD_URL = stack.enter_context(sample_dashboard("--districts", "8", "--clubs", "20"))
         services.backfill_service.cache_clear()
         stack.callback(services.backfill_service.cache_clear)
@@ -141,7 +157,7 @@ def _documents(bench: Bench) -> None:
         began = time.perf_counter()
         job = service.start(request, by=Actor("bench", Channel.CLI)).job
         storage.jobs.update(job.id, lambda job: replace(job, config=replace(job.config, rate_limits=limits)))
-        worker, watching = services.new_worker(service), _storage([]).jobs
+        worker, watching = services.new_worker(service), storage_through([]).jobs
         worker.start()
         page, poll = _reads_of_the_admin()
         while watching.active() is not None:
@@ -175,7 +191,7 @@ def _reads_of_the_admin() -> tuple[int, int]:
     client = Client(headers={"host": "localhost"})
     client.force_login(User.objects.create_superuser("firestore"))
     services.backfill_service.cache_clear()
-    with mock.patch.object(services, "open_storage", return_value=_storage([charges])):
+    with mock.patch.object(services, "open_storage", return_value=storage_through([charges])):
         charges.reset()
         page = client.get("/admin/backfill/")
         of_page = charges.reads.copy()
@@ -189,8 +205,8 @@ def _reads_of_the_admin() -> tuple[int, int]:
 def _metadata(bench: Bench) -> None:
     """Read what a plan needs: the metadata of the results of 130 districts on each day."""
     charges = Charges()
-    with _emulator(bench):
-        storage = _storage([charges]).results
+    with emulator(bench):
+        storage = storage_through([charges]).results
         days = [date(2023, 1, 1) + timedelta(days=n) for n in range(bench.scaled(_METADATA_DAYS))]
         for day in days:
             storage.put([_result(day, f"{district:03d}") for district in range(130)])
@@ -226,7 +242,7 @@ def _result(day: date, district: str) -> Any:
 
 
 def _resume(bench: Bench) -> None:
-    with _emulator(bench):
+    with emulator(bench):
         measured(f"{__name__}:prepare", bench.scaled(resume.DAYS))
         claim = measured(f"{__name__}:claim")
     bench.report("outcomes", claim.value["settled"])
@@ -236,12 +252,12 @@ def _resume(bench: Bench) -> None:
 
 def prepare(days: int) -> None:
     """Store a job of 150 items a day, all of which are settled. Called in its own process."""
-    resume.prepare_in(_storage([]), days)
+    resume.prepare_in(storage_through([]), days)
 
 
 def claim() -> dict[str, Any]:
     """Claim the job in its own process. Returns the seconds and the number of settled items."""
-    return resume.claim_in(_storage([]))
+    return resume.claim_in(storage_through([]))
 
 
 DOCUMENTS = Section(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, at_most, count
-from benchmarks.harness import FIRST, LAST, median_seconds, service_for, store_calendars
+from benchmarks.harness import median_seconds, service_for
+from benchmarks.prepared import FIRST, LAST, store_calendars
 
 
 def _run(bench: Bench) -> None:

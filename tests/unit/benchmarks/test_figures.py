@@ -19,6 +19,7 @@ SECTION = Section(
 def test_a_figure_is_written_with_its_digits_and_its_unit() -> None:
     assert Figure("a", "a", "items/s", digits=1).text(1234.56) == "1,234.6 items/s"
     assert ratio("a", "a").text(0.954) == "0.95"
+    assert ratio("a", "a").text(-0.001) == "0.00"
 
 
 def test_a_target_states_which_direction_is_better() -> None:
