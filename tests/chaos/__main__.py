@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: runs a campaign, prints its result and writes it to docs/reliability.md."""
+"""`python -m tests.chaos`: runs a campaign, prints its result and writes it to docs/reliability.md and README.md."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import sys
 from datetime import UTC, datetime
 
+from benchmarks import pages
 from tests.acceptance.harness import ROOT
 from tests.chaos.campaign import STORES, Campaign
 from tests.chaos.record import Record
@@ -71,6 +72,8 @@ def main() -> int:
         print(f"VIOLATION: {sentence}")
     if not options.print_only:
         write(block(record, campaign))
+        for problem in pages.update():
+            print(problem)
     return 1 if violations else 0
 
 
