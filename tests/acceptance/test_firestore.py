@@ -43,6 +43,7 @@ def test_a_job_continues_after_the_connection_to_firestore_was_cut_and_after_fir
     assert client.ask("GET", "/healthz").status_code == 200
     own_firestore.emulator.start()
     own_firestore.gate.open()
+    eventually(lambda: processed(client, before["jobId"]) > 0, 60, "the emulator answers the API again")
 
     ended = client.ended(before["jobId"], 120)
     assert ended["status"] == "completed"

@@ -871,6 +871,8 @@ def test_concurrent_changes_of_rate_limits_are_all_stored(storage: Storage) -> N
 # Failures
 
 CALLS: dict[str, Callable[[Storage], object]] = {
+    # Before a job is active.
+    "snapshots.put_imported": lambda storage: storage.snapshots.put_imported([SnapshotFactory.build()]),
     "jobs.create": created,
     "jobs.update": lambda storage: storage.jobs.update(uuid4(), lambda job: job).after,
     "jobs.get": lambda storage: storage.jobs.get(uuid4()),
@@ -893,7 +895,6 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "control.update_schedule": lambda storage: storage.control.update_schedule(lambda schedule: schedule),
     "control.ping": lambda storage: storage.control.ping(),
     "snapshots.put": lambda storage: storage.snapshots.put(SnapshotFactory.build()),
-    "snapshots.put_imported": lambda storage: storage.snapshots.put_imported([SnapshotFactory.build()]),
     "snapshots.get": lambda storage: storage.snapshots.get(DAY, "01"),
     "snapshots.get_several": lambda storage: storage.snapshots.get_several(DAY, ["01", "02"]),
     "snapshots.page": lambda storage: storage.snapshots.page(SnapshotFilter(), limit=1, offset=0),
