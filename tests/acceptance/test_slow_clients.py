@@ -137,6 +137,9 @@ def test_the_configuration_of_nginx_passes_on_what_the_service_needs(
         for url in (base, client.url):  # gunicorn itself ignores the header, too
             script = requests.get(f"{url}/api/nothing", headers={"SCRIPT_NAME": "/evil"}, timeout=10)
             assert (script.status_code, "evil" in script.text) == (404, False)
+        address = {"Host": "10.42.0.17:8000"}  # of a kubelet
+        assert requests.get(f"{base}/readyz", headers=address, timeout=10).status_code == 200
+        assert requests.get(f"{base}/api/admin/backfill/jobs", headers=address, timeout=10).status_code == 400
         page = requests.get(f"{base}/admin/", timeout=10)
         assert page.url == f"{base}/admin/login/?next=/admin/"
         assert requests.get(f"{base}/static/admin/css/base.css", timeout=10).status_code == 200
