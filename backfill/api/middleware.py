@@ -64,7 +64,7 @@ class JsonErrors:
         if not is_page or not request.path_info.startswith(_JSON_PATHS):
             return response
         spec = _SERVER_ERROR if status >= 500 else ERRORS[_EXCEPTIONS.get(status, DisallowedHost)]
-        body = ErrorSerializer.render(spec.error_for(path=request.path_info))
+        body = ErrorSerializer.render(spec.error_for(path=request.path))
         headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
         return JsonResponse(body, status=status, headers=headers)
 
