@@ -129,8 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
         report = query.get("report", "")
         entry = control.begin(url.path, url.query, report, self.headers.get("User-Agent", ""))
         status: int | str = "failed"
+        fault = control.take_fault(f"{url.path} {report}")
+        entry.fault = fault.kind if fault else None
         try:
-            status = self._answer(url.path, query, control.take_fault(f"{url.path} {report}"))
+            status = self._answer(url.path, query, fault)
         finally:
             # Before the response is sent: the client may then immediately send a request or read the log.
             control.end(entry, status)

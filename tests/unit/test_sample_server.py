@@ -287,6 +287,7 @@ def test_the_log_contains_each_request_and_how_it_ended(server: SampleServer) ->
     assert first["path"] == "/export.aspx"
     assert first["report"] == "clubperformance~01~10/31/2026~11/2/2026~2026-2027"
     assert (first["status"], second["status"], third["status"]) == (200, 500, "reset")
+    assert ("fault" in first, third["fault"]) == (False, "reset")
     assert (first["user_agent"], first["in_flight"]) == ("a test", 1)
     assert before <= first["time"] <= first["ended"] <= second["time"] <= time.time()
     assert second["report"] == ""
