@@ -30,7 +30,7 @@ _UNREAD_BODY = 2 * 1024 * 1024  # bytes; deploy/nginx.conf refuses larger ones
 _UNREAD_BODY_WITHIN = 5  # seconds
 
 
-def post_request(worker, req, environ, resp) -> None:  # type: ignore[no-untyped-def]
+def post_request(worker, _request, environ, _response) -> None:  # type: ignore[no-untyped-def]
     """Read the rest of a body that the service refused without reading it.
 
     gunicorn reads only 64 KB of it and then closes the connection. nginx, which still sends the rest, then answers 502
