@@ -42,6 +42,16 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     return found
 
 
+@register()
+def check_replaced_options(**_: Any) -> list[CheckMessage]:
+    replaced = settings.DATABASES["default"].get("REPLACED_OPTIONS")
+    if not replaced:
+        return []
+    message = f"DATABASE_URL replaces options that the service sets by {', '.join(replaced)}."
+    hint = "docs/deployment.md explains the options; leave out those that you do not need."
+    return [checks.Info(message, hint=hint, id="backfill.I001")]
+
+
 @register(Tags.database)
 def check_worker(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """A pending job without a worker waits forever. Reads the store, so it runs with `check --database default`."""
