@@ -46,6 +46,9 @@ _POSTGRESQL_SETTINGS = {
     "DISABLE_SERVER_SIDE_CURSORS": True,
 }
 
+_WITHOUT_LOG = bytes([1, 1])
+"""The bytes of the header of a SQLite file that say that it has no write-ahead log."""
+
 REPLACED = "REPLACED_OPTIONS"
 """The key of a database under which the replaced options are listed, for `manage.py check`."""
 
@@ -88,10 +91,26 @@ def _sqlite(database: dict[str, Any], folder: Path) -> dict[str, Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise ValueError(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
+    if _has_foreign_log(path):
+        raise ValueError(
+            f"DATABASE_URL: {path}-wal does not belong to {path}, which is a backup that was not opened yet. SQLite "
+            f"would damage it. Stop all servers, and remove {path}-wal and {path}-shm."
+        )
     if os.access(path, os.R_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return database | _read_only(path)
     options, replaced = _merged(_SQLITE_OPTIONS, database.get("OPTIONS", {}))
     return database | {"NAME": str(path), "OPTIONS": options, REPLACED: replaced}
+
+
+def _has_foreign_log(path: Path) -> bool:
+    """Whether there is a write-ahead log next to a file that has none, as a backup has before it is opened."""
+    try:
+        has_log = Path(f"{path}-wal").stat().st_size > 0  # before the header: a log is created after it
+        with path.open("rb") as file:
+            versions = file.read(20)[18:]
+    except OSError:  # missing, or not readable by this process
+        return False
+    return has_log and versions == _WITHOUT_LOG
 
 
 def _read_only(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.models import BackfillJob
+from backfill.storage.orm.messages import message_of
 from backfill.storage.ports import Fence
 
 _BATCH = 2000
@@ -31,7 +32,7 @@ def translating_errors() -> Iterator[None]:
         if not connection.in_atomic_block:
             with suppress(Error, driver_error):  # the connection is dropped even if it cannot be closed
                 connection.close()
-        raise StorageUnavailable(f"The job store does not answer: {str(exc).strip() or type(exc).__name__}.") from exc
+        raise StorageUnavailable(message_of(exc)) from exc
 
 
 @contextmanager
