@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
 from typing import Any
-from uuid import UUID
 
 import django.db
 import psycopg
@@ -15,40 +13,11 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from backfill.domain import CalendarClaim, OutcomeFilter, SnapshotFilter
 from backfill.errors import StorageUnavailable
 from backfill.storage import Storage
 from backfill.storage.orm.database import atomic, translating_errors
 from tests.contract.backends import ORM_BACKENDS, Backend
-from tests.factories import AuditEntryFactory, ResultFactory, SnapshotFactory
-
-ID = UUID(int=1)
-DAYS = date(2024, 1, 1), date(2024, 12, 31)
-
-CALLS: dict[str, Callable[[Storage], object]] = {
-    "active": lambda s: s.jobs.active(),
-    "get": lambda s: s.jobs.get(ID),
-    "plan": lambda s: s.jobs.plan(ID),
-    "update": lambda s: s.jobs.update(ID, lambda job: job),
-    "delete_finished": lambda s: s.jobs.delete_finished(datetime(2024, 1, 1, tzinfo=UTC)),
-    "segments": lambda s: list(s.ledger.segments(ID)),
-    "outcomes": lambda s: s.ledger.outcomes(ID, OutcomeFilter(), limit=1, offset=0),
-    "audit page": lambda s: s.audit.page(None, limit=1, offset=0),
-    "audit add": lambda s: s.audit.add([AuditEntryFactory.build()]),
-    "counters": lambda s: s.control.counters(),
-    "schedule": lambda s: s.control.update_schedule(lambda schedule: schedule),
-    "report_worker": lambda s: s.control.report_worker(datetime(2024, 1, 1, tzinfo=UTC)),
-    "ping": lambda s: s.control.ping(),
-    "snapshot put": lambda s: s.snapshots.put(SnapshotFactory.build()),
-    "snapshot page": lambda s: s.snapshots.page(SnapshotFilter(), limit=1, offset=0),
-    "snapshot metadata": lambda s: list(s.snapshots.metadata(*DAYS)),
-    "editions": lambda s: list(s.snapshots.editions(*DAYS)),
-    "days": lambda s: list(s.snapshots.days(*DAYS)),
-    "result put": lambda s: s.results.put([ResultFactory.build()]),
-    "result metadata": lambda s: list(s.results.metadata(*DAYS)),
-    "calendar": lambda s: s.calendars.months(*DAYS),
-    "calendar claim": lambda s: s.calendars.update_claim(lambda _: CalendarClaim()),
-}
+from tests.contract.test_job_storage import CALLS
 
 
 def with_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
