@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
     "backfill.api.middleware.HostValidation",
+    "backfill.api.middleware.BodyLength",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
