@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import Q
 
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.models import BackfillJob
-from backfill.storage.ports import Fence
+from backfill.storage.ports import Fence, TimedKey
 
 
 @contextmanager
@@ -28,6 +29,12 @@ def atomic() -> Iterator[None]:
     """Open a transaction and translate driver errors."""
     with translating_errors(), transaction.atomic():
         yield
+
+
+def older_than(field: str, key: TimedKey) -> Q:
+    """The rows after a key in the order (-field, -id). The first condition lets the database seek in its index."""
+    at, row_id = key
+    return Q((f"{field}__lte", at)) & (Q((f"{field}__lt", at)) | Q(id__lt=row_id))
 
 
 def check_fence(fence: Fence | None) -> None:
