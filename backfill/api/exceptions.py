@@ -30,6 +30,12 @@ class EndpointRemoved(BackfillError):
     code = "ENDPOINT_REMOVED"
 
 
+class PreconditionRequired(BackfillError):
+    """The request changes a resource without naming the version that it changes."""
+
+    code = "PRECONDITION_REQUIRED"
+
+
 class LengthRequired(BackfillError):
     """The body is sent in chunks. WSGI does not report where it ends, so the body would be read as empty."""
 
@@ -94,6 +100,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     # Errors of this package.
     MalformedJson: ErrorSpec(MalformedJson.code, 400),
     EndpointRemoved: ErrorSpec(EndpointRemoved.code, 410),
+    PreconditionRequired: ErrorSpec(PreconditionRequired.code, 428),
     LengthRequired: ErrorSpec(LengthRequired.code, 411),
     # Errors of Django and DRF.
     BadRequest: _MALFORMED,
