@@ -57,6 +57,7 @@ from backfill.storage import (
     ResultStorage,
     SnapshotStorage,
     Storage,
+    TargetStorage,
 )
 from tests.contract.backends import Backend
 from tests.factories import (
@@ -907,10 +908,15 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "snapshots.span": lambda storage: storage.snapshots.span(),
     "results.put": lambda storage: storage.results.put([ResultFactory.build()]),
     "results.get": lambda storage: storage.results.get(DAY, "01"),
+    "results.get_several": lambda storage: storage.results.get_several(DAY, ["01", "02"]),
     "results.metadata": lambda storage: list(storage.results.metadata(DAY, DAY)),
     "results.points": lambda storage: storage.results.points([(DAY, "01")]),
     "results.series": lambda storage: storage.results.series("01", ProgramYear.of(DAY)),
     "results.years": lambda storage: list(storage.results.years("01")),
+    "targets.target": lambda storage: storage.targets.target(),
+    "targets.update_target": lambda storage: storage.targets.update_target(lambda target: target),
+    "targets.keeper": lambda storage: storage.targets.keeper(),
+    "targets.update_keeper": lambda storage: storage.targets.update_keeper(lambda state: state),
 }
 
 PORTS = (
@@ -921,6 +927,7 @@ PORTS = (
     SnapshotStorage,
     ResultStorage,
     CalendarStorage,
+    TargetStorage,
 )
 """In the order of the fields of Storage."""
 
