@@ -10,6 +10,7 @@ from django.conf import settings
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import AllowedHours
+from backfill.domain.allowed_hours import zone_of
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.engine.worker import Worker, wake_process_worker
 from backfill.job_types.collection.robots import Robots
@@ -25,6 +26,7 @@ SERVER_THREADS = "BACKFILL_SERVER_THREADS"
 def runtime_config() -> RuntimeConfig:
     """Raises ValueError if the allowed hours or their time zone are invalid."""
     return RuntimeConfig(
+        time_zone=zone_of(settings.BACKFILL_TIME_ZONE),
         allowed_hours=AllowedHours.parse(settings.BACKFILL_ALLOWED_HOURS, settings.BACKFILL_TIME_ZONE),
         lease_policy=settings.BACKFILL_LEASE_POLICY,
         retention=timedelta(days=settings.BACKFILL_RETENTION_DAYS),

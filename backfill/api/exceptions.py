@@ -78,6 +78,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     errors.SnapshotNotFound: ErrorSpec(errors.SnapshotNotFound.code, 404),
     errors.AnalyticsNotFound: ErrorSpec(errors.AnalyticsNotFound.code, 404),
     errors.JobConflict: ErrorSpec(errors.JobConflict.code, 409),
+    errors.TargetChanged: ErrorSpec(errors.TargetChanged.code, 412),
     errors.PlanChanged: ErrorSpec(errors.PlanChanged.code, 409),
     errors.InvalidJobState: ErrorSpec(errors.InvalidJobState.code, 409),
     errors.NothingToRetry: ErrorSpec(errors.NothingToRetry.code, 409),

@@ -18,6 +18,7 @@ from backfill.storage.ports import (
     ResultStorage,
     SnapshotStorage,
     Storage,
+    TargetStorage,
 )
 
 ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
@@ -37,6 +38,7 @@ __all__ = [
     "ResultStorage",
     "SnapshotStorage",
     "Storage",
+    "TargetStorage",
     "open_storage",
 ]
 

@@ -14,6 +14,7 @@ from backfill.storage.ports.jobs import JobStorage
 from backfill.storage.ports.ledger import LedgerStorage
 from backfill.storage.ports.results import ResultStorage
 from backfill.storage.ports.snapshots import SnapshotStorage
+from backfill.storage.ports.targets import TargetStorage
 from backfill.storage.ports.values import Change, Creation, Fence, Page
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ResultStorage",
     "SnapshotStorage",
     "Storage",
+    "TargetStorage",
 ]
 
 
@@ -43,3 +45,4 @@ class Storage:
     snapshots: SnapshotStorage
     results: ResultStorage
     calendars: CalendarStorage
+    targets: TargetStorage
