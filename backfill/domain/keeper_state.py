@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from backfill.domain.failed_attempts import NO_ATTEMPTS, FailedAttempts
+from backfill.domain.target_events import NO_EVENTS, TargetEvents
 from backfill.errors import LeaseLost
 
 LEASE = timedelta(minutes=2)
@@ -79,6 +80,8 @@ class KeeperState:
     """The calendar month (UTC) of `month_requests`, such as 2026-11."""
     month_requests: int = 0
     """Requests of automatic jobs of the month that have ended."""
+    events: TargetEvents = NO_EVENTS
+    """What was reported to the webhook receiver."""
 
     def is_held(self, now: datetime) -> bool:
         """Whether another keeper may be at work. A lease longer than LEASE was made before a clock was set back."""
