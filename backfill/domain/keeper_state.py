@@ -84,8 +84,11 @@ class KeeperState:
     """What was reported to the webhook receiver."""
 
     def is_held(self, now: datetime) -> bool:
-        """Whether another keeper may be at work. A lease longer than LEASE was made before a clock was set back."""
-        return self.lease_until is not None and now < self.lease_until <= now + LEASE
+        """Whether another keeper may be at work.
+
+        The clocks of two servers may differ by up to LEASE. A longer lease was made before a clock was set back.
+        """
+        return self.lease_until is not None and now < self.lease_until <= now + 2 * LEASE
 
     def claimed(self, owner: str, now: datetime) -> KeeperState:
         """With a lease for `owner`. Raises LeaseLost if a live keeper holds it."""
