@@ -22,7 +22,7 @@ from backfill.cli.imports import run_import
 from backfill.cli.keep import run_keep
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
-from backfill.cli.transfer import run_copy, run_export
+from backfill.cli.transfer import run_backup, run_copy, run_export
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import (
     Job,
@@ -219,6 +219,9 @@ class Commands:
 
     def changes(self) -> int:
         return run_changes(self._service.history.changes, self._console, self._options)
+
+    def backup(self) -> int:
+        return run_backup(self._console, self._options)
 
     def copy(self) -> int:
         return run_copy(self._console, self._options)
