@@ -452,7 +452,7 @@ class MemorySnapshots(SnapshotStorage):
         for s in self._range(first, last):
             yield SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
 
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
         by_day: dict[date, list[Snapshot]] = defaultdict(list)
         for snapshot in self._range(first, last):
             by_day[snapshot.date].append(snapshot)

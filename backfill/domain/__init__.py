@@ -37,7 +37,7 @@ from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_filter import JobFilter, JobOutcome, outcome_of
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
-from backfill.domain.keeper_state import Findings, KeeperState, MissingReason
+from backfill.domain.keeper_state import KEEPER, Findings, KeeperState, MissingReason
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, missing_worker, waiting_for_worker
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
@@ -70,7 +70,7 @@ from backfill.domain.snapshot import (
 )
 from backfill.domain.status import ACTIVE, ENDED, TRANSITIONS, Status
 from backfill.domain.target_events import TargetEvents, with_target_event
-from backfill.domain.target_status import KEEPER, TargetState, TargetStatus, target_status
+from backfill.domain.target_status import TargetState, TargetStatus, target_status
 from backfill.domain.webhook_event import (
     GIVEN_UP_AFTER,
     HOLD_REPORTED_AFTER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -38,10 +38,14 @@ class FailedAttempt(NamedTuple):
         """The first local date on which it is tried again."""
         return self.last + timedelta(days=_DELAYS[min(self.attempts, len(_DELAYS)) - 1])
 
+    def is_due(self, today: date) -> bool:
+        """Whether it may be tried on a local date. A date before the last attempt means that a clock was set back."""
+        return not self.last <= today < self.next
+
 
 @dataclass(frozen=True)
 class FailedAttempts:
-    """The failed attempts of automatic jobs by job type and item. An item that is stored later is removed."""
+    """The failed attempts of automatic jobs by job type and item. Reconciliation removes stored items."""
 
     by_key: Mapping[AttemptKey, FailedAttempt] = field(default_factory=dict)
 
@@ -57,8 +61,7 @@ class FailedAttempts:
     def is_due(self, job_type: JobType, item: WorkItem, today: date) -> bool:
         """Whether the item may be tried on a local date."""
         attempt = self.get(job_type, item)
-        # A date before the last attempt means that a clock was set back.
-        return attempt is None or not attempt.last <= today < attempt.next
+        return attempt is None or attempt.is_due(today)
 
     def added(self, job_type: JobType, failed: Iterable[tuple[WorkItem, str]], day: date) -> FailedAttempts:
         """With one more attempt on `day` for each item, and its reason. Items beyond MOST_ATTEMPTS are left out."""
@@ -74,12 +77,6 @@ class FailedAttempts:
                 else FailedAttempt(1, day, day, reason)
             )
         return FailedAttempts(found)
-
-    def only(self, job_type: JobType, missing: Collection[WorkItem]) -> FailedAttempts:
-        """Without the items of a job type that are no longer missing."""
-        return FailedAttempts(
-            {key: attempt for key, attempt in self if key.job_type is not job_type or key.item in missing}
-        )
 
 
 NO_ATTEMPTS = FailedAttempts()

@@ -12,6 +12,9 @@ from backfill.domain.failed_attempts import NO_ATTEMPTS, FailedAttempts
 from backfill.domain.target_events import NO_EVENTS, TargetEvents
 from backfill.errors import LeaseLost
 
+KEEPER = "keeper"
+"""The operator of automatic jobs and checks in jobs and the audit log."""
+
 LEASE = timedelta(minutes=2)
 """A keeper that does not renew its lease for this long is dead."""
 
@@ -41,6 +44,9 @@ class Findings:
     """The local date of the first attempt of the failed items; None without any."""
     next_attempt: date | None = None
     """The local date of the next attempt of a failed or unpublished item; None without any."""
+
+    is_over_budget: bool = False
+    """Whether items wait because the monthly budget of requests is used up."""
 
     @property
     def is_complete(self) -> bool:
@@ -73,8 +79,12 @@ class KeeperState:
     """When a check first found the target incomplete; None while it is complete."""
     job_id: UUID | None = None
     """The newest automatic job."""
+    has_open_job: bool = False
+    """Whether the check that started it waits for its end, to compute results and to count failures."""
     accounted_until: datetime | None = None
     """Automatic jobs created until then are accounted for in the attempts and requests."""
+    retry_at: datetime | None = None
+    """When a check that the dashboard prevented is repeated."""
     attempts: FailedAttempts = NO_ATTEMPTS
     month: str = ""
     """The calendar month (UTC) of `month_requests`, such as 2026-11."""

@@ -8,12 +8,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from uuid import UUID
 
+from backfill.domain.allowed_hours import AllowedHours
 from backfill.domain.coverage_target import CoverageTarget
 from backfill.domain.daily_schedule import DailySchedule
 from backfill.domain.keeper_state import Findings, KeeperState, MissingReason
-
-KEEPER = "keeper"
-"""The operator of automatic jobs and checks in jobs and the audit log."""
 
 
 class TargetState(StrEnum):
@@ -46,9 +44,15 @@ class TargetStatus:
 
 
 def target_status(
-    target: CoverageTarget, state: KeeperState, *, is_collecting: bool, now: datetime, zone: tzinfo
+    target: CoverageTarget,
+    state: KeeperState,
+    *,
+    is_collecting: bool,
+    now: datetime,
+    zone: tzinfo,
+    hours: AllowedHours | None = None,
 ) -> TargetStatus:
-    """`is_collecting`: an automatic job is active. `zone`: BACKFILL_TIME_ZONE."""
+    """`is_collecting`: an automatic job is active. `zone`: BACKFILL_TIME_ZONE. `hours`: when checks may take place."""
     if not target.settings.enabled:
         return TargetStatus(
             state=TargetState.OFF,
@@ -62,6 +66,10 @@ def target_status(
     schedule = DailySchedule(target.settings.daily_at, zone)
     is_waiting = not is_checked or state.requested_at is not None
     next_check = now if is_waiting else schedule.next_check(state.checked_at, now)
+    if state.retry_at is not None:
+        next_check = max(next_check, state.retry_at)
+    if hours is not None:
+        next_check = hours.opens_at(next_check)
     if is_collecting:
         kind = TargetState.COLLECTING
     else:
@@ -84,11 +92,14 @@ def _sentence(
     check = f"next check {_instant(next_check, now, zone)}"
     if not is_checked:
         return "An automatic job is collecting." if kind is TargetState.COLLECTING else "The first check is due."
-    until = f"to {_day(findings.complete_until)}" if findings.complete_until else "so far"
+    until = f" to {_day(findings.complete_until)}" if findings.complete_until else ""
     if not findings.missing:
-        found = f"Complete {until}"
+        found = f"Complete{until}"
     else:
-        found = f"Complete {until}, except {_items(sum(findings.missing.values()))}: {_reasons(findings)}"
+        items = f"{_items(sum(findings.missing.values()))}: {_reasons(findings)}"
+        found = f"Complete{until if findings.is_complete else ''} except {items}" if until else f"Missing {items}"
+    if findings.is_over_budget:
+        found += "; the requests of this month are used up"
     if kind is TargetState.COLLECTING:
         return f"{found}; an automatic job is collecting."
     attempt = findings.next_attempt

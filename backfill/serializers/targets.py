@@ -12,7 +12,9 @@ from backfill.serializers.base import (
     CountsField,
     EnumField,
     InstantField,
+    MillisecondsField,
     NullableTextField,
+    OneDecimalField,
     ResponseSerializer,
     ValueSerializer,
 )
@@ -71,3 +73,20 @@ class CoverageTargetResponseSerializer(ResponseSerializer):
     """Renders a TargetView."""
 
     target = CoverageTargetSerializer(source="*")
+
+
+class TargetPreviewSerializer(ValueSerializer):
+    """Renders a TargetPreview."""
+
+    totalItems = IntegerField(source="items", help_text="Items that the first check would collect.")
+    estimatedRequests = IntegerField(source="requests")
+    estimatedDuration = MillisecondsField(source="duration.seconds", help_text="Milliseconds, at the current limits.")
+    estimatedDays = OneDecimalField(source="days", help_text="Days until everything is collected.")
+    results = IntegerField(help_text="Results to compute when their snapshots are stored.")
+    missing = CountsField(source="findings.missing", help_text="Missing items by reason or error code.")
+
+
+class TargetPreviewResponseSerializer(ResponseSerializer):
+    """Renders a TargetPreview."""
+
+    preview = TargetPreviewSerializer(source="*")

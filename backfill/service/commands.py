@@ -80,7 +80,7 @@ class BackfillService:
     @property
     def targets(self) -> TargetService:
         """The coverage target."""
-        return TargetService(self.storage, self.config, self.wake_keeper)
+        return TargetService(self._planner, self.wake_keeper)
 
     # Previewing and starting.
 

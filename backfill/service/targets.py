@@ -1,4 +1,4 @@
-"""The coverage target: reading and replacing it, and requests for a check."""
+"""The coverage target: reading, previewing and replacing it, and requests for a check."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from backfill.domain import (
-    KEEPER,
     Actor,
     AuditAction,
     AuditEntry,
+    CalendarAccess,
     CoverageTarget,
+    Estimate,
+    Findings,
+    JobRequest,
+    JobType,
     KeeperState,
     TargetSettings,
     TargetStatus,
     target_status,
 )
+from backfill.domain.estimate import NO_TIME
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import InvalidRequest, TargetChanged
 from backfill.service.audit_log import AuditLog
+from backfill.service.planning import Planner
 from backfill.service.queries import HistoryQueries
+from backfill.service.reconciler import Reconciler
 from backfill.storage import Storage
+
+_DAY_SECONDS = 86_400
+_MONTH_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +41,44 @@ class TargetView:
     status: TargetStatus
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPreview:
+    """What the first check of a target would start."""
+
+    settings: TargetSettings
+    items: int
+    """Items to collect; items that wait for their next attempt are left out."""
+    requests: int
+    duration: Estimate
+    """Of the collection, at the limits of the next job and within the allowed hours."""
+    results: int
+    """Results to compute when their snapshots are stored."""
+    findings: Findings
+    """What is missing by reason."""
+
+    @property
+    def days(self) -> float:
+        """The expected days until everything is collected; the monthly budget extends them."""
+        days = self.duration.seconds / _DAY_SECONDS
+        monthly = self.settings.monthly_requests
+        return max(days, (self.requests / monthly - 1) * _MONTH_DAYS) if monthly else days
+
+
 @dataclass(frozen=True, slots=True)
 class TargetService:
     """The operations on the coverage target. The keeper collects what is missing; this only stores and reads."""
 
-    storage: Storage
-    config: RuntimeConfig
+    planner: Planner
     wake: Callable[[], None]
     """Wakes the keeper of this process, if it has one."""
+
+    @property
+    def storage(self) -> Storage:
+        return self.planner.storage
+
+    @property
+    def config(self) -> RuntimeConfig:
+        return self.planner.config
 
     def get(self) -> TargetView:
         """Return the target and the result of its last check. Reads no snapshots, so it can be called often."""
@@ -49,9 +89,10 @@ class TargetService:
         status = target_status(
             target,
             self.storage.targets.keeper(),
-            is_collecting=active is not None and active.created_by == KEEPER,
+            is_collecting=active is not None and active.is_automatic,
             now=self.config.clock.now(),
             zone=self.config.time_zone,
+            hours=self.config.allowed_hours,
         )
         return TargetView(target, status)
 
@@ -62,7 +103,7 @@ class TargetService:
         TargetChanged if the stored version differs.
         """
         audit_log = AuditLog(by, self.config.clock.now())
-        checked = settings.checked(audit_log.at.date(), HistoryQueries(self.storage).districts())
+        checked = self._checked(settings)
 
         def changed(target: CoverageTarget) -> CoverageTarget:
             if expected_version not in {None, target.version}:
@@ -76,6 +117,31 @@ class TargetService:
         update = self.storage.targets.update_target(changed, audit=audit_log.target_changed)
         self.wake()
         return self._view(audit_log.record(update).after)
+
+    def _checked(self, settings: TargetSettings) -> TargetSettings:
+        return settings.checked(self.config.clock.now().date(), HistoryQueries(self.storage).districts())
+
+    def preview(self, settings: TargetSettings, access: CalendarAccess) -> TargetPreview:
+        """Return what the first check would start, also for settings that are not enabled.
+
+        `access`: whether and how long the dashboard's calendar may be read. Raises InvalidRequest, CalendarIncomplete,
+        CalendarReadDenied and DashboardUnavailable.
+        """
+        checked = self._checked(settings)
+        reconciler = Reconciler(self.storage, self.planner.handlers, self.config)
+        found = reconciler.reconcile(checked, self.storage.targets.keeper().attempts, access)
+        requests, duration = 0, NO_TIME
+        if items := found.items_within(None):
+            preview = self.planner.preview(JobRequest.for_items(JobType.DATA_COLLECTION, items), access)
+            requests, duration = preview.plan.requests, preview.duration
+        return TargetPreview(
+            settings=checked,
+            items=found.items,
+            requests=requests,
+            duration=duration,
+            results=found.results_missing,
+            findings=found.findings,
+        )
 
     def off(self, *, by: Actor) -> TargetView:
         """Disable the target and keep its rules. An automatic job that is active continues."""

@@ -32,6 +32,7 @@ from backfill.domain.failed_attempts import MOST_ATTEMPTS
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import InvalidRequest, TargetChanged
 from backfill.serializers.targets import CoverageTargetResponseSerializer
+from backfill.service.planning import Planner
 from backfill.service.targets import TargetService
 from tests.memory_storage import MemoryStorage
 
@@ -190,14 +191,15 @@ def test_a_clock_that_is_set_back_does_not_delay_the_next_attempt() -> None:
     assert attempts.is_due(kind, item, date(2026, 11, 2))
 
 
-def test_stored_items_are_forgotten_and_the_record_is_bounded() -> None:
+def test_the_record_of_attempts_is_bounded() -> None:
     kind, day = JobType.DATA_COLLECTION, date(2026, 11, 2)
     items = [WorkItem(date(2000, 1, 1) + timedelta(days=n), "91") for n in range(MOST_ATTEMPTS + 1)]
     attempts = FailedAttempts().added(kind, ((item, "TIMEOUT") for item in items), day)
     assert len(attempts) == MOST_ATTEMPTS
-    left = attempts.only(kind, {items[0], items[-1]})
-    assert [key.item for key, _ in left] == [items[0]]
-    assert len(left.only(JobType.ANALYTICS_GENERATION, set())) == 1
+    assert attempts.get(kind, items[-1]) is None
+    again = attempts.added(kind, [(items[0], "TIMEOUT")], day + timedelta(days=1)).get(kind, items[0])
+    assert again is not None
+    assert again.attempts == 2
 
 
 # The status.
@@ -235,7 +237,7 @@ def test_an_incomplete_target_counts_what_is_missing_by_reason() -> None:
     assert found.state is TargetState.INCOMPLETE
     assert found.missing_items == 14
     assert found.sentence == (
-        "Complete to 26 Nov 2026, except 14 items: 12 not published, 2 failed since 3 Nov 2026 (HTML_PAGE); "
+        "Complete except 14 items: 12 not published, 2 failed since 3 Nov 2026 (HTML_PAGE); "
         "next check tomorrow 06:00, next attempt 30 Nov 2026."
     )
 
@@ -254,7 +256,7 @@ def test_the_result_of_a_check_of_another_version_does_not_count() -> None:
 def test_a_target_is_collecting_while_an_automatic_job_is_active() -> None:
     found = status(replace(CHECKED, findings=Findings(missing={"not-collected": 131})), is_collecting=True)
     assert found.state is TargetState.COLLECTING
-    assert found.sentence == "Complete so far, except 131 items: 131 not collected yet; an automatic job is collecting."
+    assert found.sentence == "Missing 131 items: 131 not collected yet; an automatic job is collecting."
 
 
 # The service.
@@ -263,7 +265,7 @@ def test_a_target_is_collecting_while_an_automatic_job_is_active() -> None:
 def service() -> tuple[TargetService, MemoryStorage, list[str]]:
     storage, woken = MemoryStorage(), list[str]()
     config = RuntimeConfig(clock=Clock(now=lambda: NOON))
-    return TargetService(storage, config, lambda: woken.append("keeper")), storage, woken
+    return TargetService(Planner(storage, {}, config), lambda: woken.append("keeper")), storage, woken
 
 
 def test_a_replaced_target_is_audited_and_wakes_the_keeper() -> None:
