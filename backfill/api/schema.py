@@ -28,6 +28,7 @@ from backfill.api.schema_parts import (
     JOB_ID,
     KEY,
     LOCATION,
+    NEXT_PAGE,
     PREFER,
     PROGRESS,
     REPLAYED,
@@ -86,7 +87,7 @@ list_jobs = operation(
     "List jobs, newest first",
     {200: JobPageSerializer},
     errors=(400,),
-    parameters=[JobListQuery],
+    parameters=[JobListQuery, NEXT_PAGE],
 )
 get_job = operation(
     "Backfill",
@@ -151,7 +152,7 @@ list_items = operation(
     {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
     description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
-    parameters=[JOB_ID, ItemListQuery],
+    parameters=[JOB_ID, ItemListQuery, NEXT_PAGE],
 )
 retry_job = operation(
     "Backfill",
@@ -178,7 +179,7 @@ list_audit = operation(
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[AuditQuery],
+    parameters=[AuditQuery, NEXT_PAGE],
 )
 list_job_audit = operation(
     "Audit",
@@ -187,7 +188,7 @@ list_job_audit = operation(
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[JOB_ID, PageQuery],
+    parameters=[JOB_ID, PageQuery, NEXT_PAGE],
 )
 
 get_rate_limits = operation(

@@ -218,6 +218,7 @@ def _page() -> CommandParser:
     options = _options()
     options.add_argument("--limit", default="20", metavar="N", help="1 to 100 (default: 20)")
     options.add_argument("--offset", default="0", metavar="N")
+    options.add_argument("--cursor", default="", metavar="TEXT", help="nextCursor of the page before (see --json)")
     return options
 
 

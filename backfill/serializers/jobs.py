@@ -312,4 +312,4 @@ class CancelledJobSerializer(JobSerializer):
 
 
 class JobPageSerializer(PageSerializer):
-    jobs = ListedJobSerializer(many=True, source="page.rows")
+    jobs = ListedJobSerializer(many=True, source="rows")

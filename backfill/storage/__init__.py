@@ -16,9 +16,11 @@ from backfill.storage.ports import (
     LedgerStorage,
     Page,
     ResultStorage,
+    SnapshotKey,
     SnapshotStorage,
     Storage,
     TargetStorage,
+    TimedKey,
 )
 
 ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
@@ -36,9 +38,11 @@ __all__ = [
     "LedgerStorage",
     "Page",
     "ResultStorage",
+    "SnapshotKey",
     "SnapshotStorage",
     "Storage",
     "TargetStorage",
+    "TimedKey",
     "open_storage",
 ]
 

@@ -39,6 +39,9 @@ Document = DocumentSnapshot[Any]
 Query = Any
 """A query of Google's client. Its query classes have no common base class."""
 
+NAME = "__name__"
+"""The field of the name of a document in the order of a query."""
+
 _TIMEOUT = 10.0
 """Timeout of one call in seconds."""
 

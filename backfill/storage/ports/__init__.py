@@ -15,7 +15,7 @@ from backfill.storage.ports.ledger import LedgerStorage
 from backfill.storage.ports.results import ResultStorage
 from backfill.storage.ports.snapshots import SnapshotStorage
 from backfill.storage.ports.targets import TargetStorage
-from backfill.storage.ports.values import Change, Creation, Fence, Page
+from backfill.storage.ports.values import Change, Creation, Fence, Page, SnapshotKey, TimedKey
 
 __all__ = [
     "AuditStorage",
@@ -28,9 +28,11 @@ __all__ = [
     "LedgerStorage",
     "Page",
     "ResultStorage",
+    "SnapshotKey",
     "SnapshotStorage",
     "Storage",
     "TargetStorage",
+    "TimedKey",
 ]
 
 
