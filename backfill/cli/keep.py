@@ -139,10 +139,14 @@ def _lines(view: TargetView) -> Iterator[str]:
         yield f"Newest automatic job: {status.last_job_id}"
 
 
+def _days(days: float) -> str:
+    return f"about {days:,.1f} days" if days >= 1 else "less than a day"
+
+
 def _preview_lines(preview: TargetPreview) -> Iterator[str]:
     yield (
         f"The first check would collect {formatting.count(preview.items, 'item')} with "
-        f"{formatting.count(preview.requests, 'request')}, in about {preview.days:,.1f} days at the current limits."
+        f"{formatting.count(preview.requests, 'request')}, in {_days(preview.days)} at the current limits."
     )
     if preview.results:
         yield f"Then it would compute {formatting.count(preview.results, 'result')}."

@@ -280,7 +280,7 @@ class Keeper:
 
 def _may_compute(last: Job | None) -> bool:
     """Whether the end of a job leads to the computation of results: of a collection that was not cancelled."""
-    return last is not None and last.job_type is JobType.DATA_COLLECTION and last.status is not Status.CANCELLED
+    return last is not None and last.job_type.description.calls_dashboard and last.status is not Status.CANCELLED
 
 
 def _changes(findings: Findings, job: Job | None) -> Changes:

@@ -29,6 +29,7 @@ from tests.unit.fakes import a_snapshot
 pytestmark = pytest.mark.parametrize("backend", ["firestore"], indirect=True)
 
 FIRST, NOW = date(2022, 7, 1), datetime(2023, 9, 7, 6, tzinfo=UTC)
+LATER = datetime(2025, 1, 1, tzinfo=UTC)
 MONTHS = month_ends(FIRST - timedelta(days=1), date(2023, 8, 31))
 ITEMS = (SUMMARY, "01")
 SETTINGS = TargetSettings(enabled=True, rules=(CoverageRule(start=FIRST, analytics=True),))
@@ -107,7 +108,7 @@ def test_a_quick_read_notices_new_replaced_and_removed_documents(storage: Storag
     store_months(storage)
     assert check(storage).findings.is_complete
     later = a_snapshot(
-        MONTHS[3], "01", data_month=MONTHS[3], as_of=MONTHS[3] + timedelta(days=5), fetched_at=NOW, reports={}
+        MONTHS[3], "01", data_month=MONTHS[3], as_of=MONTHS[3] + timedelta(days=5), fetched_at=LATER, reports={}
     )
     assert storage.snapshots.put(later)
     assert check(storage).compute == {MONTHS[3]: frozenset({"01"})}
