@@ -5,6 +5,7 @@ jobs in each process after the fork, with and without --preload.
 """
 
 import os
+import time
 
 # An environment variable instead of an import: code that the main process imports is not reloaded by `kill -HUP`.
 os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
@@ -14,7 +15,7 @@ os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
 threads = 8
 timeout = 60  # seconds; a process that does not respond for so long is replaced
 graceful_timeout = 30  # seconds for requests in flight when a process stops
-keepalive = 5  # seconds until an idle connection is closed; nginx reuses connections
+keepalive = 75  # seconds until an idle connection is closed; deploy/nginx.conf closes it earlier, so that none is lost
 
 limit_request_line = 8190  # bytes; longer addresses get 414
 limit_request_fields = 100
@@ -24,6 +25,31 @@ limit_request_field_size = 8190  # bytes; longer headers get 431
 forwarder_headers = ""
 
 control_socket_disable = True  # nothing here uses it, and servers of one user would share its path
+
+_UNREAD_BODY = 2 * 1024 * 1024  # bytes; deploy/nginx.conf refuses larger ones
+_UNREAD_BODY_WITHIN = 5  # seconds
+
+
+def post_request(worker, _request, environ, _response) -> None:  # type: ignore[no-untyped-def]
+    """Read the rest of a body that the service refused without reading it.
+
+    gunicorn reads only 64 KB of it and then closes the connection. nginx, which still sends the rest, then answers 502
+    instead of passing on the refusal.
+    """
+    client = environ.get("gunicorn.socket")
+    if client is None:
+        return
+    deadline, left = time.monotonic() + _UNREAD_BODY_WITHIN, _UNREAD_BODY
+    try:
+        while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+            client.settimeout(seconds)
+            data = environ["wsgi.input"].read(min(65536, left))
+            if not data:
+                break
+            left -= len(data)
+        client.settimeout(None)
+    except OSError as exc:
+        worker.log.debug("The rest of a body was not received: %s", exc)
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]

@@ -76,6 +76,8 @@ class Entry:
     status: int | str | None = None
     """The HTTP status, or what happened instead of a complete response."""
     ended: float | None = None
+    fault: FaultKind | None = None
+    """The fault that was applied to the response."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that are not None."""

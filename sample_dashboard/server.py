@@ -1,6 +1,7 @@
 """The sample world as an HTTP server with the paths of dashboards.toastmasters.org.
 
-Additional paths: `POST /__control` (faults), `GET /__log` and `POST /__reset`.
+Additional paths: `POST /__control` (faults), `POST /__today` (the date that the dashboard assumes), `GET /__log` and
+`POST /__reset`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from types import TracebackType
@@ -127,8 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
         report = query.get("report", "")
         entry = control.begin(url.path, url.query, report, self.headers.get("User-Agent", ""))
         status: int | str = "failed"
+        fault = control.take_fault(f"{url.path} {report}")
+        entry.fault = fault.kind if fault else None
         try:
-            status = self._answer(url.path, query, control.take_fault(f"{url.path} {report}"))
+            status = self._answer(url.path, query, fault)
         finally:
             # Before the response is sent: the client may then immediately send a request or read the log.
             control.end(entry, status)
@@ -168,6 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
             except (ValueError, KeyError, TypeError) as exc:
                 return self._send_json(400, {"ok": False, "message": f'Send {{"faults": [...]}}. {exc}'})
             self.server.control.set_faults(faults)
+        elif self.path == "/__today":
+            try:
+                self.server.world = replace(self.server.world, today=date.fromisoformat(json.loads(body)["today"]))
+            except (ValueError, KeyError, TypeError) as exc:
+                return self._send_json(400, {"ok": False, "message": f'Send {{"today": "YYYY-MM-DD"}}. {exc}'})
         else:
             return self._send(Answer(404, ERROR_PAGE), ERROR_PAGE)
         return self._send_json(200, {"ok": True})
@@ -224,7 +233,6 @@ class SampleServer:
     """
 
     def __init__(self, world: SampleWorld, port: int = 0, latency: float = 0.0, host: str = "127.0.0.1") -> None:
-        self.world = world
         self._listener = _Listener((host, port), world, latency)
         self._thread = threading.Thread(
             target=self._listener.serve_forever, args=(0.05,), name="sample-dashboard", daemon=True
@@ -235,6 +243,11 @@ class SampleServer:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def world(self) -> SampleWorld:
+        """The world that is served, with the date of the last `POST /__today`."""
+        return self._listener.world
 
     @property
     def control(self) -> Control:

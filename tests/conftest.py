@@ -24,9 +24,10 @@ settings.load_profile("backfill")
 def pytest_configure() -> None:
     """The first process of a run owns the folder that all of them share."""
     shared.folder()
-    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
-        if signal.getsignal(number) is signal.SIG_IGN:  # a shell ignores them for commands in the background
-            signal.signal(number, default)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        # A shell ignores the first two for commands in the background, and nohup the third.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -346,6 +346,11 @@ class MemoryResults(ResultStorage):
                 raise CorruptRecord(f"The result {day}/{district} is damaged.")
             return self.rows.get((day, district))
 
+    def get_several(self, day: date, districts: Collection[str]) -> Mapping[str, Result]:
+        with self.store.answering():
+            keys = [(day, district) for district in districts]
+            return {key[1]: self.rows[key] for key in keys if key in self.rows and key not in self.damaged}
+
     def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         with self.store.answering():
             found = [r for (day, _), r in sorted(self.rows.items()) if first <= day <= last]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -112,6 +112,10 @@ class HistoryQueries:
         """Yield the metadata of snapshots by date and district."""
         return (row for row in self.storage.snapshots.metadata(*wanted.bounds) if wanted.includes(row.district))
 
+    def snapshots(self, day: date, districts: Collection[str]) -> Mapping[str, Snapshot]:
+        """Return the snapshots of districts on a date, without those that are missing or unreadable."""
+        return self.storage.snapshots.get_several(day, districts)
+
     # Results.
 
     def result_metadata(self, wanted: Selection) -> Iterator[ResultMetadata]:
@@ -127,6 +131,10 @@ class HistoryQueries:
         if result is None:
             raise self._no_result(day, district)
         return result
+
+    def results(self, day: date, districts: Collection[str]) -> Mapping[str, Result]:
+        """Return the results of districts on a date, without those that are missing or unreadable."""
+        return self.storage.results.get_several(day, districts)
 
     def series(self, district: str, year: ProgramYear | None = None) -> Series:
         """Return the series of a program year; the default is the newest with results. Raises AnalyticsNotFound."""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +80,10 @@ class Dashboard:
 
     def play(self, *faults: Json) -> None:
         requests.post(f"{self.url}/__control", json={"faults": list(faults)}, timeout=30).raise_for_status()
+
+    def set_today(self, day: date) -> None:
+        """Let the sample dashboard publish what it publishes on that day."""
+        requests.post(f"{self.url}/__today", json={"today": f"{day}"}, timeout=30).raise_for_status()
 
     def forget(self) -> None:
         requests.post(f"{self.url}/__reset", timeout=30).raise_for_status()

@@ -140,3 +140,22 @@ def test_the_configuration_of_nginx_passes_on_what_the_service_needs(
         page = requests.get(f"{base}/admin/", timeout=10)
         assert page.url == f"{base}/admin/login/?next=/admin/"
         assert requests.get(f"{base}/static/admin/css/base.css", timeout=10).status_code == 200
+
+
+def test_a_refused_body_is_read_to_its_end_so_that_its_sender_gets_the_response(
+    sample: Dashboard, new_site: Callable[..., Site]
+) -> None:
+    """nginx answers 502 if the service closes the connection while nginx still sends the body."""
+    client = new_site(sample, BACKFILL_WORKER="off").serve()
+    body = b"{" + b" " * 1_500_000
+    head = b"POST /api/admin/backfill HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(body)
+    address, _, port = client.url.removeprefix("http://").partition(":")
+    with socket.create_connection((address, int(port)), 10) as connection:
+        connection.sendall(head + body[:500_000])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+        connection.sendall(body[500_000:] + b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+        following = b""
+        while b"HTTP/1.1 200 " not in following:
+            received = connection.recv(65536)
+            assert received, following
+            following += received

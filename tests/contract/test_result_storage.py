@@ -107,6 +107,16 @@ def test_a_result_replaces_the_previous_one(storage: Storage) -> None:
     assert len(list(storage.results.metadata(DAY, DAY))) == 2
 
 
+def test_several_results_of_a_date_are_read_at_once_without_missing_and_damaged_ones(
+    storage: Storage, backend: Backend
+) -> None:
+    results = results_of([(DAY, "01"), (DAY, "02"), (DAY, "F")])
+    put(storage, *results, ResultFactory.build(date=NEXT_DAY))
+    backend.damage_result(DAY, "02")
+    assert storage.results.get_several(DAY, ["01", "02", "F", "77"]) == {"01": results[0], "F": results[2]}
+    assert storage.results.get_several(DAY, []) == {}
+
+
 def test_an_empty_list_of_results_can_be_stored(storage: Storage) -> None:
     put(storage)
     assert list(storage.results.metadata(DAY, DAY)) == []

@@ -254,6 +254,25 @@ def test_an_invalid_fault_is_refused_and_changes_nothing(server: SampleServer, v
     assert get(server, GOOD).status_code == 500
 
 
+# The date
+
+
+def test_the_date_advances_and_publishes_more_without_a_restart() -> None:
+    with SampleServer(WORLD) as other:
+        assert b"11/23/2026" not in get(other, "/Club.aspx?month=11").content
+        assert post(other, "/__today", {"today": "2026-11-24"}).json() == {"ok": True}
+        assert other.world == replace(WORLD, today=date(2026, 11, 24))
+        assert b"11/23/2026" in get(other, "/Club.aspx?month=11").content
+        assert [entry["path"] for entry in other.control.log()] == ["/Club.aspx"] * 2
+
+
+@pytest.mark.parametrize("value", [{"today": "tomorrow"}, {"today": 20261124}, {"today": "1999-01-01"}, {}, [], None])
+def test_an_invalid_date_is_refused_and_changes_nothing(server: SampleServer, value: object) -> None:
+    answer = post(server, "/__today", value)
+    assert (answer.status_code, answer.json()["ok"]) == (400, False)
+    assert server.world == WORLD
+
+
 # The log
 
 
@@ -268,6 +287,7 @@ def test_the_log_contains_each_request_and_how_it_ended(server: SampleServer) ->
     assert first["path"] == "/export.aspx"
     assert first["report"] == "clubperformance~01~10/31/2026~11/2/2026~2026-2027"
     assert (first["status"], second["status"], third["status"]) == (200, 500, "reset")
+    assert ("fault" in first, third["fault"]) == (False, "reset")
     assert (first["user_agent"], first["in_flight"]) == ("a test", 1)
     assert before <= first["time"] <= first["ended"] <= second["time"] <= time.time()
     assert second["report"] == ""

@@ -24,7 +24,7 @@ def test_without_a_signal_a_wait_ends_after_its_duration() -> None:
 def test_a_signal_before_a_wait_ends_it_and_every_later_wait(number: signal.Signals) -> None:
     with StopSignals() as stop:
         signal.raise_signal(number)
-        assert stop.wait()
+        assert stop.wait(20)
         assert stop.wait(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -65,9 +66,20 @@ class FirestoreResultStorage(ResultStorage):
     def get(self, day: date, district: str) -> Result | None:
         with translating_errors():
             document = self._database.read(self._result(day, district))
-            if not document.exists:
-                return None
-            packed = chunked_blobs.body_of(document, self._database)
+            return self._read(document, day, district) if document.exists else None
+
+    def get_several(self, day: date, districts: Collection[str]) -> Mapping[str, Result]:
+        found = {}
+        with translating_errors():
+            documents = self._database.read_all([self._result(day, district) for district in districts])
+            for district, document in zip(districts, documents, strict=True):
+                with suppress(CorruptRecord):
+                    if document.exists:
+                        found[district] = self._read(document, day, district)
+        return found
+
+    def _read(self, document: Document, day: date, district: str) -> Result:
+        packed = chunked_blobs.body_of(document, self._database)
         subject = f"result {day}/{district}"
         value = document.to_dict() or {}
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from backfill.domain import Point, ProgramYear, Result, ResultMetadata
+from backfill.errors import CorruptRecord
 from backfill.models import StoredResult
 from backfill.storage.orm.database import atomic, check_fence, translating_errors
 from backfill.storage.ports import Fence, ResultStorage
@@ -46,6 +48,22 @@ def _row_of(result: Result) -> StoredResult:
     )
 
 
+def _result_of(row: StoredResult) -> Result:
+    return Result(
+        date=row.date,
+        district=row.district,
+        program_year=ProgramYear(row.program_year),
+        source_hash=row.source_hash,
+        schema_version=row.schema_version,
+        input_digest=row.input_digest,
+        job_id=row.job_id,
+        computed_at=row.computed_at,
+        quality=row.quality,
+        point=row.point,
+        body=packing.unpack_body(bytes(row.body), f"result {row.date}/{row.district}"),
+    )
+
+
 class OrmResultStorage(ResultStorage):
     def put(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
         rows = [_row_of(result) for result in results]
@@ -58,21 +76,16 @@ class OrmResultStorage(ResultStorage):
     def get(self, day: date, district: str) -> Result | None:
         with translating_errors():
             row = StoredResult.objects.filter(date=day, district=district).first()
-        if row is None:
-            return None
-        return Result(
-            date=row.date,
-            district=row.district,
-            program_year=ProgramYear(row.program_year),
-            source_hash=row.source_hash,
-            schema_version=row.schema_version,
-            input_digest=row.input_digest,
-            job_id=row.job_id,
-            computed_at=row.computed_at,
-            quality=row.quality,
-            point=row.point,
-            body=packing.unpack_body(bytes(row.body), f"result {day}/{district}"),
-        )
+        return None if row is None else _result_of(row)
+
+    def get_several(self, day: date, districts: Collection[str]) -> Mapping[str, Result]:
+        with translating_errors():
+            rows = list(StoredResult.objects.filter(date=day, district__in=districts))
+        found = {}
+        for row in rows:
+            with suppress(CorruptRecord):
+                found[row.district] = _result_of(row)
+        return found
 
     def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*_METADATA)

@@ -22,6 +22,10 @@ class ResultStorage(ABC):
         """Return a result, or None. Raises CorruptRecord."""
 
     @abstractmethod
+    def get_several(self, day: date, districts: Collection[str]) -> Mapping[str, Result]:
+        """Return the results of districts on a date, without those that are missing or unreadable."""
+
+    @abstractmethod
     def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         """Yield the metadata of every result of a range by date and district, without reading the figures."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from backfill.analytics import SCHEMA_VERSION, UnreadableSnapshot
 from backfill.analytics.dictionary import Table
-from backfill.domain import SUMMARY, ProgramYear, Snapshot, SnapshotMetadata
+from backfill.domain import SUMMARY, ProgramYear, Result, Snapshot, SnapshotMetadata
 from backfill.errors import BackfillError, CorruptRecord, DashboardError, SnapshotNotFound, ValueOutOfRange
 from backfill.storage import Storage
 from backfill.transfer.dataset.inputs import DayInputs, Input, YearInputs, days_of
@@ -35,13 +35,15 @@ class YearSource:
 
     def _chunks_of(self, day: DayInputs, *, with_districts: bool) -> Iterator[Chunks]:
         districts = [one.snapshot.district for one in day.inputs if one.snapshot.district != SUMMARY]
-        snapshots = self._storage.snapshots.get_several(day.day, districts) if with_districts and districts else {}
+        is_read = with_districts and bool(districts)
+        snapshots = self._storage.snapshots.get_several(day.day, districts) if is_read else {}
+        results = self._storage.results.get_several(day.day, districts) if is_read else {}
         for one in day.inputs:
             is_summary = one.snapshot.district == SUMMARY
             if not is_summary and not with_districts:
                 continue
             try:
-                chunks = self._world(one) if is_summary else self._district(one, snapshots)
+                chunks = self._world(one) if is_summary else self._district(one, snapshots, results)
             except (CorruptRecord, DashboardError, SnapshotNotFound, UnreadableSnapshot, ValueOutOfRange) as exc:
                 self._on_problem(f"{day.day}/{one.snapshot.district}", exc)
                 continue
@@ -58,11 +60,11 @@ class YearSource:
         self.inputs.add(Input(one.snapshot, result.input_digest))
         return chunks
 
-    def _district(self, one: Input, snapshots: Mapping[str, Snapshot]) -> Chunks | None:
+    def _district(self, one: Input, snapshots: Mapping[str, Snapshot], results: Mapping[str, Result]) -> Chunks | None:
         day, district = one.snapshot.date, one.snapshot.district
-        # Unreadable snapshots are missing; reading one of them raises the error.
+        # Unreadable records are missing; reading one of them again raises the error.
         snapshot = snapshots.get(district) or self._storage.snapshots.get(day, district)
-        result = self._storage.results.get(day, district)
+        result = results.get(district) or self._storage.results.get(day, district)
         if snapshot is None or result is None or result.schema_version != SCHEMA_VERSION:
             return None
         chunks = district_chunks(snapshot, result)

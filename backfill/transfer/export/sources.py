@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from backfill.dashboard.reports import ParsedReport, parse
@@ -15,6 +17,9 @@ from backfill.service.queries import HistoryQueries, Selection
 from backfill.transfer.export.result_columns import COLUMNS, flatten_result
 
 OnProblem = Callable[[str, BackfillError], None]
+
+_BATCH_SIZE = 50
+"""Records that are in memory at a time: a snapshot of a large district has about 150 KB."""
 
 
 class Column(NamedTuple):
@@ -94,17 +99,20 @@ class SnapshotSource(ExportSource):
 
     def _reports(self) -> Iterator[tuple[Snapshot, ParsedReport]]:
         is_summary = self._report is ReportName.SUMMARY
-        for facts in self._history.snapshot_metadata(self._selection):
-            if (facts.district == SUMMARY) is not is_summary:
-                continue
-            key = f"{facts.date}/{facts.district}"
-            try:
-                snapshot = self._history.snapshot(facts.date, facts.district)
-                parsed = parse(snapshot.reports[self._report].content, subject=f"{self._report} of snapshot {key}")
-            except (CorruptRecord, DashboardError, SnapshotNotFound) as exc:
-                self.report_problem(key, exc)
-            else:
-                yield snapshot, parsed
+        stored = self._history.snapshot_metadata(self._selection)
+        wanted = ((row.date, row.district) for row in stored if (row.district == SUMMARY) is is_summary)
+        for day, districts in _batches(wanted):
+            found = self._history.snapshots(day, districts)
+            for district in districts:
+                key = f"{day}/{district}"
+                try:
+                    # Reading an unreadable snapshot again raises the error.
+                    snapshot = found.get(district) or self._history.snapshot(day, district)
+                    parsed = parse(snapshot.reports[self._report].content, subject=f"{self._report} of snapshot {key}")
+                except (CorruptRecord, DashboardError, SnapshotNotFound) as exc:
+                    self.report_problem(key, exc)
+                else:
+                    yield snapshot, parsed
 
 
 def _head(snapshot: Snapshot) -> tuple[date, str, str, str, date, bool]:
@@ -129,10 +137,19 @@ class ResultSource(ExportSource):
             yield [values[column.name] for column in columns]
 
     def lines(self) -> Iterator[bytes]:
-        for facts in self._history.result_metadata(self._selection):
-            if facts.district == SUMMARY:
-                continue
-            try:
-                yield self._history.result(facts.date, facts.district).body
-            except (AnalyticsNotFound, CorruptRecord) as exc:
-                self.report_problem(f"{facts.date}/{facts.district}", exc)
+        stored = self._history.result_metadata(self._selection)
+        for day, districts in _batches((row.date, row.district) for row in stored if row.district != SUMMARY):
+            found = self._history.results(day, districts)
+            for district in districts:
+                try:
+                    # Reading an unreadable result again raises the error.
+                    yield (found.get(district) or self._history.result(day, district)).body
+                except (AnalyticsNotFound, CorruptRecord) as exc:
+                    self.report_problem(f"{day}/{district}", exc)
+
+
+def _batches(keys: Iterable[tuple[date, str]]) -> Iterator[tuple[date, list[str]]]:
+    """Group the keys of records, which are in the order of dates. A batch is read with one call of the store."""
+    for day, group in groupby(keys, key=itemgetter(0)):
+        while batch := [district for _, district in islice(group, _BATCH_SIZE)]:
+            yield day, batch
