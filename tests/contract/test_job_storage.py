@@ -907,6 +907,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "snapshots.span": lambda storage: storage.snapshots.span(),
     "results.put": lambda storage: storage.results.put([ResultFactory.build()]),
     "results.get": lambda storage: storage.results.get(DAY, "01"),
+    "results.get_several": lambda storage: storage.results.get_several(DAY, ["01", "02"]),
     "results.metadata": lambda storage: list(storage.results.metadata(DAY, DAY)),
     "results.points": lambda storage: storage.results.points([(DAY, "01")]),
     "results.series": lambda storage: storage.results.series("01", ProgramYear.of(DAY)),
