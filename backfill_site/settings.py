@@ -5,11 +5,8 @@ since serving processes run no system checks.
 """
 
 import os
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -17,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from backfill.domain import LeasePolicy
 from backfill.settings_table import read_settings
 from backfill_site.compression import weaken_etag
+from backfill_site.database_url import database_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -115,58 +113,10 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str) -> dict[str, Any]:
-    """Return the default database. A relative SQLite path is relative to manage.py."""
-    database: dict[str, Any] = {}
-    if url.partition("://")[0] in {"sqlite", "postgres", "postgresql"}:
-        with suppress(ValueError):  # a port that is not a number
-            database = environ.Env.db_url_config(url)
-    if database.get("NAME", "") in {"", ":memory:"}:
-        # The message does not contain the value, which may contain a password.
-        raise ImproperlyConfigured(
-            "DATABASE_URL names no database; write it like sqlite:///FOLDER/FILE or postgres://USER:PASSWORD@HOST/NAME."
-        )
-    if database["ENGINE"] == "django.db.backends.sqlite3":
-        path = BASE_DIR / str(database["NAME"])
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
-        if os.access(path, os.R_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            return database | _read_only(path)
-        database["NAME"] = str(path)
-        # IMMEDIATE: a transaction that reads before it writes waits for its turn instead of failing at once.
-        # WAL: readers and the writer do not wait for each other. NORMAL keeps the order of commits through a kill.
-        database["OPTIONS"] = {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    else:
-        # A process that freezes within a transaction (a paused machine, a lost network) would keep its locks, so
-        # PostgreSQL ends its session. The fencing token rejects its later writes.
-        timeouts = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s"
-        # Detects an unreachable server in seconds. By default the system retransmits for 15 minutes, and waits for two
-        # hours if it has nothing to send.
-        silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3}
-        database["OPTIONS"] = {"options": timeouts, **silence, **database.get("OPTIONS", {})}
-        database["CONN_MAX_AGE"] = 60
-        database["CONN_HEALTH_CHECKS"] = True
-    return database
-
-
-def _read_only(path: Path) -> dict[str, Any]:
-    """Return the options of a SQLite file that this process may not write, so that reading commands work.
-
-    Without a write-ahead log no process has the file open for writing. SQLite cannot create the log to read, so
-    `immutable` states that the file does not change.
-    """
-    is_in_use = Path(f"{path}-wal").exists()
-    uri = f"file:{quote(str(path))}?mode=ro" + ("" if is_in_use else "&immutable=1")
-    return {"NAME": uri, "OPTIONS": {"timeout": 20}}
-
-
-DATABASES = {"default": _database(_values["DATABASE_URL"])}
+try:
+    DATABASES = {"default": database_of(_values["DATABASE_URL"], BASE_DIR)}
+except ValueError as exc:
+    raise ImproperlyConfigured(str(exc)) from None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -237,6 +237,12 @@ class JobListQuery(PageQuery):
         source="created_to", is_end=True, help_text="A date, which is included, or a time, which is excluded."
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        first, end = attrs.get("created_from"), attrs.get("created_to")
+        if first is not None and end is not None and first >= end:
+            raise InvalidRequest({"createdFrom": ["createdFrom must be before the end of createdTo."]})
+        return attrs
+
 
 class CancelQuery(StrictSerializer):
     note = NoteParameter(help_text="One line about why, at most 500 characters; instead of a body with `note`.")

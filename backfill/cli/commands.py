@@ -21,7 +21,7 @@ from backfill.cli.formatting import COMMAND
 from backfill.cli.imports import run_import
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
-from backfill.cli.transfer import run_copy, run_export
+from backfill.cli.transfer import run_backup, run_copy, run_export
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import (
     Job,
@@ -215,6 +215,9 @@ class Commands:
 
     def changes(self) -> int:
         return run_changes(self._service.history.changes, self._console, self._options)
+
+    def backup(self) -> int:
+        return run_backup(self._console, self._options)
 
     def copy(self) -> int:
         return run_copy(self._console, self._options)

@@ -118,6 +118,8 @@ def _add_transfers(command: Callable[..., CommandParser]) -> None:
         "path", metavar="PATH", nargs="+", help="a folder, CSV file, or zip, tar or gzip archive; names have no meaning"
     )
     imports.add_argument("--dry-run", action="store_true", help="show what would be stored; store nothing")
+    backup = command("backup", "Write a SQLite database to a new file. Servers and jobs go on meanwhile.")
+    backup.add_argument("file", metavar="FILE", help="must not exist")
     copy = command("copy", "Copy all data from one store to another. Repeat the command if it is interrupted.")
     copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
     copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")

@@ -52,6 +52,13 @@ def read() -> dict[str, Any]:
         ("DATABASE_URL", "mysql://me:secret@host/name", "DATABASE_URL names no database"),
         ("DATABASE_URL", "sqlite://", "DATABASE_URL names no database"),
         ("DATABASE_URL", "", "DATABASE_URL names no database"),
+        ("DATABASE_URL", "postgres://me:secret#1@host/name", "Percent-encode these characters: write / as %2F"),
+        ("DATABASE_URL", "postgres://me:12/secret@host/name", "its user name or password contains a character"),
+        ("DATABASE_URL", "postgres://me:secret?1@host/name", "its user name or password contains a character"),
+        ("DATABASE_URL", "postgres://me:[secret@host/name", "its user name or password contains a character"),
+        ("DATABASE_URL", "postgres://host/name?conn_max_age=-1", "conn_max_age must be a number of seconds, or None."),
+        ("DATABASE_URL", "postgres://host/name?conn_max_age=long", "conn_max_age must be a number of seconds"),
+        ("DATABASE_URL", "postgres://host/name?conn_health_checks=of", "conn_health_checks must be true or false."),
         ("DATABASE_URL", f"sqlite:///{__file__}/jobs.sqlite3", f"DATABASE_URL: {__file__} cannot be created: "),
     ],
 )
@@ -125,6 +132,52 @@ def test_an_unreachable_postgresql_server_times_out_within_the_duration_of_a_lea
     assert options["connect_timeout"] == 7, "An option in the address takes precedence."
     unanswered = options["keepalives_idle"] + options["keepalives_interval"]
     assert max(unanswered, options["tcp_user_timeout"] / 1000) < STANDARD_LEASES.duration.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "replaced"),
+    [
+        ("", {"CONN_MAX_AGE": 60}, []),
+        ("?conn_max_age=0", {"CONN_MAX_AGE": 0}, ["conn_max_age=0"]),
+        ("?conn_max_age=None", {"CONN_MAX_AGE": None}, ["conn_max_age=None"]),
+        ("?conn_health_checks=false", {"CONN_HEALTH_CHECKS": False}, ["conn_health_checks=False"]),
+        ("?sslmode=require", {"sslmode": "require", "connect_timeout": 5}, []),
+        ("?connect_timeout=7", {"connect_timeout": 7}, ["connect_timeout=7"]),
+        (
+            "?options=-c%20search_path%3Djobs,public%20--lock-timeout%3D5s",
+            {
+                "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c search_path=jobs,public",
+            },
+            ["lock_timeout=5s"],
+        ),
+        ("?options=-e", {"options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s -e"}, []),
+    ],
+)
+def test_the_options_of_an_address_are_merged_with_those_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, query: str, expected: dict[str, object], replaced: list[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgres://me:p%2F%40%23@db.example.org/backfill{query}")
+    database = read()["DATABASES"]["default"]
+    assert database["PASSWORD"] == "p/@#"
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
+    values = {**database, **database["OPTIONS"]}
+    assert {name: values[name] for name in expected} == expected
+    assert database["REPLACED_OPTIONS"] == replaced
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://me@host/name?application_name=a@b",
+        "postgres://me:a@b:c@host/name",
+        "postgres://host/name?user=me@example.org",
+        "postgres://me:pass@[::1]:5432/name",
+        "postgres://me@%2Fvar%2Frun%2Fpostgresql/name",
+    ],
+)
+def test_an_at_sign_elsewhere_is_not_taken_for_an_unescaped_password(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert read()["DATABASES"]["default"]["NAME"] == "name"
 
 
 @pytest.mark.parametrize("is_in_use", [False, True])
