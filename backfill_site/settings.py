@@ -5,6 +5,7 @@ since serving processes run no system checks.
 """
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,12 +41,20 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = _values["DJANGO_ALLOWED_HOSTS"]
 CSRF_TRUSTED_ORIGINS = _values["DJANGO_CSRF_TRUSTED_ORIGINS"]
 
+_SCRIPT_NAME = _values["SCRIPT_NAME"]
+FORCE_SCRIPT_NAME = _SCRIPT_NAME or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = _SCRIPT_NAME or "/"
+if _SCRIPT_NAME:
+    SESSION_COOKIE_NAME = "backfill_sessionid"  # another Django application of the host may have a `sessionid` for /
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # the cookie would have the path /
+
 _HTTPS = _values["DJANGO_HTTPS"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside the network, without TLS
+_PROBES = re.escape(f"{_SCRIPT_NAME}/".lstrip("/")) + "(healthz|readyz|metrics)"
+SECURE_REDIRECT_EXEMPT = [f"^{_PROBES}$"]  # probes come from inside the network, without TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -84,10 +93,10 @@ MIDDLEWARE = [
     "backfill_site.compression.Compression",
     "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
+    "backfill.api.middleware.HostValidation",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -147,7 +156,7 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "static/"
+STATIC_URL = f"{_SCRIPT_NAME}/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -177,6 +186,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVERS": [{"url": _SCRIPT_NAME}] if _SCRIPT_NAME else [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,

@@ -49,8 +49,10 @@ from backfill.storage import (
     LedgerStorage,
     Page,
     ResultStorage,
+    SnapshotKey,
     SnapshotStorage,
     Storage,
+    TimedKey,
 )
 from backfill.storage.serialization.corrupt_records import corrupt_job, corrupt_job_error
 from backfill.storage.serialization.packing import pack_outcomes, pack_plan, storable, unpack_plan, unpack_segment
@@ -82,11 +84,12 @@ class MemoryAudit(AuditStorage):
         self.store = store
         self.entries: list[AuditEntry] = []
 
-    def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+    def page(self, job_id: UUID | None, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[AuditEntry]:
         with self.store.answering():
             found = [entry for entry in self.entries if job_id is None or entry.job_id == job_id]
             found.sort(key=lambda entry: (entry.at, entry.id), reverse=True)
-            return Page(found[offset : offset + limit], len(found))
+            following = [entry for entry in found if after is None or (entry.at, entry.id) < after]
+            return Page(following[offset : offset + limit], len(found))
 
     def add(self, entries: Sequence[AuditEntry]) -> None:
         with self.store.answering():
@@ -211,14 +214,15 @@ class MemoryJobs(JobStorage):
             ]
             return max(found, key=lambda job: job.created_at, default=None)
 
-    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+    def page(self, wanted: JobFilter, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[Job]:
         with self.store.answering():
             found = sorted(
                 (_without_detail(job) for job in self.rows.values() if wanted.matches(job)),
                 key=lambda job: (job.created_at, job.id),
                 reverse=True,
             )
-            return Page(found[offset : offset + limit], len(found))
+            following = [job for job in found if after is None or (job.created_at, job.id) < after]
+            return Page(following[offset : offset + limit], len(found))
 
     def plan(self, job_id: UUID) -> Plan:
         with self.store.answering():
@@ -420,7 +424,9 @@ class MemorySnapshots(SnapshotStorage):
                     found[district] = snapshot
         return found
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
         with self.store.answering():
             found = [
                 replace(snapshot, reports={name: replace(r, content=b"") for name, r in snapshot.reports.items()})
@@ -429,7 +435,8 @@ class MemorySnapshots(SnapshotStorage):
                 and (wanted.last is None or day <= wanted.last)
                 and (wanted.district is None or district == wanted.district)
             ]
-            return Page(found[offset : offset + limit], len(found))
+            following = [snapshot for snapshot in found if after is None or (snapshot.date, snapshot.district) > after]
+            return Page(following[offset : offset + limit], len(found))
 
     def _range(self, first: date, last: date) -> list[Snapshot]:
         with self.store.answering():

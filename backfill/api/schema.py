@@ -27,6 +27,7 @@ from backfill.api.schema_parts import (
     JOB_ID,
     KEY,
     LOCATION,
+    NEXT_PAGE,
     PREFER,
     PROGRESS,
     REPLAYED,
@@ -84,7 +85,7 @@ list_jobs = operation(
     "List jobs, newest first",
     {200: JobPageSerializer},
     errors=(400,),
-    parameters=[JobListQuery],
+    parameters=[JobListQuery, NEXT_PAGE],
 )
 get_job = operation(
     "Backfill",
@@ -149,7 +150,7 @@ list_items = operation(
     {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
     description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
-    parameters=[JOB_ID, ItemListQuery],
+    parameters=[JOB_ID, ItemListQuery, NEXT_PAGE],
 )
 retry_job = operation(
     "Backfill",
@@ -176,7 +177,7 @@ list_audit = operation(
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[AuditQuery],
+    parameters=[AuditQuery, NEXT_PAGE],
 )
 list_job_audit = operation(
     "Audit",
@@ -185,7 +186,7 @@ list_job_audit = operation(
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[JOB_ID, PageQuery],
+    parameters=[JOB_ID, PageQuery, NEXT_PAGE],
 )
 
 get_rate_limits = operation(

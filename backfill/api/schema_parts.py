@@ -53,6 +53,13 @@ LOCATION = OpenApiParameter(
 REPLAYED = OpenApiParameter(
     "Idempotency-Replayed", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200], description="true"
 )
+NEXT_PAGE = OpenApiParameter(
+    "Link",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description='The path of the next page: `<…?cursor=…>; rel="next"`. Absent on the last page.',
+)
 ETAG = OpenApiParameter("ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200])
 UNCHANGED = OpenApiResponse(None, "Nothing has changed since the response with this ETag.")
 IF_NONE_MATCH = OpenApiParameter(

@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 
 from backfill.domain import BOUNDS, Actor, Cadence, Channel, JobRequest, JobType, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
+from backfill.service.pagination import Pagination
 
 Options = Mapping[str, Any]
 E = TypeVar("E", bound=StrEnum)
@@ -78,15 +79,14 @@ def districts(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(parsed_district(text) for text in texts)
 
 
-def page(options: Options) -> tuple[int, int]:
-    """Return limit and offset."""
+def page(options: Options) -> Pagination:
     limit, offset = _integer(options["limit"], "--limit"), _integer(options["offset"], "--offset")
     low, high = PAGE_LIMITS
     if not low <= limit <= high:
         raise CommandError(f"--limit must be between {low} and {high}; it was {limit}.")
     if not 0 <= offset < 2**31:
         raise CommandError(f"--offset must be between 0 and {2**31 - 1}; it was {offset}.")
-    return limit, offset
+    return Pagination(limit=limit, offset=offset, cursor=options["cursor"])
 
 
 def limit_changes(options: Options) -> dict[str, float]:

@@ -194,6 +194,7 @@ def _page() -> CommandParser:
     options = _options()
     options.add_argument("--limit", default="20", metavar="N", help="1 to 100 (default: 20)")
     options.add_argument("--offset", default="0", metavar="N", help="how many to leave out (default: 0)")
+    options.add_argument("--cursor", default="", metavar="TEXT", help="nextCursor of the page before (see --json)")
     return options
 
 

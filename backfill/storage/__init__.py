@@ -16,8 +16,10 @@ from backfill.storage.ports import (
     LedgerStorage,
     Page,
     ResultStorage,
+    SnapshotKey,
     SnapshotStorage,
     Storage,
+    TimedKey,
 )
 
 ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
@@ -35,8 +37,10 @@ __all__ = [
     "LedgerStorage",
     "Page",
     "ResultStorage",
+    "SnapshotKey",
     "SnapshotStorage",
     "Storage",
+    "TimedKey",
     "open_storage",
 ]
 

@@ -24,7 +24,7 @@ SETTINGS_FILE = ROOT / "backfill_site" / "settings.py"
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name == "DATABASE_URL" or name.startswith(("DJANGO_", "BACKFILL_")):
+        if name in {"DATABASE_URL", "SCRIPT_NAME"} or name.startswith(("DJANGO_", "BACKFILL_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("BACKFILL_ENV_FILE", os.devnull)
     monkeypatch.setenv("DJANGO_DEBUG", "true")
@@ -39,6 +39,11 @@ def read() -> dict[str, Any]:
     [
         ("DJANGO_DEBUG", "flase", "DJANGO_DEBUG is 'flase'; set it to true or false."),
         ("DJANGO_HTTPS", "ture", "DJANGO_HTTPS is 'ture'; set it to true or false."),
+        ("SCRIPT_NAME", "backfill", "SCRIPT_NAME is 'backfill'; set it to a path like /backfill"),
+        ("SCRIPT_NAME", "https://example.org/backfill", "set it to a path like /backfill"),
+        ("SCRIPT_NAME", "/a/../b", "set it to a path like /backfill"),
+        ("SCRIPT_NAME", "//evil.example", "set it to a path like /backfill"),
+        ("SCRIPT_NAME", "/admin/backfill", "/admin is a path of the service itself; set it to another path"),
         ("BACKFILL_WORKER", "of", "BACKFILL_WORKER is 'of'; set it to one of: auto, off."),
         ("BACKFILL_LOG_FORMAT", "xml", "BACKFILL_LOG_FORMAT is 'xml'; set it to one of: text, json."),
         ("BACKFILL_LOG_LEVEL", "loud", "BACKFILL_LOG_LEVEL is 'loud'; set it to one of: DEBUG, INFO"),
@@ -89,6 +94,27 @@ def test_a_secret_is_read_without_variable_expansion(monkeypatch: pytest.MonkeyP
 def test_lists_may_contain_spaces_and_empty_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "localhost, backfill.example.org,")
     assert read()["ALLOWED_HOSTS"] == ["localhost", "backfill.example.org"]
+
+
+@pytest.mark.parametrize("text", ["/backfill", "/backfill/", " /backfill "])
+def test_a_path_of_the_host_is_the_prefix_of_cookies_and_static_files(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("SCRIPT_NAME", text)
+    settings = read()
+    assert settings["FORCE_SCRIPT_NAME"] == "/backfill"
+    assert settings["SESSION_COOKIE_PATH"] == settings["CSRF_COOKIE_PATH"] == "/backfill"
+    assert settings["STATIC_URL"] == "/backfill/static/"
+    assert re.fullmatch(settings["SECURE_REDIRECT_EXEMPT"][0], "backfill/healthz")
+
+
+@pytest.mark.parametrize("text", ["", "/"])
+def test_without_a_path_the_service_has_the_whole_host(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SCRIPT_NAME", text)
+    settings = read()
+    assert (settings["FORCE_SCRIPT_NAME"], settings["SESSION_COOKIE_PATH"]) == (None, "/")
+    assert settings["STATIC_URL"] == "/static/"
+    assert re.fullmatch(settings["SECURE_REDIRECT_EXEMPT"][0], "healthz")
 
 
 def test_the_environment_takes_precedence_over_the_environment_file(

@@ -16,13 +16,13 @@ from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetada
 from backfill.errors import CorruptRecord, JobConflict
 from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.audit import FirestoreAuditStorage
-from backfill.storage.firestore.database import Attempt, Database, Document, Query, translating_errors
+from backfill.storage.firestore.database import NAME, Attempt, Database, Document, Query, translating_errors
 from backfill.storage.firestore.documents import job_or_failed
 from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.results import FirestoreResultStorage
 from backfill.storage.firestore.state import check_fence
-from backfill.storage.ports import Fence, Page, SnapshotStorage
+from backfill.storage.ports import Fence, Page, SnapshotKey, SnapshotStorage
 from backfill.storage.serialization import packing
 
 _METADATA_FIELDS = ("day", "district", "about", chunked_blobs.PARTS)
@@ -43,6 +43,10 @@ def _about(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _name_of(day: date, district: str) -> str:
+    return f"{day}_{district}"
+
+
 class FirestoreSnapshotStorage(SnapshotStorage):
     def __init__(self, database: Database, results: FirestoreResultStorage, audit_log: FirestoreAuditStorage) -> None:
         self._database, self._results, self._audit = database, results, audit_log
@@ -50,11 +54,11 @@ class FirestoreSnapshotStorage(SnapshotStorage):
         self._index = MonthlyIndex(database, "snapshots", _INDEXED_FIELDS)
 
     def _snapshot(self, day: date, district: str) -> DocumentReference:
-        return self._database.document("snapshots", f"{day}_{district}")
+        return self._database.document("snapshots", _name_of(day, district))
 
     def _snapshots(self, first: date | None = None, last: date | None = None) -> Query:
         """Return the query of a range by date and district. Documents of one date are ordered by name."""
-        query: Query = self._database.collection("snapshots").order_by("day")
+        query: Query = self._database.collection("snapshots").order_by("day").order_by(NAME)
         if first:
             query = query.where(filter=FieldFilter("day", ">=", first.isoformat()))
         if last:
@@ -158,12 +162,17 @@ class FirestoreSnapshotStorage(SnapshotStorage):
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
         query = self._snapshots(wanted.first, wanted.last)
         if wanted.district:
             query = query.where(filter=FieldFilter("district", "==", wanted.district))
+        values = {"day": after[0].isoformat(), NAME: _name_of(*after)} if after else None
         with translating_errors():
-            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=_METADATA_FIELDS)
+            rows, total = self._pages.page(
+                query, wanted, limit=limit, offset=offset, fields=_METADATA_FIELDS, after=values
+            )
             return Page([self._read(row, with_content=False) for row in rows], total)
 
     # Metadata, without the reports.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import date
 from typing import Any
 
 from django.db import Error, connection, transaction
@@ -12,7 +13,7 @@ from django.db.models import Q, QuerySet
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.models import BackfillJob
 from backfill.storage.orm.messages import message_of
-from backfill.storage.ports import Fence
+from backfill.storage.ports import Fence, TimedKey
 
 _BATCH = 2000
 """Rows that one query reads of a long list."""
@@ -40,6 +41,17 @@ def atomic() -> Iterator[None]:
     """Open a transaction and translate driver errors."""
     with translating_errors(), transaction.atomic():
         yield
+
+
+def behind(day: date, district: str) -> Q:
+    """The rows after a key in the order (date, district). The first condition lets the database seek in its index."""
+    return Q(date__gte=day) & (Q(date__gt=day) | Q(district__gt=district))
+
+
+def older_than(field: str, key: TimedKey) -> Q:
+    """The rows after a key in the order (-field, -id)."""
+    at, row_id = key
+    return Q((f"{field}__lte", at)) & (Q((f"{field}__lt", at)) | Q(id__lt=row_id))
 
 
 def check_fence(fence: Fence | None) -> None:
@@ -73,5 +85,4 @@ def in_batches(rows: QuerySet[Any, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]
         if len(found) < _BATCH:
             return
         day, district = found[-1][:2]
-        # The first condition lets the database seek in its index.
-        following = rows.filter(date__gte=day).filter(Q(date__gt=day) | Q(district__gt=district))
+        following = rows.filter(behind(day, district))

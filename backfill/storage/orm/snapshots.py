@@ -19,9 +19,9 @@ from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetada
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob, StoredResult, StoredSnapshot
 from backfill.storage.orm import audit as audit_log
-from backfill.storage.orm.database import atomic, check_fence, in_batches, translating_errors
+from backfill.storage.orm.database import atomic, behind, check_fence, in_batches, translating_errors
 from backfill.storage.orm.jobs import check_no_active_job
-from backfill.storage.ports import Fence, Page, SnapshotStorage
+from backfill.storage.ports import Fence, Page, SnapshotKey, SnapshotStorage
 from backfill.storage.serialization import packing
 
 _FIELDS = [field for field in StoredSnapshot._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 - public in Django
@@ -162,7 +162,9 @@ class OrmSnapshotStorage(SnapshotStorage):
                 found[row.district] = _snapshot_of(row, with_content=True)
         return found
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
         rows = StoredSnapshot.objects.defer("content").order_by("date", "district")
         if wanted.first:
             rows = rows.filter(date__gte=wanted.first)
@@ -170,8 +172,10 @@ class OrmSnapshotStorage(SnapshotStorage):
             rows = rows.filter(date__lte=wanted.last)
         if wanted.district:
             rows = rows.filter(district=wanted.district)
+        following = rows.filter(behind(*after)) if after else rows
         with translating_errors():
-            return Page([_snapshot_of(row, with_content=False) for row in rows[offset : offset + limit]], rows.count())
+            found = following[offset : offset + limit]
+            return Page([_snapshot_of(row, with_content=False) for row in found], rows.count())
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
         stored = self.span()
