@@ -11,15 +11,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from backfill.domain import (
     AuditEntry,
     CalendarClaim,
     CalendarMonth,
+    CoverageTarget,
     Job,
     JobCounters,
     JobFilter,
+    KeeperState,
     Outcome,
     OutcomeFilter,
     Plan,
@@ -52,10 +55,13 @@ from backfill.storage import (
     SnapshotKey,
     SnapshotStorage,
     Storage,
+    TargetStorage,
     TimedKey,
 )
 from backfill.storage.serialization.corrupt_records import corrupt_job, corrupt_job_error
 from backfill.storage.serialization.packing import pack_outcomes, pack_plan, storable, unpack_plan, unpack_segment
+
+T = TypeVar("T")
 
 
 class MemoryStore:
@@ -453,7 +459,7 @@ class MemorySnapshots(SnapshotStorage):
         for s in self._range(first, last):
             yield SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
 
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
         by_day: dict[date, list[Snapshot]] = defaultdict(list)
         for snapshot in self._range(first, last):
             by_day[snapshot.date].append(snapshot)
@@ -492,6 +498,50 @@ class MemoryCalendars(CalendarStorage):
             return self.claim
 
 
+class MemoryTargets(TargetStorage):
+    def __init__(self, store: MemoryStore, audit: MemoryAudit) -> None:
+        self.store, self._audit = store, audit
+        self.value, self.state = CoverageTarget(), KeeperState()
+
+    def target(self) -> CoverageTarget:
+        with self.store.answering():
+            return self.value
+
+    def update_target(
+        self,
+        change: Callable[[CoverageTarget], CoverageTarget],
+        *,
+        audit: Callable[[CoverageTarget, CoverageTarget], AuditEntry] | None = None,
+    ) -> Change[CoverageTarget]:
+        with self.store.answering():
+            changed = self._changed(self.value, change(self.value), audit)
+            self.value = changed.after
+            return changed
+
+    def keeper(self) -> KeeperState:
+        with self.store.answering():
+            return self.state
+
+    def update_keeper(
+        self,
+        change: Callable[[KeeperState], KeeperState],
+        *,
+        audit: Callable[[KeeperState, KeeperState], AuditEntry] | None = None,
+    ) -> Change[KeeperState]:
+        with self.store.answering():
+            changed = self._changed(self.state, change(self.state), audit)
+            self.state = changed.after
+            return changed
+
+    def _changed(self, before: T, after: T, audit: Callable[[T, T], AuditEntry] | None) -> Change[T]:
+        if after == before:
+            return Change(before, before)
+        entry = audit(before, after) if audit else None
+        if entry is not None:
+            self._audit.entries.append(entry)
+        return Change(before, after, entry)
+
+
 class MemoryStorage(Storage):
     """All ports over one store in memory."""
 
@@ -502,6 +552,7 @@ class MemoryStorage(Storage):
     snapshots: MemorySnapshots
     results: MemoryResults
     calendars: MemoryCalendars
+    targets: MemoryTargets
 
     def __init__(self) -> None:
         store = MemoryStore()
@@ -516,6 +567,7 @@ class MemoryStorage(Storage):
             snapshots=MemorySnapshots(store, jobs, results, audit),
             results=results,
             calendars=MemoryCalendars(store),
+            targets=MemoryTargets(store, audit),
         )
 
     @property
@@ -526,6 +578,6 @@ class MemoryStorage(Storage):
         """Remove everything that is stored."""
         with self.store.lock:
             empty = MemoryStorage()
-            for name in ("jobs", "ledger", "audit", "control", "snapshots", "results", "calendars"):
+            for name in ("jobs", "ledger", "audit", "control", "snapshots", "results", "calendars", "targets"):
                 current, new = vars(getattr(self, name)), vars(getattr(empty, name))
                 current |= {key: value for key, value in new.items() if key != "store" and not key.startswith("_")}

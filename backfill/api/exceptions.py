@@ -32,8 +32,14 @@ class EndpointRemoved(BackfillError):
     code = "ENDPOINT_REMOVED"
 
 
+class PreconditionRequired(BackfillError):
+    """The request changes a resource without naming the version that it changes."""
+
+    code = "PRECONDITION_REQUIRED"
+
+
 class LengthRequired(BackfillError):
-    """The body is sent in chunks. WSGI does not report where it ends, so the body would be read as empty."""
+    """The body is sent in chunks, and the server does not report where it ends: it would be read as empty."""
 
     code = "LENGTH_REQUIRED"
 
@@ -81,6 +87,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     errors.SnapshotNotFound: ErrorSpec(errors.SnapshotNotFound.code, 404),
     errors.AnalyticsNotFound: ErrorSpec(errors.AnalyticsNotFound.code, 404),
     errors.JobConflict: ErrorSpec(errors.JobConflict.code, 409),
+    errors.TargetChanged: ErrorSpec(errors.TargetChanged.code, 412),
     errors.PlanChanged: ErrorSpec(errors.PlanChanged.code, 409),
     errors.InvalidJobState: ErrorSpec(errors.InvalidJobState.code, 409),
     errors.NothingToRetry: ErrorSpec(errors.NothingToRetry.code, 409),
@@ -96,6 +103,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     # Errors of this package.
     MalformedJson: ErrorSpec(MalformedJson.code, 400),
     EndpointRemoved: ErrorSpec(EndpointRemoved.code, 410),
+    PreconditionRequired: ErrorSpec(PreconditionRequired.code, 428),
     LengthRequired: ErrorSpec(LengthRequired.code, 411),
     # Errors of Django and DRF.
     BadRequest: _MALFORMED,

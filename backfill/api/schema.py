@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
-from backfill.api import examples, request_serializers
+from backfill.api import examples, request_serializers, target_request
 from backfill.api.query_parameters import (
     AuditQuery,
     CalendarQuery,
@@ -22,6 +22,7 @@ from backfill.api.schema_parts import (
     BODY,
     ERROR_TEXTS,
     ETAG,
+    IF_MATCH,
     IF_NONE_MATCH,
     INCOMPLETE,
     JOB_ID,
@@ -46,6 +47,7 @@ from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer,
 from backfill.serializers.previews import PreviewResponseSerializer
 from backfill.serializers.probes import HealthSerializer, ReadinessSerializer
 from backfill.serializers.rate_limits import RateLimitsResponseSerializer
+from backfill.serializers.targets import CoverageTargetResponseSerializer, TargetPreviewResponseSerializer
 
 _STARTED = {
     201: OpenApiResponse(JobSerializer, "The new job."),
@@ -231,6 +233,45 @@ read_calendar = operation(
     error_texts=INCOMPLETE,
     request=None,
     parameters=[CalendarQuery, PREFER, APPLIED, RETRY_AFTER],
+)
+
+get_target = operation(
+    "Coverage target",
+    "getTarget",
+    "Get the coverage target and its status",
+    {200: CoverageTargetResponseSerializer},
+    errors=(400,),
+    description="The status is the result of the last check; this request reads no snapshots.",
+    parameters=[ETAG],
+)
+set_target = operation(
+    "Coverage target",
+    "setTarget",
+    "Replace the coverage target",
+    {200: CoverageTargetResponseSerializer},
+    errors=(*BODY, 412, 428),
+    request=target_request.CoverageTargetBody,
+    parameters=[IF_MATCH, ETAG],
+    examples=examples.TARGETS,
+)
+check_target = operation(
+    "Coverage target",
+    "checkTarget",
+    "Check the coverage target now and collect what is missing",
+    {202: OpenApiResponse(CoverageTargetResponseSerializer, "The check takes place when no job is active.")},
+    errors=BODY,
+    request=None,
+)
+preview_target = operation(
+    "Coverage target",
+    "previewTarget",
+    "Preview the first check of a coverage target",
+    {200: TargetPreviewResponseSerializer, 202: PROGRESS},
+    errors=(*BODY, 502),
+    error_texts=INCOMPLETE,
+    request=target_request.CoverageTargetBody,
+    parameters=[PREFER, APPLIED, RETRY_AFTER],
+    examples=examples.TARGETS,
 )
 
 _WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header is not a host of this service")

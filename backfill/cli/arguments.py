@@ -37,6 +37,8 @@ _OPTIONS = {
     "minDelayMs": "--min-delay-ms",
     "maxDelayMs": "--max-delay-ms",
     "backoffMultiplier": "--backoff-multiplier",
+    "dailyAt": "--daily-at",
+    "monthlyRequests": "--monthly-requests",
 }
 """Field of the API to option of the command line."""
 _FIELD = re.compile(rf"\b({'|'.join(_OPTIONS)})\b")

@@ -20,6 +20,7 @@ from backfill.cli.coverage_table import coverage_view
 from backfill.cli.dataset import run_dataset
 from backfill.cli.formatting import COMMAND
 from backfill.cli.imports import run_import
+from backfill.cli.keep import run_keep
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
 from backfill.cli.transfer import run_backup, run_copy, run_export
@@ -214,6 +215,9 @@ class Commands:
         else:
             self._console.say(*coverage_view(coverage, self._console.out))
         return 0
+
+    def keep(self) -> int:
+        return run_keep(self._service, self._console, self._options)
 
     def changes(self) -> int:
         return run_changes(self._service.history.changes, self._console, self._options)

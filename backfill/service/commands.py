@@ -44,6 +44,7 @@ from backfill.service.pagination import ListPage, Pagination, read_audit_log, re
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
 from backfill.service.retries import RetryReader
+from backfill.service.targets import TargetService
 from backfill.storage import Change, Storage
 
 PATIENT = CalendarAccess()
@@ -65,6 +66,8 @@ class BackfillService:
     config: RuntimeConfig = DEFAULT_CONFIG
     wake: Callable[[], None] = lambda: None
     """Wakes the worker of this process, if it has one."""
+    wake_keeper: Callable[[], None] = lambda: None
+    """Wakes the keeper of this process, if it has one."""
 
     def now(self) -> datetime:
         return self.config.clock.now()
@@ -73,6 +76,11 @@ class BackfillService:
     def history(self) -> HistoryQueries:
         """Queries of snapshots, results and coverage."""
         return HistoryQueries(self.storage)
+
+    @property
+    def targets(self) -> TargetService:
+        """The coverage target."""
+        return TargetService(self._planner, self.wake_keeper)
 
     # Previewing and starting.
 

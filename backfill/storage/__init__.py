@@ -19,6 +19,7 @@ from backfill.storage.ports import (
     SnapshotKey,
     SnapshotStorage,
     Storage,
+    TargetStorage,
     TimedKey,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "SnapshotKey",
     "SnapshotStorage",
     "Storage",
+    "TargetStorage",
     "TimedKey",
     "open_storage",
 ]

@@ -1,6 +1,6 @@
 """Access to Firestore for all ports: paths, reads, writes with preconditions, and translation of errors.
 
-    {prefix}/v1/state/{slot, limits, timeline, totals, worker, calendar_claim}     one document each
+    {prefix}/v1/state/{slot, limits, timeline, totals, worker, calendar_claim, target, keeper}     one document each
     {prefix}/v1/jobs/{job id}/segments/{number}                    the ledger of a job
     {prefix}/v1/plans/{job id}
     {prefix}/v1/audit/{entry id}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,9 @@ from backfill.storage.serialization import packing
 
 _METADATA_FIELDS = ("day", "district", "about", chunked_blobs.PARTS)
 """All fields except the packed reports."""
+
+_DAY = itemgetter(0)
+"""Of an index entry."""
 
 _INDEXED_FIELDS = ("data_month", "as_of", "is_final", "content_hash", "job_id")
 
@@ -177,9 +181,9 @@ class FirestoreSnapshotStorage(SnapshotStorage):
 
     # Metadata, without the reports.
 
-    def _index_entries(self, first: date, last: date) -> Iterator[IndexEntry]:
+    def _index_entries(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[IndexEntry]:
         with translating_errors():
-            yield from self._index.entries(first, last)
+            yield from self._index.entries(first, last, is_quick=is_quick)
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
         for day, rows in groupby(self._index_entries(first, last), key=lambda entry: entry.day):
@@ -207,23 +211,21 @@ class FirestoreSnapshotStorage(SnapshotStorage):
                 about["content_hash"],
             )
 
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        results_by_date = groupby(self._results.metadata(first, last), key=lambda result: result.date)
-        results = next(results_by_date, None)
-        for day, group in groupby(self.metadata(first, last), key=lambda snapshot: snapshot.date):
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
+        results_by_day = groupby(self._results.entries(first, last, is_quick=is_quick), key=_DAY)
+        results = next(results_by_day, None)
+        for day, group in groupby(self._index_entries(first, last, is_quick=is_quick), key=_DAY):
             while results is not None and results[0] < day:
-                results = next(results_by_date, None)
+                results = next(results_by_day, None)
             results_of_day = results[1] if results is not None and results[0] == day else ()
-            computed = {result.district: result.source_hash for result in results_of_day}
-            snapshots = list(group)
+            computed = {district: about["source_hash"] for _, district, about in results_of_day}
+            snapshots = [(district, about) for _, district, about in group]
             yield StoredDay(
-                date=day,
-                snapshots=frozenset(snapshot.district for snapshot in snapshots),
-                final=frozenset(snapshot.district for snapshot in snapshots if snapshot.is_final),
+                date=date.fromisoformat(day),
+                snapshots=frozenset(district for district, _ in snapshots),
+                final=frozenset(district for district, about in snapshots if about["is_final"]),
                 analysed=frozenset(
-                    snapshot.district
-                    for snapshot in snapshots
-                    if computed.get(snapshot.district) == snapshot.content_hash
+                    district for district, about in snapshots if computed.get(district) == about["content_hash"]
                 ),
             )
 

@@ -14,6 +14,7 @@ from backfill.storage.ports.jobs import JobStorage
 from backfill.storage.ports.ledger import LedgerStorage
 from backfill.storage.ports.results import ResultStorage
 from backfill.storage.ports.snapshots import SnapshotStorage
+from backfill.storage.ports.targets import TargetStorage
 from backfill.storage.ports.values import Change, Creation, Fence, Page, SnapshotKey, TimedKey
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SnapshotKey",
     "SnapshotStorage",
     "Storage",
+    "TargetStorage",
     "TimedKey",
 ]
 
@@ -45,3 +47,4 @@ class Storage:
     snapshots: SnapshotStorage
     results: ResultStorage
     calendars: CalendarStorage
+    targets: TargetStorage

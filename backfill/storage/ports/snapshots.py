@@ -56,8 +56,12 @@ class SnapshotStorage(ABC):
         """Yield the metadata of every snapshot of a range by date and district, without reading reports."""
 
     @abstractmethod
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        """Yield the coverage of each date of a range that has a snapshot, in date order."""
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
+        """Yield the coverage of each date of a range that has a snapshot, in date order.
+
+        `is_quick`: with half the billed reads, if the store bills them. New snapshots and results that a version of the
+        service without stamps has stored meanwhile may then be missing.
+        """
 
     @abstractmethod
     def span(self) -> tuple[date, date] | None:
