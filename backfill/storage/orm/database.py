@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from django.db import Error, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import Q, QuerySet
 
 from backfill.errors import LeaseLost, StorageUnavailable
@@ -64,12 +64,11 @@ def check_migrations() -> None:
     if name in _migrated:
         return
     with translating_errors():
-        executor = MigrationExecutor(connection)
-        leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "backfill"]
-        plan = executor.migration_plan(leaves)
-    if plan:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
-        raise StorageUnavailable(schema_message(f"not applied: {names}"))
+        loader = MigrationLoader(connection)
+    applied = loader.applied_migrations or {}
+    missing = sorted(node for node in loader.graph.nodes if node[0] == "backfill" and node not in applied)
+    if missing:
+        raise StorageUnavailable(schema_message(f"not applied: {', '.join('.'.join(node) for node in missing)}"))
     _migrated.add(name)
 
 
