@@ -10,9 +10,9 @@ VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 # Use uv if it is installed, otherwise the pip of .venv.
 INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$\
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check)
-LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production
+LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production lint-docs
 
-.PHONY: help python setup run test coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
+.PHONY: help python setup run docs test coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
 	acceptance-map requirements clean
 
 help:  ## List the targets
@@ -45,7 +45,10 @@ setup: $(DEV)  ## Create .venv from the pinned requirements (PYTHON=python3.12);
 run: $(RUNTIME)  ## Run a demonstration with the sample dashboard, then serve it (PORT=8000)
 	@$(BIN)/python -m backfill_site.demo --port $(PORT)
 
-lint: $(LINTERS)  ## Check style, types, import contracts, templates, migrations, API schema, production settings
+docs: $(DEV)  ## Serve the documentation as a site, and rebuild it when a page changes (PORT=8000)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
+
+lint: $(LINTERS)  ## Check style, types, import contracts, templates, migrations, API schema, production settings, documentation
 
 lint-style: $(DEV)
 	$(BIN)/ruff check .
@@ -68,6 +71,9 @@ lint-schema: $(DEV)
 
 lint-production: $(DEV)
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+lint-docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet, warnings would not fail it
 
 check: $(DEV)  ## Check style, types, import contracts, unit tests and SQLite storage tests (about a minute)
 	@began=$$(date +%s); $(MAKE) --no-print-directory -j2 --output-sync=target check-tests lint-types lint-imports lint-style \
@@ -114,4 +120,4 @@ requirements:  ## Update the pinned requirements from pyproject.toml (needs uv)
 		--constraint requirements.txt --output-file requirements-dev.txt
 
 clean:  ## Remove generated files; keep the data in var/backfill.sqlite3
-	rm -rf .venv var/demo.sqlite3* staticfiles .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv var/demo.sqlite3* staticfiles site .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

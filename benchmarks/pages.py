@@ -19,7 +19,10 @@ from benchmarks import results
 from benchmarks.campaign import campaign_figures
 
 _MARKED = re.compile(r"<!-- figure: (?P<name>[\w.-]+) -->(?P<text>.*?)<!-- /figure -->", re.DOTALL)
-_GENERATED = re.compile(r"<!-- (?P<block>chaos|settings table)\b.*?<!-- /(?P=block) -->", re.DOTALL)
+_GENERATED = re.compile(
+    r"<!-- (?P<block>chaos|settings table|operations|common|objects|commands|others)\b.*?<!-- /(?P=block) -->",
+    re.DOTALL,
+)
 """Blocks that another command writes as a whole."""
 _CODE = re.compile(r"```.*?```|(?:(?<=\n\n) {4}[^\n]*\n)(?:(?: {4}[^\n]*)?\n)*|`[^`\n]*`", re.DOTALL)
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")

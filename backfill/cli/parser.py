@@ -33,14 +33,14 @@ def add_arguments(parser: CommandParser) -> None:
     command("preview", "Show what a start would do. No job is started.", _plan(), _json())
     command("status", "Show a job (default: the active job, otherwise the newest).", _job(is_optional=True), _json())
     jobs = command("list", "List jobs, newest first.", _json(), _page())
-    jobs.add_argument("--status", action="append", default=[], help=_REPEATABLE_LIST)
-    jobs.add_argument("--type", action="append", default=[], help=_REPEATABLE_LIST)
+    jobs.add_argument("--status", action="append", default=[], help=f"such as running; {_REPEATABLE_LIST}")
+    jobs.add_argument("--type", action="append", default=[], help=f"{' or '.join(JobType)}; {_REPEATABLE_LIST}")
     outcomes = "succeeded, completed-with-failures, failed or cancelled"
     jobs.add_argument("--outcome", action="append", default=[], help=f"{outcomes}; {_REPEATABLE_LIST}")
     jobs.add_argument("--created-by", metavar="NAME", default="", help="the operator who started the jobs")
     jobs.add_argument("--search", metavar="TEXT", default="", help="the beginning of the job id, or a part of a note")
     items = command("items", "List the outcomes of the items of a job.", _job(), _json(), _page())
-    items.add_argument("--district", metavar="ID")
+    items.add_argument("--district", metavar="ID", help="only items of this district; all: the summaries")
     items.add_argument("--outcome", help="processed, failed or skipped")
     items.add_argument("--code", action="append", default=[], help=f"only failures with this code; {_REPEATABLE_LIST}")
     items.add_argument("--newest-first", action="store_true", help="list the items that were settled last first")
@@ -59,13 +59,13 @@ def add_arguments(parser: CommandParser) -> None:
         "retry", "Start a job of the failed items of an ended job.", _job(), _json(), _operator(), _note(), _wait()
     )
     retry.add_argument("--code", action="append", default=[], help="only failures with this code; repeatable")
-    retry.add_argument("--district", action="append", default=[], metavar="ID", help="repeatable")
+    retry.add_argument("--district", action="append", default=[], metavar="ID", help="only these districts; repeatable")
     command("audit", "List audit entries, newest first.", _job(is_optional=True), _json(), _page())
     limits = command("rate-limit", "Show or change the rate limits of future jobs.", _json(), _operator())
     for name, (low, high) in BOUNDS.items():
         limits.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{low:,} to {high:,}")
     changes = command("changes", "Show what changed in a district between two stored dates.", _json())
-    changes.add_argument("--district", metavar="ID", required=True)
+    changes.add_argument("--district", metavar="ID", required=True, help="an id, such as 91 or F")
     changes.add_argument("--from", metavar="DAY", required=True, help="the earlier stored date, like 2024-01-31")
     changes.add_argument("--to", metavar="DAY", required=True, help="the later stored date")
     changes.add_argument("--csv", action="store_true", help="print a row for each club, for spreadsheets")
@@ -119,7 +119,9 @@ def _add_transfers(command: Callable[..., CommandParser]) -> None:
         "--format", metavar="FORMAT", help="csv (default), jsonl or parquet; of a dataset parquet (default) or csv"
     )
     export.add_argument(
-        "--report", metavar="NAME", help="the report of the snapshots; its cells are written raw (clubperformance)"
+        "--report",
+        metavar="NAME",
+        help="the report of the snapshots (default: clubperformance); its cells are written raw",
     )
     export.add_argument(
         "--for-spreadsheets",
@@ -217,7 +219,7 @@ def _wait() -> CommandParser:
 def _page() -> CommandParser:
     options = _options()
     options.add_argument("--limit", default="20", metavar="N", help="1 to 100 (default: 20)")
-    options.add_argument("--offset", default="0", metavar="N")
+    options.add_argument("--offset", default="0", metavar="N", help="how many to leave out (default: 0)")
     options.add_argument("--cursor", default="", metavar="TEXT", help="nextCursor of the page before (see --json)")
     return options
 

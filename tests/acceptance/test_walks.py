@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 
 import pytest
@@ -20,9 +19,9 @@ ADDRESS = "http://127.0.0.1:8000"
 def example_after(sentence: str, client: Client) -> str:
     """Return the program of the page that follows a sentence, for the address of a server."""
     after = SECTION.partition(f"\n{sentence}:\n\n")[2]
-    found = re.match(r"(?:(?: {4}.*)?\n)+", after)
+    found = re.match(r"```\w+\n(.*?\n)```\n", after, re.DOTALL)
     assert found is not None
-    program = textwrap.dedent(found[0])
+    program = found[1]
     assert ADDRESS in program
     return program.replace(ADDRESS, client.url).replace("limit=100", "limit=5")
 
@@ -48,7 +47,7 @@ def test_each_walk_during_a_job_has_every_stored_snapshot_once(
     server.set_limits(maxRequestsPerMinute=900)
     body = {"jobType": "data-collection", "startDate": "2024-07-01", "endDate": "2025-03-31", "cadence": "month-ends"}
     program = example_after("With Python and requests", server)
-    command = [sys.executable, "-c", f"token = {server.token!r}\n{program}"]
+    command = [sys.executable, "-c", program]
     assert server.ask("POST", "/api/admin/backfill/preview", body).status_code == 200
     job_id = server.created(body)["jobId"]
 

@@ -39,10 +39,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         commands = parser.add_subparsers(dest="command", required=True, title="commands")
-        listing = commands.add_parser("list", help="list tokens, newest first")
+        listing = commands.add_parser(
+            "list", help="list tokens, newest first", description="List tokens, newest first."
+        )
         listing.add_argument("--user", help="only the tokens of this user")
         listing.add_argument("--json", action="store_true", help="print JSON")
-        revoking = commands.add_parser("revoke", help="revoke tokens")
+        revoking = commands.add_parser("revoke", help="revoke tokens", description="Revoke tokens.")
         revoking.add_argument("ids", nargs="+", type=token_id, metavar="ID", help="an id of the list")
         revoking.add_argument("--operator", metavar="NAME", help="name for the audit log (default: your login name)")
 

@@ -21,18 +21,20 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, required=True, help="0 selects a free port; the address is printed")
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--districts", type=int, default=8)
-        parser.add_argument("--clubs", type=int, default=40, help="clubs of a district, plus or minus 20 %%")
-        parser.add_argument("--seed", default="sample", help="figures depend on it")
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument("--districts", type=int, default=8, help="number of districts (default: %(default)s)")
+        parser.add_argument(
+            "--clubs", type=int, default=40, help="clubs of a district, plus or minus 20 %% (default: 40)"
+        )
+        parser.add_argument("--seed", default="sample", help="text that selects the figures (default: %(default)s)")
         parser.add_argument(
             "--unknown-id",
             choices=["error", "other"],
             default="error",
-            help="response to a calendar page of an unknown district: the error page or another district",
+            help="response to a calendar page of an unknown district: the error page (default) or another district",
         )
         parser.add_argument("--today", type=_day, help="YYYY-MM-DD; default: today (UTC)")
-        parser.add_argument("--latency-ms", type=int, default=0, help="delay of each response")
+        parser.add_argument("--latency-ms", type=int, default=0, help="delay of each response (default: %(default)s)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:

@@ -15,7 +15,6 @@ from tests.chaos.record import Record
 
 NOT_MEASURED = {
     "benchmarks.md": ["more than 15 % worse", "200 ms |", "2 s |"],
-    "cli.md": ["aborted within 5 s"],
     "collection.md": [
         "at least 80 % of its rate",
         "More than 20 MB",
