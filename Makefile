@@ -82,11 +82,12 @@ check: $(DEV)  ## Check style, types, import contracts, unit tests and SQLite st
 check-tests: $(DEV)
 	$(BIN)/pytest -q -n 2 -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)" -m "not alone"
 
-chromium:  ## Install the browser and nginx for the tests (on Debian, as root)
-	@{ command -v chromium && PATH="$$PATH:/usr/sbin" command -v nginx; } >/dev/null \
+chromium:  ## Install the browser, nginx and PgBouncer for the tests (on Debian, as root)
+	@{ command -v chromium && PATH="$$PATH:/usr/sbin" command -v nginx && PATH="$$PATH:/usr/sbin" command -v pgbouncer; } >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium nginx-light >/dev/null; } \
-		|| echo "Chromium or nginx is missing, so their tests are skipped. On Debian: apt-get install chromium nginx-light"
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium nginx-light pgbouncer >/dev/null; } \
+		|| echo "Chromium, nginx or PgBouncer is missing, so its tests are skipped." \
+			"On Debian: apt-get install chromium nginx-light pgbouncer"
 
 screenshots: $(DEV) chromium  ## Update the pictures of the documentation from the sample world
 	$(BIN)/python -m tests.screenshots

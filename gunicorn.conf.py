@@ -55,5 +55,6 @@ def post_request(worker, _request, environ, _response) -> None:  # type: ignore[
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     from backfill.apps import start_worker
 
+    os.environ.pop("SCRIPT_NAME", None)  # the application has read it; gunicorn would refuse paths without it
     os.environ["BACKFILL_SERVER_THREADS"] = str(worker.cfg.threads)  # at most half of them wait for the calendar
     start_worker()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import DatabaseError, connection
 
 from backfill.domain import Status
 from backfill.errors import StorageUnavailable
 from backfill.settings_table import SETTINGS
+
+_GIB = 1024**3
 
 
 @register(Tags.database)
@@ -42,6 +46,16 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     return found
 
 
+@register()
+def check_replaced_options(**_: Any) -> list[CheckMessage]:
+    replaced = settings.DATABASES["default"].get("REPLACED_OPTIONS")
+    if not replaced:
+        return []
+    message = f"DATABASE_URL replaces options that the service sets by {', '.join(replaced)}."
+    hint = "docs/deployment.md explains the options; leave out those that you do not need."
+    return [checks.Info(message, hint=hint, id="backfill.I001")]
+
+
 @register(Tags.database)
 def check_worker(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """A pending job without a worker waits forever. Reads the store, so it runs with `check --database default`."""
@@ -58,6 +72,65 @@ def check_worker(databases: Sequence[str] | None = None, **_: Any) -> list[Check
     if not message or active is None:
         return []
     return [checks.Warning(f"Job {active.id} is pending. {message}", id="backfill.W004")]
+
+
+@register(Tags.database)
+def check_sqlite_file(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """A file that was restored from an incomplete copy. Reads the file, so it runs with `check --database default`."""
+    database: dict[str, Any] = settings.DATABASES["default"]
+    path = Path(str(database["NAME"]))
+    if not databases or not str(database["ENGINE"]).endswith("sqlite3") or not path.is_file():
+        return []
+    log = Path(f"{path}-wal")
+    had_log = log.exists() and log.stat().st_size > 0  # before this process opens the database
+    damage = _damage(path)
+    return damage or ([] if had_log else _missing_changes())
+
+
+def _damage(path: Path) -> list[CheckMessage]:
+    """An older file next to a newer write-ahead log is read as a damaged database."""
+    size = path.stat().st_size
+    if size > _GIB:
+        text = f"The database was not searched for damage, since it has {size / _GIB:.1f} GiB."
+        return [checks.Info(text, hint=f"Run: sqlite3 {path} 'PRAGMA quick_check'", id="backfill.I003")]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA quick_check(1)")
+            (found,) = cursor.fetchone()
+    except DatabaseError as exc:
+        found = str(exc)
+    if found == "ok":
+        return []
+    return [
+        Error(
+            f"The database file {path} is damaged: {found}.",
+            hint=f"Stop all servers, remove {path}-wal and {path}-shm, and restore a backup. An older file next to the "
+            "-wal file of a newer one is read as damaged, too.",
+            id="backfill.E016",
+        )
+    ]
+
+
+def _missing_changes() -> list[CheckMessage]:
+    """A copy of the main file alone lacks what was in the write-ahead log. A job that was running then shows it."""
+    from backfill.bootstrap import backfill_service
+
+    try:
+        service = backfill_service()
+        job = service.active()
+    except (StorageUnavailable, ValueError):
+        return []
+    if job is None or job.lease is None or job.lease.expires_at > service.now():
+        return []
+    return [
+        checks.Warning(
+            f"Job {job.id} was running when the database was written last, until {job.lease.expires_at:%Y-%m-%d %H:%M} "
+            "UTC, and there is no -wal file. If the database is a copy of one in use without its -wal file, all later "
+            "changes are missing.",
+            hint="A worker continues the job from there. Copy a database in use with: manage.py backfill backup FILE",
+            id="backfill.W011",
+        )
+    ]
 
 
 @register()

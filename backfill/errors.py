@@ -123,6 +123,12 @@ class CalendarReadDenied(BackfillError):
     code = "PERMISSION_DENIED"
 
 
+class TargetChanged(BackfillError):
+    """The coverage target was changed since it was read; `details` has the current version."""
+
+    code = "TARGET_CHANGED"
+
+
 class NothingToRetry(BackfillError):
     """The job has no failed item that matches the request."""
 

@@ -96,6 +96,28 @@ class RateLimitConfig(models.Model):
         return f"{self.max_requests_per_minute} requests a minute"
 
 
+class CoverageTarget(models.Model):
+    """The coverage target. The table has one row."""
+
+    value = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+
+    class Meta:
+        verbose_name = "coverage target"
+
+    def __str__(self) -> str:
+        return "coverage target"
+
+
+class StoredKeeperState(models.Model):
+    """The state of the automatic checks. The table has one row."""
+
+    value = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+    attempts = models.BinaryField(default=b"")
+
+    def __str__(self) -> str:
+        return "state of the automatic checks"
+
+
 class StoredJobCounters(models.Model):
     """The sums over all ended jobs. The table has one row."""
 

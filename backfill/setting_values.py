@@ -22,6 +22,8 @@ _MAX_SECONDS = 3600
 _HOST = re.compile(r"[^/:\s]+|\[[0-9a-fA-F:.]+\]")
 _HOST_AND_PORT = re.compile(rf"({_HOST.pattern}):\d{{1,5}}")
 _DATABASE_NAME = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
+_SCRIPT_NAME = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_OWN_PATHS = {"admin", "api", "static", "healthz", "readyz", "metrics"}
 _COLLECTION_NAME = re.compile(r"(?!__)[A-Za-z0-9_-]{1,100}")
 
 
@@ -49,6 +51,16 @@ def seconds(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= _MAX_SECONDS):
         raise ValueError(f"set it to a number of seconds from 1 to {_MAX_SECONDS:,}.")
     return int(text)
+
+
+def script_name(text: str) -> str:
+    path = text.strip().rstrip("/")
+    if path and not _SCRIPT_NAME.fullmatch(path):
+        raise ValueError("set it to a path like /backfill, without special characters, or leave it empty.")
+    first = path.split("/")[1] if path else ""
+    if first in _OWN_PATHS:
+        raise ValueError(f"/{first} is a path of the service itself; set it to another path, like /backfill.")
+    return path
 
 
 def names(text: str) -> list[str]:

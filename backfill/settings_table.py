@@ -25,6 +25,7 @@ from backfill.setting_values import (
     prefix_problem,
     project_problem,
     proxies,
+    script_name,
     seconds,
     storage_problem,
     webhook_secret_problem,
@@ -58,9 +59,6 @@ class Setting:
     """What the documentation shows instead of an empty default."""
 
 
-# Types.
-
-
 SETTINGS = (
     Setting(
         "DJANGO_SECRET_KEY", "", "A long random text. Required unless `DJANGO_DEBUG` is on.", without_default="none"
@@ -80,6 +78,12 @@ SETTINGS = (
         "",
         "Origins of browsers if the service is behind a proxy, such as `https://backfill.example.org`.",
         names,
+    ),
+    Setting(
+        "SCRIPT_NAME",
+        "",
+        "The path under which the service is reached, such as `/backfill`; see [Deployment](deployment.md#sub-path).",
+        script_name,
     ),
     Setting(
         "DJANGO_HTTPS",

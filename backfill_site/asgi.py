@@ -3,11 +3,13 @@
 import os
 from typing import Any
 
-from django.core.asgi import get_asgi_application
-from django.core.handlers.asgi import ASGIRequest
+import django
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.utils.http import parse_header_parameters
 
 from backfill.apps import declare_serving
+from backfill_site.script_name import with_script_name
 
 
 class Utf8Request(ASGIRequest):
@@ -17,7 +19,16 @@ class Utf8Request(ASGIRequest):
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
+class Application(ASGIHandler):
+    request_class = Utf8Request
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if script_name := settings.FORCE_SCRIPT_NAME:
+            scope = {**scope, "path": with_script_name(scope.get("path", ""), script_name)}
+        await super().__call__(scope, receive, send)
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
 declare_serving()
-application = get_asgi_application()
-application.request_class = Utf8Request
+django.setup(set_prefix=False)
+application = Application()

@@ -25,10 +25,11 @@ _COMMON = frozenset(
 
 def page_with_reference(page: str) -> str:
     """Return the page with the commands between its markers."""
-    backfill = _parser("backfill", "backfill")
     sections = {
         "commands": [
-            part for name, parser in _subcommands(backfill).items() for part in _command(f"backfill {name}", parser)
+            part
+            for name, parser in _subcommands(_parser("backfill", "backfill")).items()
+            for part in _with_subcommands(f"backfill {name}", parser)
         ],
         "others": [
             part

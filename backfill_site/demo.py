@@ -35,7 +35,7 @@ def check_port(port: int) -> None:
 
 def isolate_environment() -> None:
     """Replace all settings, which may name a real store or webhook receiver, and ignore `.env`."""
-    for name in [name for name in os.environ if name.startswith(("DJANGO_", "BACKFILL_"))]:
+    for name in [name for name in os.environ if name.startswith(("DJANGO_", "BACKFILL_", "SCRIPT_NAME"))]:
         del os.environ[name]
     os.environ.update(
         DJANGO_SETTINGS_MODULE="backfill_site.settings",

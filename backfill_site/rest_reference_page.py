@@ -70,12 +70,12 @@ def _operation(method: str, path: str, operation: Schema, common: set[tuple[str,
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         yield f"Request body: {_type(schema)}."
     responses = operation["responses"]
-    rows = [
+    described = [
         (status, _content(response), _cell(response["description"]))
         for status, response in sorted(responses.items())
         if (status, response["description"]) not in common
     ]
-    yield _table(("response", "body", "meaning"), rows)
+    yield _table(("response", "body", "meaning"), described)
     if also := [
         status for status, response in sorted(responses.items()) if (status, response["description"]) in common
     ]:

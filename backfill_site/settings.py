@@ -5,11 +5,9 @@ since serving processes run no system checks.
 """
 
 import os
-from contextlib import suppress
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -17,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from backfill.domain import LeasePolicy
 from backfill.settings_table import read_settings
 from backfill_site.compression import weaken_etag
+from backfill_site.database_url import database_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -42,12 +41,20 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = _values["DJANGO_ALLOWED_HOSTS"]
 CSRF_TRUSTED_ORIGINS = _values["DJANGO_CSRF_TRUSTED_ORIGINS"]
 
+_SCRIPT_NAME = _values["SCRIPT_NAME"]
+FORCE_SCRIPT_NAME = _SCRIPT_NAME or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = _SCRIPT_NAME or "/"
+if _SCRIPT_NAME:
+    SESSION_COOKIE_NAME = "backfill_sessionid"  # another Django application of the host may have a `sessionid` for /
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # the cookie would have the path /
+
 _HTTPS = _values["DJANGO_HTTPS"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside the network, without TLS
+_PROBES = re.escape(f"{_SCRIPT_NAME}/".lstrip("/")) + "(healthz|readyz|metrics)"
+SECURE_REDIRECT_EXEMPT = [f"^{_PROBES}$"]  # probes come from inside the network, without TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -86,10 +93,10 @@ MIDDLEWARE = [
     "backfill_site.compression.Compression",
     "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
+    "backfill.api.middleware.HostValidation",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -115,58 +122,10 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str) -> dict[str, Any]:
-    """Return the default database. A relative SQLite path is relative to manage.py."""
-    database: dict[str, Any] = {}
-    if url.partition("://")[0] in {"sqlite", "postgres", "postgresql"}:
-        with suppress(ValueError):  # a port that is not a number
-            database = environ.Env.db_url_config(url)
-    if database.get("NAME", "") in {"", ":memory:"}:
-        # The message does not contain the value, which may contain a password.
-        raise ImproperlyConfigured(
-            "DATABASE_URL names no database; write it like sqlite:///FOLDER/FILE or postgres://USER:PASSWORD@HOST/NAME."
-        )
-    if database["ENGINE"] == "django.db.backends.sqlite3":
-        path = BASE_DIR / str(database["NAME"])
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise ImproperlyConfigured(f"DATABASE_URL: {path.parent} cannot be created: {exc.strerror}.") from exc
-        if os.access(path, os.R_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            return database | _read_only(path)
-        database["NAME"] = str(path)
-        # IMMEDIATE: a transaction that reads before it writes waits for its turn instead of failing at once.
-        # WAL: readers and the writer do not wait for each other. NORMAL keeps the order of commits through a kill.
-        database["OPTIONS"] = {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    else:
-        # A process that freezes within a transaction (a paused machine, a lost network) would keep its locks, so
-        # PostgreSQL ends its session. The fencing token rejects its later writes.
-        timeouts = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s"
-        # Detects an unreachable server in seconds. By default the system retransmits for 15 minutes, and waits for two
-        # hours if it has nothing to send.
-        silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3}
-        database["OPTIONS"] = {"options": timeouts, **silence, **database.get("OPTIONS", {})}
-        database["CONN_MAX_AGE"] = 60
-        database["CONN_HEALTH_CHECKS"] = True
-    return database
-
-
-def _read_only(path: Path) -> dict[str, Any]:
-    """Return the options of a SQLite file that this process may not write, so that reading commands work.
-
-    Without a write-ahead log no process has the file open for writing. SQLite cannot create the log to read, so
-    `immutable` states that the file does not change.
-    """
-    is_in_use = Path(f"{path}-wal").exists()
-    uri = f"file:{quote(str(path))}?mode=ro" + ("" if is_in_use else "&immutable=1")
-    return {"NAME": uri, "OPTIONS": {"timeout": 20}}
-
-
-DATABASES = {"default": _database(_values["DATABASE_URL"])}
+try:
+    DATABASES = {"default": database_of(_values["DATABASE_URL"], BASE_DIR)}
+except ValueError as exc:
+    raise ImproperlyConfigured(str(exc)) from None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -197,7 +156,7 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "static/"
+STATIC_URL = f"{_SCRIPT_NAME}/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -227,6 +186,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVERS": [{"url": _SCRIPT_NAME}] if _SCRIPT_NAME else [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,

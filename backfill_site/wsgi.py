@@ -3,11 +3,14 @@
 import os
 from typing import Any
 
-from django.core.handlers.wsgi import WSGIRequest
-from django.core.wsgi import get_wsgi_application
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
 from backfill.apps import declare_serving
+from backfill_site.script_name import without_script_name
 
 
 class Utf8Request(WSGIRequest):
@@ -21,7 +24,16 @@ class Utf8Request(WSGIRequest):
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
+class Application(WSGIHandler):
+    request_class = Utf8Request
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
+        if script_name := settings.FORCE_SCRIPT_NAME:
+            environ["PATH_INFO"] = without_script_name(environ.get("PATH_INFO", ""), script_name)
+        return super().__call__(environ, start_response)
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
 declare_serving()
-application = get_wsgi_application()
-application.request_class = Utf8Request
+django.setup(set_prefix=False)
+application = Application()

@@ -11,15 +11,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from backfill.domain import (
     AuditEntry,
     CalendarClaim,
     CalendarMonth,
+    CoverageTarget,
     Job,
     JobCounters,
     JobFilter,
+    KeeperState,
     Outcome,
     OutcomeFilter,
     Plan,
@@ -49,11 +52,16 @@ from backfill.storage import (
     LedgerStorage,
     Page,
     ResultStorage,
+    SnapshotKey,
     SnapshotStorage,
     Storage,
+    TargetStorage,
+    TimedKey,
 )
 from backfill.storage.serialization.corrupt_records import corrupt_job, corrupt_job_error
 from backfill.storage.serialization.packing import pack_outcomes, pack_plan, storable, unpack_plan, unpack_segment
+
+T = TypeVar("T")
 
 
 class MemoryStore:
@@ -82,11 +90,12 @@ class MemoryAudit(AuditStorage):
         self.store = store
         self.entries: list[AuditEntry] = []
 
-    def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+    def page(self, job_id: UUID | None, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[AuditEntry]:
         with self.store.answering():
             found = [entry for entry in self.entries if job_id is None or entry.job_id == job_id]
             found.sort(key=lambda entry: (entry.at, entry.id), reverse=True)
-            return Page(found[offset : offset + limit], len(found))
+            following = [entry for entry in found if after is None or (entry.at, entry.id) < after]
+            return Page(following[offset : offset + limit], len(found))
 
     def add(self, entries: Sequence[AuditEntry]) -> None:
         with self.store.answering():
@@ -211,14 +220,15 @@ class MemoryJobs(JobStorage):
             ]
             return max(found, key=lambda job: job.created_at, default=None)
 
-    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+    def page(self, wanted: JobFilter, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[Job]:
         with self.store.answering():
             found = sorted(
                 (_without_detail(job) for job in self.rows.values() if wanted.matches(job)),
                 key=lambda job: (job.created_at, job.id),
                 reverse=True,
             )
-            return Page(found[offset : offset + limit], len(found))
+            following = [job for job in found if after is None or (job.created_at, job.id) < after]
+            return Page(following[offset : offset + limit], len(found))
 
     def plan(self, job_id: UUID) -> Plan:
         with self.store.answering():
@@ -420,7 +430,9 @@ class MemorySnapshots(SnapshotStorage):
                     found[district] = snapshot
         return found
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
         with self.store.answering():
             found = [
                 replace(snapshot, reports={name: replace(r, content=b"") for name, r in snapshot.reports.items()})
@@ -429,7 +441,8 @@ class MemorySnapshots(SnapshotStorage):
                 and (wanted.last is None or day <= wanted.last)
                 and (wanted.district is None or district == wanted.district)
             ]
-            return Page(found[offset : offset + limit], len(found))
+            following = [snapshot for snapshot in found if after is None or (snapshot.date, snapshot.district) > after]
+            return Page(following[offset : offset + limit], len(found))
 
     def _range(self, first: date, last: date) -> list[Snapshot]:
         with self.store.answering():
@@ -446,7 +459,7 @@ class MemorySnapshots(SnapshotStorage):
         for s in self._range(first, last):
             yield SnapshotMetadata(s.date, s.district, s.data_month, s.as_of, s.is_final, s.content_hash)
 
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
         by_day: dict[date, list[Snapshot]] = defaultdict(list)
         for snapshot in self._range(first, last):
             by_day[snapshot.date].append(snapshot)
@@ -485,6 +498,50 @@ class MemoryCalendars(CalendarStorage):
             return self.claim
 
 
+class MemoryTargets(TargetStorage):
+    def __init__(self, store: MemoryStore, audit: MemoryAudit) -> None:
+        self.store, self._audit = store, audit
+        self.value, self.state = CoverageTarget(), KeeperState()
+
+    def target(self) -> CoverageTarget:
+        with self.store.answering():
+            return self.value
+
+    def update_target(
+        self,
+        change: Callable[[CoverageTarget], CoverageTarget],
+        *,
+        audit: Callable[[CoverageTarget, CoverageTarget], AuditEntry] | None = None,
+    ) -> Change[CoverageTarget]:
+        with self.store.answering():
+            changed = self._changed(self.value, change(self.value), audit)
+            self.value = changed.after
+            return changed
+
+    def keeper(self) -> KeeperState:
+        with self.store.answering():
+            return self.state
+
+    def update_keeper(
+        self,
+        change: Callable[[KeeperState], KeeperState],
+        *,
+        audit: Callable[[KeeperState, KeeperState], AuditEntry] | None = None,
+    ) -> Change[KeeperState]:
+        with self.store.answering():
+            changed = self._changed(self.state, change(self.state), audit)
+            self.state = changed.after
+            return changed
+
+    def _changed(self, before: T, after: T, audit: Callable[[T, T], AuditEntry] | None) -> Change[T]:
+        if after == before:
+            return Change(before, before)
+        entry = audit(before, after) if audit else None
+        if entry is not None:
+            self._audit.entries.append(entry)
+        return Change(before, after, entry)
+
+
 class MemoryStorage(Storage):
     """All ports over one store in memory."""
 
@@ -495,6 +552,7 @@ class MemoryStorage(Storage):
     snapshots: MemorySnapshots
     results: MemoryResults
     calendars: MemoryCalendars
+    targets: MemoryTargets
 
     def __init__(self) -> None:
         store = MemoryStore()
@@ -509,6 +567,7 @@ class MemoryStorage(Storage):
             snapshots=MemorySnapshots(store, jobs, results, audit),
             results=results,
             calendars=MemoryCalendars(store),
+            targets=MemoryTargets(store, audit),
         )
 
     @property
@@ -519,6 +578,6 @@ class MemoryStorage(Storage):
         """Remove everything that is stored."""
         with self.store.lock:
             empty = MemoryStorage()
-            for name in ("jobs", "ledger", "audit", "control", "snapshots", "results", "calendars"):
+            for name in ("jobs", "ledger", "audit", "control", "snapshots", "results", "calendars", "targets"):
                 current, new = vars(getattr(self, name)), vars(getattr(empty, name))
                 current |= {key: value for key, value in new.items() if key != "store" and not key.startswith("_")}

@@ -38,6 +38,9 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.LOWERED_LIMITS: gettext_lazy("Lowered its limits"),
     AuditAction.CHANGED_LIMITS: gettext_lazy("Changed the limits of the next job"),
     AuditAction.IMPORTED: gettext_lazy("Imported files"),
+    AuditAction.CHANGED_TARGET: gettext_lazy("Changed the coverage target"),
+    AuditAction.REQUESTED_CHECK: gettext_lazy("Requested a check of the coverage target"),
+    AuditAction.CHECKED: gettext_lazy("Checked the coverage target"),
     AuditAction.NOTED: gettext_lazy("Added a note"),
     AuditAction.SIGN_IN_FAILED: gettext_lazy("Failed to sign in"),
     AuditAction.SIGN_IN_LOCKED: gettext_lazy("Was locked after failed sign-ins"),
@@ -49,6 +52,7 @@ _CHANNELS: dict[Channel, str | Promise] = {
     Channel.API: gettext_lazy("API"),
     Channel.ADMIN: gettext_lazy("admin"),
     Channel.CLI: gettext_lazy("command line"),
+    Channel.SCHEDULE: gettext_lazy("schedule"),
 }
 
 _ACTIONS_WITH_CHANGES = frozenset({AuditAction.LOWERED_LIMITS, AuditAction.CHANGED_LIMITS})

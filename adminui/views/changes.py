@@ -15,6 +15,7 @@ from adminui.presenters import changes as changes_presenter
 from adminui.presenters import formatting
 from backfill.errors import InvalidDateRange, SnapshotNotFound
 from backfill.serializers.changes import changes_csv
+from backfill.serializers.paths import public_path
 
 
 @responses.read_view
@@ -45,7 +46,7 @@ def changes(request: HttpRequest, district: str) -> HttpResponse:
         else "",
         "changes": changes_presenter.changes(found) if found else None,
         "problem": problem,
-        "api": f"/api/changes?{query}&{urlencode({'district': district})}",
+        "api": public_path(f"/api/changes?{query}&{urlencode({'district': district})}"),
         "csv": f"{reverse('admin:backfill_changes_csv', args=[district])}?{query}",
     }
     return responses.render_page(request, "admin/backfill/changes.html", context, status=status)

@@ -53,9 +53,14 @@ def coverage(request: HttpRequest) -> HttpResponse:
     return responses.render_page(request, "admin/backfill/coverage_page.html", context)
 
 
-@responses.action_view(START)
+@responses.action_view(START, "GET")
 def read_calendar(request: HttpRequest) -> HttpResponse:
-    """Read the calendar of the unknown months. Answers with the progress until every month is known."""
+    """Read the calendar of the unknown months. Answers with the progress until every month is known.
+
+    GET reads nothing: a browser sends it after a sign-in that became necessary meanwhile.
+    """
+    if request.method == "GET":
+        return HttpResponseRedirect(reverse("admin:backfill_coverage"))
     today = responses.now().date()
     responses.get_service().read_calendar(FIRST_DAY, today, calendar_reading.access(request))
     message = _("The calendar is read; every month is known.")

@@ -20,6 +20,7 @@ from adminui.presenters.result_selector import result_selector
 from adminui.views.missing_result import missing_on_date, missing_result
 from backfill.domain import SUMMARY, ProgramYear, normalised_district
 from backfill.errors import AnalyticsNotFound
+from backfill.serializers.paths import public_path
 from backfill.service.queries import HistoryQueries, Series
 
 
@@ -63,8 +64,8 @@ def world(request: HttpRequest, day: date | None = None) -> HttpResponse:
         ),
         "sort": request.GET.get("sort", ""),
         "selector": result_selector(year, history.years(SUMMARY), day, history.result_dates(SUMMARY, year)),
-        "api": f"/api/analytics/{day}/world",
-        "snapshot": f"/api/snapshots/{day}/{SUMMARY}",
+        "api": public_path(f"/api/analytics/{day}/world"),
+        "snapshot": public_path(f"/api/snapshots/{day}/{SUMMARY}"),
     }
     return responses.render_page(request, "admin/backfill/world_ranking.html", context)
 
@@ -99,9 +100,9 @@ def district(request: HttpRequest, district: str, day: date | None = None) -> Ht
         "trend": trend_presenter.trend_charts(series, result.program_year, day),
         "selector": result_selector(result.program_year, years, day, dates),
         "changes_query": _changes_query(dates, day),
-        "api": f"/api/analytics/{day}/{district}",
-        "series_api": f"/api/analytics/series/{district}?programYear={result.program_year}",
-        "snapshot": f"/api/snapshots/{day}/{district}",
+        "api": public_path(f"/api/analytics/{day}/{district}"),
+        "series_api": public_path(f"/api/analytics/series/{district}?programYear={result.program_year}"),
+        "snapshot": public_path(f"/api/snapshots/{day}/{district}"),
     }
     return responses.render_page(request, "admin/backfill/district.html", context)
 

@@ -15,6 +15,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
@@ -23,7 +24,9 @@ from backfill.api.exceptions import LengthRequired, MalformedJson
 from backfill.api.fields import printable
 from backfill.api.permissions import VIEW, HasBackfillPermission
 from backfill.domain import Actor, Channel
+from backfill.serializers.base import PageSerializer
 from backfill.service.commands import BackfillService
+from backfill.service.pagination import ListPage
 
 PRIVATE = "private, no-cache"
 """Only the client itself may store the response, and it must revalidate it with the ETag."""
@@ -135,6 +138,15 @@ class OpenView(ApiView):
     authentication_classes = []
     permission_classes = []
     content_negotiation_class: type[BaseContentNegotiation] = AnyAccept
+
+
+def page_response(request: Request, kind: type[PageSerializer], page: ListPage[Any]) -> Response:
+    """A page of a list; `Link` names the next one by its path, as `Location` does elsewhere."""
+    response = Response(kind.render(page))
+    if page.next_cursor is not None:
+        address = remove_query_param(request.get_full_path(), "offset")
+        response["Link"] = f'<{replace_query_param(address, "cursor", page.next_cursor)}>; rel="next"'
+    return response
 
 
 def is_known(request: Request, etag: str) -> bool:

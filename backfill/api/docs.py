@@ -24,6 +24,8 @@ from rest_framework.views import APIView
 from backfill.api import schema
 from backfill.api.base import OpenView
 from backfill.api.exceptions import EndpointRemoved
+from backfill.serializers.jobs import API
+from backfill.serializers.paths import public_path
 
 
 class DocumentationView(APIView):
@@ -90,7 +92,7 @@ class UnknownEndpoint(OpenView):
 
 class RemovedEndpoint(UnknownEndpoint):
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
-        address = reverse("backfill")
         raise EndpointRemoved(
-            f"This address was removed. The backfill API is at {address}; see /api/docs.", details={"path": address}
+            f"This address was removed. The backfill API is at {public_path(API)}; see {public_path('/api/docs')}.",
+            details={"path": API},
         )

@@ -108,3 +108,18 @@ PREVIEWED = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
+
+TARGETS = [
+    OpenApiExample(
+        "Month-ends since 2012 with analytics, and every day of the current program year",
+        {
+            "enabled": True,
+            "dailyAt": "06:00",
+            "rules": [
+                {"from": "2012-07-01", "cadence": "month-ends", "analytics": True},
+                {"from": "program-year", "cadence": "daily", "analytics": True},
+            ],
+        },
+        request_only=True,
+    )
+]

@@ -16,6 +16,7 @@ from rest_framework import exceptions as drf
 
 from backfill import errors
 from backfill.errors import BackfillError
+from backfill.serializers.paths import public_path
 
 
 class MalformedJson(BackfillError):
@@ -28,6 +29,12 @@ class EndpointRemoved(BackfillError):
     """The path belonged to an earlier version of the API."""
 
     code = "ENDPOINT_REMOVED"
+
+
+class PreconditionRequired(BackfillError):
+    """The request changes a resource without naming the version that it changes."""
+
+    code = "PRECONDITION_REQUIRED"
 
 
 class LengthRequired(BackfillError):
@@ -58,18 +65,19 @@ class ErrorSpec:
     code: str
     status: int
     message: str = "{detail}"
-    """Template for the exception's own message, `detail`, and the path of the request, `path`."""
+    """Template for the exception's own message, `detail`, and the paths of the request, `path`, and the documentation,
+    `docs`."""
     is_retryable: bool = False
 
     def error_for(self, exc: Exception | None = None, path: str = "") -> ApiError:
         if isinstance(exc, BackfillError):
             return ApiError(exc.code, self.status, exc.message, exc.is_retryable, exc.details)
         detail = str(getattr(exc, "detail", exc or ""))
-        text = self.message.format(detail=detail, path=path[:200])
+        text = self.message.format(detail=detail, path=path[:200], docs=public_path("/api/docs"))
         return ApiError(self.code, self.status, BackfillError(text).message, self.is_retryable)
 
 
-_MALFORMED = ErrorSpec("BAD_REQUEST", 400, "The request is malformed. See /api/docs for the format.")
+_MALFORMED = ErrorSpec("BAD_REQUEST", 400, "The request is malformed. See {docs} for the format.")
 
 ERRORS: Mapping[type[Exception], ErrorSpec] = {
     # Errors of the service.
@@ -78,6 +86,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     errors.SnapshotNotFound: ErrorSpec(errors.SnapshotNotFound.code, 404),
     errors.AnalyticsNotFound: ErrorSpec(errors.AnalyticsNotFound.code, 404),
     errors.JobConflict: ErrorSpec(errors.JobConflict.code, 409),
+    errors.TargetChanged: ErrorSpec(errors.TargetChanged.code, 412),
     errors.PlanChanged: ErrorSpec(errors.PlanChanged.code, 409),
     errors.InvalidJobState: ErrorSpec(errors.InvalidJobState.code, 409),
     errors.NothingToRetry: ErrorSpec(errors.NothingToRetry.code, 409),
@@ -93,6 +102,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
     # Errors of this package.
     MalformedJson: ErrorSpec(MalformedJson.code, 400),
     EndpointRemoved: ErrorSpec(EndpointRemoved.code, 410),
+    PreconditionRequired: ErrorSpec(PreconditionRequired.code, 428),
     LengthRequired: ErrorSpec(LengthRequired.code, 411),
     # Errors of Django and DRF.
     BadRequest: _MALFORMED,
@@ -126,13 +136,13 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
         "{detail} Send the value of the csrftoken cookie as X-CSRFToken, or authenticate with a token instead.",
     ),
     Http404: ErrorSpec(
-        "NOT_FOUND", 404, "There is nothing at {path}. /api/docs lists all addresses; none ends with a slash."
+        "NOT_FOUND", 404, "There is nothing at {path}. {docs} lists all addresses; none ends with a slash."
     ),
     drf.NotFound: ErrorSpec(
-        "NOT_FOUND", 404, "There is nothing at {path}. /api/docs lists all addresses; none ends with a slash."
+        "NOT_FOUND", 404, "There is nothing at {path}. {docs} lists all addresses; none ends with a slash."
     ),
     drf.MethodNotAllowed: ErrorSpec(
-        "METHOD_NOT_ALLOWED", 405, "{detail} The Allow header lists the methods of this address; see /api/docs."
+        "METHOD_NOT_ALLOWED", 405, "{detail} The Allow header lists the methods of this address; see {docs}."
     ),
     drf.NotAcceptable: ErrorSpec(
         "NOT_ACCEPTABLE",

@@ -158,20 +158,28 @@ def _check_bounds(value: float, low: Any, high: Any) -> None:
         refuse(f"must be between {low:,} and {high:,}")
 
 
-class StrictStringListField(serializers.ListField):
-    """A list of texts with at most `most` entries of at most `longest` characters."""
+class StrictListField(serializers.ListField):
+    """A list with at most `most` entries; `entries` is how messages name them."""
 
-    def __init__(self, *, longest: int, most: int, pattern: str = PRINTABLE_PATTERN, **options: Any) -> None:
-        child = StrictCharField(max_length=longest, pattern=pattern, allow_blank=pattern == PRINTABLE_PATTERN)
-        super().__init__(child=child, max_length=most, **options)
+    def __init__(self, *, most: int, entries: str, **options: Any) -> None:
+        self._entries = entries
+        super().__init__(max_length=most, **options)
 
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None:
             if not isinstance(data, list):
-                refuse("must be a list of texts")
+                refuse(f"must be a list of {self._entries}")
             if self.max_length is not None and len(data) > self.max_length:
                 refuse(f"must not have more than {self.max_length} entries")
         return super().run_validation(data)
+
+
+class StrictStringListField(StrictListField):
+    """A list of texts with at most `most` entries of at most `longest` characters."""
+
+    def __init__(self, *, longest: int, most: int, pattern: str = PRINTABLE_PATTERN, **options: Any) -> None:
+        child = StrictCharField(max_length=longest, pattern=pattern, allow_blank=pattern == PRINTABLE_PATTERN)
+        super().__init__(most=most, entries="texts", child=child, **options)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -243,7 +251,10 @@ def _leaves(name: str, errors: Any) -> Iterator[tuple[str, str]]:
     if isinstance(errors, Mapping):
         for key, inner in errors.items():
             if isinstance(key, int):  # an index; the list counts as one field
-                yield from ((name, f"[{key}] {message}") for _, message in _leaves("", inner))
+                yield from (
+                    (name, " ".join(filter(None, (f"[{key}]", field, message))))
+                    for field, message in _leaves("", inner)
+                )
             else:
                 own = printable(str(key))
                 yield from _leaves(name if own == "non_field_errors" else f"{name}.{own}".lstrip("."), inner)

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from backfill.api.fields import DISTRICT_PATTERN
 from backfill.api.query_parameters import ChangesQuery, SeriesQuery, SnapshotListQuery
-from backfill.api.schema_parts import ETAG, IF_NONE_MATCH, SNAPSHOT, UNCHANGED, operation
+from backfill.api.schema_parts import ETAG, IF_NONE_MATCH, NEXT_PAGE, SNAPSHOT, UNCHANGED, operation
 from backfill.domain import ReportName
 from backfill.serializers.changes import DistrictChangesSerializer
 from backfill.serializers.dictionary import DictionarySerializer
@@ -21,7 +21,7 @@ list_snapshots = operation(
     "List snapshots by date and district",
     {200: SnapshotPageSerializer},
     errors=(400,),
-    parameters=[SnapshotListQuery],
+    parameters=[SnapshotListQuery, NEXT_PAGE],
 )
 get_snapshot = operation(
     "Snapshots",

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backfill.api import path_parameters, request_serializers, schema
-from backfill.api.base import ApiViewSet, CsvRenderer, is_known, unchanged
+from backfill.api.base import ApiViewSet, CsvRenderer, is_known, page_response, unchanged
 from backfill.api.calendar_access import calendar_access, prefers_async, progress_response, varies_by_preference
 from backfill.api.permissions import START, STEER
 from backfill.api.query_parameters import (
@@ -79,9 +79,8 @@ class Jobs(ApiViewSet):
 
     @schema.list_jobs
     def list(self, request: Request) -> Response:
-        paging, filters = parsed_page_query(request, JobListQuery)
-        page = self.service.jobs(JobFilter(**filters), **paging)
-        return Response(JobPageSerializer.render_page(page, **paging))
+        pagination, filters = parsed_page_query(request, JobListQuery)
+        return page_response(request, JobPageSerializer, self.service.jobs(JobFilter(**filters), **pagination))
 
     @schema.get_job
     def retrieve(self, request: Request, job_id: str) -> Response:
@@ -126,15 +125,14 @@ class Jobs(ApiViewSet):
 
     @schema.list_items
     def items(self, request: Request, job_id: str) -> HttpResponseBase:
-        paging, filters = parsed_page_query(request, ItemListQuery)
+        pagination, filters = parsed_page_query(request, ItemListQuery)
         job_uuid, is_newest_first = path_parameters.job_id(job_id), filters.pop("order") == ItemOrder.NEWEST
         wanted = OutcomeFilter(**filters)
         if request.accepted_renderer.format == CsvRenderer.format:
             rows = item_csv(self.service.all_items(job_uuid, wanted))
             return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
-        limit, offset = paging["limit"], paging["offset"]
-        page = self.service.items(job_uuid, wanted, limit=limit, offset=offset, newest_first=is_newest_first)
-        return Response(ItemPageSerializer.render_page(page, **paging))
+        page = self.service.items(job_uuid, wanted, newest_first=is_newest_first, **pagination)
+        return page_response(request, ItemPageSerializer, page)
 
     def get_renderers(self) -> Any:
         return [JSONRenderer(), CsvRenderer()] if self.action == "items" else super().get_renderers()

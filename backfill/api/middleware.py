@@ -1,4 +1,4 @@
-"""Middleware around all others: security headers for every response, and JSON for errors outside the API views."""
+"""Middleware: security headers, JSON for errors outside the API views, and validation of the Host header."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 
 from csp.middleware import CSPMiddleware
 from django.core.exceptions import DisallowedHost, PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import MethodNotAllowed, NotAcceptable
 
 from backfill.api.exceptions import ERRORS, ErrorSpec
 from backfill.serializers.errors import ErrorSerializer
 
-_JSON_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz", "/metrics")
+_JSON_PATHS = ("/api/", *PROBES)
 _KEPT_HEADERS = ("Allow", "Retry-After")
 _EXCEPTIONS: dict[int, type[Exception]] = {
     403: PermissionDenied,
@@ -62,6 +64,17 @@ class JsonErrors:
         if not is_page or not request.path_info.startswith(_JSON_PATHS):
             return response
         spec = _SERVER_ERROR if status >= 500 else ERRORS[_EXCEPTIONS.get(status, DisallowedHost)]
-        body = ErrorSerializer.render(spec.error_for(path=request.path_info))
+        body = ErrorSerializer.render(spec.error_for(path=request.path))
         headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
         return JsonResponse(body, status=status, headers=headers)
+
+
+class HostValidation(CommonMiddleware):
+    """Django's CommonMiddleware, which validates the Host header, but not for the probes.
+
+    Orchestrators and load balancers send the address of the process as the host. The responses of the probes do not
+    depend on it.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path_info in PROBES else super().process_request(request)

@@ -11,6 +11,7 @@ from uuid import UUID
 from backfill.api.fields import parsed_day, printable
 from backfill.domain import SUMMARY, ReportName, parsed_district
 from backfill.errors import AnalyticsNotFound, InvalidRequest, JobNotFound, SnapshotNotFound
+from backfill.serializers.paths import public_path
 
 
 def job_id(text: str) -> UUID:
@@ -26,7 +27,8 @@ def snapshot_key(day: str, district: str) -> tuple[date, str]:
     try:
         return parsed_day(day, "date"), parsed_district(district)
     except InvalidRequest as exc:
-        raise SnapshotNotFound(f"There is no such snapshot. {exc.message} /api/snapshots lists all snapshots.") from exc
+        snapshots = public_path("/api/snapshots")
+        raise SnapshotNotFound(f"There is no such snapshot. {exc.message} {snapshots} lists all snapshots.") from exc
 
 
 def result_key(day: str, district: str) -> tuple[date, str]:

@@ -9,6 +9,7 @@ from rest_framework.views import APIView
 VIEW = "backfill.view_backfilljob"
 START = "backfill.add_backfilljob"
 STEER = "backfill.change_backfilljob"
+SET_TARGET = "backfill.change_coveragetarget"
 SET_LIMITS = "backfill.change_ratelimitconfig"
 
 

@@ -38,6 +38,7 @@ from backfill.domain import (
     parsed_note,
 )
 from backfill.errors import InvalidDateRange, InvalidRequest
+from backfill.service.pagination import Pagination
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 20
@@ -197,6 +198,16 @@ class LineParameter(Parameter):
         return data.strip()
 
 
+class CursorParameter(Parameter):
+    """The service validates the text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,512}$"}, **options)
+
+    def to_internal_value(self, data: str) -> str:
+        return data or refuse("must not be empty; leave it out to begin at the start of the list")
+
+
 class NoteParameter(Parameter):
     """The domain validates the text."""
 
@@ -224,6 +235,10 @@ class ProgramYearParameter(Parameter):
 class PageQuery(StrictSerializer):
     limit = IntegerParameter(1, LARGEST_PAGE, default=DEFAULT_PAGE)
     offset = IntegerParameter(0, LARGEST_OFFSET, default=0)
+    cursor = CursorParameter(
+        help_text="`nextCursor` of the previous page, instead of `offset`: rows that are stored or removed meanwhile "
+        "do not shift the pages. The other parameters must be those of the previous page, except `limit`."
+    )
 
 
 class JobListQuery(PageQuery):
@@ -236,6 +251,12 @@ class JobListQuery(PageQuery):
     createdTo = InstantParameter(
         source="created_to", is_end=True, help_text="A date, which is included, or a time, which is excluded."
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        first, end = attrs.get("created_from"), attrs.get("created_to")
+        if first is not None and end is not None and first >= end:
+            raise InvalidRequest({"createdFrom": ["createdFrom must be before the end of createdTo."]})
+        return attrs
 
 
 class CancelQuery(StrictSerializer):
@@ -338,7 +359,8 @@ def parsed_query(request: Request, kind: type[StrictSerializer] = StrictSerializ
 
 def parsed_page_query(
     request: Request, kind: type[PageQuery] | type[SnapshotListQuery] = PageQuery
-) -> tuple[dict[str, int], dict[str, Any]]:
-    """`limit` and `offset`, and the other parameters by their sources."""
+) -> tuple[Pagination, dict[str, Any]]:
+    """The parameters of the page, and the others by their sources."""
     given = parsed_query(request, kind)
-    return {name: given.pop(name) for name in ("limit", "offset")}, given
+    pagination = Pagination(limit=given.pop("limit"), offset=given.pop("offset"), cursor=given.pop("cursor", ""))
+    return pagination, given

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
-from backfill.api import examples, request_serializers
+from backfill.api import examples, request_serializers, target_request
 from backfill.api.query_parameters import (
     AuditQuery,
     CalendarQuery,
@@ -22,11 +22,13 @@ from backfill.api.schema_parts import (
     BODY,
     ERROR_TEXTS,
     ETAG,
+    IF_MATCH,
     IF_NONE_MATCH,
     INCOMPLETE,
     JOB_ID,
     KEY,
     LOCATION,
+    NEXT_PAGE,
     PREFER,
     PROGRESS,
     REPLAYED,
@@ -45,6 +47,7 @@ from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer,
 from backfill.serializers.previews import PreviewResponseSerializer
 from backfill.serializers.probes import HealthSerializer, ReadinessSerializer
 from backfill.serializers.rate_limits import RateLimitsResponseSerializer
+from backfill.serializers.targets import CoverageTargetResponseSerializer, TargetPreviewResponseSerializer
 
 _STARTED = {
     201: OpenApiResponse(JobSerializer, "The new job."),
@@ -84,7 +87,7 @@ list_jobs = operation(
     "List jobs, newest first",
     {200: JobPageSerializer},
     errors=(400,),
-    parameters=[JobListQuery],
+    parameters=[JobListQuery, NEXT_PAGE],
 )
 get_job = operation(
     "Backfill",
@@ -149,7 +152,7 @@ list_items = operation(
     {(200, "application/json"): ItemPageSerializer, (200, "text/csv"): OpenApiTypes.STR},
     errors=(400, 404),
     description="With `Accept: text/csv`, all matching items as CSV in UTF-8, without paging and `order`.",
-    parameters=[JOB_ID, ItemListQuery],
+    parameters=[JOB_ID, ItemListQuery, NEXT_PAGE],
 )
 retry_job = operation(
     "Backfill",
@@ -176,7 +179,7 @@ list_audit = operation(
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[AuditQuery],
+    parameters=[AuditQuery, NEXT_PAGE],
 )
 list_job_audit = operation(
     "Audit",
@@ -185,7 +188,7 @@ list_job_audit = operation(
     {200: AuditPageSerializer},
     errors=(400, 404),
     description=_AUDIT_ORDER,
-    parameters=[JOB_ID, PageQuery],
+    parameters=[JOB_ID, PageQuery, NEXT_PAGE],
 )
 
 get_rate_limits = operation(
@@ -230,6 +233,45 @@ read_calendar = operation(
     error_texts=INCOMPLETE,
     request=None,
     parameters=[CalendarQuery, PREFER, APPLIED, RETRY_AFTER],
+)
+
+get_target = operation(
+    "Coverage target",
+    "getTarget",
+    "Get the coverage target and its status",
+    {200: CoverageTargetResponseSerializer},
+    errors=(400,),
+    description="The status is the result of the last check; this request reads no snapshots.",
+    parameters=[ETAG],
+)
+set_target = operation(
+    "Coverage target",
+    "setTarget",
+    "Replace the coverage target",
+    {200: CoverageTargetResponseSerializer},
+    errors=(*BODY, 412, 428),
+    request=target_request.CoverageTargetBody,
+    parameters=[IF_MATCH, ETAG],
+    examples=examples.TARGETS,
+)
+check_target = operation(
+    "Coverage target",
+    "checkTarget",
+    "Check the coverage target now and collect what is missing",
+    {202: OpenApiResponse(CoverageTargetResponseSerializer, "The check takes place when no job is active.")},
+    errors=BODY,
+    request=None,
+)
+preview_target = operation(
+    "Coverage target",
+    "previewTarget",
+    "Preview the first check of a coverage target",
+    {200: TargetPreviewResponseSerializer, 202: PROGRESS},
+    errors=(*BODY, 502),
+    error_texts=INCOMPLETE,
+    request=target_request.CoverageTargetBody,
+    parameters=[PREFER, APPLIED, RETRY_AFTER],
+    examples=examples.TARGETS,
 )
 
 _WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header is not a host of this service")

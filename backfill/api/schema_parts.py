@@ -22,8 +22,10 @@ ERROR_TEXTS = {
     404: "JOB_NOT_FOUND",
     409: "INVALID_JOB_STATE",
     411: "LENGTH_REQUIRED",
+    412: "TARGET_CHANGED: another operator changed it; read it again and repeat the change",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    428: "PRECONDITION_REQUIRED: the If-Match header is missing",
     429: "TOO_MANY_REQUESTS: too many unknown tokens from this address; try again after Retry-After seconds",
     502: "DASHBOARD_UNAVAILABLE; nothing was created",
     503: "STORAGE_UNAVAILABLE; try again after Retry-After seconds",
@@ -53,6 +55,13 @@ LOCATION = OpenApiParameter(
 REPLAYED = OpenApiParameter(
     "Idempotency-Replayed", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200], description="true"
 )
+NEXT_PAGE = OpenApiParameter(
+    "Link",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description='The path of the next page: `<…?cursor=…>; rel="next"`. Absent on the last page.',
+)
 ETAG = OpenApiParameter("ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200])
 UNCHANGED = OpenApiResponse(None, "Nothing has changed since the response with this ETag.")
 IF_NONE_MATCH = OpenApiParameter(
@@ -60,6 +69,13 @@ IF_NONE_MATCH = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description="The ETag of an earlier response. The response is 304 without a body if nothing has changed.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The ETag of the response to GET, or * to replace any version. Required: without it the response is "
+    "428.",
 )
 PREFER = OpenApiParameter(
     "Prefer",

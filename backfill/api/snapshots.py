@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backfill.api import history_schema, path_parameters
-from backfill.api.base import AnyAccept, ApiView, is_known, unchanged
+from backfill.api.base import AnyAccept, ApiView, is_known, page_response, unchanged
 from backfill.api.query_parameters import SnapshotListQuery, parsed_page_query, parsed_query
 from backfill.domain import Snapshot, SnapshotFilter
 from backfill.errors import CorruptRecord, DashboardError, SnapshotNotFound
@@ -24,9 +24,9 @@ def etag_of(snapshot: Snapshot) -> str:
 class Snapshots(ApiView):
     @history_schema.list_snapshots
     def get(self, request: Request) -> Response:
-        paging, filters = parsed_page_query(request, SnapshotListQuery)
-        page = self.service.history.page(SnapshotFilter(**filters), **paging)
-        return Response(SnapshotPageSerializer.render_page(page, **paging))
+        pagination, filters = parsed_page_query(request, SnapshotListQuery)
+        page = self.service.history.page(SnapshotFilter(**filters), **pagination)
+        return page_response(request, SnapshotPageSerializer, page)
 
 
 class SnapshotDetail(ApiView):

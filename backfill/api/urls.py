@@ -12,6 +12,7 @@ from backfill.api.docs import Docs, OpenApi, RemovedEndpoint, UnknownEndpoint
 from backfill.api.jobs import Jobs
 from backfill.api.rate_limits import RateLimits
 from backfill.api.snapshots import ReportFile, SnapshotDetail, Snapshots
+from backfill.api.targets import Target, TargetCheck, TargetPreview
 
 _BACKFILL = "admin/backfill"
 _JOB = f"{_BACKFILL}/<str:job_id>"
@@ -21,6 +22,9 @@ urlpatterns = [
     path(f"{_BACKFILL}/preview", Jobs.as_view({"post": "preview"})),
     path(f"{_BACKFILL}/jobs", Jobs.as_view({"get": "list"})),
     path(f"{_BACKFILL}/config/rate-limit", RateLimits.as_view()),
+    path(f"{_BACKFILL}/targets", Target.as_view()),
+    path(f"{_BACKFILL}/targets/check", TargetCheck.as_view()),
+    path(f"{_BACKFILL}/targets/preview", TargetPreview.as_view()),
     path(f"{_BACKFILL}/coverage", Coverage.as_view()),
     path(f"{_BACKFILL}/coverage/calendar", CoverageCalendar.as_view()),
     path(f"{_BACKFILL}/audit", Audit.as_view()),

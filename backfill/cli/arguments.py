@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 
 from backfill.domain import BOUNDS, Actor, Cadence, Channel, JobRequest, JobType, parsed_district, parsed_job_type
 from backfill.errors import BackfillError, InvalidRequest, PlanChanged, StorageUnavailable
+from backfill.service.pagination import Pagination
 
 Options = Mapping[str, Any]
 E = TypeVar("E", bound=StrEnum)
@@ -36,6 +37,8 @@ _OPTIONS = {
     "minDelayMs": "--min-delay-ms",
     "maxDelayMs": "--max-delay-ms",
     "backoffMultiplier": "--backoff-multiplier",
+    "dailyAt": "--daily-at",
+    "monthlyRequests": "--monthly-requests",
 }
 """Field of the API to option of the command line."""
 _FIELD = re.compile(rf"\b({'|'.join(_OPTIONS)})\b")
@@ -78,15 +81,14 @@ def districts(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(parsed_district(text) for text in texts)
 
 
-def page(options: Options) -> tuple[int, int]:
-    """Return limit and offset."""
+def page(options: Options) -> Pagination:
     limit, offset = _integer(options["limit"], "--limit"), _integer(options["offset"], "--offset")
     low, high = PAGE_LIMITS
     if not low <= limit <= high:
         raise CommandError(f"--limit must be between {low} and {high}; it was {limit}.")
     if not 0 <= offset < 2**31:
         raise CommandError(f"--offset must be between 0 and {2**31 - 1}; it was {offset}.")
-    return limit, offset
+    return Pagination(limit=limit, offset=offset, cursor=options["cursor"])
 
 
 def limit_changes(options: Options) -> dict[str, float]:
@@ -140,7 +142,7 @@ def as_command_error(exc: BackfillError) -> CommandError:
         message += f" Changed: {changed}." if changed else ""
         message += f" The new option is --plan-id {exc.details['planId']}"
     if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseError):
-        message += f" {_database_advice(str(exc.__cause__))}"
+        message = f"{message} {_database_advice(str(exc.__cause__))}".rstrip()
     return CommandError(message)
 
 
@@ -150,6 +152,8 @@ def _database_advice(cause: str) -> str:
         return "This process may not write the file or its folder. Run the command as the user of the service."
     if "disk is full" in cause:
         return "Free some space, then run the command again."
+    if "malformed" in cause or "not a database" in cause:
+        return ""
     return "Check DATABASE_URL. If the database is new, run: manage.py migrate"
 
 

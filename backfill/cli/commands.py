@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from keyword import iskeyword
+from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandError
@@ -19,9 +20,10 @@ from backfill.cli.coverage_table import coverage_view
 from backfill.cli.dataset import run_dataset
 from backfill.cli.formatting import COMMAND
 from backfill.cli.imports import run_import
+from backfill.cli.keep import run_keep
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.stop_signals import StopSignals
-from backfill.cli.transfer import run_copy, run_export
+from backfill.cli.transfer import run_backup, run_copy, run_export
 from backfill.cli.watch import EXIT_INTERRUPTED, exit_code, failures, follow
 from backfill.domain import (
     Job,
@@ -43,6 +45,7 @@ from backfill.serializers.previews import PreviewSerializer
 from backfill.serializers.rate_limits import StoredRateLimitsSerializer
 from backfill.service.commands import BackfillService
 from backfill.service.creation import Started
+from backfill.service.pagination import ListPage
 
 
 class Commands:
@@ -137,7 +140,7 @@ class Commands:
         return 0
 
     def list(self) -> int:
-        limit, offset = arguments.page(self._options)
+        pagination = arguments.page(self._options)
         job_filter = JobFilter(
             statuses=arguments.several_of(Status, self._options["status"], "--status"),
             job_types=arguments.several_of(JobType, self._options["type"], "--type"),
@@ -145,19 +148,19 @@ class Commands:
             created_by=self._options["created_by"],
             text=self._options["search"],
         )
-        page = self._service.jobs(job_filter, limit=limit, offset=offset)
+        page = self._service.jobs(job_filter, **pagination)
         now = datetime.now(UTC)
         if self._console.is_json:
-            self._console.json(JobPageSerializer.render_page(page, limit=limit, offset=offset))
+            self._console.json(JobPageSerializer.render(page))
         elif not page.total:
             self._console.say("No jobs found.")
         else:
             self._console.say(tables.jobs_table(page.rows, self._console.out, now))
-            self._say_page(len(page.rows), offset, page.total, "job")
+            self._say_page(page, "job")
         return 0
 
     def items(self) -> int:
-        limit, offset = arguments.page(self._options)
+        pagination = arguments.page(self._options)
         job_id = arguments.job_id(self._options["job_id"])
         district, outcome = self._options["district"], self._options["outcome"]
         outcome_filter = OutcomeFilter(
@@ -166,14 +169,14 @@ class Commands:
             codes=frozenset(code.strip() for text in self._options["code"] for code in text.split(",") if code.strip()),
         )
         newest_first = self._options["newest_first"]
-        page = self._service.items(job_id, outcome_filter, limit=limit, offset=offset, newest_first=newest_first)
+        page = self._service.items(job_id, outcome_filter, newest_first=newest_first, **pagination)
         if self._console.is_json:
-            self._console.json(ItemPageSerializer.render_page(page, limit=limit, offset=offset))
+            self._console.json(ItemPageSerializer.render(page))
         elif not page.total:
             self._console.say(f"Job {job_id} has no such outcomes.")
         else:
             self._console.say(tables.items_table(page.rows, self._console.out))
-            self._say_page(len(page.rows), offset, page.total, "item")
+            self._say_page(page, "item")
             self._say_excerpts([outcome for outcome in page.rows if outcome.excerpt])
         return 0
 
@@ -187,16 +190,16 @@ class Commands:
             self._console.say(tables.excerpt(outcome))
 
     def audit(self) -> int:
-        limit, offset = arguments.page(self._options)
+        pagination = arguments.page(self._options)
         named = self._options["job_id"]
-        page = self._service.audit(arguments.job_id(named) if named else None, limit=limit, offset=offset)
+        page = self._service.audit(arguments.job_id(named) if named else None, **pagination)
         if self._console.is_json:
-            self._console.json(AuditPageSerializer.render_page(page, limit=limit, offset=offset))
+            self._console.json(AuditPageSerializer.render(page))
         elif not page.total:
             self._console.say("There are no audit entries.")
         else:
             self._console.say(tables.audit_view(page.rows, self._console.out))
-            self._say_page(len(page.rows), offset, page.total, "action")
+            self._say_page(page, "action")
         return 0
 
     def coverage(self) -> int:
@@ -213,8 +216,14 @@ class Commands:
             self._console.say(*coverage_view(coverage, self._console.out))
         return 0
 
+    def keep(self) -> int:
+        return run_keep(self._service, self._console, self._options)
+
     def changes(self) -> int:
         return run_changes(self._service.history.changes, self._console, self._options)
+
+    def backup(self) -> int:
+        return run_backup(self._console, self._options)
 
     def copy(self) -> int:
         return run_copy(self._console, self._options)
@@ -227,10 +236,16 @@ class Commands:
             return run_dataset(self._service.history, self._console, self._options)
         return run_export(self._service.history, self._console, self._options)
 
-    def _say_page(self, shown: int, offset: int, total: int, name: str) -> None:
-        if shown < total:
-            rows = f"{offset + 1:,} to {offset + shown:,}" if shown else "none"
-            self._console.say(f"Shown: {rows} of {formatting.count(total, name)}; more with --offset and --limit.")
+    def _say_page(self, page: ListPage[Any], name: str) -> None:
+        shown, total = len(page.rows), formatting.count(page.total, name)
+        if shown == page.total:
+            return
+        if page.offset is None:
+            more = f"more with --cursor {page.next_cursor}" if page.next_cursor else "these are the last"
+            self._console.say(f"Shown: {shown:,} of {total}; {more}.")
+        else:
+            rows = f"{page.offset + 1:,} to {page.offset + shown:,}" if shown else "none"
+            self._console.say(f"Shown: {rows} of {total}; more with --offset and --limit.")
 
     def cancel(self) -> int:
         cancelled = self._service.cancel(

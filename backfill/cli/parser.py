@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.core.management.base import CommandParser
 
+from backfill.cli.keep import ACTIONS
 from backfill.domain import BOUNDS, JobType
 
 HELP = (
@@ -74,12 +75,37 @@ def add_arguments(parser: CommandParser) -> None:
     coverage.add_argument(
         "--read-calendar", action="store_true", help="first read the dashboard's calendar of the unknown months"
     )
+    _add_keep(command)
     _add_transfers(command)
     command("work", "Run a worker until Ctrl-C or SIGTERM.")
     command(
         "prune",
         "Remove jobs that ended more than BACKFILL_RETENTION_DAYS ago, and audit entries older than "
         "BACKFILL_AUDIT_DAYS.",
+    )
+
+
+def _add_keep(command: Callable[..., CommandParser]) -> None:
+    keep = command(
+        "keep",
+        "Show, set, switch off or check the coverage target: the history that the service keeps complete.",
+        _json(),
+        _operator(),
+        _note(),
+    )
+    keep.add_argument("action", nargs="?", choices=ACTIONS, default="show", metavar="ACTION", help=", ".join(ACTIONS))
+    keep.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help='set: "START [CADENCE] [analytics] [districts=91,F]"; START is a date or program-year; repeatable; '
+        "replaces all rules",
+    )
+    keep.add_argument("--daily-at", metavar="HH:MM", help="set: the time of the daily check in BACKFILL_TIME_ZONE")
+    keep.add_argument("--monthly-requests", metavar="N", help="set: the most requests in a month, or none")
+    keep.add_argument(
+        "--preview", action="store_true", help="set: show what the first check would start; store nothing"
     )
 
 
@@ -118,6 +144,8 @@ def _add_transfers(command: Callable[..., CommandParser]) -> None:
         "path", metavar="PATH", nargs="+", help="a folder, CSV file, or zip, tar or gzip archive; names have no meaning"
     )
     imports.add_argument("--dry-run", action="store_true", help="show what would be stored; store nothing")
+    backup = command("backup", "Write a SQLite database to a new file. Servers and jobs go on meanwhile.")
+    backup.add_argument("file", metavar="FILE", help="must not exist")
     copy = command("copy", "Copy all data from one store to another. Repeat the command if it is interrupted.")
     copy.add_argument("--from", metavar="STORE", required=True, help="orm or firestore")
     copy.add_argument("--to", metavar="STORE", required=True, help="orm or firestore")
@@ -192,6 +220,7 @@ def _page() -> CommandParser:
     options = _options()
     options.add_argument("--limit", default="20", metavar="N", help="1 to 100 (default: 20)")
     options.add_argument("--offset", default="0", metavar="N", help="how many to leave out (default: 0)")
+    options.add_argument("--cursor", default="", metavar="TEXT", help="nextCursor of the page before (see --json)")
     return options
 
 

@@ -1,4 +1,4 @@
-"""The commands `export` (of records) and `copy`."""
+"""The commands `export` (of records), `copy` and `backup`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,23 @@ from backfill.cli.output import ConsoleOutput
 from backfill.domain import ReportName
 from backfill.errors import BackfillError, CorruptRecord
 from backfill.service.queries import HistoryQueries, Selection
+from backfill.transfer.backup import back_up
 from backfill.transfer.copy import copy_storage
 from backfill.transfer.export import ExportDataset, ExportFormat, export
 
 EXIT_SKIPPED = 2
 """Some records could not be read or copied; a message named each."""
+
+
+def run_backup(console: ConsoleOutput, options: Options) -> int:
+    """Return the exit code."""
+    target = Path(options["file"]).absolute()
+    try:
+        size = back_up(target)
+    except ValueError as exc:
+        raise CommandError(str(exc)) from exc
+    console.note(f"The database was written to {target} ({size:,} bytes). docs/operations.md says how to restore it.")
+    return 0
 
 
 def run_copy(console: ConsoleOutput, options: Options) -> int:

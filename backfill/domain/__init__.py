@@ -10,6 +10,7 @@ from backfill.domain.audit import (
     hold_changes,
     job_changes,
     limit_changes,
+    target_changes,
 )
 from backfill.domain.calendar import (
     FIRST_DAY,
@@ -24,8 +25,11 @@ from backfill.domain.calendar import (
 )
 from backfill.domain.calendar_reading import CalendarAccess, CalendarClaim, CalendarProgress
 from backfill.domain.coverage import Cell, CoveredDay, CoveredMonth, Gap, StoredDay, covered_days, covered_months, gaps
+from backfill.domain.coverage_target import CoverageRule, CoverageTarget, TargetSettings
 from backfill.domain.crash_isolation import QUARANTINED_AFTER, CrashIsolation
+from backfill.domain.daily_schedule import DailySchedule
 from backfill.domain.estimate import Estimate, PastRun, ThroughputHistory, estimate_items, estimate_requests
+from backfill.domain.failed_attempts import FailedAttempt, FailedAttempts
 from backfill.domain.idempotency import IDEMPOTENCY_WINDOW, IdempotencyKey
 from backfill.domain.job import Job
 from backfill.domain.job_config import Cadence, JobConfig
@@ -33,6 +37,7 @@ from backfill.domain.job_counters import JobCounters
 from backfill.domain.job_filter import JobFilter, JobOutcome, outcome_of
 from backfill.domain.job_request import JobRequest, parsed_district, parsed_job_type
 from backfill.domain.job_types import Breakdown, JobType, JobTypeDescription
+from backfill.domain.keeper_state import KEEPER, Findings, KeeperState, MissingReason
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy, is_alive, missing_worker, waiting_for_worker
 from backfill.domain.ledger import (
     LONGEST_EXCERPT,
@@ -64,6 +69,7 @@ from backfill.domain.snapshot import (
     reports_of,
 )
 from backfill.domain.status import ACTIVE, ENDED, TRANSITIONS, Status
+from backfill.domain.target_status import TargetState, TargetStatus, target_status
 from backfill.domain.webhook_event import (
     GIVEN_UP_AFTER,
     HOLD_REPORTED_AFTER,
@@ -85,6 +91,7 @@ __all__ = [
     "HISTORY",
     "HOLD_REPORTED_AFTER",
     "IDEMPOTENCY_WINDOW",
+    "KEEPER",
     "LIMIT_NAMES",
     "LONGEST_EXCERPT",
     "LONGEST_NOTE",
@@ -106,13 +113,19 @@ __all__ = [
     "Cell",
     "Changes",
     "Channel",
+    "CoverageRule",
+    "CoverageTarget",
     "CoveredDay",
     "CoveredMonth",
     "CrashIsolation",
+    "DailySchedule",
     "DistrictProgress",
     "Edition",
     "Estimate",
+    "FailedAttempt",
+    "FailedAttempts",
     "FailureGroup",
+    "Findings",
     "Gap",
     "IdempotencyKey",
     "ItemError",
@@ -124,10 +137,12 @@ __all__ = [
     "JobRequest",
     "JobType",
     "JobTypeDescription",
+    "KeeperState",
     "Lease",
     "LeasePolicy",
     "LimiterReport",
     "LimiterState",
+    "MissingReason",
     "Note",
     "Outcome",
     "OutcomeFilter",
@@ -160,6 +175,9 @@ __all__ = [
     "StoredDay",
     "StoredEdition",
     "StoredLimits",
+    "TargetSettings",
+    "TargetState",
+    "TargetStatus",
     "ThroughputHistory",
     "WaitReason",
     "WebhookEvent",
@@ -195,5 +213,7 @@ __all__ = [
     "parsed_note",
     "reports_of",
     "required_note",
+    "target_changes",
+    "target_status",
     "waiting_for_worker",
 ]

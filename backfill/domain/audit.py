@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from backfill.domain.coverage_target import CoverageRule, CoverageTarget
 from backfill.domain.job import Job
 from backfill.domain.rate_limits import RateLimits, camel
 
@@ -19,6 +20,7 @@ class Channel(StrEnum):
     API = "api"
     ADMIN = "admin"
     CLI = "cli"
+    SCHEDULE = "schedule"  # the keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,22 @@ class AuditAction(StrEnum):
     NOTED = "noted"
     TRIED_NOW = "tried-now"  # ended a wait
     IMPORTED = "imported"  # files that were saved elsewhere
+    CHANGED_TARGET = "changed-target"
+    REQUESTED_CHECK = "requested-check"
+    CHECKED = "checked"  # the coverage target, by the keeper
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_LOCKED = "sign-in-locked"  # after repeated failures
     TOKEN_CREATED = "token-created"  # noqa: S105 - the name of an action
     TOKEN_REVOKED = "token-revoked"  # noqa: S105
 
     @property
+    def is_of_target(self) -> bool:
+        """Whether the action concerns the coverage target."""
+        return self in {AuditAction.CHANGED_TARGET, AuditAction.REQUESTED_CHECK, AuditAction.CHECKED}
+
+    @property
     def is_of_account(self) -> bool:
-        """Whether the action concerns a user, and neither a job nor the limits."""
+        """Whether the action concerns a user, and neither a job, the limits nor the coverage target."""
         return self in {
             AuditAction.SIGN_IN_FAILED,
             AuditAction.SIGN_IN_LOCKED,
@@ -66,7 +76,7 @@ class AuditEntry:
     actor: Actor
     action: AuditAction
     job_id: UUID | None
-    """None for the limits of the next job, for imports and for actions of accounts."""
+    """None for the limits of the next job, the coverage target, imports and actions of accounts."""
     changes: Changes
 
 
@@ -85,6 +95,31 @@ def hold_changes(before: Job) -> Changes:
 
 def limit_changes(before: RateLimits, after: RateLimits) -> Changes:
     return _differences(_limits(before), _limits(after))
+
+
+def target_changes(before: CoverageTarget, after: CoverageTarget) -> Changes:
+    changes = _differences(_audited_target(before), _audited_target(after))
+    return {name: pair for name, pair in changes.items() if name != "note" or pair[1]}
+
+
+def _audited_target(target: CoverageTarget) -> dict[str, object]:
+    settings = target.settings
+    return {
+        "enabled": settings.enabled,
+        "dailyAt": f"{settings.daily_at:%H:%M}",
+        "rules": [_audited_rule(rule) for rule in settings.rules],
+        "monthlyRequests": settings.monthly_requests,
+        "note": settings.note,
+    }
+
+
+def _audited_rule(rule: CoverageRule) -> dict[str, object]:
+    return {
+        "from": rule.start_text,
+        "cadence": str(rule.cadence),
+        "districts": list(rule.districts),
+        "analytics": rule.analytics,
+    }
 
 
 def _audited_values(job: Job) -> dict[str, object]:

@@ -94,6 +94,9 @@ class Estimate:
         return Estimate(seconds=seconds, low=low, high=high)
 
 
+NO_TIME = Estimate(seconds=0, low=0, high=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughputHistory:
     """The throughput of a job over all its runners, in requests, or in items for a job that makes no requests."""

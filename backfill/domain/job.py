@@ -10,6 +10,7 @@ from backfill.domain.crash_isolation import CrashIsolation
 from backfill.domain.idempotency import IdempotencyKey
 from backfill.domain.job_config import JobConfig
 from backfill.domain.job_types import JobType
+from backfill.domain.keeper_state import KEEPER
 from backfill.domain.lease import STANDARD_LEASES, Lease, LeasePolicy
 from backfill.domain.limiter_status import ENDED_BY_OPERATORS, LimiterState, WaitReason
 from backfill.domain.note import MOST_NOTES, Note
@@ -58,6 +59,11 @@ class Job:
     """The number of writes; set by the storage."""
     retried: RetrySummary | None = field(default=None, compare=False)
     """What later jobs made of its failed items, if there are any; read by the service, never stored."""
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the keeper started it for the coverage target."""
+        return self.created_by == KEEPER
 
     @property
     def failures(self) -> tuple[FailureGroup, ...]:
@@ -125,14 +131,21 @@ class Job:
 
     def conflict(self) -> JobConflict:
         """The error for a start that this active job prevents."""
-        wait = "resume it and wait until it ends" if self.status is Status.PAUSED else "wait until it ends"
+        if self.is_automatic:
+            advice = (
+                "It is an automatic job: cancel it to start yours; the remaining items are collected tomorrow. Or wait "
+                "until it ends."
+            )
+        else:
+            wait = "resume it and wait until it ends" if self.status is Status.PAUSED else "wait until it ends"
+            advice = f"One job runs at a time: {wait}, or cancel it first."
         progress = self.progress
         return JobConflict(
-            f"Job {self.id} ({self.job_type}) is {self.status} at {progress.percent:g} %. One job runs at a "
-            f"time: {wait}, or cancel it first.",
+            f"Job {self.id} ({self.job_type}) is {self.status} at {progress.percent:g} %. {advice}",
             details={
                 "jobId": str(self.id),
                 "jobType": str(self.job_type),
+                "isAutomatic": self.is_automatic,
                 "status": str(self.status),
                 "path": f"/api/admin/backfill/{self.id}",
                 "progress": {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
+from backfill.domain.calendar import ProgramYear, month_end_of
 from backfill.domain.rate_limits import RateLimits
 
 
@@ -13,6 +15,20 @@ class Cadence(StrEnum):
     DAILY = "daily"
     MONTH_ENDS = "month-ends"
     YEAR_ENDS = "year-ends"
+
+
+def cadence_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
+    """The snapshot dates of a range that a cadence includes, oldest first."""
+    day = first
+    while day <= last:
+        if cadence is Cadence.DAILY:
+            yield day
+            day += timedelta(days=1)
+            continue
+        end = month_end_of(day)
+        if end <= last and (cadence is Cadence.MONTH_ENDS or end == ProgramYear.of(end).close):
+            yield end
+        day = end + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

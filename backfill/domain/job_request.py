@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -11,7 +11,7 @@ from backfill.domain.digest import stable_digest
 from backfill.domain.job import Job
 from backfill.domain.job_config import Cadence, JobConfig
 from backfill.domain.job_types import JobType
-from backfill.domain.plan import SUMMARY, district_order, normalised_district
+from backfill.domain.plan import SUMMARY, WorkItem, district_order, normalised_district
 from backfill.domain.rate_limits import RateLimits
 from backfill.errors import InvalidDateRange, InvalidJobType, InvalidRequest
 
@@ -46,8 +46,16 @@ class JobRequest:
     skip_existing: bool = True
     plan_id: str = ""
     """The plan id of a preview; empty if the start is not bound to one."""
+    items: tuple[WorkItem, ...] = ()
+    """Exactly these items of the range; empty for all of them. Automatic jobs have items."""
     limit_changes: Mapping[str, float] = field(default_factory=dict)
     """Rate limits of this job only, by name; the others are those of the next job."""
+
+    @classmethod
+    def for_items(cls, job_type: JobType, items: Sequence[WorkItem]) -> JobRequest:
+        """The request for these items, of which there is at least one."""
+        dates = [item.date for item in items]
+        return cls(job_type=job_type, start_date=min(dates), end_date=max(dates), items=tuple(items))
 
     @classmethod
     def like(cls, job: Job) -> JobRequest:
@@ -104,6 +112,7 @@ class JobRequest:
 
     def fingerprint(self) -> str:
         """A digest that is equal for equal requests only."""
+        items = {"items": [item.key for item in self.items]} if self.items else {}
         of_this_job = {"limitChanges": sorted(self.limit_changes.items())} if self.limit_changes else {}
         return stable_digest(
             {
@@ -114,6 +123,7 @@ class JobRequest:
                 "cadence": str(self.cadence),
                 "skipExisting": self.skip_existing,
                 "planId": self.plan_id,
+                **items,
                 **of_this_job,
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 
 from backfill.domain.allowed_hours import AllowedHours
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
@@ -18,6 +18,8 @@ class RuntimeConfig:
     retention: timedelta = timedelta(days=30)
     """Ended jobs younger than this are never removed."""
     audit_retention: timedelta = timedelta(days=365)
+    time_zone: tzinfo = UTC
+    """The zone of the allowed hours and of the daily check of the coverage target."""
     clock: Clock = SYSTEM_CLOCK
 
 

@@ -36,15 +36,19 @@ _STOP_WITHIN = 5.0
 """Seconds that an ending process waits for its worker to return the lease."""
 
 
-class Dispatcher(Protocol):
-    """Delivers webhook events in its own thread while the worker runs."""
+class Extension(Protocol):
+    """Works in its own thread while the worker runs."""
 
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
 
     def wake(self) -> None:
-        """Check for due webhook events now: a job may have ended."""
+        """Look for work now: a job may have ended."""
+
+
+class Dispatcher(Extension, Protocol):
+    """Delivers webhook events."""
 
     def on_store_outage(self, job: Job, event: WebhookEvent | None) -> None:
         """Deliver an event that cannot be stored; None if the store responds again."""
@@ -61,13 +65,16 @@ class Worker:
         prune: Callable[[], int],
         config: RuntimeConfig = DEFAULT_CONFIG,
         dispatcher: Dispatcher | None = None,
+        keeper: Extension | None = None,
     ) -> None:
-        """`prune` removes expired jobs and returns their number."""
+        """`prune` removes expired jobs and returns their number; `keeper` checks the coverage target."""
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._storage, self._handlers, self._prune, self._config = storage, handlers, prune, config
         self._clock, self._now, self._policy = config.clock, config.clock.now, config.lease_policy
         self._manager = JobManager(storage, config)
         self._dispatcher = dispatcher
+        self._keeper = keeper
+        self._extensions = [extension for extension in (dispatcher, keeper) if extension is not None]
         self._stop, self._wake_event = self._clock.event(), self._clock.event()
         self._thread: threading.Thread | None = None
         self._last_prune: datetime | None = None
@@ -77,8 +84,8 @@ class Worker:
         """Run `work` in a daemon thread, and `stop` when the process exits."""
         self._thread = self._clock.thread(self.work, "backfill-worker")
         self._thread.start()
-        if self._dispatcher:
-            self._dispatcher.start()
+        for extension in self._extensions:
+            extension.start()
         atexit.register(self.stop)
 
     def stop(self, within: float = _STOP_WITHIN) -> None:
@@ -87,12 +94,17 @@ class Worker:
         self._wake_event.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(within)
-        if self._dispatcher:
-            self._dispatcher.stop()
+        for extension in self._extensions:
+            extension.stop()
 
     def wake(self) -> None:
         """Poll for a job now."""
         self._wake_event.set()
+
+    def wake_keeper(self) -> None:
+        """Look for a due check of the coverage target now."""
+        if self._keeper is not None:
+            self._keeper.wake()
 
     def work(self) -> None:
         """Look for jobs and run them until `stop` is called."""
@@ -145,8 +157,8 @@ class Worker:
         if claim is None:
             return False
         self._run(claim)
-        if self._dispatcher:
-            self._dispatcher.wake()
+        for extension in self._extensions:
+            extension.wake()
         return True
 
     def _run(self, claim: Claim) -> None:
@@ -207,3 +219,9 @@ def wake_process_worker() -> None:
     """Wake the worker of this process, if it has one."""
     if _process_worker is not None:
         _process_worker.wake()
+
+
+def wake_process_keeper() -> None:
+    """Wake the keeper of this process, if it has one."""
+    if _process_worker is not None:
+        _process_worker.wake_keeper()

@@ -27,4 +27,4 @@ class AuditEntrySerializer(ValueSerializer):
 
 
 class AuditPageSerializer(PageSerializer):
-    entries = AuditEntrySerializer(many=True, source="page.rows")
+    entries = AuditEntrySerializer(many=True, source="rows")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache, cached_property
@@ -27,8 +26,6 @@ from rest_framework.fields import (
     IntegerField,
     UUIDField,
 )
-
-from backfill.storage import Page
 
 Json = dict[str, Any]
 
@@ -224,22 +221,12 @@ class ResponseSerializer(ValueSerializer):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class _PageValue:
-    page: Page[Any]
-    limit: int
-    offset: int
-
-
 @extend_schema_serializer(many=False)  # without this, drf-spectacular documents a list of pages
 class PageSerializer(ResponseSerializer):
-    """One page of a list. Subclasses declare the field of the rows with the source `page.rows`."""
+    """Renders a ListPage. Subclasses declare the field of the rows with the source `rows`."""
 
-    total = IntegerField(source="page.total")
+    total = IntegerField(help_text="The length of the whole list.")
     limit = IntegerField()
-    offset = IntegerField()
-    trailing = ("total", "limit", "offset", "metadata")
-
-    @classmethod
-    def render_page(cls, page: Page[Any], *, limit: int, offset: int) -> Json:
-        return cls.render(_PageValue(page, limit, offset))
+    offset = IntegerField(allow_null=True, help_text="Null if the request has a cursor.")
+    nextCursor = CharField(allow_null=True, help_text="The cursor of the next page; null on the last page.")
+    trailing = ("total", "limit", "offset", "nextCursor", "metadata")

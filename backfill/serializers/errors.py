@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework.fields import BooleanField, CharField, DictField
 
 from backfill.serializers.base import ResponseSerializer, ValueSerializer
+from backfill.serializers.paths import public_path
 
 
 class ErrorBodySerializer(ValueSerializer):
@@ -17,7 +18,9 @@ class ErrorBodySerializer(ValueSerializer):
     retryable = BooleanField(source="is_retryable", help_text="Whether the same request may succeed later.")
 
     def get_details(self, error: Any) -> Mapping[str, Any] | None:
-        return error.details or None
+        details: Mapping[str, Any] = error.details or {}
+        path = details.get("path")  # a text, unless `path` is an invalid field
+        return ({**details, "path": public_path(path)} if isinstance(path, str) else details) or None
 
 
 class ErrorSerializer(ResponseSerializer):

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from io import StringIO
 
 from backfill.domain import Outcome
+from backfill.domain.text import without_formula
 from backfill.serializers.items import ItemSerializer
 
 COLUMNS = ("itemId", "date", "districtId", "outcome", "reason", "message", "attempts", "at", "isRetryable")
 """The fields of an item without `excerpt`, which has line breaks."""
 
 _ROWS_AT_ONCE = 500
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def item_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
@@ -39,4 +38,4 @@ def safe_cell(value: object) -> object:
     """The text of a value, with an apostrophe before what a spreadsheet would take for a formula."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    return without_formula(value) if isinstance(value, str) else value

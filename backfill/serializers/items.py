@@ -31,4 +31,4 @@ class ItemSerializer(ValueSerializer):
 
 
 class ItemPageSerializer(PageSerializer):
-    items = ItemSerializer(many=True, source="page.rows")
+    items = ItemSerializer(many=True, source="rows")

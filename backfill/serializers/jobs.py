@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from rest_framework.fields import (
     BooleanField,
@@ -32,6 +33,7 @@ from backfill.serializers.base import (
     RoundedField,
     ValueSerializer,
 )
+from backfill.serializers.paths import public_path
 from backfill.serializers.rate_limits import RateLimitsSerializer
 
 API = "/api/admin/backfill"
@@ -225,7 +227,11 @@ class AgainSerializer(ValueSerializer):
         return "POST"
 
     def get_path(self, _: Job) -> str:
-        return API
+        return public_path(API)
+
+
+def _path(job_id: UUID, end: str = "") -> str:
+    return public_path(f"{API}/{job_id}{end}")
 
 
 class LinksSerializer(ValueSerializer):
@@ -241,19 +247,19 @@ class LinksSerializer(ValueSerializer):
     )
 
     def get_self(self, job: Job) -> str:
-        return f"{API}/{job.id}"
+        return _path(job.id)
 
     def get_items(self, job: Job) -> str:
-        return f"{API}/{job.id}/items"
+        return _path(job.id, "/items")
 
     def get_cancel(self, job: Job) -> str | None:
-        return f"{API}/{job.id}" if job.status.is_active else None
+        return _path(job.id) if job.status.is_active else None
 
     def get_retry(self, job: Job) -> str | None:
-        return f"{API}/{job.id}/retry" if job.still_failed and not job.status.is_active else None
+        return _path(job.id, "/retry") if job.still_failed and not job.status.is_active else None
 
     def get_retryOf(self, job: Job) -> str | None:
-        return f"{API}/{job.retry_of}" if job.retry_of else None
+        return _path(job.retry_of) if job.retry_of else None
 
 
 class ListedJobSerializer(ValueSerializer):
@@ -306,4 +312,4 @@ class CancelledJobSerializer(JobSerializer):
 
 
 class JobPageSerializer(PageSerializer):
-    jobs = ListedJobSerializer(many=True, source="page.rows")
+    jobs = ListedJobSerializer(many=True, source="rows")

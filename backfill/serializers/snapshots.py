@@ -42,7 +42,7 @@ class ListedSnapshotSerializer(ValueSerializer):
 
 
 class SnapshotPageSerializer(PageSerializer):
-    snapshots = ListedSnapshotSerializer(many=True, source="page.rows")
+    snapshots = ListedSnapshotSerializer(many=True, source="rows")
 
 
 class RowsField(ListField):

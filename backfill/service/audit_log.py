@@ -15,11 +15,13 @@ from backfill.domain import (
     AuditEntry,
     Changes,
     Channel,
+    CoverageTarget,
     Job,
     StoredLimits,
     hold_changes,
     job_changes,
     limit_changes,
+    target_changes,
 )
 from backfill.storage import Change, Creation
 
@@ -56,6 +58,13 @@ class AuditLog:
 
     def limits_changed(self, before: StoredLimits, after: StoredLimits) -> AuditEntry:
         return self._entry(AuditAction.CHANGED_LIMITS, None, limit_changes(before.limits, after.limits))
+
+    def target_changed(self, before: CoverageTarget, after: CoverageTarget) -> AuditEntry:
+        return self._entry(AuditAction.CHANGED_TARGET, None, target_changes(before, after))
+
+    def target_action(self, action: AuditAction, changes: Changes) -> AuditEntry:
+        """Return the entry of a requested or completed check."""
+        return self._entry(action, None, changes)
 
     def imported(self, changes: Changes) -> AuditEntry:
         return self._entry(AuditAction.IMPORTED, None, changes)
@@ -108,4 +117,6 @@ def _subject(entry: AuditEntry) -> str:
         return f"Job {entry.job_id}"
     if entry.action is AuditAction.IMPORTED:
         return "Files"
+    if entry.action.is_of_target:
+        return "The coverage target"
     return "Account" if entry.action.is_of_account else "The limits of the next job"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Unpack
 from uuid import UUID
 
 from backfill.domain import (
@@ -33,18 +34,18 @@ from backfill.domain import (
 )
 from backfill.domain.digest import stable_digest
 from backfill.domain.runtime_config import DEFAULT_CONFIG, RuntimeConfig
-from backfill.errors import (
-    JobNotFound,
-)
+from backfill.errors import JobNotFound
 from backfill.job_types.base import JobTypeHandler
 from backfill.service import creation
 from backfill.service.audit_log import AuditLog
 from backfill.service.creation import JobCreator, Started
 from backfill.service.monitoring import ServiceStatus, service_status, worker_seen_at
+from backfill.service.pagination import ListPage, Pagination, read_audit_log, read_jobs, read_outcomes
 from backfill.service.planning import Planner, Preview
 from backfill.service.queries import HistoryQueries
 from backfill.service.retries import RetryReader
-from backfill.storage import Change, Page, Storage
+from backfill.service.targets import TargetService
+from backfill.storage import Change, Storage
 
 PATIENT = CalendarAccess()
 """Waits until every page of the calendar is stored."""
@@ -65,6 +66,8 @@ class BackfillService:
     config: RuntimeConfig = DEFAULT_CONFIG
     wake: Callable[[], None] = lambda: None
     """Wakes the worker of this process, if it has one."""
+    wake_keeper: Callable[[], None] = lambda: None
+    """Wakes the keeper of this process, if it has one."""
 
     def now(self) -> datetime:
         return self.config.clock.now()
@@ -73,6 +76,11 @@ class BackfillService:
     def history(self) -> HistoryQueries:
         """Queries of snapshots, results and coverage."""
         return HistoryQueries(self.storage)
+
+    @property
+    def targets(self) -> TargetService:
+        """The coverage target."""
+        return TargetService(self._planner, self.wake_keeper)
 
     # Previewing and starting.
 
@@ -194,15 +202,17 @@ class BackfillService:
         active = self.storage.jobs.active()
         return self._with_worker_status(active) if active else None
 
-    def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
-        page = self.storage.jobs.page(wanted, limit=limit, offset=offset)
-        return Page(self._retries.with_retries(page.rows), page.total)
+    def jobs(self, wanted: JobFilter, **pagination: Unpack[Pagination]) -> ListPage[Job]:
+        """Return jobs, newest first. Raises InvalidRequest if the cursor is wrong."""
+        page = read_jobs(self.storage.jobs, wanted, **pagination)
+        return replace(page, rows=self._retries.with_retries(page.rows))
 
     def items(
-        self, job_id: UUID, wanted: OutcomeFilter, *, limit: int, offset: int, newest_first: bool = False
-    ) -> Page[Outcome]:
+        self, job_id: UUID, wanted: OutcomeFilter, *, newest_first: bool = False, **pagination: Unpack[Pagination]
+    ) -> ListPage[Outcome]:
+        """Return outcomes in the order in which they were recorded. Raises JobNotFound, InvalidRequest."""
         self.job(job_id)
-        return self.storage.ledger.outcomes(job_id, wanted, limit=limit, offset=offset, newest_first=newest_first)
+        return read_outcomes(self.storage.ledger, job_id, wanted, newest_first=newest_first, **pagination)
 
     def all_items(self, job_id: UUID, wanted: OutcomeFilter) -> Iterator[Outcome]:
         """Return all matching outcomes in the order in which they were recorded. Raises JobNotFound, CorruptRecord."""
@@ -271,9 +281,12 @@ class BackfillService:
 
     # Audit log.
 
-    def audit(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
-        """Return entries, newest first, also of a job that was removed. Raises JobNotFound for an unknown job."""
-        found = self.storage.audit.page(job_id, limit=limit, offset=offset)
+    def audit(self, job_id: UUID | None, **pagination: Unpack[Pagination]) -> ListPage[AuditEntry]:
+        """Return entries, newest first, also of a job that was removed.
+
+        Raises JobNotFound for an unknown job, and InvalidRequest if the cursor is wrong.
+        """
+        found = read_audit_log(self.storage.audit, job_id, **pagination)
         if job_id is not None and not found.total:
             self.job(job_id)
         return found

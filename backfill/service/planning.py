@@ -91,7 +91,11 @@ class Planner:
         """
         handler, now = self._handler(request.job_type), self.config.clock.now()
         config = request.config(self.storage.control.rate_limits().limits, now.date())
-        return self._with_estimate(config, request.job_type, handler.plan(config, now, access))
+        if request.items:
+            plan = handler.plan_items(config, now, request.items, access)
+        else:
+            plan = handler.plan(config, now, access)
+        return self._with_estimate(config, request.job_type, plan)
 
     def confirmed(self, request: JobRequest, access: CalendarAccess) -> Preview:
         """Return the preview of the request. Raises what `preview` raises, and PlanChanged if its plan id differs."""

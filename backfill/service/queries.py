@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Unpack
 
 from backfill.dashboard.reports import rows_as_objects
 from backfill.domain import (
@@ -29,7 +30,8 @@ from backfill.domain import (
 )
 from backfill.errors import AnalyticsNotFound, InvalidDateRange, SnapshotNotFound
 from backfill.service.changes import ChangeQueries
-from backfill.storage import Page, Storage
+from backfill.service.pagination import ListPage, Pagination, read_snapshots
+from backfill.storage import Storage
 
 MAX_COVERAGE = timedelta(days=1100)
 """The longest range of the coverage by day; the coverage by month has no limit."""
@@ -105,8 +107,9 @@ class HistoryQueries:
         name = ReportName.SUMMARY if snapshot.district == SUMMARY else ReportName.CLUBS
         return rows_as_objects(snapshot.reports[name].content)
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
-        return self.storage.snapshots.page(wanted, limit=limit, offset=offset)
+    def page(self, wanted: SnapshotFilter, **pagination: Unpack[Pagination]) -> ListPage[Snapshot]:
+        """Return snapshots by date and district, without their reports. Raises InvalidRequest for a wrong cursor."""
+        return read_snapshots(self.storage.snapshots, wanted, **pagination)
 
     def snapshot_metadata(self, wanted: Selection) -> Iterator[SnapshotMetadata]:
         """Yield the metadata of snapshots by date and district."""

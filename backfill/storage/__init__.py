@@ -16,8 +16,11 @@ from backfill.storage.ports import (
     LedgerStorage,
     Page,
     ResultStorage,
+    SnapshotKey,
     SnapshotStorage,
     Storage,
+    TargetStorage,
+    TimedKey,
 )
 
 ADAPTERS = {"orm": "backfill.storage.orm", "firestore": "backfill.storage.firestore"}
@@ -35,8 +38,11 @@ __all__ = [
     "LedgerStorage",
     "Page",
     "ResultStorage",
+    "SnapshotKey",
     "SnapshotStorage",
     "Storage",
+    "TargetStorage",
+    "TimedKey",
     "open_storage",
 ]
 

@@ -62,6 +62,7 @@ class _Copier:
     def run(self) -> Iterator[CopyResult]:
         """Copy snapshots before the results that depend on them, and jobs before their audit entries."""
         yield self._limits()
+        yield self._coverage_target()
         yield self._calendar()
         yield self._snapshots()
         yield self._results()
@@ -76,6 +77,21 @@ class _Copier:
         except CorruptRecord as exc:
             counts.skipped += 1
             self._on_problem(exc)
+
+    def _coverage_target(self) -> CopyResult:
+        """Copy the target, but not the state of its keeper: the next check determines it from what is stored."""
+        counts = CopyResult("coverage target")
+        with self._skipping_corrupt(counts):
+            wanted, present = self.source.targets.target(), self.target.targets.target()
+            if wanted.updated_at is None:
+                return counts
+            if present.updated_at is not None and present.updated_at >= wanted.updated_at:
+                counts.present = 1
+                return counts
+            self.target.targets.update_target(lambda _: wanted)
+            _check(self.target.targets.target() == wanted, "The coverage target")
+            counts.copied = 1
+        return counts
 
     def _limits(self) -> CopyResult:
         counts = CopyResult("rate limits")

@@ -35,7 +35,6 @@ class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
     def __init__(self) -> None:
         self.reads: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
-        self._sums: Counter[bytes] = Counter()
 
     def intercept_unary_unary(self, go_on: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         if details.method.endswith("/Commit"):
@@ -49,7 +48,7 @@ class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
             self.reads.update(map(_collection, request.documents))
         answers = go_on(details, request)
         if details.method.endswith("/RunAggregationQuery"):
-            return self._aggregated(answers, request.structured_aggregation_query)
+            return self._aggregated(answers, request, lambda counting: go_on(details, counting))
         if details.method.endswith("/RunQuery"):
             return self._counted(answers, request.structured_query.from_[0].collection_id)
         return answers
@@ -61,17 +60,19 @@ class Charges(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
             yield answer
         self.reads[collection] += max(found, 1)
 
-    def _aggregated(self, answers: Any, asked: Any) -> Iterator[Any]:
-        """Take the number of documents of a sum from the count over the same documents that follows it."""
-        query = asked.structured_query
-        name = type(query).serialize(query)
+    def _aggregated(self, answers: Any, request: Any, send: Callable[[Any], Any]) -> Iterator[Any]:
+        """A sum does not tell the number of its documents, so they are counted with another request."""
+        asked = request.structured_aggregation_query
         for answer in answers:
+            counted = answer
             if "sum" in asked.aggregations[0]:
-                self._sums[name] += 1
-            else:
-                (count,) = answer.result.aggregate_fields.values()
-                thousands = max(-(-count.integer_value // 1000), 1)
-                self.reads[query.from_[0].collection_id] += thousands * (1 + self._sums.pop(name, 0))
+                counting = type(request)(request)
+                aggregation = type(asked.aggregations[0])
+                counting.structured_aggregation_query.aggregations = [aggregation(count=aggregation.Count())]
+                (counted,) = send(counting)
+            (count,) = counted.result.aggregate_fields.values()
+            thousands = max(-(-count.integer_value // 1000), 1)
+            self.reads[asked.structured_query.from_[0].collection_id] += thousands
             yield answer
 
     def reset(self) -> None:

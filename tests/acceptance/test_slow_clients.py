@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.acceptance.harness import ROOT, Client, Dashboard, Site, free_port
+from tests.acceptance.harness import Dashboard, Site
+from tests.acceptance.nginx import nginx_before
 
-CONFIGURATION = ROOT / "deploy" / "nginx.conf"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 HOST = b"Host: 127.0.0.1\r\n"
 SLOWLY = {
     "nothing": b"",
@@ -39,41 +35,6 @@ SLOWLY = {
     "a large response that it does not read": b"GET /api/schema HTTP/1.1\r\n" + HOST + b"\r\n",
 }
 """What a slow client sends before it stops."""
-
-
-@contextmanager
-def nginx_before(client: Client, folder: Path) -> Iterator[int]:
-    """Run nginx with the shipped configuration before that server, and yield its port."""
-    if NGINX is None:
-        message = "nginx is not installed: run apt-get install nginx-light."
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    port = free_port()
-    shipped = CONFIGURATION.read_text()
-    for before, after in (
-        ("server 127.0.0.1:8000;", f"server {client.url.removeprefix('http://')};"),
-        ("listen 80;", f"listen 127.0.0.1:{port};"),
-        ("    listen [::]:80;\n", ""),
-    ):
-        assert before in shipped
-        shipped = shipped.replace(before, after)
-    (folder / "backfill.conf").write_text(shipped)
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    user = "user root; " if os.geteuid() == 0 else ""  # otherwise its processes may not write into the folder
-    (folder / "nginx.conf").write_text(
-        f"{user}daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{ worker_connections 1024; }}\n"
-        f"http {{ access_log off; {temporary} include {folder}/backfill.conf; }}\n"
-    )
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"])
-    try:
-        Client(f"http://127.0.0.1:{port}", client.token, client.process).wait_until_up()
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextmanager
@@ -137,6 +98,9 @@ def test_the_configuration_of_nginx_passes_on_what_the_service_needs(
         for url in (base, client.url):  # gunicorn itself ignores the header, too
             script = requests.get(f"{url}/api/nothing", headers={"SCRIPT_NAME": "/evil"}, timeout=10)
             assert (script.status_code, "evil" in script.text) == (404, False)
+        address = {"Host": "10.42.0.17:8000"}  # of a kubelet
+        assert requests.get(f"{base}/readyz", headers=address, timeout=10).status_code == 200
+        assert requests.get(f"{base}/api/admin/backfill/jobs", headers=address, timeout=10).status_code == 400
         page = requests.get(f"{base}/admin/", timeout=10)
         assert page.url == f"{base}/admin/login/?next=/admin/"
         assert requests.get(f"{base}/static/admin/css/base.css", timeout=10).status_code == 200

@@ -215,9 +215,9 @@ def _memory(_folder: Path) -> Iterator[Backend]:
 
 
 def _project_database(url: str) -> dict[str, Any]:
-    from backfill_site.settings import _database
+    from backfill_site.database_url import database_of
 
-    return _database(url)
+    return database_of(url, Path.cwd())
 
 
 @contextmanager

@@ -108,15 +108,20 @@ def test_every_query_has_an_index_and_every_index_has_a_query(recorder: tuple[Re
             statuses=frozenset(statuses), job_types=frozenset(types), created_from=since, created_to=until
         )
         storage.jobs.page(wanted, limit=1, offset=0)
+        storage.jobs.page(wanted, limit=1, offset=0, after=(NOW, uuid4()))
         storage.jobs.page(replace(wanted, created_by="ann", text="x"), limit=1, offset=0)
     storage.jobs.page(JobFilter(retry_of=frozenset({uuid4()})), limit=1, offset=0)
     job = created(storage) if storage.jobs.active() is None else storage.jobs.active()
     assert job is not None
     for first, last, district in product((None, DAY), (None, DAY), ("", SUMMARY)):
-        storage.snapshots.page(SnapshotFilter(first=first, last=last, district=district), limit=1, offset=0)
+        of_range = SnapshotFilter(first=first, last=last, district=district)
+        storage.snapshots.page(of_range, limit=1, offset=0)
+        storage.snapshots.page(of_range, limit=1, offset=0, after=(DAY, "01"))
     assert len(list(storage.snapshots.metadata(date.min, date.max))) == 1
     assert len(list(storage.results.metadata(date.min, date.max))) == 1
     storage.audit.page(job.id, limit=1, offset=0)
+    storage.audit.page(None, limit=1, offset=0, after=(NOW, uuid4()))
+    storage.audit.page(job.id, limit=1, offset=0, after=(NOW, uuid4()))
     storage.jobs.update(job.id, lambda held: held.cancel_requested(NOW))
     storage.jobs.delete_finished(NOW + timedelta(days=1))
 

@@ -57,6 +57,7 @@ from backfill.storage import (
     ResultStorage,
     SnapshotStorage,
     Storage,
+    TargetStorage,
 )
 from tests.contract.backends import Backend
 from tests.factories import (
@@ -912,6 +913,10 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "results.points": lambda storage: storage.results.points([(DAY, "01")]),
     "results.series": lambda storage: storage.results.series("01", ProgramYear.of(DAY)),
     "results.years": lambda storage: list(storage.results.years("01")),
+    "targets.target": lambda storage: storage.targets.target(),
+    "targets.update_target": lambda storage: storage.targets.update_target(lambda target: target),
+    "targets.keeper": lambda storage: storage.targets.keeper(),
+    "targets.update_keeper": lambda storage: storage.targets.update_keeper(lambda state: state),
 }
 
 PORTS = (
@@ -922,6 +927,7 @@ PORTS = (
     SnapshotStorage,
     ResultStorage,
     CalendarStorage,
+    TargetStorage,
 )
 """In the order of the fields of Storage."""
 

@@ -106,3 +106,8 @@ def test_the_calendar_of_unknown_months_is_read_with_progress(
     assert progress_of(answers[0].content.decode())
     assert (answers[-1].status_code, answers[-1]["HX-Redirect"]) == (204, "/admin/backfill/coverage/")
     assert "are unknown" not in starter.get("/admin/backfill/coverage/").content.decode()
+
+
+def test_an_address_of_the_coverage_that_a_sign_in_returns_to_leads_to_the_coverage(starter: Client) -> None:
+    answer = starter.get(READ)
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/backfill/coverage/")

@@ -412,7 +412,7 @@ def test_the_error_for_a_damaged_job_names_it(
 
 
 @pytest.mark.parametrize("debug", [True, False])
-@pytest.mark.parametrize("path", [f"{START}/jobs", "/api/nothing", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", [f"{START}/jobs", "/api/nothing", "/healthz/", "/api/healthz", "/api/docs"])
 def test_a_wrong_host_returns_json(served: BackfillService, path: str, *, debug: bool) -> None:
     with override_settings(DEBUG=debug, ALLOWED_HOSTS=["example.org"]):
         response = CheckedClient(raise_request_exception=False).get(path, headers={"Host": "evil.example"})

@@ -29,15 +29,19 @@ RULES = {
     "POST /api/admin/backfill/preview": {"startDate", "endDate"},
     "GET /api/admin/backfill/coverage": {"from", "to"},
     "POST /api/admin/backfill/coverage/calendar": {"from", "to"},
-    "GET /api/admin/backfill/jobs": {"createdFrom", "createdTo"},
+    "GET /api/admin/backfill/jobs": {"createdFrom", "createdTo", "cursor"},
+    "GET /api/admin/backfill/{jobId}/items": {"cursor"},
+    "GET /api/admin/backfill/{jobId}/audit": {"cursor"},
+    "GET /api/admin/backfill/audit": {"cursor"},
     "PATCH /api/admin/backfill/{jobId}": {"rateLimits"},
-    "GET /api/snapshots": {"from"},
+    "GET /api/snapshots": {"from", "cursor"},
     "GET /api/analytics/series/{district}": {"programYear"},
     "GET /api/changes": {"from", "to"},
     "PATCH /api/admin/backfill/config/rate-limit": {"minDelayMs"},
     "PUT /api/admin/backfill/config/rate-limit": {"minDelayMs"},
 }
-"""Fields with a rule that JSON Schema cannot express: an order of two fields, days of a month, a bound that moves."""
+"""Fields with a rule that JSON Schema cannot express: an order of two fields, days of a month, a bound that moves,
+the cursors that exist."""
 AnyCase: TypeAlias = "schemathesis.Case[Any]"
 ALICE = Actor("alice", Channel.API)
 REQUEST = JobRequest(job_type=JobType.DATA_COLLECTION, start_date=date(2024, 1, 1), end_date=date(2024, 1, 2))

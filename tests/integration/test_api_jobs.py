@@ -415,6 +415,8 @@ INVALID_PAGING = [
         "createdFrom=20240101",
         "createdTo=%00",
         "createdTo=2024-W05-3",
+        "createdFrom=2024-03-16&createdTo=2024-03-15",
+        "createdFrom=2024-03-15T01:00:00Z&createdTo=2024-03-15T01:00:00Z",
     ],
 )
 def test_the_error_for_an_invalid_parameter_of_the_list_names_it(api: CheckedClient, query: str) -> None:

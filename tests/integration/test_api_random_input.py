@@ -45,6 +45,7 @@ LIMITS_BODIES = JSON_VALUES | st.dictionaries(
 NAMES = [
     "limit",
     "offset",
+    "cursor",
     "status",
     "jobType",
     "createdFrom",

@@ -115,6 +115,11 @@ def test_the_response_of_every_operation_matches_the_document(api: CheckedClient
     api.delete(retried["links"]["self"])
     api.put(f"{START}/config/rate-limit", {"maxConcurrent": 2}, format="json")
     api.patch(f"{START}/config/rate-limit", {"maxConcurrent": 1}, format="json")
+    target = {"enabled": True, "rules": [{"from": "program-year"}]}
+    api.post(f"{START}/targets/preview", target, format="json")
+    api.put(f"{START}/targets", target, format="json", headers={"If-Match": "*"})
+    api.get(f"{START}/targets")
+    api.post(f"{START}/targets/check")
     expected = {
         (path, method)
         for path, method in operations()

@@ -246,7 +246,26 @@ def test_a_list_with_json_prints_the_same_envelope_as_the_api(service: BackfillS
     run_to_the_end(service)
     body = without_metadata(json_of("list", "--limit", "5"))
     rows = service.jobs(JobFilter(), limit=5, offset=0).rows
-    assert body == {"jobs": [ListedJobSerializer.render(job) for job in rows], "total": 1, "limit": 5, "offset": 0}
+    listed = [ListedJobSerializer.render(job) for job in rows]
+    assert body == {"jobs": listed, "total": 1, "limit": 5, "offset": 0, "nextCursor": None}
+
+
+def test_a_list_continues_at_the_cursor_of_the_page_before(service: BackfillService) -> None:
+    json_of("start", *RANGE)
+    job_id = str(run_to_the_end(service).id)
+    first = json_of("items", job_id, "--limit", "4")
+    second = json_of("items", job_id, "--limit", "1", "--cursor", first["nextCursor"])
+    assert [row["itemId"] for row in [*first["items"], *second["items"]]] == [
+        row["itemId"] for row in json_of("items", job_id)["items"][:5]
+    ]
+    text = output_of("items", job_id, "--limit", "1", "--cursor", first["nextCursor"])
+    assert text.splitlines()[-1] == f"Shown: 1 of 6 items; more with --cursor {second['nextCursor']}."
+    text = output_of("items", job_id, "--cursor", second["nextCursor"])
+    assert text.splitlines()[-1] == "Shown: 1 of 6 items; these are the last."
+    with pytest.raises(CommandError, match=r"cursor must be the nextCursor of a response; it was 'x'\."):
+        output_of("items", job_id, "--cursor", "x")
+    with pytest.raises(CommandError, match="offset and cursor exclude each other"):
+        output_of("items", job_id, "--offset", "1", "--cursor", first["nextCursor"])
 
 
 def test_columns_that_do_not_fit_the_terminal_are_omitted_completely(
@@ -270,7 +289,8 @@ def test_items_can_be_filtered_by_district_and_outcome(service: BackfillService)
     job = run_to_the_end(service, failing=["02"])
     body = without_metadata(json_of("items", str(job.id), "--district", "2", "--outcome", "failed"))
     rows = service.items(job.id, OutcomeFilter(district="02"), limit=20, offset=0).rows
-    assert body == {"items": [ItemSerializer.render(row) for row in rows], "total": 2, "limit": 20, "offset": 0}
+    items = [ItemSerializer.render(row) for row in rows]
+    assert body == {"items": items, "total": 2, "limit": 20, "offset": 0, "nextCursor": None}
     assert "2024-01-01/02 failed" in " ".join(output_of("items", str(job.id)).split())
     assert "has no such outcomes" in output_of("items", str(job.id), "--outcome", "skipped")
 

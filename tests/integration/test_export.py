@@ -17,10 +17,10 @@ import pytest
 from django.core.management import call_command
 
 from backfill.domain import ReportName
+from backfill.domain.text import without_formula
 from backfill.service.commands import BackfillService
 from backfill.service.queries import Selection
 from backfill.transfer.export import ExportDataset, ExportFormat, export
-from backfill.transfer.export.formats import without_formula
 from backfill.transfer.export.result_columns import COLUMNS, flatten_result
 from tests.integration.test_command_line import error_of, output_of
 from tests.integration.test_command_line_analytics import computed, service  # noqa: F401 - fixtures

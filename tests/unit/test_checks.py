@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.checks import WARNING, CheckMessage
+from django.core.checks import INFO, WARNING, CheckMessage
 from pytest_django import Settings
 
-from backfill.checks import check_deployment, check_settings
+from backfill.checks import check_deployment, check_replaced_options, check_settings
 
 VALID = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
 
@@ -91,3 +91,12 @@ def test_a_deployment_check_warns_if_robots_txt_is_ignored(settings: Settings) -
     settings.BACKFILL_IGNORE_ROBOTS = True
     (found,) = check_deployment()
     assert (found.id, found.level) == ("backfill.W003", WARNING)
+
+
+def test_options_of_the_address_that_replace_others_are_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "REPLACED_OPTIONS", ["lock_timeout=5s"])
+    (message,) = check_replaced_options()
+    assert message.msg == "DATABASE_URL replaces options that the service sets by lock_timeout=5s."
+    assert message.level == INFO

@@ -25,10 +25,11 @@ from backfill.domain import (
     month_end_of,
     month_ends,
 )
+from backfill.domain.job_config import cadence_dates
 from backfill.errors import InvalidRequest
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
-from backfill.job_types.collection.plan import collection_plan, planned_dates
+from backfill.job_types.collection.plan import collection_plan
 from backfill.storage.serialization.packing import pack_plan, unpack_plan
 from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import NOW, ScriptedDashboard, a_calendar_reader, a_month, a_snapshot
@@ -64,17 +65,17 @@ def stored_on(day: date, as_of: date, *districts: str, is_final: bool) -> Stored
 @given(st.dates(date(2008, 7, 1), date(2030, 1, 1)), st.integers(0, 2000))
 def test_each_cadence_selects_its_days(first: date, length: int) -> None:
     last = first + timedelta(days=length)
-    days = list(planned_dates(first, last, Cadence.DAILY))
+    days = list(cadence_dates(first, last, Cadence.DAILY))
     assert days == [first + timedelta(days=n) for n in range(length + 1)]
     ends = [day for day in days if is_month_end(day)]
-    assert list(planned_dates(first, last, Cadence.MONTH_ENDS)) == ends
-    assert list(planned_dates(first, last, Cadence.YEAR_ENDS)) == [
+    assert list(cadence_dates(first, last, Cadence.MONTH_ENDS)) == ends
+    assert list(cadence_dates(first, last, Cadence.YEAR_ENDS)) == [
         day for day in ends if day == ProgramYear.of(day).close
     ]
 
 
 def test_a_range_without_a_month_end_has_no_month_end_dates() -> None:
-    assert list(planned_dates(date(2024, 1, 1), date(2024, 1, 30), Cadence.MONTH_ENDS)) == []
+    assert list(cadence_dates(date(2024, 1, 1), date(2024, 1, 30), Cadence.MONTH_ENDS)) == []
 
 
 # Items.
@@ -148,7 +149,7 @@ def test_every_published_day_of_a_daily_calendar_is_planned(first: date, length:
         close = end + timedelta(days=1 + end.month)
         months.append(a_month(end, *(day + timedelta(days=n) for n in range((close - day).days + 1))))
         day = close + timedelta(days=1)
-    needed = {end for day in planned_dates(first, last, Cadence.DAILY) for end in calendar_ends(day)}
+    needed = {end for day in cadence_dates(first, last, Cadence.DAILY) for end in calendar_ends(day)}
     plan = plan_of(first, last, *(month for month in months if month.month_end in needed))
     assert (len(plan.days), plan.unpublished_dates) == (length + 1, 0)
 
@@ -328,7 +329,7 @@ def test_a_plan_of_ten_years_and_130_districts_needs_little_memory_and_storage()
         )
     stored = (
         stored_on(day, month_end_of(day) + timedelta(days=8), *groups[2013], is_final=is_month_end(day))
-        for day in planned_dates(first, date(2016, 6, 30), Cadence.DAILY)
+        for day in cadence_dates(first, date(2016, 6, 30), Cadence.DAILY)
     )
     plan = plan_of(first, last, *months, stored=tuple(stored))
     assert plan.total_items == 3652 * 131

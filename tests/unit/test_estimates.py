@@ -267,11 +267,6 @@ def test_an_item_needs_a_request_for_each_of_its_reports(district: str) -> None:
     assert retried.requests == len(reports_of(district))
 
 
-def test_a_narrowed_plan_without_requests_has_no_requests() -> None:
-    plan = a_plan(1, ("01",))
-    assert narrowed(plan, all_items(plan)).requests == 0
-
-
 def run_of(plan: Plan, each: Callable[[WorkItem], tuple[OutcomeKind, str]]) -> Progress:
     """Settles one item per second."""
     storage, now = MemoryStorage(), NOW

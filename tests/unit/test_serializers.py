@@ -32,7 +32,7 @@ from backfill.serializers.errors import ErrorSerializer
 from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer, ListedJobSerializer
 from backfill.serializers.snapshots import SnapshotSerializer
 from backfill.service.commands import Cancelled
-from backfill.storage import Page
+from backfill.service.pagination import ListPage
 from tests.factories import NOW, JobConfigFactory, JobFactory, ProgressFactory
 
 JOB_ID = UUID("0b7f4c1e-5a0c-4d38-9d0b-3f6f3c8e2a11")
@@ -214,9 +214,12 @@ def test_an_ended_job_has_a_result_and_offers_a_retry_of_its_failed_items() -> N
 
 
 def test_a_page_renders_its_rows_first() -> None:
-    body = JobPageSerializer.render_page(Page([JOB], 7), limit=1, offset=3)
-    assert list(body) == ["jobs", "total", "limit", "offset", "metadata"]
+    body = JobPageSerializer.render(ListPage([JOB], 7, limit=1, offset=3, next_cursor="x1"))
+    assert list(body) == ["jobs", "total", "limit", "offset", "nextCursor", "metadata"]
     assert (body["jobs"], body["total"], body["limit"], body["offset"]) == ([LISTED], 7, 1, 3)
+    assert body["nextCursor"] == "x1"
+    body = JobPageSerializer.render(ListPage([JOB], 7, limit=1, offset=None, next_cursor=None))
+    assert (body["offset"], body["nextCursor"]) == (None, None)
 
 
 def test_two_responses_have_different_operation_ids() -> None:
@@ -278,7 +281,7 @@ def test_every_invalid_parameter_is_named() -> None:
 def test_list_parameters_are_parsed_into_pagination_and_filter_fields() -> None:
     query = "offset=40&status=running,%20failed&jobType=analytics-generation&createdTo=2024-01-31"
     pagination, filters = parsed_page_query(_request(query), JobListQuery)
-    assert pagination == {"limit": 20, "offset": 40}
+    assert pagination == {"limit": 20, "offset": 40, "cursor": ""}
     assert filters == {
         "statuses": frozenset({Status.RUNNING, Status.FAILED}),
         "job_types": frozenset({JobType.ANALYTICS_GENERATION}),

@@ -24,7 +24,7 @@ SETTINGS_FILE = ROOT / "backfill_site" / "settings.py"
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name == "DATABASE_URL" or name.startswith(("DJANGO_", "BACKFILL_")):
+        if name in {"DATABASE_URL", "SCRIPT_NAME"} or name.startswith(("DJANGO_", "BACKFILL_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("BACKFILL_ENV_FILE", os.devnull)
     monkeypatch.setenv("DJANGO_DEBUG", "true")
@@ -39,6 +39,11 @@ def read() -> dict[str, Any]:
     [
         ("DJANGO_DEBUG", "flase", "DJANGO_DEBUG is 'flase'; set it to true or false."),
         ("DJANGO_HTTPS", "ture", "DJANGO_HTTPS is 'ture'; set it to true or false."),
+        ("SCRIPT_NAME", "backfill", "SCRIPT_NAME is 'backfill'; set it to a path like /backfill"),
+        ("SCRIPT_NAME", "https://example.org/backfill", "set it to a path like /backfill"),
+        ("SCRIPT_NAME", "/a/../b", "set it to a path like /backfill"),
+        ("SCRIPT_NAME", "//evil.example", "set it to a path like /backfill"),
+        ("SCRIPT_NAME", "/admin/backfill", "/admin is a path of the service itself; set it to another path"),
         ("BACKFILL_WORKER", "of", "BACKFILL_WORKER is 'of'; set it to one of: auto, off."),
         ("BACKFILL_LOG_FORMAT", "xml", "BACKFILL_LOG_FORMAT is 'xml'; set it to one of: text, json."),
         ("BACKFILL_LOG_LEVEL", "loud", "BACKFILL_LOG_LEVEL is 'loud'; set it to one of: DEBUG, INFO"),
@@ -52,6 +57,13 @@ def read() -> dict[str, Any]:
         ("DATABASE_URL", "mysql://me:secret@host/name", "DATABASE_URL names no database"),
         ("DATABASE_URL", "sqlite://", "DATABASE_URL names no database"),
         ("DATABASE_URL", "", "DATABASE_URL names no database"),
+        ("DATABASE_URL", "postgres://me:secret#1@host/name", "Percent-encode these characters: write / as %2F"),
+        ("DATABASE_URL", "postgres://me:12/secret@host/name", "its user name or password contains a character"),
+        ("DATABASE_URL", "postgres://me:secret?1@host/name", "its user name or password contains a character"),
+        ("DATABASE_URL", "postgres://me:[secret@host/name", "its user name or password contains a character"),
+        ("DATABASE_URL", "postgres://host/name?conn_max_age=-1", "conn_max_age must be a number of seconds, or None."),
+        ("DATABASE_URL", "postgres://host/name?conn_max_age=long", "conn_max_age must be a number of seconds"),
+        ("DATABASE_URL", "postgres://host/name?conn_health_checks=of", "conn_health_checks must be true or false."),
         ("DATABASE_URL", f"sqlite:///{__file__}/jobs.sqlite3", f"DATABASE_URL: {__file__} cannot be created: "),
     ],
 )
@@ -82,6 +94,27 @@ def test_a_secret_is_read_without_variable_expansion(monkeypatch: pytest.MonkeyP
 def test_lists_may_contain_spaces_and_empty_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "localhost, backfill.example.org,")
     assert read()["ALLOWED_HOSTS"] == ["localhost", "backfill.example.org"]
+
+
+@pytest.mark.parametrize("text", ["/backfill", "/backfill/", " /backfill "])
+def test_a_path_of_the_host_is_the_prefix_of_cookies_and_static_files(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("SCRIPT_NAME", text)
+    settings = read()
+    assert settings["FORCE_SCRIPT_NAME"] == "/backfill"
+    assert settings["SESSION_COOKIE_PATH"] == settings["CSRF_COOKIE_PATH"] == "/backfill"
+    assert settings["STATIC_URL"] == "/backfill/static/"
+    assert re.fullmatch(settings["SECURE_REDIRECT_EXEMPT"][0], "backfill/healthz")
+
+
+@pytest.mark.parametrize("text", ["", "/"])
+def test_without_a_path_the_service_has_the_whole_host(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SCRIPT_NAME", text)
+    settings = read()
+    assert (settings["FORCE_SCRIPT_NAME"], settings["SESSION_COOKIE_PATH"]) == (None, "/")
+    assert settings["STATIC_URL"] == "/static/"
+    assert re.fullmatch(settings["SECURE_REDIRECT_EXEMPT"][0], "healthz")
 
 
 def test_the_environment_takes_precedence_over_the_environment_file(
@@ -125,6 +158,52 @@ def test_an_unreachable_postgresql_server_times_out_within_the_duration_of_a_lea
     assert options["connect_timeout"] == 7, "An option in the address takes precedence."
     unanswered = options["keepalives_idle"] + options["keepalives_interval"]
     assert max(unanswered, options["tcp_user_timeout"] / 1000) < STANDARD_LEASES.duration.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "replaced"),
+    [
+        ("", {"CONN_MAX_AGE": 60}, []),
+        ("?conn_max_age=0", {"CONN_MAX_AGE": 0}, ["conn_max_age=0"]),
+        ("?conn_max_age=None", {"CONN_MAX_AGE": None}, ["conn_max_age=None"]),
+        ("?conn_health_checks=false", {"CONN_HEALTH_CHECKS": False}, ["conn_health_checks=False"]),
+        ("?sslmode=require", {"sslmode": "require", "connect_timeout": 5}, []),
+        ("?connect_timeout=7", {"connect_timeout": 7}, ["connect_timeout=7"]),
+        (
+            "?options=-c%20search_path%3Djobs,public%20--lock-timeout%3D5s",
+            {
+                "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c search_path=jobs,public",
+            },
+            ["lock_timeout=5s"],
+        ),
+        ("?options=-e", {"options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s -e"}, []),
+    ],
+)
+def test_the_options_of_an_address_are_merged_with_those_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, query: str, expected: dict[str, object], replaced: list[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgres://me:p%2F%40%23@db.example.org/backfill{query}")
+    database = read()["DATABASES"]["default"]
+    assert database["PASSWORD"] == "p/@#"
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
+    values = {**database, **database["OPTIONS"]}
+    assert {name: values[name] for name in expected} == expected
+    assert database["REPLACED_OPTIONS"] == replaced
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://me@host/name?application_name=a@b",
+        "postgres://me:a@b:c@host/name",
+        "postgres://host/name?user=me@example.org",
+        "postgres://me:pass@[::1]:5432/name",
+        "postgres://me@%2Fvar%2Frun%2Fpostgresql/name",
+    ],
+)
+def test_an_at_sign_elsewhere_is_not_taken_for_an_unescaped_password(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert read()["DATABASES"]["default"]["NAME"] == "name"
 
 
 @pytest.mark.parametrize("is_in_use", [False, True])

@@ -41,7 +41,7 @@
   };
 
   const curl = (body) => [
-    `curl -X POST ${quoted(`${location.origin}/api/admin/backfill`)}`,
+    `curl -X POST ${quoted(`${location.origin}/${document.getElementById("bf-curl").dataset.path}`)}`,
     `-H "Authorization: Token $TOKEN" -H 'Content-Type: application/json'`,
     `-d ${quoted(JSON.stringify(body))}`,
   ].join(" ");

@@ -7,13 +7,14 @@ from datetime import date, datetime, timedelta
 
 from backfill.dashboard.client import DashboardClient
 from backfill.domain import Cadence, CalendarAccess, Job, JobConfig, Plan, WorkItem, calendar_ends
+from backfill.domain.job_config import cadence_dates
 from backfill.errors import InvalidRequest
 from backfill.job_types.base import Execution, JobTypeHandler
 from backfill.job_types.collection.calendar_reader import CalendarReader
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.editions import Editions
 from backfill.job_types.collection.execution import CollectionExecution
-from backfill.job_types.collection.plan import collection_plan, narrowed, planned_dates
+from backfill.job_types.collection.plan import collection_plan, narrowed, planned_days
 from backfill.job_types.collection.robots import Robots
 from backfill.rate_limit import Limiter
 from backfill.storage import Fence, Storage
@@ -40,7 +41,7 @@ class CollectionHandler(JobTypeHandler):
         if config.start_date is None or config.end_date is None:
             raise InvalidRequest({"startDate": ["startDate and endDate are required for data-collection."]})
         first, last = config.start_date, config.end_date
-        dates = [*planned_dates(first, last, config.cadence)]
+        dates = [*cadence_dates(first, last, config.cadence)]
         if not dates:
             return Plan(())
         # Only the months that the cadence includes: ten year-ends need ten pages instead of 120.
@@ -57,9 +58,19 @@ class CollectionHandler(JobTypeHandler):
         return collection_plan(config, first, last, months, self._storage.snapshots.editions(stored_from, last))
 
     def plan_items(
-        self, config: JobConfig, now: datetime, items: Iterable[WorkItem], access: CalendarAccess | None = None
+        self,
+        config: JobConfig,
+        now: datetime,  # noqa: ARG002
+        items: Iterable[WorkItem],
+        access: CalendarAccess | None = None,
     ) -> Plan:
-        return narrowed(self.plan(config, now, access), items)
+        # Only the dates of the items: a few items of many years do not need the stored editions of all dates between.
+        wanted = set(items)
+        dates = sorted({item.date for item in wanted})
+        ends = sorted({end for day in dates for end in calendar_ends(day)})
+        months = self._reader.months(ends, access, likely=config.target_districts)
+        days, _ = planned_days(config, dates, {month.month_end: month for month in months})
+        return narrowed(Plan(tuple(days)), wanted)
 
     def read_calendar(self, month_ends: Sequence[date], access: CalendarAccess, *, known: int) -> None:
         self._reader.months(month_ends, access, known=known)

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 from backfill.domain import (
     SUMMARY,
-    Cadence,
     CalendarMonth,
     JobConfig,
     Plan,
     PlannedDay,
-    ProgramYear,
     SkipReason,
     StoredEdition,
     WorkItem,
     district_order,
     edition_of,
-    month_end_of,
     reports_of,
 )
-
-
-def planned_dates(first: date, last: date, cadence: Cadence) -> Iterator[date]:
-    """The snapshot dates of a range that a cadence includes, oldest first."""
-    day = first
-    while day <= last:
-        if cadence is Cadence.DAILY:
-            yield day
-            day += timedelta(days=1)
-            continue
-        end = month_end_of(day)
-        if end <= last and (cadence is Cadence.MONTH_ENDS or end == ProgramYear.of(end).close):
-            yield end
-        day = end + timedelta(days=1)
+from backfill.domain.job_config import cadence_dates
 
 
 def collection_plan(
@@ -50,14 +34,7 @@ def collection_plan(
     `stored` is in date order and may start before `first`. Dates without published data are counted, not planned.
     """
     calendar = {month.month_end: month for month in months}
-    groups: dict[date, tuple[str, ...]] = {end: _districts_of(month, config) for end, month in calendar.items()}
-    days, unpublished = [], 0
-    for day in planned_dates(first, last, config.cadence):
-        edition = edition_of(day, calendar)
-        if edition is None:
-            unpublished += 1
-        else:
-            days.append(PlannedDay(day, groups[edition.month_end], edition))
+    days, unpublished = planned_days(config, cadence_dates(first, last, config.cadence), calendar)
     covered: dict[date, set[str]] = {}
     finals: dict[tuple[date, date], set[str]] = {}
     if config.skip_existing:
@@ -69,6 +46,21 @@ def collection_plan(
         {SkipReason.STORED: skipped} if skipped else {},
         count_requests(days, calendar, covered, finals),
     )
+
+
+def planned_days(
+    config: JobConfig, dates: Iterable[date], calendar: Mapping[date, CalendarMonth]
+) -> tuple[list[PlannedDay], int]:
+    """The published dates with their items, and the number of the other dates. `calendar` is by month end."""
+    groups: dict[date, tuple[str, ...]] = {end: _districts_of(month, config) for end, month in calendar.items()}
+    days, unpublished = [], 0
+    for day in dates:
+        edition = edition_of(day, calendar)
+        if edition is None:
+            unpublished += 1
+        else:
+            days.append(PlannedDay(day, groups[edition.month_end], edition))
+    return days, unpublished
 
 
 def _districts_of(month: CalendarMonth, config: JobConfig) -> tuple[str, ...]:
@@ -116,8 +108,6 @@ def count_requests(
 def narrowed(plan: Plan, items: Iterable[WorkItem]) -> Plan:
     """The plan narrowed to those of `items` that it contains, with its number of requests."""
     only = plan.only(items)
-    if not plan.requests:
-        return only
     requests = sum(requests_of(day.districts) for day in only.days)
     for close, day in _days_with_shared_requests(only.days):
         requests -= requests_of(set(close.districts).intersection(day.districts))

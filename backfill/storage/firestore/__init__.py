@@ -15,6 +15,7 @@ from backfill.storage.firestore.jobs import FirestoreJobStorage
 from backfill.storage.firestore.ledger import FirestoreLedgerStorage
 from backfill.storage.firestore.results import FirestoreResultStorage
 from backfill.storage.firestore.snapshots import FirestoreSnapshotStorage
+from backfill.storage.firestore.targets import FirestoreTargetStorage
 from backfill.storage.ports import Storage
 
 __all__ = ["open_storage", "storage_over"]
@@ -46,4 +47,5 @@ def storage_over(connection: Connection, *, prefix: str, retention: timedelta, m
         snapshots=FirestoreSnapshotStorage(database, results, audit),
         results=results,
         calendars=FirestoreCalendarStorage(database),
+        targets=FirestoreTargetStorage(database, audit),
     )

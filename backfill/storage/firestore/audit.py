@@ -12,8 +12,8 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from backfill.domain import Actor, AuditAction, AuditEntry, Channel
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore.database import Attempt, Database, Document, translating_errors
-from backfill.storage.firestore.pages import Pages
-from backfill.storage.ports import AuditStorage, Page
+from backfill.storage.firestore.pages import Pages, newest_first, values_of
+from backfill.storage.ports import AuditStorage, Page, TimedKey
 from backfill.storage.serialization import packing
 
 
@@ -27,12 +27,19 @@ class FirestoreAuditStorage(AuditStorage):
         for entry in entries:
             attempt.writes.set(self._database.document("audit", str(entry.id)), _entry_to_document(entry))
 
-    def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
-        query = self._database.collection("audit").order_by("at", direction="DESCENDING")
+    def page(self, job_id: UUID | None, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[AuditEntry]:
+        query = newest_first(self._database.collection("audit"), "at")
         if job_id is not None:
             query = query.where(filter=FieldFilter("job_id", "==", str(job_id)))
         with translating_errors():
-            rows, total = self._pages.page(query, job_id, limit=limit, offset=offset, fields=("at", "job_id", "body"))
+            rows, total = self._pages.page(
+                query,
+                job_id,
+                limit=limit,
+                offset=offset,
+                fields=("at", "job_id", "body"),
+                after=values_of("at", after),
+            )
         return Page([_entry_of(row) for row in rows], total)
 
     def add(self, entries: Sequence[AuditEntry]) -> None:

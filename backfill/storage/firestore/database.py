@@ -1,6 +1,6 @@
 """Access to Firestore for all ports: paths, reads, writes with preconditions, and translation of errors.
 
-    {prefix}/v1/state/{slot, limits, timeline, totals, worker, calendar_claim}     one document each
+    {prefix}/v1/state/{slot, limits, timeline, totals, worker, calendar_claim, target, keeper}     one document each
     {prefix}/v1/jobs/{job id}/segments/{number}                    the ledger of a job
     {prefix}/v1/plans/{job id}
     {prefix}/v1/audit/{entry id}
@@ -31,13 +31,16 @@ from google.cloud.firestore_v1 import types
 
 from backfill.errors import StorageUnavailable
 from backfill.storage.firestore import precondition_checks
-from backfill.storage.firestore.client import Client, Connection
+from backfill.storage.firestore.client import Client, Connection, credentials_message, token_refused
 
 T = TypeVar("T")
 Document = DocumentSnapshot[Any]
 """A document as it was read; `exists` is False if there is none."""
 Query = Any
 """A query of Google's client. Its query classes have no common base class."""
+
+NAME = "__name__"
+"""The field of the name of a document in the order of a query."""
 
 _TIMEOUT = 10.0
 """Timeout of one call in seconds."""
@@ -86,6 +89,14 @@ def translating_errors() -> Iterator[None]:
     """Raise StorageUnavailable for every error of the driver."""
     try:
         yield
+    except exceptions.Unauthenticated as exc:
+        token_refused()
+        raise StorageUnavailable(credentials_message(exc)) from exc
+    except exceptions.PermissionDenied as exc:
+        raise StorageUnavailable(
+            f"The Google credentials may not use the Firestore database: {exc.message.rstrip('.')}. Give the service "
+            "account the role roles/datastore.user in the project, and check GOOGLE_CLOUD_PROJECT."
+        ) from exc
     except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError, StaleRead) as exc:
         sentence = " ".join(str(exc).split()).rstrip(".") or type(exc).__name__
         raise StorageUnavailable(f"The job store does not answer: {sentence}.") from exc

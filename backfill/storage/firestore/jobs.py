@@ -18,9 +18,9 @@ from backfill.storage.firestore.audit import FirestoreAuditStorage
 from backfill.storage.firestore.database import Attempt, Database, Document, Query, StaleRead, translating_errors
 from backfill.storage.firestore.documents import LISTED, job_of, job_or_failed, job_to_document, ttl_expiry
 from backfill.storage.firestore.ledger import FirestoreLedgerStorage
-from backfill.storage.firestore.pages import Pages
+from backfill.storage.firestore.pages import Pages, newest_first, values_of
 from backfill.storage.firestore.state import State, claim_fields
-from backfill.storage.ports import Change, Creation, JobStorage, Page
+from backfill.storage.ports import Change, Creation, JobStorage, Page, TimedKey
 from backfill.storage.serialization import packing
 
 logger = logging.getLogger(__name__)
@@ -221,16 +221,27 @@ class FirestoreJobStorage(JobStorage):
             document = self._database.first(query)
         return job_or_failed(document) if document else None
 
-    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
-        if wanted.retry_of:
-            found = sorted(self._retries(wanted), key=lambda job: (job.created_at, str(job.id)), reverse=True)
-            return Page(found[offset : offset + limit], len(found))
-        if wanted.created_by or wanted.outcomes or wanted.text:
-            found = [job for job in self._scanned(wanted) if wanted.matches(job)]
-            return Page(found[offset : offset + limit], len(found))
+    def page(self, wanted: JobFilter, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[Job]:
+        if wanted.retry_of or wanted.created_by or wanted.outcomes or wanted.text:
+            found = self._selected(wanted)
+            following = [job for job in found if after is None or (job.created_at, job.id) < after]
+            return Page(following[offset : offset + limit], len(found))
         with translating_errors():
-            rows, total = self._pages.page(self._query(wanted), wanted, limit=limit, offset=offset, fields=LISTED)
+            rows, total = self._pages.page(
+                self._query(wanted),
+                wanted,
+                limit=limit,
+                offset=offset,
+                fields=LISTED,
+                after=values_of("created_at", after),
+            )
         return Page([job_or_failed(row, with_detail=False) for row in rows], total)
+
+    def _selected(self, wanted: JobFilter) -> list[Job]:
+        """Return the jobs of a filter that no index serves."""
+        if wanted.retry_of:
+            return sorted(self._retries(wanted), key=lambda job: (job.created_at, job.id), reverse=True)
+        return [job for job in self._scanned(wanted) if wanted.matches(job)]
 
     def _scanned(self, wanted: JobFilter) -> Iterator[Job]:
         """Jobs to compare with the rest of the filter, which needs no index and costs a read of each job.
@@ -254,7 +265,7 @@ class FirestoreJobStorage(JobStorage):
 
     def _query(self, wanted: JobFilter) -> Query:
         """Newest first, by status, type and time."""
-        query = self._jobs().order_by("created_at", direction="DESCENDING")
+        query = newest_first(self._jobs(), "created_at")
         if wanted.statuses:
             query = query.where(filter=FieldFilter("status", "in", sorted(map(str, wanted.statuses))))
         if wanted.job_types:

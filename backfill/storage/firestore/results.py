@@ -15,7 +15,7 @@ from backfill.domain import Point, ProgramYear, Result, ResultMetadata
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.database import Attempt, Database, Document, translating_errors
-from backfill.storage.firestore.monthly_index import MonthlyIndex, new_stamp
+from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.state import check_fence
 from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
@@ -99,6 +99,11 @@ class FirestoreResultStorage(ResultStorage):
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
+
+    def entries(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[IndexEntry]:
+        """Yield the metadata as the index contains it; see MonthlyIndex.entries."""
+        with translating_errors():
+            yield from self._index.entries(first, last, is_quick=is_quick)
 
     def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         with translating_errors():

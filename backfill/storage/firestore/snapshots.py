@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +17,20 @@ from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetada
 from backfill.errors import CorruptRecord, JobConflict
 from backfill.storage.firestore import chunked_blobs
 from backfill.storage.firestore.audit import FirestoreAuditStorage
-from backfill.storage.firestore.database import Attempt, Database, Document, Query, translating_errors
+from backfill.storage.firestore.database import NAME, Attempt, Database, Document, Query, translating_errors
 from backfill.storage.firestore.documents import job_or_failed
 from backfill.storage.firestore.monthly_index import IndexEntry, MonthlyIndex, new_stamp
 from backfill.storage.firestore.pages import Pages
 from backfill.storage.firestore.results import FirestoreResultStorage
 from backfill.storage.firestore.state import check_fence
-from backfill.storage.ports import Fence, Page, SnapshotStorage
+from backfill.storage.ports import Fence, Page, SnapshotKey, SnapshotStorage
 from backfill.storage.serialization import packing
 
 _METADATA_FIELDS = ("day", "district", "about", chunked_blobs.PARTS)
 """All fields except the packed reports."""
+
+_DAY = itemgetter(0)
+"""Of an index entry."""
 
 _INDEXED_FIELDS = ("data_month", "as_of", "is_final", "content_hash", "job_id")
 
@@ -43,6 +47,10 @@ def _about(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _name_of(day: date, district: str) -> str:
+    return f"{day}_{district}"
+
+
 class FirestoreSnapshotStorage(SnapshotStorage):
     def __init__(self, database: Database, results: FirestoreResultStorage, audit_log: FirestoreAuditStorage) -> None:
         self._database, self._results, self._audit = database, results, audit_log
@@ -50,11 +58,11 @@ class FirestoreSnapshotStorage(SnapshotStorage):
         self._index = MonthlyIndex(database, "snapshots", _INDEXED_FIELDS)
 
     def _snapshot(self, day: date, district: str) -> DocumentReference:
-        return self._database.document("snapshots", f"{day}_{district}")
+        return self._database.document("snapshots", _name_of(day, district))
 
     def _snapshots(self, first: date | None = None, last: date | None = None) -> Query:
         """Return the query of a range by date and district. Documents of one date are ordered by name."""
-        query: Query = self._database.collection("snapshots").order_by("day")
+        query: Query = self._database.collection("snapshots").order_by("day").order_by(NAME)
         if first:
             query = query.where(filter=FieldFilter("day", ">=", first.isoformat()))
         if last:
@@ -158,19 +166,24 @@ class FirestoreSnapshotStorage(SnapshotStorage):
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise CorruptRecord(f"The {subject} cannot be read: {exc!r}.") from exc
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
         query = self._snapshots(wanted.first, wanted.last)
         if wanted.district:
             query = query.where(filter=FieldFilter("district", "==", wanted.district))
+        values = {"day": after[0].isoformat(), NAME: _name_of(*after)} if after else None
         with translating_errors():
-            rows, total = self._pages.page(query, wanted, limit=limit, offset=offset, fields=_METADATA_FIELDS)
+            rows, total = self._pages.page(
+                query, wanted, limit=limit, offset=offset, fields=_METADATA_FIELDS, after=values
+            )
             return Page([self._read(row, with_content=False) for row in rows], total)
 
     # Metadata, without the reports.
 
-    def _index_entries(self, first: date, last: date) -> Iterator[IndexEntry]:
+    def _index_entries(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[IndexEntry]:
         with translating_errors():
-            yield from self._index.entries(first, last)
+            yield from self._index.entries(first, last, is_quick=is_quick)
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
         for day, rows in groupby(self._index_entries(first, last), key=lambda entry: entry.day):
@@ -198,23 +211,21 @@ class FirestoreSnapshotStorage(SnapshotStorage):
                 about["content_hash"],
             )
 
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        results_by_date = groupby(self._results.metadata(first, last), key=lambda result: result.date)
-        results = next(results_by_date, None)
-        for day, group in groupby(self.metadata(first, last), key=lambda snapshot: snapshot.date):
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
+        results_by_day = groupby(self._results.entries(first, last, is_quick=is_quick), key=_DAY)
+        results = next(results_by_day, None)
+        for day, group in groupby(self._index_entries(first, last, is_quick=is_quick), key=_DAY):
             while results is not None and results[0] < day:
-                results = next(results_by_date, None)
+                results = next(results_by_day, None)
             results_of_day = results[1] if results is not None and results[0] == day else ()
-            computed = {result.district: result.source_hash for result in results_of_day}
-            snapshots = list(group)
+            computed = {district: about["source_hash"] for _, district, about in results_of_day}
+            snapshots = [(district, about) for _, district, about in group]
             yield StoredDay(
-                date=day,
-                snapshots=frozenset(snapshot.district for snapshot in snapshots),
-                final=frozenset(snapshot.district for snapshot in snapshots if snapshot.is_final),
+                date=date.fromisoformat(day),
+                snapshots=frozenset(district for district, _ in snapshots),
+                final=frozenset(district for district, about in snapshots if about["is_final"]),
                 analysed=frozenset(
-                    snapshot.district
-                    for snapshot in snapshots
-                    if computed.get(snapshot.district) == snapshot.content_hash
+                    district for district, about in snapshots if computed.get(district) == about["content_hash"]
                 ),
             )
 

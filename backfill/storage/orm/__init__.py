@@ -7,6 +7,7 @@ from backfill.storage.orm.jobs import OrmJobStorage
 from backfill.storage.orm.ledger import OrmLedgerStorage
 from backfill.storage.orm.results import OrmResultStorage
 from backfill.storage.orm.snapshots import OrmSnapshotStorage
+from backfill.storage.orm.targets import OrmTargetStorage
 from backfill.storage.ports import Storage
 
 __all__ = ["open_storage"]
@@ -21,4 +22,5 @@ def open_storage() -> Storage:
         snapshots=OrmSnapshotStorage(),
         results=OrmResultStorage(),
         calendars=OrmCalendarStorage(),
+        targets=OrmTargetStorage(),
     )

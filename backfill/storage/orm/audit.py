@@ -9,8 +9,8 @@ from uuid import UUID
 from backfill.domain import Actor, AuditAction, AuditEntry, Channel
 from backfill.errors import CorruptRecord
 from backfill.models import AuditRecord
-from backfill.storage.orm.database import atomic, translating_errors
-from backfill.storage.ports import AuditStorage, Page
+from backfill.storage.orm.database import atomic, older_than, translating_errors
+from backfill.storage.ports import AuditStorage, Page, TimedKey
 
 
 def append(entries: Iterable[AuditEntry]) -> None:
@@ -44,12 +44,13 @@ def _entry_of(row: AuditRecord) -> AuditEntry:
 
 
 class OrmAuditStorage(AuditStorage):
-    def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
+    def page(self, job_id: UUID | None, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[AuditEntry]:
         rows = AuditRecord.objects.order_by("-at", "-id")
         if job_id is not None:
             rows = rows.filter(job_id=job_id)
+        following = rows.filter(older_than("at", after)) if after else rows
         with translating_errors():
-            return Page([_entry_of(row) for row in rows[offset : offset + limit]], rows.count())
+            return Page([_entry_of(row) for row in following[offset : offset + limit]], rows.count())
 
     def add(self, entries: Sequence[AuditEntry]) -> None:
         with atomic():

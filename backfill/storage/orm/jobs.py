@@ -16,10 +16,10 @@ from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.models import BackfillJob
 from backfill.storage.orm import audit as audit_log
 from backfill.storage.orm.control import count_if_ended
-from backfill.storage.orm.database import atomic, translating_errors
+from backfill.storage.orm.database import atomic, older_than, translating_errors
 from backfill.storage.orm.ledger import write_segment
 from backfill.storage.orm.rows import fail_corrupt_job, job_of, job_or_failed, job_to_columns
-from backfill.storage.ports import Change, Creation, JobStorage, Page
+from backfill.storage.ports import Change, Creation, JobStorage, Page, TimedKey
 from backfill.storage.serialization import packing
 
 _OUTCOMES = {
@@ -160,7 +160,7 @@ class OrmJobStorage(JobStorage):
             )
         return job_or_failed(row) if row else None
 
-    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
+    def page(self, wanted: JobFilter, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[Job]:
         rows = BackfillJob.objects.defer("plan", "detail").order_by("-created_at", "-id")
         if wanted.statuses:
             rows = rows.filter(status__in=wanted.statuses)
@@ -179,8 +179,10 @@ class OrmJobStorage(JobStorage):
         if wanted.text:
             ids = Q(id__range=wanted.ids) if wanted.ids else Q()
             rows = rows.filter(ids | Q(note_text__contains=packing.storable(wanted.folded_text)))
+        following = rows.filter(older_than("created_at", after)) if after else rows
         with translating_errors():
-            return Page([job_or_failed(row, with_detail=False) for row in rows[offset : offset + limit]], rows.count())
+            found = list(following[offset : offset + limit])
+            return Page([job_or_failed(row, with_detail=False) for row in found], rows.count())
 
     def plan(self, job_id: UUID) -> Plan:
         with translating_errors():

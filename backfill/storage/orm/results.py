@@ -10,7 +10,7 @@ from typing import Any
 from backfill.domain import Point, ProgramYear, Result, ResultMetadata
 from backfill.errors import CorruptRecord
 from backfill.models import StoredResult
-from backfill.storage.orm.database import atomic, check_fence, translating_errors
+from backfill.storage.orm.database import atomic, check_fence, in_batches, translating_errors
 from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
 
@@ -89,8 +89,7 @@ class OrmResultStorage(ResultStorage):
 
     def metadata(self, first: date, last: date) -> Iterator[ResultMetadata]:
         rows = StoredResult.objects.filter(date__range=(first, last)).order_by(*_KEY).values_list(*_METADATA)
-        with translating_errors():
-            yield from map(ResultMetadata._make, rows.iterator(chunk_size=2000))
+        return map(ResultMetadata._make, in_batches(rows))
 
     def points(self, keys: Collection[tuple[date, str]]) -> Mapping[tuple[date, str], Point]:
         dates, districts = {day for day, _ in keys}, {district for _, district in keys}

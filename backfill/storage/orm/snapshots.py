@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
@@ -19,13 +19,14 @@ from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetada
 from backfill.errors import CorruptRecord
 from backfill.models import BackfillJob, StoredResult, StoredSnapshot
 from backfill.storage.orm import audit as audit_log
-from backfill.storage.orm.database import atomic, check_fence, translating_errors
+from backfill.storage.orm.database import atomic, behind, check_fence, in_batches, translating_errors
 from backfill.storage.orm.jobs import check_no_active_job
-from backfill.storage.ports import Fence, Page, SnapshotStorage
+from backfill.storage.ports import Fence, Page, SnapshotKey, SnapshotStorage
 from backfill.storage.serialization import packing
 
 _FIELDS = [field for field in StoredSnapshot._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 - public in Django
 _COLUMNS = ", ".join(field.name for field in _FIELDS)
+_A_DAY, _A_YEAR = timedelta(days=1), timedelta(days=365)
 _JOB_ID = BackfillJob._meta.get_field("id")  # noqa: SLF001
 
 
@@ -161,7 +162,9 @@ class OrmSnapshotStorage(SnapshotStorage):
                 found[row.district] = _snapshot_of(row, with_content=True)
         return found
 
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
         rows = StoredSnapshot.objects.defer("content").order_by("date", "district")
         if wanted.first:
             rows = rows.filter(date__gte=wanted.first)
@@ -169,21 +172,31 @@ class OrmSnapshotStorage(SnapshotStorage):
             rows = rows.filter(date__lte=wanted.last)
         if wanted.district:
             rows = rows.filter(district=wanted.district)
+        following = rows.filter(behind(*after)) if after else rows
         with translating_errors():
-            return Page([_snapshot_of(row, with_content=False) for row in rows[offset : offset + limit]], rows.count())
+            found = following[offset : offset + limit]
+            return Page([_snapshot_of(row, with_content=False) for row in found], rows.count())
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
-        groups = (
-            StoredSnapshot.objects.filter(date__gte=first, date__lte=last)
-            .values_list("date", "as_of", "is_final", "job_id")
-            .annotate(districts=_Joined("district"))
-            .order_by("date", "as_of", "is_final", "job_id")
-        )
-        with translating_errors():
-            for day, as_of, is_final, job_id, districts in groups.iterator(chunk_size=500):
+        stored = self.span()
+        if stored is None:
+            return
+        begin, end = max(first, stored[0]), min(last, stored[1])
+        while begin <= end:  # a year at a time, so that a query is short and its dates are complete
+            until = min(end, begin + _A_YEAR)
+            groups = (
+                StoredSnapshot.objects.filter(date__range=(begin, until))
+                .values_list("date", "as_of", "is_final", "job_id")
+                .annotate(districts=_Joined("district"))
+                .order_by("date", "as_of", "is_final", "job_id")
+            )
+            with translating_errors():
+                found = list(groups)
+            for day, as_of, is_final, job_id, districts in found:
                 yield StoredEdition(
                     date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts.split(","))
                 )
+            begin = until + _A_DAY
 
     def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
         rows = (
@@ -191,10 +204,9 @@ class OrmSnapshotStorage(SnapshotStorage):
             .order_by("date", "district")
             .values_list(*SnapshotMetadata._fields)
         )
-        with translating_errors():
-            yield from map(SnapshotMetadata._make, rows.iterator(chunk_size=2000))
+        return map(SnapshotMetadata._make, in_batches(rows))
 
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:  # noqa: ARG002 - SQL bills no reads
         # Each query reads only an index. A join of results with snapshots would read the row of every snapshot with
         # its packed reports, so the hashes of both are read and compared here.
         snapshots = StoredSnapshot.objects.filter(date__range=(first, last))

@@ -14,7 +14,8 @@ from backfill.storage.ports.jobs import JobStorage
 from backfill.storage.ports.ledger import LedgerStorage
 from backfill.storage.ports.results import ResultStorage
 from backfill.storage.ports.snapshots import SnapshotStorage
-from backfill.storage.ports.values import Change, Creation, Fence, Page
+from backfill.storage.ports.targets import TargetStorage
+from backfill.storage.ports.values import Change, Creation, Fence, Page, SnapshotKey, TimedKey
 
 __all__ = [
     "AuditStorage",
@@ -27,8 +28,11 @@ __all__ = [
     "LedgerStorage",
     "Page",
     "ResultStorage",
+    "SnapshotKey",
     "SnapshotStorage",
     "Storage",
+    "TargetStorage",
+    "TimedKey",
 ]
 
 
@@ -43,3 +47,4 @@ class Storage:
     snapshots: SnapshotStorage
     results: ResultStorage
     calendars: CalendarStorage
+    targets: TargetStorage

@@ -8,15 +8,18 @@ from datetime import datetime
 from uuid import UUID
 
 from backfill.domain import AuditEntry
-from backfill.storage.ports.values import Page
+from backfill.storage.ports.values import Page, TimedKey
 
 
 class AuditStorage(ABC):
     """Audit entries. They are kept longer than the jobs they name."""
 
     @abstractmethod
-    def page(self, job_id: UUID | None, *, limit: int, offset: int) -> Page[AuditEntry]:
-        """Return the entries of one job (stored or removed), or of all, newest first. Raises CorruptRecord."""
+    def page(self, job_id: UUID | None, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[AuditEntry]:
+        """Return the entries of one job (stored or removed), or of all, newest first. Raises CorruptRecord.
+
+        `after` and `offset` as in JobStorage.page.
+        """
 
     @abstractmethod
     def add(self, entries: Sequence[AuditEntry]) -> None:

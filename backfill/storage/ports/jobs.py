@@ -9,7 +9,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from backfill.domain import AuditEntry, Job, JobFilter, Plan, Segment
-from backfill.storage.ports.values import Change, Creation, Page
+from backfill.storage.ports.values import Change, Creation, Page, TimedKey
 
 
 class JobStorage(ABC):
@@ -68,8 +68,12 @@ class JobStorage(ABC):
         """Return the newest job created with this key at or after `since`."""
 
     @abstractmethod
-    def page(self, wanted: JobFilter, *, limit: int, offset: int) -> Page[Job]:
-        """Return matching jobs, newest first; their progress lacks districts and errors."""
+    def page(self, wanted: JobFilter, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[Job]:
+        """Return matching jobs, newest first; their progress lacks districts and errors.
+
+        With `after` the page begins behind this key, whether a row with the key is stored or not; `offset` rows are
+        skipped from there. The total is that of the whole list.
+        """
 
     @abstractmethod
     def plan(self, job_id: UUID) -> Plan:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 
 from backfill.domain import AuditEntry, Snapshot, SnapshotFilter, SnapshotMetadata, StoredDay, StoredEdition
-from backfill.storage.ports.values import Fence, Page
+from backfill.storage.ports.values import Fence, Page, SnapshotKey
 
 
 class SnapshotStorage(ABC):
@@ -39,8 +39,13 @@ class SnapshotStorage(ABC):
         """Return the snapshots of a date by district, without missing and unreadable ones."""
 
     @abstractmethod
-    def page(self, wanted: SnapshotFilter, *, limit: int, offset: int) -> Page[Snapshot]:
-        """Return matching snapshots by date and district, without the bytes of their reports."""
+    def page(
+        self, wanted: SnapshotFilter, *, limit: int, offset: int, after: SnapshotKey | None = None
+    ) -> Page[Snapshot]:
+        """Return matching snapshots by date and district, without the bytes of their reports.
+
+        `after` and `offset` as in JobStorage.page.
+        """
 
     @abstractmethod
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
@@ -51,8 +56,12 @@ class SnapshotStorage(ABC):
         """Yield the metadata of every snapshot of a range by date and district, without reading reports."""
 
     @abstractmethod
-    def days(self, first: date, last: date) -> Iterator[StoredDay]:
-        """Yield the coverage of each date of a range that has a snapshot, in date order."""
+    def days(self, first: date, last: date, *, is_quick: bool = False) -> Iterator[StoredDay]:
+        """Yield the coverage of each date of a range that has a snapshot, in date order.
+
+        `is_quick`: with half the billed reads, if the store bills them. New snapshots and results that a version of the
+        service without stamps has stored meanwhile may then be missing.
+        """
 
     @abstractmethod
     def span(self) -> tuple[date, date] | None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from backfill.domain import AuditEntry, Job
 
 T = TypeVar("T")
+
+SnapshotKey = tuple[date, str]
+"""The date and the district of a snapshot: its place in the list of snapshots."""
+
+TimedKey = tuple[datetime, UUID]
+"""The time and the id of a job or an audit entry: its place in the list."""
 
 
 @dataclass(frozen=True, slots=True)

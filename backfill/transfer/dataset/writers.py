@@ -11,8 +11,9 @@ from io import TextIOWrapper
 from typing import IO, Any, Self
 
 from backfill.analytics.dictionary import COLUMNS, Table, ValueType
+from backfill.domain.text import without_formula
 from backfill.transfer.dataset.records import Chunk
-from backfill.transfer.export.formats import cell_value, require_pyarrow, without_formula
+from backfill.transfer.export.formats import cell_value, require_pyarrow
 
 ROW_GROUP = 50_000
 """Rows of a Parquet row group, and the most rows in memory; the rows of one district and date can be added."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
@@ -11,15 +10,12 @@ from io import TextIOWrapper
 from itertools import islice
 from typing import IO, Any, TypeVar
 
+from backfill.domain.text import without_formula
 from backfill.errors import ExportUnavailable
 from backfill.transfer.export.sources import ExportSource
 
 _BATCH = 10_000
 """Records per Parquet row group."""
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""With which spreadsheets recognise a formula; the last four are the full-width forms of the first four."""
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?%?", re.ASCII)
 
 T = TypeVar("T")
 
@@ -33,11 +29,6 @@ def write_spreadsheet_csv(source: ExportSource, out: IO[bytes]) -> int:
     """Write as `write_csv` does, with a byte order mark and without formulas."""
     out.write(BOM_UTF8)  # without it, Excel reads the file in the code page of the system
     return _write_csv(source, out, without_formula)
-
-
-def without_formula(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would evaluate; numbers remain as they are."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 
 def _write_csv(source: ExportSource, out: IO[bytes], cell: Callable[[str], str]) -> int:
