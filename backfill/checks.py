@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core import checks
@@ -140,6 +142,36 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         Error(message, hint=setting.check.hint, id=setting.check.id)
         for setting in SETTINGS
         if setting.check and not setting.check.is_deployment_warning and (message := setting.check.problem(settings))
+    ]
+
+
+@register(deploy=True)
+def check_emulator(**_: Any) -> list[CheckMessage]:
+    """The variable of a test environment redirects every connection to Firestore, with all credentials ignored."""
+    host = os.environ.get("FIRESTORE_EMULATOR_HOST", "")
+    if not host:
+        return []
+    return [
+        checks.Warning(
+            f"FIRESTORE_EMULATOR_HOST is {host!r}: Firestore is an emulator, which forgets its data when it ends.",
+            hint="Unset FIRESTORE_EMULATOR_HOST for a deployment.",
+            id="backfill.W012",
+        )
+    ]
+
+
+@register(deploy=True)
+def check_time_zone_data(**_: Any) -> list[CheckMessage]:
+    """Slim images have no time zones of the system; the package tzdata is then the only source."""
+    if available_timezones():
+        return []
+    return [
+        checks.Warning(
+            "There is no time-zone data: neither the system nor the package tzdata has it. BACKFILL_TIME_ZONE can only "
+            "be UTC, and the admin can show no other zone.",
+            hint="Install the package tzdata (pip install tzdata), which requirements.txt contains.",
+            id="backfill.W013",
+        )
     ]
 
 

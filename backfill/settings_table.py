@@ -92,6 +92,14 @@ SETTINGS = (
         flag,
     ),
     Setting(
+        "DJANGO_HSTS",
+        "host",
+        "For which hosts browsers use only HTTPS for a year, if `DJANGO_HTTPS` is on: `host` (that of the service), "
+        "`subdomains` (also all hosts below it), `preload` (also suitable for the preload list of browsers) "
+        "or `off`.",
+        one_of("host", "subdomains", "preload", "off"),
+    ),
+    Setting(
         "BACKFILL_PROXIES",
         "0",
         "The number of reverse proxies in front of the service, each of which appends the address of its client to "

@@ -9,6 +9,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.utils.http import parse_header_parameters
 
 from backfill.apps import declare_serving
+from backfill_site.chunked_bodies import received_with_content_length
 from backfill_site.script_name import with_script_name
 
 
@@ -25,6 +26,8 @@ class Application(ASGIHandler):
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if script_name := settings.FORCE_SCRIPT_NAME:
             scope = {**scope, "path": with_script_name(scope.get("path", ""), script_name)}
+        if scope["type"] == "http":
+            scope, receive = await received_with_content_length(scope, receive)
         await super().__call__(scope, receive, send)
 
 

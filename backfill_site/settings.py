@@ -51,8 +51,11 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # th
 _HTTPS = _values["DJANGO_HTTPS"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS and _values["DJANGO_HSTS"] != "off" else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _values["DJANGO_HSTS"] in {"subdomains", "preload"}
+SECURE_HSTS_PRELOAD = _values["DJANGO_HSTS"] == "preload"
+# The other hosts of a domain are not the business of this service, so `check --deploy` does not ask for them.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 _PROBES = re.escape(f"{_SCRIPT_NAME}/".lstrip("/")) + "(healthz|readyz|metrics)"
 SECURE_REDIRECT_EXEMPT = [f"^{_PROBES}$"]  # probes come from inside the network, without TLS
 X_FRAME_OPTIONS = "DENY"
@@ -94,6 +97,7 @@ MIDDLEWARE = [
     "backfill.api.middleware.JsonErrors",
     "django.middleware.security.SecurityMiddleware",
     "backfill.api.middleware.HostValidation",
+    "backfill.api.middleware.BodyLength",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -10,6 +10,7 @@ from django.http import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
 from backfill.apps import declare_serving
+from backfill_site.chunked_bodies import with_content_length
 from backfill_site.script_name import without_script_name
 
 
@@ -30,7 +31,7 @@ class Application(WSGIHandler):
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         if script_name := settings.FORCE_SCRIPT_NAME:
             environ["PATH_INFO"] = without_script_name(environ.get("PATH_INFO", ""), script_name)
-        return super().__call__(environ, start_response)
+        return super().__call__(with_content_length(environ), start_response)
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")

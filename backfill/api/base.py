@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from backfill import bootstrap
-from backfill.api.exceptions import LengthRequired, MalformedJson
+from backfill.api.exceptions import MalformedJson
 from backfill.api.fields import printable
 from backfill.api.permissions import VIEW, HasBackfillPermission
 from backfill.domain import Actor, Channel
@@ -32,8 +32,6 @@ PRIVATE = "private, no-cache"
 """Only the client itself may store the response, and it must revalidate it with the ETag."""
 
 NO_STORE = {"Cache-Control": "no-store"}
-
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class StrictJson(JSONParser):
@@ -100,11 +98,6 @@ class ApiView(APIView):
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         request.encoding = "utf-8"  # the charset of the header could name any codec
         return super().initialize_request(request, *args, **kwargs)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if request.method in _WITH_BODY and "Transfer-Encoding" in request.headers:
-            raise LengthRequired("Chunked bodies are not supported. Send the body with a Content-Length header.")
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         if getattr(response, "exception", False):  # errors are JSON, whatever the client accepts

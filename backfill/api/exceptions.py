@@ -38,7 +38,7 @@ class PreconditionRequired(BackfillError):
 
 
 class LengthRequired(BackfillError):
-    """The body is sent in chunks. WSGI does not report where it ends, so the body would be read as empty."""
+    """The body is sent in chunks, and the server does not report where it ends: it would be read as empty."""
 
     code = "LENGTH_REQUIRED"
 

@@ -13,7 +13,7 @@ from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import MethodNotAllowed, NotAcceptable
 
-from backfill.api.exceptions import ERRORS, ErrorSpec
+from backfill.api.exceptions import ERRORS, ErrorSpec, LengthRequired
 from backfill.serializers.errors import ErrorSerializer
 
 PROBES = ("/healthz", "/readyz", "/metrics")
@@ -25,6 +25,11 @@ _EXCEPTIONS: dict[int, type[Exception]] = {
     405: MethodNotAllowed,
     406: NotAcceptable,
 }
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_CHUNKED = LengthRequired(
+    "The body was sent in chunks, and the web server does not report where such a body ends. Send it with a "
+    "Content-Length header. Operators: gunicorn accepts chunks, and nginx does not forward them."
+)
 _SERVER_ERROR = ErrorSpec(
     "INTERNAL_ERROR", 500, "The service failed; the request was not the cause. The log contains the details."
 )
@@ -78,3 +83,18 @@ class HostValidation(CommonMiddleware):
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         return None if request.path_info in PROBES else super().process_request(request)
+
+
+class BodyLength:
+    """Refuses a body in chunks that the entry point of the server could not read; it would be treated as empty."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in _WITH_BODY or "Transfer-Encoding" not in request.headers:
+            return self._get_response(request)
+        error = ERRORS[LengthRequired].error_for(_CHUNKED)
+        if request.path_info.startswith(_JSON_PATHS):
+            return JsonResponse(ErrorSerializer.render(error), status=error.status)
+        return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")

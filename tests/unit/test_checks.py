@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import zoneinfo
 from typing import Any
 
 import pytest
 from django.core.checks import INFO, WARNING, CheckMessage
 from pytest_django import Settings
 
-from backfill.checks import check_deployment, check_replaced_options, check_settings
+from backfill.checks import (
+    check_deployment,
+    check_emulator,
+    check_replaced_options,
+    check_settings,
+    check_time_zone_data,
+)
 
 VALID = {"BACKFILL_WEBHOOK_URL": "https://hooks.example.org/backfill", "BACKFILL_WEBHOOK_SECRET": "a long random text"}
 
@@ -100,3 +108,25 @@ def test_options_of_the_address_that_replace_others_are_reported(
     (message,) = check_replaced_options()
     assert message.msg == "DATABASE_URL replaces options that the service sets by lock_timeout=5s."
     assert message.level == INFO
+
+
+def test_a_deployment_check_reports_a_leftover_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    assert check_emulator() == []
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8080")
+    (found,) = check_emulator()
+    assert (found.id, found.level) == ("backfill.W012", WARNING)
+    assert "127.0.0.1:8080" in found.msg
+
+
+def test_a_deployment_check_reports_missing_time_zone_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the two sources is enough: the files of the system or the package."""
+    try:
+        zoneinfo.reset_tzpath([])
+        assert check_time_zone_data() == []
+        monkeypatch.setitem(sys.modules, "tzdata", None)
+        (found,) = check_time_zone_data()
+        assert (found.id, found.level) == ("backfill.W013", WARNING)
+        assert "pip install tzdata" in str(found.hint)
+    finally:
+        zoneinfo.reset_tzpath()

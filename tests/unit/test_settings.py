@@ -44,6 +44,7 @@ def read() -> dict[str, Any]:
         ("SCRIPT_NAME", "/a/../b", "set it to a path like /backfill"),
         ("SCRIPT_NAME", "//evil.example", "set it to a path like /backfill"),
         ("SCRIPT_NAME", "/admin/backfill", "/admin is a path of the service itself; set it to another path"),
+        ("DJANGO_HSTS", "true", "DJANGO_HSTS is 'true'; set it to one of: host, subdomains, preload, off."),
         ("BACKFILL_WORKER", "of", "BACKFILL_WORKER is 'of'; set it to one of: auto, off."),
         ("BACKFILL_LOG_FORMAT", "xml", "BACKFILL_LOG_FORMAT is 'xml'; set it to one of: text, json."),
         ("BACKFILL_LOG_LEVEL", "loud", "BACKFILL_LOG_LEVEL is 'loud'; set it to one of: DEBUG, INFO"),
@@ -106,6 +107,26 @@ def test_a_path_of_the_host_is_the_prefix_of_cookies_and_static_files(
     assert settings["SESSION_COOKIE_PATH"] == settings["CSRF_COOKIE_PATH"] == "/backfill"
     assert settings["STATIC_URL"] == "/backfill/static/"
     assert re.fullmatch(settings["SECURE_REDIRECT_EXEMPT"][0], "backfill/healthz")
+
+
+@pytest.mark.parametrize(
+    ("hsts", "headers"),
+    [
+        ("host", (31_536_000, False, False)),
+        ("subdomains", (31_536_000, True, False)),
+        ("preload", (31_536_000, True, True)),
+        ("off", (0, False, False)),
+    ],
+)
+def test_hsts_concerns_the_own_host_unless_more_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, hsts: str, headers: tuple[int, bool, bool]
+) -> None:
+    names = ("SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD")
+    assert read()["SECURE_HSTS_SECONDS"] == 0
+    monkeypatch.setenv("DJANGO_HTTPS", "true")
+    assert tuple(read()[name] for name in names) == (31_536_000, False, False)
+    monkeypatch.setenv("DJANGO_HSTS", hsts)
+    assert tuple(read()[name] for name in names) == headers
 
 
 @pytest.mark.parametrize("text", ["", "/"])
