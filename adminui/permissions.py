@@ -11,6 +11,7 @@ VIEW = "backfill.view_backfilljob"
 START = "backfill.add_backfilljob"
 CHANGE = "backfill.change_backfilljob"
 CHANGE_LIMITS = "backfill.change_ratelimitconfig"
+CHANGE_TARGET = "backfill.change_coveragetarget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,21 @@ class Permissions:
     can_start: bool
     can_change: bool
     can_change_limits: bool
+    can_change_target: bool = False
 
     @classmethod
     def of(cls, user: AbstractBaseUser | AnonymousUser) -> Permissions:
         has = user.has_perm  # type: ignore[union-attr]
-        return cls(can_start=has(START), can_change=has(CHANGE), can_change_limits=has(CHANGE_LIMITS))
+        return cls(
+            can_start=has(START),
+            can_change=has(CHANGE),
+            can_change_limits=has(CHANGE_LIMITS),
+            can_change_target=has(CHANGE_TARGET),
+        )
 
     @property
     def missing(self) -> list[str]:
-        """Names of the permissions that the user does not have."""
+        """Names of the permissions for jobs and limits that the user does not have."""
         held = {START: self.can_start, CHANGE: self.can_change, CHANGE_LIMITS: self.can_change_limits}
         return permission_labels(permission for permission, is_held in held.items() if not is_held)
 

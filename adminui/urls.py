@@ -8,7 +8,7 @@ from django.urls import URLPattern, path, register_converter
 
 from adminui.converters import DateConverter, DistrictConverter
 from adminui.responses import View
-from adminui.views import api_tokens, changes, coverage, job_actions, jobs, overview, results, start_job
+from adminui.views import api_tokens, changes, coverage, job_actions, jobs, overview, results, start_job, target
 
 if TYPE_CHECKING:
     from adminui.site import BackfillAdminSite
@@ -40,6 +40,11 @@ def section_urls(site: BackfillAdminSite) -> list[URLPattern]:
         "coverage/": ("backfill_coverage", coverage.coverage),
         "coverage/map/": ("backfill_coverage_map", coverage.coverage_map),
         "coverage/calendar/": ("backfill_read_calendar", coverage.read_calendar),
+        "keep/": ("backfill_keep", target.status),
+        "keep/preview/": ("backfill_keep_preview", target.preview),
+        "keep/save/": ("backfill_keep_save", target.save),
+        "keep/off/": ("backfill_keep_off", target.off),
+        "keep/check/": ("backfill_keep_check", target.check),
         "results/": ("backfill_results", results.find_result),
         "results/world/": ("backfill_world", results.world),
         "results/world/<date:day>/": ("backfill_world_on", results.world),

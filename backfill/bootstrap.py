@@ -74,7 +74,7 @@ def webhook_dispatcher(service: BackfillService) -> WebhookDispatcher | None:
     if not url:
         return None
     key = key_of(settings.BACKFILL_WEBHOOK_SECRET)
-    return WebhookDispatcher(service.storage, url, key, clock=service.config.clock)
+    return WebhookDispatcher(service.storage, url, key, clock=service.config.clock, targets=service.targets)
 
 
 def keeper_thread(service: BackfillService) -> KeeperThread:

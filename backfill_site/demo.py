@@ -1,7 +1,8 @@
 """The demonstration of `make run`.
 
 Creates `var/demo.sqlite3`, starts the sample dashboard, collects the live program year and the two years before it,
-computes their analytics, and serves the result. It uses neither the real dashboard nor the configured database.
+computes their analytics, declares that this history is kept complete, and serves the result. It uses neither the real
+dashboard nor the configured database.
 """
 
 from __future__ import annotations
@@ -77,6 +78,20 @@ def prepare_operator() -> str:
     return key
 
 
+def keep_complete(first: date) -> str:
+    """Enable a coverage target of the collected history; return what it says. Django must be set up."""
+    from backfill.bootstrap import backfill_service
+    from backfill.domain import Actor, Cadence, Channel, CoverageRule, TargetSettings
+
+    rule = CoverageRule(start=first, cadence=Cadence.MONTH_ENDS, analytics=True)
+    settings = TargetSettings(enabled=True, note="The sample world of make run", rules=(rule,))
+    backfill_service().targets.replace(settings, by=Actor(OPERATOR, Channel.CLI), expected_version=None)
+    return (
+        f"The month-ends since {first} are kept complete: the server checks daily at {settings.daily_at:%H:%M} UTC "
+        "what is missing, and collects it."
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="port of the server (default: 8000)")
@@ -110,6 +125,7 @@ def main() -> int:
         print("\nComputing the analytics of the collected snapshots.", flush=True)
         manage("backfill", "start", "--type", "analytics-generation", "--operator", OPERATOR, "--wait")
         manage("backfill", "coverage")
+        print(f"\n{keep_complete(first)}", flush=True)
         result = f"/api/analytics/{first.year + 2}-06-30/world"
         address = f"http://127.0.0.1:{port}"
         print(

@@ -19,6 +19,7 @@ from adminui.presenters import job_history as history_presenter
 from adminui.presenters import start_panel as start_presenter
 from adminui.presenters.limits_panel import limits_panel
 from adminui.views import jobs as job_views
+from adminui.views import target
 from backfill.domain import Job, JobFilter
 from backfill.errors import JobNotFound
 
@@ -53,6 +54,7 @@ def overview(request: HttpRequest) -> HttpResponse:
                 now=now,
                 policy=service.config.lease_policy,
             ),
+            "keep": target.panel(request),
             "history": history_presenter.job_history(jobs, total, wanted, number, now, can_start=permissions.can_start),
             "retention_days": service.config.retention.days,
         },

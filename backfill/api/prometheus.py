@@ -9,7 +9,7 @@ survives kills, and needs a few small reads per scrape.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 
 from django.http import HttpResponse
 from prometheus_client import CollectorRegistry
@@ -20,7 +20,8 @@ from rest_framework.request import Request
 
 from backfill.api import schema
 from backfill.api.base import OpenView
-from backfill.domain import ACTIVE, ENDED, JobType, OutcomeKind, WaitReason
+from backfill.domain import ACTIVE, ENDED, JobType, MissingReason, OutcomeKind, TargetState, TargetStatus, WaitReason
+from backfill.errors import CorruptRecord
 from backfill.service.monitoring import ServiceStatus
 
 
@@ -29,8 +30,16 @@ class Metrics(OpenView):
     def get(self, request: Request) -> HttpResponse:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_ServiceCollector(self.service.service_status()))
+        registry.register(_TargetCollector(self._target_status(), self.service.now()))
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return HttpResponse(encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"})
+
+    def _target_status(self) -> TargetStatus | None:
+        """None if the stored target cannot be read, which the admin and the API report."""
+        try:
+            return self.service.targets.get().status
+        except CorruptRecord:
+            return None
 
 
 class _ServiceCollector(Collector):
@@ -97,6 +106,33 @@ class _ServiceCollector(Collector):
             progress.add_metric(("settled",), job.progress.settled_items)
             progress.add_metric(("total",), job.progress.total_items)
         yield progress
+
+
+class _TargetCollector(Collector):
+    """Without samples while the coverage target is off or was not checked yet."""
+
+    def __init__(self, status: TargetStatus | None, now: datetime) -> None:
+        self._status, self._now = status, now
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._status
+        missing = GaugeMetricFamily(
+            "backfill_target_missing_items",
+            "Items of the coverage target that are missing, by reason or error code.",
+            labels=("reason",),
+        )
+        lag = GaugeMetricFamily(
+            "backfill_target_lag_seconds",
+            "Since the end (UTC) of the newest date up to which the coverage target is complete.",
+        )
+        if status is not None and status.state is not TargetState.OFF and status.last_check_at is not None:
+            for reason, count in sorted({**dict.fromkeys(map(str, MissingReason), 0), **status.missing}.items()):
+                missing.add_metric((reason,), count)
+            if status.complete_until is not None:
+                end = datetime.combine(status.complete_until + timedelta(days=1), time(), UTC)
+                lag.add_metric((), max((self._now - end).total_seconds(), 0.0))
+        yield missing
+        yield lag
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...], counts: Mapping[str, float]) -> Metric:

@@ -69,6 +69,7 @@ from backfill.domain.snapshot import (
     reports_of,
 )
 from backfill.domain.status import ACTIVE, ENDED, TRANSITIONS, Status
+from backfill.domain.target_events import TargetEvents, with_target_event
 from backfill.domain.target_status import TargetState, TargetStatus, target_status
 from backfill.domain.webhook_event import (
     GIVEN_UP_AFTER,
@@ -175,6 +176,7 @@ __all__ = [
     "StoredDay",
     "StoredEdition",
     "StoredLimits",
+    "TargetEvents",
     "TargetSettings",
     "TargetState",
     "TargetStatus",
@@ -216,4 +218,5 @@ __all__ = [
     "target_changes",
     "target_status",
     "waiting_for_worker",
+    "with_target_event",
 ]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from backfill.domain.failed_attempts import NO_ATTEMPTS, FailedAttempts
+from backfill.domain.target_events import NO_EVENTS, TargetEvents
 from backfill.errors import LeaseLost
 
 KEEPER = "keeper"
@@ -89,10 +90,15 @@ class KeeperState:
     """The calendar month (UTC) of `month_requests`, such as 2026-11."""
     month_requests: int = 0
     """Requests of automatic jobs of the month that have ended."""
+    events: TargetEvents = NO_EVENTS
+    """What was reported to the webhook receiver."""
 
     def is_held(self, now: datetime) -> bool:
-        """Whether another keeper may be at work. A lease longer than LEASE was made before a clock was set back."""
-        return self.lease_until is not None and now < self.lease_until <= now + LEASE
+        """Whether another keeper may be at work.
+
+        The clocks of two servers may differ by up to LEASE. A longer lease was made before a clock was set back.
+        """
+        return self.lease_until is not None and now < self.lease_until <= now + 2 * LEASE
 
     def claimed(self, owner: str, now: datetime) -> KeeperState:
         """With a lease for `owner`. Raises LeaseLost if a live keeper holds it."""

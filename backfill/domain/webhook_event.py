@@ -1,4 +1,4 @@
-"""Webhook events of a job: it ended, or it is held. They are stored with the job until they are delivered."""
+"""Webhook events, which are stored until they are delivered. Those of a job, that it ended or is held, are with it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ HOLD_REPORTED_AFTER = timedelta(minutes=5)
 GIVEN_UP_AFTER = timedelta(hours=24)
 """How long delivery is attempted."""
 
+TARGET_ID = UUID("5f0c3c52-2c4f-5d0b-9d0a-3b7f2f1f3f10")
+"""The subject of the events of the coverage target, of which there is one."""
+
 _FIRST_RETRY = timedelta(seconds=15)
 _LONGEST_RETRY = timedelta(hours=1)
 
@@ -20,6 +23,8 @@ _LONGEST_RETRY = timedelta(hours=1)
 class WebhookEventType(StrEnum):
     ENDED = "job.ended"
     HELD = "job.held"
+    TARGET_INCOMPLETE = "target.incomplete"
+    TARGET_COMPLETE = "target.complete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +37,15 @@ class WebhookEvent:
 
     event: WebhookEventType
     at: datetime
-    """The end of the job, or the beginning of the hold."""
+    """The end of the job, the beginning of the hold, or when the state of the target was found."""
     sentence: str
     due_at: datetime | None
     """When the next attempt is due; None after delivery or giving up."""
     attempts: int = 0
 
-    def id_for(self, job_id: UUID) -> UUID:
-        """The same for every attempt, so that receivers can detect repetitions."""
-        return uuid5(job_id, f"{self.event} {self.at.isoformat()}")
+    def id_for(self, subject: UUID) -> UUID:
+        """The same for every attempt, so that receivers can detect repetitions. `subject`: the job, or TARGET_ID."""
+        return uuid5(subject, f"{self.event} {self.at.isoformat()}")
 
     def is_due(self, now: datetime) -> bool:
         return self.due_at is not None and self.due_at <= now

@@ -21,7 +21,10 @@ from backfill.domain import (
     Findings,
     JobType,
     KeeperState,
+    TargetEvents,
     TargetSettings,
+    WebhookEvent,
+    WebhookEventType,
     WorkItem,
 )
 from backfill.errors import LeaseLost, TargetChanged
@@ -70,6 +73,12 @@ def full_state() -> KeeperState:
         attempts=attempts.added(JobType.ANALYTICS_GENERATION, [(items[0], "not-published")], date(2026, 11, 6)),
         month="2026-11",
         month_requests=1234,
+        events=TargetEvents(
+            WebhookEvent(
+                event=WebhookEventType.TARGET_INCOMPLETE, at=NOW, sentence="Two failed.", due_at=NOW, attempts=2
+            ),
+            version=3,
+        ),
     )
 
 

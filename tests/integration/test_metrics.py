@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from backfill.domain import Job, JobCounters, LimiterReport, LimiterState, Progress
+from backfill import models
+from backfill.domain import (
+    Actor,
+    Channel,
+    CoverageRule,
+    Findings,
+    Job,
+    JobCounters,
+    LimiterReport,
+    LimiterState,
+    Progress,
+    TargetSettings,
+)
 from backfill.errors import StorageUnavailable
 from backfill.service.commands import BackfillService
 from tests.factories import NOW, JobFactory, PlanFactory
@@ -162,3 +174,52 @@ def test_a_pending_job_reports_whether_a_worker_is_running_and_its_etag_changes_
     served.storage.control.report_worker(served.now())
     second = api.get(path, headers={"If-None-Match": first["ETag"]})
     assert second.json()["rateLimiter"]["reason"].startswith("Waiting for a worker; one is running")
+
+
+# The coverage target.
+
+
+def check_target(service: BackfillService, findings: Findings, *, enabled: bool = True) -> None:
+    """Store a target and the result of its last check."""
+    settings = TargetSettings(enabled=enabled, rules=(CoverageRule(start=date(2024, 7, 1)),))
+    target = service.targets.replace(settings, by=Actor("ada", Channel.API), expected_version=None).target
+    service.storage.targets.update_keeper(
+        lambda state: replace(state, checked_at=service.now(), checked_version=target.version, findings=findings)
+    )
+
+
+def target_samples() -> Samples:
+    return {name: value for name, value in scrape().items() if name.startswith("backfill_target_")}
+
+
+def test_the_metrics_of_the_coverage_target_have_no_samples_until_it_was_checked(served: BackfillService) -> None:
+    assert target_samples() == {}
+    check_target(served, Findings(missing={"HTML_PAGE": 1}), enabled=False)
+    assert target_samples() == {}
+
+
+def test_missing_items_are_counted_by_reason_and_the_lag_is_that_of_the_newest_complete_date(
+    served: BackfillService,
+) -> None:
+    two_days_ago = served.now().date() - timedelta(days=2)
+    check_target(served, Findings(missing={"not-published": 12, "HTML_PAGE": 2}, complete_until=two_days_ago))
+    samples = target_samples()
+    lag = samples.pop("backfill_target_lag_seconds")
+    assert timedelta(days=1).total_seconds() <= lag < timedelta(days=2).total_seconds() + 60
+    assert samples == {
+        f"backfill_target_missing_items{{reason={reason}}}": count
+        for reason, count in {
+            "HTML_PAGE": 2,
+            "not-collected": 0,
+            "not-computed": 0,
+            "not-published": 12,
+            "outdated": 0,
+        }.items()
+    }
+
+
+def test_a_target_that_cannot_be_read_does_not_hide_the_other_metrics(served: BackfillService) -> None:
+    models.CoverageTarget.objects.update_or_create(pk=1, defaults={"value": {"rules": "none"}})
+    samples = scrape()
+    assert "backfill_jobs_ended_total{job_type=data-collection,status=completed}" in samples
+    assert not any(name.startswith("backfill_target_") for name in samples)

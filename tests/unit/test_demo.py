@@ -9,7 +9,10 @@ from unittest import mock
 
 import pytest
 
-from backfill_site.demo import check_port, collected_range, isolate_environment
+from backfill.domain import Cadence, CoverageRule
+from backfill.service.commands import BackfillService
+from backfill_site.demo import check_port, collected_range, isolate_environment, keep_complete
+from tests.memory_storage import MemoryStorage
 
 
 def test_the_demonstration_ignores_the_settings_of_a_real_service() -> None:
@@ -50,3 +53,14 @@ def test_the_demonstration_collects_the_live_program_year_and_the_two_before_it(
     collected = collected_range(today)
     assert collected[0] == first
     assert (today - collected[1]).days == 1
+
+
+def test_the_demonstration_keeps_the_collected_history_complete_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = BackfillService(MemoryStorage(), {})
+    monkeypatch.setattr("backfill.bootstrap.backfill_service", lambda: service)
+    for _ in range(2):  # the database of an earlier demonstration has a target already
+        text = keep_complete(date(2024, 7, 1))
+    assert text.startswith("The month-ends since 2024-07-01 are kept complete: the server checks daily at 06:00 UTC")
+    settings = service.targets.get().target.settings
+    assert settings.enabled
+    assert settings.rules == (CoverageRule(start=date(2024, 7, 1), cadence=Cadence.MONTH_ENDS, analytics=True),)

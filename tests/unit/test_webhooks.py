@@ -13,11 +13,11 @@ from uuid import UUID
 
 import pytest
 
-from backfill import webhooks
 from backfill.domain import Job, WebhookEvent, WebhookEvents, WebhookEventType, hold_event
 from backfill.errors import CorruptRecord
 from backfill.serializers.jobs import ListedJobSerializer
-from backfill.webhooks import WebhookDispatcher, key_of, signature
+from backfill.webhooks import WebhookDispatcher, key_of, sender, signature
+from backfill.webhooks import dispatcher as dispatcher_module
 from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import NOW, a_job, a_running_job
 from tests.unit.virtual_clock import VirtualClock
@@ -186,7 +186,7 @@ def test_an_unreachable_receiver_is_logged_without_its_address_and_retried(
 def test_a_receiver_without_a_response_times_out_and_is_retried(
     receiver: Receiver, scenario: WebhookScenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(webhooks, "_TIMEOUTS", (0.2, 0.2))
+    monkeypatch.setattr(sender, "_TIMEOUTS", (0.2, 0.2))
     job = scenario.ended()
     receiver.hangs.set()
     scenario.dispatcher.deliver_due()
@@ -202,7 +202,7 @@ def test_a_receiver_without_a_response_times_out_and_is_retried(
 def test_a_receiver_that_responds_slowly_is_given_up_at_the_deadline(
     scenario: WebhookScenario, sent: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(webhooks, "_DEADLINE", 0.3)
+    monkeypatch.setattr(sender, "_DEADLINE", 0.3)
     job = scenario.ended()
 
     def respond() -> None:
@@ -301,7 +301,7 @@ def test_a_short_store_outage_is_not_reported(receiver: Receiver, scenario: Webh
 def test_the_dispatcher_delivers_new_events_after_errors_and_a_store_outage(
     receiver: Receiver, scenario: WebhookScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(dispatcher_module, "_POLL_SECONDS", 0.02)
     store = scenario.storage.store
     store.broken_by = RuntimeError("Nobody expects this.")
     scenario.dispatcher.start()

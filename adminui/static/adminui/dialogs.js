@@ -94,6 +94,12 @@
         const invalidField = document.querySelector("#bf-start-form [aria-invalid=true]");
         if (invalidField) invalidField.focus();
       }
+      if (event.detail.target.id === "keep") {  // the form of the coverage target, with errors or another rule
+        openedFrom = null;
+        close();
+        const first = document.querySelector("#keep [aria-invalid=true], #keep [autofocus], #keep [role=alert]");
+        (first || document.getElementById("bf-add-rule") || document.getElementById("bf-keep-title")).focus();
+      }
     });
 
     // The request that reads the calendar is repeated until it is done or the dialog is closed.
@@ -117,11 +123,12 @@
     });
 
     document.body.addEventListener("bf-action-done", (event) => {
-      const { message, focusStatus } = event.detail;
-      if (focusStatus) openedFrom = null;
+      const { message, focusStatus, focus } = event.detail;
+      const target = focusStatus ? "bf-job-status-title" : focus;
+      if (target) openedFrom = null;
       close();
       showToast(message);
-      if (focusStatus) focusOn("bf-job-status-title");
+      if (target) focusOn(target);
     });
 
     // The space bar activates a link with the role of a button.

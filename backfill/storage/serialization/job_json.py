@@ -40,8 +40,8 @@ def _text(instant: datetime | None) -> str | None:
 
 def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
     return {
-        "ended": _event_to_json(webhook_events.ended),
-        "held": _event_to_json(webhook_events.held),
+        "ended": event_to_json(webhook_events.ended),
+        "held": event_to_json(webhook_events.held),
         "heldSince": _text(webhook_events.held_since),
         "holdEndedAt": _text(webhook_events.hold_ended_at),
     }
@@ -50,14 +50,14 @@ def webhook_events_to_json(webhook_events: WebhookEvents) -> dict[str, Any]:
 def webhook_events_from_json(value: Mapping[str, Any]) -> WebhookEvents:
     """`value` is empty if the job was stored before webhook events existed."""
     return WebhookEvents(
-        ended=_event_from_json(value.get("ended")),
-        held=_event_from_json(value.get("held")),
+        ended=event_from_json(value.get("ended")),
+        held=event_from_json(value.get("held")),
         held_since=_instant(value.get("heldSince")),
         hold_ended_at=_instant(value.get("holdEndedAt")),
     )
 
 
-def _event_to_json(event: WebhookEvent | None) -> dict[str, Any] | None:
+def event_to_json(event: WebhookEvent | None) -> dict[str, Any] | None:
     if event is None:
         return None
     return {
@@ -69,7 +69,7 @@ def _event_to_json(event: WebhookEvent | None) -> dict[str, Any] | None:
     }
 
 
-def _event_from_json(value: Mapping[str, Any] | None) -> WebhookEvent | None:
+def event_from_json(value: Mapping[str, Any] | None) -> WebhookEvent | None:
     if value is None:
         return None
     return WebhookEvent(

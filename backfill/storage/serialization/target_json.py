@@ -16,11 +16,13 @@ from backfill.domain import (
     Findings,
     JobType,
     KeeperState,
+    TargetEvents,
     TargetSettings,
     WorkItem,
 )
 from backfill.domain.failed_attempts import AttemptKey
 from backfill.errors import CorruptRecord
+from backfill.storage.serialization.job_json import event_from_json, event_to_json
 from backfill.storage.serialization.packing import pack_json, storable, unpack_json
 
 _READ_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
@@ -104,6 +106,8 @@ def keeper_to_json(state: KeeperState) -> dict[str, Any]:
         "accountedUntil": _text(state.accounted_until),
         "month": state.month,
         "monthRequests": state.month_requests,
+        "event": event_to_json(state.events.newest),
+        "eventVersion": state.events.version,
     }
 
 
@@ -138,6 +142,7 @@ def keeper_from_json(value: Mapping[str, Any] | None, attempts: bytes | None) ->
             attempts=unpack_attempts(attempts) if attempts else FailedAttempts(),
             month=value["month"],
             month_requests=value["monthRequests"],
+            events=TargetEvents(event_from_json(value.get("event")), value.get("eventVersion", 0)),
         )
     except _READ_ERRORS as exc:
         raise CorruptRecord(f"The stored state of the automatic checks cannot be read: {exc!r}.") from exc

@@ -1,69 +1,30 @@
-"""Delivers webhook events: a job has ended, or is held up. Deliveries do not delay jobs.
+"""Delivers webhook events: a job has ended, or is held up; the coverage target is incomplete, or complete again.
 
-Messages are signed as specified by https://www.standardwebhooks.com. Webhook events are stored with their job, so that
-a kill before the delivery loses nothing.
+Deliveries do not delay jobs. Events are stored with their job or with the state of the target, so that a kill before
+the delivery loses nothing.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 import logging
 import threading
-from collections.abc import Mapping
-from hashlib import sha256
 from uuid import UUID
 
-import requests
-from urllib3.exceptions import HTTPError
-
-from backfill.dashboard.interrupts import RunningRequests, TrackingAdapter
-from backfill.dashboard.network import Route, reason
 from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
 from backfill.serializers.webhooks import WebhookMessage, WebhookMessageSerializer
+from backfill.service.targets import TargetService
 from backfill.storage import Storage
+from backfill.webhooks.sender import WebhookSender
+from backfill.webhooks.target_delivery import TargetDelivery
 
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 5.0
 
-_DEADLINE = 10.0
-"""Seconds for a complete attempt, from the connection to the response; below the shortest delay between attempts."""
-
-_TIMEOUTS = (4.0, _DEADLINE)
-"""Connect and read timeout in seconds."""
-
 _STOP_TIMEOUT = 2.0
-
-_BASE64_PREFIX = "whsec_"
-"""Prefix of a secret in base64; other secrets are used as text."""
-
-_GONE = 410
-"""The receiver does not want this event any more."""
-
-
-def key_of(secret: str) -> bytes:
-    """Raises ValueError for a secret that is empty or not valid base64."""
-    encoded = secret.removeprefix(_BASE64_PREFIX)
-    if not encoded:
-        raise ValueError(
-            "BACKFILL_WEBHOOK_SECRET is empty. Receivers need it to tell messages of this service from forged ones."
-        )
-    if encoded == secret:
-        return secret.encode()
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except ValueError as exc:
-        raise ValueError(f"BACKFILL_WEBHOOK_SECRET is not valid base64 after {_BASE64_PREFIX}.") from exc
-
-
-def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of the header `webhook-signature`."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, sha256)).decode()
 
 
 def message_body(job: Job, event: WebhookEvent) -> bytes:
@@ -73,9 +34,19 @@ def message_body(job: Job, event: WebhookEvent) -> bytes:
 class WebhookDispatcher:
     """Delivers due events in its own thread. Dispatchers of any number of processes share the events."""
 
-    def __init__(self, storage: Storage, url: str, key: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._storage, self._url, self._key, self._now = storage, url, key, clock.now
-        self._clock = clock
+    def __init__(
+        self,
+        storage: Storage,
+        url: str,
+        key: bytes,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        targets: TargetService | None = None,
+    ) -> None:
+        """Without `targets`, only events of jobs are delivered."""
+        self._storage, self._now, self._clock = storage, clock.now, clock
+        self._sender = WebhookSender(url, key, clock)
+        self._targets = TargetDelivery(targets, self._sender, clock) if targets else None
         self._stop, self._wake = clock.event(), clock.event()
         self._thread: threading.Thread | None = None
         self._unreadable: set[UUID] = set()
@@ -106,6 +77,8 @@ class WebhookDispatcher:
             try:
                 self.deliver_unstored()
                 self.deliver_due()
+                if self._targets:
+                    self._targets.deliver_due()
             except StorageUnavailable:
                 pass  # the worker reports it; the next iteration tries again
             except Exception:
@@ -172,57 +145,7 @@ class WebhookDispatcher:
 
     def _post(self, job: Job, event: WebhookEvent) -> bool:
         """Send an event. Returns True if the receiver accepted it or does not want it any more."""
-        message_id, timestamp, body = str(event.id_for(job.id)), int(self._now().timestamp()), message_body(job, event)
-        extra = _log_fields(job.id, event)
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(self._key, message_id, timestamp, body),
-        }
-        # Messages contain neither the URL nor the text of an exception that quotes it: the URL may contain a secret.
-        route = Route.to(self._url, setting="BACKFILL_WEBHOOK_URL", host="the receiver")
-        if problem := route.problem():
-            logger.warning("Job %s: %s was not delivered. %s", job.id, event.event, problem, extra=extra)
-            return False
-        try:
-            status = self._send(body, headers, route)
-        except (requests.RequestException, HTTPError, OSError) as exc:
-            is_late = isinstance(exc, requests.Timeout | TimeoutError)
-            cause = "no response in time" if is_late else route.cause(exc).rstrip(".") or reason(exc)
-            logger.warning("Job %s: %s was not delivered: %s.", job.id, event.event, cause, extra=extra)
-            return False
-        if status == _GONE or 200 <= status < 300:
-            logger.info("Job %s: delivered %s (status %d).", job.id, event.event, status, extra=extra)
-            return True
-        logger.warning("Job %s: %s was not delivered: status %d.", job.id, event.event, status, extra=extra)
-        return False
-
-    def _send(self, body: bytes, headers: Mapping[str, str], route: Route) -> int:
-        """Return the status code. Raises TimeoutError at the deadline, whatever the receiver sends until then."""
-        with requests.Session() as session, RunningRequests().request(_DEADLINE) as running:
-            session.trust_env = False  # do not send credentials from ~/.netrc
-            session.mount("http://", TrackingAdapter())
-            session.mount("https://", TrackingAdapter())
-            try:
-                with session.post(
-                    self._url,
-                    body,
-                    headers=headers,
-                    timeout=_TIMEOUTS,
-                    allow_redirects=False,
-                    stream=True,
-                    proxies=dict(route.proxies),
-                    verify=route.verify,
-                ) as response:
-                    status = response.status_code
-            except Exception as exc:
-                if running.interruption is not None:
-                    raise TimeoutError from exc
-                raise
-            if running.interruption is not None:  # the end of the connection may be the end of the headers
-                raise TimeoutError
-            return status
+        return self._sender.post(f"Job {job.id}", job.id, event, message_body(job, event), _log_fields(job.id, event))
 
 
 def _log_fields(job_id: UUID, event: WebhookEvent) -> dict[str, object]:
