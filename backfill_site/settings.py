@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "adminui.middleware.DatabaseErrors",
 ]
 ROOT_URLCONF = "backfill_site.urls"
 WSGI_APPLICATION = "backfill_site.wsgi.application"

@@ -17,6 +17,7 @@ from rest_framework import exceptions as drf
 from backfill import errors
 from backfill.errors import BackfillError
 from backfill.serializers.paths import public_path
+from backfill.service.monitoring import database_message
 
 
 class MalformedJson(BackfillError):
@@ -72,7 +73,7 @@ class ErrorSpec:
     def error_for(self, exc: Exception | None = None, path: str = "") -> ApiError:
         if isinstance(exc, BackfillError):
             return ApiError(exc.code, self.status, exc.message, exc.is_retryable, exc.details)
-        detail = str(getattr(exc, "detail", exc or ""))
+        detail = database_message(exc) if isinstance(exc, DatabaseError) else str(getattr(exc, "detail", exc or ""))
         text = self.message.format(detail=detail, path=path[:200], docs=public_path("/api/docs"))
         return ApiError(self.code, self.status, BackfillError(text).message, self.is_retryable)
 
@@ -163,12 +164,7 @@ ERRORS: Mapping[type[Exception], ErrorSpec] = {
         500,
         "The service failed; the request was not the cause. Ask the operator to look for this operationId in the log.",
     ),
-    DatabaseError: ErrorSpec(
-        errors.StorageUnavailable.code,
-        503,
-        "The database of accounts and sessions does not respond. Try again in a moment.",
-        is_retryable=True,
-    ),
+    DatabaseError: ErrorSpec(errors.StorageUnavailable.code, 503, is_retryable=True),
 }
 """Each entry also applies to the subclasses without an entry of their own."""
 

@@ -142,7 +142,8 @@ def as_command_error(exc: BackfillError) -> CommandError:
         message += f" Changed: {changed}." if changed else ""
         message += f" The new option is --plan-id {exc.details['planId']}"
     if isinstance(exc, StorageUnavailable) and isinstance(exc.__cause__, DatabaseError):
-        message = f"{message} {_database_advice(str(exc.__cause__))}".rstrip()
+        is_complete = "migrate" in message or "restore a backup" in message
+        message += "" if is_complete else f" {_database_advice(str(exc.__cause__))}"
     return CommandError(message)
 
 
@@ -152,9 +153,7 @@ def _database_advice(cause: str) -> str:
         return "This process may not write the file or its folder. Run the command as the user of the service."
     if "disk is full" in cause:
         return "Free some space, then run the command again."
-    if "malformed" in cause or "not a database" in cause:
-        return ""
-    return "Check DATABASE_URL. If the database is new, run: manage.py migrate"
+    return "Check DATABASE_URL."
 
 
 def _integer(text: object, flag: str) -> int:

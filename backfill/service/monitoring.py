@@ -7,6 +7,7 @@ from datetime import datetime
 
 from backfill.domain import Job, JobCounters, LeasePolicy
 from backfill.storage import Storage
+from backfill.storage.database_messages import is_schema_error, schema_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,13 @@ class ServiceStatus:
     worker_seen_at: datetime | None
     lease_renewed_at: datetime | None
     """When the lease of the active job was renewed; None without a lease."""
+
+
+def database_message(exc: Exception) -> str:
+    """Return what an operator reads about an error of the database of accounts and sessions."""
+    if is_schema_error(exc):
+        return schema_message(str(exc).strip().splitlines()[0].rstrip("."))
+    return "The database of accounts and sessions does not respond. Try again in a moment."
 
 
 def service_status(storage: Storage, now: datetime, policy: LeasePolicy) -> ServiceStatus:

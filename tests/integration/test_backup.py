@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from backfill.errors import StorageUnavailable
 from backfill.storage import Storage
-from backfill.storage.orm.messages import message_of
+from backfill.storage.database_messages import message_of
 from backfill_site.database_url import database_of
 from tests.contract.backends import Backend
 from tests.factories import JobFactory, PlanFactory

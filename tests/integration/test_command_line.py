@@ -404,8 +404,10 @@ def test_an_unavailable_store_is_reported_with_the_next_step(
 
     monkeypatch.setattr(type(service.storage.jobs), "active", lambda _self: broken())
     error = error_of("status")
-    assert error.startswith("The job store does not answer: no such table: backfill_backfilljob.")
-    assert error.endswith("manage.py migrate")
+    assert error == (
+        "The database does not have the schema of this version of the service: no such table: backfill_backfilljob. "
+        "Run manage.py migrate of the newest version in use."
+    )
 
 
 def test_the_error_for_an_unavailable_firestore_does_not_mention_migrate(

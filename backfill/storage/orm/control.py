@@ -19,7 +19,7 @@ from backfill.domain import (
 )
 from backfill.models import BackfillJob, RateLimitConfig, StoredJobCounters, StoredRequestSchedule, WorkerHeartbeat
 from backfill.storage.orm import audit as audit_log
-from backfill.storage.orm.database import atomic, check_fence, translating_errors
+from backfill.storage.orm.database import atomic, check_fence, check_migrations, translating_errors
 from backfill.storage.ports import Change, ControlStorage, Fence
 from backfill.storage.serialization import job_json, packing
 
@@ -113,6 +113,7 @@ class OrmControlStorage(ControlStorage):
         with translating_errors():
             BackfillJob.objects.exists()
             RateLimitConfig.objects.filter(pk=0).update(updated_by="")  # matches no row; fails on a read-only store
+        check_migrations()
 
     def disconnect(self) -> None:
         connection.close()

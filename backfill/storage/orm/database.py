@@ -8,12 +8,16 @@ from datetime import date
 from typing import Any
 
 from django.db import Error, connection, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import Q, QuerySet
 
 from backfill.errors import LeaseLost, StorageUnavailable
 from backfill.models import BackfillJob
-from backfill.storage.orm.messages import message_of
+from backfill.storage.database_messages import message_of, schema_message
 from backfill.storage.ports import Fence, TimedKey
+
+_migrated: set[str] = set()
+"""The databases that have been found to be migrated."""
 
 _BATCH = 2000
 """Rows that one query reads of a long list."""
@@ -52,6 +56,20 @@ def older_than(field: str, key: TimedKey) -> Q:
     """The rows after a key in the order (-field, -id)."""
     at, row_id = key
     return Q((f"{field}__lte", at)) & (Q((f"{field}__lt", at)) | Q(id__lt=row_id))
+
+
+def check_migrations() -> None:
+    """Raise StorageUnavailable unless the migrations of this version are applied."""
+    name = str(connection.settings_dict["NAME"])
+    if name in _migrated:
+        return
+    with translating_errors():
+        loader = MigrationLoader(connection)
+    applied = loader.applied_migrations or {}
+    missing = sorted(node for node in loader.graph.nodes if node[0] == "backfill" and node not in applied)
+    if missing:
+        raise StorageUnavailable(schema_message(f"not applied: {', '.join('.'.join(node) for node in missing)}"))
+    _migrated.add(name)
 
 
 def check_fence(fence: Fence | None) -> None:

@@ -178,12 +178,14 @@ class OrmSnapshotStorage(SnapshotStorage):
             return Page([_snapshot_of(row, with_content=False) for row in found], rows.count())
 
     def editions(self, first: date, last: date) -> Iterator[StoredEdition]:
-        stored = self.span()
-        if stored is None:
-            return
-        begin, end = max(first, stored[0]), min(last, stored[1])
+        begin, end = first, last
+        if last - first > _A_YEAR:
+            stored = self.span()
+            if stored is None:
+                return
+            begin, end = max(first, stored[0]), min(last, stored[1])
         while begin <= end:  # a year at a time, so that a query is short and its dates are complete
-            until = min(end, begin + _A_YEAR)
+            until = begin + _A_YEAR if end - begin > _A_YEAR else end
             groups = (
                 StoredSnapshot.objects.filter(date__range=(begin, until))
                 .values_list("date", "as_of", "is_final", "job_id")
@@ -196,6 +198,8 @@ class OrmSnapshotStorage(SnapshotStorage):
                 yield StoredEdition(
                     date=day, as_of=as_of, is_final=is_final, job_id=job_id, districts=frozenset(districts.split(","))
                 )
+            if until == end:
+                return  # before the day after date.max
             begin = until + _A_DAY
 
     def metadata(self, first: date, last: date) -> Iterator[SnapshotMetadata]:
