@@ -40,6 +40,7 @@ _ACTIONS: dict[AuditAction, str | Promise] = {
     AuditAction.IMPORTED: gettext_lazy("Imported files"),
     AuditAction.CHANGED_TARGET: gettext_lazy("Changed the coverage target"),
     AuditAction.REQUESTED_CHECK: gettext_lazy("Requested a check of the coverage target"),
+    AuditAction.POSTPONED_CHECK: gettext_lazy("Postponed the check of the coverage target"),
     AuditAction.CHECKED: gettext_lazy("Checked the coverage target"),
     AuditAction.NOTED: gettext_lazy("Added a note"),
     AuditAction.SIGN_IN_FAILED: gettext_lazy("Failed to sign in"),

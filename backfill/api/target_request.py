@@ -106,7 +106,7 @@ def target_settings(request: Request) -> TargetSettings:
 
 def _rule(number: int, values: dict[str, Any]) -> CoverageRule:
     return CoverageRule(
-        start=parsed_rule_start(values["start"], f"rules[{number}].from"),
+        start=parsed_rule_start(values["start"], "rules", f"rules[{number}].from"),
         cadence=Cadence(values.get("cadence", Cadence.DAILY)),
         districts=tuple(values.get("districts", ())),
         analytics=values.get("analytics", False),

@@ -102,6 +102,8 @@ def changes(entry: AuditEntry) -> str:
         parts = [f"{first or 'the first'} to {last or 'the newest'}"]
     if entry.action is AuditAction.IMPORTED:
         parts = [f"{name} {value}" for name, (_, value) in pairs.items()]
+    if entry.action in {AuditAction.CHECKED, AuditAction.POSTPONED_CHECK}:
+        parts = [f"{name} {value}" for name, (_, value) in pairs.items() if value]
     return printable(", ".join([*parts, f"note: {note[1]}"] if note else parts))
 
 

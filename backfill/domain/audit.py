@@ -45,6 +45,7 @@ class AuditAction(StrEnum):
     IMPORTED = "imported"  # files that were saved elsewhere
     CHANGED_TARGET = "changed-target"
     REQUESTED_CHECK = "requested-check"
+    POSTPONED_CHECK = "postponed-check"  # by a job that is active
     CHECKED = "checked"  # the coverage target, by the keeper
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_LOCKED = "sign-in-locked"  # after repeated failures
@@ -54,7 +55,12 @@ class AuditAction(StrEnum):
     @property
     def is_of_target(self) -> bool:
         """Whether the action concerns the coverage target."""
-        return self in {AuditAction.CHANGED_TARGET, AuditAction.REQUESTED_CHECK, AuditAction.CHECKED}
+        return self in {
+            AuditAction.CHANGED_TARGET,
+            AuditAction.REQUESTED_CHECK,
+            AuditAction.POSTPONED_CHECK,
+            AuditAction.CHECKED,
+        }
 
     @property
     def is_of_account(self) -> bool:

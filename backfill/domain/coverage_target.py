@@ -39,8 +39,8 @@ def parsed_time(text: str, field: str = "dailyAt") -> time:
     return time(int(match[1]), int(match[2]))
 
 
-def parsed_rule_start(text: str, field: str = "from") -> date | None:
-    """The first day of a rule; None for `program-year`. Raises InvalidRequest for `field`."""
+def parsed_rule_start(text: str, field: str = "from", name: str = "") -> date | None:
+    """The first day of a rule; None for `program-year`. Raises InvalidRequest for `field`; `name` is in its message."""
     if text == PROGRAM_YEAR:
         return None
     try:
@@ -48,7 +48,8 @@ def parsed_rule_start(text: str, field: str = "from") -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass  # a date such as 2024-02-30 gets the same message as any other text
-    raise InvalidRequest({field: [f"{field} must be a date like 2012-07-01, or {PROGRAM_YEAR}; it was {text[:40]!r}."]})
+    message = f"{name or field} must be a date like 2012-07-01, or {PROGRAM_YEAR}; it was {text[:40]!r}."
+    raise InvalidRequest({field: [message]})
 
 
 def parsed_cadence(text: str, field: str = "cadence") -> Cadence:

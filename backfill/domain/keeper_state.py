@@ -72,6 +72,8 @@ class KeeperState:
     requested_by: str = ""
     checked_at: datetime | None = None
     """When the last check began."""
+    postponed_at: datetime | None = None
+    """When a daily check last began to wait for a job."""
     checked_version: int = 0
     """The version of the target at the last check."""
     findings: Findings | None = None
@@ -92,6 +94,10 @@ class KeeperState:
     """Requests of automatic jobs of the month that have ended."""
     events: TargetEvents = NO_EVENTS
     """What was reported to the webhook receiver."""
+
+    def was_seen_since(self, due: datetime) -> bool:
+        """Whether the check that was due at a time was made, or was noted to wait."""
+        return any(at is not None and at >= due for at in (self.checked_at, self.postponed_at))
 
     def is_held(self, now: datetime) -> bool:
         """Whether another keeper may be at work.

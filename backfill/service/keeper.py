@@ -39,6 +39,7 @@ from backfill.errors import (
     LeaseLost,
     PlanChanged,
     Stopped,
+    StorageUnavailable,
 )
 from backfill.service.audit_log import AuditLog
 from backfill.service.commands import BackfillService
@@ -101,7 +102,8 @@ class Keeper:
     def look(self) -> bool:
         """Make the check that is due, if any; return whether one was made.
 
-        It waits while a job is active and outside the allowed hours. Raises StorageUnavailable.
+        It waits while a job is active and outside the allowed hours. A check that fails with an unexpected error is
+        repeated after ten minutes. Raises StorageUnavailable.
         """
         target = self._storage.targets.target()
         if not target.settings.enabled:
@@ -109,6 +111,10 @@ class Keeper:
         state, now = self._state(), self._config.clock.now()
         is_full = self._is_due(target, state, now)
         if not (is_full or state.has_open_job) or state.is_held(now) or self._must_wait(state, now):
+            return False
+        active = self._storage.jobs.active()
+        if active is not None:
+            self._note_postponed(target, state, active, now)
             return False
         try:
             claimed = self._storage.targets.update_keeper(lambda stored: stored.claimed(self._owner, now)).after
@@ -137,9 +143,22 @@ class Keeper:
         hours = self._config.allowed_hours
         if hours is not None and not hours.is_open(now):
             return True
-        if state.retry_at is not None and now < state.retry_at <= now + _RETRY_AFTER:
-            return True
-        return self._storage.jobs.active() is not None
+        return state.retry_at is not None and now < state.retry_at <= now + _RETRY_AFTER
+
+    def _note_postponed(self, target: CoverageTarget, state: KeeperState, active: Job, now: datetime) -> None:
+        """Store an audit entry for a daily check that waits for a job, so that each day has one."""
+        due = DailySchedule(target.settings.daily_at, self._config.time_zone).latest(now)
+        if state.was_seen_since(due):
+            return
+        audit_log = AuditLog(_ACTOR, now)
+
+        def entry(before: KeeperState, after: KeeperState) -> AuditEntry:  # noqa: ARG001 - the port's signature
+            return audit_log.target_action(AuditAction.POSTPONED_CHECK, {"waitsFor": (None, str(active.id))})
+
+        update = self._storage.targets.update_keeper(
+            lambda stored: stored if stored.was_seen_since(due) else replace(stored, postponed_at=now), audit=entry
+        )
+        audit_log.record(update)
 
     def _checked(self, check: _Check) -> bool:
         try:
@@ -149,21 +168,23 @@ class Keeper:
             self._store(check, found, accounts, job)
         except (DashboardError, JobConflict, PlanChanged) as exc:
             logger.warning("The check of the coverage target is repeated later: %s", exc.message)
-            retry_at = self._config.clock.now() + _RETRY_AFTER
-            self._storage.targets.update_keeper(lambda state: replace(state.released(check.token), retry_at=retry_at))
+            self._release(check.token, retry_at=self._config.clock.now() + _RETRY_AFTER)
             return False
         except (LeaseLost, Stopped) as exc:
             logger.info("The check of the coverage target was ended: %s", exc.message)
             self._release(check.token)
             return False
+        except StorageUnavailable:
+            raise  # the lease expires
         except Exception:
-            self._release(check.token)
+            self._release(check.token, retry_at=self._config.clock.now() + _RETRY_AFTER)
             raise
         return True
 
-    def _release(self, token: int) -> None:
+    def _release(self, token: int, *, retry_at: datetime | None = None) -> None:
         def released(state: KeeperState) -> KeeperState:
-            return state.released(token) if state.token == token and state.lease_until else state
+            is_mine = state.token == token and state.lease_until is not None
+            return replace(state.released(token), retry_at=retry_at) if is_mine else state
 
         self._storage.targets.update_keeper(released)
 

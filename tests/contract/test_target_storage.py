@@ -60,6 +60,7 @@ def full_state() -> KeeperState:
         requested_at=NOW,
         requested_by="ada",
         checked_at=NOW,
+        postponed_at=NOW - timedelta(hours=1),
         checked_version=3,
         findings=Findings(
             missing={"not-published": 12, "HTML_PAGE": 2},

@@ -39,6 +39,9 @@ RULES = {
     "GET /api/changes": {"from", "to"},
     "PATCH /api/admin/backfill/config/rate-limit": {"minDelayMs"},
     "PUT /api/admin/backfill/config/rate-limit": {"minDelayMs"},
+    "PUT /api/admin/backfill/targets": {"rules"},
+    "POST /api/admin/backfill/targets/preview": {"rules"},
+    "POST /api/admin/backfill/targets/check": {"enabled"},
 }
 """Fields with a rule that JSON Schema cannot express: an order of two fields, days of a month, a bound that moves,
 the cursors that exist."""

@@ -81,7 +81,7 @@ def test_a_lost_update_is_refused_and_changes_nothing(api: CheckedClient) -> Non
         ({"rules": []}, "rules", "rules must contain at least one rule while the target is enabled."),
         ({"rules": RULES * 11}, "rules", "rules must not have more than 20 entries."),
         ({"rules": [{"from": "weekly"}]}, "rules", "rules [0] from must be a date like 2012-07-01, or program-year."),
-        ({"rules": [{"from": "2024-02-30"}]}, "rules[0].from", "must be a date like 2012-07-01"),
+        ({"rules": [{"from": "2024-02-30"}]}, "rules", "rules[0].from must be a date like 2012-07-01"),
         ({"rules": [{}]}, "rules", "rules [0] from is required."),
         ({"rules": [{"from": "2000-01-01"}]}, "rules", "rules[0].from must not be before 2008-07-01"),
         ({"rules": [{"from": "2999-01-01"}]}, "rules", "rules[0].from must not be after today"),

@@ -12,7 +12,17 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 
-from backfill.domain import JobFilter, LimiterReport, Outcome, OutcomeKind, RateLimits, Snapshot, StoredLimits
+from backfill.domain import (
+    CoverageRule,
+    JobFilter,
+    LimiterReport,
+    Outcome,
+    OutcomeKind,
+    RateLimits,
+    Snapshot,
+    StoredLimits,
+    TargetSettings,
+)
 from backfill.engine.job_manager import JobManager
 from backfill.errors import StorageUnavailable
 from backfill.storage import SnapshotStorage, Storage, open_storage
@@ -69,6 +79,10 @@ def fill(storage: Storage) -> None:
         lambda _: StoredLimits(limits=RateLimits(max_concurrent=5), updated_at=NOW, updated_by="alice"),
         audit=lambda _before, _after: AuditEntryFactory.build(job_id=None),
     )
+    rules = (CoverageRule(start=date(2012, 7, 1), districts=("91", "F"), analytics=True),)
+    storage.targets.update_target(
+        lambda target: target.replaced(TargetSettings(enabled=True, rules=rules), NOW, "alice")
+    )
     storage.calendars.save(CalendarMonthFactory.build())
     storage.calendars.save(CalendarMonthFactory.build(month_end=date(2024, 2, 29)))
     for district in ("all", "01", "F"):
@@ -88,6 +102,7 @@ def content(storage: Storage) -> dict[str, Any]:
         "ledgers": [list(storage.ledger.segments(job_id)) for job_id in ids],
         "audit": {entry.id: entry for entry in storage.audit.page(None, limit=100, offset=0).rows},
         "limits": storage.control.rate_limits(),
+        "target": storage.targets.target(),
         "calendar": storage.calendars.months(*EVERYTHING),
         "snapshots": [snapshots.get(facts.date, facts.district) for facts in snapshots.metadata(*EVERYTHING)],
         "results": [storage.results.get(facts.date, facts.district) for facts in storage.results.metadata(*EVERYTHING)],
@@ -144,6 +159,7 @@ def test_an_interrupted_copy_is_completed_by_the_next_call(
     with monkeypatch.context() as context:
         for port, name in (
             (target.control, "update_rate_limits"),
+            (target.targets, "update_target"),
             (target.jobs, "create"),
             (target.jobs, "update"),
             (target.audit, "add"),

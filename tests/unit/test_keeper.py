@@ -187,6 +187,34 @@ def test_a_check_waits_while_a_job_is_active_and_never_displaces_it() -> None:
     assert world.keeper.look()
 
 
+def test_each_day_on_which_a_check_waits_for_a_job_has_an_audit_entry() -> None:
+    world = KeeperWorld()
+    world.keep(RECENT)
+    world.keeper.look()
+    job = world.active
+    assert job is not None
+    for _ in range(3 * 24):
+        world.sleep(hours=1)
+        assert not world.keeper.look()
+    postponed = [entry for entry in world.storage.audit.entries if entry.action is AuditAction.POSTPONED_CHECK]
+    assert [entry.at.day for entry in postponed] == [11, 12, 13]
+    assert {entry.changes["waitsFor"] for entry in postponed} == {(None, str(job.id))}
+    world.run_job()
+    assert world.keeper.look()
+
+
+def test_a_check_with_an_unexpected_error_is_repeated_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = KeeperWorld()
+    world.keep(RECENT)
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "read_calendar", None)
+        with pytest.raises(TypeError):
+            world.keeper.look()
+        assert not world.keeper.look()
+    world.sleep(minutes=10)
+    assert world.keeper.look()
+
+
 def test_a_manual_start_during_an_automatic_job_is_refused_with_the_offer_to_cancel_it() -> None:
     world = KeeperWorld()
     world.keep(RECENT)

@@ -89,6 +89,7 @@ def keeper_to_json(state: KeeperState) -> dict[str, Any]:
         "requestedAt": _text(state.requested_at),
         "requestedBy": storable(state.requested_by),
         "checkedAt": _text(state.checked_at),
+        "postponedAt": _text(state.postponed_at),
         "checkedVersion": state.checked_version,
         "findings": None
         if findings is None
@@ -124,6 +125,7 @@ def keeper_from_json(value: Mapping[str, Any] | None, attempts: bytes | None) ->
             requested_at=_instant(value["requestedAt"]),
             requested_by=value["requestedBy"],
             checked_at=_instant(value["checkedAt"]),
+            postponed_at=_instant(value.get("postponedAt")),
             checked_version=value["checkedVersion"],
             findings=None
             if findings is None
