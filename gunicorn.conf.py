@@ -7,7 +7,6 @@ jobs in each process after the fork, with and without --preload.
 import os
 import sys
 import time
-from contextlib import suppress
 
 # An environment variable instead of an import: code that the main process imports is not reloaded by `kill -HUP`.
 os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
@@ -63,10 +62,15 @@ _BOOT_ERROR = 3  # the exit code after which gunicorn stops instead of starting 
 
 
 def _refuse(exc: Exception) -> None:
-    """End this process, after one sentence for all of them instead of a traceback for each."""
-    with suppress(BlockingIOError):
+    """End this process, after one sentence for all of them instead of a traceback for each.
+
+    Only one process ends with the error code: gunicorn prints a traceback if a second one does while it stops.
+    """
+    try:
         os.read(_TOKEN, 1)
-        print(f"The service cannot start: {exc}", file=sys.stderr, flush=True)
+    except BlockingIOError:
+        sys.exit(0)
+    print(f"The service cannot start: {exc}", file=sys.stderr, flush=True)
     sys.exit(_BOOT_ERROR)
 
 
