@@ -74,8 +74,10 @@ def _refuse(exc: Exception) -> None:
     sys.exit(_BOOT_ERROR)
 
 
-def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
+def post_fork(_server, worker) -> None:  # type: ignore[no-untyped-def]
     """Read the settings before the application is loaded. With --preload it is loaded already."""
+    if hasattr(worker, "patch"):
+        return  # gevent replaces modules of Python later, and Django must not be imported before
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
 
