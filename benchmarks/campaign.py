@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _BLOCK = re.compile(r"<!-- chaos:.*?-->(?P<report>.*?)<!-- /chaos -->", re.DOTALL)
+_COMMAND = re.compile(r"`make chaos [^`]*`")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?(?: s)?")
 
 ROWS = {
@@ -25,12 +26,18 @@ ROWS = {
 
 
 def campaign_figures(page: str) -> dict[str, str]:
-    """Return the texts of the figures by name. A row that the campaign did not write has no figures."""
+    """Return the texts of the figures by name, and the command that measured them as `command`.
+
+    A row that the campaign did not write has no figures.
+    """
     block = _BLOCK.search(page)
-    cells = [line.strip("| ").split(" | ") for line in (block["report"] if block else "").splitlines()]
-    return {
+    report = block["report"] if block else ""
+    command = _COMMAND.search(report)
+    cells = [line.strip("| ").split(" | ") for line in report.splitlines()]
+    numbers = {
         name: number
         for row, *texts in cells
         if row in ROWS and texts
         for name, number in zip(ROWS[row], _NUMBER.findall(texts[0]), strict=False)
     }
+    return {**numbers, "command": command[0]} if command else numbers

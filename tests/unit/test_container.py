@@ -44,7 +44,7 @@ def test_the_files_name_only_settings_of_the_table() -> None:
     named |= set(re.findall(r"\$\{(\w+)", compose)) | set(re.findall(r"^#? ?([A-Z_]+)=", env, re.MULTILINE))
     named |= set(re.findall(r"\b((?:DJANGO|BACKFILL)_\w+)=", DOCKERFILE))
     unit = DEPLOYMENT.partition("[Unit]")[2].partition("\n\nIt ")[0]
-    named |= set(re.findall(r"^\s+Environment=(\w+)=", unit, re.MULTILINE))
+    named |= set(re.findall(r"^\s*Environment=(\w+)=", unit, re.MULTILINE))
     assert {"DATABASE_URL", "BACKFILL_PROXIES", "BACKFILL_ENV_FILE"} <= named
     assert named - OF_OTHERS <= {setting.name for setting in SETTINGS}
 

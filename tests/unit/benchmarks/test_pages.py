@@ -125,12 +125,14 @@ def test_a_cell_in_a_column_of_measured_figures_needs_a_marker() -> None:
 
 def test_the_figures_of_a_campaign_are_read_from_its_report() -> None:
     report = (
-        "<!-- chaos: written by `make chaos` -->\n\n| count | |\n| --- | --- |\n"
+        "<!-- chaos: written by `make chaos` -->\n\n`make chaos SEED=7 MINUTES=5 SITES=3` on 2026-11-29\n\n"
+        "| count | |\n| --- | --- |\n"
         "| jobs, items, requests | 101, 5,738, 10,998 |\n"
         "| resume after kill -9: median, maximum | 14.7 s, 16.0 s of 138 |\n"
         "| 100 concurrent starts, one job each time | 15 times |\n<!-- /chaos -->\n| kills | 5 |\n"
     )
     assert campaign_figures(report) == {
+        "command": "`make chaos SEED=7 MINUTES=5 SITES=3`",
         "jobs": "101",
         "items": "5,738",
         "requests": "10,998",
