@@ -5,7 +5,9 @@ jobs in each process after the fork, with and without --preload.
 """
 
 import os
+import sys
 import time
+from contextlib import suppress
 
 # An environment variable instead of an import: code that the main process imports is not reloaded by `kill -HUP`.
 os.environ["BACKFILL_WORKER_STARTS_AFTER_FORK"] = "yes"
@@ -52,9 +54,40 @@ def post_request(worker, _request, environ, _response) -> None:  # type: ignore[
         worker.log.debug("The rest of a body was not received: %s", exc)
 
 
+# One token for all processes: the one that takes it reports what prevents the start.
+_TOKEN, _given = os.pipe()
+os.set_blocking(_TOKEN, False)
+os.write(_given, b"1")
+
+_BOOT_ERROR = 3  # the exit code after which gunicorn stops instead of starting another process
+
+
+def _refuse(exc: Exception) -> None:
+    """End this process, after one sentence for all of them instead of a traceback for each."""
+    with suppress(BlockingIOError):
+        os.read(_TOKEN, 1)
+        print(f"The service cannot start: {exc}", file=sys.stderr, flush=True)
+    sys.exit(_BOOT_ERROR)
+
+
+def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
+    """Read the settings before the application is loaded. With --preload it is loaded already."""
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
+    try:
+        settings.configured or settings.DEBUG  # noqa: B018 - the access reads the settings
+    except ImproperlyConfigured as exc:
+        _refuse(exc)
+
+
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     from backfill.apps import start_worker
 
     os.environ.pop("SCRIPT_NAME", None)  # the application has read it; gunicorn would refuse paths without it
     os.environ["BACKFILL_SERVER_THREADS"] = str(worker.cfg.threads)  # at most half of them wait for the calendar
-    start_worker()
+    try:
+        start_worker()
+    except ValueError as exc:  # a setting that only the worker reads
+        _refuse(exc)

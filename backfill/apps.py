@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from typing import NoReturn
 
 from django.apps import AppConfig, apps
 from django.conf import settings
@@ -30,6 +31,12 @@ def declare_serving() -> None:
     _serves = True
     if apps.ready:  # runserver sets Django up before it imports wsgi.py
         _start_worker_of_server()
+
+
+def stop_start(exc: Exception) -> NoReturn:
+    """End a serving process that cannot start with one sentence, without a traceback."""
+    print(f"The service cannot start: {exc}", file=sys.stderr, flush=True)
+    sys.exit(3)  # gunicorn starts no other process after this code
 
 
 def start_worker() -> None:

@@ -63,9 +63,12 @@ def backfill_service() -> BackfillService:
 
 
 def _max_waiting() -> int:
-    """How many requests of this process may wait for the calendar: half of its threads, so that others stay free."""
+    """How many requests of this process may wait for the calendar: half of its threads, so that others stay free.
+
+    One may wait in a process with a single thread, since the calendar would otherwise never be read.
+    """
     threads = os.environ.get(SERVER_THREADS, "")
-    return int(threads) // 2 if threads.isdecimal() else MAX_WAITING
+    return max(1, int(threads) // 2) if threads.isdecimal() else MAX_WAITING
 
 
 def webhook_dispatcher(service: BackfillService) -> WebhookDispatcher | None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.utils.http import parse_header_parameters
 
-from backfill.apps import declare_serving
+from backfill.apps import declare_serving, stop_start
 from backfill_site.chunked_bodies import received_with_content_length
 from backfill_site.script_name import with_script_name
 
@@ -33,5 +34,8 @@ class Application(ASGIHandler):
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
 declare_serving()
-django.setup(set_prefix=False)
+try:
+    django.setup(set_prefix=False)
+except ImproperlyConfigured as exc:
+    stop_start(exc)
 application = Application()

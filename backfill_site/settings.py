@@ -6,6 +6,7 @@ since serving processes run no system checks.
 
 import os
 import re
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -163,6 +164,7 @@ USE_TZ = True
 
 STATIC_URL = f"{_SCRIPT_NAME}/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+warnings.filterwarnings("ignore", message="No directory at: .*staticfiles")  # of WhiteNoise; the folder need not exist
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

@@ -5,11 +5,12 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-from backfill.apps import declare_serving
+from backfill.apps import declare_serving, stop_start
 from backfill_site.chunked_bodies import with_content_length
 from backfill_site.script_name import without_script_name
 
@@ -36,5 +37,8 @@ class Application(WSGIHandler):
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backfill_site.settings")
 declare_serving()
-django.setup(set_prefix=False)
+try:
+    django.setup(set_prefix=False)
+except ImproperlyConfigured as exc:
+    stop_start(exc)
 application = Application()

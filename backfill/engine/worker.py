@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from multiprocessing.util import Finalize
 from typing import Protocol
 
 from backfill.domain import Job, JobType, WebhookEvent
@@ -87,6 +88,8 @@ class Worker:
         for extension in self._extensions:
             extension.start()
         atexit.register(self.stop)
+        # In processes of multiprocessing, such as those of granian, only finalizers run.
+        Finalize(None, self.stop, exitpriority=0)
 
     def stop(self, within: float = _STOP_WITHIN) -> None:
         """Return the lease and end the thread."""
