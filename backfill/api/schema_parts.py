@@ -74,8 +74,8 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="The ETag of the response to GET, or * to replace any version. Required: without it the response is "
-    "428.",
+    required=True,
+    description="The ETag of the response to GET, or * to replace any version. Without it the response is 428.",
 )
 PREFER = OpenApiParameter(
     "Prefer",

@@ -153,7 +153,7 @@ def folder(tmp_path: Path, client: Client) -> Path:
     tools = folder / "tools"
     tools.mkdir()
     curl = tools / "curl"
-    curl.write_text(f'#!/bin/sh\nexec {CURL} --fail-with-body --silent --show-error "$@"\n')
+    curl.write_text(f'#!/bin/sh\nexec {CURL} --fail --silent --show-error "$@"\n')
     curl.chmod(0o755)
     exports = folder / "exports"
     exports.mkdir()
