@@ -122,7 +122,7 @@ def test_items_are_sent_as_csv_that_a_spreadsheet_takes_for_no_formula(
     claim = JobManager(served.storage).claim("test", now)
     assert claim is not None
     items = [item for day in claim.plan.days for item in day.items()]
-    messages = ["=cmd|' /C calc'!A0", 'An “Été”, "quoted"', "-1", "@x", "+1", "plain\nlines"]
+    messages = ["=cmd|' /C calc'!A0", 'An “Été”, "quoted"', "-2+3", "@x", "+1", "plain\nlines"]
     codes = ["HTML_PAGE", "TIMEOUT", "TIMEOUT", "TIMEOUT", "TIMEOUT", "HTML_PAGE"]
     claim.note(
         Outcome(item, OutcomeKind.FAILED, now, code, message, attempts=5, is_retryable=True, excerpt="<p>")
@@ -140,7 +140,7 @@ def test_items_are_sent_as_csv_that_a_spreadsheet_takes_for_no_formula(
     assert header == [
         "itemId", "date", "districtId", "outcome", "reason", "message", "attempts", "at", "isRetryable",
     ]  # fmt: skip
-    assert [row[5] for row in found] == ["'=cmd|' /C calc'!A0", messages[1], "'-1", "'@x", "'+1", messages[5]]
+    assert [row[5] for row in found] == ["'=cmd|' /C calc'!A0", messages[1], "'-2+3", "'@x", "+1", messages[5]]
     assert found[0][:5] == ["2024-01-01/01", "2024-01-01", "01", "failed", "HTML_PAGE"]
     assert (found[0][6], found[0][8]) == ("5", "true")
     assert len(rows("?outcome=failed&code=TIMEOUT")) == 5

@@ -238,7 +238,7 @@ def test_a_database_without_migrations_is_reported_in_one_line_with_exit_code_1(
     )
     assert (completed.returncode, completed.stdout) == (1, "")
     assert completed.stderr.count("\n") == 1
-    assert "The job store does not answer" in completed.stderr
+    assert "does not have the schema of this version of the service" in completed.stderr
     assert "manage.py migrate" in completed.stderr
 
 
