@@ -16,7 +16,7 @@ SHIFTS = """() => {
 SMALL_TARGETS = """() => [...document.querySelectorAll("#content :is(a, button, select, summary, input)")]
   .filter((target) => target.type !== "hidden")
   .map((target) => (["radio", "checkbox"].includes(target.type) ? target.closest("label") : target))
-  .filter((target) => target.checkVisibility() && !target.closest("canvas"))
+  .filter((target) => target.checkVisibility() && !target.closest("canvas, [aria-hidden=true]"))
   .filter((target) => target.getBoundingClientRect().height < 36)
   .map((target) => target.outerHTML.slice(0, 120))"""
 WRAPPED = """() => [...document.querySelectorAll(".bf-jobs tbody td")].flatMap((cell) => {
