@@ -178,7 +178,7 @@ def test_work_runs_jobs_in_the_foreground_and_stops_cleanly(
     assert worker.wait(10) == 0
     assert client.job(before["jobId"])["status"] == "pending"
     site.spawn(sys.executable, "manage.py", "backfill", "work")
-    client.wait_for(before["jobId"], lambda job: job["status"] == "running", 12, "the job continues")
+    client.wait_for(before["jobId"], lambda job: job["status"] == "running", 30, "the job continues")
     assert_complete(client, sample, client.ended(before["jobId"], 90), kills=1)
 
 
