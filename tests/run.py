@@ -1,6 +1,6 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
-The tests run in stages, one after the other: tests that compute, about one for each core; tests that mostly wait for
+The tests run in four runs, one after the other: tests that compute, about one for each core; tests that mostly wait for
 other processes (marker `waits`), two for each core; tests that measure a pace or a delay (marker `paced`), three at a
 time; and tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines
 of the tests on a machine with two cores. The runs share a template database and a Firestore emulator. `--cov` measures
@@ -14,8 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -48,23 +46,15 @@ class Run:
 
 
 COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES + 1), "--dist", "worksteal"))
-STAGES = (
-    (COMPUTING,),
-    (
-        Run(
-            "waiting",
-            FOLDERS["waits"],
-            ("-m", "waits and not paced", "-n", str(2 * CORES), "--dist", "load", "--maxschedchunk", "1"),
-        ),
+RUNS = (
+    COMPUTING,
+    Run(
+        "waiting",
+        FOLDERS["waits"],
+        ("-m", "waits and not paced", "-n", str(2 * CORES), "--dist", "load", "--maxschedchunk", "1"),
     ),
-    (
-        Run(
-            "paced",
-            FOLDERS["paced"],
-            ("-m", "paced", "-n", str(PACED_AT_ONCE), "--dist", "load", "--maxschedchunk", "1"),
-        ),
-    ),
-    (Run("alone", FOLDERS["alone"], ("-m", "alone", "-n", "0")),),
+    Run("paced", FOLDERS["paced"], ("-m", "paced", "-n", str(PACED_AT_ONCE), "--dist", "load", "--maxschedchunk", "1")),
+    Run("alone", FOLDERS["alone"], ("-m", "alone", "-n", "0")),
 )
 
 
@@ -85,17 +75,11 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     shared.folder()
     began = time.monotonic()
-    outcomes: list[Outcome] = []
-    for stage in STAGES:
-        with ThreadPoolExecutor(len(stage)) as pool:
-            outcomes += pool.map(lambda run: _ran(run, arguments, with_coverage=with_coverage), stage)
-        for run in stage[1:]:
-            print(f"\n{_log_of(run).read_text(errors='replace')}", flush=True)
+    outcomes = [_ran(run, arguments, with_coverage=with_coverage) for run in RUNS]
     return _report(outcomes, time.monotonic() - began)
 
 
 def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool) -> Outcome:
-    """Run pytest. The output of the first run of a stage is shown at once; that of the others goes to a file."""
     is_measured = with_coverage and run is COMPUTING
     coverage = ("--cov", "--cov-report=term") if is_measured else ("-p", "no:pytest_cov", "-p", "no:schemathesis")
     report = shared.folder() / f"{run.title}.xml"
@@ -103,17 +87,11 @@ def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool) -> Outcome:
     command = [sys.executable, "-m", "pytest", *run.folders, *options]
     print(f"\n{run.title}: {' '.join(command[2:])}", flush=True)
     began = time.monotonic()
-    is_shown = any(run is stage[0] for stage in STAGES)
-    with nullcontext() if is_shown else _log_of(run).open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log)
-        _, status, usage = os.wait4(process.pid, 0)
+    process = subprocess.Popen(command, cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu_seconds = usage.ru_utime + usage.ru_stime
     return Outcome(run, process.returncode, time.monotonic() - began, cpu_seconds, _tests_of(report))
-
-
-def _log_of(run: Run) -> Path:
-    return shared.folder() / f"{run.title}.log"
 
 
 def _tests_of(report: Path) -> tuple[tuple[float, str], ...]:

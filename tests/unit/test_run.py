@@ -9,9 +9,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
-from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, STAGES
-
-RUNS = [run for stage in STAGES for run in stage]
+from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, RUNS
 
 
 def runs_of(folder: str, *markers: str) -> list[str]:
@@ -52,12 +50,6 @@ def test_every_test_belongs_to_one_run(folder: str, markers: list[str], run: str
 def test_every_folder_of_tests_belongs_to_a_run() -> None:
     folders = {path.relative_to(ROOT).parts[1] for path in (ROOT / "tests").rglob("test_*.py")}
     assert {f"tests/{name}" for name in folders} == {folder for run in RUNS for folder in run.folders}
-
-
-def test_runs_that_measure_do_not_share_the_machine_with_other_runs() -> None:
-    titles = [[run.title for run in stage] for stage in STAGES]
-    assert ["paced"] in titles
-    assert ["alone"] in titles
 
 
 @pytest.mark.parametrize("name", FOLDERS)
