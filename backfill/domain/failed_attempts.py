@@ -55,14 +55,6 @@ class FailedAttempts:
     def __iter__(self) -> Iterator[tuple[AttemptKey, FailedAttempt]]:
         return iter(self.by_key.items())
 
-    def get(self, job_type: JobType, item: WorkItem) -> FailedAttempt | None:
-        return self.by_key.get(AttemptKey(job_type, item))
-
-    def is_due(self, job_type: JobType, item: WorkItem, today: date) -> bool:
-        """Whether the item may be tried on a local date."""
-        attempt = self.get(job_type, item)
-        return attempt is None or attempt.is_due(today)
-
     def added(self, job_type: JobType, failed: Iterable[tuple[WorkItem, str]], day: date) -> FailedAttempts:
         """With one more attempt on `day` for each item, and its reason. Items beyond MOST_ATTEMPTS are left out."""
         found = dict(self.by_key)

@@ -28,7 +28,7 @@ from backfill.domain import (
 )
 from backfill.domain.clock import Clock
 from backfill.domain.coverage_target import parsed_cadence, parsed_rule_start, parsed_time
-from backfill.domain.failed_attempts import MOST_ATTEMPTS
+from backfill.domain.failed_attempts import MOST_ATTEMPTS, AttemptKey
 from backfill.domain.runtime_config import RuntimeConfig
 from backfill.errors import InvalidRequest, TargetChanged
 from backfill.serializers.targets import CoverageTargetResponseSerializer
@@ -176,19 +176,19 @@ def test_failed_items_are_tried_again_after_1_2_4_and_then_every_8_days() -> Non
     attempts, tried = FailedAttempts(), []
     for n in range(40):
         day = date(2026, 11, 2) + timedelta(days=n)
-        if attempts.is_due(kind, item, day):
+        attempt = attempts.by_key.get(AttemptKey(kind, item))
+        if attempt is None or attempt.is_due(day):
             attempts = attempts.added(kind, [(item, "HTML_PAGE")], day)
             tried.append(n)
     assert tried == [0, 1, 3, 7, 15, 23, 31, 39]
-    attempt = attempts.get(kind, item)
-    assert attempt is not None
+    attempt = attempts.by_key[AttemptKey(kind, item)]
     assert (attempt.first, attempt.attempts) == (date(2026, 11, 2), 8)
 
 
 def test_a_clock_that_is_set_back_does_not_delay_the_next_attempt() -> None:
     item, kind = WorkItem(date(2026, 11, 1), "91"), JobType.DATA_COLLECTION
     attempts = FailedAttempts().added(kind, [(item, "HTML_PAGE")], date(2030, 1, 1))
-    assert attempts.is_due(kind, item, date(2026, 11, 2))
+    assert attempts.by_key[AttemptKey(kind, item)].is_due(date(2026, 11, 2))
 
 
 def test_the_record_of_attempts_is_bounded() -> None:
@@ -196,10 +196,9 @@ def test_the_record_of_attempts_is_bounded() -> None:
     items = [WorkItem(date(2000, 1, 1) + timedelta(days=n), "91") for n in range(MOST_ATTEMPTS + 1)]
     attempts = FailedAttempts().added(kind, ((item, "TIMEOUT") for item in items), day)
     assert len(attempts) == MOST_ATTEMPTS
-    assert attempts.get(kind, items[-1]) is None
-    again = attempts.added(kind, [(items[0], "TIMEOUT")], day + timedelta(days=1)).get(kind, items[0])
-    assert again is not None
-    assert again.attempts == 2
+    assert AttemptKey(kind, items[-1]) not in attempts.by_key
+    again = attempts.added(kind, [(items[0], "TIMEOUT")], day + timedelta(days=1))
+    assert again.by_key[AttemptKey(kind, items[0])].attempts == 2
 
 
 # The status.

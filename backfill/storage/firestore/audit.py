@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+from google.cloud.firestore import DocumentReference
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backfill.domain import Actor, AuditAction, AuditEntry, Channel
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore.database import Attempt, Database, Document, translating_errors
 from backfill.storage.firestore.pages import Pages, newest_first, values_of
-from backfill.storage.ports import AuditStorage, Page, TimedKey
+from backfill.storage.ports import AuditStorage, Change, Page, TimedKey
 from backfill.storage.serialization import packing
+
+T = TypeVar("T")
 
 
 class FirestoreAuditStorage(AuditStorage):
@@ -26,6 +29,36 @@ class FirestoreAuditStorage(AuditStorage):
         """Add audit entries to the writes of an attempt."""
         for entry in entries:
             attempt.writes.set(self._database.document("audit", str(entry.id)), _entry_to_document(entry))
+
+    def update(
+        self,
+        reference: DocumentReference,
+        read: Callable[[Document], T],
+        to_value: Callable[[T], dict[str, Any]],
+        change: Callable[[T], T],
+        audit: Callable[[T, T], AuditEntry] | None,
+    ) -> Change[T]:
+        """Change a document and append the audit entry, atomically. A change that changes nothing has no entry."""
+        sent: list[Change[T]] = []
+
+        def write(attempt: Attempt) -> Change[T]:
+            seen = attempt.read(reference)
+            if sent and attempt.is_committed(seen):
+                return sent[-1]
+            before = read(seen)
+            after = change(before)
+            if after == before:
+                return Change(before, before)
+            entry = audit(before, after) if audit else None
+            if entry is not None:
+                self.append([entry], attempt)
+            attempt.write(seen, attempt.with_change_id(seen, to_value(after)))
+            sent.append(Change(before, after, entry))
+            attempt.commit()
+            return sent[-1]
+
+        with translating_errors():
+            return self._database.run(write)
 
     def page(self, job_id: UUID | None, *, limit: int, offset: int, after: TimedKey | None = None) -> Page[AuditEntry]:
         query = newest_first(self._database.collection("audit"), "at")

@@ -34,31 +34,14 @@ class FirestoreControlStorage(ControlStorage):
         *,
         audit: Callable[[StoredLimits, StoredLimits], AuditEntry] | None = None,
     ) -> Change[StoredLimits]:
-        sent: list[Change[StoredLimits]] = []
-
-        def write(attempt: Attempt) -> Change[StoredLimits]:
-            seen = attempt.read(self._document("limits"))
-            before = _limits_of(seen)
-            if sent and attempt.is_committed(seen):
-                return sent[-1]
-            after = change(before)
-            if after == before:
-                return Change(before, before)
-            entry = audit(before, after) if audit else None
-            if entry is not None:
-                self._audit_log.append([entry], attempt)
-            value = {
-                "limits": after.limits.to_dict(),
-                "updated_at": after.updated_at,
-                "updated_by": packing.storable(after.updated_by),
+        def to_value(stored: StoredLimits) -> dict[str, Any]:
+            return {
+                "limits": stored.limits.to_dict(),
+                "updated_at": stored.updated_at,
+                "updated_by": packing.storable(stored.updated_by),
             }
-            attempt.write(seen, attempt.with_change_id(seen, value))
-            sent.append(Change(before, after, entry))
-            attempt.commit()
-            return sent[-1]
 
-        with translating_errors():
-            return self._database.run(write)
+        return self._audit_log.update(self._document("limits"), _limits_of, to_value, change, audit)
 
     def update_schedule(
         self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None

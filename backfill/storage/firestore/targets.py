@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from google.cloud.firestore import DocumentReference
 
 from backfill.domain import AuditEntry, CoverageTarget, KeeperState
 from backfill.errors import CorruptRecord
 from backfill.storage.firestore.audit import FirestoreAuditStorage
-from backfill.storage.firestore.database import Attempt, Database, Document, translating_errors
+from backfill.storage.firestore.database import Database, Document, translating_errors
 from backfill.storage.ports import Change, TargetStorage
 from backfill.storage.serialization import target_json
-
-T = TypeVar("T", CoverageTarget, KeeperState)
 
 
 class FirestoreTargetStorage(TargetStorage):
@@ -37,7 +35,7 @@ class FirestoreTargetStorage(TargetStorage):
         def to_value(target: CoverageTarget) -> dict[str, Any]:
             return {"value": target_json.target_to_json(target)}
 
-        return self._update("target", _target_or_default, to_value, change, audit=audit)
+        return self._audit_log.update(self._document("target"), _target_or_default, to_value, change, audit)
 
     def keeper(self) -> KeeperState:
         with translating_errors():
@@ -55,37 +53,7 @@ class FirestoreTargetStorage(TargetStorage):
                 "attempts": target_json.pack_attempts(state.attempts),
             }
 
-        return self._update("keeper", _state_or_default, to_value, change, audit=audit)
-
-    def _update(
-        self,
-        name: str,
-        read: Callable[[Document], T],
-        to_value: Callable[[T], dict[str, Any]],
-        change: Callable[[T], T],
-        *,
-        audit: Callable[[T, T], AuditEntry] | None,
-    ) -> Change[T]:
-        sent: list[Change[T]] = []
-
-        def write(attempt: Attempt) -> Change[T]:
-            seen = attempt.read(self._document(name))
-            if sent and attempt.is_committed(seen):
-                return sent[-1]
-            before = read(seen)
-            after = change(before)
-            if after == before:
-                return Change(before, before)
-            entry = audit(before, after) if audit else None
-            if entry is not None:
-                self._audit_log.append([entry], attempt)
-            attempt.write(seen, attempt.with_change_id(seen, to_value(after)))
-            sent.append(Change(before, after, entry))
-            attempt.commit()
-            return sent[-1]
-
-        with translating_errors():
-            return self._database.run(write)
+        return self._audit_log.update(self._document("keeper"), _state_or_default, to_value, change, audit)
 
 
 def _target_of(document: Document) -> CoverageTarget:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from backfill.domain import Actor, AuditAction, AuditEntry, Channel
 from backfill.errors import CorruptRecord
 from backfill.models import AuditRecord
 from backfill.storage.orm.database import atomic, older_than, translating_errors
-from backfill.storage.ports import AuditStorage, Page, TimedKey
+from backfill.storage.ports import AuditStorage, Change, Page, TimedKey
+
+T = TypeVar("T")
 
 
 def append(entries: Iterable[AuditEntry]) -> None:
@@ -27,6 +30,20 @@ def append(entries: Iterable[AuditEntry]) -> None:
         )
         for entry in entries
     )
+
+
+def audited(before: T, change: Callable[[T], T], audit: Callable[[T, T], AuditEntry] | None) -> Change[T]:
+    """Return the changed value, and append its audit entry; call this inside the transaction that stores the value.
+
+    A change that changes nothing has no entry.
+    """
+    after = change(before)
+    if after == before:
+        return Change(before, before)
+    entry = audit(before, after) if audit else None
+    if entry is not None:
+        append([entry])
+    return Change(before, after, entry)
 
 
 def _entry_of(row: AuditRecord) -> AuditEntry:

@@ -60,17 +60,13 @@ class OrmControlStorage(ControlStorage):
                 pk=_ROW_ID, defaults=StoredLimits().limits.to_dict()
             )
             before = _limits_of(row)
-            after = change(before)
-            if after == before:
-                return Change(before, before)
-            entry = audit(before, after) if audit else None
-            if entry is not None:
-                audit_log.append([entry])
-            for name, value in after.limits.to_dict().items():
-                setattr(row, name, value)
-            row.updated_at, row.updated_by = after.updated_at, after.updated_by
-            row.save()
-            return Change(before, after, entry)
+            update = audit_log.audited(before, change, audit)
+            if update.after != before:
+                for name, value in update.after.limits.to_dict().items():
+                    setattr(row, name, value)
+                row.updated_at, row.updated_by = update.after.updated_at, update.after.updated_by
+                row.save()
+            return update
 
     def update_schedule(
         self, change: Callable[[RequestSchedule], RequestSchedule], *, fence: Fence | None = None

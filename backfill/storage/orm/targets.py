@@ -34,15 +34,11 @@ class OrmTargetStorage(TargetStorage):
             before = CoverageTarget()
             with suppress(CorruptRecord):  # replace an unreadable target
                 before = target_json.target_from_json(row.value)
-            after = change(before)
-            if after == before:
-                return Change(before, before)
-            entry = audit(before, after) if audit else None
-            if entry is not None:
-                audit_log.append([entry])
-            row.value = target_json.target_to_json(after)
-            row.save()
-            return Change(before, after, entry)
+            update = audit_log.audited(before, change, audit)
+            if update.after != before:
+                row.value = target_json.target_to_json(update.after)
+                row.save()
+            return update
 
     def keeper(self) -> KeeperState:
         with translating_errors():
@@ -60,16 +56,12 @@ class OrmTargetStorage(TargetStorage):
             before = KeeperState()
             with suppress(CorruptRecord):  # replace an unreadable state
                 before = _state_of(row)
-            after = change(before)
-            if after == before:
-                return Change(before, before)
-            entry = audit(before, after) if audit else None
-            if entry is not None:
-                audit_log.append([entry])
-            row.value = target_json.keeper_to_json(after)
-            row.attempts = target_json.pack_attempts(after.attempts)
-            row.save()
-            return Change(before, after, entry)
+            update = audit_log.audited(before, change, audit)
+            if update.after != before:
+                row.value = target_json.keeper_to_json(update.after)
+                row.attempts = target_json.pack_attempts(update.after.attempts)
+                row.save()
+            return update
 
 
 def _state_of(row: models.StoredKeeperState | None) -> KeeperState:
