@@ -55,19 +55,24 @@ def prefix_of(index: int) -> str:
 
 
 def submitted_rows(data: QueryDict) -> list[RuleValues]:
-    count = data.get(COUNT, "")
-    rows = range(min(int(count), _MOST_ROWS) if count.isdecimal() else 0)
+    count = _number(data.get(COUNT, ""))
+    rows = range(min(count or 0, _MOST_ROWS))
     return [RuleValues(**{name: data.get(f"{prefix_of(row)}-{name}", "") for name in _FIELDS}) for row in rows]
 
 
 def edited_rows(data: QueryDict) -> list[RuleValues] | None:
     """The rows after the button that adds or removes one; None if another button was pressed."""
-    rows, removed = submitted_rows(data), data.get("remove_rule", "")
+    rows, removed = submitted_rows(data), _number(data.get("remove_rule", ""))
     if "add_rule" in data:
         return [*rows, RuleValues()]
-    if removed.isdecimal():
-        return [row for number, row in enumerate(rows) if number != int(removed)]
+    if removed is not None:
+        return [row for number, row in enumerate(rows) if number != removed]
     return None
+
+
+def _number(text: str) -> int | None:
+    # int() raises ValueError for more than 4,300 digits.
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 class RuleForm(forms.Form):
@@ -105,7 +110,13 @@ class SettingsForm(NoteForm):
 
     daily_at = forms.TimeField(label=gettext_lazy("Daily at"), input_formats=["%H:%M"])
     monthly_requests = forms.IntegerField(required=False, label=gettext_lazy("Requests a month"))
-    version = forms.IntegerField(min_value=0)
+    version = forms.CharField()
+
+    def clean_version(self) -> int:
+        number = _number(self.cleaned_data["version"])
+        if number is None:
+            raise forms.ValidationError(_("The version of the form is not valid. Reload the page and try again."))
+        return number
 
 
 class TargetForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -86,7 +87,8 @@ def _sorted(lines: Mapping[str, Json], name: str, *, is_ascending: bool) -> list
 
 
 def _number_first(text: str) -> tuple[int, int, str]:
-    return (0, int(text), "") if text.isdigit() else (1, 0, text)
+    # int() refuses other numeric characters such as superscripts, and more than 4,300 digits.
+    return (0, int(text), "") if re.fullmatch(r"[0-9]{1,9}", text) else (1, 0, text)
 
 
 def _column(name: str, sorted_by: str, *, is_reversed: bool, region: str) -> Column:

@@ -113,7 +113,7 @@ cancel_job = operation(
 )
 change_job = operation(
     "Backfill",
-    "changeJob",
+    "lowerJobLimits",
     "Lower the rate limits of an active job, or add a note to any job",
     {200: JobSerializer},
     errors=(*BODY, 404, 409),
@@ -274,12 +274,11 @@ preview_target = operation(
     examples=examples.TARGETS,
 )
 
-_WRONG_HOST = OpenApiResponse(ErrorSerializer, "The Host header is not a host of this service")
 health = extend_schema(
     operation_id="isAlive",
     tags=["Probes"],
     summary="Check that the process responds",
-    responses={200: HealthSerializer, 400: _WRONG_HOST, **SERVER},
+    responses={200: HealthSerializer, **SERVER},
 )
 readiness = extend_schema(
     operation_id="isReady",
@@ -287,7 +286,6 @@ readiness = extend_schema(
     summary="Check that the job store can be read and written",
     responses={
         200: ReadinessSerializer,
-        400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, ERROR_TEXTS[503]),
         **SERVER,
     },
@@ -298,7 +296,6 @@ metrics = extend_schema(
     summary="Get metrics for Prometheus, the same from every process",
     responses={
         (200, "text/plain"): OpenApiTypes.STR,
-        400: _WRONG_HOST,
         503: OpenApiResponse(ErrorSerializer, ERROR_TEXTS[503]),
         **SERVER,
     },

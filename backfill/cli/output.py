@@ -54,6 +54,7 @@ class ConsoleOutput:
         if binary is not None:
             yield cast("IO[bytes]", _TerminalStream(binary)) if self._file.isatty() else binary
             binary.flush()
+            getattr(binary, "raw", binary).write(b"")  # fails for a full device even if the output is empty
             return
         buffer = BytesIO()  # a replacement of standard output that accepts text only
         yield buffer

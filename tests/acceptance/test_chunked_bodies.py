@@ -26,12 +26,12 @@ def chunks(body: bytes) -> Iterator[bytes]:
 
 
 def sign_in(client: Client) -> requests.Response:
-    browser = requests.Session()
+    # Without a session: uWSGI closes the first connection without saying so, and the second request could fail on it.
     page = f"{client.url}/admin/login/"
-    browser.get(page, timeout=30)
-    fields = f"username=operator&password=operator&csrfmiddlewaretoken={browser.cookies['csrftoken']}&next=/admin/"
+    cookies = requests.get(page, timeout=30).cookies
+    body = f"username=operator&password=operator&csrfmiddlewaretoken={cookies['csrftoken']}&next=/admin/".encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Referer": page}
-    return browser.post(page, data=chunks(fields.encode()), headers=headers, allow_redirects=False, timeout=30)
+    return requests.post(page, data=chunks(body), headers=headers, cookies=cookies, allow_redirects=False, timeout=30)
 
 
 def send(client: Client, body: Iterator[bytes]) -> requests.Response:

@@ -128,6 +128,9 @@ def test_a_check_is_requested_only_while_it_is_on(served: BackfillService, keepe
         ({"daily_at": "24:00"}, "Enter a valid time."),
         ({"monthly_requests": "0"}, "must be between 1 and 10,000,000"),
         ({"rules-TOTAL_FORMS": "0"}, "rules must contain at least one rule"),
+        ({"rules-TOTAL_FORMS": "-1"}, "rules must contain at least one rule"),
+        ({"rules-TOTAL_FORMS": "9" * 5000}, "rules must contain at least one rule"),
+        ({"version": "9" * 5000}, "Reload the page and try again."),
         ({"note": "a\nb"}, "The note must be one line"),
     ],
 )

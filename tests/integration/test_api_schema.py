@@ -66,6 +66,36 @@ def test_every_operation_is_described() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_the_operations_keep_the_names_that_generated_clients_call() -> None:
+    assert {openapi()["paths"][path][method]["operationId"] for path, method in operations()} >= {
+        "cancelJob",
+        "changeRateLimits",
+        "getCoverage",
+        "getJob",
+        "getMetrics",
+        "getRateLimits",
+        "getReport",
+        "getResult",
+        "getSeries",
+        "getSnapshot",
+        "getWorldResult",
+        "isAlive",
+        "isReady",
+        "listAudit",
+        "listItems",
+        "listJobAudit",
+        "listJobs",
+        "listSnapshots",
+        "lowerJobLimits",
+        "pauseJob",
+        "previewJob",
+        "resumeJob",
+        "retryJob",
+        "setRateLimits",
+        "startJob",
+    }
+
+
 def test_no_operation_has_duplicate_parameters() -> None:
     for path, method in operations():
         names = [(given["in"], given["name"]) for given in openapi()["paths"][path][method].get("parameters", [])]

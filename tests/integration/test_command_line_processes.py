@@ -315,7 +315,7 @@ def test_a_closed_pipe_ends_a_command_without_an_error_message(database: Path, a
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a device that is always full.")
-@pytest.mark.parametrize("arguments", [["rate-limit"], ["export"]])
+@pytest.mark.parametrize("arguments", [["rate-limit"], ["export"], ["export", "--format", "jsonl"]])
 def test_a_full_disk_is_reported_in_one_line_with_exit_code_1(database: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         completed = subprocess.run(

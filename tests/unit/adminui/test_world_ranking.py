@@ -74,6 +74,16 @@ def test_a_column_header_sorts_by_its_column_and_then_reverses_the_order() -> No
     assert sort_of(reversed_columns["Points"]) == ("ascending", "sort=score")
 
 
+@pytest.mark.parametrize(
+    "region", ["\N{SUPERSCRIPT TWO}", "\N{CIRCLED DIGIT ONE}", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5_000]
+)
+def test_a_region_that_is_no_ordinary_number_comes_after_the_numbers(region: str) -> None:
+    result = a_world({"DISTRICT": "07", "REGION": region}, {"DISTRICT": "91", "REGION": "10"})
+    world = presenter.world_ranking(result, DAY, sort="region", region="")
+    assert [choice.value for choice in world.regions] == ["10", region]
+    assert [name_of(row) for row in world.table.rows] == ["91", "7"]
+
+
 def test_a_region_can_be_selected_and_ranks_stay_worldwide() -> None:
     world = shown(region="10")
     assert [(region.value, region.is_chosen) for region in world.regions] == [("2", False), ("10", True)]
