@@ -1,4 +1,5 @@
 # The image of the service: docker build --tag backfill .
+# With buildah: buildah build --format docker --tag backfill . (images of the OCI format have no health check)
 #
 # Another base image needs Python 3.11 or newer with the module venv: --build-arg BASE=registry.example.org/python
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
@@ -7,9 +8,10 @@ FROM ${BASE} AS build
 WORKDIR /srv/backfill
 RUN python3 -m venv /opt/backfill
 ENV PATH=/opt/backfill/bin:$PATH
-# The packages first, so that this layer is built again only if they change.
+# The packages first, so that this layer is built again only if they change. The image itself needs no pip.
 COPY requirements.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt \
+    && pip uninstall --yes --quiet pip setuptools
 COPY . ./
 # The root file system is read-only, so everything that could be written later is written here.
 RUN DJANGO_DEBUG=true BACKFILL_ENV_FILE=/dev/null python manage.py collectstatic --no-input --verbosity 0 \

@@ -10,9 +10,11 @@ VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 # Use uv if it is installed, otherwise the pip of .venv.
 INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$\
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+TOX_WITH_UV := $(if $(shell command -v uv),--override "tool.tox.env_run_base.install_command=uv pip install --quiet $\
+	--python {env_python} {opts} {packages}")
 LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production lint-docs
 
-.PHONY: help python setup run docs test coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
+.PHONY: help python setup run docs test test-matrix coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
 	acceptance-map requirements clean
 
 help:  ## List the targets
@@ -95,6 +97,9 @@ screenshots: $(DEV) chromium  ## Update the pictures of the documentation from t
 test: $(DEV) chromium  ## Run all checks and all tests; print the ten slowest tests and the total time
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint
 	$(BIN)/python -m tests.run
+
+test-matrix: $(DEV)  ## Run the unit and integration tests with each supported Python and Django (ON=py313-django61)
+	$(BIN)/tox run $(TOX_WITH_UV) $(if $(ON),-e $(ON)) $(if $(filter true,$(CI)),--skip-missing-interpreters=false)
 
 coverage: $(DEV) chromium  ## Run all tests; report the branch coverage of those that run in one process
 	$(BIN)/python -m tests.run --cov

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import islice
 from typing import TypeVar
 
@@ -131,10 +131,9 @@ class ChangeQueries:
         )
 
     def _nearest(self, district: str, day: date) -> list[date]:
-        """The last stored date before a day and the first after it."""
+        """The last stored date before a day that is not stored, and the first after it."""
         snapshots = self.storage.snapshots
-        earlier = SnapshotFilter(last=day - timedelta(days=1), district=district)
-        later = SnapshotFilter(first=day + timedelta(days=1), district=district)
+        earlier, later = SnapshotFilter(last=day, district=district), SnapshotFilter(first=day, district=district)
         count = snapshots.page(earlier, limit=1, offset=0).total
         rows = [
             *(snapshots.page(earlier, limit=1, offset=count - 1).rows if count else ()),

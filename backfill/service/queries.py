@@ -188,7 +188,7 @@ class HistoryQueries:
         `last` defaults to yesterday, `first` to one year before `last`.
         """
         yesterday = today - timedelta(days=1)
-        year_before = max(min(last or yesterday, today) - _DEFAULT_COVERAGE, FIRST_DAY)
+        year_before = max(min(last or yesterday, today), FIRST_DAY + _DEFAULT_COVERAGE) - _DEFAULT_COVERAGE
         begin, end = _range(first, last, today, usual=(year_before, yesterday))
         if end - begin > MAX_COVERAGE:
             raise InvalidDateRange(

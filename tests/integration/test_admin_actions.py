@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -207,6 +208,25 @@ def test_any_page_of_a_long_history_can_be_selected(served: BackfillService, ope
     assert re.search(r'max="9"\s+value="4"', form)
     assert "81 to 81 of 81" in text_of(operator.get(f"{SECTION}history/?by=ann&page=50", headers=HTMX))
     assert "bf-go-to-page" not in text_of(operator.get(f"{SECTION}?status=failed"))
+
+
+def test_only_a_post_changes_something(served: BackfillService, operator: Client) -> None:
+    """A GET shows a dialog at most. It has no CSRF token."""
+    operator.post(f"{SECTION}start/", FORM, headers=HTMX)
+    job = served.active()
+    assert job is not None
+    actions = ("cancel", "pause", "resume", "try-now", "lower", "note", "retry")
+    paths = [f"jobs/{job.id}/{action}/" for action in actions]
+    paths += ["start/", "preview/", "limits/", "coverage/calendar/"]
+    paths += [f"keep/{action}/" for action in ("preview", "save", "off", "check")]
+    values = {**FORM, "note": "x", "max_requests_per_minute": "1", "code": "SERVER_ERROR", "version": "0"}
+    before = (served.job(job.id), operator.get("/api/admin/backfill/audit").json()["total"])
+    for path in paths:
+        for method in ("GET", "HEAD", "PUT", "DELETE"):
+            response = operator.generic(method, f"{SECTION}{path}?{urlencode(values)}", headers=HTMX)
+            assert response.status_code in {200, 302, 405}, f"{method} {path}"
+    assert (served.job(job.id), operator.get("/api/admin/backfill/audit").json()["total"]) == before
+    assert served.rate_limits().limits.max_requests_per_minute == 60
 
 
 def test_a_note_is_entered_in_each_dialog_and_shown_with_the_job(served: BackfillService, operator: Client) -> None:

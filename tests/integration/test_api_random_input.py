@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -129,6 +130,65 @@ def test_a_random_query_causes_no_server_error(api: CheckedClient, served: Backf
         "/api/docs",
     ):
         check(api.get(f"{address}?{query}"))
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-12-31", "9999-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{START}/coverage?from={{}}",
+        f"{START}/coverage?to={{}}",
+        f"{START}/coverage?from={{0}}&to={{0}}",
+        f"{START}/coverage?resolution=month&from={{}}",
+        f"{START}/coverage?resolution=month&to={{}}",
+        f"{START}/jobs?createdFrom={{}}",
+        f"{START}/jobs?createdTo={{}}",
+        f"{START}/jobs?createdFrom={{}}T00:00:00%2B14:00",
+        f"{START}/jobs?createdTo={{}}T23:59:59-14:00",
+        "/api/snapshots?from={}",
+        "/api/snapshots?to={}",
+        "/api/snapshots/{}/91",
+        "/api/snapshots/{}/91/clubperformance.csv",
+        "/api/changes?from={}&to=2024-01-31&district=91",
+        "/api/changes?from=2024-01-31&to={}&district=91",
+        "/api/changes?from=0001-01-01&to={}&district=91",
+        "/api/analytics/{}/91",
+        "/api/analytics/{}/world",
+        "/admin/backfill/?from={0}&to={0}",
+        "/admin/backfill/history/?since={}",
+        "/admin/backfill/history/?until={}",
+        "/admin/backfill/results/?district=91&date={}",
+        "/admin/backfill/results/91/?date={}",
+        "/admin/backfill/results/91/{}/",
+        "/admin/backfill/results/world/{}/",
+        "/admin/backfill/results/91/changes/?from={}&to=2024-01-31",
+        "/admin/backfill/results/91/changes.csv?from=2024-01-31&to={}",
+    ],
+)
+def test_the_first_and_the_last_dates_cause_no_server_error(
+    api: CheckedClient, operator: Client, address: str, day: str
+) -> None:
+    client = operator if address.startswith("/admin/") else api
+    check(client.get(address.format(day)))
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize("path", ["targets", "targets/preview", "preview", ""])
+def test_jobs_and_targets_of_the_first_and_the_last_dates_cause_no_server_error(
+    api: CheckedClient, path: str, day: str
+) -> None:
+    target = {"enabled": True, "rules": [{"from": day, "cadence": "daily"}]}
+    body = target if path.startswith("targets") else {"jobType": "data-collection", "startDate": day, "endDate": day}
+    method = "PUT" if path == "targets" else "POST"
+    check(
+        api.generic(
+            method,
+            f"{START}/{path}".rstrip("/"),
+            json.dumps(body),
+            content_type="application/json",
+            headers={"If-Match": "*"},
+        )
+    )
 
 
 @with_few_examples

@@ -1,10 +1,11 @@
-"""The error messages of the Makefile for an unsupported Python, and the targets of the pre-commit hooks."""
+"""The messages of the Makefile for an unsupported Python, the test matrix, and the targets of the pre-commit hooks."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,13 @@ def test_the_pre_commit_hooks_run_each_lint_target() -> None:
     assert targets
     hooks = re.findall(r"entry: make (\S+),", (ROOT / ".pre-commit-config.yaml").read_text())
     assert hooks == targets[1].split()
+
+
+def test_the_matrix_tests_each_python_and_django_that_the_classifiers_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    classifiers = "\n".join(project["project"]["classifiers"])
+    pythons = {f"py{version.replace('.', '')}" for version in re.findall(r"Python :: (3\.\d+)", classifiers)}
+    djangos = {f"django{version.replace('.', '')}" for version in re.findall(r"Django :: ([\d.]+)", classifiers)}
+    environments = [name.split("-") for name in project["tool"]["tox"]["env_list"]]
+    assert {python for python, _ in environments} == pythons
+    assert {django for _, django in environments} == djangos
