@@ -94,7 +94,8 @@ chromium:  ## Install the browser, nginx and PgBouncer for the tests (on Debian,
 screenshots: $(DEV) chromium  ## Update the pictures of the documentation from the sample world
 	$(BIN)/python -m tests.screenshots
 
-test: lint chromium  ## Run all checks and all tests; print the ten slowest tests and the total time
+test: $(DEV) chromium  ## Run all checks and all tests; print the ten slowest tests and the total time
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint
 	$(BIN)/python -m tests.run
 
 test-matrix: $(DEV)  ## Run the unit and integration tests with each supported Python and Django (ON=py313-django61)

@@ -76,7 +76,9 @@ class Emulator:
         java = shutil.which("java")
         if java is None:
             raise EmulatorMissing("The Firestore emulator needs Java 17 or newer, which is not installed.")
-        command = [java, "-Xmx1g", "-Duser.language=en", "-cp", str(_jar()), _MAIN, "start"]
+        # The other compiler and garbage collectors of Java need more time than they save in a process of a few minutes.
+        options = ["-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Duser.language=en"]
+        command = [java, *options, "-cp", str(_jar()), _MAIN, "start"]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         if self._export.exists():
             command += ["--seed_from_export", str(self._export)]

@@ -1,10 +1,12 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
-The tests run in four runs, one after the other: tests that compute, about one for each core; tests that mostly wait for
-other processes (marker `waits`), two for each core; tests that measure a pace or a delay (marker `paced`), three at a
-time; and tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines
-of the tests on a machine with two cores. The runs share a template database and a Firestore emulator. `--cov` measures
-the coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
+The tests run in stages, one after the other. The runs of the first stage take place at the same time: tests that
+compute, about one for each core; tests that mostly wait for other processes (marker `waits`), two for each core; and
+tests in a browser. The processes of the first run have a lower priority, because the servers of the others have
+deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and tests that provoke
+races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the tests on a machine
+with two cores. The runs share a template database and a Firestore emulator. `--cov` measures the coverage of the tests
+that compute; the other tests examine processes of their own, which are not measured.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests import shared
+from tests import firestore_emulator, shared
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
@@ -32,8 +36,9 @@ FOLDERS = {
 PACED_AT_ONCE = 3
 """Tests that measure a pace use little of a core each, so that three do not disturb each other."""
 
-_COMPUTING = ("tests/unit", "tests/integration", "tests/contract", "tests/browser")
+_COMPUTING = ("tests/unit", "tests/integration", "tests/contract")
 _SLOWEST = 10
+_LOW_PRIORITY = 10  # niceness
 
 
 @dataclass(frozen=True)
@@ -42,19 +47,25 @@ class Run:
 
     title: str
     folders: tuple[str, ...]
-    options: tuple[str, ...]
+    marked: str
+    at_once: int
+    distribution: tuple[str, ...] = ("--dist", "load", "--maxschedchunk", "1")
+    niceness: int = 0
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return "-m", self.marked, "-n", str(self.at_once), *self.distribution
 
 
-COMPUTING = Run("computing", _COMPUTING, ("-m", "not alone", "-n", str(CORES + 1), "--dist", "worksteal"))
-RUNS = (
-    COMPUTING,
-    Run(
-        "waiting",
-        FOLDERS["waits"],
-        ("-m", "waits and not paced", "-n", str(2 * CORES), "--dist", "load", "--maxschedchunk", "1"),
+COMPUTING = Run("computing", _COMPUTING, "not alone", CORES, ("--dist", "worksteal"), _LOW_PRIORITY)
+STAGES = (
+    (
+        COMPUTING,
+        Run("waiting", FOLDERS["waits"], "waits and not paced", 2 * CORES),
+        Run("browser", ("tests/browser",), "browser", 1),
     ),
-    Run("paced", FOLDERS["paced"], ("-m", "paced", "-n", str(PACED_AT_ONCE), "--dist", "load", "--maxschedchunk", "1")),
-    Run("alone", FOLDERS["alone"], ("-m", "alone", "-n", "0")),
+    (Run("paced", FOLDERS["paced"], "paced", PACED_AT_ONCE),),
+    (Run("alone", FOLDERS["alone"], "alone", 0, ()),),
 )
 
 
@@ -75,11 +86,32 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     shared.folder()
     began = time.monotonic()
-    outcomes = [_ran(run, arguments, with_coverage=with_coverage) for run in RUNS]
+    _prepare()
+    outcomes: list[Outcome] = []
+    for stage in STAGES:
+        with ThreadPoolExecutor(len(stage)) as pool:
+            outcomes += pool.map(lambda run: _ran(run, arguments, with_coverage=with_coverage), stage)
+        for run in stage[1:]:
+            print(f"\n{_log_of(run).read_text(errors='replace')}", flush=True)
     return _report(outcomes, time.monotonic() - began)
 
 
+def _prepare() -> None:
+    """Do what the processes of all runs would otherwise do at the same time, or with a low priority."""
+    collecting = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pytest", "--collect-only", "-q", *folders], cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+        for folders in (("tests/unit",), ("tests/integration", "tests/contract", "tests/acceptance", "tests/browser"))
+    ]  # pytest compiles the tests
+    with suppress(firestore_emulator.EmulatorMissing):  # the tests that need it say so
+        firestore_emulator.shared_port()
+    for process in collecting:
+        process.wait()  # a run of the tests reports what is wrong
+
+
 def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool) -> Outcome:
+    """Run pytest. The output of the first run of a stage is shown at once; that of the others goes to a file."""
     is_measured = with_coverage and run is COMPUTING
     coverage = ("--cov", "--cov-report=term") if is_measured else ("-p", "no:pytest_cov", "-p", "no:schemathesis")
     report = shared.folder() / f"{run.title}.xml"
@@ -87,11 +119,17 @@ def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool) -> Outcome:
     command = [sys.executable, "-m", "pytest", *run.folders, *options]
     print(f"\n{run.title}: {' '.join(command[2:])}", flush=True)
     began = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT)
-    _, status, usage = os.wait4(process.pid, 0)
+    is_shown = any(run is stage[0] for stage in STAGES)
+    with nullcontext() if is_shown else _log_of(run).open("wb") as log:
+        process = subprocess.Popen(["nice", "-n", str(run.niceness), *command], cwd=ROOT, stdout=log)
+        _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu_seconds = usage.ru_utime + usage.ru_stime
     return Outcome(run, process.returncode, time.monotonic() - began, cpu_seconds, _tests_of(report))
+
+
+def _log_of(run: Run) -> Path:
+    return shared.folder() / f"{run.title}.log"
 
 
 def _tests_of(report: Path) -> tuple[tuple[float, str], ...]:

@@ -9,7 +9,9 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
-from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, RUNS
+from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, STAGES
+
+RUNS = [run for stage in STAGES for run in stage]
 
 
 def runs_of(folder: str, *markers: str) -> list[str]:
@@ -18,7 +20,7 @@ def runs_of(folder: str, *markers: str) -> list[str]:
 
     found = []
     for run in RUNS:
-        selects = Expression.compile(run.options[run.options.index("-m") + 1])
+        selects = Expression.compile(run.marked)
         if folder in run.folders and selects.evaluate(is_marked):
             found.append(run.title)
     return found
@@ -37,7 +39,8 @@ def an_item(folder: str, *markers: str, workers: int = 0) -> Any:
 @pytest.mark.parametrize(
     ("folder", "markers", "run"),
     [
-        *((f"tests/{name}", [], "computing") for name in ("unit", "integration", "contract", "browser")),
+        *((f"tests/{name}", [], "computing") for name in ("unit", "integration", "contract")),
+        ("tests/browser", ["browser"], "browser"),
         ("tests/acceptance", ["waits"], "waiting"),
         ("tests/acceptance", ["waits", "paced"], "paced"),
         ("tests/contract", ["alone"], "alone"),

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
+from isal import isal_zlib
+
 from backfill.domain import (
     Edition,
     Outcome,
@@ -30,9 +32,9 @@ _WORK_ITEM, _OUTCOME = partial(tuple.__new__, WorkItem), partial(tuple.__new__, 
 _LEVEL = 6
 """Compression level of reports. Three reports of 110 clubs shrink to 15 % in 1 ms; higher levels save another 1 %."""
 
-_RESULT_LEVEL = 3
-"""Compression level of results. A result of 110 clubs shrinks to 6 KB; level 6 saves 10 % and takes three times as
-long."""
+_RESULT_LEVEL = 1
+"""Compression level of results. ISA-L shrinks a result of 110 clubs to 6 KB in a fifth of the time of zlib; its other
+levels save at most 4 %. Any zlib reads what it writes."""
 
 
 def pack_json(value: object) -> bytes:
@@ -195,7 +197,7 @@ def unpack_reports(described: Mapping[str, Mapping[str, Any]], packed: bytes, su
 
 
 def pack_body(body: bytes) -> bytes:
-    return zlib.compress(body, _RESULT_LEVEL)
+    return isal_zlib.compress(body, _RESULT_LEVEL)
 
 
 def unpack_body(packed: bytes, subject: str) -> bytes:
