@@ -47,6 +47,7 @@ def back_up(target: Path) -> int:
         raise ValueError(f"The backup failed: {exc}. Nothing was written to {target}.") from exc
     finally:
         part.unlink(missing_ok=True)
+        Path(f"{part}-journal").unlink(missing_ok=True)  # SQLite leaves it if the disk is full
 
 
 def _unsupported() -> str:

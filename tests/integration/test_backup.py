@@ -72,7 +72,9 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(storage: Storage, tmp_pa
     assert [*tmp_path.iterdir()] == []
 
 
-def _full_disk(*_: object) -> None:
+def _full_disk(_execute: object, _sql: str, params: list[str], *_: object) -> None:
+    """SQLite leaves its journal next to the incomplete file."""
+    Path(f"{params[0]}-journal").touch()
     raise sqlite3.OperationalError("database or disk is full")
 
 
