@@ -1,4 +1,7 @@
-"""Actions on a job by POST. GET shows the dialog of an action that needs confirmation or input."""
+"""Actions on a job by POST. GET shows the dialog of an action that needs confirmation or input.
+
+An action that needs none has two URLs, so that GET of the action itself is not allowed.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +69,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     )
 
 
-@responses.action_view(CHANGE, "GET")
-def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def _pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
     service, form = responses.get_service(), _note_form(request)
     if form is None or not form.is_valid():
         job = service.job(job_id)
@@ -77,6 +79,10 @@ def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if job.status is Status.PAUSED:
         return responses.action_done(request, _("Job paused until the job is resumed."))
     return responses.action_done(request, _("The job finishes the items in flight and then pauses."))
+
+
+pause = responses.action_view(CHANGE)(_pause)
+pause_with_note = responses.action_view(CHANGE, "GET")(_pause)
 
 
 @responses.action_view(CHANGE)
@@ -125,8 +131,7 @@ def note(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return _note_dialog(request, form, service.job(job_id), heading=_("Add a note"), confirm=_("Add the note"))
 
 
-@responses.action_view(CHANGE, "GET")
-def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def _retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Start a job of the failed items, or of those with the given causes."""
     service, form = responses.get_service(), _note_form(request)
     codes = query_parameters.retry_codes(request.POST if form else request.GET)
@@ -143,3 +148,7 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     )
     items = formatting.items(started.job.progress.total_items)
     return responses.action_done(request, _("Job created with %(items)s.") % {"items": items}, focus_status=True)
+
+
+retry = responses.action_view(CHANGE)(_retry)
+retry_with_note = responses.action_view(CHANGE, "GET")(_retry)

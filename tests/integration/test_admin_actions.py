@@ -215,7 +215,7 @@ def test_only_a_post_changes_something(served: BackfillService, operator: Client
     operator.post(f"{SECTION}start/", FORM, headers=HTMX)
     job = served.active()
     assert job is not None
-    actions = ("cancel", "pause", "resume", "try-now", "lower", "note", "retry")
+    actions = ("cancel", "pause", "resume", "try-now", "lower", "note", "retry", "pause/note", "retry/note")
     paths = [f"jobs/{job.id}/{action}/" for action in actions]
     paths += ["start/", "preview/", "limits/", "coverage/calendar/"]
     paths += [f"keep/{action}/" for action in ("preview", "save", "off", "check")]
@@ -239,7 +239,7 @@ def test_a_note_is_entered_in_each_dialog_and_shown_with_the_job(served: Backfil
     job = served.active()
     assert job is not None
     page = f"{SECTION}jobs/{job.id}/"
-    for action in ("pause", "cancel", "note"):
+    for action in ("pause/note", "cancel", "note"):
         assert 'name="note"' in text_of(operator.get(f"{page}{action}/", headers=HTMX))
         wrong = operator.post(f"{page}{action}/", {"note": "x" * 501}, headers=HTMX)
         assert wrong.status_code == 422

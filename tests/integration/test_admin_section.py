@@ -148,8 +148,9 @@ def test_every_action_requires_a_csrf_token_and_a_get_request_changes_nothing(
     job = start_job(served)
     client = staff_with("view_backfilljob", "change_backfilljob", checks_csrf=True)
     assert client.post(f"{SECTION}jobs/{job}/pause/").status_code == 403
-    assert client.get(f"{SECTION}jobs/{job}/resume/").status_code == 405
-    for action in ("pause", "cancel", "note", "retry"):
+    for action in ("pause", "resume", "retry"):
+        assert client.get(f"{SECTION}jobs/{job}/{action}/").status_code == 405
+    for action in ("pause/note", "cancel", "note", "retry/note"):
         assert client.get(f"{SECTION}jobs/{job}/{action}/").status_code == 200
     assert served.active() is not None
     assert served.active().status is Status.PENDING  # type: ignore[union-attr]
