@@ -142,6 +142,7 @@ def test_a_changed_plan_is_reported_and_nothing_is_started(admin_site: AdminSite
     expect(dialog).to_contain_text("The plan changed since you previewed it, so nothing was started.")
     expect(dialog.locator(".bf-changes")).to_contain_text("0 now")
     dialog.get_by_role("button", name="Start the new plan").click()
+    expect(dialog).to_be_hidden(timeout=20_000)
     expect(status_badge(page)).to_have_text("Nothing is running", timeout=20_000)
     expect(page.locator("#bf-job-status")).to_contain_text("Completed")
 
