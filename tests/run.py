@@ -1,12 +1,12 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 The tests run in stages, one after the other. The runs of the first stage take place at the same time: tests that
-compute, about one for each core; tests that mostly wait for other processes (marker `waits`), two for each core; and
-tests in a browser. The processes of the first run have a lower priority, because the servers of the others have
-deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and tests that provoke
-races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the tests on a machine
-with two cores. The runs share a template database and a Firestore emulator. `--cov` measures the coverage of the tests
-that compute; the other tests examine processes of their own, which are not measured.
+compute, one for each core; tests that mostly wait for other processes (marker `waits`), three for each core; and
+tests in a browser, one for each core. The processes of the first run have a lower priority, because the servers of
+the others have deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and
+tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the
+tests on a machine with two cores. The runs share a template database and a Firestore emulator. `--cov` measures the
+coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ COMPUTING = Run("computing", _COMPUTING, "not alone", CORES, ("--dist", "workste
 STAGES = (
     (
         COMPUTING,
-        Run("waiting", FOLDERS["waits"], "waits and not paced", 2 * CORES),
-        Run("browser", ("tests/browser",), "browser", 1),
+        Run("waiting", FOLDERS["waits"], "waits and not paced", 3 * CORES),
+        Run("browser", ("tests/browser",), "browser", CORES),
     ),
     (Run("paced", FOLDERS["paced"], "paced", PACED_AT_ONCE),),
     (Run("alone", FOLDERS["alone"], "alone", 0, ()),),
