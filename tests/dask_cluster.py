@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.acceptance.harness import free_port, kill_group
+from tests.acceptance.harness import kill_group
+from tests.shared import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -53,18 +53,12 @@ def emulator_version() -> str:
     return str(described["version"]["version_string"])
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @dataclass
 class Emulator:
     """An emulator that can be stopped and restarted. Its data is exported to the folder meanwhile."""
 
     folder: Path
-    port: int = field(default_factory=_free_port)
+    port: int = field(default_factory=shared.free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -133,7 +127,7 @@ class Gate:
     """A proxy to the emulator. Closing it ends the open connections and refuses new ones."""
 
     def __init__(self, target_port: int) -> None:
-        self._target_port, self.port = target_port, _free_port()
+        self._target_port, self.port = target_port, shared.free_port()
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()

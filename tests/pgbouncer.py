@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from tests.shared import free_port
+
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 MISSING = "PgBouncer is not installed: run apt-get install pgbouncer."
 POOL = 2
@@ -40,9 +42,7 @@ class PgBouncer:
         """Start it, on the same port as before, and wait until it accepts connections."""
         address = urlsplit(self.server)
         if not self._port:
-            with socket.socket() as listener:
-                listener.bind(("127.0.0.1", 0))
-                self._port = int(listener.getsockname()[1])
+            self._port = free_port()
         configuration = self.folder / "pgbouncer.ini"
         password = f" password={address.password}" if address.password else ""
         configuration.write_text(

@@ -6,8 +6,10 @@ import atexit
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 _VARIABLE = "BACKFILL_TEST_SHARED"
+_PORTS = range(16_000, 32_000)
 
 
 def folder() -> Path:
@@ -58,6 +61,31 @@ def once(name: str, create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             new.rename(record)
         found: dict[str, Any] = json.loads(record.read_text())
         return found
+
+
+def free_port() -> int:
+    """Return a port of this machine that no other process of the run gets, and that no outgoing connection uses.
+
+    The kernel hands out the ports from 32768 for outgoing connections, and may take one before a server listens on it.
+    """
+    with locked("ports"):
+        record = folder() / "ports.json"
+        index = json.loads(record.read_text()) if record.exists() else random.randrange(len(_PORTS))
+        while True:
+            index = (index + 1) % len(_PORTS)
+            if _is_free(_PORTS[index]):
+                record.write_text(json.dumps(index))
+                return _PORTS[index]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def kill_at_end(process_group: int) -> None:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 import requests
 
 from tests import template_site
+from tests.shared import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PEER = ROOT / ".." / "shared" / "dashboard" / "dashboard_peer.py"
@@ -41,12 +41,6 @@ def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
             return found
         time.sleep(0.05)
     raise AssertionError(f"Not within {within:g} s: {what}.")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Dashboard:
@@ -165,7 +159,7 @@ class Site:
             *options,
         )
         client = Client(f"http://127.0.0.1:{port}", self.token, process)
-        client.wait_until_up()
+        client.wait_until_up(self.logs)
         return client
 
     def runserver(self, *options: str) -> Client:
@@ -254,9 +248,11 @@ class Client:
     def ended(self, job_id: str, within: float = 60) -> Json:
         return self.wait_for(job_id, lambda job: job["completedAt"], within, "the job ends")
 
-    def wait_until_up(self) -> None:
+    def wait_until_up(self, logs: Callable[[], str] = str) -> None:
+        """Wait until the server answers. `logs` are part of the AssertionError if it ends instead."""
+
         def look() -> bool:
-            assert self.process.poll() is None, "The server has ended."
+            assert self.process.poll() is None, f"The server has ended. {logs()[-2000:]}"
             try:
                 return requests.get(f"{self.url}/healthz", timeout=2).status_code == 200
             except (requests.ConnectionError, requests.Timeout):

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.acceptance.harness import Client, Dashboard, Site, free_port
+from tests.acceptance.harness import Client, Dashboard, Site
+from tests.shared import free_port
 
 START = "/api/admin/backfill"
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually, free_port, kill_group
+from tests.acceptance.harness import Client, Dashboard, Json, Site, eventually, kill_group
+from tests.shared import free_port
 
 RANGE = ("2024-07-01", "2025-06-30")
 LIMITS = {"maxRequestsPerMinute": 900, "maxConcurrent": 3}

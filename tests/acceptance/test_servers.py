@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import FAST, Client, Dashboard, Site, eventually, free_port
+from tests.acceptance.harness import FAST, Client, Dashboard, Site, eventually
+from tests.shared import free_port
 
 FOLDERS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('BACKFILL_TEST_SERVERS', '')}"
 """Servers that are not part of the requirements can be in a virtual environment of their own."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
-from tests.acceptance.harness import Client, Dashboard, Site, free_port
+from tests.acceptance.harness import Client, Dashboard, Site
+from tests.shared import free_port
 
 ARGUMENTS = (
     "--no-sandbox",

@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.acceptance.harness import free_port, kill_group
+from tests.acceptance.harness import kill_group
 from tests.browser.admin_site import SECTION, AdminSite, fill_form, preview, status_badge
+from tests.shared import free_port
 
 YEAR = ("2020-07-01", "2021-06-30")
 MONTH = ("2020-07-01", "2020-07-31")

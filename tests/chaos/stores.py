@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.acceptance.harness import free_port
 from tests.chaos.consistency import Reader
 from tests.chaos.firestore_reader import FirestoreReader
 from tests.chaos.sql_reader import SqlReader
 from tests.firestore_emulator import PROJECT, Emulator, EmulatorMissing, Gate, environment
+from tests.shared import free_port
 
 _DISK = 64
 """Size in megabytes of the disk that can be filled."""
