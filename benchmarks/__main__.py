@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,16 +38,22 @@ class Outcome:
     not_run: list[str] = field(default_factory=list)
 
 
-def measured_all(sections: Iterable[Section], before: results.Json, measure: Measure) -> Outcome:
-    """Run the sections one after the other."""
-    outcome = Outcome(before)
-    for section in sections:
+def measured_all(sections: Sequence[Section], before: results.Json, measure: Measure) -> Outcome:
+    """Run the sections that mostly wait at the same time, then the others one after the other."""
+
+    def timed(section: Section) -> tuple[results.Json | None, results.Json]:
         began = time.monotonic()
         measured = measure(section)
+        return measured, results.run_of(time.monotonic() - began)
+
+    with ThreadPoolExecutor() as pool:
+        waiting = {section.name: pool.submit(timed, section) for section in sections if section.is_waiting}
+    outcome = Outcome(before)
+    for section in sections:
+        measured, run = waiting[section.name].result() if section.is_waiting else timed(section)
         if measured is None:
             outcome.failures.append(f"The section {section.name} failed.")
             continue
-        run = results.run_of(time.monotonic() - began)
         outcome.content = results.with_section(outcome.content, section, measured, run)
         if "not_run" in measured:
             outcome.not_run.append(f"{section.name}: {measured['not_run']}")
@@ -61,7 +68,10 @@ def in_own_process(section: Section, scale: float) -> results.Json | None:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "measured.json"
         command = [sys.executable, "-m", "benchmarks.child", section.name, str(output), str(scale)]
-        if subprocess.run(command, cwd=results.ROOT, check=False).returncode:
+        log = subprocess.PIPE if section.is_waiting else None  # its lines would mix with those of the others
+        process = subprocess.run(command, cwd=results.ROOT, stdout=log, text=True, check=False)
+        print(process.stdout or "", end="", flush=True)
+        if process.returncode:
             return None
         measured: results.Json = json.loads(output.read_text())
         return measured

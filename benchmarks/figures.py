@@ -96,6 +96,8 @@ class Section:
     run: Callable[[Bench], None]
     figures: tuple[Figure, ...]
     database: Database = Database.SQLITE
+    is_waiting: bool = False
+    """True if it measures no speed and mostly waits: it runs at the same time as the others of its kind."""
     is_in_full_run: bool = True
     """False for a section that takes too long: it runs only if it is selected."""
 

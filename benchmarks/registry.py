@@ -39,6 +39,7 @@ SECTIONS: tuple[Section, ...] = (
     firestore.METADATA,
     firestore.RESUME,
     firestore_costs.SECTION,
+    analytics.IN_PROCESSES,
     growth.MILLION,
     estimates.SECTION,
     allowed_rate.TEN_MINUTES,

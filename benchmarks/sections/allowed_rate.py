@@ -110,7 +110,7 @@ def _figures(share: float) -> tuple[Figure, ...]:
     )
 
 
-MINUTE = Section("rate", "Used share of the allowed rate over a minute", _run_for(62), _figures(0.97))
+MINUTE = Section("rate", "Used share of the allowed rate over a minute", _run_for(62), _figures(0.97), is_waiting=True)
 
 TEN_MINUTES = Section(
     "rate-ten-minutes",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -37,6 +39,20 @@ def test_a_section_that_fails_does_not_stop_the_others_and_keeps_its_figures() -
         "one.ratio": 0.9,
         "two.ratio": 1.1,
     }
+
+
+def test_sections_that_wait_run_at_the_same_time_and_are_reported_in_their_order() -> None:
+    both_run = threading.Barrier(2)
+
+    def measure(asked: Section) -> Any:
+        if asked.is_waiting:
+            both_run.wait(30)
+        return measured(1.1)
+
+    sections = [section("one"), replace(section("two"), is_waiting=True), replace(section("three"), is_waiting=True)]
+    before = measured_all(sections, EMPTY, lambda _: measured(0.9)).content
+    outcome = measured_all(sections, before, measure)
+    assert [row.name for row in outcome.rows] == ["one.ratio", "two.ratio", "three.ratio"]
 
 
 def test_a_section_that_could_not_run_is_listed_and_not_compared() -> None:
