@@ -1,8 +1,8 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 The tests run in stages, one after the other. The runs of the first stage take place at the same time: tests that
-compute, about one for each core; tests that mostly wait for other processes (marker `waits`), three for each core; and
-tests in a browser, one for each core. The processes of the first run have a lower priority, because the servers of
+compute, one for each core; tests that mostly wait for other processes (marker `waits`), two for each core; and
+tests in a browser, one at a time. The processes of the first run have a lower priority, because the servers of
 the others have deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and
 tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the
 tests on a machine with two cores. The runs share a template database and a Firestore emulator. `--cov` measures the
@@ -38,7 +38,7 @@ PACED_AT_ONCE = 3
 
 _COMPUTING = ("tests/unit", "tests/integration", "tests/contract")
 _SLOWEST = 10
-_LOW_PRIORITY = 10  # niceness
+_LOW_PRIORITY = 5  # niceness
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Run:
         return "-m", self.marked, "-n", str(self.at_once), *self.distribution
 
 
-COMPUTING = Run("computing", _COMPUTING, "not alone", CORES + 1, ("--dist", "worksteal"), _LOW_PRIORITY)
+COMPUTING = Run("computing", _COMPUTING, "not alone", CORES, ("--dist", "worksteal"), _LOW_PRIORITY)
 STAGES = (
     (
         COMPUTING,
-        Run("waiting", FOLDERS["waits"], "waits and not paced", 3 * CORES),
-        Run("browser", ("tests/browser",), "browser", CORES, ("--dist", "loadfile")),
+        Run("waiting", FOLDERS["waits"], "waits and not paced", 2 * CORES),
+        Run("browser", ("tests/browser",), "browser", 1),
     ),
     (Run("paced", FOLDERS["paced"], "paced", PACED_AT_ONCE),),
     (Run("alone", FOLDERS["alone"], "alone", 0, ()),),

@@ -28,7 +28,7 @@ from sample_dashboard.program_year import ProgramYear
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = SampleWorld(date(2026, 11, 23), districts=4, clubs=6)
 GOOD = "/export.aspx?type=CSV&report=clubperformance~01~10/31/2026~11/2/2026~2026-2027"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 @pytest.fixture(scope="module")
