@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from _pytest.mark.expression import Expression
 
+from tests import shared
 from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
 from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, STAGES
 
@@ -69,3 +70,9 @@ def test_a_test_that_measures_fails_if_too_many_tests_run_at_a_time(marker: str,
     pytest_runtest_setup(an_item("tests/contract", workers=at_once + 1))
     with pytest.raises(pytest.fail.Exception, match=f"no more than {at_once} may run"):
         pytest_runtest_setup(an_item("tests/contract", marker, workers=at_once + 1))
+
+
+def test_no_two_processes_of_a_run_get_the_same_port() -> None:
+    ports = [shared.free_port() for _ in range(20)]
+    assert len(set(ports)) == len(ports)
+    assert all(port < 32_768 for port in ports), "outgoing connections use the ports from there"
