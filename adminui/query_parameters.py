@@ -11,6 +11,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from adminui.forms import parse_districts
+from adminui.numbers import whole_number
 from backfill.domain import (
     Cadence,
     JobFilter,
@@ -71,8 +72,7 @@ def _line(query: QueryDict, name: str) -> str:
 
 
 def page_number(query: QueryDict, name: str = "page") -> int:
-    text = query.get(name, "")
-    return max(min(int(text), LARGEST_PAGE), 1) if text.isascii() and text.isdigit() and len(text) < 8 else 1
+    return min(whole_number(query.get(name, "")) or 1, LARGEST_PAGE)
 
 
 def fetch_page(number: int, size: int, fetch: Callable[[int], PageT]) -> tuple[int, PageT]:

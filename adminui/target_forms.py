@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from adminui.forms import NoteForm, parse_districts
+from adminui.numbers import whole_number
 from backfill.domain import Cadence, CoverageRule, TargetSettings
 from backfill.errors import InvalidRequest
 
@@ -55,24 +56,19 @@ def prefix_of(index: int) -> str:
 
 
 def submitted_rows(data: QueryDict) -> list[RuleValues]:
-    count = _number(data.get(COUNT, ""))
+    count = whole_number(data.get(COUNT, ""))
     rows = range(min(count or 0, _MOST_ROWS))
     return [RuleValues(**{name: data.get(f"{prefix_of(row)}-{name}", "") for name in _FIELDS}) for row in rows]
 
 
 def edited_rows(data: QueryDict) -> list[RuleValues] | None:
     """The rows after the button that adds or removes one; None if another button was pressed."""
-    rows, removed = submitted_rows(data), _number(data.get("remove_rule", ""))
+    rows, removed = submitted_rows(data), whole_number(data.get("remove_rule", ""))
     if "add_rule" in data:
         return [*rows, RuleValues()]
     if removed is not None:
         return [row for number, row in enumerate(rows) if number != removed]
     return None
-
-
-def _number(text: str) -> int | None:
-    # int() raises ValueError for more than 4,300 digits.
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 class RuleForm(forms.Form):
@@ -113,7 +109,7 @@ class SettingsForm(NoteForm):
     version = forms.CharField()
 
     def clean_version(self) -> int:
-        number = _number(self.cleaned_data["version"])
+        number = whole_number(self.cleaned_data["version"])
         if number is None:
             raise forms.ValidationError(_("The version of the form is not valid. Reload the page and try again."))
         return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from adminui.numbers import whole_number
 from adminui.presenters import formatting, number_format
 from adminui.presenters.choices import Choice, choices
 from adminui.presenters.number_format import format_number, format_percent, format_signed_percent
@@ -87,8 +87,8 @@ def _sorted(lines: Mapping[str, Json], name: str, *, is_ascending: bool) -> list
 
 
 def _number_first(text: str) -> tuple[int, int, str]:
-    # int() refuses other numeric characters such as superscripts, and more than 4,300 digits.
-    return (0, int(text), "") if re.fullmatch(r"[0-9]{1,9}", text) else (1, 0, text)
+    number = whole_number(text)
+    return (1, 0, text) if number is None else (0, number, "")
 
 
 def _column(name: str, sorted_by: str, *, is_reversed: bool, region: str) -> Column:
