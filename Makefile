@@ -85,11 +85,12 @@ check-tests: $(DEV)
 	$(BIN)/pytest -q -n 2 -p no:schemathesis tests/unit tests/contract -k "unit or not (postgresql or firestore)" -m "not alone"
 
 chromium:  ## Install the browser, nginx and PgBouncer for the tests (on Debian, as root)
-	@{ command -v chromium && PATH="$$PATH:/usr/sbin" command -v nginx && PATH="$$PATH:/usr/sbin" command -v pgbouncer; } >/dev/null \
+	@{ { command -v chromium-headless-shell || command -v chromium; } && PATH="$$PATH:/usr/sbin" command -v nginx \
+			&& PATH="$$PATH:/usr/sbin" command -v pgbouncer; } >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium nginx-light pgbouncer >/dev/null; } \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium-headless-shell nginx-light pgbouncer >/dev/null; } \
 		|| echo "Chromium, nginx or PgBouncer is missing, so its tests are skipped." \
-			"On Debian: apt-get install chromium nginx-light pgbouncer"
+			"On Debian: apt-get install chromium-headless-shell nginx-light pgbouncer"
 
 screenshots: $(DEV) chromium  ## Update the pictures of the documentation from the sample world
 	$(BIN)/python -m tests.screenshots

@@ -5,7 +5,8 @@ compute, one for each core; tests that mostly wait for other processes (marker `
 tests in a browser, one at a time. The processes of the first run have a lower priority, because the servers of
 the others have deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and
 tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the
-tests on a machine with two cores. The runs share a template database and a Firestore emulator. `--cov` measures the
+tests on a machine with two cores. The runs share a template database, a Firestore emulator
+and a fork server. `--cov` measures the
 coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests import firestore_emulator, shared
+from tests import firestore_emulator, fork_server, shared
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
@@ -104,6 +105,7 @@ def _prepare() -> None:
         )
         for folders in (("tests/unit",), ("tests/integration", "tests/contract", "tests/acceptance", "tests/browser"))
     ]  # pytest compiles the tests
+    fork_server.address()
     with suppress(firestore_emulator.EmulatorMissing):  # the tests that need it say so
         firestore_emulator.shared_port()
     for process in collecting:

@@ -82,7 +82,7 @@ def take_keep_complete(admin_site: AdminSite) -> None:
 def main() -> int:
     path = chromium()
     if path is None:
-        print("Chromium is not installed: apt-get install chromium", file=sys.stderr)
+        print("Chromium is not installed: apt-get install chromium-headless-shell", file=sys.stderr)
         return 1
     PICTURES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-_VARIABLE = "BACKFILL_TEST_SHARED"
+VARIABLE = "BACKFILL_TEST_SHARED"
 _PORTS = range(16_000, 32_000)
 
 
@@ -29,10 +29,10 @@ def folder() -> Path:
     The first process of a run creates it, removes it when it exits, and hands its path to the processes it starts by
     way of the environment: a pytest-xdist controller, tests.run and tests.chaos do so before they start others.
     """
-    if named := os.environ.get(_VARIABLE):
+    if named := os.environ.get(VARIABLE):
         return Path(named)
     created = Path(tempfile.mkdtemp(prefix="backfill-tests-"))
-    os.environ[_VARIABLE] = str(created)
+    os.environ[VARIABLE] = str(created)
     atexit.register(_close, created, os.getpid())
     return created
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from tests import template_site
+from tests import fork_server, template_site
 from tests.shared import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +25,7 @@ PEER = ROOT / ".." / "shared" / "dashboard" / "dashboard_peer.py"
 
 T = TypeVar("T")
 Json = dict[str, Any]
+Process = subprocess.Popen[bytes] | fork_server.ForkedProcess
 
 SHORT_LEASE = {"DJANGO_SETTINGS_MODULE": "tests.short_lease_settings"}
 """The environment of a site whose test only waits for a takeover; other sites have the real lease."""
@@ -34,12 +35,13 @@ FAST = {"maxRequestsPerMinute": 6000, "minDelayMs": 0, "maxConcurrent": 3}
 
 def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
     """Return the first true value of `look`; the AssertionError after the deadline contains `what`."""
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, 0.05
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.25)  # many tests look at the same time, and the servers compute the answers
     raise AssertionError(f"Not within {within:g} s: {what}.")
 
 
@@ -47,15 +49,16 @@ class Dashboard:
     """A dashboard in its own process: the sample dashboard, or the stand-in of the shared folder."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen(
+        read_end, write_end = os.pipe()
+        self._output = os.fdopen(read_end)
+        self._process = fork_server.start(
             [sys.executable, *command],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
             env={**os.environ, "DJANGO_DEBUG": "true", "BACKFILL_ENV_FILE": os.devnull},
+            stdout=write_end,
+            stderr=2,
         )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().split()[-1]
+        os.close(write_end)
+        self.url = self._output.readline().split()[-1]
         self._command = list(command)
 
     def restart(self, *options: str) -> None:
@@ -91,7 +94,8 @@ class Dashboard:
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._output.close()
 
 
 @dataclass
@@ -103,7 +107,7 @@ class Site:
     dashboard_url: str
     more_env: dict[str, str] = field(default_factory=dict)
     token: str = ""
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
 
     @property
     def env(self) -> dict[str, str]:
@@ -118,27 +122,25 @@ class Site:
         }
 
     def manage(self, *arguments: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.env,
-            check=check,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        return fork_server.run([sys.executable, "manage.py", *arguments], env=self.env, check=check, timeout=timeout)
 
     def prepare(self) -> None:
         """Create the database and an operator, whose token the clients of the site send."""
         template_site.create(self.env["DATABASE_URL"])
         self.token = template_site.TOKEN
 
-    def spawn(self, *command: str) -> subprocess.Popen[bytes]:
+    def spawn(self, *command: str) -> Process:
         """Start a process group, which can be killed as a whole. Its output goes to a file."""
+        process: Process
         with (self.folder / f"process-{len(self.processes)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                list(command), cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
-            )
+            if command[0] == sys.executable:
+                process = fork_server.start(
+                    command, env=self.env, stdout=log.fileno(), stderr=log.fileno(), start_new_session=True
+                )
+            else:
+                process = subprocess.Popen(
+                    command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+                )
         self.processes.append(process)
         return process
 
@@ -177,7 +179,7 @@ class Site:
             kill_group(process)
 
 
-def kill_group(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
+def kill_group(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to a process group; after SIGKILL, wait for its end."""
     try:
         os.killpg(process.pid, number)
@@ -193,7 +195,7 @@ class Client:
 
     url: str
     token: str
-    process: subprocess.Popen[bytes]
+    process: Process
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> requests.Response:
         return requests.request(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from tests.acceptance.harness import (
     Client,
     Dashboard,
     Json,
+    Process,
     Site,
     assert_paced,
     eventually,
@@ -257,7 +257,7 @@ def test_an_item_that_crashes_its_process_three_times_is_quarantined_and_the_job
     client.set_limits()
     job = client.start("2025-04-01", "2025-06-30", cadence="month-ends")
     deaths = 0
-    worker: subprocess.Popen[bytes] | None = None
+    worker: Process | None = None
 
     def ended() -> Json | None:
         nonlocal worker, deaths

@@ -6,7 +6,6 @@ The server has no worker, so that a test kills and starts only worker processes.
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.harness import SHORT_LEASE, Client, Dashboard, Json, Site, eventually, kill_group
+from tests.acceptance.harness import SHORT_LEASE, Client, Dashboard, Json, Process, Site, eventually, kill_group
 
 RANGE = ("2025-01-01", "2025-06-30")
 ANALYTICS_RANGE = ("2025-05-01", "2025-06-30")
@@ -30,7 +29,7 @@ def client(site: Site) -> Client:
     return site.serve()
 
 
-def start_worker(site: Site) -> subprocess.Popen[bytes]:
+def start_worker(site: Site) -> Process:
     return site.spawn(sys.executable, "manage.py", "backfill", "work")
 
 

@@ -29,8 +29,12 @@ SECTION = "/admin/backfill/"
 
 
 def chromium() -> str | None:
-    """Return the path of Chromium, or None if it is not installed."""
-    return os.environ.get("BACKFILL_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    """Return the path of Chromium, or None if it is not installed.
+
+    The headless shell, which draws the same pages without the window of a browser around them, takes less time.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    return os.environ.get("BACKFILL_TEST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 def launch(playwright: Playwright, path: str) -> Browser:

@@ -22,7 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
-        message = "Chromium is not installed: run apt-get install chromium or set BACKFILL_TEST_CHROMIUM."
+        message = (
+            "Chromium is not installed: run apt-get install chromium-headless-shell or set BACKFILL_TEST_CHROMIUM."
+        )
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)

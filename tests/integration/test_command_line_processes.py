@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from tests import template_site
+from tests import fork_server, template_site
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 60.0
@@ -44,15 +44,8 @@ def environment(database: Path, **more: str) -> dict[str, str]:
 
 def run(database: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `manage.py backfill` with the fake job type."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.integration.fake_job_type", *arguments],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        env=environment(database, **more),
-        timeout=TIMEOUT,
-        check=False,
-    )
+    command = [sys.executable, "-m", "tests.integration.fake_job_type", *arguments]
+    return fork_server.run(command, env=environment(database, **more), timeout=TIMEOUT)
 
 
 @pytest.fixture
