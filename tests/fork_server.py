@@ -2,8 +2,8 @@
 
 A command starts in a fifth of the CPU time that way, and the tests start hundreds of them. A command gets a process of
 its own, with its own environment, working directory, output and, if asked for, session. It loads the settings and all
-modules that need settings itself. Options of the interpreter and variables that it reads at its start, such as PYTHONUNBUFFERED, have no
-effect; tests of those use subprocess.
+modules that need settings itself. Options of the interpreter and variables that it reads at its start, such as
+PYTHONUNBUFFERED, have no effect; tests of those use subprocess.
 
 The processes of a test run share one server. `python -m tests.fork_server SOCKET` is its command line.
 """

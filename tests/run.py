@@ -1,13 +1,12 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 The tests run in stages, one after the other. The runs of the first stage take place at the same time: tests that
-compute, one for each core; tests that mostly wait for other processes (marker `waits`), two for each core; and
+compute, one for each core; tests that mostly wait for other processes (marker `waits`), three for each core; and
 tests in a browser, one at a time. The processes of the first run have a lower priority, because the servers of
 the others have deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and
 tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the
-tests on a machine with two cores. The runs share a template database, a Firestore emulator
-and a fork server. `--cov` measures the
-coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
+tests on a machine with two cores. The runs share a template database, a Firestore emulator and a fork server. `--cov`
+measures the coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ COMPUTING = Run("computing", _COMPUTING, "not alone", CORES, ("--dist", "workste
 STAGES = (
     (
         COMPUTING,
-        Run("waiting", FOLDERS["waits"], "waits and not paced", 2 * CORES),
+        Run("waiting", FOLDERS["waits"], "waits and not paced", 3 * CORES),
         Run("browser", ("tests/browser",), "browser", 1),
     ),
     (Run("paced", FOLDERS["paced"], "paced", PACED_AT_ONCE),),
