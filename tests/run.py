@@ -1,12 +1,12 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
-The tests run in stages, one after the other. The runs of the first stage take place at the same time: tests that
-compute, one for each core; tests that mostly wait for other processes (marker `waits`), three for each core; and
-tests in a browser, one at a time. The processes of the first run have a lower priority, because the servers of
-the others have deadlines. After them run tests that measure a pace or a delay (marker `paced`), three at a time, and
-tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss the deadlines of the
-tests on a machine with two cores. The runs share a template database, a Firestore emulator and a fork server. `--cov`
-measures the coverage of the tests that compute; the other tests examine processes of their own, which are not measured.
+Tests that compute run all the time, one for each core and with a low priority, because the servers of the others have
+deadlines. Meanwhile run, one stage after the other, tests that measure a pace or a delay (marker `paced`), three at a
+time; and tests that mostly wait for other processes (marker `waits`), three for each core, with tests in a browser, one
+at a time. At last run tests that provoke races (marker `alone`), one at a time. More at a time would let servers miss
+the deadlines of the tests on a machine with two cores. The runs share a template database, a Firestore emulator and a
+fork server. `--cov` measures the coverage of the tests that compute; the other tests examine processes of their own,
+which are not measured.
 """
 
 from __future__ import annotations
@@ -59,14 +59,16 @@ class Run:
 
 COMPUTING = Run("computing", _COMPUTING, "not alone", CORES, ("--dist", "worksteal"), _LOW_PRIORITY)
 STAGES = (
+    (Run("paced", FOLDERS["paced"], "paced", PACED_AT_ONCE),),
     (
-        COMPUTING,
         Run("waiting", FOLDERS["waits"], "waits and not paced", 3 * CORES),
         Run("browser", ("tests/browser",), "browser", 1),
     ),
-    (Run("paced", FOLDERS["paced"], "paced", PACED_AT_ONCE),),
-    (Run("alone", FOLDERS["alone"], "alone", 0, ()),),
 )
+"""The runs of a stage take place at the same time, and next to the run that computes."""
+
+ALONE = Run("alone", FOLDERS["alone"], "alone", 0, ())
+RUNS = (COMPUTING, *(run for stage in STAGES for run in stage), ALONE)
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,14 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     _prepare()
     outcomes: list[Outcome] = []
-    for stage in STAGES:
-        with ThreadPoolExecutor(len(stage)) as pool:
-            outcomes += pool.map(lambda run: _ran(run, arguments, with_coverage=with_coverage), stage)
-        for run in stage[1:]:
-            print(f"\n{_log_of(run).read_text(errors='replace')}", flush=True)
+    with ThreadPoolExecutor() as pool:
+        computing = pool.submit(_ran, COMPUTING, arguments, with_coverage=with_coverage)
+        for stage in STAGES:
+            outcomes += pool.map(lambda run: _ran(run, arguments), stage)
+        outcomes.append(computing.result())
+    for outcome in outcomes[:-1]:
+        print(f"\n{_log_of(outcome.run).read_text(errors='replace')}", flush=True)
+    outcomes.append(_ran(ALONE, arguments))
     return _report(outcomes, time.monotonic() - began)
 
 
@@ -111,17 +116,15 @@ def _prepare() -> None:
         process.wait()  # a run of the tests reports what is wrong
 
 
-def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool) -> Outcome:
-    """Run pytest. The output of the first run of a stage is shown at once; that of the others goes to a file."""
-    is_measured = with_coverage and run is COMPUTING
-    coverage = ("--cov", "--cov-report=term") if is_measured else ("-p", "no:pytest_cov", "-p", "no:schemathesis")
+def _ran(run: Run, arguments: Sequence[str], *, with_coverage: bool = False) -> Outcome:
+    """Run pytest. The output of the runs of the stages goes to a file, so that it is not mixed with other output."""
+    coverage = ("--cov", "--cov-report=term") if with_coverage else ("-p", "no:pytest_cov", "-p", "no:schemathesis")
     report = shared.folder() / f"{run.title}.xml"
     options = (*run.options, f"--junitxml={report}", *coverage, *arguments)
     command = [sys.executable, "-m", "pytest", *run.folders, *options]
     print(f"\n{run.title}: {' '.join(command[2:])}", flush=True)
     began = time.monotonic()
-    is_shown = any(run is stage[0] for stage in STAGES)
-    with nullcontext() if is_shown else _log_of(run).open("wb") as log:
+    with nullcontext() if run in (COMPUTING, ALONE) else _log_of(run).open("wb") as log:
         process = subprocess.Popen(["nice", "-n", str(run.niceness), *command], cwd=ROOT, stdout=log)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -10,9 +10,7 @@ from _pytest.mark.expression import Expression
 
 from tests import shared
 from tests.conftest import pytest_collection_modifyitems, pytest_runtest_setup
-from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, STAGES
-
-RUNS = [run for stage in STAGES for run in stage]
+from tests.run import FOLDERS, PACED_AT_ONCE, ROOT, RUNS
 
 
 def runs_of(folder: str, *markers: str) -> list[str]:
