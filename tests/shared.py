@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from psycopg import sql
 
 VARIABLE = "BACKFILL_TEST_SHARED"
 _PORTS = range(16_000, 32_000)
+_creation = threading.Lock()
 
 
 def folder() -> Path:
@@ -31,10 +33,13 @@ def folder() -> Path:
     """
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    created = Path(tempfile.mkdtemp(prefix="backfill-tests-"))
-    os.environ[VARIABLE] = str(created)
-    atexit.register(_close, created, os.getpid())
-    return created
+    with _creation:  # by the first of several threads
+        if named := os.environ.get(VARIABLE):
+            return Path(named)
+        created = Path(tempfile.mkdtemp(prefix="backfill-tests-"))
+        os.environ[VARIABLE] = str(created)
+        atexit.register(_close, created, os.getpid())
+        return created
 
 
 def run_id() -> str:

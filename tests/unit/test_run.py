@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,6 +72,23 @@ def test_a_test_that_measures_fails_if_too_many_tests_run_at_a_time(marker: str,
     pytest_runtest_setup(an_item("tests/contract", workers=at_once + 1))
     with pytest.raises(pytest.fail.Exception, match=f"no more than {at_once} may run"):
         pytest_runtest_setup(an_item("tests/contract", marker, workers=at_once + 1))
+
+
+def test_threads_that_ask_at_the_same_time_get_one_shared_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(shared.VARIABLE, "")
+    monkeypatch.setattr(atexit, "register", lambda *_: None)
+    threads = 8
+    barrier = threading.Barrier(threads)
+
+    def ask(_: int) -> Path:
+        barrier.wait()
+        return shared.folder()
+
+    with ThreadPoolExecutor(threads) as pool:
+        folders = set(pool.map(ask, range(threads)))
+    for folder in folders:
+        folder.rmdir()
+    assert len(folders) == 1
 
 
 def test_no_two_processes_of_a_run_get_the_same_port() -> None:
