@@ -7,6 +7,9 @@ from contextlib import suppress
 from datetime import date
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from backfill.domain import Point, ProgramYear, Result, ResultMetadata
 from backfill.errors import CorruptRecord
 from backfill.models import StoredResult
@@ -31,21 +34,33 @@ _METADATA = ("date", "district", "input_digest", "source_hash", "schema_version"
 
 _POINT = ("date", "district", "source_hash", "schema_version", "point")
 
+_FIELDS = [field for field in StoredResult._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 - public in Django
+_COLUMNS = ", ".join(field.name for field in _FIELDS)
+_MARKS = ", ".join(["%s"] * len(_FIELDS))
+_NEW_VALUES = ", ".join(f"{name} = EXCLUDED.{name}" for name in _VALUES)
+# `bulk_create` takes 0.1 ms longer for each result, which is a twentieth of the time to compute it.
+_UPSERT = (
+    f"INSERT INTO backfill_storedresult ({_COLUMNS}) VALUES ({_MARKS}) "  # noqa: S608 - no input
+    f"ON CONFLICT (date, district) DO UPDATE SET {_NEW_VALUES}"
+)
 
-def _row_of(result: Result) -> StoredResult:
-    return StoredResult(
-        date=result.date,
-        district=result.district,
-        program_year=result.program_year.start,
-        source_hash=result.source_hash,
-        schema_version=result.schema_version,
-        input_digest=result.input_digest,
-        job_id=result.job_id,
-        computed_at=result.computed_at,
-        quality=dict(result.quality),
-        point=None if result.point is None else dict(result.point),
-        body=packing.pack_body(result.body),
+
+def _parameters_of(result: Result, database: BaseDatabaseWrapper) -> list[Any]:
+    """The values of the columns, in their order."""
+    values = (
+        result.date,
+        result.district,
+        result.program_year.start,
+        result.source_hash,
+        result.schema_version,
+        result.input_digest,
+        result.job_id,
+        result.computed_at,
+        dict(result.quality),
+        None if result.point is None else dict(result.point),
+        packing.pack_body(result.body),
     )
+    return [field.get_db_prep_save(value, database) for field, value in zip(_FIELDS, values, strict=True)]
 
 
 def _result_of(row: StoredResult) -> Result:
@@ -66,12 +81,12 @@ def _result_of(row: StoredResult) -> Result:
 
 class OrmResultStorage(ResultStorage):
     def put(self, results: Sequence[Result], *, fence: Fence | None = None) -> None:
-        rows = [_row_of(result) for result in results]
+        database = connections[DEFAULT_DB_ALIAS]
+        rows = [_parameters_of(result, database) for result in results]
         with atomic():
             check_fence(fence)
-            StoredResult.objects.bulk_create(
-                rows, update_conflicts=True, unique_fields=[*_KEY], update_fields=[*_VALUES]
-            )
+            with database.cursor() as cursor:
+                cursor.executemany(_UPSERT, rows)
 
     def get(self, day: date, district: str) -> Result | None:
         with translating_errors():
