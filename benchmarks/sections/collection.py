@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backfill.domain import JobRequest
     from backfill.service.commands import BackfillService
 
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 def _bare_loop(service: BackfillService, request: JobRequest) -> tuple[int, float]:

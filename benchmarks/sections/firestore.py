@@ -147,7 +147,7 @@ def _documents(bench: Bench) -> None:
         today = datetime.now(UTC).date()
         request = JobRequest(
             job_type=JobType.DATA_COLLECTION,
-            start_date=date(today.year - 2 - bench.scaled(3), 7, 1),
+            start_date=date(today.year - 2 - bench.scaled(2), 7, 1),
             end_date=date(today.year - 2, 6, 30),
             cadence=Cadence.MONTH_ENDS,
         )
