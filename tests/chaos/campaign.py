@@ -117,4 +117,5 @@ def run_scenario(site: ChaosSite, scenario: Scenario) -> None:
         site.wait_for_progress()
     site.check()
     site.record.scenarios[scenario.name] += 1
-    print(f"  {site.store.kind:<10} {scenario.name:<52} {time.monotonic() - began:5.1f} s", flush=True)
+    seconds, kills = time.monotonic() - began, site.record.killed
+    print(f"  {site.store.kind:<10} {scenario.name:<52} {seconds:5.1f} s, {kills:,} kills so far", flush=True)
