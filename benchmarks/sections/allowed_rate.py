@@ -66,7 +66,7 @@ def collect(per_minute: int, latency: float, seconds: float) -> dict[str, Any]:
     """
     from backfill.domain import Actor, Cadence, Channel, JobRequest, JobType, RateLimits
 
-    with sample_dashboard("--districts", "16", "--clubs", "40") as address:
+    with sample_dashboard("--districts", "40", "--clubs", "40") as address:
         service = service_for(address)
         year = datetime.now(UTC).year
         request = JobRequest(
