@@ -103,10 +103,9 @@ class ForkedProcess:
     """A process of the fork server, with the methods of subprocess.Popen that tests use."""
 
     def __init__(self, args: Sequence[str], pid: int, connection: socket.socket) -> None:
-        self.args, self.pid, self.returncode = list(args), pid, None
+        self.args, self.pid = list(args), pid
+        self.returncode: int | None = None
         self._connection = connection
-
-    returncode: int | None
 
     def poll(self) -> int | None:
         with suppress(subprocess.TimeoutExpired):
