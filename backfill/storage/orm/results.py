@@ -18,17 +18,6 @@ from backfill.storage.ports import Fence, ResultStorage
 from backfill.storage.serialization import packing
 
 _KEY = ("date", "district")
-_VALUES = (
-    "program_year",
-    "source_hash",
-    "schema_version",
-    "input_digest",
-    "job_id",
-    "computed_at",
-    "quality",
-    "point",
-    "body",
-)
 _METADATA = ("date", "district", "input_digest", "source_hash", "schema_version", "job_id")
 """The columns of ResultMetadata, in its order."""
 
@@ -37,7 +26,7 @@ _POINT = ("date", "district", "source_hash", "schema_version", "point")
 _FIELDS = [field for field in StoredResult._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 - public in Django
 _COLUMNS = ", ".join(field.name for field in _FIELDS)
 _MARKS = ", ".join(["%s"] * len(_FIELDS))
-_NEW_VALUES = ", ".join(f"{name} = EXCLUDED.{name}" for name in _VALUES)
+_NEW_VALUES = ", ".join(f"{field.name} = EXCLUDED.{field.name}" for field in _FIELDS if field.name not in _KEY)
 # `bulk_create` takes 0.1 ms longer for each result, which is a twentieth of the time to compute it.
 _UPSERT = (
     f"INSERT INTO backfill_storedresult ({_COLUMNS}) VALUES ({_MARKS}) "  # noqa: S608 - no input
