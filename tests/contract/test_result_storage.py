@@ -99,7 +99,17 @@ def test_a_result_is_stored_unchanged(storage: Storage, district: str) -> None:
 
 
 def test_a_result_replaces_the_previous_one(storage: Storage) -> None:
-    before, after = ResultFactory.build(quality={}), ResultFactory.build(body=b"{}", input_digest="c" * 32)
+    before = ResultFactory.build(quality={"ROW_REPEATED": 2})
+    after = ResultFactory.build(
+        program_year=ProgramYear(before.program_year.start + 1),
+        source_hash="c" * 64,
+        schema_version=before.schema_version + 1,
+        input_digest="d" * 64,
+        computed_at=before.computed_at + timedelta(days=1),
+        quality={},
+        point=None,
+        body=b"{}",
+    )
     put(storage, before, ResultFactory.build(district="02"))
     put(storage, after)
     put(storage, after)
