@@ -12,6 +12,8 @@ INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 TOX_WITH_UV := $(if $(shell command -v uv),--override "tool.tox.env_run_base.install_command=uv pip install --quiet $\
 	--python {env_python} {opts} {packages}")
+# Without bytecode, every process would compile the project, its tests and Django again.
+unexport PYTHONDONTWRITEBYTECODE
 LINTERS := lint-style lint-types lint-imports lint-templates lint-migrations lint-schema lint-production lint-docs
 
 .PHONY: help python setup run docs test test-matrix coverage check check-tests lint $(LINTERS) chromium screenshots format bench chaos \
