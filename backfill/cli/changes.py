@@ -15,7 +15,6 @@ from backfill.cli.formatting import printable
 from backfill.cli.output import ConsoleOutput
 from backfill.cli.tables import plain_table
 from backfill.domain import parsed_district
-from backfill.serializers.changes import DistrictChangesSerializer, changes_csv
 from backfill.service.changes import ChangeQueries
 
 
@@ -28,9 +27,13 @@ def run_changes(queries: ChangeQueries, console: ConsoleOutput, options: Options
     assert last is not None  # noqa: S101
     changes = queries.between(parsed_district(options["district"], may_be_summary=False), first, last)
     if options["csv"]:
+        from backfill.serializers.changes import changes_csv
+
         with console.binary_out() as out:
             out.write(changes_csv(changes).encode())
     elif console.is_json:
+        from backfill.serializers.changes import DistrictChangesSerializer
+
         console.json(DistrictChangesSerializer.render(changes))
     else:
         console.say(*_view(changes, console))

@@ -37,12 +37,6 @@ from backfill.domain import (
     Status,
     parsed_district,
 )
-from backfill.serializers.audit import AuditPageSerializer
-from backfill.serializers.coverage import CoverageResponseSerializer
-from backfill.serializers.items import ItemPageSerializer
-from backfill.serializers.jobs import CancelledJobSerializer, JobPageSerializer, JobSerializer
-from backfill.serializers.previews import PreviewSerializer
-from backfill.serializers.rate_limits import StoredRateLimitsSerializer
 from backfill.service.commands import BackfillService
 from backfill.service.creation import Started
 from backfill.service.pagination import ListPage
@@ -87,6 +81,8 @@ class Commands:
         with calendar_progress(self._console.err) as access:
             preview = self._service.preview(self._request(), access)
         if self._console.is_json:
+            from backfill.serializers.previews import PreviewSerializer
+
             self._console.json({"preview": PreviewSerializer.render(preview)})
         else:
             self._console.say(*tables.preview_view(preview))
@@ -151,6 +147,8 @@ class Commands:
         page = self._service.jobs(job_filter, **pagination)
         now = datetime.now(UTC)
         if self._console.is_json:
+            from backfill.serializers.jobs import JobPageSerializer
+
             self._console.json(JobPageSerializer.render(page))
         elif not page.total:
             self._console.say("No jobs found.")
@@ -171,6 +169,8 @@ class Commands:
         newest_first = self._options["newest_first"]
         page = self._service.items(job_id, outcome_filter, newest_first=newest_first, **pagination)
         if self._console.is_json:
+            from backfill.serializers.items import ItemPageSerializer
+
             self._console.json(ItemPageSerializer.render(page))
         elif not page.total:
             self._console.say(f"Job {job_id} has no such outcomes.")
@@ -194,6 +194,8 @@ class Commands:
         named = self._options["job_id"]
         page = self._service.audit(arguments.job_id(named) if named else None, **pagination)
         if self._console.is_json:
+            from backfill.serializers.audit import AuditPageSerializer
+
             self._console.json(AuditPageSerializer.render(page))
         elif not page.total:
             self._console.say("There are no audit entries.")
@@ -211,6 +213,8 @@ class Commands:
                 self._service.read_calendar(first, last, access)
         coverage = self._service.history.coverage(first, last, now.date(), districts)
         if self._console.is_json:
+            from backfill.serializers.coverage import CoverageResponseSerializer
+
             self._console.json(CoverageResponseSerializer.render(coverage))
         else:
             self._console.say(*coverage_view(coverage, self._console.out))
@@ -252,6 +256,8 @@ class Commands:
             self._target_id(), by=arguments.actor(self._options), note=self._options["note"]
         )
         if self._console.is_json:
+            from backfill.serializers.jobs import CancelledJobSerializer
+
             self._console.json(CancelledJobSerializer.render(cancelled))
         else:
             job = cancelled.job
@@ -298,6 +304,8 @@ class Commands:
         else:
             stored = self._service.rate_limits()
         if self._console.is_json:
+            from backfill.serializers.rate_limits import StoredRateLimitsSerializer
+
             self._console.json({"config": StoredRateLimitsSerializer.render(stored)})
         else:
             self._console.say(*tables.limits_view(stored))
@@ -347,6 +355,8 @@ class Commands:
 
     def _show(self, job: Job) -> None:
         if self._console.is_json:
+            from backfill.serializers.jobs import JobSerializer
+
             self._console.json(JobSerializer.render(job))
         else:
             self._console.say(*tables.job_view(job, self._console.out, datetime.now(UTC)))

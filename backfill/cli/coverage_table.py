@@ -12,7 +12,6 @@ from backfill.cli import formatting
 from backfill.cli.formatting import COMMAND
 from backfill.cli.tables import plain_table
 from backfill.domain import Cell, CoveredMonth, ProgramYear, district_order
-from backfill.serializers.coverage import filling_command
 from backfill.service.queries import Coverage
 
 SYMBOLS = {
@@ -82,6 +81,8 @@ def _year(months: Sequence[CoveredMonth], district: str) -> str:
 def _gaps(coverage: Coverage) -> list[RenderableType]:
     if not coverage.gaps:
         return ["No closing of a known month is missing." if coverage.unknown_months else "No closing is missing."]
+    from backfill.serializers.coverage import filling_command
+
     lines: list[RenderableType] = ["Gaps, largest first:"]
     for gap in coverage.gaps[:_GAPS_SHOWN]:
         names = " ".join(gap.districts[:6]) + (" ..." if len(gap.districts) > 6 else "")

@@ -15,7 +15,6 @@ from backfill.cli.output import ConsoleOutput
 from backfill.domain import Cadence, CoverageRule, TargetSettings
 from backfill.domain.coverage_target import parsed_cadence, parsed_rule_start, parsed_time
 from backfill.errors import InvalidRequest
-from backfill.serializers.targets import CoverageTargetSerializer, TargetPreviewSerializer
 from backfill.service.commands import BackfillService
 from backfill.service.targets import TargetPreview, TargetService, TargetView
 
@@ -53,6 +52,8 @@ def _set(targets: TargetService, console: ConsoleOutput, options: Options) -> in
         with calendar_progress(console.err) as access:
             preview = targets.preview(settings, access)
         if console.is_json:
+            from backfill.serializers.targets import TargetPreviewSerializer
+
             console.json({"preview": TargetPreviewSerializer.render(preview)})
         console.say(*_preview_lines(preview))
         return 0
@@ -115,6 +116,8 @@ def rule_text(rule: CoverageRule) -> str:
 
 def _show(view: TargetView, console: ConsoleOutput) -> None:
     if console.is_json:
+        from backfill.serializers.targets import CoverageTargetSerializer
+
         console.json({"target": CoverageTargetSerializer.render(view)})
     console.say(*_lines(view))
 

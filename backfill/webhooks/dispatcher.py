@@ -14,7 +14,6 @@ from uuid import UUID
 from backfill.domain import Job, WebhookEvent
 from backfill.domain.clock import SYSTEM_CLOCK, Clock
 from backfill.errors import CorruptRecord, JobNotFound, StorageUnavailable
-from backfill.serializers.webhooks import WebhookMessage, WebhookMessageSerializer
 from backfill.service.targets import TargetService
 from backfill.storage import Storage
 from backfill.webhooks.sender import WebhookSender
@@ -28,6 +27,8 @@ _STOP_TIMEOUT = 2.0
 
 
 def message_body(job: Job, event: WebhookEvent) -> bytes:
+    from backfill.serializers.webhooks import WebhookMessage, WebhookMessageSerializer
+
     return json.dumps(WebhookMessageSerializer.render(WebhookMessage(job, event))).encode()
 
 

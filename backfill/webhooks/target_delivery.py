@@ -10,7 +10,6 @@ from backfill.domain import KeeperState, WebhookEvent, with_target_event
 from backfill.domain.clock import Clock
 from backfill.domain.webhook_event import TARGET_ID
 from backfill.errors import CorruptRecord
-from backfill.serializers.webhooks import TargetMessage, TargetMessageSerializer
 from backfill.service.targets import TargetService, TargetView
 from backfill.webhooks.sender import WebhookSender
 
@@ -75,6 +74,8 @@ class TargetDelivery:
 
 
 def _body(view: TargetView, event: WebhookEvent) -> bytes:
+    from backfill.serializers.webhooks import TargetMessage, TargetMessageSerializer
+
     return json.dumps(TargetMessageSerializer.render(TargetMessage(view, event))).encode()
 
 

@@ -46,8 +46,8 @@ def _run(bench: Bench) -> None:
 
 def _write_exports(folder: Path, districts: int) -> int:
     """Write the closes of a program year; return the number of files."""
-    from sample_dashboard import SampleWorld
     from sample_dashboard.program_year import ProgramYear
+    from sample_dashboard.world import SampleWorld
 
     world, year, files = SampleWorld(_TODAY, districts=districts, clubs=110), ProgramYear(2024), 0
     for month in world.months(year)[1 : _MONTHS + 1]:  # June has its own rules

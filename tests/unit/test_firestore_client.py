@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -143,16 +140,6 @@ def test_a_process_has_one_client_and_an_emulator_needs_no_credentials(monkeypat
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "a-project")
     connection = client.Connection()
     assert connection.client is connection.client
-
-
-def test_a_process_with_another_storage_never_imports_the_client() -> None:
-    """The import takes a second and 78 MB."""
-    script = (
-        "import sys, django; django.setup(); from backfill.bootstrap import backfill_service; backfill_service();"
-        "assert not [name for name in sys.modules if name.startswith(('google.cloud', 'grpc'))]"
-    )
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).resolve().parents[2], env=environment, check=True)
 
 
 def test_the_sum_of_the_stamps_of_a_million_documents_fits_into_a_firestore_integer() -> None:

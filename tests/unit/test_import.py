@@ -19,8 +19,8 @@ from backfill.dashboard.reports import parse
 from backfill.domain import SUMMARY, Actor, CalendarMonth, Channel, ReportName, Snapshot, reports_of
 from backfill.errors import InvalidRequest, JobConflict
 from backfill.transfer.imports import HARMLESS, FileImport, ImportProgress
-from sample_dashboard import SampleWorld
 from sample_dashboard.program_year import ProgramYear as SampleYear
+from sample_dashboard.world import SampleWorld
 from tests.factories import JobFactory, PlanFactory, reports_for
 from tests.memory_storage import MemoryStorage
 

@@ -38,7 +38,7 @@ from backfill.domain import (
 )
 from backfill.errors import CorruptRecord
 from backfill.storage.serialization import job_json, packing
-from sample_dashboard import SampleWorld
+from sample_dashboard.world import SampleWorld
 from tests.factories import NOW, OutcomeFactory, PlanFactory, report_of, reports_for
 
 REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "dashboard" / "real"

@@ -19,7 +19,8 @@ from backfill.domain import SUMMARY, Cadence, JobConfig, Plan
 from backfill.domain.clock import Clock
 from backfill.job_types.collection.calendars import Calendars
 from backfill.job_types.collection.handler import CollectionHandler
-from sample_dashboard import SampleServer, SampleWorld
+from sample_dashboard.server import SampleServer
+from sample_dashboard.world import SampleWorld
 from tests.memory_storage import MemoryStorage
 from tests.unit.fakes import a_calendar_reader
 

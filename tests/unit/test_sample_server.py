@@ -22,8 +22,9 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
-from sample_dashboard import SampleServer, SampleWorld
 from sample_dashboard.program_year import ProgramYear
+from sample_dashboard.server import SampleServer
+from sample_dashboard.world import SampleWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = SampleWorld(date(2026, 11, 23), districts=4, clubs=6)

@@ -17,8 +17,8 @@ from backfill.dashboard.protocol import ReportRequest, written_day
 from backfill.dashboard.reports import check, guard, parse
 from backfill.domain import SUMMARY, CalendarMonth, Edition, ReportName, reports_of
 from backfill.errors import DashboardError, NoRows, WrongAsOf, WrongDistrict, WrongMonth
-from sample_dashboard import SampleWorld
 from sample_dashboard.program_year import ProgramYear
+from sample_dashboard.world import SampleWorld
 
 TODAY = date(2026, 11, 23)
 WORLD = SampleWorld(TODAY)

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sample_dashboard import SampleServer, SampleWorld
+from sample_dashboard.server import SampleServer
+from sample_dashboard.world import SampleWorld
 
 _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
