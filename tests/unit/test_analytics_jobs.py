@@ -498,6 +498,16 @@ def test_the_rate_limits_do_not_limit_analytics_jobs() -> None:
     assert execution.concurrency(slow) == execution.concurrency(fast) == LocalCompute.concurrency
 
 
+def test_a_bundle_is_read_or_stored_while_another_is_computed_if_the_store_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scenario = AnalyticsScenario()
+    monkeypatch.setattr(scenario.storage.results, "bundles_ahead", 1, raising=False)
+    job = scenario.job()
+    execution = scenario.handler.execute(job, Fence(job.id, 1), RecordingLimiter(scenario.storage))
+    assert execution.concurrency(RateLimits()) == LocalCompute.concurrency + 1
+
+
 def bundles(count: int) -> Sequence[Snapshot]:
     return [a_district(district=f"{n:02d}") for n in range(1, count + 1)]
 

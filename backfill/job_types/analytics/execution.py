@@ -67,7 +67,7 @@ class AnalyticsExecution(Execution):
 
     def concurrency(self, limits: RateLimits) -> int:  # noqa: ARG002
         """Independent of the limits, because no requests are sent to the dashboard."""
-        return self._compute_backend.concurrency
+        return self._compute_backend.concurrency + self._storage.results.bundles_ahead
 
     def close(self) -> None:
         self._compute_backend.close()

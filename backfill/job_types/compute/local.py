@@ -10,9 +10,9 @@ from backfill.job_types.compute.tasks import ComputeInput, Results, compute
 
 
 class LocalCompute(ComputeBackend):
-    """Computes in the calling thread. While one bundle is computed, another one is read or stored."""
+    """Computes in the calling thread, one bundle at a time."""
 
-    concurrency = 2
+    concurrency = 1
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

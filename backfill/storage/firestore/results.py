@@ -25,6 +25,8 @@ _POINT_FIELDS = ("day", "district", "about", "point")
 
 
 class FirestoreResultStorage(ResultStorage):
+    bundles_ahead = 1
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._index = MonthlyIndex(database, "results", _METADATA)
