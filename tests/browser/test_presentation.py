@@ -10,7 +10,12 @@ from tests.browser.admin_site import SECTION, AdminSite, has_horizontal_overflow
 SHIFTS = """() => {
   window.shifts = [];
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
+    for (const entry of list.getEntries().filter((entry) => !entry.hadRecentInput)) {
+      const moved = entry.sources.map(({ node, previousRect: from, currentRect: to }) =>
+        `${node?.className || node?.nodeName}: ${node?.textContent.trim().slice(0, 60)} ` +
+        `(${[from.x, from.y, from.width, from.height]} to ${[to.x, to.y, to.width, to.height]})`);
+      window.shifts.push({ value: entry.value, moved });
+    }
   }).observe({ type: "layout-shift" });
 }"""
 SMALL_TARGETS = """() => [...document.querySelectorAll("#content :is(a, button, select, summary, input)")]
@@ -61,7 +66,7 @@ def test_the_layout_does_not_shift_while_the_page_polls_and_the_history_does_not
     admin_site.dashboard.play({"kind": "html", "times": -1, "match": "clubperformance~01~"})
     expect(page.locator("#bf-cause-HTML_PAGE")).to_be_visible(timeout=20_000)
     shifts = page.evaluate("() => window.shifts")
-    assert round(sum(shifts), 2) == 0, shifts
+    assert round(sum(shift["value"] for shift in shifts), 2) == 0, "\n".join(map(str, shifts))
     assert page.evaluate(WRAPPED) == []
 
 
