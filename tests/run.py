@@ -1,12 +1,12 @@
 """Run every test: `python -m tests.run [--cov] [pytest options]`.
 
 Tests that compute run all the time, one for each core and with a low priority, because the servers of the others have
-deadlines. The others run in stages beside them: tests that measure a pace or a delay (marker `paced`), three at a time;
-then tests that mostly wait for other processes (marker `waits`), three for each core, with tests in a browser, one at a
-time. Tests that provoke races (marker `alone`) run at the end, one at a time. More at a time would let servers miss the
-deadlines of the tests on a machine with two cores. The runs share a template database, a Firestore emulator and a
-fork server. `--cov` measures the coverage of the tests that compute; the other tests examine processes of their own,
-which are not measured.
+deadlines. The others run in stages at the same time: tests that measure a pace or a delay (marker `paced`), three at a
+time; then tests that mostly wait for other processes (marker `waits`), three for each core, with tests in a browser,
+one at a time. Tests that provoke races (marker `alone`) run at the end, one at a time. More at a time would let servers
+miss the deadlines of the tests on a machine with two cores. The runs share a template database, a Firestore emulator
+and a fork server. `--cov` measures the coverage of the tests that compute; the other tests examine processes of their
+own, which are not measured.
 """
 
 from __future__ import annotations

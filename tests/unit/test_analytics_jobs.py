@@ -498,11 +498,11 @@ def test_the_rate_limits_do_not_limit_analytics_jobs() -> None:
     assert execution.concurrency(slow) == execution.concurrency(fast) == LocalCompute.concurrency
 
 
-def test_a_bundle_is_read_or_stored_while_another_is_computed_if_the_store_asks_for_it(
+def test_a_job_has_one_more_bundle_in_progress_if_the_store_waits_for_a_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scenario = AnalyticsScenario()
-    monkeypatch.setattr(scenario.storage.results, "bundles_ahead", 1, raising=False)
+    monkeypatch.setattr(scenario.storage.results, "bundles_ahead", 1)
     job = scenario.job()
     execution = scenario.handler.execute(job, Fence(job.id, 1), RecordingLimiter(scenario.storage))
     assert execution.concurrency(RateLimits()) == LocalCompute.concurrency + 1
