@@ -72,8 +72,8 @@ def difference(left: int | None, right: int | None) -> int | None:
 
 def total(values: Sequence[int | None]) -> int | None:
     """The sum of the known values; None if there are values but all are unknown."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known or not values else None
+    known = sum(filter(None, values))  # leaves out 0, too
+    return known if known or not values or values.count(None) < len(values) else None
 
 
 def share_ceiling(base: int, per_mille: int) -> int:

@@ -137,6 +137,5 @@ def _level_fields(level: ClubLevel | None) -> tuple[Any, ...]:
     """The qualifying level, the next level, what is missing to it, and whether the Club Success Plan is missing."""
     if level is None:
         return (None,) * 5
-    to_go = level.to_go
     qualifying = LEVELS[level.code] if level.code else None
-    return (qualifying, to_go["level"], to_go["goals"], to_go["members"], to_go.get("planMissing"))
+    return (qualifying, *level[1:])

@@ -85,7 +85,7 @@ class Rows:
     """A report's rows in the order of club numbers."""
 
     keys: list[Key]
-    cells: list[Sequence[str]]
+    cells: Sequence[Sequence[str]]
     """By column position."""
     ids: frozenset[Id]
     """The keys without the index."""
@@ -100,12 +100,12 @@ def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows
     table.require_rows(report)
     (at,) = table.needed(report, number_column)
     numbers = [club_number(row[at]) for row in table.rows]
-    distinct = set(numbers)
     # The usual case, handled faster: every row has a number, and no two rows have the same.
-    if _is_number("".join(numbers)) and "" not in distinct and len(distinct) == len(numbers):
-        in_order = sorted(zip(map(len, numbers), numbers, table.rows, strict=True))
-        keys = [(text, "", 0) for _, text, _ in in_order]
-        return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset(zip(numbers, repeat(""))))
+    row_of = dict(zip(numbers, table.rows, strict=True))
+    if _is_number("".join(numbers)) and "" not in row_of and len(row_of) == len(numbers):
+        in_order = sorted(sorted(row_of), key=len)
+        cells = list(zip(*map(row_of.__getitem__, in_order), strict=True))
+        return Rows(list(zip(in_order, repeat(""), repeat(0))), cells, frozenset(zip(in_order, repeat(""))))
     return _ordered_with_notes(table, report, numbers, notes)
 
 
@@ -142,6 +142,21 @@ VisitRow = tuple[str, str, int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
+class OpenColumns:
+    """The columns of clubperformance of the open clubs."""
+
+    table: Table
+    """The report."""
+    cells: Sequence[Sequence[str]]
+    """The cells of all clubs by column position, in the order of the clubs."""
+    is_open: Sequence[bool]
+
+    def column(self, at: int) -> list[str]:
+        """The cells of the open clubs at a column position of the report."""
+        return list(compress(self.cells[at], self.is_open))
+
+
+@dataclass(frozen=True, slots=True)
 class ClubRows:
     """A district's clubs, by number."""
 
@@ -149,8 +164,8 @@ class ClubRows:
     """Every club of any of the three reports."""
     open: list[Club]
     """Clubs with a known status other than suspended."""
-    open_rows: Table
-    """The rows of clubperformance of the open clubs, in their order."""
+    open_columns: OpenColumns
+    """The columns of clubperformance of the open clubs, in their order."""
     payments: dict[str, list[int | None]]
     """The payment columns of districtperformance by the field names of the result."""
     payment_keys: list[Key]
@@ -170,14 +185,16 @@ def read_club_rows(inputs: DistrictInputs, notes: Notes) -> ClubRows:
     is_open = [club.status is not None and club.status is not Status.SUSPENDED for club in clubs]
     every, known = list(clubs), set(rows.ids)
     for table, others in ((inputs.districts, payment_rows), (inputs.divisions, division_rows)):
-        every += _clubs_not_in(table, others, known)
-        known.update(others.ids)
-    every.sort(key=lambda club: (len(club.number), club.number))
+        if not known.issuperset(others.ids):
+            every += _clubs_not_in(table, others, known)
+            known.update(others.ids)
+    if len(every) > len(clubs):
+        every.sort(key=lambda club: (len(club.number), club.number))
     _note_missing(known, {CLUBS: rows, DISTRICT: payment_rows, DIVISIONS: division_rows}, notes)
     return ClubRows(
         every,
         list(compress(clubs, is_open)),
-        Table(inputs.clubs.columns, list(compress(zip(*rows.cells, strict=True), is_open))),
+        OpenColumns(inputs.clubs, rows.cells, is_open),
         _payment_columns(inputs, payment_rows, notes),
         payment_rows.keys,
         _charters(inputs, payment_rows, notes),
@@ -259,8 +276,6 @@ def _note_codes(clubs: Sequence[Club], notes: Notes) -> None:
 
 def _clubs_not_in(table: Table, rows: Rows, known: set[Id]) -> list[Club]:
     """The clubs of a report that are not in `known`, without figures."""
-    if known.issuperset(rows.ids):
-        return []
     columns = [
         rows.cells[at] if (at := table.position(name)) is not None else [""] * len(rows.keys)
         for name in ("Club Name", "Division", "Area")

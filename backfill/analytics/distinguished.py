@@ -39,7 +39,7 @@ class Step(NamedTuple):
         return goals >= self.goals and self.members_missing(members, growth) == 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity, because it is part of the key of a cache
 class Rule:
     """The levels of a program year, lowest first; each requires at least as much as the one before."""
 
@@ -96,22 +96,15 @@ def plans(club_rows: ClubRows, rule: Rule, notes: Notes) -> list[bool] | None:
     """
     if not rule.needs_plan:
         return [False] * len(club_rows.open)
-    at = club_rows.open_rows.position("CSP")
+    at = club_rows.open_columns.table.position("CSP")
     if at is None:
         notes.column(CLUBS, "CSP")
         return None
-    cells = [row[at].strip().upper() for row in club_rows.open_rows.rows]
+    cells = [cell.strip().upper() for cell in club_rows.open_columns.column(at)]
     for club, cell in zip(club_rows.open, cells, strict=True):
         if cell not in ("Y", "N"):
             notes.cell("CSP", cell, club=club.number)
     return [cell == "Y" for cell in cells]
-
-
-def _steps_of(club: Club, rule: Rule, *, planned: bool) -> int | None:
-    growth = club.growth
-    if club.members is None or growth is None or club.goals is None:
-        return None
-    return rule.earned(club.members, growth, club.goals, has_plan=planned)
 
 
 def _counts(codes: Sequence[str | None]) -> dict[str, int]:
@@ -125,8 +118,13 @@ class ClubLevel(NamedTuple):
 
     code: str | None
     """A key of LEVELS; None if the club qualifies for no level or a figure is unreadable."""
-    to_go: dict[str, Any]
-    """The club's entry of `toGo` in the result."""
+    next_level: str | None
+    """A name in LEVELS; None at the highest level or if a figure is unreadable."""
+    goals_missing: int | None
+    """0 at the highest level; None if a figure is unreadable, like the members."""
+    members_missing: int | None
+    plan_missing: bool | None
+    """Whether the club lacks a Club Success Plan and can earn no level; None if levels require none."""
 
 
 def club_levels(club_rows: ClubRows, rule: Rule, notes: Notes) -> list[ClubLevel] | None:
@@ -134,12 +132,29 @@ def club_levels(club_rows: ClubRows, rule: Rule, notes: Notes) -> list[ClubLevel
     has_plan = plans(club_rows, rule, notes)
     if has_plan is None:
         return None
-    levels = []
-    for club, planned in zip(club_rows.open, has_plan, strict=True):
-        steps = _steps_of(club, rule, planned=planned)
-        code = rule.steps[steps - 1].code if steps else None
-        levels.append(ClubLevel(code, _missing(club, steps, rule, planned=planned)))
-    return levels
+    return [
+        _level(club.members, club.growth, club.goals, planned, rule)
+        for club, planned in zip(club_rows.open, has_plan, strict=True)
+    ]
+
+
+@lru_cache(maxsize=65536)
+def _level(members: int | None, growth: int | None, goals: int | None, planned: bool, rule: Rule) -> ClubLevel:
+    plan_missing = not planned if rule.needs_plan else None
+    if members is None or growth is None or goals is None:
+        return ClubLevel(None, None, None, None, plan_missing)
+    earned = rule.earned(members, growth, goals, has_plan=planned)
+    code = rule.steps[earned - 1].code if earned else None
+    if earned == len(rule.steps):
+        return ClubLevel(code, None, 0, 0, plan_missing)
+    step = rule.steps[earned]
+    return ClubLevel(
+        code,
+        LEVELS[step.code],
+        max(0, step.goals - goals),
+        step.members_missing(members, growth),
+        plan_missing,
+    )
 
 
 def distinguished(club_rows: ClubRows, rule: Rule, base: int | None, notes: Notes) -> dict[str, Any]:
@@ -150,21 +165,17 @@ def distinguished(club_rows: ClubRows, rule: Rule, base: int | None, notes: Note
         "reported": reported,
         "qualifying": None if levels is None else _counts([level.code for level in levels]),
         "percentOfBase": percentage(reported["total"], base, 2),
-        "toGo": None if levels is None else [level.to_go for level in levels],
+        "toGo": None if levels is None else list(map(_to_go, club_rows.open, levels)),
     }
 
 
-def _missing(club: Club, steps: int | None, rule: Rule, *, planned: bool) -> dict[str, Any]:
-    """The next level and what is missing to it: null and 0 at the highest level, all null if figures are unreadable.
-
-    If levels require a Club Success Plan, `planMissing` tells whether the club lacks it and can earn no level.
-    """
-    level, goals, members = None, None, None
-    if steps is not None and club.members is not None and club.growth is not None and club.goals is not None:
-        goals, members = 0, 0
-        if steps < len(rule.steps):
-            step = rule.steps[steps]
-            level, goals = LEVELS[step.code], max(0, step.goals - club.goals)
-            members = step.members_missing(club.members, club.growth)
-    line = {"clubNumber": club.number, "level": level, "goals": goals, "members": members}
-    return {**line, "planMissing": not planned} if rule.needs_plan else line
+def _to_go(club: Club, level: ClubLevel) -> dict[str, Any]:
+    line = {
+        "clubNumber": club.number,
+        "level": level.next_level,
+        "goals": level.goals_missing,
+        "members": level.members_missing,
+    }
+    if level.plan_missing is not None:
+        line["planMissing"] = level.plan_missing
+    return line

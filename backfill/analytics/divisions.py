@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from backfill.analytics.cells import number, total, words
 from backfill.analytics.club_rows import DIVISIONS, Club, VisitRow
@@ -32,8 +31,7 @@ Key = tuple[str, ...]
 """(division,) or (division, area)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """The figures of an area or a division in divisionperformance; None if unknown."""
 
     base: int | None = None
@@ -45,12 +43,16 @@ class Unit:
 
     def steps(self) -> int | None:
         """The number of levels reached; each requires paid and distinguished clubs. None if unknown."""
-        paid_goals, goals = _all_or_none(self.paid_goals), _all_or_none(self.distinguished_goals)
         paid, distinguished = self.paid, self.distinguished
-        if paid is None or distinguished is None or paid_goals is None or goals is None:
+        if paid is None or distinguished is None:
             return None
-        met = [paid >= paid_goal and distinguished >= goal for paid_goal, goal in zip(paid_goals, goals, strict=True)]
-        return max((step for step, is_met in enumerate(met, start=1) if is_met), default=0)
+        reached = 0
+        for step, (paid_goal, goal) in enumerate(zip(self.paid_goals, self.distinguished_goals, strict=True), start=1):
+            if paid_goal is None or goal is None:
+                return None
+            if paid >= paid_goal and distinguished >= goal:
+                reached = step
+        return reached
 
     def gap(self, steps: int) -> dict[str, int] | None:
         """The clubs missing to the next level; None at the highest level or if unknown."""
@@ -60,11 +62,6 @@ class Unit:
         if self.paid is None or self.distinguished is None or paid_goal is None or goal is None:
             return None
         return {"paidClubs": max(0, paid_goal - self.paid), "distinguishedClubs": max(0, goal - self.distinguished)}
-
-
-def _all_or_none(values: tuple[int | None, ...]) -> list[int] | None:
-    known = [value for value in values if value is not None]
-    return known if len(known) == len(values) else None
 
 
 def _unit_columns(kind: str) -> tuple[str, ...]:
@@ -92,16 +89,14 @@ def read_units(table: Table, kind: str, notes: Notes) -> dict[Key, Unit]:
     missing = [column for column, at in zip(_COLUMNS[kind], positions, strict=True) if at is None]
     if missing:
         notes.column(DIVISIONS, *missing)
-    wanted = [
-        *keys,
-        *(at for at in positions if at is not None),
-        keys[0],
-    ]  # at least two, so that itemgetter returns tuples
-    pick, width = itemgetter(*wanted), len(keys)
+    # A missing column is read from the key and replaced by None.
+    pick, width = itemgetter(*keys, *(keys[0] if at is None else at for at in positions)), len(keys)
     found: dict[Key, set[tuple[str | None, ...]]] = defaultdict(set)
     for cells in {pick(row) for row in table.rows}:
-        figures = iter(cells[width:-1])
-        found[tuple(map(words, cells[:width]))].add(tuple(None if at is None else next(figures) for at in positions))
+        figures: tuple[str | None, ...] = cells[width:]
+        if missing:
+            figures = tuple(None if at is None else cell for at, cell in zip(positions, figures, strict=True))
+        found[tuple(map(words, cells[:width]))].add(figures)
     return {key: _unit(f"{kind} {'/'.join(key)}", _COLUMNS[kind], found[key], notes) for key in sorted(found)}
 
 

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from backfill.analytics.cells import number, percentage, total
 from backfill.analytics.charters import is_late
-from backfill.analytics.club_rows import CLUBS, ClubRows
-from backfill.analytics.inputs import Table
+from backfill.analytics.club_rows import CLUBS, ClubRows, OpenColumns
 from backfill.analytics.quality import Code, Notes
 from backfill.domain import ProgramYear
 
@@ -49,30 +48,31 @@ _TRAINING = 8
 
 def _columns(club_rows: ClubRows, notes: Notes) -> dict[str, list[int | None]]:
     """The columns of the goals by their names in GOALS, without missing and unreadable columns."""
-    table, clubs = club_rows.open_rows, [club.number for club in club_rows.open]
+    columns, clubs = club_rows.open_columns, [club.number for club in club_rows.open]
     found: dict[str, list[int | None]] = {}
     missing = []
     for name in (name for goal in GOALS for group in goal.groups for name in group):
-        at = _position(table, name, notes)
+        at = _position(columns, name, notes)
         if at is None:
             missing.append(name)
         else:
-            values = notes.numbers(table.columns[at], [row[at] for row in table.rows], clubs)
-            if total(values) is not None:
+            values = notes.numbers(columns.table.columns[at], columns.column(at), clubs)
+            if not values or any(value is not None for value in values):
                 found[name] = values
     if missing:
         notes.column(CLUBS, *missing)
     return found
 
 
-def _position(table: Table, name: str, notes: Notes) -> int | None:
+def _position(columns: OpenColumns, name: str, notes: Notes) -> int | None:
     """The position of a column. If it exists under its old and its new name, the one with figures is used and noted."""
+    table = columns.table
     if not name.endswith("*"):
         return table.position(name)
     places = table.positions_of_prefix(name[:-1])
     if len(places) < 2:
         return places[0] if places else None
-    figures = {at: [number(row[at]) for row in table.rows] for at in places}
+    figures = {at: list(map(number, columns.column(at))) for at in places}
     used = max(places, key=lambda at: (any(figures[at]), total(figures[at]) is not None, -at))
     names = " and ".join(f'"{table.columns[at]}"' for at in places)
     notes.add(

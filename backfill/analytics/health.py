@@ -76,19 +76,21 @@ def _goals_reason(goals: int, month: int) -> str:
 
 def club_category(club: Club, month: int) -> Category | None:
     """The health of an open club in a data month (1 to 12); None if members, base or goals are unreadable."""
-    return _assessed(club.members, club.growth, club.goals, month)[0]
+    found, _ = _assessed(club.members, club.growth, club.goals, month)
+    return None if found is None else Category(found)
 
 
 @lru_cache(maxsize=65536)
 def _assessed(
     members: int | None, growth: int | None, goals: int | None, month: int
-) -> tuple[Category | None, tuple[str, ...]]:
+) -> tuple[str | None, tuple[str, ...]]:
+    """The category of a club as in the result, and the reasons for it."""
     if members is None or growth is None or goals is None:
         return None, ("Members, base or goals are unreadable; see the quality notes.",)
     found = category(members, growth, goals, month)
     if found is Category.INTERVENTION:
-        return found, (_members_reason(members, growth),)
-    return found, (_members_reason(members, growth), _goals_reason(goals, month))
+        return found.value, (_members_reason(members, growth),)
+    return found.value, (_members_reason(members, growth), _goals_reason(goals, month))
 
 
 def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
@@ -96,22 +98,23 @@ def health(clubs: Sequence[Club], data_month: date) -> dict[str, Any]:
 
     A club with an unreadable figure has no category (null), is not counted and has a quality note.
     """
-    lines, counts = [], Counter[Category | None]()
-    for club in clubs:
-        found, reasons = _assessed(club.members, club.growth, club.goals, data_month.month)
-        counts[found] += 1
+    month = data_month.month
+    lines = []
+    for number, name, division, area, _, members, base, growth, goals, _ in clubs:
+        found, reasons = _assessed(members, growth, goals, month)
         lines.append(
             {
-                "clubNumber": club.number,
-                "clubName": club.name,
-                "division": club.division,
-                "area": club.area,
-                "members": club.members,
-                "base": club.base,
-                "netGrowth": club.growth,
-                "goals": club.goals,
-                "category": None if found is None else found.value,
+                "clubNumber": number,
+                "clubName": name,
+                "division": division,
+                "area": area,
+                "members": members,
+                "base": base,
+                "netGrowth": growth,
+                "goals": goals,
+                "category": found,
                 "reasons": [*reasons],
             }
         )
-    return {**{kind.value: counts[kind] for kind in Category}, "clubs": lines}
+    counts = Counter(line["category"] for line in lines)
+    return {**{kind.value: counts[kind.value] for kind in Category}, "clubs": lines}

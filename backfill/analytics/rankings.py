@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, TypeVar
 
 from backfill.analytics.cells import percent, points, rounded, words
@@ -26,10 +27,11 @@ K = TypeVar("K", bound=Hashable)
 
 def ranks(values: Mapping[K, Any]) -> dict[K, int]:
     """Ranks from 1 in descending order. Ties share a rank, and the next rank skips as many."""
-    places: dict[Any, int] = {}
-    for place, value in enumerate(sorted(values.values(), reverse=True), start=1):
-        places.setdefault(value, place)
-    return {key: places[value] for key, value in values.items()}
+    places: dict[K, int] = {}
+    value_of = values.__getitem__
+    for _, tied in groupby(sorted(values, key=value_of, reverse=True), key=value_of):
+        places |= dict.fromkeys(tied, len(places) + 1)
+    return places
 
 
 def borda(places: Mapping[K, int], count: int) -> dict[K, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -145,12 +145,16 @@ def _district(
     clubs: Collection[str] | None,
     previous_error: str = "",
 ) -> dict[str, Any]:
-    inputs = _inputs(compute_input)
-    return district_result(replace(inputs, previous=previous, previous_clubs=clubs, previous_error=previous_error))
+    return district_result(_inputs(compute_input, previous, clubs, previous_error))
 
 
-def _inputs(compute_input: ComputeInput) -> DistrictInputs:
-    """The inputs of a district's result, without the previous year."""
+def _inputs(
+    compute_input: ComputeInput,
+    previous: Mapping[str, Any] | None = None,
+    clubs: Collection[str] | None = None,
+    previous_error: str = "",
+) -> DistrictInputs:
+    """The inputs of a district's result. `previous` and `clubs` are the point of the year before and its open clubs."""
     snapshot = compute_input.snapshot
     return DistrictInputs(
         date=snapshot.date,
@@ -167,6 +171,9 @@ def _inputs(compute_input: ComputeInput) -> DistrictInputs:
         world_line=compute_input.world_line,
         is_summary_repeated=compute_input.is_summary_repeated,
         are_dates_blank=compute_input.are_dates_blank,
+        previous=previous,
+        previous_clubs=clubs,
+        previous_error=previous_error,
     )
 
 

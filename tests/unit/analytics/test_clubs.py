@@ -45,6 +45,12 @@ def test_clubs_are_counted_by_status() -> None:
     assert result["quality"] == []
 
 
+def test_clubs_are_in_the_order_of_their_numbers_even_if_a_number_is_too_long_for_an_integer() -> None:
+    numbers = ["3" * 5_000, "10", "9", "2", "100"]
+    result = result_of(*[AClub(number=number) for number in numbers])
+    assert [line["clubNumber"] for line in result["health"]["clubs"]] == ["2", "9", "10", "100", "3" * 5_000]
+
+
 def test_paid_clubs_are_the_official_figure_and_not_the_active_clubs() -> None:
     """District 21 in June 2024: Paid Clubs is 96, and 97 clubs have the status Active."""
     summary = {**SUMMARY, "Active Clubs": "97", "Paid Clubs": "96", "Paid Club Base": "95"}
