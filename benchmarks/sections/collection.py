@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Better, Database, Figure, Section, at_least, count, ratio
-from benchmarks.harness import delete_rows, run_job, sample_dashboard, service_for
+from benchmarks.harness import allow_fastest_requests, delete_rows, run_job, sample_dashboard, service_for
 
 if TYPE_CHECKING:
     from backfill.domain import JobRequest
@@ -68,7 +68,8 @@ def _run(bench: Bench) -> None:
     engine: list[float] = []
     with sample_dashboard("--districts", "8", "--clubs", "110") as address:
         service = service_for(address)
-        _bare_loop(service, request)  # fills the caches of the dashboard
+        allow_fastest_requests(service)
+        _bare_loop(service, request)  # reads the calendar and fills the caches of the dashboard
         for _ in range(bench.scaled(_ROUNDS)):
             delete_rows("StoredSnapshot")
             items, seconds = _bare_loop(service, request)
