@@ -70,6 +70,20 @@ def test_the_layout_does_not_shift_while_the_page_polls_and_the_history_does_not
     assert page.evaluate(WRAPPED) == []
 
 
+def test_the_list_of_districts_keeps_its_height_while_the_page_polls(admin_site: AdminSite) -> None:
+    page = admin_site.open("/admin/")
+    running(admin_site, page)
+    page.locator("#bf-districts summary").click()
+    page.locator("#bf-districts-all").click()
+    districts, polled = page.locator(".bf-district-list"), page.locator("#bf-poll-status")
+    expect(districts.locator("li")).to_have_count(6)
+    heights = []
+    for _ in range(4):
+        expect(polled).not_to_have_text(polled.inner_text())
+        heights.append(districts.evaluate("(list) => list.getBoundingClientRect().height"))
+    assert len(set(heights)) == 1, heights
+
+
 @pytest.mark.parametrize("width", [375, 320])
 def test_a_phone_has_large_targets_and_no_horizontal_overflow(admin_site: AdminSite, failed: str, width: int) -> None:
     page = admin_site.open("/admin/", viewport={"width": width, "height": 800})
