@@ -45,7 +45,7 @@ LONGEST_CLOSING = timedelta(days=45)
 class AnalyticsExecution(Execution):
     """Computes results from stored snapshots and stores them."""
 
-    bundle_size = 33  # a quarter of the districts of a date and its summary: they share storage reads
+    bundle_size = 66  # half of the districts of a date and its summary: they share storage reads and a commit
 
     def __init__(
         self,
