@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -37,6 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name, folders in FOLDERS.items():
             if item.get_closest_marker(name) and not item.path.relative_to(ROOT).as_posix().startswith(folders):
                 raise pytest.UsageError(f"{item.nodeid}: the marker {name!r} may be used in {', '.join(folders)} only.")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # otherwise each full collection during a test looks at all modules and all collected tests
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
