@@ -70,30 +70,39 @@ def store_ended_jobs(service: BackfillService, count: int, day: date = FIRST) ->
 
 
 def store_days(days: Iterable[date], districts: Sequence[str] = DISTRICTS, body: bytes = b"y" * 400) -> None:
-    """Insert a snapshot and a result for each district and for all districts on these days."""
+    """Insert a snapshot and a result for each district and for all districts on these days. Only on SQLite."""
     from django.db import connection, transaction
 
     from backfill.domain import SUMMARY, ProgramYear, is_month_end, month_end_of
 
     delete_rows("StoredSnapshot", "StoredResult")
-    now, job, reports = datetime.now(UTC).replace(tzinfo=None).isoformat(" "), uuid4().hex, b"x" * 400
+    now, job = datetime.now(UTC).replace(tzinfo=None).isoformat(" "), uuid4().hex
+    of_day = (
+        (str(day), str(month_end_of(day)), ProgramYear.of(day).start, is_month_end(day), f"{day.toordinal():016x}")
+        for day in days
+    )
+    of_district = ((district, f"{n:016x}") for n, district in enumerate((SUMMARY, *districts)))
     with transaction.atomic(), connection.cursor() as cursor:
-        for day in days:
-            date_of, month, year = day.isoformat(), month_end_of(day).isoformat(), ProgramYear.of(day).start
-            marks = [(district, f"{day.toordinal():016x}{n:016x}") for n, district in enumerate((SUMMARY, *districts))]
-            cursor.executemany(
-                "INSERT INTO backfill_storedsnapshot (date, district, data_month, as_of, is_final, content_hash,"
-                " fetched_at, job_id, reports, content) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    (date_of, district, month, date_of, is_month_end(day), mark, now, job, "{}", reports)
-                    for district, mark in marks
-                ],
-            )
-            cursor.executemany(
-                "INSERT INTO backfill_storedresult (date, district, program_year, source_hash, schema_version,"
-                " input_digest, job_id, computed_at, quality, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [(date_of, district, year, mark, 1, mark, job, now, "{}", body) for district, mark in marks],
-            )
+        cursor.execute("CREATE TEMPORARY TABLE days (date, month, year, is_final, mark)")
+        cursor.execute("CREATE TEMPORARY TABLE districts (district, mark)")
+        cursor.executemany("INSERT INTO days VALUES (%s, %s, %s, %s, %s)", of_day)
+        cursor.executemany("INSERT INTO districts VALUES (%s, %s)", of_district)
+        cursor.execute(
+            "INSERT INTO backfill_storedsnapshot (date, district, data_month, as_of, is_final, content_hash,"
+            " fetched_at, job_id, reports, content)"
+            " SELECT date, district, month, date, is_final, days.mark || districts.mark, %s, %s, '{}', %s"
+            " FROM days CROSS JOIN districts",
+            [now, job, b"x" * 400],
+        )
+        cursor.execute(
+            "INSERT INTO backfill_storedresult (date, district, program_year, source_hash, schema_version,"
+            " input_digest, job_id, computed_at, quality, body)"
+            " SELECT date, district, year, days.mark || districts.mark, 1, days.mark || districts.mark, %s, %s, '{}',"
+            " %s FROM days CROSS JOIN districts",
+            [job, now, body],
+        )
+        cursor.execute("DROP TABLE days")
+        cursor.execute("DROP TABLE districts")
 
 
 def store_settled_job(storage: Storage, days: Sequence[date], districts: Sequence[str]) -> None:
