@@ -77,11 +77,11 @@ def store_days(days: Iterable[date], districts: Sequence[str] = DISTRICTS, body:
 
     delete_rows("StoredSnapshot", "StoredResult")
     now, job = datetime.now(UTC).replace(tzinfo=None).isoformat(" "), uuid4().hex
-    of_day = (
+    of_day = [
         (str(day), str(month_end_of(day)), ProgramYear.of(day).start, is_month_end(day), f"{day.toordinal():016x}")
         for day in days
-    )
-    of_district = ((district, f"{n:016x}") for n, district in enumerate((SUMMARY, *districts)))
+    ]
+    of_district = [(district, f"{n:016x}") for n, district in enumerate((SUMMARY, *districts))]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE days (date, month, year, is_final, mark)")
         cursor.execute("CREATE TEMPORARY TABLE districts (district, mark)")
