@@ -45,6 +45,8 @@ TIMEOUT = 120.0
 """Seconds after which a test fails. On a busy machine, processes start and respond slowly."""
 
 DISTRICTS = [f"{number:02d}" for number in range(1, 40)]
+DAYS = 8
+"""A bundle each: when the first one is stored, some are not computed yet."""
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +95,10 @@ def compute_inputs() -> list[ComputeInput]:
 class AnalyticsRun:
     """An analytics job that runs in a thread, over a store in memory."""
 
-    def __init__(self, executor: str, days: int = 2) -> None:
+    def __init__(self, executor: str) -> None:
         self.storage = MemoryStorage()
         self.snapshots = self.storage.snapshots
-        for day in (DAY + timedelta(days=n) for n in range(days)):
+        for day in (DAY + timedelta(days=n) for n in range(DAYS)):
             for snapshot in (a_summary(day), *(a_district(day, name) for name in DISTRICTS)):
                 self.snapshots.rows[day, snapshot.district] = snapshot
         handler = AnalyticsHandler(self.storage, compute_backend_factory(executor), now=utc_now)
