@@ -57,7 +57,7 @@ def _columns(club_rows: ClubRows, notes: Notes) -> dict[str, list[int | None]]:
             missing.append(name)
         else:
             values = notes.numbers(columns.table.columns[at], columns.column(at), clubs)
-            if not values or any(value is not None for value in values):
+            if total(values) is not None:
                 found[name] = values
     if missing:
         notes.column(CLUBS, *missing)
