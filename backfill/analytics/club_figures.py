@@ -10,11 +10,12 @@ from collections import Counter
 from datetime import date
 from typing import Any, NamedTuple
 
-from backfill.analytics.club_rows import PAYMENT_COLUMNS, Club, ClubRows, Key, Status, read_club_rows
+from backfill.analytics.club_rows import PAYMENT_COLUMNS, Club, ClubRows, Status, read_club_rows
 from backfill.analytics.distinguished import LEVELS, ClubLevel, club_levels, rule_of
 from backfill.analytics.goals import GOALS, met_goals
 from backfill.analytics.health import club_category
 from backfill.analytics.inputs import DistrictInputs
+from backfill.analytics.ordered_rows import Key
 from backfill.analytics.quality import Notes
 
 

@@ -6,18 +6,18 @@ Units: members, goals and payments are counts.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from itertools import compress, repeat
+from itertools import compress
 from typing import NamedTuple
 
-from backfill.analytics.cells import club_number, counted, difference, words
+from backfill.analytics.cells import difference, words
 from backfill.analytics.charters import COLUMN as CHARTER_COLUMN
 from backfill.analytics.charters import note_blank, read_charters
 from backfill.analytics.inputs import DistrictInputs, Table
+from backfill.analytics.ordered_rows import Id, Key, Rows, named, ordered
 from backfill.analytics.quality import Code, Notes
 
 CLUBS, DISTRICT, DIVISIONS = "clubperformance", "districtperformance", "divisionperformance"
@@ -71,70 +71,6 @@ class Club(NamedTuple):
     """Goals Met as reported."""
     code: str
     """The reported distinguished code: D, S, P, M or empty."""
-
-
-Key = tuple[str, str, int]
-"""A club's number, its name if it has no number, and the index among rows with the same number and name."""
-
-Id = tuple[str, str]
-"""A club's number, and its name if it has no number: clubs are matched between reports by it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A report's rows in the order of club numbers."""
-
-    keys: list[Key]
-    cells: Sequence[Sequence[str]]
-    """By column position."""
-    ids: frozenset[Id]
-    """The keys without the index."""
-
-
-def ordered(table: Table, report: str, number_column: str, notes: Notes) -> Rows:
-    """Sort a report by club number. Notes rows without a number and clubs with several rows.
-
-    Identical rows count once, because some months of the real export contain every row twice. Raises
-    UnreadableSnapshot if the report is empty.
-    """
-    table.require_rows(report)
-    (at,) = table.needed(report, number_column)
-    numbers = [club_number(row[at]) for row in table.rows]
-    # The usual case, handled faster: every row has a number, and no two rows have the same.
-    row_of = dict(zip(numbers, table.rows, strict=True))
-    if _is_number("".join(numbers)) and "" not in row_of and len(row_of) == len(numbers):
-        in_order = sorted(sorted(row_of), key=len)
-        cells = list(zip(*map(row_of.__getitem__, in_order), strict=True))
-        return Rows(list(zip(in_order, repeat(""), repeat(0))), cells, frozenset(zip(in_order, repeat(""))))
-    return _ordered_with_notes(table, report, numbers, notes)
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii()
-
-
-def _ordered_with_notes(table: Table, report: str, numbers: list[str], notes: Notes) -> Rows:
-    in_order = sorted({(len(text), text, tuple(row)) for text, row in zip(numbers, table.rows, strict=True)})
-    if repeated := len(numbers) - len(in_order):
-        notes.add(
-            Code.ROW_REPEATED,
-            f"{report} has {counted(repeated, 'repeated row')}; each row counts once.",
-            found=repeated,
-        )
-    name_at = table.position("Club Name")
-    keys: list[Key] = []
-    seen = Counter[tuple[str, str]]()
-    for _, text, row in in_order:
-        name = "" if text or name_at is None else words(row[name_at])
-        occurrence = seen[text, name]
-        seen[text, name] += 1
-        keys.append((text, name, occurrence))
-        if not _is_number(text):
-            which = f'the invalid number "{text[:40]}"' if text else f'no number (its name is "{name[:60]}")'
-            notes.add(Code.CLUB_WITHOUT_NUMBER, f"A club in {report} has {which}; the club is kept.", club=text[:40])
-        if occurrence == 1:
-            notes.add(Code.CLUB_TWICE, f"{report} has different rows of {_named(text, name)}; each is kept.", club=text)
-    return Rows(keys, list(zip(*(row for *_, row in in_order), strict=True)), frozenset([key[:2] for key in keys]))
 
 
 VisitRow = tuple[str, str, int | None, int | None]
@@ -255,7 +191,7 @@ def _statuses(cells: Sequence[str], keys: Sequence[Key], notes: Notes) -> list[S
                 text = cell.strip()[:40]
                 notes.add(
                     Code.UNKNOWN_STATUS,
-                    f'The status of {_named(number, name)} is unknown: "{text}"; it counts in the total only.',
+                    f'The status of {named(number, name)} is unknown: "{text}"; it counts in the total only.',
                     club=number,
                     found=text,
                 )
@@ -268,7 +204,7 @@ def _note_codes(clubs: Sequence[Club], notes: Notes) -> None:
             text = club.code[:40]
             notes.add(
                 Code.UNKNOWN_LEVEL,
-                f'The level of {_named(club.number, club.name)} is unknown: "{text}"; it counts in no level.',
+                f'The level of {named(club.number, club.name)} is unknown: "{text}"; it counts in no level.',
                 club=club.number,
                 found=text,
             )
@@ -293,7 +229,7 @@ def _note_missing(every: set[Id], reports: dict[str, Rows], notes: Notes) -> Non
         for number, name in sorted(missing, key=lambda key: (len(key[0]), key)):
             notes.add(
                 Code.CLUB_MISSING,
-                f"{report} has no row of {_named(number, name)}; the values from it are null.",
+                f"{report} has no row of {named(number, name)}; the values from it are null.",
                 club=number,
             )
 
@@ -348,7 +284,3 @@ def _marks(name: str, cells: Sequence[str], numbers: Sequence[str], notes: Notes
         notes.add(Code.COLUMN_BLANK, f"In {DIVISIONS}, the column {name} is blank in every row; visits are null.")
         return [None] * len(cells)
     return notes.numbers(f"{name} of {DIVISIONS}", cells, numbers)
-
-
-def _named(number: str, name: str) -> str:
-    return f"club {number[:40]}" if number else f'the club "{name[:60]}"'
